@@ -1,0 +1,12 @@
+"""The physics: pure, keyword-only functions of named arrays that broadcast, array in and array out.
+
+Here belongs an equation with its reference and its doctest. Not here: networks, parameters' values or priors, loops over
+time, files, units other than the internal ones. A function does not know that it is differentiated, batched, Bayesian or
+mapped. Its argument names are rows of `hybridflux.vocabulary`; that is its whole declaration. Things with memory are a
+`Memory` of three such functions.
+"""
+
+from hybridflux.process import light, respiration, stress, water
+from hybridflux.process.call import Memory, arguments, call, product
+
+__all__ = ["Memory", "arguments", "call", "light", "product", "respiration", "stress", "water"]
