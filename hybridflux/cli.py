@@ -1,0 +1,234 @@
+"""The command line: each command is a few lines over the public API; heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridflux.cli_options import parse_changes, parse_sites, parse_years
+from hybridflux.machine import prepare
+
+app = typer.Typer(
+    name="hybridflux",
+    help="Hybrid carbon-flux model: fitted to eddy-covariance towers, mapped at 10 m. NEE = RECO - GPP, positive to the atmosphere.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # the rich help page doubles the start-up time
+    pretty_exceptions_enable=False,
+)
+
+Towers = Annotated[Path, typer.Option("--towers", help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
+Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
+PosteriorFile = Annotated[Path, typer.Option("--posterior", help="File written by `hybridflux fit`.")]
+Region = Annotated[Path, typer.Option("--region", help="Zarr store of the region's drivers on a 10 m grid.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
+Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
+End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
+
+
+class Method(StrEnum):
+    """Inference methods."""
+
+    map = "map"
+    ensemble = "ensemble"
+    svi = "svi"
+    nuts = "nuts"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"hybridflux {metadata.version('hybridflux')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("demo"),
+    size: Annotated[int, typer.Option(min=16, help="Pixels along one side of the region.")] = 200,
+    days: Annotated[int, typer.Option(min=30, help="Days to map.")] = 365,
+) -> None:
+    """The whole chain on synthetic data, offline.
+
+    Fits synthetic towers, maps their region, dries it out, closes its budget against the known truth, writes a report.
+    """
+    from hybridflux.twin.demo import run_demo
+
+    run_demo(out, size=size, days=days)
+
+
+@app.command()
+def fit(
+    towers: Towers,
+    out: Annotated[Path, typer.Option(help="Posterior file to write (netCDF).")],
+    sites: Sites = None,
+    years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
+    model: Annotated[str, typer.Option(help="Name of a model of the library, or a JSON file of a specification.")] = "default",
+    method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+) -> None:
+    """Fit a model to towers and write its posterior."""
+    from hybridflux import inference
+    from hybridflux.data.towers import open_towers
+    from hybridflux.model import library
+
+    fitted = library.get(model)
+    sequences = open_towers(towers, sites=parse_sites(sites), years=parse_years(years)).sequences(fitted.drivers)
+    methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
+    methods[method]().fit(fitted, sequences, seed=seed).save(out)
+    _wrote(out)
+
+
+@app.command()
+def evaluate(
+    posterior: PosteriorFile,
+    towers: Towers,
+    out: Annotated[Path, typer.Option(help="Table to write: one row per site and variable.")],
+    sites: Sites = None,
+) -> None:
+    """Score a posterior at towers.
+
+    A site that the fit has not seen is predicted as unseen. One row per site and variable.
+    """
+    from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.scores import evaluate as score
+    from hybridflux.inference.posterior import Posterior
+
+    score(Posterior.load(posterior), open_towers(towers, sites=parse_sites(sites))).to_csv(out, index=False)
+    _wrote(out)
+
+
+@app.command("map")
+def map_(
+    posterior: PosteriorFile,
+    region: Region,
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    draws: Draws = 50,
+    start: Start = None,
+    end: End = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, time.")] = False,
+) -> None:
+    """Map daily fluxes of a region with their spread.
+
+    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --resume.
+    """
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.region.run import map_region
+
+    map_region(Posterior.load(posterior), region, out, draws=draws, start=start, end=end, resume=resume, dry_run=dry_run)
+
+
+@app.command()
+def scenario(
+    posterior: PosteriorFile,
+    region: Region,
+    change: Annotated[list[str], typer.Option(help="rain=*0.6, tair=+2 or vpd=climatology; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder for the control run, the changed run and their difference.")],
+    draws: Draws = 50,
+    start: Start = None,
+    end: End = None,
+) -> None:
+    """Map a region with and without a change of drivers.
+
+    Both runs use the same draws, so that the difference keeps only what the change does.
+    """
+    changes = parse_changes(change)
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.scenario import run_scenario
+
+    run_scenario(Posterior.load(posterior), region, changes, out, draws=draws, start=start, end=end)
+
+
+@app.command()
+def budget(
+    run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    zones: Annotated[Path | None, typer.Option(help="Polygons or raster of other zones than the region's own.")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="Table of measured stock changes to compare with.")] = None,
+) -> None:
+    """Totals per zone and land cover, with intervals.
+
+    With --inventory, compared with independently measured stock changes.
+    """
+    from hybridflux.products.budget import budget_table
+
+    budget_table(run, zones=zones, inventory=inventory).to_csv(out, index=False)
+    _wrote(out)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
+    out: Annotated[Path, typer.Option(help="HTML page to write.")],
+) -> None:
+    """One HTML page of a run, readable offline."""
+    from hybridflux.report.page import write_report
+
+    write_report(run, out)
+    _wrote(out)
+
+
+@app.command()
+def catalog() -> None:
+    """Datasets hybridflux knows and how to get them."""
+    from rich.console import Console
+
+    from hybridflux.data.catalog import catalog_table, load_catalog
+
+    Console().print(catalog_table(load_catalog()))
+
+
+@app.command()
+def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of ours.")]) -> None:
+    """Where a file of ours comes from.
+
+    Prints the configuration, seed, versions, commit and time written into it.
+    """
+    import json
+
+    from hybridflux.data.origin import read_origin
+
+    typer.echo(json.dumps(read_origin(file), indent=2))
+
+
+def _wrote(path: Path) -> None:
+    typer.echo(f"wrote {path}", err=True)
+
+
+def main() -> None:
+    """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    prepare()
+    try:
+        app(arguments)
+    except (ValueError, KeyError, OSError) as error:
+        if debug or not _is_for_user(error):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) else error
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+        sys.exit(2)
+
+
+def _is_for_user(error: Exception) -> bool:
+    """Whether our own code refused something, or a file is not there, rather than a library failing under it."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")

@@ -1,0 +1,22 @@
+"""Settings of every test: quiet threads, strict JAX, a compile cache, the folder of real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  # before jax is imported
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data, named by HYBRIDFLUX_SHARED or standing beside the checkout as `shared`."""
+    folder = Path(os.environ.get("HYBRIDFLUX_SHARED") or ROOT.parent / "shared")
+    if not (folder / "data").is_dir():
+        pytest.skip("no real data: set HYBRIDFLUX_SHARED to the folder that holds data/towers and data/eo")
+    return folder

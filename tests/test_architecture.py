@@ -1,0 +1,88 @@
+"""The floors of docs/architecture.md: who may import whom, and how long a file may be."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "hybridflux"
+FLOORS = {
+    "vocabulary": 0, "units": 0, "time": 0, "provenance": 0, "machine": 0,
+    "process": 1,
+    "model": 2,
+    "inference": 3, "data": 3,
+    "region": 4, "evaluate": 4,
+    "products": 5, "twin": 5,
+    "report": 6,
+    "cli": 7, "cli_options": 7,
+}  # fmt: skip
+LIBRARIES = {
+    0: {"numpy"},
+    1: {"numpy", "jax"},
+    2: {"numpy", "jax", "equinox", "jaxtyping"},
+}
+"""What the lowest floors may import besides the standard library and hybridflux."""
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+FOLDERS = ("hybridflux", "tests", "experiments", "benchmarks")
+LONGEST = 400
+
+
+def room(module: str) -> str:
+    """`hybridflux.process.light` -> `process`."""
+    return module.split(".")[1]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules a file imports, inside functions too, relative ones resolved."""
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package.split(".")[: len(package.split(".")) - node.level + 1], node.module or ""]).rstrip(".")
+            origin = base if node.level else node.module
+            found |= {f"{origin}.{alias.name}" for alias in node.names} if origin == "hybridflux" else {origin}
+    return found
+
+
+def each_file(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.relative_to(PACKAGE.parent).as_posix())
+
+
+def test_every_room_has_a_floor():
+    rooms = {room(module_of(path)) for path in FILES}
+    assert rooms <= set(FLOORS), f"no floor for {sorted(rooms - set(FLOORS))}: give it one in docs/architecture.md and here"
+
+
+@each_file(FILES)
+def test_imports_go_down(path):
+    here = room(module_of(path))
+    floor = FLOORS[here]
+    for module in imports(path):
+        if not module.startswith("hybridflux."):
+            continue
+        there = room(module)
+        assert there in FLOORS, f"{here} imports `{module}`, which is not a room; name the room, not the public name"
+        allowed = there == here or FLOORS[there] < floor or floor == FLOORS[there] in (0, 7)
+        assert allowed, f"{here} (floor {floor}) imports {there} (floor {FLOORS[there]})"
+
+
+@each_file([path for path in FILES if FLOORS.get(room(module_of(path)), 9) in LIBRARIES])
+def test_low_floors_are_light(path):
+    floor = FLOORS[room(module_of(path))]
+    foreign = {module.split(".")[0] for module in imports(path)} - set(sys.stdlib_module_names) - {"hybridflux"}
+    assert foreign <= LIBRARIES[floor], f"floor {floor} may import {sorted(LIBRARIES[floor])}, not {sorted(foreign - LIBRARIES[floor])}"
+
+
+@each_file(sorted(path for folder in FOLDERS for path in (PACKAGE.parent / folder).rglob("*.py")))
+def test_one_idea_per_file(path):
+    lines = len(path.read_text().splitlines())
+    assert lines <= LONGEST, f"{path.name} has {lines} lines: when a file passes {LONGEST}, it has two ideas"
+    assert path.stem not in ("utils", "helpers", "misc", "common"), f"{path.name} does not say what it holds"
