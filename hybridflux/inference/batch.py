@@ -1,0 +1,111 @@
+"""From sequences to what a likelihood eats: whole series, or single days when nothing learned has memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.tree import learned, with_learned
+from hybridflux.process.call import arguments
+
+
+class Batch(NamedTuple):
+    """Drivers, covariates (and states, if they are known) with targets, all of one shape or broadcasting.
+
+    Attributes:
+        names: drivers, covariates, indices and perhaps states.
+        targets: observed flux -> values, 0 where not measured.
+        measured: observed flux -> where it was measured.
+        known: observed flux -> known random error, 0 where unknown.
+    """
+
+    names: dict[str, Array]
+    targets: dict[str, Array]
+    measured: dict[str, Array]
+    known: dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Indices:
+    """Rows of the population effects: places, and places x years.
+
+    Attributes:
+        places: names of the places, row of `site`.
+        years: calendar years, `site_year = site * len(years) + year - years[0]`.
+    """
+
+    places: tuple[str, ...]
+    years: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sequences: Sequences) -> Indices:
+        """The rows of a set of sequences."""
+        years = sequences.days.astype("datetime64[Y]").astype(int) + 1970
+        return cls(sequences.places, tuple(range(int(years.min()), int(years.max()) + 1)))
+
+    def sizes(self) -> dict[str, int]:
+        """Rows of each table of effects."""
+        return {"site": len(self.places), "site_year": len(self.places) * len(self.years)}
+
+    def lookup(self, sequences: Sequences) -> dict[str, np.ndarray]:
+        """Index arrays of sequences with the same places and years: `site` `[place]`, `site_year` `[time, place]`."""
+        site = np.arange(len(self.places), dtype=np.int32)
+        year = (sequences.days.astype("datetime64[Y]").astype(int) + 1970 - self.years[0]).astype(np.int32)
+        return {"site": site, "site_year": site[None, :] * np.int32(len(self.years)) + year[:, None]}
+
+
+def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
+    """Drivers, covariates and indices a model needs of sequences, with what splits day and night where it is there.
+
+    Raises:
+        ValueError: the model needs a driver or covariate the sequences do not have.
+    """
+    there = {**sequences.drivers, **Indices.of(sequences).lookup(sequences)}
+    missing = [name for name in model.needs() if name not in there]
+    if missing:
+        raise ValueError(f"the model needs {', '.join(missing)}, which these sequences do not have; ask for them when opening the towers")
+    extra = [name for name in ("tair_night", "day_fraction", "tair") if name in there]
+    return {name: there[name] for name in (*model.needs(), *extra)}
+
+
+def memory_is_known(model: HybridFlux) -> bool:
+    """Whether no learned parameter acts on the states, so that they can be computed once."""
+    asked = {name for memory in model.memory for fn in (memory.start, memory.step) for name in arguments(fn)}
+    return not any(learned(source) for name, source in model.sources.items() if name in asked)
+
+
+def series(model: HybridFlux, sequences: Sequences) -> Batch:
+    """All days of all places `[time, place]`."""
+    targets = {name: sequences.targets[name] for name in model.noise if name in sequences.targets}
+    if not targets:
+        raise ValueError(f"the model is compared with {', '.join(model.noise)}, which these sequences do not have")
+    known = {name: np.nan_to_num(sequences.uncertainty.get(name, np.zeros(1, np.float32))) for name in targets}
+    return Batch(
+        names={name: jnp.asarray(values) for name, values in names_of(model, sequences).items()},
+        targets={name: jnp.asarray(np.nan_to_num(values), jnp.float32) for name, values in targets.items()},
+        measured={name: jnp.asarray(np.isfinite(values)) for name, values in targets.items()},
+        known={name: jnp.asarray(values, jnp.float32) for name, values in known.items()},
+    )
+
+
+def days(model: HybridFlux, sequences: Sequences) -> Batch:
+    """Only the days with a target, `[row]`, with the states of a model whose memory is known."""
+    whole = series(model, sequences)
+    fixed = with_learned(model, jax.tree.map(jnp.zeros_like, learned(model)))
+    states = jax.jit(lambda names: fixed.states(names))(whole.names)
+    shape = (len(sequences.days), len(sequences.places))
+    keep = np.any([np.asarray(measured) for measured in whole.measured.values()], axis=0)
+    row = lambda values: jnp.asarray(np.broadcast_to(np.asarray(values), shape)[keep])  # noqa: E731
+    return Batch(*(jax.tree.map(row, part) for part in ({**whole.names, **states}, whole.targets, whole.measured, whole.known)))
+
+
+def batch(model: HybridFlux, sequences: Sequences) -> Batch:
+    """Single days if the memory of the model is known, else whole series."""
+    return days(model, sequences) if memory_is_known(model) else series(model, sequences)

@@ -1,0 +1,53 @@
+"""The one probabilistic model: standard normal leaves, physics, composite likelihood of what towers measure."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from hybridflux.inference.batch import Batch
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.tree import learned, with_learned
+
+
+def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:
+    """Noise-free fluxes of a batch: elementwise when it holds the states, else by rolling the model out."""
+    parameters = model.parameters(batch.names)
+    start = model.start({**batch.names}, parameters)
+    split = {"nee_day", "nee_night"} & set(batch.targets)
+    if set(start) <= set(batch.names):
+        states = {name: batch.names[name] for name in start}
+        return (model.day_and_night if split else model.exchange)(states, batch.names, parameters)
+    return model.fluxes(batch.names)
+
+
+def log_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
+    """Composite log likelihood: each noise weighs its days with its `weight`; days without a measurement count nothing."""
+    fluxes = predicted(model, batch)
+    total = jnp.zeros(())
+    for name, observed in batch.targets.items():
+        noise = model.noise[name]
+        density = noise.log_density(observed, fluxes[name], batch.known[name])
+        total += noise.weight * jnp.sum(jnp.where(batch.measured[name], density, 0.0))
+    return total
+
+
+def log_prior(model: HybridFlux) -> Float[Array, ""]:
+    """Log prior up to a constant: every learned leaf is standard normal."""
+    return sum((-0.5 * jnp.sum(leaf**2) for leaf in learned(model).values()), jnp.zeros(()))
+
+
+def joint(model: HybridFlux, batch: Batch, share: float = 1.0):
+    """The numpyro model: samples every learned leaf by its name, adds the likelihood.
+
+    Args:
+        model: gives structure and shapes; its learned values are not used.
+        batch: data; a part of all of it under minibatching.
+        share: all data over the data of this batch.
+    """
+    values = {
+        name: numpyro.sample(name, dist.Normal(0.0, 1.0).expand(leaf.shape).to_event(leaf.ndim)) for name, leaf in learned(model).items()
+    }
+    numpyro.factor("towers", share * log_likelihood(with_learned(model, values), batch))

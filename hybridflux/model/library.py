@@ -1,0 +1,60 @@
+"""Named compositions for `--model`, and models from a file."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.noise import Laplace
+from hybridflux.model.sources import Given, PerClass, Pooled, Shared
+from hybridflux.model.store import from_spec
+from hybridflux.process import light, respiration, stress, water
+from hybridflux.vocabulary import suggestion
+
+
+def static() -> HybridFlux:
+    """Physics only: one value per plant type with site effects, nothing learned from daily inputs. Small enough for NUTS."""
+    return HybridFlux(
+        gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
+        reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
+        memory=(water.BUCKET,),
+        sources={
+            "light_use_efficiency": Pooled(PerClass()),
+            "light_saturation": Shared(),
+            "vpd_sensitivity": Shared(),
+            "rew_critical": Shared(),
+            "respiration_ref": Pooled(PerClass()),
+            "respiration_gpp_share": Shared(),
+            "activation_temp": Shared(),
+            "root_zone_capacity": Given("soil_capacity"),
+        },
+        noise={"nee": Laplace(weight=0.2), "nee_night": Laplace(weight=0.1)},
+    )
+
+
+MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static}
+
+
+def get(name: str) -> HybridFlux:
+    """A model by name, or from a file.
+
+    Args:
+        name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
+
+    Raises:
+        ValueError: neither a known name nor a readable file.
+    """
+    if name in MODELS:
+        return MODELS[name]()
+    path = Path(name)
+    if not path.exists():
+        raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
+    if path.suffix == ".json":
+        return from_spec(json.loads(path.read_text()))
+    model = runpy.run_path(str(path)).get("model")
+    if not isinstance(model, HybridFlux):
+        raise ValueError(f"{path} does not set `model` to a HybridFlux")
+    return model

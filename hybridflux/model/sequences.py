@@ -1,0 +1,54 @@
+"""What a fit needs of the towers: gap-free drivers, targets with gaps, side by side for all places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Daily series of several places on one time axis.
+
+    Attributes:
+        places: name of each place.
+        days: `datetime64[D]`, `[time]`, every day once.
+        drivers: `[time, place]` drivers without gaps, or `[place]` covariates, in vocabulary units.
+        targets: `[time, place]`, NaN where nothing was measured: `nee`, `nee_day`, `nee_night` to fit; `gpp`, `reco` to evaluate.
+        uncertainty: `[time, place]` known random error of a target of the same name, NaN where unknown.
+    """
+
+    places: tuple[str, ...]
+    days: np.ndarray
+    drivers: dict[str, np.ndarray]
+    targets: dict[str, np.ndarray]
+    uncertainty: dict[str, np.ndarray]
+
+    def __post_init__(self):
+        shape = (len(self.days), len(self.places))
+        for name, values in self.drivers.items():
+            if values.shape not in (shape, shape[1:]):
+                raise ValueError(f"driver `{name}` has shape {values.shape}; [time, place] is {shape}, [place] is {shape[1:]}")
+            if not np.all(np.isfinite(values)):
+                place = self.places[int(np.argwhere(~np.isfinite(values))[0][-1])]
+                raise ValueError(f"driver `{name}` has missing values at {place}; fill them before a fit or a prediction")
+        for name, values in {**self.targets, **self.uncertainty}.items():
+            if values.shape != shape:
+                raise ValueError(f"target `{name}` has shape {values.shape}; [time, place] is {shape}")
+
+    def select(self, places) -> Sequences:
+        """Only some places, in the order asked for.
+
+        Raises:
+            KeyError: a place is not there.
+        """
+        missing = [place for place in places if place not in self.places]
+        if missing:
+            raise KeyError(f"no sequence for {', '.join(missing)}; there are {', '.join(self.places)}")
+        at = [self.places.index(place) for place in places]
+        pick = {
+            field: {name: values[..., at] for name, values in getattr(self, field).items()}
+            for field in ("drivers", "targets", "uncertainty")
+        }
+        return replace(self, places=tuple(places), **pick)

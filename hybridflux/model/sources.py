@@ -1,0 +1,232 @@
+"""Where the value of a parameter comes from: one rule for bounds and prior, five kinds of source.
+
+Every source works in an unconstrained space: `raw = logit(typical) + spread * (something standard normal a priori)`, and
+`value = lower + (upper - lower) * sigmoid(raw)`, with typical, bounds and spread from the parameter's row of the
+vocabulary. What is learned lives in fields called `z` (an array or a dict of arrays) and is standard normal a priori, so
+the prior of a whole model is one line and a posterior variance reads as a contraction.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Parameter, variable
+
+Names = Mapping[str, ArrayLike]
+INPUT_LIMIT = 3.0  # standardised network inputs are clipped here: no extrapolation far outside the training climate
+
+
+def to_raw(value: ArrayLike, row: Parameter) -> np.ndarray:
+    """The unconstrained number behind a parameter value [same shape].
+
+    Raises:
+        ValueError: the value is not strictly inside the bounds of the parameter.
+    """
+    value = np.asarray(value, float)
+    if not np.all((value > row.lower) & (value < row.upper)):
+        raise ValueError(
+            f"`{row.name}` = {value} {row.units} is not inside its bounds ({row.lower}, {row.upper}); change the value or the row"
+        )
+    share = (value - row.lower) / (row.upper - row.lower)
+    return np.log(share) - np.log1p(-share)
+
+
+def to_value(raw: ArrayLike, row: Parameter) -> Array:
+    """The bounded parameter value behind an unconstrained number [units of the parameter]."""
+    return row.lower + (row.upper - row.lower) * jax.nn.sigmoid(raw)
+
+
+def class_raw(row: Parameter) -> np.ndarray:
+    """Unconstrained prior medians per plant type `[plant_type]`."""
+    return to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row).astype(np.float32)
+
+
+class AbstractSource(eqx.Module):
+    """Gives a parameter its value, from nothing, a class, covariates or a map."""
+
+    @abstractmethod
+    def reads(self) -> tuple[str, ...]:
+        """Names of the covariates and drivers it needs."""
+
+    @abstractmethod
+    def value(self, row: Parameter, names: Names) -> Array:
+        """The parameter [units of the row], broadcasting like the names it reads."""
+
+
+class AbstractFree(AbstractSource):
+    """A source that is learned, in the unconstrained space."""
+
+    @abstractmethod
+    def raw(self, row: Parameter, names: Names) -> Array:
+        """The unconstrained parameter."""
+
+    def value(self, row: Parameter, names: Names) -> Array:
+        """The bounded parameter [units of the row]."""
+        return to_value(self.raw(row, names), row)
+
+
+class Fixed(AbstractSource):
+    """Not learned: a given value, or the typical one of the vocabulary."""
+
+    constant: Array | None = None
+
+    def __init__(self, value: ArrayLike | None = None):
+        """`value` in the units of the parameter; may broadcast over places."""
+        self.constant = None if value is None else jnp.asarray(value, jnp.float32)
+
+    def reads(self):
+        return ()
+
+    def value(self, row, names):
+        return jnp.asarray(row.typical if self.constant is None else self.constant, jnp.float32)
+
+
+class Given(AbstractSource):
+    """Not learned: read from a driver or a map, clipped to the bounds of the parameter."""
+
+    name: str = eqx.field(static=True)
+
+    def __init__(self, name: str):
+        """`name` of the variable that holds the value, in the units of the parameter."""
+        variable(name)
+        self.name = name
+
+    def reads(self):
+        return (self.name,)
+
+    def value(self, row, names):
+        return jnp.clip(names[self.name], row.lower, row.upper)
+
+
+class Shared(AbstractFree):
+    """One learned value for all places and days."""
+
+    z: Float[Array, ""] = eqx.field(default_factory=lambda: jnp.zeros((), jnp.float32))
+
+    def reads(self):
+        return ()
+
+    def raw(self, row, names):
+        return float(to_raw(row.typical, row)) + row.spread * self.z
+
+
+class PerClass(AbstractFree):
+    """One learned value per plant type; half of the prior variance is common to all types."""
+
+    z: dict[str, Array]
+
+    def __init__(self):
+        """All types start at their prior medians."""
+        self.z = {"common": jnp.zeros((), jnp.float32), "plant_type": jnp.zeros(len(PLANT_TYPES), jnp.float32)}
+
+    def reads(self):
+        return ("plant_type",)
+
+    def raw(self, row, names):
+        of_class = jnp.asarray(class_raw(row)) + row.spread * np.float32(0.5**0.5) * (self.z["common"] + self.z["plant_type"])
+        return of_class[names["plant_type"]]
+
+
+class Neural(AbstractFree):
+    """A small network on named inputs, pulled towards the typical value of the plant type.
+
+    `raw = prior median + reach * spread * w2 . tanh(w1 x / sqrt(n) + b1) / sqrt(width)`, inputs standardised by the vocabulary and
+    clipped, weights standard normal a priori. `plant_type` among the inputs enters as indicator variables and sets the prior median.
+    """
+
+    z: dict[str, Array]
+    inputs: tuple[str, ...] = eqx.field(static=True)
+    width: int = eqx.field(static=True)
+    reach: float = eqx.field(static=True)
+
+    def __init__(self, *inputs: str, width: int = 8, reach: float = 1.0, seed: int = 0):
+        """A network on `inputs` with one hidden layer of `width` tanh units.
+
+        Raises:
+            ValueError: no input was named.
+            KeyError: an input is not a variable.
+        """
+        if not inputs:
+            raise ValueError("a Neural source needs at least one input, for instance Neural('plant_type', 'tair_30d')")
+        for name in inputs:
+            variable(name)
+        self.inputs, self.width, self.reach = inputs, width, reach
+        features = sum(len(PLANT_TYPES) if name == "plant_type" else 1 for name in inputs)
+        hidden, out = jax.random.split(jax.random.key(seed))
+        self.z = {
+            "w1": jax.random.normal(hidden, (features, width)),
+            "b1": jnp.zeros(width, jnp.float32),
+            "w2": 0.1 * jax.random.normal(out, (width,)),
+        }
+
+    def reads(self):
+        return self.inputs
+
+    def features(self, names: Names) -> Float[Array, "... feature"]:
+        """Standardised inputs, stacked on a last axis."""
+        columns = []
+        for name in self.inputs:
+            if name == "plant_type":
+                columns.append(jax.nn.one_hot(names[name], len(PLANT_TYPES), dtype=jnp.float32))
+            else:
+                row = variable(name)
+                columns.append(jnp.clip((jnp.asarray(names[name]) - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)[..., None])
+        shape = jnp.broadcast_shapes(*(column.shape[:-1] for column in columns))
+        return jnp.concatenate([jnp.broadcast_to(column, (*shape, column.shape[-1])) for column in columns], -1)
+
+    def raw(self, row, names):
+        centre = jnp.asarray(class_raw(row))[names["plant_type"]] if "plant_type" in self.inputs else float(to_raw(row.typical, row))
+        hidden = jnp.tanh(self.features(names) @ (self.z["w1"] / len(self.inputs) ** 0.5) + self.z["b1"])
+        return centre + self.reach * row.spread * (hidden @ self.z["w2"]) / self.width**0.5
+
+
+class Pooled(AbstractFree):
+    """Population effects of places (or places and years) on top of another source: partial pooling.
+
+    `raw = source.raw + sd * z[index]`, `sd = spread * exp(z_spread / 2)`. An index of -1 is the centre of the population. A
+    place that was not in the fit draws its `z` from the standard normal population.
+    """
+
+    source: AbstractFree
+    z: dict[str, Array]
+    by: str = eqx.field(static=True)
+    spread: float = eqx.field(static=True)
+
+    def __init__(self, source: AbstractFree, by: str = "site", spread: float = 0.4):
+        """`spread`: prior median of the population standard deviation in the unconstrained space.
+
+        Raises:
+            ValueError: the source is not a learned one.
+        """
+        if not isinstance(source, AbstractFree):
+            raise ValueError(f"Pooled adds effects to a learned source, not to {type(source).__name__}; use Shared, PerClass or Neural")
+        self.source, self.by, self.spread = source, by, spread
+        self.z = {"effect": jnp.zeros(1, jnp.float32), "spread": jnp.zeros((), jnp.float32)}
+
+    def reads(self):
+        return (*self.source.reads(), self.by)
+
+    def population_sd(self) -> Array:
+        """Standard deviation of the effects in the unconstrained space."""
+        return self.spread * jnp.exp(0.5 * self.z["spread"])
+
+    def raw(self, row, names):
+        index = jnp.asarray(names[self.by])
+        effect = jnp.where(index >= 0, self.z["effect"][index], 0.0)
+        return self.source.raw(row, names) + self.population_sd() * effect
+
+
+def is_daily(name: str) -> bool:
+    """Whether a name varies from day to day (drivers, their histories, effects of a year).
+
+    >>> is_daily("tair_30d"), is_daily("plant_type"), is_daily("site_year")
+    (True, False, True)
+    """
+    return name == "site_year" or name in {f"{v}_{d}d" for v in VARIABLES for d in HISTORY_DAYS} or variable(name).kind == "driver"

@@ -1,0 +1,112 @@
+"""A composed model as JSON and back: functions by name, sources by class. No pickle."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from hybridflux.model import noise as noises
+from hybridflux.model import sources as kinds
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.tree import learned, with_learned
+from hybridflux.process import light, respiration, stress, water
+
+_ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water}
+VERSION = 1
+
+
+def _function_name(fn) -> str:
+    room = fn.__module__.rpartition(".")[2]
+    if getattr(_ROOMS.get(room), fn.__name__, None) is not fn:
+        raise ValueError(f"`{fn.__name__}` is not a function of hybridflux.process, so this model cannot be saved; add it to process/")
+    return f"{room}.{fn.__name__}"
+
+
+def _memory_name(memory) -> str:
+    for room_name, room in _ROOMS.items():
+        for name, value in vars(room).items():
+            if value is memory:
+                return f"{room_name}.{name}"
+    raise ValueError("a memory of this model is not one of hybridflux.process, so it cannot be saved; add it to process/")
+
+
+def _lookup(name: str):
+    room, _, attribute = name.partition(".")
+    if room not in _ROOMS or not hasattr(_ROOMS[room], attribute):
+        raise ValueError(f"this file asks for the process `{name}`, which this version of hybridflux does not have")
+    return getattr(_ROOMS[room], attribute)
+
+
+def _source_spec(source) -> dict:
+    match source:
+        case kinds.Fixed():
+            return {"kind": "Fixed", "value": None if source.constant is None else source.constant.tolist()}
+        case kinds.Given():
+            return {"kind": "Given", "name": source.name}
+        case kinds.Shared():
+            return {"kind": "Shared"}
+        case kinds.PerClass():
+            return {"kind": "PerClass"}
+        case kinds.Neural():
+            return {"kind": "Neural", "inputs": list(source.inputs), "width": source.width, "reach": source.reach}
+        case kinds.Pooled():
+            return {"kind": "Pooled", "source": _source_spec(source.source), "by": source.by, "spread": source.spread}
+    raise ValueError(f"a {type(source).__name__} source cannot be saved")
+
+
+def _source_from(spec: dict):
+    match spec["kind"]:
+        case "Fixed":
+            return kinds.Fixed(spec["value"])
+        case "Given":
+            return kinds.Given(spec["name"])
+        case "Shared":
+            return kinds.Shared()
+        case "PerClass":
+            return kinds.PerClass()
+        case "Neural":
+            return kinds.Neural(*spec["inputs"], width=spec["width"], reach=spec["reach"])
+        case "Pooled":
+            return kinds.Pooled(_source_from(spec["source"]), by=spec["by"], spread=spec["spread"])
+    raise ValueError(f"unknown kind of source `{spec['kind']}` in this file")
+
+
+def to_spec(model: HybridFlux) -> dict:
+    """What a model is made of, without what it learned, as JSON types."""
+    return {
+        "version": VERSION,
+        "gpp": [_function_name(fn) for fn in model.gpp],
+        "reco": [_function_name(fn) for fn in model.reco],
+        "memory": [_memory_name(memory) for memory in model.memory],
+        "sources": {name: _source_spec(source) for name, source in model.sources.items()},
+        "noise": {
+            name: {
+                "kind": type(noise).__name__,
+                "weight": noise.weight,
+                "sources": {parameter: _source_spec(source) for parameter, source in noise.sources.items()},
+            }
+            for name, noise in model.noise.items()
+        },
+    }
+
+
+def from_spec(spec: dict) -> HybridFlux:
+    """The model of a spec, with everything learned at the prior median.
+
+    Raises:
+        ValueError: another version, or a process or source this version does not have.
+    """
+    if spec.get("version") != VERSION:
+        raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads version {VERSION}")
+    noise = {}
+    for name, row in spec["noise"].items():
+        parts = {parameter.removeprefix("noise_"): _source_from(source) for parameter, source in row["sources"].items()}
+        noise[name] = {"Laplace": noises.Laplace, "StudentT": noises.StudentT}[row["kind"]](**parts, weight=row["weight"])
+    model = HybridFlux(
+        gpp=tuple(_lookup(name) for name in spec["gpp"]),
+        reco=tuple(_lookup(name) for name in spec["reco"]),
+        memory=tuple(_lookup(name) for name in spec["memory"]),
+        sources={name: _source_from(source) for name, source in spec["sources"].items()},
+        noise=noise,
+    )
+    return with_learned(model, jax.tree.map(jnp.zeros_like, learned(model)))

@@ -1,0 +1,99 @@
+"""What is learned in a model, by name; draws of it; effects of new places.
+
+A leaf is learned if its path passes a field called `z`. Its name is the path with dots: `sources.vpd_sensitivity.z`,
+`sources.light_use_efficiency.z.effect`, `noise.nee.sources.noise_floor.z`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import AbstractSource, Names, Pooled
+from hybridflux.vocabulary import PARAMETERS
+
+T = TypeVar("T")
+
+
+def _name(path) -> str:
+    return ".".join(str(getattr(step, "name", getattr(step, "key", getattr(step, "idx", step)))) for step in path)
+
+
+def _is_learned(path) -> bool:
+    return any(getattr(step, "name", None) == "z" for step in path)
+
+
+def learned(model) -> dict[str, Array]:
+    """Name -> array of everything learned."""
+    return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(model) if _is_learned(path)}
+
+
+def with_learned(model: T, values: Mapping[str, Array]) -> T:
+    """The same model with some learned leaves replaced; shapes may differ (draws, other places)."""
+    unknown = set(values) - set(learned(model))
+    if unknown:
+        raise KeyError(f"{', '.join(sorted(unknown))} is not learned in this model; learned are {', '.join(sorted(learned(model)))}")
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: values.get(_name(path), leaf) if _is_learned(path) else leaf, model)
+
+
+def draw_axes(model):
+    """For `eqx.filter_vmap`: 0 for learned leaves, None for the rest."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: 0 if _is_learned(path) else None, model)
+
+
+def over_draws(model: HybridFlux, fn: Callable):
+    """`fn(model of one draw)` for all draws of a stacked model, draws on axis 0 of the results."""
+    return eqx.filter_vmap(fn, in_axes=(draw_axes(model),))(model)
+
+
+def parameters_over_draws(model: HybridFlux, names: Names, only=None) -> dict[str, Array]:
+    """Parameters of a stacked model: `[draw, ...]` (at least `[draw, 1]`) from learned sources, `[...]` from the others.
+
+    Args:
+        model: a model with a draw axis on its learned leaves.
+        names: covariates and drivers.
+        only: parameter names; all by default.
+    """
+    values = {}
+    for name in model.sources if only is None else only:
+        source: AbstractSource = model.sources[name]
+        if learned(source):
+            draws = eqx.filter_vmap(lambda one, name=name: one.value(PARAMETERS[name], names), in_axes=(draw_axes(source),))(source)
+            values[name] = draws[:, None] if draws.ndim == 1 else draws
+        else:
+            values[name] = source.value(PARAMETERS[name], names)
+    return values
+
+
+def pooled_effects(model: HybridFlux) -> dict[str, str]:
+    """Name of each table of population effects -> the index it is looked up by (`site`, `site_year`)."""
+    found = {}
+
+    def visit(path, node):
+        if isinstance(node, Pooled):
+            found[f"{path}.z.effect"] = node.by
+            visit(f"{path}.source", node.source)
+
+    for name, source in model.sources.items():
+        visit(f"sources.{name}", source)
+    return found
+
+
+def with_places(model: HybridFlux, sizes: Mapping[str, int]) -> HybridFlux:
+    """A model (without draws) whose effect tables have one zero per place, or per place and year.
+
+    Args:
+        model: a composed model.
+        sizes: rows per index, for instance `{"site": 45}`.
+
+    Raises:
+        KeyError: an index of the model has no size.
+    """
+    tables = pooled_effects(model)
+    return with_learned(model, {path: jnp.zeros(sizes[by], jnp.float32) for path, by in tables.items()})
