@@ -1,0 +1,89 @@
+"""The verdict on a carbon budget against measured stock changes: closed, open or undecidable.
+
+* **undecidable**: a pool is missing, the run covers less than half of the years, or the errors are so wide that even a
+  gap worth finding would not be seen: `1.96 sd > max(50 gC m-2 yr-1, half of the largest of |NEE|, |export|, |stock change|)`,
+  unless the gap is larger than they are.
+* **open**: `|z| > 1.96`, the two sides differ by more than their errors.
+* **closed**: `|z| <= 1.96` where a gap worth finding would have been seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+LIMIT = 1.96
+DETECTABLE_SHARE = 0.5  # of the largest term of the ledger
+DETECTABLE_FLOOR = 50.0  # gC m-2 yr-1: what repeated inventories can resolve at best over a decade or so
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one comparison, gC m-2 yr-1.
+
+    Attributes:
+        difference: NBP minus stock change.
+        difference_sd: its sd, from the draws of the run and the sds of the inventory.
+        z: difference over its sd.
+        detectable: the smallest gap these errors would show, 1.96 sd.
+        verdict: `closed`, `open` or `undecidable`.
+        limiting_term: what adds most variance, or what is missing.
+        note: why, in words.
+    """
+
+    difference: float
+    difference_sd: float
+    z: float
+    detectable: float
+    verdict: str
+    limiting_term: str
+    note: str
+
+    def columns(self) -> dict:
+        """As columns of a table."""
+        return asdict(self)
+
+
+def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: tuple[int, int], spread: str) -> Verdict:
+    """Compare the net flux of a run with a ledger.
+
+    Args:
+        nee: NEE per draw `[draw]`, gC m-2 yr-1, positive to the atmosphere.
+        pools: pool -> (value, sd) among `biomass`, `soil` (gains) and `export` (carbon leaving), gC m-2 yr-1.
+        years: years of the period the run covers, and years of the period.
+        spread: what the draws contain.
+
+    >>> forest = {"biomass": (250.0, 30.0), "soil": (20.0, 20.0), "export": (120.0, 15.0)}
+    >>> judge(np.array([-420.0, -400.0, -380.0]), forest, years=(10, 10), spread="parameter+random_effects").verdict
+    'closed'
+    """
+    missing = [pool for pool in ("biomass", "soil", "export") if pool not in pools]
+    if missing:
+        return _undecided(missing[0], f"no value of {' and '.join(missing)}; give 0 and its sd where the pool does not exist")
+    if 2 * years[0] < years[1]:
+        return _undecided("flux", f"the run covers {years[0]} of {years[1]} years")
+    if len(nee) < 2:
+        return _undecided("flux", "one draw has no spread")
+    terms = {"flux": nee.std(ddof=1), **{pool: sd for pool, (_, sd) in pools.items()}}
+    sd = float(np.sqrt(sum(value**2 for value in terms.values())))
+    stock = pools["biomass"][0] + pools["soil"][0]
+    difference = float(-nee.mean() - pools["export"][0] - stock)
+    z = difference / sd if sd > 0 else np.inf * np.sign(difference) if difference else 0.0
+    worth = max(DETECTABLE_FLOOR, DETECTABLE_SHARE * max(abs(nee.mean()), abs(pools["export"][0]), abs(stock)))
+    limiting = max(terms, key=terms.get)
+    notes = [f"the run covers {years[0]} of {years[1]} years"] if years[0] < years[1] else []
+    if abs(z) > LIMIT:
+        verdict = "open"
+        notes += ["the spread `parameter` leaves out site-to-site error, which may be the gap"] if spread == "parameter" else []
+    elif LIMIT * sd > worth:
+        verdict = "undecidable"
+        notes.append(f"a gap of {worth:.0f} gC m-2 yr-1 would not be seen: these errors show gaps above {LIMIT * sd:.0f}")
+    else:
+        verdict = "closed"
+    return Verdict(difference, sd, float(z), LIMIT * sd, verdict, limiting, "; ".join(notes))
+
+
+def _undecided(term: str, note: str) -> Verdict:
+    return Verdict(np.nan, np.nan, np.nan, np.nan, "undecidable", term, note)

@@ -1,0 +1,76 @@
+"""Rows of a budget table: a total per draw becomes a mean and an interval, per area and in tCO2."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+
+from hybridflux.units import convert
+
+SIGN = {
+    "NEE": "positive to the atmosphere",
+    "GPP": "positive to the plants",
+    "RECO": "positive to the atmosphere",
+    "NBP": "positive gain of the land",
+}
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
+COLUMNS = (
+    "zone", "land_cover", "period", "days", "variable", "quantity", "units", "area_ha", "mean", "sd", *QUANTILES,
+    "total_units", "total_tCO2", "total_tCO2_sd", *(f"total_tCO2_{name}" for name in QUANTILES), "sign",
+)  # fmt: skip
+"""First columns of every budget table, in this order."""
+
+NORMAL_POINTS = 64
+
+
+def summary(draws: np.ndarray) -> dict[str, float]:
+    """Mean, sd and quantiles over draws `[draw]`; one draw has no sd.
+
+    >>> summary(np.array([1.0, 2.0, 3.0]))["sd"].item()
+    1.0
+    """
+    sd = draws.std(ddof=1) if len(draws) > 1 else np.nan
+    return {"mean": draws.mean(), "sd": sd} | {name: np.quantile(draws, q) for name, q in QUANTILES.items()}
+
+
+def budget_row(
+    zone: str, cover: str, area: float, variable: str, grams: np.ndarray, *, yearly: bool = True, sd: float | None = None
+) -> dict:
+    """The columns every row has.
+
+    Args:
+        zone: name of the zone.
+        cover: plant type code, or `all`.
+        area: m2.
+        variable: NEE, GPP, RECO or NBP.
+        grams: total carbon per draw `[draw]`, gC.
+        yearly: whether the total is one of a whole year.
+        sd: sd of the flux where it is known better than from the draws, gC m-2.
+    """
+    flux, total = summary(grams / area), summary(convert(grams, "gC", "tCO2"))
+    if sd is not None:
+        flux["sd"], total["sd"] = sd, convert(sd * area, "gC", "tCO2")
+    return {
+        "zone": zone,
+        "land_cover": cover,
+        "variable": variable,
+        "units": "gC m-2 yr-1" if yearly else "gC m-2",
+        "area_ha": area / 1e4,
+        **flux,
+        "total_units": "tCO2 yr-1" if yearly else "tCO2",
+        "total_tCO2": total.pop("mean"),
+        **{f"total_tCO2_{name}": value for name, value in total.items()},
+        "sign": SIGN[variable],
+    }
+
+
+def mixed_with_normal(draws: np.ndarray, sd: float) -> np.ndarray:
+    """Draws `[draw]` with an independent normal error of zero mean added, as `[draw * 64]` equally likely values.
+
+    >>> mixed_with_normal(np.array([1.0]), 2.0).mean().round(6).item()
+    1.0
+    """
+    normal = NormalDist()
+    points = np.array([normal.inv_cdf((i + 0.5) / NORMAL_POINTS) for i in range(NORMAL_POINTS)])
+    return (draws[:, None] + sd * points).ravel()

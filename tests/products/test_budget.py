@@ -1,0 +1,98 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridflux.products.budget import budget_table
+
+ERROR = np.linspace(-1, 1, 41)
+
+
+def pick(table, zone, cover, variable, period="2018", quantity="flux"):
+    wanted = {"zone": zone, "land_cover": cover, "variable": variable, "period": period, "quantity": quantity}
+    found = table[np.logical_and.reduce([table[name] == value for name, value in wanted.items()])]
+    assert len(found) == 1
+    return found.iloc[0]
+
+
+def test_totals_by_hand(make_run):
+    table = budget_table(make_run())
+    row = pick(table, "region", "all", "NEE")
+    grams = -200 * 3e6 - 50 * 1e6
+    assert row["mean"] == pytest.approx(grams / 4e6)
+    assert row["area_ha"] == pytest.approx(400)  # water left out
+    assert row["total_tCO2"] == pytest.approx(grams * 44.009 / 12.011 / 1e6)
+    assert row["sd"] == pytest.approx(abs(grams) / 4e6 * 0.5 * ERROR.std(ddof=1))
+    assert row["q05"] == pytest.approx(grams / 4e6 * (1 + 0.5 * np.quantile(ERROR, 0.95)))
+    assert (row["units"], row["total_units"], row["sign"]) == ("gC m-2 yr-1", "tCO2 yr-1", "positive to the atmosphere")
+    assert (row["spread"], row["draws"]) == ("parameter+random_effects", 41)
+
+
+def test_errors_stay_correlated(make_run):
+    """The sd of the whole is the sum of the sds of its parts, where all parts share their draws."""
+    table = budget_table(make_run())
+    parts = pick(table, "north", "all", "NEE")["total_tCO2_sd"] + pick(table, "south", "all", "NEE")["total_tCO2_sd"]
+    assert pick(table, "region", "all", "NEE")["total_tCO2_sd"] == pytest.approx(parts)
+
+
+def test_nee_is_reco_minus_gpp_in_every_row(make_run):
+    wide = budget_table(make_run()).pivot(index=["zone", "land_cover"], columns="variable", values="mean")
+    np.testing.assert_allclose(wide["NEE"], wide["RECO"] - wide["GPP"])
+
+
+def test_a_part_of_a_year_is_not_scaled_up(make_run):
+    row = pick(budget_table(make_run(start="2018-06-01", end="2018-08-31")), "north", "CRO", "NEE", period="2018-06..2018-08")
+    assert row["mean"] == pytest.approx(-200 * 92 / 365)
+    assert (row["units"], row["total_units"], row["days"]) == ("gC m-2", "tCO2", 92)
+
+
+def test_years_their_mean_and_anomalies(make_run):
+    table = budget_table(make_run(start="2017-01-01", end="2019-12-31", shift={2018: 100.0}))
+    assert pick(table, "north", "CRO", "NEE")["mean"] == pytest.approx(-100)
+    assert pick(table, "north", "CRO", "NEE", "mean of 2017-2019")["mean"] == pytest.approx((-200 - 100 - 200) / 3)
+    anomaly = pick(table, "north", "CRO", "NEE", quantity="anomaly")
+    assert anomaly["mean"] == pytest.approx(100)
+    assert anomaly["sd"] == pytest.approx(100 * 0.5 * ERROR.std(ddof=1))  # the error both years share is gone
+
+
+@pytest.mark.parametrize(("spread", "why"), [(None, "does not name its spread"), ("predictive", "measurement noise"), ("x", "needs one")])
+def test_a_spread_must_be_named(make_run, spread, why):
+    with pytest.raises(ValueError, match=why):
+        budget_table(make_run(spread=spread))
+
+
+def test_zones_put_together(make_run, tmp_path):
+    groups = tmp_path / "groups.csv"
+    groups.write_text("zone,group\nnorth,catchment\nsouth,catchment\n")
+    table = budget_table(make_run(), zones=groups)
+    assert set(table.zone) == {"region", "catchment"}
+    assert pick(table, "catchment", "CRO", "GPP")["mean"] == pytest.approx(1200)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("zones.gpkg", "", "not a CSV"),
+        ("a.csv", "zone,name\nnorth,x\n", "no column `group`"),
+        ("b.csv", "zone,group\nwest,x\n", "no zone `west`"),
+        ("c.csv", "zone,group\nnorth,x\nnorth,y\n", "stands twice"),
+    ],
+)
+def test_bad_zone_files(make_run, tmp_path, name, text, why):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=why):
+        budget_table(make_run(), zones=tmp_path / name)
+
+
+def test_unfinished_run(make_run, tmp_path):
+    run = make_run()
+    (run / "totals.nc").unlink()
+    with pytest.raises(FileNotFoundError, match="not finished"):
+        budget_table(run)
+    with pytest.raises(FileNotFoundError, match="not a run folder"):
+        budget_table(tmp_path)
+
+
+def test_csv_reads_back(make_run, tmp_path):
+    budget_table(make_run()).to_csv(tmp_path / "budget.csv", index=False)
+    back = pd.read_csv(tmp_path / "budget.csv")
+    assert {"zone", "land_cover", "period", "variable", "area_ha", "mean", "sd", "q05", "q50", "q95", "spread"} <= set(back)

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from hybridflux.products.budget import budget_table
+from hybridflux.products.closure import judge
+from hybridflux.products.inventory import read_inventory
+
+HEAD = "zone,land_cover,pool,start_year,end_year,value,sd\n"
+
+
+def write(folder, *rows):
+    path = folder / "inventory.csv"
+    path.write_text(HEAD + "\n".join(rows) + "\n")
+    return path
+
+
+def ledger(biomass=0.0, soil=0.0, export=0.0, sd=5.0):
+    return {"biomass": (biomass, sd), "soil": (soil, sd), "export": (export, sd)}
+
+
+def nee(mean, sd, draws=400):
+    return mean + sd * np.random.default_rng(0).standard_normal(draws)
+
+
+def test_difference_and_sd_by_hand():
+    flux = nee(-400.0, 30.0)
+    verdict = judge(flux, {"biomass": (100.0, 10.0), "soil": (20.0, 8.0), "export": (250.0, 20.0)}, years=(1, 1), spread="parameter")
+    assert verdict.difference == pytest.approx(-flux.mean() - 250 - 120)
+    assert verdict.difference_sd == pytest.approx(np.sqrt(flux.var(ddof=1) + 10**2 + 8**2 + 20**2))
+    assert verdict.z == pytest.approx(verdict.difference / verdict.difference_sd)
+    assert verdict.limiting_term == "flux"
+
+
+@pytest.mark.parametrize(
+    ("flux", "pools", "expected", "term"),
+    [
+        (nee(-400, 20), ledger(biomass=150, export=250, sd=10), "closed", "flux"),
+        (nee(-400, 20), ledger(biomass=150, export=50, sd=10), "open", "flux"),
+        (nee(-400, 300), ledger(biomass=150, export=250), "undecidable", "flux"),
+        (nee(-400, 20), ledger(biomass=150, export=250, sd=200), "undecidable", "biomass"),
+        (nee(-2000, 300), ledger(biomass=150, export=250), "open", "flux"),  # wide errors, wider gap
+        (nee(0, 10), ledger(sd=5), "closed", "flux"),  # nothing happens and all know it
+        (nee(-400, 20), {"biomass": (150, 10), "export": (250, 10)}, "undecidable", "soil"),
+        (np.array([-400.0]), ledger(biomass=150, export=250), "undecidable", "flux"),
+    ],
+)
+def test_verdicts(flux, pools, expected, term):
+    verdict = judge(flux, pools, years=(1, 1), spread="parameter+random_effects")
+    assert (verdict.verdict, verdict.limiting_term) == (expected, term)
+
+
+def test_too_few_years_are_undecidable():
+    assert judge(nee(-400, 20), ledger(biomass=150, export=250), years=(2, 10), spread="parameter").verdict == "undecidable"
+
+
+def test_harvest_flips_the_sign(make_run, tmp_path):
+    """A crop that takes up carbon loses it when the harvest leaves (Grignon: Loubet et al. 2011)."""
+    inventory = write(tmp_path, "north,CRO,export,2018,2018,300,10", "north,CRO,soil,2018,2018,-90,10", "north,CRO,biomass,2018,2018,0,1")
+    table = budget_table(make_run(), inventory=inventory)
+    row = table[table.variable == "NBP"].iloc[0]
+    assert row["mean"] == pytest.approx(200 - 300, abs=1e-6)
+    assert row["total_tCO2"] == pytest.approx(-100 * 2.0 * 44.009 / 12.011)  # 2 km2: 2e6 m2
+    assert row["difference"] == pytest.approx(-100 + 90, abs=1e-6)
+    assert row["sd"] == pytest.approx(np.hypot(200 * 0.5 * np.linspace(-1, 1, 41).std(ddof=1), 10))
+    assert row["sign"] == "positive gain of the land"
+
+
+def test_exports_of_a_period_add_up(tmp_path):
+    path = write(
+        tmp_path,
+        "all,all,export,2017,2017,100,10", "all,all,export,2018,2018,200,10", "all,all,export,2017,2018,5,0",
+        "region,,biomass,2017,2018,1,1",
+    )  # fmt: skip
+    (entry,) = read_inventory(path)
+    assert (entry.zone, entry.land_cover, entry.years) == ("region", "all", (2017, 2018))
+    assert entry.pools["export"] == (pytest.approx(155.0), pytest.approx(np.hypot(5, 5)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        ((), "no rows"),
+        (("a,CRO,litter,2018,2018,1,1",), "line 2: pool `litter`"),
+        (("a,CRO,soil,2018,2018,x,1",), "value `x` is not a number"),
+        (("a,CRO,soil,2018.5,2018,1,1",), "not a whole year"),
+        (("a,CRO,soil,2018,2017,1,1",), "before start_year"),
+        (("a,CRO,soil,2018,2018,1,-1",), "sd must not be negative"),
+        (("a,CRO,soil,2018,2018,1,1", "a,CRO,biomass,2017,2018,1,1"), "different periods"),
+        (("a,CRO,soil,2017,2018,1,1", "a,CRO,export,2018,2018,1,1"), "must cover 2017 to 2018"),
+        (("a,CRO,soil,2018,2018,1,1", "a,CRO,soil,2018,2018,2,1"), "stands twice"),
+    ],
+)
+def test_bad_inventories(tmp_path, rows, why):
+    with pytest.raises(ValueError, match=why):
+        read_inventory(write(tmp_path, *rows))
+
+
+def test_missing_column_and_unknown_place(make_run, tmp_path):
+    (tmp_path / "bad.csv").write_text("zone,pool\na,soil\n")
+    with pytest.raises(ValueError, match="no column `land_cover`"):
+        read_inventory(tmp_path / "bad.csv")
+    with pytest.raises(ValueError, match="west/CRO"):
+        budget_table(make_run(), inventory=write(tmp_path, "west,CRO,soil,2018,2018,1,1"))
