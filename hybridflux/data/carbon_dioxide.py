@@ -1,0 +1,49 @@
+"""Carbon dioxide of the air, from annual means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+_FIRST_YEAR = 1990
+_MAUNA_LOA = (
+    354.45, 355.70, 356.54, 357.21, 358.96, 360.97, 362.74, 363.88, 366.84, 368.54,
+    369.71, 371.32, 373.45, 375.98, 377.70, 379.98, 382.09, 384.02, 385.83, 387.64,
+    390.10, 391.85, 394.06, 396.74, 398.81, 401.01, 404.41, 406.76, 408.72, 411.65,
+    414.21, 416.41, 418.53, 421.08,
+)  # fmt: skip
+"""Annual means at Mauna Loa, 1990 on [ppm]: NOAA Global Monitoring Laboratory, Lan, Tans & Thoning, gml.noaa.gov/ccgg/trends."""
+
+
+def daily_co2(folder: Path) -> Callable[[pd.DatetimeIndex], np.ndarray]:
+    """Mole fraction of CO2 [ppm] as a function of days: straight lines between the middles of the years, continued at the ends.
+
+    Args:
+        folder: may hold `co2_annual.csv` with the columns year and co2_ppm; else the annual means of Mauna Loa are taken.
+
+    Raises:
+        ValueError: the file lacks a column, or holds fewer than two years.
+    """
+    path = folder / "co2_annual.csv"
+    if not path.exists():
+        years, means = _FIRST_YEAR + np.arange(len(_MAUNA_LOA)), np.array(_MAUNA_LOA)
+    else:
+        table = pd.read_csv(path)
+        if not {"year", "co2_ppm"} <= set(table.columns):
+            raise ValueError(f"co2_annual.csv needs the columns year and co2_ppm; it has {', '.join(table.columns)}")
+        table = table.sort_values("year")
+        years, means = table["year"].to_numpy(), table["co2_ppm"].to_numpy()
+    if len(years) < 2 or (np.diff(years) <= 0).any() or not ((means > 280) & (means < 600)).all():
+        raise ValueError("co2_annual.csv needs two or more years, each once, with means between 280 and 600 ppm")
+
+    def of_days(days: pd.DatetimeIndex) -> np.ndarray:
+        when = days.year + (days.day_of_year - 0.5) / 365.25
+        middle = years + 0.5
+        inside = np.interp(when, middle, means)
+        first, last = ((means[i + 1] - means[i]) / (middle[i + 1] - middle[i]) for i in (0, -2))
+        return inside + first * np.minimum(when - middle[0], 0) + last * np.maximum(when - middle[-1], 0)
+
+    return of_days

@@ -1,0 +1,111 @@
+"""One tower in vocabulary names and units: FLUXNET tables in, a daily frame out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.data.archives import Archive, read_table
+from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
+from hybridflux.units import convert, shortwave_to_par
+from hybridflux.vocabulary import VARIABLES
+
+_REQUIRED = ("TIMESTAMP", "TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
+_FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
+_OPTIONAL = (
+    "TA_F_NIGHT", "TMIN_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC",
+    "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC", "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC",
+    "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
+)  # fmt: skip
+DAILY_COLUMNS = frozenset(_REQUIRED + _OPTIONAL)
+
+DRIVERS = ("tair", "tmin", "tair_night", "par", "par_potential", "day_fraction", "vpd", "rain", "swc")
+"""Drivers a FLUXNET file can give, NaN where it does not."""
+TARGETS = ("nee", "nee_day", "nee_night", "gpp", "reco")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Which days count as measured.
+
+    Attributes:
+        share: least share of measured or well-filled half-hours of a flux [1].
+        exclude_met: values of the column MET_SOURCE whose days are left out.
+    """
+
+    share: float = 0.75
+    exclude_met: tuple[str, ...] = ("neighbour",)
+
+
+def read_tower(archive: Archive, quality: Quality) -> pd.DataFrame:
+    """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
+
+    Raises:
+        ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
+    """
+    if archive.resolution == "DD":
+        table = read_table(archive, DAILY_COLUMNS)
+    else:
+        table = to_daily(read_table(archive, HALFHOURLY_COLUMNS), archive)
+    missing = [name for name in _REQUIRED if name not in table]
+    if missing:
+        raise ValueError(
+            f"{archive} lacks column {', '.join(missing)}; hybridflux reads the FLUXNET product (FULLSET or SUBSET, ICOS FLUXNET L2, "
+            "AmeriFlux FLUXNET), not BASE or raw files"
+        )
+    table.index = _days(table.pop("TIMESTAMP"), archive)
+    frame = pd.concat([_drivers(table), _targets(table, quality, archive)], axis=1)
+    return frame.asfreq("D")
+
+
+def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
+    days = pd.to_datetime(stamps, format="%Y%m%d", errors="coerce")
+    if days.isna().any():
+        row = int(np.flatnonzero(days.isna())[0])
+        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: `{stamps.iloc[row]}` is not a day; YYYYMMDD is expected")
+    if len(days) == 0:
+        raise ValueError(f"{archive} has a header and no rows; download it again")
+    step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
+    if len(step) and np.median(step) > 1:
+        raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks, months or years")
+    if (step <= 0).any():
+        row = int(np.flatnonzero(step <= 0)[0]) + 1
+        what = "twice" if step[row - 1] == 0 else "after a later day"
+        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {stamps.iloc[row]} comes {what}; sort the rows and keep each day once")
+    return pd.DatetimeIndex(days, name="time")
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(np.nan, index=table.index)
+
+
+def _drivers(table: pd.DataFrame) -> pd.DataFrame:
+    out = {name: _column(table, VARIABLES[name].fluxnet) for name in ("tair", "tmin", "tair_night", "vpd", "rain")}
+    out["tmin"] = out["tmin"].where(out["tmin"] <= out["tair"])  # the two come from different sources on mixed days
+    out["par"] = shortwave_to_par(table["SW_IN_F"])
+    out["par_potential"] = shortwave_to_par(_column(table, "SW_IN_POT"))
+    day, night = _column(table, "DAY_D"), _column(table, "NIGHT_D")
+    out["day_fraction"] = day / (day + night)
+    out["swc"] = convert(_column(table, VARIABLES["swc"].fluxnet), "%", "m3 m-3")
+    return pd.DataFrame(out)[list(DRIVERS)]
+
+
+def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.DataFrame:
+    if "NEE_VUT_REF_QC" not in table and "QC_FILTERED" not in table:
+        raise ValueError(f"{archive} lacks column NEE_VUT_REF_QC, so measured days cannot be told from filled ones; use the FLUXNET product")
+    met = ~table["MET_SOURCE"].isin(quality.exclude_met) if "MET_SOURCE" in table else pd.Series(True, index=table.index)
+    good = {name: met & (_column(table, f"{name}_QC") >= quality.share) for name in _FLUXES}
+    good["NEE_VUT_REF"] |= met & (_column(table, "QC_FILTERED") == 1)
+    nee_good = good["NEE_VUT_REF"] & table["NEE_VUT_REF"].notna()
+    out = {"nee": table["NEE_VUT_REF"].where(nee_good)}
+    for name in ("nee_day", "nee_night"):
+        column = VARIABLES[name].fluxnet
+        out[name] = convert(_column(table, column), "umol m-2 s-1", "gC m-2 d-1").where(good[column])
+    for name, flux in (("gpp", "GPP"), ("reco", "RECO")):
+        both = pd.concat([_column(table, f"{flux}_{method}_VUT_REF") for method in ("NT", "DT")], axis=1)
+        out[name] = both.mean(axis=1).where(nee_good)
+    error = _column(table, "NEE_VUT_REF_RANDUNC").fillna(_column(table, "NEE_RANDUNC_EST"))
+    out["nee_uncertainty"] = error.where(nee_good & (error > 0))
+    return pd.DataFrame(out)

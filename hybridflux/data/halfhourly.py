@@ -1,0 +1,95 @@
+"""Half-hourly or hourly FLUXNET tables to the columns of a daily one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.units import convert
+
+_STATES = ("TA_F", "SW_IN_F", "SW_IN_POT", "VPD_F", "SWC_F_MDS_1")
+_FLUXES = ("NEE_VUT_REF", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF")
+HALFHOURLY_COLUMNS = frozenset(
+    ("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "P_F", "NEE_VUT_REF_QC", "NEE_VUT_REF_RANDUNC", *_STATES, *_FLUXES)
+)
+_LEAST_SHARE = 46 / 48  # of the steps of a day
+_GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good quality
+
+
+def to_daily(table: pd.DataFrame, archive) -> pd.DataFrame:
+    """Daily FLUXNET columns of half-hours (or hours) of local standard time.
+
+    A day needs 46 of its 48 half-hours (23 of 24 hours). Means over the day; rain is a sum; `TMIN_F` is the coldest step; fluxes
+    become gC m-2 d-1, except `NEE_VUT_REF_DAY` and `_NIGHT`, which stay umol m-2 s-1 as in official daily files. A `_QC` is the
+    share of steps measured or filled with good quality. Night is where the potential radiation is zero.
+
+    Args:
+        table: columns of FLUXNET HH or HR files.
+        archive: what the table came from, for messages.
+
+    Raises:
+        ValueError: no time stamps, or steps that are neither half an hour nor an hour.
+    """
+    start, per_day = _start(table, archive)
+    day = start.dt.floor("D")
+    least = int(_LEAST_SHARE * per_day)
+
+    def mean(values: pd.Series) -> pd.Series:
+        return values.groupby(day).agg(["mean", "count"]).pipe(lambda d: d["mean"].where(d["count"] >= least))
+
+    out = {name: mean(table[name]) for name in _STATES if name in table}
+    out |= {name: convert(mean(table[name]), "umol m-2 s-1", "gC m-2 d-1") for name in _FLUXES if name in table}
+    if "TA_F" in table:
+        out["TMIN_F"] = table["TA_F"].groupby(day).min().where(out["TA_F"].notna())
+        out["TA_F_NIGHT"] = table["TA_F"].where(_night(table) == 1).groupby(day).mean().where(out["TA_F"].notna())
+    if "P_F" in table:
+        out["P_F"] = table["P_F"].groupby(day).sum(min_count=least)
+    if "NEE_VUT_REF_RANDUNC" in table:
+        squares = (table["NEE_VUT_REF_RANDUNC"] ** 2).groupby(day).agg(["sum", "count"])
+        out["NEE_VUT_REF_RANDUNC"] = convert(np.sqrt(squares["sum"]) / squares["count"].clip(lower=1), "umol m-2 s-1", "gC m-2 d-1")
+    daily = pd.DataFrame(out).assign(**_halves(table, day)) if "NEE_VUT_REF" in table else pd.DataFrame(out)
+    daily = daily.where(day.groupby(day).size() >= least)
+    daily.insert(0, "TIMESTAMP", daily.index.strftime("%Y%m%d"))
+    return daily.reset_index(drop=True)
+
+
+def _start(table: pd.DataFrame, archive) -> tuple[pd.Series, int]:
+    """Start of every step, and the number of steps in a day."""
+    name = next((c for c in ("TIMESTAMP_START", "TIMESTAMP_END") if c in table), None)
+    if name is None:
+        raise ValueError(f"{archive} lacks column TIMESTAMP_START, which half-hourly FLUXNET files have")
+    stamps = pd.to_datetime(table[name], format="%Y%m%d%H%M", errors="coerce")
+    if stamps.isna().any():
+        row = int(np.flatnonzero(stamps.isna())[0])
+        raise ValueError(f"{archive}, column {name}, row {row + 2}: `{table[name].iloc[row]}` is not a time; YYYYMMDDHHMM is expected")
+    steps = stamps.diff()
+    if (steps <= pd.Timedelta(0)).any():
+        row = int(np.flatnonzero(steps <= pd.Timedelta(0))[0])
+        raise ValueError(f"{archive}, column {name}, row {row + 2}: {table[name].iloc[row]} comes twice or too late; sort the rows, each once")
+    step = steps.median()
+    if step not in (pd.Timedelta(minutes=30), pd.Timedelta(hours=1)):
+        raise ValueError(f"{archive}: the usual step is {step}; half-hours or hours are expected")
+    return (stamps if name == "TIMESTAMP_START" else stamps - step), int(pd.Timedelta(days=1) / step)
+
+
+def _night(table: pd.DataFrame) -> pd.Series:
+    if "SW_IN_POT" in table:
+        return (table["SW_IN_POT"] <= 0).astype(float).where(table["SW_IN_POT"].notna())
+    return table["NIGHT"] if "NIGHT" in table else pd.Series(np.nan, index=table.index)
+
+
+def _halves(table: pd.DataFrame, day: pd.Series) -> dict[str, pd.Series]:
+    """NEE of the night and of the day, their quality and the number of steps of each."""
+    night, nee = _night(table), table["NEE_VUT_REF"]
+    good = table["NEE_VUT_REF_QC"] <= _GOOD if "NEE_VUT_REF_QC" in table else None
+    out = {}
+    for suffix, there in (("NIGHT", night == 1), ("DAY", night == 0)):
+        steps = there.groupby(day).sum()
+        out[f"{suffix}_D"] = steps.astype(float)
+        inside = nee.where(there).groupby(day)
+        out[f"NEE_VUT_REF_{suffix}"] = inside.mean().where(inside.count() == steps)
+        if good is not None:
+            out[f"NEE_VUT_REF_{suffix}_QC"] = (good & there).groupby(day).sum() / steps.where(steps > 0)
+    if good is not None:
+        out["NEE_VUT_REF_QC"] = good.groupby(day).mean()
+    return out

@@ -1,0 +1,46 @@
+"""Sun geometry of a day: what reaches the top of the atmosphere and for how long the sun is up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hybridflux.units import PAR_PER_SHORTWAVE
+
+_SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1, Allen et al. 1998 (FAO-56) eq. 21
+
+
+def _geometry(latitude, day_of_year):
+    """Relative distance factor, latitude and declination [rad], sunset hour angle [rad]; FAO-56 equations 23 to 25."""
+    year_angle = 2 * np.pi * np.asarray(day_of_year, float) / 365.0
+    latitude = np.radians(np.asarray(latitude, float))
+    declination = 0.409 * np.sin(year_angle - 1.39)
+    sunset = np.arccos(np.clip(-np.tan(latitude) * np.tan(declination), -1.0, 1.0))
+    return 1 + 0.033 * np.cos(year_angle), latitude, declination, sunset
+
+
+def potential_par(latitude, day_of_year):
+    """Photosynthetically active radiation at the top of the atmosphere [MJ m-2 d-1].
+
+    Args:
+        latitude: [degrees_north].
+        day_of_year: 1 to 366; broadcasts with `latitude`.
+
+    Returns:
+        Extraterrestrial radiation of FAO-56 equation 21 times the PAR share of shortwave radiation.
+
+    >>> round(float(potential_par(-20.0, 246) / PAR_PER_SHORTWAVE), 1)  # FAO-56 example 8
+    32.2
+    """
+    distance, latitude, declination, sunset = _geometry(latitude, day_of_year)
+    height = sunset * np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.sin(sunset)
+    return PAR_PER_SHORTWAVE * np.maximum(24 * 60 / np.pi * _SOLAR_CONSTANT * distance * height, 0.0)
+
+
+def day_fraction(latitude, day_of_year):
+    """Share of the day with the sun up [1]; FAO-56 equation 34 over 24 h.
+
+    >>> round(24 * float(day_fraction(-20.0, 246)), 1)  # FAO-56 example 9
+    11.7
+    """
+    *_, sunset = _geometry(latitude, day_of_year)
+    return sunset / np.pi
