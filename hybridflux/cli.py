@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli_options import parse_changes, parse_sites, parse_years
+from hybridflux.cli_options import parse_changes
 from hybridflux.machine import prepare
 
 app = typer.Typer(
@@ -86,7 +86,7 @@ def fit(
     from hybridflux.model import library
 
     fitted = library.get(model)
-    sequences = open_towers(towers, sites=parse_sites(sites), years=parse_years(years)).sequences(fitted.drivers)
+    sequences = open_towers(towers, sites=sites, years=years).sequences((*fitted.needs(), "plant_type"))
     methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
     methods[method]().fit(fitted, sequences, seed=seed).save(out)
     _wrote(out)
@@ -107,7 +107,7 @@ def evaluate(
     from hybridflux.evaluate.scores import evaluate as score
     from hybridflux.inference.posterior import Posterior
 
-    score(Posterior.load(posterior), open_towers(towers, sites=parse_sites(sites))).to_csv(out, index=False)
+    score(Posterior.load(posterior), open_towers(towers, sites=sites)).to_csv(out, index=False)
     _wrote(out)
 
 
@@ -185,11 +185,9 @@ def report(
 @app.command()
 def catalog() -> None:
     """Datasets hybridflux knows and how to get them."""
-    from rich.console import Console
+    from hybridflux.data.catalog import describe, load_catalog
 
-    from hybridflux.data.catalog import catalog_table, load_catalog
-
-    Console().print(catalog_table(load_catalog()))
+    typer.echo(describe(load_catalog()))
 
 
 @app.command()

@@ -1,0 +1,160 @@
+"""The data catalog: `data_catalog/<kind>/<id>.toml`, one file a dataset, checked as a whole.
+
+A file says what a dataset is, under which licence, how a user obtains it, and which of its columns or bands are which
+variable of the vocabulary, in which units and with which scale, offset, missing value and quality rule.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from textwrap import fill
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from hybridflux.units import convert
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
+
+_BESIDE_PACKAGE = Path(__file__).resolve().parents[2] / "data_catalog"  # in a checkout
+_INSIDE_PACKAGE = Path(__file__).resolve().parents[1] / "data_catalog"  # in an installed wheel
+
+
+class Band(BaseModel):
+    """One column or band of a dataset; `scale * stored + offset` is in `units`.
+
+    Attributes:
+        name: its name in the files.
+        units: units after scale and offset.
+        variable: the vocabulary's name for it; none where it only serves to derive one.
+        shortwave: whether it is shortwave radiation of which `variable` is the photosynthetic share.
+        scale: factor of the stored number.
+        offset: added after the factor.
+        nodata: stored number that means missing.
+        quality: column or band that qualifies it.
+        note: what a reader of the data must know.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    units: str
+    variable: str | None = None
+    shortwave: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+    nodata: float | None = None
+    quality: str | None = None
+    note: str | None = None
+
+    @field_validator("variable")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in VARIABLES:
+            raise ValueError(f"`{name}` is not a variable of hybridflux.{suggestion(name, VARIABLES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _units_convert(self) -> Band:
+        if self.variable:
+            convert(1.0, self.units, VARIABLES[self.variable].units)
+        return self
+
+
+class Dataset(BaseModel):
+    """One dataset of the catalog.
+
+    Attributes:
+        id: file name without `.toml`.
+        kind: folder of the file.
+        title: what it is.
+        licence: licence of the data, as the provider states it.
+        citation: reference to cite.
+        attribution: sentence a product made from it must carry, where the provider asks for one.
+        doi: of the data or of the paper that describes it.
+        access: how a user obtains it.
+        files: patterns of its file names.
+        bands: its columns or bands.
+        bands_of: another dataset with the same columns, instead of `bands`.
+        classes: code -> plant type, for land cover; a code that is not named is masked.
+        note: caveats.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    kind: Literal["towers", "satellite", "meteo", "soil", "landcover", "inventories"]
+    title: str
+    licence: str
+    citation: str
+    access: str
+    attribution: str | None = None
+    doi: str | None = None
+    files: tuple[str, ...] = ()
+    bands: tuple[Band, ...] = ()
+    bands_of: str | None = None
+    classes: dict[int, str] = {}
+    note: str | None = None
+
+    @field_validator("doi")
+    @classmethod
+    def _bare_doi(cls, doi: str | None) -> str | None:
+        if doi is not None and not doi.startswith("10."):
+            raise ValueError(f"`{doi}`: write the bare DOI, starting with 10.")
+        return doi
+
+    @field_validator("classes")
+    @classmethod
+    def _plant_types(cls, classes: dict[int, str]) -> dict[int, str]:
+        unknown = sorted(set(classes.values()) - set(PLANT_TYPES))
+        if unknown:
+            raise ValueError(f"not IGBP plant types: {', '.join(unknown)}; known are {', '.join(PLANT_TYPES)}")
+        return classes
+
+
+def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
+    """All datasets of a catalog folder by id; of the catalog shipped with hybridflux if no folder is named.
+
+    Raises:
+        ValueError: everything that is wrong in any file, one line each: file, field, reason.
+
+    >>> load_catalog()["fluxnet2015"].licence
+    'CC-BY-4.0'
+    """
+    folder = Path(folder) if folder else _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
+    datasets, faults = {}, []
+    for path in sorted(folder.rglob("*.toml")):
+        where = path.relative_to(folder).as_posix()
+        try:
+            dataset = Dataset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        except tomllib.TOMLDecodeError as error:
+            faults.append(f"{where}: not TOML: {error}")
+        except ValidationError as error:
+            faults += [f"{where}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
+        else:
+            datasets[dataset.id] = dataset
+            if where != f"{dataset.kind}/{dataset.id}.toml":
+                faults.append(f"{where}: belongs at {dataset.kind}/{dataset.id}.toml by its kind and id")
+    faults += [
+        f"{dataset.kind}/{dataset.id}.toml: bands_of: no dataset `{dataset.bands_of}`"
+        for dataset in datasets.values()
+        if dataset.bands_of and dataset.bands_of not in datasets
+    ]
+    if faults:
+        raise ValueError(f"{len(faults)} faults in the catalog {folder}:\n  " + "\n  ".join(faults))
+    if not datasets:
+        raise FileNotFoundError(f"no catalog in {folder}: it holds no <kind>/<id>.toml")
+    return datasets
+
+
+def describe(datasets: dict[str, Dataset]) -> str:
+    """A catalog as text for the terminal, by kind."""
+    lines = []
+    for dataset in sorted(datasets.values(), key=lambda dataset: (dataset.kind, dataset.id)):
+        reference = dataset.citation + (f", doi:{dataset.doi}" if dataset.doi else "")
+        facts = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
+        facts |= {"credit": dataset.attribution, "note": dataset.note}
+        lines.append(f"{dataset.kind}/{dataset.id}: {dataset.title}")
+        lines += [fill(text, 100, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10) for name, text in facts.items() if text]
+        lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,119 @@
+"""The command line: what it refuses, what it says, and that it starts without the heavy libraries."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hybridflux import machine
+from hybridflux.cli import main
+from hybridflux.cli_options import parse_changes
+
+HEAVY = ("jax", "numpyro", "xarray", "rasterio", "pandas", "numpy", "arviz", "matplotlib", "scipy", "dask", "zarr")
+COMMANDS = ("demo", "fit", "evaluate", "map", "scenario", "budget", "report", "catalog", "info")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; gives exit code, stdout, stderr."""
+    monkeypatch.setattr(machine, "prepare", lambda: None)
+    monkeypatch.setattr("hybridflux.cli.prepare", lambda: None)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hybridflux", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["map", "--help"], ["--version"]], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments):
+    code = f"""
+import sys, hybridflux.cli
+sys.argv[1:] = {arguments!r}
+try:
+    hybridflux.cli.main()
+finally:
+    print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_every_command_explains_itself(run):
+    _, listing, _ = run("--help")
+    for command in COMMANDS:
+        assert f"  {command} " in listing
+        code, text, _ = run(command, "--help")
+        assert code == 0 and len(text) > 100
+
+
+def test_changes_are_checked():
+    assert parse_changes(["rain=*0.6", "tair=+2", "vpd = climatology"]) == {"rain": "*0.6", "tair": "+2", "vpd": "climatology"}
+    for text, said in {
+        "rian=*0.6": "Did you mean `rain`?",
+        "rain": "write a change as",
+        "rain=0.6": "write a change as",
+        "rain=*": "write a change as",
+        "gpp=*2": "not a driver",
+    }.items():
+        with pytest.raises(ValueError, match=said.replace("?", r"\?")):
+            parse_changes([text])
+    with pytest.raises(ValueError, match="twice"):
+        parse_changes(["rain=*0.6", "rain=*0.5"])
+
+
+def test_a_mistake_is_one_line_and_exit_2(run, tmp_path):
+    code, out, err = run("scenario", "--posterior", "p.nc", "--region", "r.zarr", "--out", tmp_path, "--change", "rian=*2")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1 and "Did you mean `rain`?" in err
+
+    code, _, err = run("info", tmp_path / "nothing.nc")
+    assert code == 2 and "does not exist" in err
+
+
+def test_debug_shows_the_traceback(run, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run("info", tmp_path / "nothing.nc", "--debug")
+
+
+def test_a_fault_of_ours_is_not_hidden(run, monkeypatch):
+    def broken(_):
+        return json.loads("{")  # a library fails under us
+
+    monkeypatch.setattr("hybridflux.data.origin.read_origin", broken)
+    with pytest.raises(ValueError, match="Expecting"):
+        run("info", "x")
+
+
+def test_catalog_lists_licences(run):
+    code, text, _ = run("catalog")
+    assert code == 0 and "towers/fluxnet2015" in text and "CC-BY-4.0" in text
+
+
+def test_machine_settings_respect_the_user(monkeypatch, tmp_path):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=7")
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text("model name: a\nflags: sse avx512f\n\nmodel name: a\nflags: sse avx512f\n")
+    machine.prepare()
+    assert os.environ["XLA_FLAGS"].split() == ["--xla_force_host_platform_device_count=7", "--xla_cpu_prefer_vector_width=512"]
+    one = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    assert one.startswith(str(tmp_path))
+
+    (tmp_path / "cpuinfo").write_text("model name: b\nflags: sse\n\n")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XLA_FLAGS", "")
+    machine.prepare()
+    assert os.environ["XLA_FLAGS"] == f"--xla_force_host_platform_device_count={machine.cores()}"
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] != one
