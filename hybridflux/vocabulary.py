@@ -220,7 +220,7 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
               "FAO-56 Kc of bare soil between wettings, 0.15-0.4"),
     Parameter("rew_evaporation", "1", "relative extractable water below which evapotranspiration is limited", 0.4, 0.05, 0.95, 0.7,
               "Granier et al. 1999, 10.1016/S0304-3800(98)00205-1"),
-    Parameter("drainage_rate", "d-1", "share of the water above field moisture drained in a day", 0.02, 0.0, 0.5, 1.0,
+    Parameter("drainage_rate", "d-1", "share of the water above half the capacity drained in a day", 0.02, 0.0, 0.5, 1.0,
               "Bao et al. 2022, 0.05 mm h-1 at 100 mm, lowered to act from the top half only"),
     Parameter("snow_melt", "mm degC-1 d-1", "melt per degree above freezing", 3.0, 0.5, 12.0, 0.7, "Bao et al. 2022, 0.125 mm degC-1 h-1"),
     Parameter("swc_wilting", "m3 m-3", "volumetric soil water at the wilting point", 0.10, 0.01, 0.35, 0.8,
