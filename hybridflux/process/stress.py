@@ -96,11 +96,10 @@ def water_stocker(*, rew, rew_critical, drought_floor):
 def co2_fertilisation(*, co2, co2_reference, co2_half):
     """Response of light use to carbon dioxide [1], 1 at the reference, in [0, 2).
 
-    1 + c / (c + co2_half), c = co2 - co2_reference, held at -co2_half / 2, where the response is 0. Kalliokoski et al. 2018
-    (PRELES), 10.1016/j.agrformet.2018.06.030; Bao et al. 2022.
+    1 + c / (c + co2_half), c = co2 - co2_reference, held at -co2_half / 2, where the response is 0. PRELES, ISBN
+    978-951-40-2395-8; Bao et al. 2023, 10.1029/2022MS003464.
 
-    >>> co2_half = 100.0
-    >>> float(co2_fertilisation(co2=480.0, co2_reference=380.0, co2_half=co2_half))
+    >>> float(co2_fertilisation(co2=480.0, co2_reference=380.0, co2_half=100.0))
     1.5
     """
     rise = jnp.maximum(co2 - co2_reference, -0.5 * co2_half)

@@ -72,7 +72,7 @@ def test_mod17_ramps(plant, tmin, vpd, expected):
 
 
 def test_preles_co2():
-    """Kalliokoski et al. 2018: 1 + (Ca - 380) / (Ca - 380 + Cm), Cm = 2000; at 420 ppm 1 + 40 / 2040."""
+    """PRELES (ISBN 978-951-40-2395-8): 1 + (Ca - 380) / (Ca - 380 + Cm), Cm = 2000; at 420 ppm 1 + 40 / 2040."""
     assert float(stress.co2_fertilisation(co2=420.0, co2_reference=380.0, co2_half=2000.0)) == pytest.approx(1.0196, abs=1e-4)
 
 
