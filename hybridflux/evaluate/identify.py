@@ -1,0 +1,164 @@
+"""Identifiability guard: what the data say about each parameter, and what is only the prior, or nothing at all.
+
+A parameter is called `estimated` only if the data narrowed it, it acts on NEE, and there are draws enough to say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+import pandas as pd
+
+from hybridflux.evaluate.alive import effect_of_leaves, effect_of_parameters, raw_of
+from hybridflux.inference.batch import names_of
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.sources import Names
+from hybridflux.model.tree import learned, parameters_over_draws, with_learned
+from hybridflux.vocabulary import PARAMETERS
+
+ESTIMATED = 0.5  # contraction from which a parameter may be called estimated
+WEAK = 0.1  # contraction below which a parameter is what the prior said
+CORRELATED = 0.8
+LEAST_DRAWS = 20  # below, variances and correlations say nothing
+ALIVE = 1e-3  # gC m-2 d-1: effect of one prior standard deviation below which a parameter is dead
+PRIOR_DRAWS = 1000
+EVERY = 15  # days between those at which parameters are looked at
+
+
+@dataclass(frozen=True)
+class Identifiability:
+    """What the guard found.
+
+    Attributes:
+        parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians), `contraction`
+            (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of NEE by one prior
+            standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
+        leaves: one row per learned leaf: `leaf`, `size`, `contraction` (1 - var(z), mean over elements), `contraction_low`,
+            `contraction_high`, `effect`. Weights of networks have symmetries: judge a network by its parameter, not by its leaves.
+        pairs: parameters whose posterior draws correlate: `first`, `second`, `correlation`.
+        warnings: sentences to print.
+    """
+
+    parameters: pd.DataFrame
+    leaves: pd.DataFrame
+    pairs: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, days: int = 730, seed: int = 0) -> Identifiability:
+    """Run the guard on a few towers.
+
+    Args:
+        posterior: what to judge.
+        sequences: towers, with `plant_type`; places of different types are used, and the days with most observations.
+        places: how many places.
+        days: how many days.
+        seed: of prior draws and of the effects of places that were not in the fit.
+    """
+    few = excerpt(sequences, places, days)
+    here = posterior.at(few, key=jax.random.key(seed))
+    one = with_learned(here, {name: leaf[0] for name, leaf in learned(here).items()})  # the mean of networks is no network
+    names = names_of(here, few)
+    centre = {name: np.full_like(values, -1) if name in ("site", "site_year") else values for name, values in names.items()}
+    after, before = raw_draws(here, centre), raw_draws(prior_of(here, PRIOR_DRAWS, seed), centre)
+    effects = effect_of_parameters(one, centre)
+    enough = posterior.draws >= LEAST_DRAWS
+    rows = [_parameter(name, source, before.get(name), after.get(name), effects[name], enough) for name, source in here.sources.items()]
+    parameters = pd.DataFrame(rows)
+    leaf_effects = effect_of_leaves(one, names)
+    leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name]) for name, leaf in learned(here).items()])
+    pairs = correlated(after if enough else {})
+    return Identifiability(parameters, leaves, pairs, tuple(_warnings(parameters, leaves, pairs, posterior.draws)))
+
+
+def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
+    """A few places, of as many plant types as there are, in the run of days with most observations of NEE."""
+    types = np.asarray(sequences.drivers["plant_type"])
+    turn = [int(np.sum(types[:at] == code)) for at, code in enumerate(types)]  # the first of each type, then the second of each
+    chosen = np.argsort(turn, kind="stable")[:places]
+    few = sequences.select([sequences.places[at] for at in sorted(chosen)])
+    seen = np.cumsum(np.r_[0, np.isfinite(few.targets["nee"]).sum(axis=1)])
+    days = min(days, len(few.days))
+    start = int(np.argmax(seen[days:] - seen[:-days]))
+    at = slice(start, start + days)
+    cut = {
+        part: {name: values[at] if values.ndim == 2 else values for name, values in getattr(few, part).items()}
+        for part in ("drivers", "targets", "uncertainty")
+    }
+    return replace(few, days=few.days[at], **cut)
+
+
+def prior_of(model: HybridFlux, draws: int, seed: int) -> HybridFlux:
+    """The same stacked model with draws of the prior: every learned leaf is standard normal."""
+    key = jax.random.key(seed)
+    shapes = {name: (draws, *leaf.shape[1:]) for name, leaf in learned(model).items()}
+    return with_learned(
+        model, {name: jax.random.normal(jax.random.fold_in(key, at), shape) for at, (name, shape) in enumerate(shapes.items())}
+    )
+
+
+def raw_draws(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
+    """Unconstrained value of each learned parameter of a stacked model, mean over places and days: `[draw]`."""
+    sparse = {name: values[::EVERY] if np.ndim(values) == 2 else values for name, values in names.items()}
+    only = [name for name, source in model.sources.items() if learned(source)]
+    values = parameters_over_draws(model, sparse, only=only)
+    return {name: raw_of(value, PARAMETERS[name]).reshape(len(value), -1).mean(axis=1) for name, value in values.items()}
+
+
+def correlated(draws: dict[str, np.ndarray], limit: float = CORRELATED) -> pd.DataFrame:
+    """Pairs of `[draw]` arrays whose absolute correlation exceeds `limit`, strongest first."""
+    names = [name for name, values in draws.items() if np.ptp(values) > 0]
+    matrix = np.atleast_2d(np.corrcoef([draws[name] for name in names])) if names else np.zeros((0, 0))
+    found = [(names[i], names[j], float(matrix[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
+    strong = sorted((row for row in found if abs(row[2]) > limit), key=lambda row: -abs(row[2]))
+    return pd.DataFrame(strong, columns=["first", "second", "correlation"])
+
+
+def _parameter(name, source, before, after, effect: float, enough: bool) -> dict:
+    row = PARAMETERS[name]
+    contraction = 1.0 - np.var(after) / np.var(before) if after is not None and enough else np.nan
+    if effect < ALIVE:
+        verdict = "dead"
+    elif after is None:
+        verdict = "fixed"
+    elif not enough:
+        verdict = "undecided"
+    else:
+        verdict = "estimated" if contraction >= ESTIMATED else "weak" if contraction >= WEAK else "prior"
+    middle = {
+        when: np.nan if raw is None else row.lower + (row.upper - row.lower) / (1.0 + np.exp(-np.median(raw)))
+        for when, raw in (("prior", before), ("posterior", after))
+    }
+    return {
+        "parameter": name, "source": type(source).__name__, "units": row.units, **middle, "contraction": contraction, "effect": effect,
+        "verdict": verdict,
+    }  # fmt: skip
+
+
+def _leaf(name: str, leaf, effect: float) -> dict:
+    contraction = 1.0 - np.var(np.asarray(leaf, float), axis=0) if len(leaf) >= LEAST_DRAWS else np.full(leaf.shape[1:], np.nan)
+    return {
+        "leaf": name, "size": int(np.prod(leaf.shape[1:])), "contraction": float(np.mean(contraction)),
+        "contraction_low": float(np.min(contraction)), "contraction_high": float(np.max(contraction)), "effect": effect,
+    }  # fmt: skip
+
+
+def _warnings(parameters: pd.DataFrame, leaves: pd.DataFrame, pairs: pd.DataFrame, draws: int) -> Iterator[str]:
+    if draws < LEAST_DRAWS:
+        yield f"{draws} draws cannot tell estimated from unknown; {LEAST_DRAWS} or more are needed: fit with SVI, NUTS or a larger ensemble"
+    for row in parameters.itertuples():
+        if row.verdict == "dead":
+            yield f"`{row.parameter}` is dead: one prior standard deviation moves NEE by {row.effect:.1e} gC m-2 d-1 at most"
+        elif row.verdict == "prior":
+            yield f"`{row.parameter}` is not estimated: contraction {row.contraction:.2f}, the posterior is the prior"
+        elif row.verdict == "weak":
+            yield f"`{row.parameter}` is weakly informed: contraction {row.contraction:.2f}; do not report it as estimated"
+    for row in leaves[leaves.effect == 0].itertuples():
+        yield f"learned leaf `{row.leaf}` changes nothing at these towers"
+    for row in pairs.itertuples():
+        yield f"`{row.first}` and `{row.second}` are confounded: posterior correlation {row.correlation:.2f}; interpret them together"

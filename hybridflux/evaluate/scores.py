@@ -1,0 +1,127 @@
+"""Tables of scores: one row per site and variable, and their medians and quartiles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import jax
+import numpy as np
+import pandas as pd
+
+from hybridflux.evaluate.metrics import SCORES, score
+from hybridflux.evaluate.periods import Step, aggregate
+from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import PLANT_TYPES
+
+if TYPE_CHECKING:
+    from hybridflux.data.towers import Towers
+    from hybridflux.inference.posterior import Posterior
+
+COLUMNS = ("site", "igbp", "variable", *SCORES, "known")
+VARIABLES_SCORED = ("nee", "gpp", "reco")
+
+
+def evaluate(
+    posterior: Posterior,
+    towers: Towers | Sequences,
+    *,
+    variables: Sequence[str] = VARIABLES_SCORED,
+    draws: int = 100,
+    seed: int = 0,
+    step: Step = "day",
+) -> pd.DataFrame:
+    """Score a posterior at towers, one tower in memory at a time.
+
+    A site of the fit keeps its own effects; any other draws them from the population. Intervals and CRPS are of the predictive draws
+    (observation error included); NSE, R2, RMSE and bias are of the mean of the draws without it.
+
+    Args:
+        posterior: what predicts.
+        towers: towers, or their sequences.
+        variables: fluxes to score.
+        draws: predictive draws per site.
+        seed: seed of population effects and observation errors.
+        step: score days, months or years.
+
+    Returns:
+        Columns `COLUMNS`: one row per site and variable, also where nothing was observed (`n` = 0).
+    """
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences((*posterior.model.needs(), "plant_type"))
+    thinned = posterior.thin(draws)
+    key = jax.random.key(seed)
+    tables = []
+    for number, place in enumerate(sequences.places):
+        here = sequences.select([place])
+        of_place = jax.random.fold_in(key, number)
+        exact = thinned.predict(here, key=of_place, noise=False, variables=tuple(variables))
+        noisy = thinned.predict(here, key=of_place, noise=True, variables=tuple(variables))
+        point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
+        tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
+    return pd.concat(tables, ignore_index=True)
+
+
+def score_table(
+    sequences: Sequences,
+    predicted: Mapping[str, np.ndarray],
+    point: Mapping[str, np.ndarray] | None = None,
+    *,
+    variables: Sequence[str] = VARIABLES_SCORED,
+    step: Step = "day",
+    known: Collection[str] = (),
+) -> pd.DataFrame:
+    """Score predictions of any origin.
+
+    Args:
+        sequences: holds the observations.
+        predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` without a spread.
+        point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
+        variables: fluxes to score.
+        step: score days, months or years (RMSE, bias and CRPS are then gC m-2 yr-1).
+        known: sites that took part in the fit.
+
+    Returns:
+        Columns `COLUMNS`.
+    """
+    rows = []
+    for at, site in enumerate(sequences.places):
+        igbp = PLANT_TYPES[int(sequences.drivers["plant_type"][at])]
+        for name in variables:
+            values = np.asarray(predicted[name])[..., at]
+            draws = values if values.ndim == 2 else values[None]
+            observed = sequences.targets[name][:, at]
+            _, y, x = aggregate(sequences.days, observed, draws, step)
+            p = None if point is None else aggregate(sequences.days, observed, np.asarray(point[name])[None, :, at], step)[2][0]
+            rows.append({"site": site, "igbp": igbp, "variable": name.upper(), **score(y, x, p), "known": site in known})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def pooled_rmse(scores: pd.DataFrame) -> pd.Series:
+    """Root mean square error over all periods of all sites, per variable: for yearly scores, over site-years.
+
+    Args:
+        scores: table of `evaluate` or `score_table`.
+    """
+    seen = scores[scores.n > 0]
+    squares = (seen.n * seen.rmse**2).groupby(seen.variable, sort=False).sum()
+    return np.sqrt(squares / seen.groupby("variable", sort=False).n.sum()).rename("rmse")
+
+
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """Medians and quartiles over sites, of all sites and per plant type.
+
+    Args:
+        scores: table of `evaluate` or `score_table`.
+
+    Returns:
+        Rows `(variable, igbp)`, `igbp` = `all` first; columns `sites`, `n`, then `<score>`, `<score>_q25`, `<score>_q75`.
+    """
+    seen = scores[scores.n > 0]
+    rows = []
+    for variable, of_variable in seen.groupby("variable", sort=False):
+        for igbp, group in [("all", of_variable), *of_variable.groupby("igbp")]:
+            row = {"variable": variable, "igbp": igbp, "sites": len(group), "n": int(group.n.sum())}
+            for name in SCORES[1:]:
+                row |= {name: group[name].median(), f"{name}_q25": group[name].quantile(0.25), f"{name}_q75": group[name].quantile(0.75)}
+            rows.append(row)
+    return pd.DataFrame(rows)

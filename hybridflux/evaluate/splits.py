@@ -1,0 +1,124 @@
+"""Who is fitted and who is tested: splits by site, plant type, region and year. Never a random split of days."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.model.sequences import Sequences
+
+EARTH_RADIUS = 6371.0  # km
+Sites = tuple[str, ...]
+
+
+def leave_site_out(
+    sites: Sequence[str] | Sequences, folds: int | Mapping[str, int] | str | Path = 10, seed: int = 0
+) -> Iterator[tuple[Sites, Sites]]:
+    """Folds of whole sites.
+
+    Args:
+        sites: names, or sequences.
+        folds: how many; or site -> fold; or a CSV file with columns `site_id` and `fold`, to use the folds of someone else.
+        seed: of the shuffle, if the folds are made here.
+
+    Yields:
+        Sites to fit and sites to test.
+
+    Raises:
+        ValueError: fewer sites than folds, or a site without a fold.
+    """
+    names = _names(sites)
+    if isinstance(folds, int):
+        if not 2 <= folds <= len(names):
+            raise ValueError(f"{folds} folds of {len(names)} sites; ask for 2 to {len(names)} folds")
+        order = np.random.default_rng(seed).permutation(len(names))
+        fold_of = {names[site]: rank % folds for rank, site in enumerate(order)}
+    else:
+        fold_of = folds if isinstance(folds, Mapping) else pd.read_csv(folds, index_col="site_id")["fold"].to_dict()
+    yield from _by_group(names, fold_of, "fold")
+
+
+def leave_plant_type_out(plant_types: Mapping[str, str]) -> Iterator[tuple[Sites, Sites]]:
+    """Each plant type once as the unseen one.
+
+    Args:
+        plant_types: site -> IGBP code.
+
+    Yields:
+        Sites to fit and sites to test.
+    """
+    yield from _by_group(tuple(plant_types), plant_types, "plant type")
+
+
+def spatial_blocks(positions: Mapping[str, tuple[float, float]], size: float = 500.0, buffer: float = 0.0) -> Iterator[tuple[Sites, Sites]]:
+    """Squares of an equal-area (sinusoidal) grid, each once as the unseen one.
+
+    Args:
+        positions: site -> (latitude, longitude) in degrees.
+        size: side of a square, km.
+        buffer: sites nearer than this to a tested one are neither fitted nor tested, km.
+
+    Yields:
+        Sites to fit and sites to test.
+    """
+    km = np.pi / 180.0 * EARTH_RADIUS
+    block = {site: (lat * km // size, lon * np.cos(np.radians(lat)) * km // size) for site, (lat, lon) in positions.items()}
+    for train, test in _by_group(tuple(positions), block, "block"):
+        yield tuple(site for site in train if min(distance(positions[site], positions[other]) for other in test) >= buffer), test
+
+
+def distance(here: tuple[float, float], there: tuple[float, float]) -> float:
+    """Great-circle distance, km, of two (latitude, longitude) in degrees.
+
+    >>> round(distance((48.9, 2.0), (43.7, 3.6)))
+    590
+    """
+    lat1, lon1, lat2, lon2 = np.radians([*here, *there])
+    haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
+    return float(2.0 * EARTH_RADIUS * np.arcsin(np.sqrt(haversine)))
+
+
+def leave_year_out(days: np.ndarray, block: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each calendar year, or block of years, once as the unseen one.
+
+    Args:
+        days: `datetime64[D]` `[time]`.
+        block: consecutive years left out together.
+
+    Yields:
+        Days to fit and days to test, `[time]` of bool; use them with `only_days`.
+    """
+    year = days.astype("datetime64[Y]").astype(int)
+    number = (year - year.min()) // block
+    for each in np.unique(number):
+        yield number != each, number == each
+
+
+def only_days(sequences: Sequences, keep: np.ndarray) -> Sequences:
+    """The same sequences with no targets outside the days to keep; drivers stay whole, states need them.
+
+    Args:
+        sequences: all days.
+        keep: `[time]` or `[time, place]` of bool.
+    """
+    wide = np.asarray(keep).reshape(len(sequences.days), -1)
+    return replace(sequences, targets={name: np.where(wide, values, np.nan) for name, values in sequences.targets.items()})
+
+
+def _names(sites: Sequence[str] | Sequences) -> Sites:
+    return tuple(getattr(sites, "places", sites))
+
+
+def _by_group(names: Sites, group_of: Mapping, word: str) -> Iterator[tuple[Sites, Sites]]:
+    missing = [name for name in names if name not in group_of]
+    if missing:
+        raise ValueError(f"no {word} for {', '.join(missing)}; leave these sites out or give them one")
+    groups = sorted({group_of[name] for name in names})
+    if len(groups) < 2:
+        raise ValueError(f"all {len(names)} sites are in one {word}; nothing would be left to fit")
+    for group in groups:
+        yield tuple(n for n in names if group_of[n] != group), tuple(n for n in names if group_of[n] == group)
