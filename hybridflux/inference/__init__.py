@@ -1,5 +1,10 @@
-"""From a model and tower sequences to a posterior: the same model with one more leading axis.
+"""Inference: one probabilistic model, several methods, one verb `method.fit(model, sequences, seed=...) -> Posterior`.
 
-Here: the joint density, the posterior and its file, one module per method with the one verb `fit`. Not here: reading
-towers (`data/`), scoring predictions (`evaluate/`).
+Belongs here: priors and likelihood put together, optimisers and samplers, posteriors on disk.
+Does not belong here: equations, files of towers, maps.
 """
+
+from hybridflux.inference.methods import MAP, NUTS, SVI, Ensemble
+from hybridflux.inference.posterior import Posterior
+
+__all__ = ["MAP", "NUTS", "SVI", "Ensemble", "Posterior"]

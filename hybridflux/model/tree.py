@@ -64,11 +64,15 @@ def parameters_over_draws(model: HybridFlux, names: Names, only=None) -> dict[st
     for name in model.sources if only is None else only:
         source: AbstractSource = model.sources[name]
         if learned(source):
-            draws = eqx.filter_vmap(lambda one, name=name: one.value(PARAMETERS[name], names), in_axes=(draw_axes(source),))(source)
+            draws = _source_over_draws(source, name, names)
             values[name] = draws[:, None] if draws.ndim == 1 else draws
         else:
             values[name] = source.value(PARAMETERS[name], names)
     return values
+
+
+def _source_over_draws(source: AbstractSource, name: str, names: Names) -> Array:
+    return eqx.filter_vmap(lambda one: one.value(PARAMETERS[name], names), in_axes=(draw_axes(source),))(source)
 
 
 def pooled_effects(model: HybridFlux) -> dict[str, str]:
