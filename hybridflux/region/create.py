@@ -1,0 +1,154 @@
+"""Write a region store: the drivers of every pixel of a grid, tile by tile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from hybridflux.region import layout
+from hybridflux.region.grid import Grid, Tile
+from hybridflux.time import FRANCE_UTC_OFFSET, time_zone_name
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+
+
+@dataclass(frozen=True)
+class RegionWriter:
+    """An open region store that waits for its vegetation.
+
+    Attributes:
+        path: of the store.
+        grid: its grid.
+        days: its days, `datetime64[D]`.
+    """
+
+    path: Path
+    grid: Grid
+    days: np.ndarray
+
+    def write(self, tile: Tile, fapar: np.ndarray) -> None:
+        """Write the vegetation of a tile.
+
+        Args:
+            tile: of the grid.
+            fapar: `[time, y, x]`, 0 to 1, NaN where missing.
+
+        Raises:
+            ValueError: wrong shape.
+        """
+        shape = (len(self.days), *tile.shape)
+        if fapar.shape != shape:
+            raise ValueError(f"fapar of tile {tile.id} has shape {fapar.shape}; [time, y, x] is {shape}")
+        known = np.isfinite(fapar)
+        scaled = np.rint(np.clip(np.where(known, fapar, 0.0), 0.0, 1.0) / layout.SCALE)
+        zarr.open_array(self.path / "fapar", mode="r+")[:, tile.y, tile.x] = np.where(known, scaled, layout.NODATA).astype(np.int16)
+
+    def write_all(self, fapar: np.ndarray) -> None:
+        """Write the vegetation of the whole grid `[time, y, x]`."""
+        for tile in self.grid.tiles():
+            self.write(tile, fapar[:, tile.y, tile.x])
+
+
+def create_region(
+    path: str | Path,
+    grid: Grid,
+    days: np.ndarray,
+    *,
+    weather: Mapping[str, np.ndarray],
+    plant_type: np.ndarray,
+    soil_capacity: np.ndarray,
+    cell: np.ndarray | None = None,
+    zone: np.ndarray | None = None,
+    zone_names: Mapping[int, str] | None = None,
+    covariates: Mapping[str, np.ndarray] | None = None,
+    climatology: Mapping[str, np.ndarray] | None = None,
+    utc_offset: float = FRANCE_UTC_OFFSET,
+    title: str = "",
+    overwrite: bool = False,
+) -> RegionWriter:
+    """Create a region store with everything but the vegetation.
+
+    Args:
+        path: of the store, `*.zarr`.
+        grid: projected grid and tile size.
+        days: every day once, `datetime64[D]`; give a year before the first day to be mapped, for spin-up and running means.
+        weather: `layout.WEATHER` and, if there are, `tair_night` and `swc`; `[time, cell]` in vocabulary units.
+        plant_type: index into PLANT_TYPES, 255 outside `[y, x]`.
+        soil_capacity: mm `[y, x]`.
+        cell: weather cell of a pixel `[y, x]`; all in cell 0 by default.
+        zone: number of the zone of a pixel, 0 for none `[y, x]`.
+        zone_names: number -> name.
+        covariates: other lasting covariates, `[y, x]`, for instance `elevation`.
+        climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
+        utc_offset: of the region's standard day [h].
+        title: one line.
+        overwrite: replace a store that is there.
+
+    Raises:
+        FileExistsError: the store is there.
+        ValueError: a shape does not fit the grid, the days or the cells.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already; remove it or take another name")
+    shutil.rmtree(path, ignore_errors=True)
+    days = np.asarray(days, "datetime64[D]")
+    cells = next(iter(weather.values())).shape[1]
+    maps = {
+        "plant_type": np.asarray(plant_type, np.uint8),
+        "soil_capacity": np.asarray(soil_capacity, np.float32),
+        "cell": np.zeros(grid.shape, np.int32) if cell is None else np.asarray(cell, np.int32),
+        "zone": np.zeros(grid.shape, np.int32) if zone is None else np.asarray(zone, np.int32),
+        **{name: np.asarray(values, np.float32) for name, values in (covariates or {}).items()},
+    }
+    _check_shapes({name: (values.shape, grid.shape) for name, values in maps.items()}, "[y, x]")
+    _check_shapes({name: (values.shape, (len(days), cells)) for name, values in weather.items()}, "[time, cell]")
+    _check_shapes({name: (values.shape, (366, cells)) for name, values in (climatology or {}).items()}, "[day of year, cell]")
+
+    group = zarr.create_group(path, attributes={
+        "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
+        "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "tile": grid.tile,
+    })  # fmt: skip
+    for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
+        layout.put(group, name, values, (name,), **attributes)
+    layout.put(group, "spatial_ref", np.int32(0), (), **layout.spatial_ref(grid.crs, grid.west, grid.north, grid.pixel))
+    layout.put(
+        group, "time", (days - layout.EPOCH).astype(np.int32), ("time",), fill=-1, standard_name="time", units=layout.TIME_UNITS,
+        calendar="standard", axis="T", time_zone=time_zone_name(utc_offset),
+    )  # fmt: skip
+    for name, values in weather.items():
+        layout.put(group, name, np.asarray(values, np.float32), ("time", "cell"), fill=np.nan, **_describe(name))
+    for name, values in (climatology or {}).items():
+        layout.put(group, f"{name}_climatology", np.asarray(values, np.float32), ("day_of_year", "cell"), fill=np.nan, **_describe(name))
+    more = {
+        "plant_type": {"flag_values": list(range(len(PLANT_TYPES))), "flag_meanings": " ".join(PLANT_TYPES)},
+        "zone": {"zone_names": {str(number): text for number, text in (zone_names or {}).items()}},
+    }
+    fills = {"plant_type": layout.OUTSIDE, "cell": -1, "zone": 0}
+    for name, values in maps.items():
+        attributes = {"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {})
+        layout.put(group, name, values, ("y", "x"), chunks=(grid.tile, grid.tile), fill=fills.get(name, np.nan), **attributes)
+    group.create_array(
+        "fapar", shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
+        dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
+        attributes=_describe("fapar") | {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"},
+    )  # fmt: skip
+    return RegionWriter(path, grid, days)
+
+
+def _describe(name: str) -> dict:
+    """CF attributes from the vocabulary."""
+    if name not in VARIABLES:
+        return {"long_name": {"cell": "weather cell of the pixel", "zone": "zone of the pixel, 0 for none"}[name]}
+    row = VARIABLES[name]
+    return {"units": row.units, "long_name": row.long_name} | ({"standard_name": row.cf_name} if row.cf_name else {})
+
+
+def _check_shapes(shapes: Mapping[str, tuple], dims: str) -> None:
+    for name, (found, wanted) in shapes.items():
+        if found != wanted:
+            raise ValueError(f"`{name}` has shape {found}; {dims} is {wanted}")

@@ -1,0 +1,47 @@
+"""Names, types and chunks of a region store: what `create` writes and `store` expects."""
+
+from __future__ import annotations
+
+import numpy as np
+from zarr.codecs import BloscCodec
+
+WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction", "co2")
+"""Weather every region has, `[time, cell]`."""
+
+OUTSIDE = 255  # plant_type of a pixel that is not part of the region
+SCALE = 1e-4  # of fapar, int16
+NODATA = -32768
+EPOCH = np.datetime64("1970-01-01", "D")
+TIME_UNITS = "days since 1970-01-01"
+CONVENTIONS = "CF-1.11"
+FORMAT = "hybridflux region 1"
+
+
+def codec() -> BloscCodec:
+    """Fast and small for scaled integers: zstd level 1 on shuffled bits."""
+    return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+
+
+def spatial_ref(crs: str, west: float, north: float, pixel: float) -> dict:
+    """Attributes of the CF grid mapping variable."""
+    from pyproj import CRS
+
+    return CRS.from_user_input(crs).to_cf() | {"GeoTransform": f"{west} {pixel} 0.0 {north} 0.0 {-pixel}"}
+
+
+def axes(x: np.ndarray, y: np.ndarray) -> dict[str, tuple[np.ndarray, dict]]:
+    """CF coordinates of a projected grid: name -> (values, attributes)."""
+    return {
+        name: (values, {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()})
+        for name, values in (("x", x), ("y", y))
+    }
+
+
+def put(group, name: str, values: np.ndarray, dims: tuple[str, ...], *, chunks=None, fill=None, **attributes) -> None:
+    """Create an array of a Zarr group and write it."""
+    values = np.asarray(values)
+    array = group.create_array(
+        name, shape=values.shape, dtype=values.dtype, chunks=chunks or values.shape, dimension_names=dims, compressors=codec(),
+        fill_value=fill, attributes=attributes,
+    )  # fmt: skip
+    array[...] = values
