@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,77 +14,97 @@ import pandas as pd
 
 from hybridflux.vocabulary import MISSING_FLUXNET
 
+FOLDERS = ("fluxnet_dd", "fluxnet", "halfhourly", ".")
+"""Where flux files may lie below a towers folder."""
 _NAME = re.compile(r"^[A-Z0-9]+_(?P<site>[A-Z]{2}-[A-Za-z0-9]{3})_(?P<rest>.+)$")
 _RESOLUTION = re.compile(r"(?:^|_)(DD|HH|HR|WW|MM|YY)(?=[_.])")
-_SIDE_FILE = re.compile(r"(ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README|_QC_)")
+_SIDE_FILE = re.compile(r"ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README")
 _PREFERENCE = ("DD", "HH", "HR")
-_SUFFIXES = (".csv", ".csv.gz", ".zip", ".parquet")
-_TEXT = ("MET_SOURCE", "FLUX_SOURCE", "P_SOURCE")
+_ENDINGS = (".csv", ".csv.gz", ".zip", ".parquet")
+_TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
+_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError)
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One table of one site: a file, or a member of a zip."""
+    """One table of one site: a file, or a member of a zip.
+
+    Attributes:
+        site: FLUXNET site id.
+        path: the file.
+        resolution: DD, HH or HR.
+        member: name inside the zip.
+        finer: a half-hourly table of the same site, for what a daily one lacks.
+    """
 
     site: str
     path: Path
     resolution: str
     member: str | None = None
+    finer: Archive | None = None
+
+    @property
+    def table_name(self) -> str:
+        """Name of the table without folder and ending."""
+        return re.sub(r"\.(csv|csv\.gz|parquet)$", "", Path(self.member or self.path.name).name)
 
     def __str__(self):
         return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
 
 
-def find_archives(folder: Path) -> dict[str, Archive]:
+def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str, Archive]:
     """The best table of every site below a towers folder: daily before half-hourly before hourly, FULLSET before SUBSET.
 
-    Looks in `fluxnet_dd/`, `fluxnet/` and `halfhourly/`, and at FLUXNET files that lie in the folder itself.
+    Args:
+        folder: the towers folder; files may lie in it or in `FOLDERS`.
+        sites: only these; all by default.
 
     Raises:
-        ValueError: two files are equally good for a site, or a zip is damaged.
+        ValueError: two files are equally good for a site, or a zip is damaged or holds no table.
     """
+    wanted = None if sites is None else set(sites)
     found: dict[str, list[Archive]] = {}
-    for sub in ("fluxnet_dd", "fluxnet", "halfhourly", "."):
-        for path in sorted((folder / sub).glob("*")):
-            for archive in _tables(path):
-                found.setdefault(archive.site, []).append(archive)
+    for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
+        name = _NAME.match(path.name)
+        if name is None or not path.name.endswith(_ENDINGS) or _SIDE_FILE.search(path.name) or (wanted and name["site"] not in wanted):
+            continue
+        for archive in _members(path) if path.suffix == ".zip" else _tables([path.name], path):
+            found.setdefault(archive.site, []).append(archive)
     return {site: _best(site, archives) for site, archives in sorted(found.items())}
 
 
-def _tables(path: Path) -> list[Archive]:
-    name = _NAME.match(path.name)
-    if name is None or not path.name.endswith(_SUFFIXES) or _SIDE_FILE.search(path.name):
-        return []
-    if path.suffix != ".zip":
-        resolution = _RESOLUTION.search(name["rest"])
-        return [Archive(name["site"], path, resolution[1])] if resolution and resolution[1] in _PREFERENCE else []
+def _tables(names: Iterable[str], path: Path) -> list[Archive]:
+    tables = []
+    for name in names:
+        file = Path(name).name
+        inside, resolution = _NAME.match(file), _RESOLUTION.search(file)
+        if inside and resolution and resolution[1] in _PREFERENCE and not _SIDE_FILE.search(file):
+            tables.append(Archive(inside["site"], path, resolution[1], name if path.suffix == ".zip" else None))
+    return tables
+
+
+def _members(path: Path) -> list[Archive]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.namelist() if m.endswith((".csv", ".csv.gz"))]
+            names = [name for name in archive.namelist() if name.endswith((".csv", ".csv.gz"))]
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
-    tables = []
-    for member in members:
-        inside, resolution = _NAME.match(Path(member).name), _RESOLUTION.search(Path(member).name)
-        if inside and resolution and resolution[1] in _PREFERENCE and not _SIDE_FILE.search(Path(member).name):
-            tables.append(Archive(inside["site"], path, resolution[1], member))
+    tables = _tables(names, path)
     if not tables:
-        raise ValueError(
-            f"{path.name} holds no FLUXNET table with days (DD), half-hours (HH) or hours (HR); it holds {', '.join(members) or 'no csv'}"
-        )
+        raise ValueError(f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {', '.join(names) or 'no csv'}")
     return tables
 
 
 def _best(site: str, archives: list[Archive]) -> Archive:
     def rank(archive):
-        return _PREFERENCE.index(archive.resolution), "SUBSET" in (archive.member or archive.path.name)
+        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name
 
-    ranked = sorted(archives, key=rank)
-    if len(ranked) > 1 and rank(ranked[0]) == rank(ranked[1]):
-        raise ValueError(
-            f"two files for {site}: {ranked[0]} and {ranked[1]}; keep one, because two processings of a tower must not be mixed silently"
-        )
-    return ranked[0]
+    unpacked = {archive.table_name: archive for archive in sorted(archives, key=lambda a: a.member is None)}  # a zip beside its own content
+    best, *others = sorted(unpacked.values(), key=rank)
+    if others and rank(others[0]) == rank(best):
+        raise ValueError(f"two files for {site}: {best} and {others[0]}; keep one: two processings of a tower are not mixed silently")
+    finer = next((other for other in others if other.resolution != "DD"), None)
+    return replace(best, finer=finer) if best.resolution == "DD" else best
 
 
 def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
@@ -95,26 +115,19 @@ def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     """
     try:
         table = _read(archive, columns)
-    except (gzip.BadGzipFile, EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{archive} is damaged or cut short ({error}); download it again") from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
-        raise ValueError(f"{archive} is not a readable FLUXNET table ({error})") from error
+    except ValueError as error:  # pandas and pyarrow: no table at all
+        raise ValueError(f"{archive} is not a readable FLUXNET table ({error}); download it again") from error
     for name in table.columns:
-        if name.startswith("TIMESTAMP"):
-            table[name] = table[name].astype(str)
-        elif name not in _TEXT:
-            table[name] = _numbers(table[name], archive)
+        table[name] = table[name].astype(str) if name in _TEXT else _numbers(table[name], archive)
     return table
 
 
 def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     if archive.path.suffix == ".parquet":
-        import pyarrow.parquet
-
-        known = pyarrow.parquet.read_schema(archive.path).names
-        return pd.read_parquet(archive.path, columns=[name for name in known if name in columns])
-    options = {"usecols": lambda name: name in columns, "low_memory": False}
-    options["dtype"] = dict.fromkeys(("TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END", *_TEXT), str)
+        return pd.read_parquet(archive.path).filter(items=sorted(columns))
+    options = {"usecols": lambda name: name in columns, "low_memory": False, "dtype": dict.fromkeys(_TEXT, str)}
     if archive.member is None:
         return pd.read_csv(archive.path, **options)
     with zipfile.ZipFile(archive.path) as outer, outer.open(archive.member) as inner:

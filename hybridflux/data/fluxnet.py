@@ -12,14 +12,14 @@ from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES
 
-_REQUIRED = ("TIMESTAMP", "TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
+_REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
 _FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
 _OPTIONAL = (
     "TA_F_NIGHT", "TMIN_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC",
     "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC", "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC",
     "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
 )  # fmt: skip
-DAILY_COLUMNS = frozenset(_REQUIRED + _OPTIONAL)
+DAILY_COLUMNS = frozenset(("TIMESTAMP", *_REQUIRED, *_OPTIONAL))
 
 DRIVERS = ("tair", "tmin", "tair_night", "par", "par_potential", "day_fraction", "vpd", "rain", "swc")
 """Drivers a FLUXNET file can give, NaN where it does not."""
@@ -38,6 +38,10 @@ class Quality:
     share: float = 0.75
     exclude_met: tuple[str, ...] = ("neighbour",)
 
+    def __post_init__(self):
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
+
 
 def read_tower(archive: Archive, quality: Quality) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
@@ -45,19 +49,34 @@ def read_tower(archive: Archive, quality: Quality) -> pd.DataFrame:
     Raises:
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
     """
-    if archive.resolution == "DD":
-        table = read_table(archive, DAILY_COLUMNS)
-    else:
-        table = to_daily(read_table(archive, HALFHOURLY_COLUMNS), archive)
+    table = _table(archive)
     missing = [name for name in _REQUIRED if name not in table]
     if missing:
         raise ValueError(
             f"{archive} lacks column {', '.join(missing)}; hybridflux reads the FLUXNET product (FULLSET or SUBSET, ICOS FLUXNET L2, "
             "AmeriFlux FLUXNET), not BASE or raw files"
         )
-    table.index = _days(table.pop("TIMESTAMP"), archive)
+    empty = [name for name in _REQUIRED if table[name].isna().all()]
+    if empty:
+        raise ValueError(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
     frame = pd.concat([_drivers(table), _targets(table, quality, archive)], axis=1)
     return frame.asfreq("D")
+
+
+def _table(archive: Archive) -> pd.DataFrame:
+    """Daily FLUXNET columns, indexed by day; the coldest half-hour of a finer table where the daily one has no minimum."""
+    if archive.resolution != "DD":
+        table = to_daily(read_table(archive, HALFHOURLY_COLUMNS), archive)
+    else:
+        table = read_table(archive, DAILY_COLUMNS)
+    if "TIMESTAMP" not in table:
+        raise ValueError(f"{archive} lacks column TIMESTAMP; the daily FLUXNET file has it")
+    table.index = _days(table.pop("TIMESTAMP"), archive)
+    if "TMIN_F" not in table and archive.finer is not None:
+        finer = to_daily(read_table(archive.finer, frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "TA_F"))), archive.finer)
+        if "TMIN_F" in finer:
+            table["TMIN_F"] = finer["TMIN_F"].set_axis(_days(finer["TIMESTAMP"], archive.finer)).reindex(table.index)
+    return table
 
 
 def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
@@ -69,11 +88,11 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
         raise ValueError(f"{archive} has a header and no rows; download it again")
     step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
     if len(step) and np.median(step) > 1:
-        raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks, months or years")
+        raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")
     if (step <= 0).any():
         row = int(np.flatnonzero(step <= 0)[0]) + 1
         what = "twice" if step[row - 1] == 0 else "after a later day"
-        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {stamps.iloc[row]} comes {what}; sort the rows and keep each day once")
+        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {stamps.iloc[row]} comes {what}; sort the rows, each day once")
     return pd.DatetimeIndex(days, name="time")
 
 
@@ -94,7 +113,7 @@ def _drivers(table: pd.DataFrame) -> pd.DataFrame:
 
 def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.DataFrame:
     if "NEE_VUT_REF_QC" not in table and "QC_FILTERED" not in table:
-        raise ValueError(f"{archive} lacks column NEE_VUT_REF_QC, so measured days cannot be told from filled ones; use the FLUXNET product")
+        raise ValueError(f"{archive} lacks column NEE_VUT_REF_QC, which tells measured days from filled ones; use the FLUXNET product")
     met = ~table["MET_SOURCE"].isin(quality.exclude_met) if "MET_SOURCE" in table else pd.Series(True, index=table.index)
     good = {name: met & (_column(table, f"{name}_QC") >= quality.share) for name in _FLUXES}
     good["NEE_VUT_REF"] |= met & (_column(table, "QC_FILTERED") == 1)

@@ -7,7 +7,8 @@ import numpy as np
 from hybridflux.vocabulary import HISTORY_DAYS
 
 GIVEN, INTERPOLATED, CLIMATOLOGY, DERIVED = 0, 1, 2, 3
-FLAG_MEANINGS = "given interpolated climatology derived"
+FLAGS = ("given", "interpolated", "climatology", "derived")
+"""What a flag means; "given" is as the file has it, which includes the gap filling of the FLUXNET processing."""
 LONGEST_LINE = 7  # days; a longer gap is filled with the season
 _HALF_WINDOWS = (7, 15, 30, 60, 183)  # days; the first that finds data on both sides of the year is used
 
@@ -37,13 +38,13 @@ def _ring_sum(values: np.ndarray, half: int) -> np.ndarray:
     return (sums[width:] - sums[:-width])[:366]
 
 
-def fill(values: np.ndarray, day_of_year: np.ndarray, *, line: int = LONGEST_LINE) -> tuple[np.ndarray, np.ndarray]:
+def fill(values: np.ndarray, day_of_year: np.ndarray, *, longest_line: int = LONGEST_LINE) -> tuple[np.ndarray, np.ndarray]:
     """A daily series without gaps, and a flag for each day.
 
     Args:
         values: `[time]`, NaN where missing, at least one number.
         day_of_year: `[time]`, 1 to 366.
-        line: longest gap bridged by a straight line [d]; 0 for rain.
+        longest_line: longest gap bridged by a straight line [d]; 0 for rain.
 
     Returns:
         The filled series and its flags: `GIVEN`, `INTERPOLATED` or `CLIMATOLOGY`.
@@ -54,11 +55,11 @@ def fill(values: np.ndarray, day_of_year: np.ndarray, *, line: int = LONGEST_LIN
     if len(known) == len(values):
         return values, flags
     filled = np.where(np.isfinite(values), values, seasonal_mean(values, day_of_year)[day_of_year - 1])
-    for left, right in zip(known[:-1], known[1:], strict=True):
-        if 1 < right - left <= line + 1:
-            inside = np.arange(left + 1, right)
-            filled[inside] = np.interp(inside, (left, right), values[[left, right]])
-            flags[inside] = INTERPOLATED
+    width = np.diff(known) - 1
+    for before in np.flatnonzero((width > 0) & (width <= longest_line)):
+        inside = np.arange(known[before] + 1, known[before + 1])
+        filled[inside] = np.interp(inside, known[[before, before + 1]], values[known[[before, before + 1]]])
+        flags[inside] = INTERPOLATED
     return filled, flags
 
 

