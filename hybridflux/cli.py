@@ -157,8 +157,8 @@ def scenario(
 def budget(
     run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="Table to write.")],
-    zones: Annotated[Path | None, typer.Option(help="Polygons or raster of other zones than the region's own.")] = None,
-    inventory: Annotated[Path | None, typer.Option(help="Table of measured stock changes to compare with.")] = None,
+    zones: Annotated[Path | None, typer.Option(help="CSV with columns zone,group: zones of the region put together.")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="CSV of measured stock changes and exports to compare with.")] = None,
 ) -> None:
     """Totals per zone and land cover, with intervals.
 
