@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli_options import parse_changes
 from hybridflux.machine import prepare
 
 app = typer.Typer(
@@ -146,7 +145,11 @@ def scenario(
 
     Both runs use the same draws, so that the difference keeps only what the change does.
     """
-    changes = parse_changes(change)
+    from hybridflux.region.change import read_changes
+
+    changes = _by_driver(change)
+    read_changes(changes)  # a slip of the pen is told before anything large is opened
+
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario
 
@@ -174,11 +177,27 @@ def budget(
 def report(
     run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
+    posterior: Annotated[Path | None, typer.Option(help="Posterior of the run: prior and posterior of its parameters.")] = None,
+    towers: Annotated[Path | None, typer.Option(help="Towers folder: fits at towers, with --posterior.")] = None,
+    scenario: Annotated[Path | None, typer.Option(help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
+    inventory: Annotated[Path | None, typer.Option(help="CSV of measured stock changes: the closure.")] = None,
 ) -> None:
-    """One HTML page of a run, readable offline."""
+    """One HTML page of a run, readable offline.
+
+    Maps, seasons, budget and origin of the run; what else is named adds its section.
+    """
+    from hybridflux.data.towers import open_towers
+    from hybridflux.inference.posterior import Posterior
     from hybridflux.report.page import write_report
 
-    write_report(run, out)
+    write_report(
+        run,
+        out,
+        posterior=Posterior.load(posterior) if posterior else None,
+        towers=open_towers(towers) if towers else None,
+        scenario=scenario,
+        inventory=inventory,
+    )
     _wrote(out)
 
 
@@ -201,6 +220,23 @@ def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zar
     from hybridflux.data.origin import read_origin
 
     typer.echo(json.dumps(read_origin(file), indent=2))
+
+
+def _by_driver(changes: list[str]) -> dict[str, str]:
+    """Driver -> change, of texts such as `rain=*0.6`.
+
+    Raises:
+        ValueError: no `=`, or one driver twice.
+    """
+    found: dict[str, str] = {}
+    for text in changes:
+        name, equals, change = text.partition("=")
+        if not equals:
+            raise ValueError(f"--change `{text}`: write a change as rain=*0.6, tair=+2 or vpd=climatology")
+        if name.strip() in found:
+            raise ValueError(f"--change: `{name.strip()}` is changed twice")
+        found[name.strip()] = change.strip()
+    return found
 
 
 def _wrote(path: Path) -> None:
