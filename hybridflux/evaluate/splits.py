@@ -75,7 +75,7 @@ def distance(here: tuple[float, float], there: tuple[float, float]) -> float:
     """Great-circle distance, km, of two (latitude, longitude) in degrees.
 
     >>> round(distance((48.9, 2.0), (43.7, 3.6)))
-    590
+    591
     """
     lat1, lon1, lat2, lon2 = np.radians([*here, *there])
     haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
