@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -87,7 +90,9 @@ def fit(
     fitted = library.get(model)
     sequences = open_towers(towers, sites=sites, years=years).sequences((*fitted.needs(), "plant_type"))
     methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
-    methods[method]().fit(fitted, sequences, seed=seed).save(out)
+    with _progress("fitting") as progress:
+        posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
+    posterior.save(out)
     _wrote(out)
 
 
@@ -239,6 +244,18 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
     return found
 
 
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on a terminal, nothing elsewhere; gives the function to call with (done, all, message)."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
+        bar = bars.add_task(title, total=None)
+        yield lambda done, total, message: bars.update(bar, completed=done, total=total, description=f"{title}: {message}")
+
+
 def _wrote(path: Path) -> None:
     typer.echo(f"wrote {path}", err=True)
 
@@ -247,6 +264,7 @@ def main() -> None:
     """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
     prepare()
     try:
         app(arguments)
