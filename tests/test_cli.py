@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -17,8 +18,8 @@ COMMANDS = ("demo", "fit", "evaluate", "map", "scenario", "budget", "report", "c
 @pytest.fixture
 def run(monkeypatch, capsys):
     """Run the command line in this process; gives exit code, stdout, stderr."""
-    monkeypatch.setattr(machine, "prepare", lambda: None)
     monkeypatch.setattr("hybridflux.cli.prepare", lambda: None)
+    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["hybridflux", *map(str, arguments)])
