@@ -87,7 +87,7 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
     if len(days) == 0:
         raise ValueError(f"{archive} has a header and no rows; download it again")
     step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
-    if len(step) and np.median(step) > 1:
+    if len(step) and np.median(step) >= 2:
         raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")
     if (step <= 0).any():
         row = int(np.flatnonzero(step <= 0)[0]) + 1

@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from hybridflux.data.alignment import align, describe, with_co2
 from hybridflux.data.archives import FOLDERS, Archive, find_archives
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
-from hybridflux.data.drivers import complete
-from hybridflux.data.fluxnet import DRIVERS, TARGETS, Quality, read_tower
-from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, FLAGS, trailing_mean
+from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
+from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.site_table import parse_years, pick_sites, read_sites
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, variable
+from hybridflux.vocabulary import PLANT_TYPES, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
@@ -154,11 +154,9 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         _LOG.warning("%d sites left out: %s", len(left_out), "; ".join(f"{site} ({why})" for site, why in left_out.items()))
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
-    daily = _align(frames, series, table["lat"], archives, period)
-    co2 = np.asarray(daily_co2(folder)(daily.indexes["time"]), np.float32)
-    daily["co2"] = (("time", "site"), np.repeat(co2[:, None], len(frames), axis=1), _attributes("co2"))
-    daily["co2_flag"] = (("time", "site"), np.full(daily["co2"].shape, DERIVED, np.int8), _attributes("co2_flag"))
-    return Towers(_describe(table.loc[list(frames)], frames, daily), daily, left_out)
+    daily = align(frames, series, table["lat"], archives, period)
+    daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
+    return Towers(describe(table.loc[list(frames)], frames, daily), daily, left_out)
 
 
 def _checked(archive: Archive, quality: Quality, latitude: float) -> pd.DataFrame:
@@ -175,39 +173,3 @@ def _why_not(has_flux: bool, has_vegetation: bool, frame: pd.DataFrame | None, p
         return "no vegetation series"
     inside = frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])]
     return None if inside.notna().any() else "no day of measured NEE in the period"
-
-
-def _align(frames: Mapping[str, pd.DataFrame], series: Mapping[str, pd.Series], latitude, archives, period) -> xr.Dataset:
-    """All towers on the days from the first to the last of any record that lie in the period."""
-    days = pd.date_range(min(f.index[0] for f in frames.values()), max(f.index[-1] for f in frames.values()), freq="D", name="time")
-    inside = days[(days.year >= period[0]) & (days.year <= period[1])]
-    columns: dict[str, list[np.ndarray]] = {}
-    for site, frame in frames.items():
-        drivers = frame[list(DRIVERS)].join(series[site].rename("fapar"), how="outer")
-        values, flags = complete(drivers, inside, latitude[site], str(archives[site]))
-        for part in (values, flags.add_suffix("_flag"), frame.drop(columns=list(DRIVERS)).reindex(inside)):
-            for name in part.columns:
-                columns.setdefault(name, []).append(part[name].to_numpy())
-    daily = xr.Dataset(coords={"time": inside, "site": list(frames)})
-    for name, parts in columns.items():
-        kind = np.int8 if name.endswith("_flag") else np.float32
-        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), _attributes(name))
-    return daily
-
-
-def _describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.Dataset) -> pd.DataFrame:
-    """The site table with the covariates that follow from the series."""
-    base, top = daily["fapar"].quantile([0.05, 0.95], dim="time").to_numpy()
-    first, last = daily.indexes["time"][[0, -1]]
-    return table.assign(
-        first=[max(frame.index[0], first) for frame in frames.values()],
-        last=[min(frame.index[-1], last) for frame in frames.values()],
-        fapar_base=base, fapar_top=top, latitude=table["lat"], elevation=table["elev"],
-    )  # fmt: skip
-
-
-def _attributes(name: str) -> dict:
-    if name.endswith("_flag"):
-        return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
-    row = VARIABLES["nee" if name == "nee_uncertainty" else name]
-    return {"units": row.units, "long_name": "random error of nee" if name == "nee_uncertainty" else row.long_name}

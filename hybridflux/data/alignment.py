@@ -1,0 +1,72 @@
+"""Towers side by side: one axis of days, one array a driver, one row a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from hybridflux.data.archives import Archive
+from hybridflux.data.drivers import complete
+from hybridflux.data.fluxnet import DRIVERS
+from hybridflux.data.gaps import DERIVED, FLAGS
+from hybridflux.vocabulary import VARIABLES
+
+
+def align(
+    frames: Mapping[str, pd.DataFrame], series: Mapping[str, pd.Series], latitude: pd.Series, archives: Mapping[str, Archive], period
+) -> xr.Dataset:
+    """All towers on the days from the first to the last of any record that lie in the period.
+
+    Args:
+        frames: checked daily frame of each tower.
+        series: daily `fapar` of each tower.
+        latitude: of each tower [degrees_north].
+        archives: where each tower was read from, for messages.
+        period: first and last year.
+
+    Returns:
+        `[time, site]` drivers without gaps, their flags, targets and `nee_uncertainty`.
+    """
+    days = pd.date_range(min(f.index[0] for f in frames.values()), max(f.index[-1] for f in frames.values()), freq="D", name="time")
+    inside = days[(days.year >= period[0]) & (days.year <= period[1])]
+    columns: dict[str, list[np.ndarray]] = {}
+    for site, frame in frames.items():
+        drivers = frame[list(DRIVERS)].join(series[site].rename("fapar"), how="outer")
+        values, flags = complete(drivers, inside, latitude[site], str(archives[site]))
+        for part in (values, flags.add_suffix("_flag"), frame.drop(columns=list(DRIVERS)).reindex(inside)):
+            for name in part.columns:
+                columns.setdefault(name, []).append(part[name].to_numpy())
+    daily = xr.Dataset(coords={"time": inside, "site": list(frames)})
+    for name, parts in columns.items():
+        kind = np.int8 if name.endswith("_flag") else np.float32
+        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), attributes(name))
+    return daily
+
+
+def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
+    """Towers with the CO2 of the air [ppm], `[time]`, the same everywhere."""
+    both = np.repeat(np.asarray(co2, np.float32)[:, None], daily.sizes["site"], axis=1)
+    flags = np.full(both.shape, DERIVED, np.int8)
+    return daily.assign(co2=(("time", "site"), both, attributes("co2")), co2_flag=(("time", "site"), flags, attributes("co2_flag")))
+
+
+def describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.Dataset) -> pd.DataFrame:
+    """The site table with the covariates that follow from the series."""
+    base, top = daily["fapar"].quantile([0.05, 0.95], dim="time").to_numpy()
+    first, last = daily.indexes["time"][[0, -1]]
+    return table.assign(
+        first=[max(frame.index[0], first) for frame in frames.values()],
+        last=[min(frame.index[-1], last) for frame in frames.values()],
+        fapar_base=base, fapar_top=top, latitude=table["lat"], elevation=table["elev"],
+    )  # fmt: skip
+
+
+def attributes(name: str) -> dict:
+    """Units and meaning of a variable, its flag or its uncertainty."""
+    if name.endswith("_flag"):
+        return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
+    row = VARIABLES["nee" if name == "nee_uncertainty" else name]
+    return {"units": row.units, "long_name": "random error of nee" if name == "nee_uncertainty" else row.long_name}

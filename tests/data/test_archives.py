@@ -1,0 +1,127 @@
+"""Every way FLUXNET files come: names, packings, several resolutions, damage."""
+
+import gzip
+import io
+import zipfile
+
+import pytest
+
+from hybridflux.data.archives import find_archives, read_table
+
+COLUMNS = frozenset(("TIMESTAMP", "TIMESTAMP_START", "TA_F", "NEE_VUT_REF"))
+CSV = b"TIMESTAMP,TA_F,NEE_VUT_REF,OTHER\n20010101,3.5,-9999,7\n20010102,4.5,-1.25,7\n"
+HALFHOURS = b"TIMESTAMP_START,TIMESTAMP_END,TA_F\n200101010000,200101010030,3\n"
+
+
+def zipped(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def put(folder, name, content=CSV):
+    (folder / "fluxnet_dd").mkdir(exist_ok=True)
+    (folder / "fluxnet_dd" / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv",
+        "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2014_1-4.csv",
+        "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2020_beta-3.csv",
+        "ICOSETC_FR-Fon_FLUXNET_DD_L2.csv",
+        "EUF_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2020.csv",
+        "AMF_FR-Fon_FLUXNET_FULLSET_DD_2005-2020_3-5.csv",
+        "AMF_FR-Fon_FLUXNET_FLUXMET_DD_2005-2023_v1.3_r1.csv",
+    ],
+)
+@pytest.mark.parametrize("packing", ["csv", "csv.gz", "zip"])
+def test_every_name_and_packing_is_read(tmp_path, name, packing):
+    if packing == "csv":
+        put(tmp_path, name)
+    elif packing == "csv.gz":
+        put(tmp_path, name + ".gz", gzip.compress(CSV))
+    else:
+        members = {
+            name: CSV,
+            name.replace("_DD_", "_MM_"): CSV,
+            name.replace("_DD_", "_HH_"): HALFHOURS,
+            "FLX_FR-Fon_FLUXNET2015_ERAI_DD_1989-2014_1-4.csv": CSV,
+            "FLX_FR-Fon_FLUXNET2015_AUXNEE_2005-2014_1-4.csv": CSV,
+            "__MACOSX/._" + name: b"",
+        }
+        put(tmp_path, name.replace("_DD", "").replace(".csv", ".zip"), zipped(**members))
+    archives = find_archives(tmp_path)
+    assert list(archives) == ["FR-Fon"] and archives["FR-Fon"].resolution == "DD"
+    table = read_table(archives["FR-Fon"], COLUMNS)
+    assert list(table.columns) == ["TIMESTAMP", "TA_F", "NEE_VUT_REF"] and table["TIMESTAMP"].tolist() == ["20010101", "20010102"]
+    assert table["NEE_VUT_REF"].isna().tolist() == [True, False]
+
+
+def test_a_zip_without_days_gives_its_half_hours(tmp_path):
+    put(
+        tmp_path,
+        "ICOSETC_FR-Fon_ARCHIVE_L2.zip",
+        zipped(**{"ICOSETC_FR-Fon_FLUXNET_HH_L2.csv": HALFHOURS, "ICOSETC_FR-Fon_VARINFO_HH_L2.csv": CSV}),
+    )
+    archive = find_archives(tmp_path)["FR-Fon"]
+    assert archive.resolution == "HH" and archive.finer is None
+    assert str(archive) == "ICOSETC_FR-Fon_ARCHIVE_L2.zip:ICOSETC_FR-Fon_FLUXNET_HH_L2.csv"
+
+
+def test_days_before_half_hours_and_full_before_subset(tmp_path):
+    for name in ("FULLSET_DD", "SUBSET_DD", "FULLSET_HH"):
+        put(tmp_path, f"FLX_FR-Fon_FLUXNET2015_{name}_2005-2014_1-4.csv")
+    archive = find_archives(tmp_path)["FR-Fon"]
+    assert "FULLSET_DD" in archive.table_name and archive.finer.resolution == "HH"
+
+
+def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
+    name = "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv"
+    put(tmp_path, name)
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_2005-2014_1-4.zip", zipped(**{name: CSV}))
+    assert find_archives(tmp_path)["FR-Fon"].member is None
+
+
+def test_two_processings_are_refused(tmp_path):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2020_beta-3.csv")
+    with pytest.raises(ValueError, match="two files for FR-Fon.*keep one"):
+        find_archives(tmp_path)
+
+
+def test_other_files_and_sites_are_left_alone(tmp_path):
+    put(tmp_path, "notes.csv")
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_YY_2005-2014_1-4.csv")
+    put(tmp_path, "FLX_DE-Tha_FLUXNET2015_FULLSET_2005-2014.zip", b"damaged, but not asked for")
+    assert find_archives(tmp_path, ["FR-Fon"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", gzip.compress(CSV * 50)[:60], "damaged or cut short.*download it again"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", CSV, "damaged or cut short"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"", "not a readable FLUXNET table"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"\xff\xfe\x00\x81" * 9, "damaged or cut short|not a readable"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH.parquet", CSV, "not a readable FLUXNET table"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"4,5;"), "not a readable|not a number"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"n/d"), "column TA_F, row 3: `n/d` is not a number"),
+    ],
+)
+def test_damage_is_named(tmp_path, name, content, message):
+    put(tmp_path, name, content)
+    with pytest.raises(ValueError, match=f"(?s){name}.*({message})"):
+        read_table(find_archives(tmp_path)["FR-Fon"], COLUMNS)
+
+
+def test_a_damaged_zip_and_a_zip_without_tables_are_named(tmp_path):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015.zip", b"PK nothing")
+    with pytest.raises(ValueError, match="FLX_FR-Fon_FLUXNET2015.zip is not a readable zip"):
+        find_archives(tmp_path)
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015.zip", zipped(**{"FLX_FR-Fon_FLUXNET2015_FULLSET_YY.csv": CSV}))
+    with pytest.raises(ValueError, match="holds no FLUXNET table of days.*FULLSET_YY.csv"):
+        find_archives(tmp_path)

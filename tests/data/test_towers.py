@@ -1,0 +1,190 @@
+"""A towers folder from end to end, and everything it refuses."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, GIVEN
+from hybridflux.data.towers import open_towers
+
+NAMES = {
+    "tair",
+    "tmin",
+    "par",
+    "vpd",
+    "rain",
+    "fapar",
+    "co2",
+    "tair_30d",
+    "fapar_7d",
+    "plant_type",
+    "latitude",
+    "elevation",
+    "fapar_top",
+    "site",
+}
+
+
+def test_a_folder_becomes_sequences_without_gaps(folder):
+    towers = open_towers(folder.path)
+    assert len(towers) == 2 and dict(towers.daily.sizes) == {"time": 730, "site": 2}
+    assert repr(towers) == "Towers: 2 sites (1 DBF, 1 ENF), 2009-01-01 to 2010-12-31, 1460 days of measured NEE; 0 left out"
+    sequences = towers.sequences(NAMES)
+    assert sequences.places == ("FR-Aaa", "DE-Bbb") and sequences.days.dtype == "datetime64[D]"
+    assert set(sequences.drivers) == NAMES - {"site"}
+    for name, values in sequences.drivers.items():
+        assert np.isfinite(values).all(), name
+        assert values.dtype == (np.int32 if name == "plant_type" else np.float32), name
+    assert sequences.drivers["plant_type"].tolist() == [3, 0]
+    assert {name: values.dtype for name, values in sequences.targets.items()} == dict.fromkeys(
+        ("nee", "nee_day", "nee_night", "gpp", "reco"), np.dtype("float32")
+    )
+    np.testing.assert_allclose(sequences.uncertainty["nee"], 0.3, rtol=1e-6)
+
+
+def test_records_of_different_length_share_an_axis(folder, make_table):
+    folder.write("DE-Bbb", make_table("2010-03-01", "2011-03-31"))
+    towers = open_towers(folder.path)
+    assert towers.daily.sizes["time"] == 730 + 90
+    flags = towers.daily["tair_flag"].sel(site="DE-Bbb")
+    assert (flags[: 365 + 59] == CLIMATOLOGY).all() and (flags[365 + 59 :] == GIVEN).all()
+    only = towers.select("DE-Bbb")
+    assert str(only.daily["time"].to_numpy()[0])[:10] == "2010-03-01" and only.daily.sizes["time"] == 396
+    assert open_towers(folder.path, years=2010).daily.sizes["time"] == 365
+    later = open_towers(folder.path, years="2011:2012")
+    assert list(later.sites.index) == ["DE-Bbb"] and later.left_out == {"FR-Aaa": "no day of measured NEE in the period"}
+
+
+def test_a_day_counts_only_with_the_drivers_it_needs(folder, table, make_vegetation):
+    table.loc[100:119, "VPD_F"] = np.nan
+    table.loc[200:203, "VPD_F"] = np.nan
+    folder.write("FR-Aaa", table)
+    folder.write_vegetation(make_vegetation(["FR-Aaa", "DE-Bbb"], end="2010-06-30"))
+    towers = open_towers(folder.path)
+
+    def measured(*names):
+        return np.isfinite(towers.sequences(names).targets["nee"][:, 0]).sum()
+
+    assert measured("tair") == 730 and measured("vpd") == 710 and measured("vpd_7d") == 710
+    covered = np.isfinite(towers.sequences(["fapar"]).targets["nee"][:, 0])
+    assert covered[:545].all() and not covered[555:].any(), "no measured vegetation after June 2010"
+
+
+def test_night_temperatures_are_derived_and_flagged(folder):
+    towers = open_towers(folder.path)
+    assert (towers.daily["tmin_flag"] == DERIVED).all() and (towers.daily["tair_night_flag"] == GIVEN).all()
+    below = (towers.daily["tair"] - towers.daily["tmin"]).to_numpy()
+    assert 2 < below.mean() < 6 and below.min() >= 0
+    shares = towers.flag_shares()
+    assert shares.loc["tmin", "derived"] == 1 and np.allclose(shares.sum(axis=1), 1)
+
+
+def test_potential_radiation_comes_from_the_sun_where_absent(folder, table):
+    with_columns = open_towers(folder.path, sites="FR-Aaa").daily
+    folder.write("FR-Aaa", table.drop(columns=["SW_IN_POT", "DAY_D", "NIGHT_D"]))
+    without = open_towers(folder.path, sites="FR-Aaa").daily
+    assert (without["par_potential_flag"] == DERIVED).all()
+    np.testing.assert_allclose(without["par_potential"], with_columns["par_potential"], rtol=1e-4)
+    np.testing.assert_allclose(without["day_fraction"], with_columns["day_fraction"], atol=0.02)
+
+
+def test_sites_left_out_are_listed_once(folder, make_vegetation, caplog):
+    folder.write_vegetation(make_vegetation(["FR-Aaa"]))
+    folder.file("DE-Bbb").rename(folder.path / "fluxnet_dd" / "FLX_XX-Xxx_FLUXNET2015_FULLSET_DD_2009-2010_1-4.csv")
+    with caplog.at_level(logging.WARNING):
+        towers = open_towers(folder.path)
+    assert towers.left_out == {"XX-Xxx": "no row in sites.csv", "DE-Bbb": "no flux file"}
+    assert [record.message for record in caplog.records] == ["2 sites left out: XX-Xxx (no row in sites.csv); DE-Bbb (no flux file)"]
+    folder.write("DE-Bbb", towers.daily.to_dataframe().iloc[:0])  # never read: no vegetation
+    assert open_towers(folder.path).left_out["DE-Bbb"] == "no vegetation series"
+
+
+def test_nothing_left_is_an_error(folder, make_vegetation):
+    folder.write_vegetation(make_vegetation(["XX-Xxx"]))
+    with pytest.raises(ValueError, match="no site left: FR-Aaa: no vegetation series; DE-Bbb: no vegetation series"):
+        open_towers(folder.path)
+    for site in ("FR-Aaa", "DE-Bbb"):
+        folder.file(site).unlink()
+    with pytest.raises(FileNotFoundError, match="no FLUXNET file of FR-Aaa, DE-Bbb in .*fluxnet_dd; names begin like"):
+        open_towers(folder.path)
+
+
+def test_unknown_names_and_absent_drivers(folder, table):
+    towers = open_towers(folder.path)
+    with pytest.raises(KeyError, match="`tairr` is not a variable.*Did you mean `tair`"):
+        towers.sequences(["tairr"])
+    with pytest.raises(ValueError, match="no `swc` at FR-Aaa, DE-Bbb; leave these sites out"):
+        towers.sequences(["swc"])
+    with pytest.raises(ValueError, match="do not give `soil_capacity`.*add a column `soil_capacity` to sites.csv"):
+        towers.sequences(["soil_capacity"])
+    folder.sites["soil_capacity"] = [120, np.nan]
+    folder.write_sites()
+    with pytest.raises(ValueError, match="no `soil_capacity` at DE-Bbb"):
+        open_towers(folder.path).sequences(["soil_capacity"])
+    folder.write("FR-Aaa", table.assign(SWC_F_MDS_1=30.0))
+    sequences = open_towers(folder.path, sites="FR-Aaa").sequences(["swc", "soil_capacity"])
+    assert sequences.drivers["swc"].mean() == pytest.approx(0.3) and sequences.drivers["soil_capacity"].tolist() == [120]
+
+
+@pytest.mark.parametrize(
+    ("column", "convert", "message"),
+    [
+        ("TA_F", lambda x: x + 273.15, "column TA_F looks like kelvin"),
+        ("TA_F_NIGHT", lambda x: x + 273.15, "column TA_F_NIGHT looks like kelvin"),
+        ("VPD_F", lambda x: x * 100, "column VPD_F looks like Pa; FLUXNET has hPa; convert it"),
+        ("VPD_F", lambda x: x / 10, "column VPD_F looks like kPa"),
+        ("SW_IN_F", lambda x: x * 86400, "column SW_IN_F looks like J m-2"),
+        ("SW_IN_F", lambda x: x * 0.0864, "column SW_IN_F looks like MJ m-2"),
+        ("SWC_F_MDS_1", lambda x: x / 100, "column SWC_F_MDS_1 looks like m3 m-3; FLUXNET has percent"),
+        ("SWC_F_MDS_1", lambda x: x * 10, "column SWC_F_MDS_1: 730 days of `swc` outside 0 to 1"),
+        ("NEE_VUT_REF", lambda x: x * 100, "column NEE_VUT_REF: .* outside -60 to 60, the first on .*; check the unit"),
+        ("P_F", lambda x: x - 1, "column P_F: .* days of `rain` outside 0 to 500"),
+        (
+            "SW_IN_POT",
+            lambda x: x[::-1].to_numpy() * 1.5,
+            "SW_IN_POT is .* off for the latitude 48.5 of sites.csv; are lat and lon swapped",
+        ),
+    ],
+)
+def test_wrong_units_are_named(one_site, table, column, convert, message):
+    table["SWC_F_MDS_1"] = 30.0
+    path = one_site.write("FR-Aaa", table.assign(**{column: convert(table[column])}))
+    with pytest.raises(ValueError, match=f"{path.name}.*{message}"):
+        open_towers(one_site.path)
+
+
+def test_swapped_coordinates_are_noticed(one_site):
+    one_site.sites[["lat", "lon"]] = [2.5, 48.5]
+    one_site.write_sites()
+    with pytest.raises(ValueError, match="off for the latitude 2.5 of sites.csv; are lat and lon swapped"):
+        open_towers(one_site.path)
+
+
+def test_a_few_wild_values_are_dropped_and_reported(one_site, table, caplog):
+    table.loc[[5, 6], "VPD_F"] = 900.0
+    one_site.write("FR-Aaa", table)
+    with caplog.at_level(logging.WARNING):
+        towers = open_towers(one_site.path)
+    assert "column VPD_F: 2 days of `vpd` outside 0 to 80, the first on 2009-01-06 (900); dropped" in caplog.text
+    assert towers.daily["vpd_flag"].to_numpy()[5:7, 0].tolist() == [1, 1]
+
+
+def test_one_excluded_source_may_be_a_text(one_site, table):
+    one_site.write("FR-Aaa", table.assign(MET_SOURCE="tower"))
+    with pytest.raises(ValueError, match="no site left: FR-Aaa: no day of measured NEE"):
+        open_towers(one_site.path, exclude_met="tower")
+
+
+def test_co2_from_a_file_and_built_in(one_site):
+    built_in = open_towers(one_site.path).daily["co2"].to_numpy()
+    assert built_in[181, 0] == pytest.approx(387.64, abs=0.1), "the annual mean of 2009 in its middle"
+    assert (np.diff(built_in[:, 0]) > 0).all()
+    (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,400\n2001,402\n")
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(418, abs=0.1), "continued along the last slope"
+    (one_site.path / "co2_annual.csv").write_text("year,ppm\n2000,400\n")
+    with pytest.raises(ValueError, match="co2_annual.csv needs the columns year and co2_ppm; it has year, ppm"):
+        open_towers(one_site.path)
+    (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,0.04\n2001,0.04\n")
+    with pytest.raises(ValueError, match="between 280 and 600 ppm"):
+        open_towers(one_site.path)

@@ -1,0 +1,107 @@
+"""Satellite series: which column, which file, cleaning, long gaps, refusals."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridflux.data.vegetation import daily, despike, read_series, read_vegetation
+
+DATES = pd.date_range("2003-01-01", "2006-12-31", freq="8D")
+LEAVES = pd.Series(0.5 + 0.3 * np.cos(2 * np.pi * (DATES.day_of_year.to_numpy() - 200) / 365), index=DATES)
+
+
+def test_dips_and_jumps_are_dropped_and_the_season_is_kept():
+    rng = np.random.default_rng(1)
+    raw = LEAVES + rng.normal(0, 0.02, len(LEAVES))
+    raw.iloc[[20, 61, 110]] = 0.05
+    raw.iloc[[40]] = 1.0
+    clean = despike(raw, 8)
+    assert not set(raw.index[[20, 61, 110, 40]]) & set(clean.index)
+    line = daily(raw, evergreen=False)
+    truth = LEAVES.set_axis(DATES + pd.Timedelta("3D")).reindex(line.index).interpolate(limit_direction="both")
+    assert np.abs(line - truth).max() < 0.08 and np.abs(line - truth).mean() < 0.02
+
+
+def test_a_harvest_stays():
+    crop = pd.Series(np.where(DATES.month < 7, 0.8, 0.15), index=DATES)
+    line = daily(crop, evergreen=False)
+    assert line["2004-06-15"] == pytest.approx(0.8) and line["2004-08-01"] == pytest.approx(0.15)
+
+
+def test_evergreen_winters_are_lifted():
+    raw = pd.Series(np.where(DATES.month.isin([12, 1, 2]), 0.2, 0.8), index=DATES)
+    assert daily(raw, evergreen=True).min() > 0.75
+    assert daily(raw, evergreen=False)["2005-01-15"] < 0.3
+
+
+def test_long_gaps_are_left_open_and_short_ones_bridged():
+    raw = LEAVES.drop(LEAVES.index[20:27]).drop(LEAVES.index[80:100])
+    line = daily(raw, evergreen=False)
+    assert line.index[0] == DATES[0] and line.index[-1] == DATES[-1] + pd.Timedelta("7D")
+    assert line[DATES[20] : DATES[26]].notna().all()
+    assert line[DATES[80] : DATES[99]].isna().all() and line[DATES[79]] > 0 and line[DATES[100]] > 0
+
+
+def test_a_single_value_is_a_series():
+    assert daily(LEAVES.iloc[:1], evergreen=True).tolist() == [LEAVES.iloc[0]]
+
+
+def write(tmp_path, table, name="some.csv"):
+    path = tmp_path / name
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_columns_sources_and_ndvi(tmp_path):
+    table = pd.DataFrame({"site_id": ["A"] * 3 + ["B"] * 2 + ["C"], "date": ["2003-01-01", "2003-01-09", "2003-01-17"] * 2})
+    table["fpar_center"] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    table["fpar_3x3_median"] = [0.11, 0.21, np.nan, np.nan, np.nan, 0.61]
+    series = read_series(write(tmp_path, table))
+    assert series["A"].tolist() == [0.11, 0.21], "the median pixel where there is one"
+    assert series["B"].tolist() == [0.4, 0.5], "the middle pixel else"
+    ndvi = table[["site_id", "date"]].assign(ndvi=0.8)
+    assert read_series(write(tmp_path, ndvi))["C"].iloc[0] == pytest.approx(0.824)
+    two = pd.concat([table.assign(source="x"), table.iloc[:1].assign(source="y", date="2009-01-01")])
+    assert len(read_series(write(tmp_path, two))["A"]) == 2, "the longest of several sources, not a mix"
+
+
+def test_auto_prefers_collection_5_site_by_site(tmp_path, make_vegetation):
+    write(tmp_path, make_vegetation(["A", "B"]).assign(fapar=0.9), "another.csv")
+    write(tmp_path, make_vegetation(["A"]).assign(fapar=0.4), "modis_fpar_c5_8day.csv.gz")
+    types = pd.Series({"A": "DBF", "B": "DBF", "C": "DBF"})
+    chosen = read_vegetation(tmp_path, types, "auto")
+    assert {site: round(series.iloc[0], 3) for site, series in chosen.items()} == {"A": 0.4, "B": 0.9}
+    assert list(read_vegetation(tmp_path, types, "modis_fpar_c5_8day")) == ["A"]
+    with pytest.raises(ValueError, match="vegetation `modis` is not a file.*another, modis_fpar_c5_8day, or `auto`"):
+        read_vegetation(tmp_path, types, "modis")
+
+
+def test_no_series_at_all(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no vegetation series.*site_id, date and fapar"):
+        read_vegetation(tmp_path / "satellite", pd.Series(dtype=str), "auto")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fapar": 65}, "column fapar, row 2: `65` is not a share of 0 to 1; divide percent by 100"),
+        ({"fapar": "cloud"}, "row 2: `cloud` is not a share"),
+        ({"date": "17/01/2003"}, "column date, row 2: `17/01/2003` is not a date; YYYY-MM-DD"),
+        ({"date": "2003-01-01"}, "two values for A on 2003-01-01; keep one"),
+    ],
+)
+def test_refusals(tmp_path, make_vegetation, change, message):
+    path = write(tmp_path, make_vegetation(["A"]).assign(**change))
+    with pytest.raises(ValueError, match=f"some.csv.*{message}"):
+        read_series(path)
+
+
+def test_missing_columns_and_damage(tmp_path, make_vegetation):
+    with pytest.raises(ValueError, match="needs the columns site_id, date and one of fapar, fpar, ndvi; it has site_id, date, lai"):
+        read_series(write(tmp_path, make_vegetation(["A"]).rename(columns={"fapar": "lai"})))
+    cut = tmp_path / "cut.csv.gz"
+    cut.write_bytes(gzip.compress(make_vegetation(["A"]).to_csv().encode())[:80])
+    with pytest.raises(ValueError, match="cut.csv.gz is damaged"):
+        read_series(cut)
