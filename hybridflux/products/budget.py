@@ -33,12 +33,17 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     totals = open_totals(run_dir)
     if zones is not None:
         totals = totals.regroup(read_groups(zones, set(totals.zone)))
-    rows = [row for period in periods(totals) for row in _rows(totals, *period)]
-    table = pd.DataFrame(rows + _anomalies(totals))
+    table = budget_of(totals)
     if inventory is not None:
         table = pd.concat([table, compare(totals, read_inventory(inventory))], ignore_index=True)
     table = table.assign(spread=totals.spread, draws=totals.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
+
+
+def budget_of(totals: Totals) -> pd.DataFrame:
+    """Rows of all zones, land covers, periods and fluxes, without a comparison."""
+    rows = [row for period in periods(totals) for row in _rows(totals, *period)]
+    return pd.DataFrame(rows + _anomalies(totals))
 
 
 def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:

@@ -117,9 +117,13 @@ def open_totals(run: str | Path) -> Totals:
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
     with xr.open_dataset(path, engine="h5netcdf") as found:
         data = found.load()
-    spread = check_spread(data.attrs.get("spread"), str(path))
+    return totals_of(data, check_spread(data.attrs.get("spread"), str(path)))
+
+
+def totals_of(data, spread: str) -> Totals:
+    """Totals as arrays, from a dataset `total(flux, cell, month, draw)`."""
     cover = np.array([PLANT_TYPES[int(index)] for index in data["plant_type"].values], dtype=object)
-    keep = np.array([code not in UNVEGETATED for code in cover], bool)
+    keep = np.array([code not in UNVEGETATED for code in cover], bool) & (data["area"].values > 0)
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
     months = pd.DatetimeIndex(pd.to_datetime(data["month"].values).astype("datetime64[s]")).normalize()
     return Totals(

@@ -1,0 +1,121 @@
+"""Counterfactuals: the same region and the same draws, with and without a change of its drivers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.products.budget import FLUXES, periods
+from hybridflux.products.effect_maps import write_effect_maps
+from hybridflux.products.rows import COLUMNS, budget_row
+from hybridflux.products.totals import Totals, open_totals
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change does to the totals, draw by draw.
+
+    Attributes:
+        control: totals as observed.
+        changed: totals under the change, of the same draws.
+        changes: what was changed, as written by the user.
+    """
+
+    control: Totals
+    changed: Totals
+    changes: tuple[str, ...]
+
+    @property
+    def totals(self) -> Totals:
+        """Changed minus control; errors both runs share are gone."""
+        return replace(self.control, total={flux: self.changed.total[flux] - self.control.total[flux] for flux in self.control.total})
+
+
+def run_scenario(posterior, region: str | Path, changes: Mapping, out: str | Path, *, draws: int = 50, **options) -> Effect:
+    """Map a region twice with the same draws and write what the change does.
+
+    Written into `out`: the run folders `control` and `changed`, `effect.csv` (totals per zone and land cover with paired
+    intervals), `effect.zarr` (maps of the difference of the means) and `cog/*.tif`, `scenario.json`.
+
+    Args:
+        posterior: fitted `Posterior`.
+        region: region store.
+        changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
+        out: folder.
+        draws: posterior draws, the same in both runs.
+        options: passed to `map_region`: `start end seed spread resume ...`; the spread is `parameter` by default, which is
+            what an effect asks for.
+
+    Raises:
+        ValueError: no change, or one that cannot be made.
+    """
+    from hybridflux.region.change import read_changes
+    from hybridflux.region.run import map_region
+
+    read = read_changes(changes)
+    if not read:
+        raise ValueError("a scenario needs a change, for instance rain=*0.6")
+    out = Path(out)
+    options = {"spread": "parameter", **options}
+    map_region(posterior, region, out / "control", draws=draws, **options)
+    map_region(posterior, region, out / "changed", draws=draws, change=changes, **options)
+    words = tuple(str(change) for change in read)
+    (out / "scenario.json").write_text(json.dumps({"changes": words, "spread": options["spread"]}, indent=2))
+    effect = open_scenario(out)
+    effect_table(effect).to_csv(out / "effect.csv", index=False)
+    write_effect_maps(out, words)
+    return effect
+
+
+def open_scenario(folder: str | Path) -> Effect:
+    """The effect written by `run_scenario`.
+
+    Raises:
+        FileNotFoundError: it is not such a folder.
+        ValueError: the two runs are not of the same cells and draws.
+    """
+    folder = Path(folder)
+    if not (folder / "scenario.json").exists():
+        raise FileNotFoundError(f"{folder} has no scenario.json; write one with `hybridflux scenario --out {folder}`")
+    control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
+    same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
+    if not same or control.spread != changed.spread:
+        raise ValueError(f"{folder}: control and changed are not runs of the same region, period and draws; remove the folder and run it again")
+    return Effect(control, changed, tuple(json.loads((folder / "scenario.json").read_text())["changes"]))
+
+
+def effect_table(effect: Effect) -> pd.DataFrame:
+    """Totals of the effect per zone, land cover and period, in the columns of a budget.
+
+    Differences are taken draw by draw. `sd_unpaired` is the sd two unrelated runs would have had; `percent` is the change
+    relative to the flux of the control, `percent_q05` and `percent_q95` its interval.
+    """
+    rows = []
+    for name, months, years in periods(effect.control):
+        for zone, cover, cells in effect.control.groups():
+            area = effect.control.area[cells].sum()
+            for flux in FLUXES:
+                before, after = (run.sum(flux, cells, months) / max(years, 1) for run in (effect.control, effect.changed))
+                row = budget_row(zone, cover, area, flux, after - before, yearly=years > 0)
+                row |= {"period": name, "days": int(effect.control.days[months].sum()), "quantity": "effect"}
+                rows.append(row | _relative(before, after) | {"sd_unpaired": _unpaired(before, after) / area})
+    table = pd.DataFrame(rows)
+    table = table.assign(changes=" ".join(effect.changes), spread=effect.control.spread, draws=effect.control.draws)
+    return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
+
+
+def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    """Change in per cent of the control, median and interval over draws."""
+    size = np.abs(before)
+    percent = 100 * np.divide(after - before, size, out=np.full(len(size), np.nan), where=size > 0)
+    return {name: float(np.quantile(percent, q)) for name, q in (("percent", 0.5), ("percent_q05", 0.05), ("percent_q95", 0.95))}
+
+
+def _unpaired(before: np.ndarray, after: np.ndarray) -> float:
+    """The sd the difference of two unrelated runs would have, gC."""
+    return float(np.hypot(before.std(ddof=1), after.std(ddof=1))) if len(before) > 1 else np.nan

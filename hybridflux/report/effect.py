@@ -1,0 +1,127 @@
+"""What a change of the drivers does: numbers, months and maps."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import numpy as np
+
+from hybridflux.products.scenario import Effect, effect_table
+from hybridflux.products.totals import ALL, REGION
+from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
+from hybridflux.report.look import interval, number, units
+from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
+from hybridflux.report.overview import cycles
+from hybridflux.report.tables import TONES, heading_before, main_period, place_name
+from hybridflux.vocabulary import VARIABLES
+
+CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}
+CHANGE_ENDS = {
+    "NEE": ("more uptake (negative)", "carbon lost (positive)"),
+    "GPP": ("less GPP (negative)", "more GPP (positive)"),
+}
+
+
+def describe(effect: Effect) -> str:
+    """The changes in words: `precipitation × 0.6, air temperature + 2 degC`."""
+    words = []
+    for change in effect.changes:
+        name, _, what = change.partition("=")
+        what, _, when = what.partition("@")
+        row = VARIABLES[name]
+        short = row.long_name.partition(",")[0]
+        if what == "climatology":
+            text = f"{short} at its climatology"
+        elif what.startswith("*"):
+            text = f"{short} × {what[1:]}"
+        else:
+            text = f"{short} {what[0].replace('-', '−')} {what[1:]} {row.units}"
+        words.append(text + (f" ({when.replace(':', ' to ')})" if when else ""))
+    return ", ".join(words)
+
+
+def effect_card(effect: Effect | None) -> str | None:
+    """Headline of a scenario."""
+    if effect is None:
+        return None
+    rows = _rows(effect)
+    row = rows[(rows["variable"] == "NEE") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
+    gpp = rows[(rows["variable"] == "GPP") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
+    more = f"90 %: {interval(row['q05'], row['q95'])}; GPP {number(gpp['percent'], 1)} %<br>{escape(describe(effect))}"
+    sign = "+" if row["mean"] > 0 else ""
+    return card("Scenario, change of NEE", sign + number(row["mean"]), units(row["units"]), more, "--reco")
+
+
+def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None]:
+    """The section and the data of its map viewer."""
+    viewer = effect_viewer(folder)
+    rows = _rows(effect)
+    whole = rows[(rows["variable"] == "NEE") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
+    gain = whole["sd_unpaired"] / whole["sd"] if whole["sd"] > 0 else np.nan
+    note = (
+        f"<b>{escape(describe(effect))}</b>: the same region, days and {effect.control.draws} posterior draws, run with and without it. "
+        "Effects are changed minus control, draw by draw, so errors both runs share cancel: two unrelated runs would have "
+        f"given an sd {number(gain, 1)} times as large. Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>."
+    )
+    parts = [paragraph(note)]
+    if viewer:
+        parts.append('<div data-source="map-effect"></div>')
+    entries = [("change of GPP", "--gpp", ""), ("of RECO", "--reco", ""), ("of NEE, positive = lost", "--nee", ""), ("90 %", "--muted", "band")]
+    period = escape(main_period(_as_flux(rows)))
+    parts += [f"<h3>Effect per place, {period}</h3>", _effect_table(rows), "<h3>Month by month</h3>", legend(*entries)]
+    parts.append(grid(cycles(effect.totals, None, "change in ")))
+    return "\n".join(parts), viewer
+
+
+def effect_viewer(folder: str | Path) -> dict | None:
+    """Maps of the difference for the viewer, NEE and GPP side by side."""
+    import xarray as xr
+
+    groups = []
+    for name in ("annual", "monthly"):
+        if not (Path(folder) / "effect.zarr" / name).is_dir():
+            continue
+        data = xr.open_zarr(Path(folder) / "effect.zarr", group=name, consolidated=False)
+        shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 3)
+        data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
+        unit = units(unit_of(data, name))
+        layers = [{"name": "change", "sd": False, "panels": [_change_panel(data, flux, unit) for flux in ("NEE", "GPP")]}]
+        groups.append({"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "layers": layers, **grid_of(data)})
+    return {"groups": groups, "first": groups[0]["id"], "frame": 0, "luts": luts(CHANGE_COLOURS.values())} if groups else None
+
+
+def _change_panel(data, flux: str, unit: str) -> dict:
+    values = data[f"{flux}_change"].values
+    return panel(values, f"change of {flux}", f"Change of {flux} [{unit}]", CHANGE_COLOURS[flux], centred=True, ends=CHANGE_ENDS[flux])
+
+
+def _rows(effect: Effect):
+    """Rows of the main period."""
+    rows = effect_table(effect)
+    return rows[rows["period"] == main_period(_as_flux(rows))]
+
+
+def _as_flux(rows):
+    return rows.assign(quantity="flux")
+
+
+def _effect_table(rows) -> str:
+    """Effects on NEE and GPP of the region, its land covers and its zones."""
+    places = rows[(rows["zone"] == REGION) | (rows["land_cover"] == ALL)]
+    nee = places[places["variable"] == "NEE"]
+    scale = min(0.0, nee["q05"].min()), max(0.0, nee["q95"].max())
+    unit = units(nee["units"].iloc[0])
+    kilo = "k" + units(nee["total_units"].iloc[0])
+    head = ["Place", f"Change of NEE, {unit}", "90 % interval", "", kilo, "Change of GPP, %", "Change of RECO, %"]
+    lines = []
+    for _, row in nee.iterrows():
+        lines += heading_before(row, nee)
+        here = places[(places["zone"] == row["zone"]) & (places["land_cover"] == row["land_cover"])].set_index("variable")
+        ends = {flux: interval(here.loc[flux, "percent_q05"], here.loc[flux, "percent_q95"], 1) for flux in ("GPP", "RECO")}
+        share = [f"{number(here.loc[flux, 'percent'], 1)} ({text})" for flux, text in ends.items()]
+        bar = interval_bar(row["q05"], row["mean"], row["q95"], scale, TONES["NEE"])
+        total = number(row["total_tCO2"] / 1e3, 2)
+        lines.append([place_name(row), number(row["mean"], 1), interval(row["q05"], row["q95"], 1), bar, total, *share])
+    return table(head, lines, whole=1)
+

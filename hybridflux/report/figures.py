@@ -1,0 +1,139 @@
+"""Figures of the page as inline SVG: each takes arrays, draws one panel and returns its text. Units and sign on every axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
+
+DAILY = plain_units("gC m-2 d-1")
+MONTHS = "JFMAMJJASOND"
+
+
+def seasonal_cycle(title: str, months, bands: dict[str, np.ndarray], truth: dict[str, np.ndarray] | None = None, limits=None) -> str:
+    """Monthly mean fluxes with 90 % bands.
+
+    Args:
+        title: what they are means of.
+        months: first days of the months `[month]`.
+        bands: flux -> draws `[month, draw]`, gC m-2 d-1.
+        truth: flux -> known values `[month]`.
+        limits: shared range of the flux axis.
+    """
+    with figure(3.6, 2.3) as (drawn, ax):
+        at = np.arange(len(months))
+        ax.axhline(0, color=FAINT, linewidth=0.8)
+        for flux, draws in bands.items():
+            low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95], axis=1)
+            colour = FLUX_COLOURS[flux]
+            ax.fill_between(at, low, high, color=colour, alpha=0.22, linewidth=0)
+            ax.plot(at, middle, color=colour, linewidth=1.6)
+            if truth and flux in truth:
+                ax.plot(at, truth[flux], color=TRUTH, linewidth=1.1, linestyle=(0, (3, 2)))
+        _month_axis(ax, months)
+        ax.set_ylabel(DAILY)
+        ax.set_ylim(limits)
+        ax.set_title(title[0].upper() + title[1:], fontweight="bold")
+        return to_svg(drawn, f"Monthly GPP, RECO and NEE, {title}")
+
+
+def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarray) -> str:
+    """Measured daily NEE of a tower with 50 % and 90 % predictive bands.
+
+    Args:
+        site: its name.
+        cover: its plant type code.
+        days: `datetime64[D]`, `[time]`.
+        observed: NEE `[time]`, NaN where nothing was measured, gC m-2 d-1.
+        draws: predictive draws `[draw, time]`, gC m-2 d-1.
+    """
+    with figure(3.6, 2.3) as (drawn, ax):
+        low, lower, middle, upper, high = np.quantile(draws, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+        ax.axhline(0, color=FAINT, linewidth=0.8)
+        ax.fill_between(days, low, high, color=NEE, alpha=0.16, linewidth=0)
+        ax.fill_between(days, lower, upper, color=NEE, alpha=0.28, linewidth=0)
+        ax.plot(days, middle, color=NEE, linewidth=1.1)
+        ax.plot(days, observed, ".", color=INK, markersize=2.4, markeredgewidth=0)
+        seen = np.isfinite(observed)
+        inside = np.mean((observed[seen] >= low[seen]) & (observed[seen] <= high[seen])) if seen.any() else np.nan
+        months = np.arange(days[0].astype("datetime64[M]"), days[-1].astype("datetime64[M]") + 1).astype("datetime64[D]")
+        ax.set_xticks(months[::2], [f"{MONTHS[int(str(month)[5:7]) - 1]}" for month in months[::2]])
+        ax.set_xlabel(f"{str(days[0])[:7]} to {str(days[-1])[:7]}")
+        ax.set_ylabel(f"NEE, {DAILY}")
+        ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: {inside:.0%} of days inside", fontsize=9.5)
+        return to_svg(drawn, f"Measured and predicted NEE at {site}")
+
+
+def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: float | None = None) -> str:
+    """Densities of one parameter before and after the fit; `[draw]` each, in the units of the parameter."""
+    row = PARAMETERS[name.partition(".")[0]]
+    with figure(2.9, 1.9) as (drawn, ax):
+        low, high = np.quantile(np.concatenate([prior, posterior]), [0.005, 0.995])
+        grid = np.linspace(max(low, row.lower), min(high, row.upper), 160)
+        for draws, colour, alpha in ((prior, MUTED, 0.18), (posterior, ACCENT, 0.4)):
+            height = density(draws, grid)
+            ax.fill_between(grid, height, color=colour, alpha=alpha, linewidth=0)
+            ax.plot(grid, height, color=colour, linewidth=1.2)
+        if truth is not None:
+            ax.axvline(truth, color=TRUTH, linewidth=1.3, linestyle=(0, (3, 2)))
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        ax.set_ylim(0)
+        ax.set_xlabel(plain_units(row.units) if row.units != "1" else "no unit")
+        ax.set_title(f"{_words(name)}\ncontraction {contraction(prior, posterior):.0%}", fontsize=9)
+        return to_svg(drawn, f"Prior and posterior of {name}")
+
+
+def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None) -> str:
+    """50 % and 90 % intervals of a parameter per plant type, prior behind posterior; draws `[draw, plant_type]`."""
+    row = PARAMETERS[name.partition(".")[0]]
+    with figure(2.9, 0.95 + 0.24 * len(classes)) as (drawn, ax):
+        for line, index in enumerate(reversed(classes)):
+            for draws, colour, lift, alpha in ((prior, MUTED, 0.14, 0.6), (posterior, ACCENT, -0.14, 1.0)):
+                low, lower, middle, upper, high = np.quantile(draws[:, index], [0.05, 0.25, 0.5, 0.75, 0.95])
+                ax.plot([low, high], [line + lift] * 2, color=colour, linewidth=1.0, alpha=alpha)
+                ax.plot([lower, upper], [line + lift] * 2, color=colour, linewidth=3.2, alpha=alpha, solid_capstyle="butt")
+                ax.plot([middle], [line + lift], "o", color=colour, markersize=3.4)
+            if truth and index in truth:
+                ax.plot([truth[index]] * 2, [line - 0.4, line + 0.4], color=TRUTH, linewidth=1.4)
+        ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
+        ax.set_ylim(-0.6, len(classes) - 0.4)
+        ax.set_xlabel(plain_units(row.units) if row.units != "1" else "no unit")
+        best = max(contraction(prior[:, index], posterior[:, index]) for index in classes)
+        ax.set_title(f"{_words(name)}\ncontraction up to {best:.0%}", fontsize=9)
+        return to_svg(drawn, f"Prior and posterior of {name} per plant type")
+
+
+def contraction(prior: np.ndarray, posterior: np.ndarray) -> float:
+    """Share of the prior variance the towers removed, 0 to 1.
+
+    >>> contraction(np.array([-2.0, 2.0]), np.array([-1.0, 1.0]))
+    0.75
+    """
+    return float(np.clip(1.0 - posterior.var() / max(prior.var(), 1e-30), 0.0, 1.0))
+
+
+def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Gaussian kernel density of draws `[draw]` on a grid `[point]`, bandwidth by Silverman's rule."""
+    spread = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349) or draws.std()
+    width = max(0.9 * spread * len(draws) ** -0.2, 1e-3 * np.ptp(grid), 1e-12)
+    return np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).mean(1) / (width * np.sqrt(2 * np.pi))
+
+
+def _words(name: str) -> str:
+    """`light_use_efficiency` -> `light use efficiency`; `noise_floor.nee` -> `noise floor (nee)`."""
+    parameter, _, of = name.partition(".")
+    return parameter.replace("_", " ") + (f" ({of})" if of else "")
+
+
+def _month_axis(ax, months) -> None:
+    """Initials of months; years below where there are several."""
+    at = np.arange(len(months))
+    if len(months) <= 14:
+        ax.set_xticks(at, [MONTHS[month.month - 1] for month in months])
+        ax.set_xlabel(f"month of {months[0].year}" if months[0].year == months[-1].year else f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}")
+    else:
+        first = [i for i, month in enumerate(months) if month.month == 1]
+        ax.set_xticks(first, [str(months[i].year) for i in first])
+        ax.set_xlabel("month, labelled at January")

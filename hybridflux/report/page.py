@@ -1,0 +1,161 @@
+"""One self-contained HTML page of a run."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from hybridflux.products.budget import budget_of, budget_table
+from hybridflux.products.scenario import open_scenario
+from hybridflux.products.totals import SPREADS, Totals, open_totals, run_record
+from hybridflux.report.effect import effect_card, effect_section
+from hybridflux.report.frames import open_group, run_viewer
+from hybridflux.report.look import ASSETS, number, units
+from hybridflux.report.markup import Section, definitions, paragraph
+from hybridflux.report.overview import headline_section, independence_factor, seasons_section
+from hybridflux.report.tables import budget_section, closure_section, with_truth
+from hybridflux.report.towers import parameter_section, tower_section
+from hybridflux.report.truth import Truth, read_truth
+
+
+def write_report(
+    run_dir: str | Path,
+    out: str | Path,
+    *,
+    posterior=None,
+    towers=None,
+    scenario: str | Path | None = None,
+    budget: pd.DataFrame | None = None,
+    inventory: str | Path | None = None,
+    truth: str | Path | Truth | None = None,
+    title: str | None = None,
+) -> Path:
+    """Write the page of a run: everything is inside the file, nothing is loaded from elsewhere.
+
+    A bare run folder gives maps, seasons, the budget and its origin; the rest adds sections.
+
+    Args:
+        run_dir: folder written by `map_region`.
+        out: HTML file.
+        posterior: fitted `Posterior`: adds prior and posterior of the parameters.
+        towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
+        scenario: folder written by `run_scenario`: adds the effect of the change.
+        budget: table of `budget_table`; made from the run by default.
+        inventory: CSV of measured stock changes: adds the closure.
+        truth: what is known of a synthetic region (`report.truth`), set beside the estimates.
+        title: heading; by default from the region's name.
+
+    Returns:
+        The file.
+    """
+    run, out = Path(run_dir), Path(out)
+    record, totals = run_record(run), open_totals(run)
+    known = truth if truth is None or isinstance(truth, Truth) else read_truth(truth)
+    if budget is None:
+        budget = budget_table(run, inventory=inventory)
+    budget = with_truth(budget, budget_of(known.totals) if known and known.totals else None)
+    effect = open_scenario(scenario) if scenario else None
+    independence = independence_factor(open_group(run, "annual"), totals)
+    maps = {"map-run": run_viewer(run)}
+    sections = [
+        Section("numbers", "In short", headline_section(budget, independence, effect and effect_card(effect))),
+        _maps_section(maps["map-run"]),
+        Section("seasons", "The year of each land cover", seasons_section(totals, known and known.totals)),
+        Section("budget", "Carbon budget", budget_section(budget)),
+    ]
+    if effect:
+        body, maps["map-effect"] = effect_section(effect, scenario)
+        sections.append(Section("scenario", "What if", body))
+    if "verdict" in budget:
+        sections.append(Section("inventory", "Against measured stock changes", closure_section(budget)))
+    if posterior is not None and towers is not None:
+        sequences = towers.sequences(posterior.model.needs()) if hasattr(towers, "sequences") else towers
+        sections.append(Section("towers", "Fit at the towers", tower_section(posterior, sequences)))
+    if posterior is not None:
+        sections.append(Section("parameters", "What the towers taught", parameter_section(posterior, known and known.parameters)))
+    sections.append(Section("origin", "Where this comes from", _origin(record, totals)))
+    heading = title or f"Carbon fluxes of {_region_name(record)}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(_page(heading, _lead(totals), [part for part in sections if part], maps), encoding="utf-8")
+    return out
+
+
+def _page(heading: str, lead: str, sections: list[Section], maps: dict[str, dict | None]) -> str:
+    """The whole page as text."""
+    links = "".join(f'<a href="#{part.id}">{escape(part.title)}</a>' for part in sections)
+    data = "\n".join(_data(name, value) for name, value in maps.items() if value)
+    body = "\n".join(part.html() for part in sections)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
+<link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
+<body><header><div class="kicker">hybridflux · run report</div><h1>{escape(heading)}</h1>{lead}</header>
+<nav><div>{links}</div></nav>
+<main>{body}</main>
+<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. Made by hybridflux; this page needs no network.</footer>
+{data}
+<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script></body></html>
+"""
+
+
+def _data(name: str, value: dict) -> str:
+    """Data of a map viewer; `</` is kept from ending the element."""
+    text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script type="application/json" id="{name}">{text}</script>'
+
+
+def _lead(totals: Totals) -> str:
+    """What the page is about, in two sentences."""
+    first, last = totals.months[0], totals.months[-1]
+    when = str(first.year) if len(totals.complete_years()) == 1 == len(set(totals.months.year)) else f"{first:%B %Y} to {last:%B %Y}"
+    zones = len(set(totals.zone))
+    text = (
+        f"{number(totals.area.sum() / 1e4)} ha of vegetation in {zones} zone{'s' if zones > 1 else ''}, {when}, every day, "
+        f"with {totals.draws} posterior draws carried through every pixel. "
+        f"Spread: <code>{totals.spread}</code>, the {escape(SPREADS[totals.spread])}."
+    )
+    return paragraph(text, "lead")
+
+
+def _maps_section(viewer: dict | None) -> Section | None:
+    """Mean and sd side by side with a date slider."""
+    if viewer is None:
+        return None
+    shown = next(group for group in viewer["groups"] if group["id"] == viewer["first"])
+    thinned = [f"every {group['stride']}th pixel of {group['label'].lower()}" for group in viewer["groups"] if group["stride"] > 1]
+    note = (
+        f"Mean of the draws and their standard deviation; {units('gC m-2 d-1')} as mean of a month, {units('gC m-2 yr-1')} for a year. "
+        "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is not sure."
+        + (f" To keep this page small it shows {', '.join(thinned)}." if thinned else f" Each pixel is {shown['metres']:g} m.")
+    )
+    fallback = "<noscript>The maps need JavaScript; every number is also in the tables.</noscript>"
+    return Section("maps", "Maps and their uncertainty", paragraph(note, "note") + f'<div data-source="map-run">{fallback}</div>')
+
+
+def _region_name(record: dict) -> str:
+    """Name of the mapped region."""
+    config = record.get("config", {})
+    return str(config.get("title") or Path(str(config.get("region", "a region"))).stem)
+
+
+def _origin(record: dict, totals: Totals) -> str:
+    """Versions, seed, hash and configuration."""
+    origin = record.get("provenance", {})
+    git = origin.get("git") or {}
+    commit = f", commit {git['commit'][:12]}{' with changes' if git.get('dirty') else ''}" if git else ""
+    entries = {
+        "hybridflux": f"{origin.get('hybridflux', '?')}{commit}",
+        "run at": origin.get("time", "?"),
+        "command": origin.get("command", "?"),
+        "configuration": record.get("config_hash") or origin.get("config_hash", "?"),
+        "seed": origin.get("seed"),
+        "draws": totals.draws,
+        "spread": f"{totals.spread}: {SPREADS[totals.spread]}",
+        "packages": ", ".join(f"{name} {version}" for name, version in (origin.get("packages") or {}).items() if version),
+        "python": f"{origin.get('python', '?')} on {origin.get('platform', '?')}",
+    }
+    full = escape(json.dumps(record, indent=2, default=str))
+    return definitions(entries) + f'<details><summary>everything recorded</summary><pre class="wide">{full}</pre></details>'

@@ -1,0 +1,138 @@
+"""The budget and the closure of a run as HTML tables, beside the truth where it is known."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.products.totals import ALL, REGION
+from hybridflux.report.look import interval, number, units
+from hybridflux.report.markup import badge, interval_bar, paragraph, table
+from hybridflux.vocabulary import PLANT_TYPE_NAMES
+
+TONES = {"NEE": "--nee", "GPP": "--gpp", "RECO": "--reco", "NBP": "--accent"}
+KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
+
+
+def with_truth(budget: pd.DataFrame, truth: pd.DataFrame | None) -> pd.DataFrame:
+    """The budget with columns `truth`, `truth_tCO2` and `inside`: whether the truth lies between q05 and q95."""
+    if truth is None:
+        return budget
+    known = truth[[*KEYS, "mean", "total_tCO2"]].rename(columns={"mean": "truth", "total_tCO2": "truth_tCO2"})
+    merged = budget.merge(known, on=KEYS, how="left")
+    return merged.assign(inside=(merged["q05"] <= merged["truth"]) & (merged["truth"] <= merged["q95"]))
+
+
+def main_period(budget: pd.DataFrame) -> str:
+    """The period to show first: the mean of all whole years, else the last whole year, else the last part of one."""
+    flux = budget[(budget["quantity"] == "flux") & (budget["variable"] == "NEE")]
+    means = flux[flux["period"].str.startswith("mean of")]
+    whole = flux[flux["units"] == "gC m-2 yr-1"]
+    return (means if len(means) else whole if len(whole) else flux)["period"].iloc[-1]
+
+
+def row_of(budget: pd.DataFrame, period: str, variable: str, zone: str = REGION, cover: str = ALL) -> pd.Series:
+    """One row of the budget."""
+    wanted = {"zone": zone, "land_cover": cover, "period": period, "variable": variable, "quantity": "flux"}
+    found = budget
+    for name, value in wanted.items():
+        found = found[found[name] == value]
+    return found.iloc[0]
+
+
+def budget_section(budget: pd.DataFrame) -> str:
+    """Tables of the region, its land covers and its zones, for each flux."""
+    period = main_period(budget)
+    shown = budget[(budget["period"] == period) & (budget["quantity"] == "flux")]
+    places = shown[(shown["zone"] == REGION) | (shown["land_cover"] == ALL)]
+    unit = places["units"].iloc[0]
+    tonnes = units("k" + places["total_units"].iloc[0])
+    note = (
+        f"Period {escape(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share its errors, "
+        f"so they do not average out. Per area in {units(unit)}; totals in thousand tonnes, {tonnes}."
+    )
+    if "truth" in places:
+        note += " The pink mark is the known truth."
+    parts = [paragraph(note, "note")]
+    for flux in ("NEE", "GPP", "RECO"):
+        rows = places[places["variable"] == flux]
+        block = _flux_table(rows)
+        sign = rows["sign"].iloc[0]
+        if flux == "NEE":
+            parts.append(f"<h3>NEE = RECO − GPP, {sign}; negative = uptake</h3>{block}")
+        else:
+            parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
+    text = base64.b64encode(budget.to_csv(index=False).encode()).decode()
+    link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
+    parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
+    return "\n".join(parts)
+
+
+def closure_section(budget: pd.DataFrame) -> str:
+    """The ledger NBP = -NEE - export against stock changes, with verdicts."""
+    rows = [
+        [
+            place_name(row), escape(row["period"]), number(row["mean"] + row["export"]), _pm(row["export"], row["export_sd"]),
+            _pm(row["mean"], row["sd"]), _pm(row["stock_change"], row["stock_change_sd"]),
+            _pm(row["difference"], row["difference_sd"]), number(row["z"], 1), badge(row["verdict"]),
+            escape(str(row["limiting_term"])), f'<td class="text">{escape(str(row["note"]))}</td>',
+        ]
+        for _, row in budget[budget["variable"] == "NBP"].iterrows()
+    ]  # fmt: skip
+    head = ["Place", "Period", "Uptake −NEE", "Export", "NBP", "Stock change", "Difference", "z", "Verdict", "Limited by", "Note"]
+    note = (
+        f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
+        f"{units('gC m-2 yr-1')}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of "
+        f"the largest term (at least 50 {units('gC m-2 yr-1')}) would have been seen. <b>Undecidable</b>: it would not, or a pool is missing. "
+        "Fire, leaching, methane and deadwood are not in the ledger."
+    )
+    return paragraph(note, "note") + table(head, rows)
+
+
+def place_name(row: pd.Series) -> str:
+    """Zone and land cover in words."""
+    cover = "" if row["land_cover"] == ALL else PLANT_TYPE_NAMES.get(row["land_cover"], row["land_cover"])
+    if row["zone"] == REGION:
+        return escape(cover[:1].upper() + cover[1:] if cover else "Whole region")
+    return escape(f"{row['zone']}, {cover}" if cover else row["zone"])
+
+
+def _flux_table(rows: pd.DataFrame) -> str:
+    """Rows of one flux: the region first."""
+    tone, truth = TONES[rows["variable"].iloc[0]], "truth" in rows
+    ends = [*rows["q05"], *rows["q95"], *(rows["truth"].dropna() if truth else ()), 0.0]
+    scale = min(ends), max(ends)
+    head = ["Place", "Area, ha", "Mean", "90 % interval", "", "Total, kt CO<sub>2</sub>", "90 % interval"]
+    lines = []
+    for _, row in rows.iterrows():
+        lines += heading_before(row, rows)
+        known = float(row["truth"]) if truth and pd.notna(row["truth"]) else None
+        bar = interval_bar(row["q05"], row["mean"], row["q95"], scale, tone, known)
+        digits = digits_of(rows["total_tCO2"].abs().max() / 1e3)
+        line = [place_name(row), number(row["area_ha"]), number(row["mean"]), interval(row["q05"], row["q95"]), bar]
+        line += [number(row["total_tCO2"] / 1e3, digits), interval(row["total_tCO2_q05"] / 1e3, row["total_tCO2_q95"] / 1e3, digits)]
+        if truth:
+            word = "yes" if row["inside"] else "no"
+            line += ["–", "–"] if known is None else [number(known), f'<span class="{word}">{word}</span>']
+        lines.append(line)
+    return table(head + (["Truth", "Inside"] if truth else []), lines, whole=1)
+
+
+def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:
+    """A heading line before the first land cover and before the first zone."""
+    if row["zone"] == REGION:
+        first = rows[(rows["zone"] == REGION) & (rows["land_cover"] != ALL)]
+        return ["Land covers"] if len(first) and row.name == first.index[0] else []
+    return ["Zones"] if row.name == rows[rows["zone"] != REGION].index[0] else []
+
+
+def digits_of(size: float) -> int:
+    """Decimals that leave about three figures of a number of this size."""
+    return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+
+
+def _pm(value: float, sd: float) -> str:
+    return f"{number(value)} ± {number(sd)}" if np.isfinite(value) else "–"

@@ -1,0 +1,31 @@
+"""What is known of a synthetic region, to be set beside the estimates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hybridflux.products.totals import Totals, totals_of
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The known answer.
+
+    Attributes:
+        totals: monthly totals with a single draw, or None.
+        parameters: parameter -> value, or plant type code -> value.
+    """
+
+    totals: Totals | None = None
+    parameters: dict = field(default_factory=dict)
+
+
+def read_truth(path: str | Path) -> Truth:
+    """Read `truth.nc`: `total(flux, cell, month)` as in `totals.nc` without draws, and the attribute `parameters` (JSON)."""
+    import xarray as xr
+
+    with xr.open_dataset(path, engine="h5netcdf") as found:
+        data = found.load()
+    return Truth(totals_of(data.expand_dims("draw"), spread="parameter"), json.loads(data.attrs.get("parameters", "{}")))
