@@ -131,15 +131,10 @@ def _despiked(values, counts):
 
 def _lines(values, dates, counts, days):
     """Straight lines between views, constant before the first and after the last `[time, pixel]`."""
-    number, pixels = values.shape
-    rank, pixel = np.nonzero(np.arange(number)[:, None] < counts)
-    viewed = np.zeros((days, pixels), bool)
-    viewed[dates[rank, pixel], pixel] = True
-    passed = np.cumsum(viewed, axis=0, dtype=np.int16)  # views up to and on the day
-    left, right = np.maximum(passed - 1, 0), np.minimum(passed, counts - 1)
-    start, end = np.take_along_axis(dates, left, 0), np.take_along_axis(dates, right, 0)
-    share = np.clip((np.arange(days)[:, None] - start) / np.maximum(end - start, 1), 0, 1).astype(np.float32)
-    return np.take_along_axis(values, left, 0) * (1 - share) + np.take_along_axis(values, right, 0) * share
+    every = np.arange(days)
+    values, dates = np.ascontiguousarray(values.T), np.ascontiguousarray(dates.T)
+    lines = [np.interp(every, when[:count], seen[:count]) for when, seen, count in zip(dates, values, counts, strict=True)]
+    return np.array(lines, np.float32).T
 
 
 def _running_mean(series):

@@ -34,7 +34,7 @@ BY_CLASS = {
 SPREAD = {"light_use_efficiency": 0.22, "respiration_ref": 0.25}
 """Standard deviation between places of a type, in the unconstrained space of the model."""
 
-REGIONAL = 0.4
+REGIONAL = 0.7
 """Share of that variance that the places of one region and type have in common."""
 
 NOISE = {"noise_floor": 0.35, "noise_slope": 0.12}

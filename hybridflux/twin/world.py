@@ -1,0 +1,177 @@
+"""One seed, one world: towers, a region, an inventory, and the truth behind them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hybridflux.data.gaps import seasonal_mean
+from hybridflux.region.create import create_region
+from hybridflux.region.grid import Grid
+from hybridflux.region.layout import WEATHER
+from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
+from hybridflux.twin.ledger import make_ledger, pools, write_inventory
+from hybridflux.twin.phenology import make_greenness
+from hybridflux.twin.region_truth import simulate, write_truth
+from hybridflux.twin.satellite import fill_daily, observe
+from hybridflux.twin.towers import make_towers
+from hybridflux.twin.truth import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
+from hybridflux.twin.vegetation import pixel_fapar, thirst
+from hybridflux.twin.weather import Climate, Drought, day_of_year, make_weather
+from hybridflux.vocabulary import PLANT_TYPES
+
+YEAR = 2022  # the mapped year, with the drought
+LEAD = 365  # days before the first mapped one
+LONGEST = 730
+RECORD = 8  # years of weather before the mapped year behind the climatology
+TOWER_YEARS = 2020, 2022
+TILE = 128
+ELEVATION = 160.0, 150.0, 85.0, 120.0  # m, of the four weather cells: plateau in the north, a valley in the south-west
+
+
+@dataclass(frozen=True)
+class World:
+    """What was written.
+
+    Attributes:
+        folder: holds everything below.
+        start: first mapped day.
+        end: last mapped day.
+    """
+
+    folder: Path
+    start: np.datetime64
+    end: np.datetime64
+
+    @property
+    def towers(self) -> Path:
+        """Folder of towers."""
+        return self.folder / "towers"
+
+    @property
+    def region(self) -> Path:
+        """Region store; starts a year before `start`."""
+        return self.folder / "region.zarr"
+
+    @property
+    def inventory(self) -> Path:
+        """Table of measured stock changes."""
+        return self.folder / "inventory.csv"
+
+    @property
+    def truth(self) -> Path:
+        """True totals, monthly maps and daily series, netCDF."""
+        return self.folder / "truth.nc"
+
+    @property
+    def parameters(self) -> Path:
+        """True parameters, JSON."""
+        return self.folder / "truth.json"
+
+
+def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: int = 12, seed: int = 0) -> World:
+    """Make a world and write it.
+
+    Args:
+        folder: to be written; a world that is there is replaced.
+        size: pixels along one side of the region, 10 m each, at least 16.
+        days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
+        towers: number of towers.
+        seed: of all random numbers; towers and region do not change each other.
+
+    Raises:
+        ValueError: more than two years, or too few pixels.
+    """
+    if not 1 <= days <= LONGEST:
+        raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
+    world = _World(Path(folder), size, days, seed)
+    world.folder.mkdir(parents=True, exist_ok=True)
+    drought = Drought()
+    tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), drought)
+    parcels = world.make_region(drought)
+    record = {
+        "seed": seed, "start": str(world.start), "end": str(world.end), "shared": SHARED, "by_class": BY_CLASS, "spread": SPREAD,
+        "regional_share": REGIONAL, "noise": NOISE,
+        "towers": {name: dict(zip(tower_truth.sites["site_id"], np.float64(v), strict=True)) for name, v in tower_truth.places.parameters.items() if np.ndim(v)},
+        "parcels": {name: np.float64(v).round(4).tolist() for name, v in parcels.items() if np.ndim(v)},
+    }  # fmt: skip
+    (world.folder / "truth.json").write_text(json.dumps(record, indent=1))
+    return World(world.folder, world.start, world.end)
+
+
+class _World:
+    """The steps of a region, with its days and its chance."""
+
+    def __init__(self, folder, size, days, seed):
+        self.folder, self.size, self._seed = folder, size, seed
+        self.start = np.datetime64(f"{YEAR}-01-01") + int(np.clip(196 - days // 2, 0, max(365 - days, 0)))
+        self.end = self.start + (days - 1)
+        self.years = YEAR, YEAR + int(self.end >= np.datetime64(f"{YEAR + 1}-01-01"))
+        self.days = np.arange(f"{YEAR - 1}-01-01", f"{self.years[1] + 1}-01-01", dtype="datetime64[D]")
+        first = int((self.start - self.days[0]).astype(int))
+        self.mapped = slice(first, first + days)
+        self.stored = slice(max(first - LEAD, 0), first + days)
+
+    def chance(self, purpose: str) -> np.random.Generator:
+        """Random numbers of one purpose, whatever the others draw."""
+        return np.random.default_rng([self._seed, *purpose.encode()])
+
+    def make_region(self, drought: Drought) -> dict[str, np.ndarray]:
+        """Write `region.zarr`, `inventory.csv` and `truth.nc`; give the true parameters of the parcels."""
+        land = make_landscape(self.size, self.chance("landscape"))
+        weather, climatology, cell = self._weather(drought)
+        green = make_greenness(land.cover, land.crops, self.days, YEAR, self.chance("calendar"))
+        middle = np.bincount(land.parcel.ravel(), cell.ravel() == 3) > 0.5 * np.bincount(land.parcel.ravel())
+        over_parcels = {name: values[:, np.where(middle, 3, 0)] for name, values in weather.items()}
+        dry = thirst(green.fapar, over_parcels, land.parcel_soil.astype(np.float32))
+        fapar = pixel_fapar(land, green.fapar, dry, self.chance("texture"))
+        kinds = np.array([PLANT_TYPES.index(code) for code in land.cover])
+        places = draw_places(kinds, self.chance("parcels"), one_region=True)
+        truth = simulate(land, places, fapar, weather, cell, self.days, self.mapped)
+
+        grid = Grid(CRS, WEST, NORTH, PIXEL, (self.size, self.size), min(TILE, self.size))
+        area = np.empty(grid.shape)
+        for tile in grid.tiles():
+            area[tile.y, tile.x] = grid.area(tile)
+        ledger = make_ledger(land, green, truth, self.years, self.chance("ledger"))
+        write_inventory(self.folder / "inventory.csv", pools(land, ledger, area), self.years, self.chance("inventory"))
+        write_truth(self.folder / "truth.nc", land, truth, area)
+        self._write_region(grid, land, weather, climatology, cell, fapar)
+        return places.parameters
+
+    def _weather(self, drought):
+        """Weather on 2 x 2 cells `[time, cell]`, its climatology by day of year, and the cell of each pixel `[y, x]`."""
+        x, y = centres(self.size)
+        east, south = np.meshgrid(np.arange(self.size) * 2 // self.size, np.arange(self.size) * 2 // self.size)
+        cell = (2 * south + east).astype(np.int32)
+        quarter = np.arange(4)
+        climate = Climate(
+            np.full(4, 48.74), 1e-3 * x[0] + 1e-3 * PIXEL * self.size / 2 * (quarter % 2),
+            1e-3 * y[0] - 1e-3 * PIXEL * self.size / 2 * (quarter // 2), np.array(ELEVATION),
+        )  # fmt: skip
+        record = np.arange(f"{YEAR - RECORD}-01-01", self.days[-1] + 1, dtype="datetime64[D]")
+        weather = make_weather(climate, record, self.chance("weather"), drought)
+        past = record < np.datetime64(f"{YEAR}-01-01")
+        number = day_of_year(record[past])
+        climatology = {
+            name: np.stack([seasonal_mean(column, number) for column in weather[name][past].T], 1).astype(np.float32)
+            for name in ("tair", "tmin", "par", "vpd", "rain")
+        }
+        return {name: values[record >= self.days[0]] for name, values in weather.items()}, climatology, cell
+
+    def _write_region(self, grid: Grid, land: Landscape, weather, climatology, cell, fapar) -> None:
+        """The drivers as a user would have them: vegetation as Sentinel-2 saw it."""
+        clearness = (weather["par"] / weather["par_potential"]).mean(axis=1)
+        seen = observe(fapar, clearness, self.chance("satellite"))
+        daily = fill_daily(seen, len(self.days))
+        names = (*WEATHER, "tair_night")
+        writer = create_region(
+            self.folder / "region.zarr", grid, self.days[self.stored],
+            weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
+            plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
+            title="the twin's plateau", overwrite=True,
+        )  # fmt: skip
+        writer.write_all(daily[self.stored])
