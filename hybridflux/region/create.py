@@ -66,6 +66,7 @@ def create_region(
     zone_names: Mapping[int, str] | None = None,
     covariates: Mapping[str, np.ndarray] | None = None,
     climatology: Mapping[str, np.ndarray] | None = None,
+    lead: int = 0,
     utc_offset: float = FRANCE_UTC_OFFSET,
     title: str = "",
     overwrite: bool = False,
@@ -75,7 +76,7 @@ def create_region(
     Args:
         path: of the store, `*.zarr`.
         grid: projected grid and tile size.
-        days: every day once, `datetime64[D]`; give a year before the first day to be mapped, for spin-up and running means.
+        days: every day once, `datetime64[D]`; begin a year before the first day to be mapped, for spin-up and running means.
         weather: `layout.WEATHER` and, if there are, `tair_night` and `swc`; `[time, cell]` in vocabulary units.
         plant_type: index into PLANT_TYPES, 255 outside `[y, x]`.
         soil_capacity: mm `[y, x]`.
@@ -84,6 +85,7 @@ def create_region(
         zone_names: number -> name.
         covariates: other lasting covariates, `[y, x]`, for instance `elevation`.
         climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
+        lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
         utc_offset: of the region's standard day [h].
         title: one line.
         overwrite: replace a store that is there.
@@ -111,7 +113,7 @@ def create_region(
 
     group = zarr.create_group(path, attributes={
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
-        "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "tile": grid.tile,
+        "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
         layout.put(group, name, values, (name,), **attributes)

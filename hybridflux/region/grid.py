@@ -60,7 +60,9 @@ class Grid:
 
         crs = CRS.from_user_input(self.crs)
         if not crs.is_projected:
-            raise ValueError(f"a region needs a projected grid in metres; {crs.name} is in degrees, use for instance EPSG:2154 or EPSG:3035")
+            raise ValueError(
+                f"a region needs a projected grid in metres; {crs.name} is in degrees, use for instance EPSG:2154 or EPSG:3035"
+            )
         if {axis.unit_conversion_factor for axis in crs.axis_info} != {1.0}:
             raise ValueError(f"a region needs a grid in metres; {crs.name} is in {crs.axis_info[0].unit_name}")
         if self.pixel <= 0 or min(self.shape) < 1 or self.tile < 1:

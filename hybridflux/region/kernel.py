@@ -1,0 +1,277 @@
+"""The day loop over blocks of pixels, with the draws of the posterior inside the step.
+
+For each block: parameters once per pixel and draw, a spin-up and the lead with the states alone, then the mapped days month by
+month. Sums over a month are kept per draw; everything else is reduced over the draws at once, so nothing ever has the axes
+draw, day and pixel together. Sums of at most 31 days in float32; all further sums are made in float64 outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.tree import parameters_over_draws, with_learned
+from hybridflux.region.order import quantiles
+
+FLUXES = ("NEE", "GPP", "RECO")
+LIMIT = 32767.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is fixed when the kernel is compiled.
+
+    Attributes:
+        draws: of the posterior.
+        n: pixels in a block.
+        days: that are mapped.
+        levels: of the quantiles of months and years.
+        months_of_years: first month and end of each year.
+        lasting: parameters that do not change in time.
+        yearly: parameters that change from year to year only.
+        daily: parameters that change from day to day.
+        maps: write daily maps.
+        daily_levels: of the quantiles of days; empty for none.
+        scale: of daily maps, gC m-2 d-1.
+        series: write daily sums per draw.
+    """
+
+    draws: int
+    n: int
+    days: int
+    levels: tuple[float, ...]
+    months_of_years: tuple[tuple[int, int], ...]
+    lasting: tuple[str, ...]
+    yearly: tuple[str, ...]
+    daily: tuple[str, ...]
+    maps: bool
+    daily_levels: tuple[float, ...]
+    scale: float
+    series: bool
+
+
+class Shared(NamedTuple):
+    """The same for all slabs of a run.
+
+    Attributes:
+        weather: name -> `[time, cell]`.
+        bounds: position of the first day of each month, and of the end `[month + 1]`.
+        spin: days of the spin-up, from the first one.
+        lead: days before the first mapped one.
+        year: position of the year of each day among the years of the effects `[time]`.
+        year_of_month: the same for the mapped months `[month]`.
+        effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
+    """
+
+    weather: dict[str, Array]
+    bounds: Array
+    spin: Array
+    lead: Array
+    year: Array
+    year_of_month: Array
+    effects: dict[str, Array]
+
+
+class Waves(NamedTuple):
+    """Phases of the plane waves of the effects in a tile.
+
+    Attributes:
+        rows: `[row, wave, (cos, sin)]`.
+        columns: `[column, wave, (cos, sin)]`.
+    """
+
+    rows: Array
+    columns: Array
+
+
+class Pixels(NamedTuple):
+    """Drivers of a slab.
+
+    Attributes:
+        daily: name -> `[time, block n]`.
+        cell: weather cell `[block, 1]` or `[block, n]`.
+        plant_type: `[block, 1]`.
+        lasting: name -> `[block, n]`.
+        row: in the tile `[block, n]`.
+        column: in the tile `[block, n]`.
+        weight: of a pixel in the daily sums, 0 where it repeats another `[block, n]`.
+        active: `[block]`.
+    """
+
+    daily: dict[str, Array]
+    cell: Array
+    plant_type: Array
+    lasting: dict[str, Array]
+    row: Array
+    column: Array
+    weight: Array
+    active: Array
+
+
+class Result(NamedTuple):
+    """What a slab gives.
+
+    Attributes:
+        total: sums over each month of GPP and RECO per draw `[block, month, 2, draw, n]`, gC m-2.
+        monthly: mean, sd and quantiles of these sums `[block, month, 3, statistic, n]`, gC m-2; fluxes as in `FLUXES`.
+        annual: the same of the sums over each year `[block, year, 3, statistic, n]`.
+        maps: mean, sd and quantiles of each day, over `Plan.scale`, int16 `[block, day, 3, statistic, n]`, or None.
+        series: weighted sums of GPP and RECO over the pixels of a block `[block, day, 2, draw]`, or None.
+    """
+
+    total: Array
+    monthly: Array
+    annual: Array
+    maps: Array | None
+    series: Array | None
+
+
+@cache
+def devices() -> Mesh:
+    """All devices of this process, side by side."""
+    return Mesh(np.array(jax.local_devices()), ("device",))
+
+
+def on_all_devices(tree):
+    """Put arrays on every device, whole."""
+    return jax.device_put(tree, NamedSharding(devices(), PartitionSpec()))
+
+
+def _spec(pixels: Pixels) -> Pixels:
+    first, second = PartitionSpec("device"), PartitionSpec(None, "device")
+    return jax.tree.map(lambda _: first, pixels)._replace(daily=dict.fromkeys(pixels.daily, second))
+
+
+@eqx.filter_jit
+def run_slab(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, plan: Plan) -> Result:
+    """Map the blocks of a slab, shared out over the devices.
+
+    Args:
+        model: with a draw axis on its learned leaves.
+        shared: weather, calendar, effects.
+        waves: of the tile; None where there are no effects.
+        pixels: drivers; the number of blocks is a multiple of the number of devices.
+        plan: what is fixed.
+    """
+    arrays, rest = eqx.partition(model, eqx.is_array)
+    everywhere = PartitionSpec()
+
+    def part(arrays, shared, waves, pixels):
+        whole = eqx.combine(arrays, rest)
+        return lax.map(partial(_block, whole, shared, waves, pixels, plan), jnp.arange(pixels.active.shape[0]))
+
+    spread = jax.shard_map(
+        part,
+        mesh=devices(),
+        in_specs=(everywhere, everywhere, everywhere, _spec(pixels)),
+        out_specs=PartitionSpec("device"),
+        check_vma=False,
+    )
+    return spread(arrays, shared, waves, pixels)
+
+
+def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, plan: Plan, number: Array) -> Result:
+    """All days of one block."""
+    kind, n = pixels.plant_type[number], plan.n
+    daily = {name: lax.dynamic_slice_in_dim(values, number * n, n, 1) for name, values in pixels.daily.items()}
+    weather = {name: values[:, pixels.cell[number]] for name, values in shared.weather.items()}
+    fixed = {name: values[number] for name, values in pixels.lasting.items()} | {"plant_type": kind, "site": jnp.int32(0)}
+    model = _with_effects(model, shared, waves, kind[0], pixels.row[number], pixels.column[number], plan)
+    lasting = parameters_over_draws(model, fixed, plan.lasting)
+
+    def of_year(year):
+        return lasting | parameters_over_draws(model, fixed | {"site_year": year}, plan.yearly)
+
+    def of_day(day, year, parameters):
+        today = fixed | {"site_year": year} | {name: values[day] for name, values in (weather | daily).items()}
+        return today, parameters | parameters_over_draws(model, today, plan.daily)
+
+    def settle(day, state):
+        year = shared.year[day]
+        return model.advance(state, *of_day(day, year, of_year(year)))
+
+    today, parameters = of_day(0, shared.year[0], of_year(shared.year[0]))
+    state = _steady_shape(model, model.start(today, parameters), today, parameters)
+    last = jnp.where(pixels.active[number], shared.bounds, shared.bounds[0])  # an inactive block has no days
+    on = pixels.active[number].astype(jnp.int32)
+    state = lax.fori_loop(0, shared.spin * on, settle, state)
+    state = lax.fori_loop(0, shared.lead * on, settle, state)
+
+    def a_day(parameters, year, day, carry):
+        state, sums, maps, series = carry
+        today, all_parameters = of_day(day, year, parameters)
+        state = model.advance(state, today, all_parameters)
+        flux = model.exchange(state, today, all_parameters)
+        pair = jnp.stack([jnp.broadcast_to(flux[name], (plan.draws, n)) for name in ("gpp", "reco")])
+        row = day - shared.bounds[0]
+        if plan.maps:
+            maps = maps.at[row].set(_packed(_statistics(pair, plan.daily_levels), plan.scale))
+        if plan.series:
+            series = series.at[row].set(pair @ pixels.weight[number])
+        return state, sums + pair, maps, series
+
+    def a_month(carry, month):
+        state, maps, series = carry
+        year = shared.year_of_month[month]
+        nothing = jnp.zeros((2, plan.draws, n), jnp.float32)
+        step = partial(a_day, of_year(year), year)
+        state, sums, maps, series = lax.fori_loop(last[month], last[month + 1], step, (state, nothing, maps, series))
+        return (state, maps, series), (sums, _statistics(sums, plan.levels))
+
+    days, months = plan.days, shared.year_of_month.shape[0]
+    maps = jnp.zeros((days, 3, 2 + len(plan.daily_levels), n), jnp.int16) if plan.maps else None
+    series = jnp.zeros((days, 2, plan.draws), jnp.float32) if plan.series else None
+    (_, maps, series), (total, monthly) = lax.scan(a_month, (state, maps, series), jnp.arange(months))
+    annual = jnp.stack([_statistics(total[first:end].sum(0), plan.levels) for first, end in plan.months_of_years])
+    return Result(total, monthly, annual, maps, series)
+
+
+def _with_effects(model, shared: Shared, waves: Waves | None, kind, row, column, plan: Plan) -> HybridFlux:
+    """The model with the effects of the pixels of a block, `[draw, year, n]`."""
+    if waves is None:
+        return model
+    up, along = waves.rows[row], waves.columns[column]
+    cosine = along[..., 0] * up[..., 0] - along[..., 1] * up[..., 1]
+    sine = along[..., 1] * up[..., 0] + along[..., 0] * up[..., 1]
+    wave = jnp.concatenate([cosine, sine], -1)
+    tables = {name: jnp.einsum("dyf,nf->dyn", weights[:, kind], wave) for name, weights in shared.effects.items()}
+    return with_learned(model, tables)
+
+
+def _steady_shape(model, state, today, parameters):
+    """The first state, broadcast to the shape it will have."""
+    names = list(state)
+    for _ in range(2):
+        moved = jax.eval_shape(model.advance, state, today, parameters)
+        state = {name: jnp.broadcast_to(state[name], jnp.broadcast_shapes(state[name].shape, moved[name].shape)) for name in names}
+    return {name: value.astype(jnp.float32) for name, value in state.items()}
+
+
+def _statistics(pair: Array, levels: tuple[float, ...]) -> Array:
+    """Mean, sd and quantiles over draws of NEE, GPP and RECO `[3, statistic, n]` from GPP and RECO `[2, draw, n]`."""
+    gpp, reco = pair[0], pair[1]
+    return jnp.stack([_statistics_of(flux, levels) for flux in (reco - gpp, gpp, reco)])
+
+
+def _statistics_of(flux: Array, levels: tuple[float, ...]) -> Array:
+    """Mean, sd, quantiles `[statistic, n]` of `[draw, n]`; squares of differences from the first draw, which lose no digits."""
+    draws = flux.shape[0]
+    off = flux - flux[0]
+    mean = off.sum(0) / draws
+    variance = ((off * off).sum(0) - draws * mean * mean) / max(draws - 1, 1)
+    middle = jnp.stack([flux[0] + mean, jnp.sqrt(jnp.maximum(variance, 0.0))])
+    return jnp.concatenate([middle, quantiles(flux, levels)]) if levels else middle
+
+
+def _packed(values: Array, scale: float) -> Array:
+    return jnp.clip(jnp.round(values / scale), -LIMIT, LIMIT).astype(jnp.int16)

@@ -1,0 +1,132 @@
+"""The store of fluxes: CF arrays whose chunk is a tile, and their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from hybridflux.region import layout
+from hybridflux.region.calendar import Calendar
+from hybridflux.region.grid import Tile
+from hybridflux.region.kernel import FLUXES
+from hybridflux.region.store import Region
+from hybridflux.vocabulary import VARIABLES
+
+SPREADS = {
+    "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
+    "parameter+random_effects": "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
+}
+SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
+DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits
+ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
+_UNITS = {"daily": "g m-2 day-1", "monthly": "g m-2 day-1", "annual": "g m-2 year-1"}
+_METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}
+_OF_PERIOD = {"daily": "", "monthly": ", mean rate of the month", "annual": ", sum over the mapped days of the calendar year"}
+
+
+def statistics(levels: tuple[float, ...]) -> tuple[str, ...]:
+    """Endings of the names of mean, sd and quantiles.
+
+    >>> statistics((0.05, 0.5))
+    ('', '_sd', '_q05', '_q50')
+    """
+    return ("", "_sd", *(f"_q{round(100 * level):02d}" for level in levels))
+
+
+def scale_of(group: str) -> float:
+    """Step of the scaled integers of a group."""
+    return ANNUAL_SCALE if group == "annual" else DAILY_SCALE
+
+
+def create_store(
+    path: Path, region: Region, calendar: Calendar, attributes: Mapping, *, levels: Mapping[str, tuple[float, ...]], chunk_days: int = 366
+) -> None:
+    """Write the template: coordinates, attributes and arrays without data.
+
+    Args:
+        path: of the store; replaced if it is there.
+        region: that is mapped.
+        calendar: of the run.
+        attributes: of every group: title, spread, provenance and so on.
+        levels: quantiles by group; a group that is not named is not made.
+        chunk_days: at most so many days in a chunk of daily maps.
+
+    Raises:
+        ValueError: the spread is not named.
+    """
+    if attributes.get("spread") not in SPREADS:
+        raise ValueError(f"a store of fluxes must name its spread, one of {', '.join(SPREADS)}; it is {attributes.get('spread')!r}")
+    common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | dict(attributes)
+    root = zarr.create_group(path, overwrite=True, attributes=common)
+    for name in levels:
+        first, end = periods(calendar, name)
+        group = root.create_group(name, attributes=common)
+        for axis, (values, described) in layout.axes(region.grid.x, region.grid.y).items():
+            layout.put(group, axis, values, (axis,), **described)
+        grid = region.grid
+        layout.put(group, "spatial_ref", np.int32(0), (), **layout.spatial_ref(grid.crs, grid.west, grid.north, grid.pixel))
+        time = {"standard_name": "time", "units": layout.TIME_UNITS, "calendar": "standard", "axis": "T", "bounds": "time_bnds"}
+        layout.put(group, "time", first, ("time",), fill=-1, **time)
+        layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
+        described = {"units": "1", "long_name": "mapped days in the period"}
+        layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
+        chunks = (min(len(first), chunk_days), grid.tile, grid.tile)
+        for flux in FLUXES:
+            for ending in statistics(levels[name]):
+                group.create_array(
+                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codec(),
+                    dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
+                    attributes=_describe(flux, ending, name) | {"spread": attributes["spread"]},
+                )  # fmt: skip
+
+
+def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:
+    """Write one array over a tile; `values` are int16 `[time, pixels of the tile]`."""
+    group[name][:, tile.y, tile.x] = values.reshape(-1, *tile.shape)
+
+
+def packed(values: np.ndarray, scale: float) -> np.ndarray:
+    """Scaled integers of numbers that are all there, int16."""
+    return np.clip(np.rint(values / scale), -32767, 32767).astype(np.int16)
+
+
+def periods(calendar: Calendar, group: str) -> tuple[np.ndarray, np.ndarray]:
+    """First day and the day after the last of each period that is mapped, days since 1970, int32."""
+    days = (calendar.mapped - layout.EPOCH).astype(np.int32)
+    bounds = calendar.bounds - calendar.lead
+    if group == "daily":
+        return days, days + 1
+    if group == "annual":
+        bounds = bounds[[0, *(end for _, end in calendar.months_of_years)]]
+    return days[bounds[:-1]], days[bounds[1:] - 1] + 1
+
+
+def mapped_days(calendar: Calendar, group: str) -> np.ndarray:
+    """Days in each period, int32."""
+    first, end = periods(calendar, group)
+    return end - first
+
+
+def _describe(flux: str, ending: str, group: str) -> dict:
+    """CF attributes of one array."""
+    row = VARIABLES[flux.lower()]
+    what = {"": "mean over the draws", "_sd": "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
+    found = {
+        "units": _UNITS[group],
+        "comment": "grams of carbon",
+        "long_name": f"{row.long_name}{_OF_PERIOD[group]}; {what}",
+        "cell_methods": f"area: mean {_METHODS[group]}",
+        "grid_mapping": "spatial_ref",
+        "scale_factor": scale_of(group),
+        "_FillValue": layout.NODATA,
+    }
+    if row.cf_name and not ending:
+        found["standard_name"] = row.cf_name
+    if row.positive:
+        found["positive"] = row.positive
+    if not ending:
+        found["ancillary_variables"] = f"{flux}_sd"
+    return found

@@ -1,0 +1,162 @@
+"""What a process keeps between the tiles of a run: the model and the weather on the devices, the plan of the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.tree import pooled_effects, with_learned
+from hybridflux.region import effects, kernel
+from hybridflux.region.blocks import Slab, slabs
+from hybridflux.region.job import Job
+from hybridflux.region.outputs import DAILY_SCALE
+from hybridflux.region.store import Region, TileDrivers
+
+SLAB_BYTES = 24 << 20  # of the per-draw sums a slab gives back: small enough to stay in the cache of the allocator
+MOST_BLOCKS = 32
+STEP_SIZE = 1 << 15  # draws times pixels in a day step: states and parameters then stay in the second-level cache
+_LATEST: dict[str, Prepared] = {}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Ready to run tiles of a job.
+
+    Attributes:
+        model: with a draw axis and the effects of no place yet.
+        shared: weather, calendar and weights of the effects, on the devices.
+        plan: of the kernel.
+        blocks: in a slab.
+        names: the model needs of a tile.
+        window: days of the region that are read.
+        frequency: of the waves `[wave, (x, y)]`; None where the spread has no effects.
+    """
+
+    model: HybridFlux
+    shared: kernel.Shared
+    plan: kernel.Plan
+    blocks: int
+    names: tuple[str, ...]
+    window: slice
+    frequency: np.ndarray | None
+
+    def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, kernel.Pixels]]:
+        """Slabs of a tile with their drivers."""
+        width, mean_area = drivers.tile.shape[1], job.region.grid.pixel**2
+        for slab in slabs(drivers, n=self.plan.n, blocks=self.blocks, by_cell=job.by_cell):
+            place = drivers.pixel[slab.pixel]
+            yield (
+                slab,
+                kernel.Pixels(
+                    daily={name: values[:, slab.pixel.reshape(-1)] for name, values in drivers.daily.items()},
+                    cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
+                    plant_type=drivers.plant_type[slab.pixel[:, :1]],
+                    lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
+                    row=place // width,
+                    column=place % width,
+                    weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
+                    active=slab.active,
+                ),
+            )
+
+    def waves(self, job: Job, drivers: TileDrivers) -> kernel.Waves | None:
+        """Phases of the effects over a tile, padded to the size of a whole tile."""
+        if self.frequency is None:
+            return None
+        grid, tile = job.region.grid, drivers.tile
+        found = []
+        for axis, at in ((1, grid.y[tile.y]), (0, grid.x[tile.x])):
+            phases = effects.phases(at, self.frequency[:, axis])
+            found.append(np.pad(phases, ((0, grid.tile - len(at)), (0, 0), (0, 0))))
+        return kernel.Waves(*kernel.on_all_devices(found))
+
+
+def prepare(job: Job) -> Prepared:
+    """The latest job of this process, or a new one."""
+    if job.hash not in _LATEST:
+        _LATEST.clear()
+        _LATEST[job.hash] = _prepare(job)
+    return _LATEST[job.hash]
+
+
+def block_size(draws: int) -> int:
+    """Pixels in a block: a power of two, so that draws times pixels is about `STEP_SIZE`.
+
+    >>> block_size(1), block_size(64), block_size(100)
+    (1024, 512, 256)
+    """
+    return int(np.clip(1 << ((STEP_SIZE // draws).bit_length() - 1), 64, 1024))
+
+
+def _prepare(job: Job) -> Prepared:
+    region, calendar, model = job.region, job.calendar, job.posterior.model
+    names = model.needs()
+    coarse = tuple(dict.fromkeys((*(name for name in names if region.is_coarse(name)), "tair")))
+    window = region.window(calendar.days[0], calendar.days[-1])
+    tables = pooled_effects(model)
+    years = {"site": None, "site_year": calendar.all_years}
+    drawn = job.spread == "parameter+random_effects" and bool(tables)
+    weights = {name: effects.weights(job.seed, name, job.draws, years[by]) for name, by in tables.items()} if drawn else {}
+    if not drawn:
+        rows = {"site": 1, "site_year": len(calendar.all_years)}
+        model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
+    shared = kernel.Shared(
+        weather=region.weather(coarse, window),
+        bounds=calendar.bounds,
+        spin=np.int32(min(365, len(calendar.days)) if model.memory else 0),
+        lead=np.int32(calendar.lead if model.memory else 0),
+        year=calendar.year_of_day,
+        year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
+        effects=weights,
+    )
+    plan = _plan(job, model)
+    per_block = 2 * 4 * len(calendar.months) * plan.draws * plan.n
+    share = jax.local_device_count()
+    enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
+    blocks = -(-int(np.clip(min(SLAB_BYTES // per_block, enough), 1, MOST_BLOCKS)) // share) * share
+    return Prepared(
+        model=kernel.on_all_devices(model),
+        shared=kernel.on_all_devices(shared),
+        plan=plan,
+        blocks=blocks,
+        names=names,
+        window=window,
+        frequency=effects.frequencies(job.length) if drawn else None,
+    )
+
+
+def _plan(job: Job, model: HybridFlux) -> kernel.Plan:
+    """Sort the parameters by how often they change."""
+    several_years = len(job.calendar.all_years) > 1
+    rhythm: dict[str, list[str]] = {"lasting": [], "yearly": [], "daily": []}
+    for name, source in model.sources.items():
+        reads = source.reads()
+        if any(_changes_by_day(job.region, one) for one in reads):
+            rhythm["daily"].append(name)
+        elif "site_year" in reads and several_years:
+            rhythm["yearly"].append(name)
+        else:
+            rhythm["lasting"].append(name)
+    return kernel.Plan(
+        draws=job.draws,
+        n=block_size(job.draws),
+        days=len(job.calendar.mapped),
+        levels=job.levels,
+        months_of_years=job.calendar.months_of_years,
+        lasting=tuple(rhythm["lasting"]),
+        yearly=tuple(rhythm["yearly"]),
+        daily=tuple(rhythm["daily"]),
+        maps=job.daily,
+        daily_levels=job.daily_levels if job.daily else (),
+        scale=DAILY_SCALE,
+        series=True,
+    )
+
+
+def _changes_by_day(region: Region, name: str) -> bool:
+    return region.is_coarse(name) or region.is_daily(name)

@@ -1,0 +1,273 @@
+"""Read a region store: everything checked once when it is opened, drivers of one tile at a time afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from hybridflux.data.gaps import seasonal_mean, trailing_mean
+from hybridflux.region import layout
+from hybridflux.region.change import Change, days_of_year
+from hybridflux.region.grid import Grid, Tile
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED
+
+CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
+_INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
+_DERIVED = ("latitude", "fapar_top", "fapar_base")
+UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
+COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
+
+
+@dataclass(frozen=True)
+class TileDrivers:
+    """What the model needs of one tile, for its valid pixels only.
+
+    Attributes:
+        tile: the window.
+        pixel: flat index in the tile of each valid pixel `[pixel]`.
+        daily: drivers that change by pixel and day `[time, pixel]`, float32.
+        weather: coarse drivers `[time, cell]`, float32.
+        cell: weather cell of each pixel `[pixel]`.
+        lasting: covariates `[pixel]`.
+        plant_type: `[pixel]`.
+        zone: `[pixel]`.
+        area: true area `[pixel]`, m2.
+        masked: reason -> number of pixels left out.
+    """
+
+    tile: Tile
+    pixel: np.ndarray
+    daily: dict[str, np.ndarray]
+    weather: dict[str, np.ndarray]
+    cell: np.ndarray
+    lasting: dict[str, np.ndarray]
+    plant_type: np.ndarray
+    zone: np.ndarray
+    area: np.ndarray
+    masked: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region store, opened; reads lazily.
+
+    Attributes:
+        path: of the store.
+        grid: grid and tiles.
+        days: `datetime64[D]`.
+        names: arrays of the store.
+        zone_names: number -> name.
+        time_zone: of a day.
+        title: one line.
+        lead: days at the beginning that are not mapped unless asked for.
+        changes: of drivers, applied whenever they are read.
+    """
+
+    path: Path
+    grid: Grid
+    days: np.ndarray
+    names: tuple[str, ...]
+    zone_names: dict[int, str]
+    time_zone: str
+    title: str = ""
+    lead: int = 0
+    changes: tuple[Change, ...] = ()
+
+    @cached_property
+    def group(self) -> zarr.Group:
+        """The Zarr group, read only."""
+        return zarr.open_group(self.path, mode="r")
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def tiles(self) -> Iterator[Tile]:
+        """All tiles of the grid."""
+        return self.grid.tiles()
+
+    def with_changes(self, changes: Iterable[Change]) -> Region:
+        """The same region under other drivers."""
+        return dataclasses.replace(self, changes=(*self.changes, *changes))
+
+    def offers(self, name: str) -> bool:
+        """Whether a driver or covariate can be had."""
+        base, _ = _split(name)
+        return base in self.names or name in (*_INDICES, *_DERIVED)
+
+    def is_coarse(self, name: str) -> bool:
+        """Whether a name is weather or a running mean of it, kept by cell."""
+        base, _ = _split(name)
+        return base in self.names and self.group[base].metadata.dimension_names == ("time", "cell")
+
+    def is_daily(self, name: str) -> bool:
+        """Whether a name changes by pixel and day."""
+        base, _ = _split(name)
+        return base in self.names and self.group[base].metadata.dimension_names == ("time", "y", "x")
+
+    def window(self, start: np.datetime64, end: np.datetime64) -> slice:
+        """Positions of the days from `start` to `end`, both included.
+
+        Raises:
+            ValueError: they are not all there.
+        """
+        if start < self.days[0] or end > self.days[-1] or end < start:
+            raise ValueError(f"{start} to {end} is not inside the days of {self.path}: {self.days[0]} to {self.days[-1]}")
+        return slice(int((start - self.days[0]).astype(int)), int((end - self.days[0]).astype(int)) + 1)
+
+    def weather(self, names: Iterable[str], window: slice) -> dict[str, np.ndarray]:
+        """Coarse drivers and their running means `[time, cell]`, changes applied."""
+        found = {}
+        for name in names:
+            base, history = _split(name)
+            values = self._changed(base, self.group[base][:])
+            found[name] = (trailing_mean(values, history) if history else values)[window]
+        return found
+
+    def read(self, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:
+        """Drivers and covariates of a tile.
+
+        A pixel is masked, and counted, where it is outside the region, has no vegetation, or lacks a driver on any day
+        that is needed; nothing is filled in from its neighbours.
+
+        Args:
+            tile: of the grid.
+            names: that the model needs.
+            window: days of the region.
+
+        Raises:
+            ValueError: a chunk cannot be read.
+        """
+        names = list(names)
+        before = max((_split(name)[1] for name in names if self.is_daily(name)), default=0)
+        first = max(window.start - before, 0)
+        weather = self.weather([name for name in names if self.is_coarse(name)], window)
+        kind, zone, cell = (self._chunk(name, tile) for name in ("plant_type", "zone", "cell"))
+        rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
+        lasting = {name: self._lasting(name, tile) for name in rest}
+        raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in {_split(n)[0] for n in names if self.is_daily(n)}}
+
+        calm = np.ones(self.group["tair"].shape[1], bool)
+        for values in weather.values():
+            calm &= np.isfinite(values).all(0)
+        checks = {
+            "outside": kind == layout.OUTSIDE,
+            "no vegetation": np.isin(kind, UNVEGETATED_CODES),
+            "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
+            "no covariate": ~np.all([np.isfinite(values) for values in lasting.values()] or [np.ones(kind.shape, bool)], 0),
+            "no vegetation series": np.any([(v == layout.NODATA).any(0) for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
+        }
+        valid, masked = np.ones(kind.shape, bool), {}
+        for reason, where in checks.items():
+            masked[reason] = int((valid & where).sum())
+            valid &= ~where
+        pixel = np.flatnonzero(valid)
+        series = {base: self._series(base, values, pixel, slice(first, window.stop)) for base, values in raw.items()}
+        daily = {}
+        for name in names:
+            if self.is_daily(name):
+                base, history = _split(name)
+                daily[name] = (_running_mean(series[base], history) if history else series[base])[window.start - first :]
+        return TileDrivers(
+            tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in lasting.items()},
+            kind[pixel].astype(np.int32), zone[pixel], self.grid.area(tile).reshape(-1)[pixel], masked,
+        )  # fmt: skip
+
+    def _changed(self, name: str, values: np.ndarray, days: np.ndarray | None = None) -> np.ndarray:
+        """`values` of all days, or of some, under the changes of the region."""
+        for change in self.changes:
+            if name in change.names:
+                usual = self._climatology(name, values) if change.operation == "climatology" else None
+                values = change.apply(values, self.days if days is None else days, usual)
+        return values
+
+    def _climatology(self, name: str, values: np.ndarray) -> np.ndarray:
+        """Mean by day of the year `[366, cell]`."""
+        if f"{name}_climatology" in self.names:
+            return self.group[f"{name}_climatology"][:]
+        years = len(self.days) / 365.25
+        if not self.is_coarse(name):
+            raise ValueError(f"`{name}=climatology`: only weather can be set to its climatology")
+        if years < CLIMATE_YEARS:
+            raise ValueError(
+                f"`{name}=climatology`: {self.path} has {years:.1f} years of weather and a climatology takes {CLIMATE_YEARS}; "
+                f"give one when the region is created (`climatology={{'{name}': ...}}`)"
+            )
+        day = days_of_year(self.days)
+        return np.stack([seasonal_mean(column, day) for column in values.T], 1).astype(np.float32)
+
+    def _chunk(self, name: str, tile: Tile, window: slice | None = None) -> np.ndarray:
+        """An array of the store over a tile, pixels flat."""
+        try:
+            if window is None:
+                return self.group[name][tile.y, tile.x].reshape(-1)
+            return self.group[name][window, tile.y, tile.x].reshape(window.stop - window.start, -1)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ValueError(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
+
+    def _lasting(self, name: str, tile: Tile) -> np.ndarray:
+        if name == "latitude":
+            return self.grid.latitude(tile).reshape(-1)
+        if name in ("fapar_top", "fapar_base"):
+            series = self._chunk("fapar", tile, slice(0, len(self.days)))
+            share = 0.95 if name == "fapar_top" else 0.05
+            middle = np.quantile(np.where(series == layout.NODATA, 0, series), share, axis=0)
+            return (middle * layout.SCALE).astype(np.float32)
+        return self._chunk(name, tile)
+
+    def _series(self, name: str, raw: np.ndarray, pixel: np.ndarray, window: slice) -> np.ndarray:
+        """Unpacked series of the valid pixels `[time, pixel]`, changes applied."""
+        chosen = raw if len(pixel) == raw.shape[1] else raw[:, pixel]
+        return self._changed(name, chosen * np.float32(layout.SCALE), self.days[window])
+
+
+def open_region(path: str | Path, check: bool = True) -> Region:
+    """Open a region store.
+
+    Args:
+        path: of the store.
+        check: look at everything that can be wrong first (`checks.check_region`).
+
+    Raises:
+        FileNotFoundError: no Zarr group there.
+        ValueError: everything that is wrong with it, at once.
+    """
+    from hybridflux.region.checks import check_region, grid_of
+
+    path = Path(path)
+    if not (path / "zarr.json").exists():
+        raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
+    group = zarr.open_group(path, mode="r")
+    if check:
+        check_region(path, group)
+    numbers = group["zone"].attrs.get("zone_names", {})
+    return Region(
+        path=path,
+        grid=grid_of(group),
+        days=layout.EPOCH + group["time"][:].astype("timedelta64[D]"),
+        names=tuple(sorted(group.array_keys())),
+        zone_names={int(number): name for number, name in numbers.items()},
+        time_zone=group.attrs.get("time_zone", ""),
+        title=group.attrs.get("title", path.stem),
+        lead=int(group.attrs.get("lead", 0)),
+    )
+
+
+def _split(name: str) -> tuple[str, int]:
+    """`tair_30d` -> (`tair`, 30); `tair` -> (`tair`, 0)."""
+    base, _, window = name.rpartition("_")
+    return (base, int(window[:-1])) if window in {f"{days}d" for days in HISTORY_DAYS} else (name, 0)
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """`trailing_mean` in bounded memory."""
+    out = np.empty_like(values)
+    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
+        part = slice(start, start + COLUMNS_AT_ONCE)
+        out[:, part] = trailing_mean(np.ascontiguousarray(values[:, part]), window)
+    return out

@@ -1,0 +1,48 @@
+"""A small made-up region."""
+
+import numpy as np
+import pytest
+
+from hybridflux.region.create import create_region
+from hybridflux.region.grid import Grid
+from hybridflux.vocabulary import PLANT_TYPES
+
+CODES = [PLANT_TYPES.index(code) for code in ("CRO", "DBF", "GRA", "ENF")]
+
+
+def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, **more):
+    """A region with patches of four plant types, some water, some outside, weather of `cells` cells."""
+    random = np.random.default_rng(seed)
+    days = np.arange(np.datetime64(days[0]), np.datetime64(days[1]) + 1)
+    time = np.arange(len(days))
+    season = -np.cos(2 * np.pi * (time % 365.25) / 365.25)
+    noise = random.normal(size=(len(days), cells))
+    tair = 10 + 9 * season[:, None] + 3 * noise
+    par = np.clip(6 + 4.5 * season[:, None] + 1.5 * random.normal(size=noise.shape), 0.3, 14)
+    weather = {
+        "tair": tair, "tmin": tair - 5, "tair_night": tair - 3, "par": par, "vpd": np.clip(5 + 4 * season[:, None] + noise, 0.1, 60),
+        "rain": random.gamma(0.3, 7.0, noise.shape), "par_potential": par * 1.3 + 1,
+        "day_fraction": 0.5 + 0.16 * season[:, None] + 0 * noise, "co2": 405 + 0 * noise,
+    }  # fmt: skip
+    grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, size, tile)
+    plant_type = (
+        np.array(CODES)[random.integers(0, 4, (-(-size[0] // 6), -(-size[1] // 6)))].repeat(6, 0).repeat(6, 1)[: size[0], : size[1]]
+    )
+    plant_type[:2, :3] = PLANT_TYPES.index("WAT")
+    plant_type[-2:, -4:] = 255
+    rows, columns = np.indices(size)
+    fapar = np.clip(0.5 + 0.3 * season[:, None, None] + 0.1 * np.sin(rows / 3) * np.cos(columns / 4), 0.05, 0.95)
+    inputs = dict(
+        weather={name: values.astype(np.float32) for name, values in weather.items()}, plant_type=plant_type,
+        soil_capacity=100 + 50 * np.sin(rows / 5.0), cell=((columns >= size[1] // 2) if cells > 1 else 0 * columns).astype(np.int32),
+        zone=1 + (rows >= size[0] // 2), zone_names={1: "north", 2: "south"},
+    )  # fmt: skip
+    writer = create_region(path, grid, days, **(inputs | more))
+    writer.write_all(fapar)
+    return writer
+
+
+@pytest.fixture(scope="session")
+def region_path(tmp_path_factory):
+    """Path of a region of 24 x 20 pixels, two years, two weather cells, tiles of 10."""
+    return made_up(tmp_path_factory.mktemp("region") / "small.zarr").path
