@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
+from hybridflux.inference import archive
 from hybridflux.inference.batch import Indices, names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import is_daily
+from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -32,6 +36,7 @@ class Posterior:
         chains: how many chains the draws come from, in order.
         stats: per draw, e.g. `diverging`, `lp`; `[draw]`.
         info: method, settings, diagnostics, provenance; JSON types.
+        observed: what the fit was compared with, `[day, place]`; written, not read back.
     """
 
     model: HybridFlux
@@ -39,6 +44,7 @@ class Posterior:
     chains: int = 1
     stats: Mapping[str, np.ndarray] = field(default_factory=dict)
     info: Mapping = field(default_factory=dict)
+    observed: Mapping[str, xr.DataArray] = field(default_factory=dict)
 
     @property
     def draws(self) -> int:
@@ -90,6 +96,31 @@ class Posterior:
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
         return _predict(self.at(sequences, key=effects), names, known, jax.random.split(errors, self.draws), noise, tuple(variables))
+
+    def save(self, path: str | Path) -> None:
+        """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
+        spec = to_spec(self.model)
+        leaves = {name: np.asarray(leaf) for name, leaf in learned(self.model).items()}
+        header = {
+            "spec": spec,
+            "learned": sorted(leaves),
+            "places": list(self.indices.places),
+            "years": list(self.indices.years),
+            "info": dict(self.info),
+        }
+        archive.write(path, archive.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws(), self.observed)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Posterior:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not a posterior of this version.
+        """
+        leaves, chains, stats, header = archive.read(path)
+        model = with_learned(from_spec(header["spec"]), {name: jnp.asarray(leaf) for name, leaf in leaves.items()})
+        return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"])
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Physical values of learned parameters that do not change by day `[draw]` or `[draw, plant_type]`, at the centre of the population."""

@@ -11,13 +11,16 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
+from hybridflux.model.store import to_spec
 from hybridflux.model.tree import with_learned, with_places
+from hybridflux.provenance import provenance
 
 Progress = Callable[[int, int, str], None]
 
@@ -88,4 +91,7 @@ class AbstractMethod(eqx.Module):
             "concerns": list(drawn.concerns),
             "seconds": round(time.perf_counter() - began, 2),
         }
-        return Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats, info)
+        info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
+        coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
+        observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
+        return Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats, info, observed)

@@ -1,0 +1,91 @@
+"""Posteriors on disk: one netCDF file in the ArviZ schema, the model as JSON among its attributes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+
+FORMAT = "hybridflux-posterior 1"
+
+
+class Contents(NamedTuple):
+    """What a posterior file holds.
+
+    Attributes:
+        leaves: learned leaf -> draws `[draw, ...]`.
+        chains: chains the draws come from, in order.
+        stats: name -> `[draw]`.
+        header: JSON types: `spec`, `places`, `years`, `info`.
+    """
+
+    leaves: dict[str, np.ndarray]
+    chains: int
+    stats: dict[str, np.ndarray]
+    header: dict
+
+
+def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarray], observed: Mapping[str, xr.DataArray]) -> None:
+    """Write a posterior file; the name appears only when the file is complete.
+
+    Args:
+        path: of the file, `.nc`.
+        contents: what `read` gives back.
+        physical: parameter -> draws in its own units, for ArviZ and for people.
+        observed: the observations of the fit.
+    """
+    path = Path(path)
+    chained = lambda values: np.asarray(values).reshape(contents.chains, -1, *np.shape(values)[1:])  # noqa: E731
+
+    def variable(name, values):
+        values = chained(values)
+        extra = tuple("plant_type" if size == len(PLANT_TYPES) else f"{name}_dim_{axis}" for axis, size in enumerate(values.shape[2:]))
+        row = PARAMETERS.get(name.partition(".")[0])
+        return xr.Variable(("chain", "draw", *extra), values, {"units": row.units, "long_name": row.meaning} if row else {})
+
+    posterior = xr.Dataset({name: variable(name, values) for name, values in {**contents.leaves, **physical}.items()})
+    posterior = posterior.assign_coords(chain=np.arange(posterior.sizes["chain"]), draw=np.arange(posterior.sizes["draw"]))
+    if "plant_type" in posterior.dims:
+        posterior = posterior.assign_coords(plant_type=list(PLANT_TYPES))
+    stats = xr.Dataset({name: (("chain", "draw"), chained(values)) for name, values in contents.stats.items()})
+    groups = {"/": xr.Dataset(), "/posterior": posterior, "/sample_stats": stats, "/observed_data": xr.Dataset(dict(observed))}
+    tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name in ("/", "/posterior") or group.data_vars})
+    tree.attrs = {"hybridflux_format": FORMAT, "hybridflux": json.dumps(contents.header), "chains": contents.chains}
+    provenance = contents.header["info"].get("provenance")
+    if provenance:
+        tree.attrs["provenance"] = json.dumps(provenance)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    tree.to_netcdf(partial, engine="h5netcdf")
+    os.replace(partial, path)
+
+
+def read(path: str | Path) -> Contents:
+    """Read a posterior file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not one of ours, or of another format version.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"no posterior at {path}; `hybridflux fit` writes one")
+    try:
+        tree = xr.open_datatree(path, engine="h5netcdf")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
+    with tree:
+        if tree.attrs.get("hybridflux_format") != FORMAT:
+            raise ValueError(f"{path} is not a posterior of this version: format {tree.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}")
+        header, chains = json.loads(tree.attrs["hybridflux"]), int(tree.attrs["chains"])
+        flat = lambda values: np.asarray(values).reshape(-1, *values.shape[2:])  # noqa: E731
+        leaves = {name: flat(values.values) for name, values in tree["posterior"].data_vars.items() if name in header["learned"]}
+        stats = {name: flat(values.values) for name, values in tree["sample_stats"].data_vars.items()} if "sample_stats" in tree.children else {}
+    return Contents(leaves, chains, stats, header)
