@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES
 
+_LOG = logging.getLogger("hybridflux.data")
 _REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
 _FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
 _OPTIONAL = (
@@ -43,13 +45,20 @@ class Quality:
             raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
 
 
-def read_tower(archive: Archive, quality: Quality) -> pd.DataFrame:
+def read_tower(archive: Archive, quality: Quality, noon: float | None = None) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
+
+    Where a site has no variable friction-velocity threshold (VUT), its fluxes of the constant one (CUT) are taken, with a warning.
+
+    Args:
+        archive: the file.
+        quality: which days count.
+        noon: hour of the highest sun in local standard time; half-hourly stamps are checked against it.
 
     Raises:
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
     """
-    table = _table(archive)
+    table = _table(archive, noon)
     missing = [name for name in _REQUIRED if name not in table]
     if missing:
         raise ValueError(
@@ -63,12 +72,12 @@ def read_tower(archive: Archive, quality: Quality) -> pd.DataFrame:
     return frame.asfreq("D")
 
 
-def _table(archive: Archive) -> pd.DataFrame:
+def _table(archive: Archive, noon: float | None) -> pd.DataFrame:
     """Daily FLUXNET columns, indexed by day; the coldest half-hour of a finer table where the daily one has no minimum."""
-    if archive.resolution != "DD":
-        table = to_daily(read_table(archive, HALFHOURLY_COLUMNS), archive)
+    if archive.resolution == "DD":
+        table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS)), archive)
     else:
-        table = read_table(archive, DAILY_COLUMNS)
+        table = to_daily(_threshold(read_table(archive, _or_constant(HALFHOURLY_COLUMNS)), archive), archive, noon)
     if "TIMESTAMP" not in table:
         raise ValueError(f"{archive} lacks column TIMESTAMP; the daily FLUXNET file has it")
     table.index = _days(table.pop("TIMESTAMP"), archive)
@@ -77,6 +86,21 @@ def _table(archive: Archive) -> pd.DataFrame:
         if "TMIN_F" in finer:
             table["TMIN_F"] = finer["TMIN_F"].set_axis(_days(finer["TIMESTAMP"], archive.finer)).reindex(table.index)
     return table
+
+
+def _or_constant(columns: frozenset[str]) -> frozenset[str]:
+    return columns | {name.replace("_VUT_", "_CUT_") for name in columns}
+
+
+def _threshold(table: pd.DataFrame, archive: Archive) -> pd.DataFrame:
+    """The fluxes of the variable threshold, or of the constant one under the same names."""
+    constant = [name for name in table if "_CUT_" in name]
+    has_variable = "NEE_VUT_REF" in table and table["NEE_VUT_REF"].notna().any()
+    if has_variable or "NEE_CUT_REF" not in table:
+        return table.drop(columns=constant)
+    _LOG.warning("%s has no NEE_VUT_REF; NEE_CUT_REF, with a constant friction-velocity threshold, is taken", archive)
+    table = table.drop(columns=[name for name in table if "_VUT_" in name])
+    return table.rename(columns={name: name.replace("_CUT_", "_VUT_") for name in constant})
 
 
 def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:

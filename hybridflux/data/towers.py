@@ -144,7 +144,7 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     left_out = {site: "no row in sites.csv" for site in archives if site not in table.index}
     frames = {}
     for site in chosen:
-        frame = _checked(archives[site], quality, table.at[site, "lat"]) if site in archives and site in series else None
+        frame = _checked(archives[site], quality, table.loc[site]) if site in archives and site in series else None
         reason = _why_not(site in archives, site in series, frame, period)
         if reason:
             left_out[site] = reason
@@ -159,10 +159,11 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     return Towers(describe(table.loc[list(frames)], frames, daily), daily, left_out)
 
 
-def _checked(archive: Archive, quality: Quality, latitude: float) -> pd.DataFrame:
-    frame = read_tower(archive, quality)
+def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
+    noon = 12 - site["lon"] / 15 + site["utc_offset"]
+    frame = read_tower(archive, quality, noon if np.isfinite(noon) else None)
     check_units(frame, str(archive))
-    check_latitude(frame["par_potential"], latitude, str(archive))
+    check_latitude(frame["par_potential"], site["lat"], str(archive))
     return drop_outliers(frame, str(archive))
 
 

@@ -75,6 +75,16 @@ def test_the_coldest_half_hour_of_a_finer_table_gives_tmin(one_site, table):
     assert (read(one_site)["tmin"] == -3.0).all()
 
 
+def test_the_constant_threshold_where_there_is_no_variable_one(one_site, table, caplog):
+    constant = table.rename(columns={name: name.replace("_VUT_", "_CUT_") for name in table})
+    one_site.write("FR-Aaa", constant.assign(NEE_VUT_REF=np.nan))
+    frame = read(one_site)
+    np.testing.assert_allclose(frame["nee"], table["NEE_VUT_REF"])
+    assert frame["nee_night"].notna().all() and "NEE_CUT_REF, with a constant friction-velocity threshold, is taken" in caplog.text
+    one_site.write("FR-Aaa", pd.concat([table, 2 * constant.filter(like="_CUT_")], axis=1))
+    np.testing.assert_allclose(read(one_site)["nee"], table["NEE_VUT_REF"])
+
+
 def spoil(table, how):
     if how == "twice":
         return table.iloc[[0, 1, 1, 2]]

@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, GIVEN
@@ -158,6 +159,24 @@ def test_swapped_coordinates_are_noticed(one_site):
     one_site.sites[["lat", "lon"]] = [2.5, 48.5]
     one_site.write_sites()
     with pytest.raises(ValueError, match="off for the latitude 2.5 of sites.csv; are lat and lon swapped"):
+        open_towers(one_site.path)
+
+
+def test_half_hours_are_enough_and_their_time_zone_is_checked(one_site):
+    times = pd.date_range("2009-01-01", "2009-12-31 23:30", freq="30min")
+    height = np.clip(np.cos((times.hour + times.minute / 60 - 12.6) * np.pi / 12), 0, None)
+    halves = pd.DataFrame({"TIMESTAMP_START": times.strftime("%Y%m%d%H%M"), "TA_F": 10 + 4 * height, "SW_IN_F": 400 * height})
+    halves = halves.assign(VPD_F=5.0, P_F=0.0, NIGHT=(height == 0).astype(int), NEE_VUT_REF=2 - 9 * height, NEE_VUT_REF_QC=0)
+    one_site.file("FR-Aaa").unlink()
+    halves.to_csv(one_site.path / "FLX_FR-Aaa_FLUXNET2015_FULLSET_HH_2009-2009_1-4.csv", index=False)
+    one_site.sites["utc_offset"] = 1
+    one_site.write_sites()
+    towers = open_towers(one_site.path)
+    assert towers.daily.sizes["time"] == 365 and int(towers.daily["nee_night"].count()) == 365
+    assert (towers.daily["tmin_flag"] == GIVEN).all() and float(towers.daily["tmin"].max()) == 10
+    one_site.sites["utc_offset"] = 0
+    one_site.write_sites()
+    with pytest.raises(ValueError, match="centred on 12.8 h, the sun .* on 11.8 h; .* utc_offset in sites.csv is wrong"):
         open_towers(one_site.path)
 
 
