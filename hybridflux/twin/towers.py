@@ -12,7 +12,7 @@ from hybridflux.twin.phenology import make_greenness
 from hybridflux.twin.satellite import fill_daily, observe
 from hybridflux.twin.truth import NOISE, Places, draw_places, true_fluxes
 from hybridflux.twin.vegetation import thirst, wilt
-from hybridflux.twin.weather import Climate, Drought, make_weather
+from hybridflux.twin.weather import Climate, make_weather
 from hybridflux.units import GC_PER_UMOL_PER_SECOND_DAY, PAR_PER_SHORTWAVE, convert
 from hybridflux.vocabulary import MISSING_FLUXNET, PLANT_TYPES
 
@@ -44,7 +44,7 @@ class TowerTruth:
     fluxes: dict[str, np.ndarray]
 
 
-def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np.random.Generator, drought: Drought) -> TowerTruth:
+def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np.random.Generator) -> TowerTruth:
     """Simulate towers and write their folder, as `hybridflux.data.towers.open_towers` reads it.
 
     Args:
@@ -52,12 +52,11 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
         number: of towers.
         years: first and last, both included.
         rng: source of random numbers.
-        drought: a dry summer, felt at all towers.
     """
     folder = Path(folder)
     days = np.arange(f"{years[0]}-01-01", f"{years[1] + 1}-01-01", dtype="datetime64[D]")
     sites, climate = _sites(number, rng)
-    drivers = _whole_half_hours(make_weather(climate, days, rng, drought))
+    drivers = _whole_half_hours(make_weather(climate, days, rng))
     plant_type = sites["igbp"].map(PLANT_TYPES.index).to_numpy()
     drivers["soil_capacity"] = sites["soil_capacity"].to_numpy(np.float32)
     drivers["fapar"] = _vegetation(sites, drivers, days, plant_type, rng)

@@ -27,7 +27,7 @@ SHARED = {
 
 BY_CLASS = {
     "light_use_efficiency": {"ENF": 1.85, "DBF": 2.05, "MF": 1.85, "EBF": 1.60, "GRA": 2.10, "CRO": 2.50},
-    "respiration_ref": {"ENF": 1.90, "DBF": 1.75, "MF": 2.30, "EBF": 1.60, "GRA": 2.60, "CRO": 1.45},
+    "respiration_ref": {"ENF": 1.90, "DBF": 1.75, "MF": 2.30, "EBF": 1.60, "GRA": 3.00, "CRO": 1.65},
 }
 """Centres of the populations of places; other plant types are at the prior median of the vocabulary."""
 

@@ -1,4 +1,4 @@
-"""Daily weather of western Europe, made up: seasons, weather systems shared by neighbouring places, and one dry, hot summer.
+"""Daily weather of western Europe, made up: seasons, weather systems shared by neighbouring places, a wet summer and a drought.
 
 The statistics follow the tower records of FR-Gri and FR-Fon (FLUXNET2015, 2010-2014): monthly temperature and its range, persistence
 of anomalies (0.8 from day to day), wet spells, clearness of wet and dry days, dew point close to the minimum of the day.
@@ -6,6 +6,7 @@ of anomalies (0.8 from day to day), wet spells, clearness of wet and dry days, d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,18 +46,18 @@ class Climate:
 
 
 @dataclass(frozen=True)
-class Drought:
-    """A summer of blocked weather.
+class Spell:
+    """A summer of blocked weather, dry, hot and clear, or its opposite.
 
     Attributes:
         start: first day.
         end: last day.
-        strength: 0 leaves the summer as it is; 1 is close to 2018 and 2022 in France.
+        strength: 0 leaves the season as it is; 0.7 is close to 2018 and 2022 in northern France, -0.5 to 2021.
     """
 
-    start: np.datetime64 = np.datetime64("2022-06-05")
-    end: np.datetime64 = np.datetime64("2022-08-31")
-    strength: float = 0.7
+    start: np.datetime64
+    end: np.datetime64
+    strength: float
 
     def weight(self, days: np.ndarray) -> np.ndarray:
         """Strength on each day, with shoulders of two weeks `[time, 1]`."""
@@ -65,26 +66,33 @@ class Drought:
         return self.strength * np.clip(np.minimum(from_start, from_end) + 1.0, 0.0, 1.0)[:, None]
 
 
+SUMMERS = (
+    Spell(np.datetime64("2021-06-05"), np.datetime64("2021-08-31"), -0.5),
+    Spell(np.datetime64("2022-06-05"), np.datetime64("2022-08-31"), 0.7),
+)
+"""A cool, wet summer and then a drought."""
+
+
 def day_of_year(days: np.ndarray) -> np.ndarray:
     """Day of the year, 1 to 366."""
     return (days - days.astype("datetime64[Y]")).astype(int) + 1
 
 
-def make_weather(climate: Climate, days: np.ndarray, rng: np.random.Generator, drought: Drought) -> dict[str, np.ndarray]:
+def make_weather(climate: Climate, days: np.ndarray, rng: np.random.Generator, spells: Sequence[Spell] = SUMMERS) -> dict[str, np.ndarray]:
     """Weather of all places.
 
     Args:
         climate: the places.
         days: `datetime64[D]`, consecutive, `[time]`.
         rng: source of random numbers.
-        drought: the dry summer.
+        spells: unusual summers.
 
     Returns:
         `tair tmin tmax tair_night` [degC], `par par_potential` [MJ m-2 d-1], `day_fraction` [1], `vpd` [hPa], `rain` [mm d-1] and
         `co2` [ppm], each float32 `[time, place]`.
     """
     season = np.cos(2 * np.pi * (day_of_year(days) - 15) / 365.25)[:, None]  # 1 in mid-January, -1 in mid-July
-    dry = drought.weight(days)
+    dry = sum((spell.weight(days) for spell in spells), np.zeros((len(days), 1)))
     chance = _Chance(rng, climate.mixing(), len(days))
 
     rain = _rain(chance, climate, season, dry)

@@ -20,7 +20,7 @@ from hybridflux.twin.satellite import fill_daily, observe
 from hybridflux.twin.towers import make_towers
 from hybridflux.twin.truth import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
 from hybridflux.twin.vegetation import pixel_fapar, thirst
-from hybridflux.twin.weather import Climate, Drought, day_of_year, make_weather
+from hybridflux.twin.weather import Climate, day_of_year, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
 YEAR = 2022  # the mapped year, with the drought
@@ -89,9 +89,8 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
     world = _World(Path(folder), size, days, seed)
     world.folder.mkdir(parents=True, exist_ok=True)
-    drought = Drought()
-    tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), drought)
-    parcels = world.make_region(drought)
+    tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"))
+    parcels = world.make_region()
     record = {
         "seed": seed, "start": str(world.start), "end": str(world.end), "shared": SHARED, "by_class": BY_CLASS, "spread": SPREAD,
         "regional_share": REGIONAL, "noise": NOISE,
@@ -119,10 +118,10 @@ class _World:
         """Random numbers of one purpose, whatever the others draw."""
         return np.random.default_rng([self._seed, *purpose.encode()])
 
-    def make_region(self, drought: Drought) -> dict[str, np.ndarray]:
+    def make_region(self) -> dict[str, np.ndarray]:
         """Write `region.zarr`, `inventory.csv` and `truth.nc`; give the true parameters of the parcels."""
         land = make_landscape(self.size, self.chance("landscape"))
-        weather, climatology, cell = self._weather(drought)
+        weather, climatology, cell = self._weather()
         green = make_greenness(land.cover, land.crops, self.days, YEAR, self.chance("calendar"))
         middle = np.bincount(land.parcel.ravel(), cell.ravel() == 3) > 0.5 * np.bincount(land.parcel.ravel())
         over_parcels = {name: values[:, np.where(middle, 3, 0)] for name, values in weather.items()}
@@ -142,7 +141,7 @@ class _World:
         self._write_region(grid, land, weather, climatology, cell, fapar)
         return places.parameters
 
-    def _weather(self, drought):
+    def _weather(self):
         """Weather on 2 x 2 cells `[time, cell]`, its climatology by day of year, and the cell of each pixel `[y, x]`."""
         x, y = centres(self.size)
         east, south = np.meshgrid(np.arange(self.size) * 2 // self.size, np.arange(self.size) * 2 // self.size)
@@ -153,7 +152,7 @@ class _World:
             1e-3 * y[0] - 1e-3 * PIXEL * self.size / 2 * (quarter // 2), np.array(ELEVATION),
         )  # fmt: skip
         record = np.arange(f"{YEAR - RECORD}-01-01", self.days[-1] + 1, dtype="datetime64[D]")
-        weather = make_weather(climate, record, self.chance("weather"), drought)
+        weather = make_weather(climate, record, self.chance("weather"))
         past = record < np.datetime64(f"{YEAR}-01-01")
         number = day_of_year(record[past])
         climatology = {
@@ -172,6 +171,6 @@ class _World:
             self.folder / "region.zarr", grid, self.days[self.stored],
             weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
             plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
-            title="the twin's plateau", overwrite=True,
+            lead=self.mapped.start - self.stored.start, title="the twin's plateau", overwrite=True,
         )  # fmt: skip
         writer.write_all(daily[self.stored])
