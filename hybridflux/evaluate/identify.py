@@ -35,9 +35,9 @@ class Identifiability:
     """What the guard found.
 
     Attributes:
-        parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians), `contraction`
-            (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of NEE by one prior
-            standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
+        parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians, or what is given),
+            `contraction` (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of NEE by
+            one prior standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
         leaves: one row per learned leaf: `leaf`, `size`, `contraction` (1 - var(z), mean over elements), `contraction_low`,
             `contraction_high`, `effect`. Weights of networks have symmetries: judge a network by its parameter, not by its leaves.
         pairs: parameters whose posterior draws correlate: `first`, `second`, `correlation`.
@@ -67,13 +67,16 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
     centre = {name: np.full_like(values, -1) if name in ("site", "site_year") else values for name, values in names.items()}
     after, before = raw_draws(here, centre), raw_draws(prior_of(here, PRIOR_DRAWS, seed), centre)
     effects = effect_of_parameters(one, centre)
-    enough = posterior.draws >= LEAST_DRAWS
-    rows = [_parameter(name, source, before.get(name), after.get(name), effects[name], enough) for name, source in here.sources.items()]
+    draws = different_draws(posterior)
+    enough = draws >= LEAST_DRAWS
+    sources = here.sources.items()
+    values = {name: float(np.mean(value)) for name, value in one.parameters(centre).items()}
+    rows = [_parameter(name, source, values[name], before.get(name), after.get(name), effects[name], enough) for name, source in sources]
     parameters = pd.DataFrame(rows)
     leaf_effects = effect_of_leaves(one, names)
-    leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name]) for name, leaf in learned(here).items()])
+    leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name], enough) for name, leaf in learned(posterior.model).items()])
     pairs = correlated(after if enough else {})
-    return Identifiability(parameters, leaves, pairs, tuple(_warnings(parameters, leaves, pairs, posterior.draws)))
+    return Identifiability(parameters, leaves, pairs, tuple(_warnings(parameters, leaves, pairs, draws)))
 
 
 def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
@@ -91,6 +94,12 @@ def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
         for part in ("drivers", "targets", "uncertainty")
     }
     return replace(few, days=few.days[at], **cut)
+
+
+def different_draws(posterior: Posterior) -> int:
+    """How many draws, those that `thin` has repeated counted once."""
+    flat = np.concatenate([np.asarray(leaf).reshape(posterior.draws, -1) for leaf in learned(posterior.model).values()], axis=1)
+    return len(np.unique(flat, axis=0))
 
 
 def prior_of(model: HybridFlux, draws: int, seed: int) -> HybridFlux:
@@ -119,7 +128,7 @@ def correlated(draws: dict[str, np.ndarray], limit: float = CORRELATED) -> pd.Da
     return pd.DataFrame(strong, columns=["first", "second", "correlation"])
 
 
-def _parameter(name, source, before, after, effect: float, enough: bool) -> dict:
+def _parameter(name: str, source, value: float, before, after, effect: float, enough: bool) -> dict:
     row = PARAMETERS[name]
     contraction = 1.0 - np.var(after) / np.var(before) if after is not None and enough else np.nan
     if effect < ALIVE:
@@ -131,7 +140,7 @@ def _parameter(name, source, before, after, effect: float, enough: bool) -> dict
     else:
         verdict = "estimated" if contraction >= ESTIMATED else "weak" if contraction >= WEAK else "prior"
     middle = {
-        when: np.nan if raw is None else row.lower + (row.upper - row.lower) / (1.0 + np.exp(-np.median(raw)))
+        when: value if raw is None else row.lower + (row.upper - row.lower) / (1.0 + np.exp(-np.median(raw)))
         for when, raw in (("prior", before), ("posterior", after))
     }
     return {
@@ -140,8 +149,8 @@ def _parameter(name, source, before, after, effect: float, enough: bool) -> dict
     }  # fmt: skip
 
 
-def _leaf(name: str, leaf, effect: float) -> dict:
-    contraction = 1.0 - np.var(np.asarray(leaf, float), axis=0) if len(leaf) >= LEAST_DRAWS else np.full(leaf.shape[1:], np.nan)
+def _leaf(name: str, leaf, effect: float, enough: bool) -> dict:
+    contraction = 1.0 - np.var(np.asarray(leaf, float), axis=0) if enough else np.full(leaf.shape[1:], np.nan)
     return {
         "leaf": name, "size": int(np.prod(leaf.shape[1:])), "contraction": float(np.mean(contraction)),
         "contraction_low": float(np.min(contraction)), "contraction_high": float(np.max(contraction)), "effect": effect,
