@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridflux.region.store import TileDrivers
+from hybridflux.region.store import Region, TileDrivers
+
+LARGE_CELL = 4096  # pixels
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class Slab:
     active: np.ndarray
 
 
-def count_blocks(plant_type: np.ndarray, cell: np.ndarray, n: int) -> tuple[int, int]:
-    """Blocks of one plant type, and of one plant type and cell."""
-    by_type = np.unique(plant_type, return_counts=True)[1]
-    by_both = np.unique(np.stack([plant_type, cell]), axis=1, return_counts=True)[1]
-    return int(np.sum(-(-by_type // n))), int(np.sum(-(-by_both // n)))
+def one_cell_per_block(region: Region) -> bool:
+    """Whether blocks hold one weather cell only: where cells are so large that it costs little filling up.
+
+    The same for any tiles, and so are the results, to the last bit.
+    """
+    cells = region.group["tair"].shape[1]
+    return bool(cells == 1 or np.prod(region.grid.shape) / cells >= LARGE_CELL)
 
 
 def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterator[Slab]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import islice
 
 import jax
 import numpy as np
 
 from hybridflux.region import layout
-from hybridflux.region.blocks import count_blocks
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES, run_slab
 from hybridflux.region.outputs import mapped_days, statistics
 from hybridflux.region.prepared import prepare
-from hybridflux.region.store import UNVEGETATED_CODES, Region
+from hybridflux.region.store import UNVEGETATED_CODES
 
 PACKING = 1.6  # measured size of flux maps over that of their chunks, int16 and Blosc
 BASE_MEMORY = 0.5e9  # of a process with JAX and its libraries
-TOO_DEAR = 1.25  # blocks of one weather cell are given up where they make more than this times as many
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,6 @@ class Estimate:
             f"reads {_size(self.bytes_in)}, writes about {_size(self.bytes_out)}, memory up to about {_size(self.memory)}\n"
             f"about {_duration(self.seconds)} of computing on this machine"
         )
-
-
-def block_per_cell(region: Region, tiles: int = 9) -> bool:
-    """Whether blocks of one weather cell are worth it: looked up in a few tiles spread over the region."""
-    every = max(len(region.grid) // tiles, 1)
-    one = both = 0
-    for tile in islice(region.tiles(), 0, None, every):
-        kind, cell = (region.group[name][tile.y, tile.x].reshape(-1) for name in ("plant_type", "cell"))
-        inside = kind != layout.OUTSIDE
-        if inside.any():
-            by_type, by_both = count_blocks(kind[inside], cell[inside], 256)
-            one, both = one + by_type, both + by_both
-    return both <= TOO_DEAR * one
 
 
 def estimate(job: Job, threads: int) -> Estimate:

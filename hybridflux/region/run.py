@@ -15,6 +15,7 @@ import numpy as np
 
 from hybridflux.inference.posterior import Posterior
 from hybridflux.provenance import canonical_json, config_hash, provenance
+from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
 from hybridflux.region.effects import LENGTH
@@ -22,7 +23,7 @@ from hybridflux.region.executors import Executor, Serial
 from hybridflux.region.finish import write_cogs, write_totals
 from hybridflux.region.job import Job, differences
 from hybridflux.region.outputs import SIGN, SPREADS, create_store
-from hybridflux.region.plan import Estimate, block_per_cell, estimate
+from hybridflux.region.plan import Estimate, estimate
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import write_json
 from hybridflux.vocabulary import VARIABLES
@@ -166,7 +167,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, **s
     region.window(first, last)
     job = Job(
         region=region, posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,
-        calendar=Calendar.of(region.days, first, last), spread=spread, by_cell=block_per_cell(region), **settings,
+        calendar=Calendar.of(region.days, first, last), spread=spread, by_cell=one_cell_per_block(region), **settings,
     )  # fmt: skip
     return dataclasses.replace(job, hash=config_hash(job.config()))
 

@@ -1,8 +1,15 @@
-"""A small made-up region."""
+"""A small made-up region, and posteriors without a fit."""
 
+import jax
 import numpy as np
 import pytest
 
+from hybridflux.inference.batch import Indices
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
+from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.process import light, respiration, stress, water
 from hybridflux.region.create import create_region
 from hybridflux.region.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
@@ -40,6 +47,47 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
     writer = create_region(path, grid, days, **(inputs | more))
     writer.write_all(fapar)
     return writer
+
+
+def a_model(*, network=False, years=False):
+    """A model with soil water, effects of places (and of years), perhaps a network on daily inputs."""
+    efficiency = Neural("plant_type", "tair_30d", "fapar_30d", width=4) if network else PerClass()
+    efficiency = Pooled(efficiency)
+    return HybridFlux(
+        gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
+        reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
+        memory=(water.BUCKET,),
+        sources={
+            "light_use_efficiency": Pooled(efficiency, by="site_year", spread=0.2) if years else efficiency,
+            "vpd_sensitivity": Shared(),
+            "rew_critical": Shared(),
+            "respiration_ref": Pooled(PerClass()),
+            "respiration_gpp_share": Shared(),
+            "root_zone_capacity": Given("soil_capacity"),
+            "drainage_rate": Shared(),
+        },
+    )
+
+
+def a_posterior(draws=6, seed=0, size=0.5, **kind):
+    """Draws around the prior median, `size` prior standard deviations wide."""
+    model = with_places(a_model(**kind), {"site": 3, "site_year": 6})
+    leaves = learned(model)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    values = {name: size * jax.random.normal(key, (draws, *leaf.shape)) for (name, leaf), key in zip(leaves.items(), keys, strict=True)}
+    return Posterior(with_learned(model, values), Indices(("a", "b", "c"), (2017, 2018)), info={"method": "made up"})
+
+
+@pytest.fixture(scope="session")
+def make_region():
+    """The function that writes a region."""
+    return made_up
+
+
+@pytest.fixture(scope="session")
+def make_posterior():
+    """The function that makes a posterior."""
+    return a_posterior
 
 
 @pytest.fixture(scope="session")
