@@ -5,39 +5,79 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 GROUPS = ("monthly", "annual")
 FLUXES = ("NEE", "GPP", "RECO")
 
 
 def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
-    """Write `effect.zarr` (groups as in the runs, `<flux>_change`) and `cog/<flux>_change_<year>.tif` beside two runs.
+    """Write `effect.zarr` and `cog/<flux>_change_annual_<year>.tif` beside the two runs of a scenario.
 
-    The difference of the means is the mean of the differences, draw by draw. Its spread per pixel is not kept: totals of
-    zones have paired intervals in `effect.csv`.
+    The difference of the means is the mean of the differences, draw by draw. Its spread is kept for zones, in `effect.csv`,
+    not per pixel.
+
+    Args:
+        folder: holds the run folders `control` and `changed`.
+        changes: what was changed, for titles and names.
     """
     import xarray as xr
 
     for group in GROUPS:
-        if not (folder / "control" / "fluxes.zarr" / group).is_dir():
-            continue
         control, changed = (
             xr.open_zarr(folder / run / "fluxes.zarr", group=group, consolidated=False, chunks={}) for run in ("control", "changed")
         )
-        effect = xr.Dataset({f"{flux}_change": _difference(control[flux], changed[flux], changes) for flux in FLUXES})
-        if "spatial_ref" in control:
-            effect["spatial_ref"] = control["spatial_ref"]
-        effect.attrs = {**control.attrs, "title": f"Effect of {' '.join(changes)}: changed minus control", "changes": list(changes)}
+        effect = control.drop_vars([name for name in control.data_vars if "x" in control[name].dims])
+        for flux in FLUXES:
+            effect[f"{flux}_change"] = _difference(control[flux], changed[flux], changes)
+        title = f"{control.attrs.get('title', 'Carbon fluxes')}: effect of {' '.join(changes)}, changed minus control"
+        effect.attrs = {**control.attrs, "title": title, "changes": " ".join(changes)}
         effect.to_zarr(folder / "effect.zarr", group=group, mode="w", consolidated=False)
+        if group == "annual":
+            _write_cogs(folder / "cog", effect)
 
 
-def _difference(control, changed, changes):
+def _difference(control, changed, changes: Sequence[str]):
     """Changed minus control of one flux, with what it means."""
-    name = control.name
-    effect = (changed - control).astype("float32")
+    effect = (changed - control).astype(np.float32)
     effect.encoding = {}
+    name = control.attrs.get("long_name", control.name).partition(";")[0]
     effect.attrs = {
-        "units": control.attrs.get("units", ""),
-        "long_name": f"change of {name} under {' '.join(changes)}, changed minus control, mean of the draws",
+        "units": control.attrs["units"],
+        "comment": control.attrs.get("comment", "grams of carbon"),
+        "long_name": f"change of {name} under {' '.join(changes)}; changed minus control, mean over the draws",
         "grid_mapping": "spatial_ref",
     }
     return effect
+
+
+def _write_cogs(folder: Path, effect) -> None:
+    """One cloud-optimised GeoTIFF for each flux and year, read row of chunks by row of chunks."""
+    import rasterio
+    import rasterio.shutil
+    from affine import Affine
+    from rasterio.windows import Window
+
+    folder.mkdir(exist_ok=True)
+    height, width = effect.sizes["y"], effect.sizes["x"]
+    x, y = effect["x"].values, effect["y"].values
+    step = float(x[1] - x[0])
+    profile = dict(
+        driver="GTiff", dtype="float32", count=1, height=height, width=width, nodata=np.nan, tiled=True,
+        blockxsize=256, blockysize=256, BIGTIFF="IF_SAFER", crs=effect["spatial_ref"].attrs["crs_wkt"],
+        transform=Affine(step, 0, x[0] - step / 2, 0, -step, y[0] + step / 2),
+    )  # fmt: skip
+    rows = 512
+    for flux in FLUXES:
+        array = effect[f"{flux}_change"]
+        for number, year in enumerate(array["time"].dt.year.values):
+            path = folder / f"{flux}_change_annual_{year}.tif"
+            scratch = path.with_suffix(".scratch.tif")
+            with rasterio.open(scratch, "w", **profile) as file:
+                for top in range(0, height, rows):
+                    part = array.isel(time=number, y=slice(top, top + rows)).values
+                    file.write(part, 1, window=Window(0, top, width, len(part)))
+                tags = {name: effect.attrs.get(name, "") for name in ("title", "changes", "spread", "sign")}
+                file.update_tags(units=array.attrs["units"], long_name=array.attrs["long_name"], **tags)
+            rasterio.shutil.copy(scratch, path, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
+            scratch.unlink()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +37,21 @@ class Effect:
         return replace(self.control, total={flux: self.changed.total[flux] - self.control.total[flux] for flux in self.control.total})
 
 
-def run_scenario(posterior, region: str | Path, changes: Mapping, out: str | Path, *, draws: int = 50, **options) -> Effect:
+def run_scenario(
+    posterior,
+    region: str | Path,
+    changes: Mapping,
+    out: str | Path,
+    *,
+    draws: int = 64,
+    spread: str = "parameter",
+    progress: Callable[[int, int, str], None] | None = None,
+    **options,
+) -> Effect:
     """Map a region twice with the same draws and write what the change does.
 
     Written into `out`: the run folders `control` and `changed`, `effect.csv` (totals per zone and land cover with paired
-    intervals), `effect.zarr` (maps of the difference of the means) and `cog/*.tif`, `scenario.json`.
+    intervals), `effect.zarr` and `cog/*.tif` (maps of the difference of the means), `scenario.json`.
 
     Args:
         posterior: fitted `Posterior`.
@@ -48,8 +59,9 @@ def run_scenario(posterior, region: str | Path, changes: Mapping, out: str | Pat
         changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
         out: folder.
         draws: posterior draws, the same in both runs.
-        options: passed to `map_region`: `start end seed spread resume ...`; the spread is `parameter` by default, which is
-            what an effect asks for.
+        spread: of both runs; an effect asks for `parameter`, which is about the physics and not about one place.
+        progress: called with (tiles done, all, message) over both runs.
+        options: more of `map_region`: `start end seed resume executor ...`.
 
     Raises:
         ValueError: no change, or one that cannot be made.
@@ -61,11 +73,11 @@ def run_scenario(posterior, region: str | Path, changes: Mapping, out: str | Pat
     if not read:
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out = Path(out)
-    options = {"spread": "parameter", **options}
-    map_region(posterior, region, out / "control", draws=draws, **options)
-    map_region(posterior, region, out / "changed", draws=draws, change=changes, **options)
+    for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
+        notify = partial(_notify_half, progress, half, name) if progress else None
+        map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
     words = tuple(str(change) for change in read)
-    (out / "scenario.json").write_text(json.dumps({"changes": words, "spread": options["spread"]}, indent=2))
+    (out / "scenario.json").write_text(json.dumps({"changes": words, "spread": spread}, indent=2))
     effect = open_scenario(out)
     effect_table(effect).to_csv(out / "effect.csv", index=False)
     write_effect_maps(out, words)
@@ -85,7 +97,7 @@ def open_scenario(folder: str | Path) -> Effect:
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
-        raise ValueError(f"{folder}: control and changed are not runs of the same region, period and draws; remove the folder and run it again")
+        raise ValueError(f"{folder}: control and changed are not of the same region, period and draws; remove the folder and run it again")
     return Effect(control, changed, tuple(json.loads((folder / "scenario.json").read_text())["changes"]))
 
 
@@ -107,6 +119,11 @@ def effect_table(effect: Effect) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table = table.assign(changes=" ".join(effect.changes), spread=effect.control.spread, draws=effect.control.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
+
+
+def _notify_half(progress, half: int, name: str, done: int, total: int, message: str) -> None:
+    """Progress of one of two runs."""
+    progress(half * total + done, 2 * total, f"{name}: {message}")
 
 
 def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, float]:

@@ -12,10 +12,7 @@ import pandas as pd
 
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
-SPREADS = {
-    "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
-    "parameter+random_effects": "posterior of parameters and weights, and effects drawn for unseen places and years",
-}
+SPREADS = ("parameter", "parameter+random_effects")
 """Spreads a budget may show. `predictive` also holds measurement noise, which belongs beside a tower, not in a budget."""
 
 REGION = "region"
@@ -33,7 +30,8 @@ class Totals:
         area: true area of each cell `[cell]`, m2.
         months: first day of each month `[month]`.
         days: days the run covers in each month `[month]`.
-        spread: what the draws contain, a key of `SPREADS`.
+        spread: what the draws contain, one of `SPREADS`.
+        meaning: the same in words.
     """
 
     total: dict[str, np.ndarray]
@@ -43,6 +41,7 @@ class Totals:
     months: pd.DatetimeIndex
     days: np.ndarray
     spread: str
+    meaning: str = ""
 
     @property
     def draws(self) -> int:
@@ -134,6 +133,7 @@ def totals_of(data, spread: str) -> Totals:
         months=months,
         days=data["days"].values.astype(int),
         spread=spread,
+        meaning=data.attrs.get("spread_meaning", ""),
     )
 
 

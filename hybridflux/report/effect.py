@@ -12,7 +12,7 @@ from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
 from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
-from hybridflux.report.overview import cycles
+from hybridflux.report.seasons import cycles, open_courses
 from hybridflux.report.tables import TONES, heading_before, main_period, place_name
 from hybridflux.vocabulary import VARIABLES
 
@@ -55,34 +55,37 @@ def effect_card(effect: Effect | None) -> str | None:
 
 def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None]:
     """The section and the data of its map viewer."""
+    folder = Path(folder)
     viewer = effect_viewer(folder)
     rows = _rows(effect)
     whole = rows[(rows["variable"] == "NEE") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
     gain = whole["sd_unpaired"] / whole["sd"] if whole["sd"] > 0 else np.nan
     note = (
-        f"<b>{escape(describe(effect))}</b>: the same region, days and {effect.control.draws} posterior draws, run with and without it. "
+        f"The same region, days and {effect.control.draws} posterior draws, run with and without the change. "
         "Effects are changed minus control, draw by draw, so errors both runs share cancel: two unrelated runs would have "
-        f"given an sd {number(gain, 1)} times as large. Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>."
+        f"given an sd {number(gain, 1)} times as large. Positive NEE = carbon lost to the atmosphere. "
+        f"Spread <code>{effect.control.spread}</code>."
     )
-    parts = [paragraph(note)]
+    parts = [paragraph(note, "note")]
     if viewer:
         parts.append('<div data-source="map-effect"></div>')
-    entries = [("change of GPP", "--gpp", ""), ("of RECO", "--reco", ""), ("of NEE, positive = lost", "--nee", ""), ("90 %", "--muted", "band")]
+    entries = [("change of GPP", "--gpp", ""), ("of RECO", "--reco", ""), ("of NEE, positive = lost", "--nee", "")]
+    entries.append(("90 % of draws", "--muted", "band"))
     period = escape(main_period(_as_flux(rows)))
-    parts += [f"<h3>Effect per place, {period}</h3>", _effect_table(rows), "<h3>Month by month</h3>", legend(*entries)]
-    parts.append(grid(cycles(effect.totals, None, "change in ")))
+    parts += [f"<h3>Change per place, {period}</h3>", _effect_table(rows), "<h3>Change over time</h3>", legend(*entries)]
+    parts.append(grid(cycles(open_courses(folder / "changed").minus(open_courses(folder / "control")))))
     return "\n".join(parts), viewer
 
 
-def effect_viewer(folder: str | Path) -> dict | None:
+def effect_viewer(folder: Path) -> dict | None:
     """Maps of the difference for the viewer, NEE and GPP side by side."""
     import xarray as xr
 
     groups = []
     for name in ("annual", "monthly"):
-        if not (Path(folder) / "effect.zarr" / name).is_dir():
+        if not (folder / "effect.zarr" / name).is_dir():
             continue
-        data = xr.open_zarr(Path(folder) / "effect.zarr", group=name, consolidated=False)
+        data = xr.open_zarr(folder / "effect.zarr", group=name, consolidated=False)
         shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 3)
         data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
         unit = units(unit_of(data, name))
@@ -113,7 +116,7 @@ def _effect_table(rows) -> str:
     scale = min(0.0, nee["q05"].min()), max(0.0, nee["q95"].max())
     unit = units(nee["units"].iloc[0])
     kilo = "k" + units(nee["total_units"].iloc[0])
-    head = ["Place", f"Change of NEE, {unit}", "90 % interval", "", kilo, "Change of GPP, %", "Change of RECO, %"]
+    head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {kilo}", "GPP, %", "RECO, %"]
     lines = []
     for _, row in nee.iterrows():
         lines += heading_before(row, nee)

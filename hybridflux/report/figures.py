@@ -9,33 +9,36 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
 
 DAILY = plain_units("gC m-2 d-1")
 MONTHS = "JFMAMJJASOND"
+FEW = 30  # draws below which marks are drawn instead of a density
 
 
-def seasonal_cycle(title: str, months, bands: dict[str, np.ndarray], truth: dict[str, np.ndarray] | None = None, limits=None) -> str:
-    """Monthly mean fluxes with 90 % bands.
+def seasonal_cycle(
+    title: str, days: np.ndarray, bands: dict[str, np.ndarray], limits: tuple[float, float], true_days=None, truth: dict | None = None
+) -> str:
+    """Fluxes over time with 90 % bands.
 
     Args:
         title: what they are means of.
-        months: first days of the months `[month]`.
-        bands: flux -> draws `[month, draw]`, gC m-2 d-1.
-        truth: flux -> known values `[month]`.
-        limits: shared range of the flux axis.
+        days: `datetime64[D]` `[step]`.
+        bands: flux -> draws `[step, draw]`, gC m-2 d-1.
+        limits: of the flux axis.
+        true_days: `datetime64[D]` `[month]`.
+        truth: flux -> known values `[month]`, gC m-2 d-1.
     """
     with figure(3.6, 2.3) as (drawn, ax):
-        at = np.arange(len(months))
         ax.axhline(0, color=FAINT, linewidth=0.8)
         for flux, draws in bands.items():
             low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95], axis=1)
             colour = FLUX_COLOURS[flux]
-            ax.fill_between(at, low, high, color=colour, alpha=0.22, linewidth=0)
-            ax.plot(at, middle, color=colour, linewidth=1.6)
-            if truth and flux in truth:
-                ax.plot(at, truth[flux], color=TRUTH, linewidth=1.1, linestyle=(0, (3, 2)))
-        _month_axis(ax, months)
+            ax.fill_between(days, low, high, color=colour, alpha=0.22, linewidth=0)
+            ax.plot(days, middle, color=colour, linewidth=1.6)
+            if truth:
+                ax.plot(true_days, truth[flux], "o", color=TRUTH, markersize=2.6, markeredgewidth=0)
+        _date_axis(ax, days)
         ax.set_ylabel(DAILY)
         ax.set_ylim(limits)
         ax.set_title(title[0].upper() + title[1:], fontweight="bold")
-        return to_svg(drawn, f"Monthly GPP, RECO and NEE, {title}")
+        return to_svg(drawn, f"GPP, RECO and NEE over time, {title}")
 
 
 def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarray) -> str:
@@ -48,20 +51,18 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
         observed: NEE `[time]`, NaN where nothing was measured, gC m-2 d-1.
         draws: predictive draws `[draw, time]`, gC m-2 d-1.
     """
-    with figure(3.6, 2.3) as (drawn, ax):
+    with figure(4.8, 2.3) as (drawn, ax):
         low, lower, middle, upper, high = np.quantile(draws, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
         ax.axhline(0, color=FAINT, linewidth=0.8)
         ax.fill_between(days, low, high, color=NEE, alpha=0.16, linewidth=0)
         ax.fill_between(days, lower, upper, color=NEE, alpha=0.28, linewidth=0)
-        ax.plot(days, middle, color=NEE, linewidth=1.1)
-        ax.plot(days, observed, ".", color=INK, markersize=2.4, markeredgewidth=0)
+        ax.plot(days, middle, color=NEE, linewidth=0.9)
+        ax.plot(days, observed, "o", color=INK, markersize=1.9, markeredgewidth=0)
         seen = np.isfinite(observed)
         inside = np.mean((observed[seen] >= low[seen]) & (observed[seen] <= high[seen])) if seen.any() else np.nan
-        months = np.arange(days[0].astype("datetime64[M]"), days[-1].astype("datetime64[M]") + 1).astype("datetime64[D]")
-        ax.set_xticks(months[::2], [f"{MONTHS[int(str(month)[5:7]) - 1]}" for month in months[::2]])
-        ax.set_xlabel(f"{str(days[0])[:7]} to {str(days[-1])[:7]}")
+        _date_axis(ax, days)
         ax.set_ylabel(f"NEE, {DAILY}")
-        ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: {inside:.0%} of days inside", fontsize=9.5)
+        ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: {inside:.0%} inside", fontweight="bold")
         return to_svg(drawn, f"Measured and predicted NEE at {site}")
 
 
@@ -72,6 +73,9 @@ def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: 
         low, high = np.quantile(np.concatenate([prior, posterior]), [0.005, 0.995])
         grid = np.linspace(max(low, row.lower), min(high, row.upper), 160)
         for draws, colour, alpha in ((prior, MUTED, 0.18), (posterior, ACCENT, 0.4)):
+            if len(draws) < FEW:
+                ax.plot(np.repeat(draws, 3), np.tile([0.0, 0.25 * ax.get_ylim()[1], np.nan], len(draws)), color=colour, linewidth=1.4)
+                continue
             height = density(draws, grid)
             ax.fill_between(grid, height, color=colour, alpha=alpha, linewidth=0)
             ax.plot(grid, height, color=colour, linewidth=1.2)
@@ -80,14 +84,12 @@ def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: 
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0)
-        ax.set_xlabel(plain_units(row.units) if row.units != "1" else "no unit")
-        ax.set_title(f"{_words(name)}\ncontraction {contraction(prior, posterior):.0%}", fontsize=9)
+        _parameter_labels(ax, name, f"contraction {contraction(prior, posterior):.0%}")
         return to_svg(drawn, f"Prior and posterior of {name}")
 
 
 def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None) -> str:
     """50 % and 90 % intervals of a parameter per plant type, prior behind posterior; draws `[draw, plant_type]`."""
-    row = PARAMETERS[name.partition(".")[0]]
     with figure(2.9, 0.95 + 0.24 * len(classes)) as (drawn, ax):
         for line, index in enumerate(reversed(classes)):
             for draws, colour, lift, alpha in ((prior, MUTED, 0.14, 0.6), (posterior, ACCENT, -0.14, 1.0)):
@@ -99,9 +101,8 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
                 ax.plot([truth[index]] * 2, [line - 0.4, line + 0.4], color=TRUTH, linewidth=1.4)
         ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
         ax.set_ylim(-0.6, len(classes) - 0.4)
-        ax.set_xlabel(plain_units(row.units) if row.units != "1" else "no unit")
-        best = max(contraction(prior[:, index], posterior[:, index]) for index in classes)
-        ax.set_title(f"{_words(name)}\ncontraction up to {best:.0%}", fontsize=9)
+        found = [contraction(prior[:, index], posterior[:, index]) for index in classes]
+        _parameter_labels(ax, name, f"contraction {min(found):.0%} to {max(found):.0%}")
         return to_svg(drawn, f"Prior and posterior of {name} per plant type")
 
 
@@ -121,19 +122,25 @@ def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).mean(1) / (width * np.sqrt(2 * np.pi))
 
 
-def _words(name: str) -> str:
-    """`light_use_efficiency` -> `light use efficiency`; `noise_floor.nee` -> `noise floor (nee)`."""
+def _parameter_labels(ax, name: str, note: str) -> None:
+    """Words for `light_use_efficiency` or `noise_floor.nee_night`, and the units."""
     parameter, _, of = name.partition(".")
-    return parameter.replace("_", " ") + (f" ({of})" if of else "")
+    units = PARAMETERS[parameter].units
+    ax.set_xlabel("no unit" if units == "1" else plain_units(units))
+    words = parameter.replace("_", " ") + (f" of {of.replace('_', ' ')}" if of else "")
+    ax.set_title(f"{words}\n{note}", fontsize=9)
 
 
-def _month_axis(ax, months) -> None:
-    """Initials of months; years below where there are several."""
-    at = np.arange(len(months))
-    if len(months) <= 14:
-        ax.set_xticks(at, [MONTHS[month.month - 1] for month in months])
-        ax.set_xlabel(f"month of {months[0].year}" if months[0].year == months[-1].year else f"{months[0]:%Y-%m} to {months[-1]:%Y-%m}")
+def _date_axis(ax, days: np.ndarray) -> None:
+    """Initials of months, or years where there are more than two."""
+    first, last = days[0].astype("datetime64[M]"), days[-1].astype("datetime64[M]")
+    months = np.arange(first, last + 1)
+    number = months.astype(int) % 12
+    if len(months) <= 26:
+        shown = months[:: 1 if len(months) <= 13 else 2]
+        ax.set_xticks(shown.astype("datetime64[D]") + 14, [MONTHS[month] for month in shown.astype(int) % 12])
+        ax.tick_params(axis="x", length=0)
+        ax.set_xlabel(str(first)[:4] if str(first)[:4] == str(last)[:4] else f"{first} to {last}")
     else:
-        first = [i for i, month in enumerate(months) if month.month == 1]
-        ax.set_xticks(first, [str(months[i].year) for i in first])
-        ax.set_xlabel("month, labelled at January")
+        ax.set_xticks(months[number == 0].astype("datetime64[D]"), [str(month)[:4] for month in months[number == 0]])
+        ax.set_xlabel("year")

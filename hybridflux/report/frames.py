@@ -29,10 +29,12 @@ class Sampling:
 
     Attributes:
         stride: every how many pixels, both ways.
+        step: every how many dates.
         frames: indices on the time axis.
     """
 
     stride: int
+    step: int
     frames: np.ndarray
 
 
@@ -46,7 +48,7 @@ def sample(times: int, height: int, width: int, side: int, layers: int) -> Sampl
     stride = max(1, math.ceil(max(height, width) / max(min(side, fits), min(side, SMALLEST))))
     pixels = math.ceil(height / stride) * math.ceil(width / stride)
     step = max(1, math.ceil(times * pixels * layers / BYTES))
-    return Sampling(stride, np.arange(0, times, step))
+    return Sampling(stride, step, np.arange(0, times, step))
 
 
 def open_group(run: str | Path, group: str):
@@ -86,7 +88,8 @@ def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: b
     low = -top if centred else 0.0
     level = np.clip(np.rint((values - low) / (top - low) * LEVELS), 0, LEVELS)
     level = np.where(np.isfinite(level), level, OUTSIDE).astype(np.uint8)
-    digits = max(0, 1 - math.floor(math.log10(top)))
+    step = top / (2 if centred else 4)
+    digits = next(n for n in range(12) if abs(round(step, n) - step) < 1e-9 * top)
     return {
         "name": name, "title": title, "lo": low, "hi": top, "digits": digits, "lut": colours, "ends": ends,
         "data": base64.b64encode(zlib.compress(level.tobytes(), 9)).decode(),
@@ -94,15 +97,15 @@ def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: b
 
 
 def nice(value: float) -> float:
-    """A round number not below a positive value.
+    """A number not below a positive value whose quarters are short.
 
     >>> [nice(x) for x in (0.013, 3.1, 420.0)]
-    [0.015, 4.0, 500.0]
+    [0.016, 3.2, 480.0]
     """
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(round(step * power, 12) for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= value * (1 - 1e-9))
+    return next(round(step * power, 12) for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10) if step * power >= value * (1 - 1e-9))
 
 
 def luts(names) -> dict[str, str]:
@@ -154,7 +157,8 @@ def _group(run, name: str) -> dict | None:
                 panel(sd, "sd", f"{flux}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
             ],
         })  # fmt: skip
-    return {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "layers": layers, "stride": shown.stride, **grid_of(data)}
+    named = {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
+    return named | {"layers": layers} | grid_of(data)
 
 
 def _summer(frames: list[str]) -> int:

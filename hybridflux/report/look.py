@@ -112,7 +112,7 @@ def units(text: str) -> str:
 def plain_units(text: str) -> str:
     """Units with raised exponents in plain text, for figures.
 
-    >>> plain_units("gC m-2 d-1")
-    'gC m⁻² d⁻¹'
+    >>> plain_units("gC m-2 d-1"), plain_units("m3 m-3")
+    ('gC m⁻² d⁻¹', 'm³ m⁻³')
     """
-    return re.sub(r"(?<=[a-zA-Z])-(\d)", lambda found: "⁻" + "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(found[1])], text)
+    return re.sub(r"(?<=[a-zA-Z])(-?)([1-9])\b", lambda found: ("⁻" if found[1] else "") + "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(found[2])], text)

@@ -14,11 +14,13 @@ class Section:
 
     Attributes:
         id: its anchor.
+        short: its name in the bar at the top.
         title: heading.
         body: HTML.
     """
 
     id: str
+    short: str
     title: str
     body: str
 

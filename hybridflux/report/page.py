@@ -10,14 +10,15 @@ import pandas as pd
 
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
-from hybridflux.products.totals import SPREADS, Totals, open_totals, run_record
-from hybridflux.report.effect import effect_card, effect_section
+from hybridflux.products.totals import Totals, open_totals, run_record
+from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.frames import open_group, run_viewer
 from hybridflux.report.look import ASSETS, number, units
 from hybridflux.report.markup import Section, definitions, paragraph
-from hybridflux.report.overview import headline_section, independence_factor, seasons_section
+from hybridflux.report.overview import headline_section, independence_factor
+from hybridflux.report.seasons import seasons_section
 from hybridflux.report.tables import budget_section, closure_section, with_truth
-from hybridflux.report.towers import parameter_section, tower_section
+from hybridflux.report.towers import parameter_section, tower_names, tower_section
 from hybridflux.report.truth import Truth, read_truth
 
 
@@ -61,23 +62,24 @@ def write_report(
     independence = independence_factor(open_group(run, "annual"), totals)
     maps = {"map-run": run_viewer(run)}
     sections = [
-        Section("numbers", "In short", headline_section(budget, independence, effect and effect_card(effect))),
+        Section("numbers", "In short", "In short", headline_section(budget, independence, effect and effect_card(effect))),
         _maps_section(maps["map-run"]),
-        Section("seasons", "The year of each land cover", seasons_section(totals, known and known.totals)),
-        Section("budget", "Carbon budget", budget_section(budget)),
+        Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
+        Section("budget", "Budget", "Carbon budget", budget_section(budget)),
     ]
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
-        sections.append(Section("scenario", "What if", body))
+        sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
     if "verdict" in budget:
-        sections.append(Section("inventory", "Against measured stock changes", closure_section(budget)))
+        sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if posterior is not None and towers is not None:
-        sequences = towers.sequences(posterior.model.needs()) if hasattr(towers, "sequences") else towers
-        sections.append(Section("towers", "Fit at the towers", tower_section(posterior, sequences)))
+        towers = towers.sequences(tower_names(posterior.model)) if hasattr(towers, "sequences") else towers
+        sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
     if posterior is not None:
-        sections.append(Section("parameters", "What the towers taught", parameter_section(posterior, known and known.parameters)))
-    sections.append(Section("origin", "Where this comes from", _origin(record, totals)))
-    heading = title or f"Carbon fluxes of {_region_name(record)}"
+        body = parameter_section(posterior, towers, known.parameters if known else {})
+        sections.append(Section("parameters", "Parameters", "What the towers taught", body))
+    sections.append(Section("origin", "Origin", "Where this comes from", _origin(record, totals)))
+    heading = title or record.get("title") or "Carbon fluxes"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(_page(heading, _lead(totals), [part for part in sections if part], maps), encoding="utf-8")
     return out
@@ -85,7 +87,7 @@ def write_report(
 
 def _page(heading: str, lead: str, sections: list[Section], maps: dict[str, dict | None]) -> str:
     """The whole page as text."""
-    links = "".join(f'<a href="#{part.id}">{escape(part.title)}</a>' for part in sections)
+    links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
     data = "\n".join(_data(name, value) for name, value in maps.items() if value)
     body = "\n".join(part.html() for part in sections)
     return f"""<!doctype html>
@@ -95,7 +97,7 @@ def _page(heading: str, lead: str, sections: list[Section], maps: dict[str, dict
 <body><header><div class="kicker">hybridflux · run report</div><h1>{escape(heading)}</h1>{lead}</header>
 <nav><div>{links}</div></nav>
 <main>{body}</main>
-<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. Made by hybridflux; this page needs no network.</footer>
+<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. This page needs no network.</footer>
 {data}
 <script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script></body></html>
 """
@@ -115,7 +117,7 @@ def _lead(totals: Totals) -> str:
     text = (
         f"{number(totals.area.sum() / 1e4)} ha of vegetation in {zones} zone{'s' if zones > 1 else ''}, {when}, every day, "
         f"with {totals.draws} posterior draws carried through every pixel. "
-        f"Spread: <code>{totals.spread}</code>, the {escape(SPREADS[totals.spread])}."
+        f"Spread: <code>{totals.spread}</code>, {escape(totals.meaning)}."
     )
     return paragraph(text, "lead")
 
@@ -125,20 +127,18 @@ def _maps_section(viewer: dict | None) -> Section | None:
     if viewer is None:
         return None
     shown = next(group for group in viewer["groups"] if group["id"] == viewer["first"])
-    thinned = [f"every {group['stride']}th pixel of {group['label'].lower()}" for group in viewer["groups"] if group["stride"] > 1]
+    thinned = [
+        f"one in {group['stride']} pixels each way and one in {group['step']} dates of the {group['label'].lower()}"
+        for group in viewer["groups"]
+        if group["stride"] * group["step"] > 1
+    ]
     note = (
         f"Mean of the draws and their standard deviation; {units('gC m-2 d-1')} as mean of a month, {units('gC m-2 yr-1')} for a year. "
-        "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is not sure."
-        + (f" To keep this page small it shows {', '.join(thinned)}." if thinned else f" Each pixel is {shown['metres']:g} m.")
+        "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is not sure. "
+        f"A pixel of the maps is {shown['metres']:g} m." + (f" To keep this page small it shows {', '.join(thinned)}." if thinned else "")
     )
     fallback = "<noscript>The maps need JavaScript; every number is also in the tables.</noscript>"
-    return Section("maps", "Maps and their uncertainty", paragraph(note, "note") + f'<div data-source="map-run">{fallback}</div>')
-
-
-def _region_name(record: dict) -> str:
-    """Name of the mapped region."""
-    config = record.get("config", {})
-    return str(config.get("title") or Path(str(config.get("region", "a region"))).stem)
+    return Section("maps", "Maps", "Maps and their uncertainty", paragraph(note, "note") + f'<div data-source="map-run">{fallback}</div>')
 
 
 def _origin(record: dict, totals: Totals) -> str:
@@ -150,10 +150,10 @@ def _origin(record: dict, totals: Totals) -> str:
         "hybridflux": f"{origin.get('hybridflux', '?')}{commit}",
         "run at": origin.get("time", "?"),
         "command": origin.get("command", "?"),
-        "configuration": record.get("config_hash") or origin.get("config_hash", "?"),
-        "seed": origin.get("seed"),
+        "configuration": record.get("config_hash", "?"),
+        "seed": record.get("seed", "?"),
         "draws": totals.draws,
-        "spread": f"{totals.spread}: {SPREADS[totals.spread]}",
+        "spread": f"{totals.spread}: {totals.meaning}",
         "packages": ", ".join(f"{name} {version}" for name, version in (origin.get("packages") or {}).items() if version),
         "python": f"{origin.get('python', '?')} on {origin.get('platform', '?')}",
     }

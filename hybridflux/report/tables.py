@@ -13,6 +13,7 @@ from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import badge, interval_bar, paragraph, table
 from hybridflux.vocabulary import PLANT_TYPE_NAMES
 
+UNIT = "gC m-2 yr-1"
 TONES = {"NEE": "--nee", "GPP": "--gpp", "RECO": "--reco", "NBP": "--accent"}
 KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
 
@@ -51,8 +52,8 @@ def budget_section(budget: pd.DataFrame) -> str:
     unit = places["units"].iloc[0]
     tonnes = units("k" + places["total_units"].iloc[0])
     note = (
-        f"Period {escape(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share its errors, "
-        f"so they do not average out. Per area in {units(unit)}; totals in thousand tonnes, {tonnes}."
+        f"Period {escape(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share "
+        f"its errors, so they do not average out. Per area in {units(unit)}; totals in thousand tonnes, {tonnes}."
     )
     if "truth" in places:
         note += " The pink mark is the known truth."
@@ -72,24 +73,36 @@ def budget_section(budget: pd.DataFrame) -> str:
 
 
 def closure_section(budget: pd.DataFrame) -> str:
-    """The ledger NBP = -NEE - export against stock changes, with verdicts."""
-    rows = [
+    """The ledger NBP = -NEE - export against stock changes, with verdicts: the region in sight, zones folded."""
+    unit = units(UNIT)
+    note = (
+        f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
+        f"{unit}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of the largest "
+        f"term (at least 50 {unit}) would have been seen. <b>Undecidable</b>: it would not, or a pool is missing. Fire, leaching, "
+        "methane and deadwood are not in the ledger."
+    )
+    rows = budget[budget["variable"] == "NBP"]
+    whole = rows["zone"] == REGION
+    parts = [paragraph(note, "note")] + [_closure_table(rows[whole])] * bool(whole.any())
+    if (~whole).any():
+        folded = "" if whole.any() else " open"
+        parts.append(f"<details{folded}><summary>{(~whole).sum()} zones and land covers</summary>{_closure_table(rows[~whole])}</details>")
+    return "\n".join(parts)
+
+
+def _closure_table(rows: pd.DataFrame) -> str:
+    """Rows of the ledger; why a verdict is what it is stands below."""
+    head = ["Place", "Period", "−NEE", "Export", "NBP", "Stock change", "Difference", "z", "Verdict", "Limited by"]
+    lines = [
         [
             place_name(row), escape(row["period"]), number(row["mean"] + row["export"]), _pm(row["export"], row["export_sd"]),
             _pm(row["mean"], row["sd"]), _pm(row["stock_change"], row["stock_change_sd"]),
-            _pm(row["difference"], row["difference_sd"]), number(row["z"], 1), badge(row["verdict"]),
-            escape(str(row["limiting_term"])), f'<td class="text">{escape(str(row["note"]))}</td>',
+            _pm(row["difference"], row["difference_sd"]), number(row["z"], 1), badge(row["verdict"]), escape(row["limiting_term"]),
         ]
-        for _, row in budget[budget["variable"] == "NBP"].iterrows()
+        for _, row in rows.iterrows()
     ]  # fmt: skip
-    head = ["Place", "Period", "Uptake −NEE", "Export", "NBP", "Stock change", "Difference", "z", "Verdict", "Limited by", "Note"]
-    note = (
-        f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
-        f"{units('gC m-2 yr-1')}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of "
-        f"the largest term (at least 50 {units('gC m-2 yr-1')}) would have been seen. <b>Undecidable</b>: it would not, or a pool is missing. "
-        "Fire, leaching, methane and deadwood are not in the ledger."
-    )
-    return paragraph(note, "note") + table(head, rows)
+    why = [f"<li>{place_name(row)}: {escape(row['note']).replace(UNIT, units(UNIT))}.</li>" for _, row in rows.iterrows() if row["note"]]
+    return table(head, lines) + (f'<ul class="note">{"".join(why)}</ul>' if why else "")
 
 
 def place_name(row: pd.Series) -> str:

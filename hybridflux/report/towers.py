@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridflux.report.figures import class_intervals, prior_posterior, tower_fit
+from hybridflux.report.figures import class_intervals, contraction, prior_posterior, tower_fit
 from hybridflux.report.markup import grid, legend, paragraph
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -34,13 +34,14 @@ def tower_section(posterior, sequences) -> str:
         cover = PLANT_TYPES[int(chosen.drivers["plant_type"][number])]
         figures.append(tower_fit(site, cover, chosen.days[days], chosen.targets["nee"][days, number], draws[:, days, number]))
     seen = sum(site in posterior.places for site in sites)
-    known = "all in the fit" if seen == len(sites) else "none in the fit" if not seen else f"{seen} of {len(sites)} in the fit"
+    known = {len(sites): "all in the fit", 0: "none in the fit"}.get(seen, f"{seen} of them in the fit")
     note = (
-        f"Best covered year of {len(sites)} of {len(sequences.places)} towers ({known}). Bands are predictive: parameters, site effects and "
-        "measurement noise. A calibrated 90 % band holds about 90 % of the days. NEE negative = uptake."
+        f"Best covered year of {len(sites)} of {len(sequences.places)} towers ({known}). Bands are predictive: parameters, site "
+        "effects and measurement noise. A calibrated 90 % band holds about 90 % of the days; the share "
+        "inside stands in each title. NEE negative = uptake."
     )
-    marks = legend(("measured day", "--ink", "dot"), ("predicted median", "--nee", ""), ("50 % and 90 % of predictive draws", "--nee", "band"))
-    return paragraph(note, "note") + marks + grid(figures)
+    marks = legend(("measured day", "--ink", "dot"), ("predicted median", "--nee", ""), ("50 % and 90 % of draws", "--nee", "band"))
+    return paragraph(note, "note") + marks + grid(figures, "large")
 
 
 def choose_sites(sequences) -> tuple[str, ...]:
@@ -61,23 +62,29 @@ def best_year(days: np.ndarray, observed: np.ndarray) -> np.datetime64:
     return years[good[-1]]
 
 
-def parameter_section(posterior, truth: dict | None = None) -> str:
+def tower_names(model) -> tuple[str, ...]:
+    """Drivers a prediction at towers asks for: those of the model, the plant type, and what tells day from night if it is fitted."""
+    split = ("tair_night", "day_fraction") if {"nee_day", "nee_night"} & set(model.noise) else ()
+    return tuple(dict.fromkeys((*model.needs(), "plant_type", *split)))
+
+
+def parameter_section(posterior, sequences, truth: dict) -> str:
     """Prior and posterior of the physical parameters.
 
     Args:
         posterior: fitted `Posterior`.
+        sequences: `Sequences` of the towers, whose plant types are shown; None for all that moved from the prior.
         truth: parameter -> known value, or plant type code -> known value.
     """
     before, after = posterior.prior_draws(PRIOR_DRAWS), posterior.parameter_draws()
-    classes = fitted_classes(posterior)
     single, by_class = [], []
     for name, draws in after.items():
-        known = (truth or {}).get(name)
+        known = truth.get(name)
         if draws.ndim == 1:
-            value = known if isinstance(known, int | float | np.number) else None
-            single.append(prior_posterior(name, before[name], draws, value))
-        elif draws.ndim == 2 and draws.shape[1] == len(PLANT_TYPES):
-            per_class = {PLANT_TYPES.index(code): value for code, value in known.items()} if isinstance(known, dict) else None
+            single.append(prior_posterior(name, before[name], draws, known))
+        else:
+            classes = shown_classes(before[name], draws, sequences)
+            per_class = {PLANT_TYPES.index(code): value for code, value in (known or {}).items()}
             by_class.append(class_intervals(name, classes, before[name], draws, per_class))
     note = (
         "Contraction is the share of the prior variance the towers removed: near 0 %, the data say nothing about a parameter and its "
@@ -89,7 +96,9 @@ def parameter_section(posterior, truth: dict | None = None) -> str:
     return paragraph(note, "note") + legend(*entries) + grid(single + by_class, "small")
 
 
-def fitted_classes(posterior) -> list[int]:
-    """Plant types the fit has seen, or all vegetated ones where it does not tell."""
-    seen = posterior.info.get("plant_types")
-    return [PLANT_TYPES.index(code) for code in seen] if seen else [i for i, code in enumerate(PLANT_TYPES) if code not in ("URB", "WAT")]
+def shown_classes(before: np.ndarray, after: np.ndarray, sequences) -> list[int]:
+    """Plant types of the towers, or those whose own value the fit has narrowed by half; draws `[draw, plant_type]`."""
+    if sequences is not None:
+        return sorted({int(index) for index in sequences.drivers["plant_type"]})
+    moved = [index for index in range(len(PLANT_TYPES)) if contraction(before[:, index], after[:, index]) > 0.5]
+    return moved or list(range(len(PLANT_TYPES)))

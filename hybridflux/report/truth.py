@@ -27,5 +27,6 @@ def read_truth(path: str | Path) -> Truth:
     import xarray as xr
 
     with xr.open_dataset(path, engine="h5netcdf") as found:
-        data = found.load()
-    return Truth(totals_of(data.expand_dims("draw"), spread="parameter"), json.loads(data.attrs.get("parameters", "{}")))
+        data = found[["total", "days"]].load()
+    one_draw = data.assign(total=data["total"].expand_dims("draw"))
+    return Truth(totals_of(one_draw, spread="none"), json.loads(data.attrs.get("parameters", "{}")))

@@ -98,6 +98,7 @@
     go(i) { this.frame = i; this.output.textContent = this.g.frames[i]; this.draw(); this.show(); }
     play() { this.button.textContent = "\u23F8"; this.timer = setInterval(() => { this.slider.value = (this.frame + 1) % this.g.frames.length; this.go(+this.slider.value); }, 600); }
     stop() { clearInterval(this.timer); this.timer = null; if (this.button) this.button.textContent = "\u25B6"; }
+    get unit() { return this.g.units.replace(/<su[pb]>(.*?)<\/su[pb]>/g, (_, d) => [...d].map(c => "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"[c === "−" ? 10 : +c]).join("")); }
     weak(i) { return Math.abs(this.panels[0].at(i)) < 2 * this.panels[1].at(i); }
 
     draw() {
@@ -135,7 +136,7 @@
       for (const p of panels) Object.assign(p.ring.style, {display: "block", left: `${(x + .5) / g.width * 100}%`, top: `${(y + .5) / g.height * 100}%`});
       const place = g.x0 === undefined ? "" : `x ${Math.round(g.x0 + x * g.metres)} m, y ${Math.round(g.y0 - y * g.metres)} m · `;
       if (Number.isNaN(mean)) { this.readout.textContent = `${place}no vegetation flux here`; this.series.replaceChildren(); return; }
-      const d = panels[0].digits + 1, values = this.signal
+      const d = Math.max(1, Math.ceil(2 - Math.log10(panels[0].hi))), values = this.signal
         ? `${this.layer} <b>${signed(mean, d)} \u00B1 ${signed(panels[1].at(i), d)}</b>`
         : panels.map(p => `${p.name} <b>${signed(p.at(i), d)}</b>`).join(", ");
       this.readout.innerHTML = `${place}${g.frames[this.frame]} · ${values} ${g.units}` + (this.signal && this.weak(i) ? " · weaker than 2 sd" : "");
@@ -148,7 +149,7 @@
       const at = Array.from({length: n}, (_, t) => t * g.width * g.height + y * g.width + x), mean = at.map(i => panels[0].at(i));
       const sd = this.signal ? at.map(i => panels[1].at(i)) : at.map(() => 0);
       const low = Math.min(0, ...mean.map((v, t) => v - 2 * sd[t]).filter(isFinite)), high = Math.max(0, ...mean.map((v, t) => v + 2 * sd[t]).filter(isFinite));
-      const X = t => 46 + t / (n - 1) * (wide - 60), Y = v => 96 - (v - low) / (high - low || 1) * 84;
+      const X = t => 46 + t / (n - 1) * (wide - 60), Y = v => 96 - (v - low) / (high - low || 1) * 78;
       const known = [...mean.keys()].filter(t => isFinite(mean[t])), line = known.map(t => `${X(t)},${Y(mean[t])}`).join(" ");
       const band = [...known.map(t => `${X(t)},${Y(mean[t] + 2 * sd[t])}`), ...known.reverse().map(t => `${X(t)},${Y(mean[t] - 2 * sd[t])}`)].join(" ");
       const marks = [0, Math.floor(n / 2), n - 1].map((t, k) => `<text x="${X(t)}" y="114" text-anchor="${["start", "middle", "end"][k]}">${g.frames[t]}</text>`).join("");
@@ -156,7 +157,7 @@
       this.series.innerHTML = `<svg viewBox="0 0 ${wide} 120" role="img" aria-label="course of the pixel over time, mean and 2 sd">
         <polygon points="${band}" fill="var(--nee)" opacity=".2"/><line x1="46" x2="${wide - 14}" y1="${Y(0)}" y2="${Y(0)}" stroke="var(--faint)"/>
         <polyline points="${line}" fill="none" stroke="var(--nee)" stroke-width="1.8"/>
-        <line x1="${X(this.frame)}" x2="${X(this.frame)}" y1="8" y2="98" stroke="var(--muted)" stroke-dasharray="3 3"/>${ticks}${marks}</svg>`;
+        <line x1="${X(this.frame)}" x2="${X(this.frame)}" y1="8" y2="98" stroke="var(--muted)" stroke-dasharray="3 3"/>${ticks}${marks}<text x="50" y="10">mean${this.signal ? " and 2 sd" : " change"}, ${this.unit}</text></svg>`;
     }
   }
 
