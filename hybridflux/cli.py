@@ -29,6 +29,8 @@ PosteriorFile = Annotated[Path, typer.Option("--posterior", help="File written b
 Region = Annotated[Path, typer.Option("--region", help="Zarr store of the region's drivers on a 10 m grid.")]
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
 Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
 
 
@@ -39,6 +41,13 @@ class Method(StrEnum):
     ensemble = "ensemble"
     svi = "svi"
     nuts = "nuts"
+
+
+class Spread(StrEnum):
+    """What the draws of a map contain."""
+
+    parameter = "parameter"
+    random_effects = "parameter+random_effects"
 
 
 def _version(wanted: bool) -> None:
@@ -67,7 +76,7 @@ def demo(
 
     Fits synthetic towers, maps their region, dries it out, closes its budget against the known truth, writes a report.
     """
-    from hybridflux.twin.demo import run_demo
+    from hybridflux.demo import run_demo
 
     run_demo(out, size=size, days=days)
 
@@ -78,9 +87,9 @@ def fit(
     out: Annotated[Path, typer.Option(help="Posterior file to write (netCDF).")],
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
-    model: Annotated[str, typer.Option(help="Name of a model of the library, or a JSON file of a specification.")] = "default",
+    model: Annotated[str, typer.Option(help="Name of a model of the library, or a JSON file of a specification.")] = "static",
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Fit a model to towers and write its posterior."""
     from hybridflux import inference
@@ -88,7 +97,7 @@ def fit(
     from hybridflux.model import library
 
     fitted = library.get(model)
-    sequences = open_towers(towers, sites=sites, years=years).sequences((*fitted.needs(), "plant_type"))
+    sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
     with _progress("fitting") as progress:
         posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
@@ -120,10 +129,13 @@ def map_(
     posterior: PosteriorFile,
     region: Region,
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
-    draws: Draws = 50,
+    draws: Draws = 64,
     start: Start = None,
     end: End = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    daily: Annotated[bool, typer.Option("--daily", help="Write daily maps too, not only months and years.")] = False,
+    spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
+    seed: Seed = 0,
+    resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, time.")] = False,
 ) -> None:
     """Map daily fluxes of a region with their spread.
@@ -133,7 +145,10 @@ def map_(
     from hybridflux.inference.posterior import Posterior
     from hybridflux.region.run import map_region
 
-    map_region(Posterior.load(posterior), region, out, draws=draws, start=start, end=end, resume=resume, dry_run=dry_run)
+    fitted = Posterior.load(posterior)
+    options = {"draws": draws, "start": start, "end": end, "spread": spread, "daily": daily, "seed": seed, "resume": resume}
+    with _progress("mapping") as progress:
+        typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
 
 
 @app.command()
@@ -142,9 +157,11 @@ def scenario(
     region: Region,
     change: Annotated[list[str], typer.Option(help="rain=*0.6, tair=+2 or vpd=climatology; may be repeated.")],
     out: Annotated[Path, typer.Option(help="Folder for the control run, the changed run and their difference.")],
-    draws: Draws = 50,
+    draws: Draws = 64,
     start: Start = None,
     end: End = None,
+    seed: Seed = 0,
+    resume: Resume = False,
 ) -> None:
     """Map a region with and without a change of drivers.
 
@@ -158,7 +175,10 @@ def scenario(
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario
 
-    run_scenario(Posterior.load(posterior), region, changes, out, draws=draws, start=start, end=end)
+    fitted = Posterior.load(posterior)
+    with _progress("mapping") as progress:
+        run_scenario(fitted, region, changes, out, draws=draws, start=start, end=end, seed=seed, resume=resume, progress=progress)
+    _wrote(out)
 
 
 @app.command()

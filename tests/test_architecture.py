@@ -15,7 +15,8 @@ FLOORS = {
     "region": 4, "evaluate": 4,
     "products": 5, "twin": 5,
     "report": 6,
-    "cli": 7,
+    "demo": 7,
+    "cli": 8,
 }  # fmt: skip
 LIBRARIES = {
     0: {"numpy"},

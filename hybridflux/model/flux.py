@@ -79,6 +79,11 @@ class HybridFlux(eqx.Module):
             sorted(n for n in names if n not in PARAMETERS and VARIABLES.get(n, VARIABLES["tair"]).kind in ("driver", "covariate"))
         )
 
+    def needs_at_towers(self) -> tuple[str, ...]:
+        """What to ask towers for: `needs`, the plant type, and what tells night from day where their fluxes are fitted apart."""
+        split = ("day_fraction", "tair_night") if {"nee_day", "nee_night"} & set(self.noise) else ()
+        return tuple(sorted({*self.needs(), "plant_type", *split}))
+
     def parameters(self, names: Names) -> dict[str, Array]:
         """The value of every parameter where and when `names` are given."""
         return {name: source.value(PARAMETERS[name], names) for name, source in self.sources.items()}

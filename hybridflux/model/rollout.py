@@ -1,4 +1,4 @@
-"""From a day to a series: the scan over days of the states. (The region engine has its own, with draws and sums inside.)"""
+"""From a day to a series: the scan over days of the states. The region engine has its own, with draws and sums inside."""
 
 from __future__ import annotations
 
