@@ -19,7 +19,6 @@ from hybridflux.provenance import config_hash
 
 MODEL = "static"
 TOWERS = 12
-DAY_AND_NIGHT = ("tair_night", "day_fraction")  # split NEE into what a tower sees by day and by night
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
 """The scenario, on top of the drought the mapped year has: a drier and warmer one."""
 
@@ -99,7 +98,8 @@ class _Demo:
     def is_done(self, step: _Step) -> bool:
         """Whether a step was finished with these settings and its files are there."""
         entry = self._read().get(step.name, {})
-        return entry.get("state") == "done" and entry["hash"] == self._hash(step) and all((self.out / name).exists() for name in step.writes)
+        written = all((self.out / name).exists() for name in step.writes)
+        return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
     def run(self, step: _Step, notify: Notify) -> None:
         """Run a step; what an interrupted one with the same settings left behind is used, anything else removed."""
@@ -137,22 +137,20 @@ class _Demo:
         from hybridflux.model import library
 
         model = library.get(MODEL)
-        sequences = open_towers(self.out / "world" / "towers").sequences((*model.needs(), *DAY_AND_NIGHT))
+        sequences = open_towers(self.out / "world" / "towers").sequences(model.needs_at_towers())
         SVI().fit(model, sequences, seed=self.seed, progress=notify).save(self.out / "posterior.nc")
 
     def _map(self, go_on: bool, notify: Notify) -> None:
         from hybridflux.region.run import map_region
 
-        map_region(
-            self._posterior(), self._region(), self.out / "run", draws=self.draws, seed=self.seed, daily=True, resume=go_on, progress=notify
-        )
+        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
+        map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
 
     def _scenario(self, go_on: bool, notify: Notify) -> None:
         from hybridflux.products.scenario import run_scenario
 
-        run_scenario(
-            self._posterior(), self._region(), DROUGHT, self.out / "scenario", draws=self.draws, seed=self.seed, resume=go_on, progress=notify
-        )
+        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
+        run_scenario(self._posterior(), self._region(), DROUGHT, self.out / "scenario", **options)
 
     def _budget(self, go_on: bool, notify: Notify) -> None:
         from hybridflux.products.budget import budget_table

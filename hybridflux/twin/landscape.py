@@ -100,7 +100,7 @@ def make_landscape(size: int, rng: np.random.Generator) -> Landscape:
 
 
 def _parcels(size, rng):
-    """Parcels with straight edges, turned against the grid: nearest seed by the largest of two distances; middles are `[parcel, (y, x)]`."""
+    """Parcels with straight edges, turned against the grid: the nearest seed by the larger distance; middles `[parcel, (y, x)]`."""
     step = min(PARCEL, size / 4)
     turn = np.radians(24.0)
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])

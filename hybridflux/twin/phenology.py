@@ -12,7 +12,8 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 BARE = 0.08
-STUBBLE = 0.13  # just after harvest, fading over a month
+STUBBLE = 0.13  # just after harvest
+FADING = 25.0  # days
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Crop:
 
 CALENDAR = {
     "wheat": Crop(
-        ((-70, 0.08), (-45, 0.14), (0, 0.30), (45, 0.40), (75, 0.62), (105, 0.87), (125, 0.94), (152, 0.90), (172, 0.62), (188, 0.30), (197, 0.22)),
-        0.30,
+        ((-70, 0.08), (-45, 0.14), (0, 0.30), (45, 0.40), (75, 0.62), (105, 0.87), (125, 0.94),
+         (152, 0.90), (172, 0.62), (188, 0.30), (197, 0.22)), 0.30,
     ),
     "rapeseed": Crop(
-        ((-125, 0.06), (-100, 0.36), (-60, 0.60), (-10, 0.50), (40, 0.52), (75, 0.76), (98, 0.91), (110, 0.82), (128, 0.90), (152, 0.80), (172, 0.45), (187, 0.25)),
-        0.20,
+        ((-125, 0.06), (-100, 0.36), (-60, 0.60), (-10, 0.50), (40, 0.52), (75, 0.76), (98, 0.91),
+         (110, 0.82), (128, 0.90), (152, 0.80), (172, 0.45), (187, 0.25)), 0.20,
     ),
     "maize": Crop(((115, 0.07), (138, 0.18), (163, 0.58), (184, 0.88), (200, 0.93), (230, 0.91), (254, 0.76), (275, 0.46)), 0.38),
 }  # fmt: skip
@@ -50,7 +51,8 @@ COVER_CROP = ((220, 0.08), (250, 0.40), (285, 0.62), (320, 0.55), (340, 0.45), (
 """Mustard sown after cereals where maize follows."""
 
 PERENNIAL = {
-    "DBF": ((1, 0.22), (92, 0.24), (104, 0.34), (118, 0.70), (138, 0.90), (200, 0.92), (252, 0.87), (282, 0.66), (306, 0.34), (326, 0.22), (365, 0.22)),
+    "DBF": ((1, 0.22), (92, 0.24), (104, 0.34), (118, 0.70), (138, 0.90), (200, 0.92), (252, 0.87), (282, 0.66), (306, 0.34), (326, 0.22),
+            (365, 0.22)),
     "ENF": ((1, 0.77), (100, 0.80), (175, 0.86), (280, 0.83), (365, 0.77)),
     "MF": ((1, 0.48), (92, 0.50), (118, 0.74), (140, 0.88), (200, 0.90), (252, 0.86), (290, 0.66), (320, 0.50), (365, 0.48)),
     "EBF": ((1, 0.66), (100, 0.66), (150, 0.72), (200, 0.74), (300, 0.70), (365, 0.66)),
@@ -127,7 +129,8 @@ def _arable(rotation, days, middle_year, shift, rng):
         since = (days - np.datetime64(f"{middle_year + offset - 1}-01-01")).astype(int) + 1 - shift - rng.normal(0, 2)
         series = np.maximum(series, _between(crop.knots, since))
         fallen = since - crop.harvest
-        series = np.where(fallen >= 0, np.maximum(series, (STUBBLE - BARE) * np.exp(-np.maximum(fallen, 0) / 25) * (fallen < 120) + BARE), series)
+        stubble = BARE + (STUBBLE - BARE) * np.exp(-np.maximum(fallen, 0) / FADING)
+        series = np.where(fallen >= 0, np.maximum(series, stubble), series)
         if offset < 2 and rotation[offset + 1] == "maize" and name != "maize":
             series = np.maximum(series, _between(COVER_CROP, since + shift))
         cut = int(np.searchsorted(since, crop.harvest))
@@ -159,5 +162,3 @@ def _mown(series, days, rng):
                 cuts.append(cut)
             day += rng.normal(46, 7)
     return series, cuts, export
-
-

@@ -135,4 +135,5 @@ def write_truth(path: str | Path, land: Landscape, truth: RegionTruth, area: np.
         "sign": "NEE = RECO - GPP, positive to the atmosphere",
         "parameters": json.dumps({**SHARED, **BY_CLASS}),
     }  # fmt: skip
-    data.to_netcdf(path, engine="h5netcdf", encoding={name: {"zlib": True, "complevel": 2} for name in data if data[name].ndim > 1 and data[name].dtype != object})
+    large = [name for name in data if data[name].ndim > 1 and data[name].dtype != object]
+    data.to_netcdf(path, engine="h5netcdf", encoding={name: {"zlib": True, "complevel": 2} for name in large})

@@ -1,6 +1,7 @@
 """The true physics: which model makes the fluxes, what its parameters are, and how places differ from one another.
 
-The model is the composition `static` of the library; what `static` does not learn has its typical value here too, so a fit can find the truth.
+The model is the composition `static` of the library; what `static` does not learn has its typical value here too, so that a fit
+can find the truth.
 """
 
 from __future__ import annotations

@@ -132,8 +132,8 @@ class _Chance:
 def _rain(chance, climate, season, dry):
     """Wet and dry days as a Markov chain, amounts from a gamma law; a drought makes both rare [mm d-1]."""
     draw, amount = chance.uniform(), chance.uniform()
-    after_dry = WET_AFTER_DRY * (1 + 0.15 * season) * (1 - 0.5 * dry)
-    after_wet = WET_AFTER_WET * (1 - 0.3 * dry)
+    after_dry = WET_AFTER_DRY * (1 + 0.15 * season) * (1 - 0.7 * dry)
+    after_wet = WET_AFTER_WET * (1 - 0.45 * dry)
     wet = np.zeros(draw.shape, bool)
     yesterday = np.zeros(draw.shape[1], bool)
     for day in range(len(draw)):

@@ -91,10 +91,11 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
     world.folder.mkdir(parents=True, exist_ok=True)
     tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"))
     parcels = world.make_region()
+    of_towers = {name: np.float64(v) for name, v in tower_truth.places.parameters.items() if np.ndim(v)}
     record = {
         "seed": seed, "start": str(world.start), "end": str(world.end), "shared": SHARED, "by_class": BY_CLASS, "spread": SPREAD,
         "regional_share": REGIONAL, "noise": NOISE,
-        "towers": {name: dict(zip(tower_truth.sites["site_id"], np.float64(v), strict=True)) for name, v in tower_truth.places.parameters.items() if np.ndim(v)},
+        "towers": {name: dict(zip(tower_truth.sites["site_id"], v, strict=True)) for name, v in of_towers.items()},
         "parcels": {name: np.float64(v).round(4).tolist() for name, v in parcels.items() if np.ndim(v)},
     }  # fmt: skip
     (world.folder / "truth.json").write_text(json.dumps(record, indent=1))
