@@ -23,10 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Towers = Annotated[Path, typer.Option("--towers", help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
+Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
 Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
-PosteriorFile = Annotated[Path, typer.Option("--posterior", help="File written by `hybridflux fit`.")]
-Region = Annotated[Path, typer.Option("--region", help="Zarr store of the region's drivers on a 10 m grid.")]
+PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="File written by `hybridflux fit`.")]
+Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store of the region's drivers on a 10 m grid.")]
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
 Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
@@ -183,10 +183,10 @@ def scenario(
 
 @app.command()
 def budget(
-    run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
+    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="Table to write.")],
-    zones: Annotated[Path | None, typer.Option(help="CSV with columns zone,group: zones of the region put together.")] = None,
-    inventory: Annotated[Path | None, typer.Option(help="CSV of measured stock changes and exports to compare with.")] = None,
+    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region put together.")] = None,
+    inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes and exports to compare with.")] = None,
 ) -> None:
     """Totals per zone and land cover, with intervals.
 
@@ -200,12 +200,12 @@ def budget(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Option(help="Run folder of `hybridflux map`.")],
+    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
-    posterior: Annotated[Path | None, typer.Option(help="Posterior of the run: prior and posterior of its parameters.")] = None,
-    towers: Annotated[Path | None, typer.Option(help="Towers folder: fits at towers, with --posterior.")] = None,
-    scenario: Annotated[Path | None, typer.Option(help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
-    inventory: Annotated[Path | None, typer.Option(help="CSV of measured stock changes: the closure.")] = None,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="Posterior of the run: prior and posterior of its parameters.")] = None,
+    towers: Annotated[Path | None, typer.Option(exists=True, help="Towers folder: fits at towers, with --posterior.")] = None,
+    scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
+    inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
 ) -> None:
     """One HTML page of a run, readable offline.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from hybridflux.provenance import provenance
 from hybridflux.region import layout
 from hybridflux.region.grid import Grid, Tile
 from hybridflux.time import FRANCE_UTC_OFFSET, time_zone_name
@@ -114,6 +115,7 @@ def create_region(
     group = zarr.create_group(path, attributes={
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
         "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
+        "provenance": provenance({"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead}),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
         layout.put(group, name, values, (name,), **attributes)
