@@ -63,7 +63,7 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     if missing:
         return _undecided(missing[0], f"no value of {' and '.join(missing)}; give 0 and its sd where the pool does not exist")
     if 2 * years[0] < years[1]:
-        return _undecided("flux", f"the run covers {years[0]} of {years[1]} years")
+        return _undecided("flux", f"the run covers {years[0]} of {years[1]} whole years")
     if len(nee) < 2:
         return _undecided("flux", "one draw has no spread")
     terms = {"flux": nee.std(ddof=1), **{pool: sd for pool, (_, sd) in pools.items()}}
@@ -73,7 +73,7 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     z = difference / sd if sd > 0 else np.inf * np.sign(difference) if difference else 0.0
     worth = max(DETECTABLE_FLOOR, DETECTABLE_SHARE * max(abs(nee.mean()), abs(pools["export"][0]), abs(stock)))
     limiting = max(terms, key=terms.get)
-    notes = [f"the run covers {years[0]} of {years[1]} years"] if years[0] < years[1] else []
+    notes = [f"the run covers {years[0]} of {years[1]} whole years"] if years[0] < years[1] else []
     if abs(z) > LIMIT:
         verdict = "open"
         notes += ["the spread `parameter` leaves out site-to-site error, which may be the gap"] if spread == "parameter" else []

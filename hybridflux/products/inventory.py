@@ -85,7 +85,7 @@ def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
     export, export_sd = entry.pools.get("export", (np.nan, np.nan))
     stock = [entry.pools.get(pool, (np.nan, np.nan)) for pool in ("biomass", "soil")]
     verdict = judge(nee, entry.pools, years=(len(wanted), last - first + 1), spread=totals.spread)
-    nbp = mixed_with_normal(-nee - export, export_sd)
+    nbp = mixed_with_normal(-nee - export, export_sd) if totals.draws > 1 else -nee - export
     sd = float(np.hypot(nee.std(ddof=1), export_sd)) if len(nee) > 1 else np.nan
     return budget_row(entry.zone, entry.land_cover, area, "NBP", nbp * area, sd=sd) | {
         "period": f"{first}" if first == last else f"{first}-{last}",

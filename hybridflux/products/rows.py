@@ -25,13 +25,14 @@ NORMAL_POINTS = 64
 
 
 def summary(draws: np.ndarray) -> dict[str, float]:
-    """Mean, sd and quantiles over draws `[draw]`; one draw has no sd.
+    """Mean, sd and quantiles over draws `[draw]`; one draw has neither sd nor interval.
 
     >>> summary(np.array([1.0, 2.0, 3.0]))["sd"].item()
     1.0
     """
-    sd = draws.std(ddof=1) if len(draws) > 1 else np.nan
-    return {"mean": draws.mean(), "sd": sd} | {name: np.quantile(draws, q) for name, q in QUANTILES.items()}
+    if len(draws) < 2:
+        return {"mean": draws.mean(), "sd": np.nan} | dict.fromkeys(QUANTILES, np.nan)
+    return {"mean": draws.mean(), "sd": draws.std(ddof=1)} | {name: np.quantile(draws, q) for name, q in QUANTILES.items()}
 
 
 def budget_row(

@@ -79,7 +79,7 @@ def run_scenario(
     words = tuple(str(change) for change in read)
     (out / "scenario.json").write_text(json.dumps({"changes": words, "spread": spread}, indent=2))
     effect = open_scenario(out)
-    effect_table(effect).to_csv(out / "effect.csv", index=False)
+    effect_table(effect).to_csv(out / "effect.csv", index=False, float_format="%.6g")
     write_effect_maps(out, words)
     return effect
 
@@ -130,7 +130,9 @@ def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
     """Change in per cent of the control, median and interval over draws."""
     size = np.abs(before)
     percent = 100 * np.divide(after - before, size, out=np.full(len(size), np.nan), where=size > 0)
-    return {name: float(np.quantile(percent, q)) for name, q in (("percent", 0.5), ("percent_q05", 0.05), ("percent_q95", 0.95))}
+    low, middle, high = np.quantile(percent, [0.05, 0.5, 0.95])
+    one = len(percent) < 2
+    return {"percent": middle, "percent_q05": np.nan if one else low, "percent_q95": np.nan if one else high}
 
 
 def _unpaired(before: np.ndarray, after: np.ndarray) -> float:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
 from hybridflux.products.scenario import Effect, effect_table
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
 from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
 from hybridflux.report.seasons import cycles, open_courses
-from hybridflux.report.tables import TONES, heading_before, main_period, place_name
+from hybridflux.report.tables import TONES, heading_before, main_period, place_name, shown_places
 from hybridflux.vocabulary import VARIABLES
 
 CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}
@@ -24,7 +22,7 @@ CHANGE_ENDS = {
 
 
 def describe(effect: Effect) -> str:
-    """The changes in words: `precipitation × 0.6, air temperature + 2 degC`."""
+    """The changes in words: `precipitation × 0.6, air temperature + 2 °C`."""
     words = []
     for change in effect.changes:
         name, _, what = change.partition("=")
@@ -36,7 +34,7 @@ def describe(effect: Effect) -> str:
         elif what.startswith("*"):
             text = f"{short} × {what[1:]}"
         else:
-            text = f"{short} {what[0].replace('-', '−')} {what[1:]} {row.units}"
+            text = f"{short} {what[0].replace('-', '−')} {what[1:]} {row.units.replace('degC', '°C')}"
         words.append(text + (f" ({when.replace(':', ' to ')})" if when else ""))
     return ", ".join(words)
 
@@ -59,12 +57,13 @@ def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None
     viewer = effect_viewer(folder)
     rows = _rows(effect)
     whole = rows[(rows["variable"] == "NEE") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
-    gain = whole["sd_unpaired"] / whole["sd"] if whole["sd"] > 0 else np.nan
+    gain = ""
+    if whole["sd"] > 0:
+        gain = f": two unrelated runs would have given an sd {number(whole['sd_unpaired'] / whole['sd'], 1)} times as large"
     note = (
-        f"The same region, days and {effect.control.draws} posterior draws, run with and without the change. "
-        "Effects are changed minus control, draw by draw, so errors both runs share cancel: two unrelated runs would have "
-        f"given an sd {number(gain, 1)} times as large. Positive NEE = carbon lost to the atmosphere. "
-        f"Spread <code>{effect.control.spread}</code>."
+        f"The same region and days, run with and without the change on the same draws ({effect.control.draws}). "
+        f"Effects are changed minus control, draw by draw, so errors both runs share cancel{gain}. "
+        f"Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>."
     )
     parts = [paragraph(note, "note")]
     if viewer:
@@ -111,9 +110,10 @@ def _as_flux(rows):
 
 def _effect_table(rows) -> str:
     """Effects on NEE and GPP of the region, its land covers and its zones."""
-    places = rows[(rows["zone"] == REGION) | (rows["land_cover"] == ALL)]
+    places = shown_places(rows)
     nee = places[places["variable"] == "NEE"]
-    scale = min(0.0, nee["q05"].min()), max(0.0, nee["q95"].max())
+    ends = nee[["mean", "q05", "q95"]]
+    scale = min(0.0, ends.min().min()), max(0.0, ends.max().max())
     unit = units(nee["units"].iloc[0])
     kilo = "k" + units(nee["total_units"].iloc[0])
     head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {kilo}", "GPP, %", "RECO, %"]

@@ -9,6 +9,7 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
 
 DAILY = plain_units("gC m-2 d-1")
 MONTHS = "JFMAMJJASOND"
+ONE_DRAW = "a single draw, no spread"
 FEW = 30  # draws below which marks are drawn instead of a density
 
 
@@ -35,6 +36,7 @@ def seasonal_cycle(
             if truth:
                 ax.plot(true_days, truth[flux], "o", color=TRUTH, markersize=2.6, markeredgewidth=0)
         _date_axis(ax, days)
+        ax.set_xlim(days[0] - 8, days[-1] + 8)
         ax.set_ylabel(DAILY)
         ax.set_ylim(limits)
         ax.set_title(title[0].upper() + title[1:], fontweight="bold")
@@ -84,7 +86,7 @@ def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: 
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0)
-        _parameter_labels(ax, name, f"contraction {contraction(prior, posterior):.0%}")
+        _parameter_labels(ax, name, f"contraction {contraction(prior, posterior):.0%}" if len(posterior) > 1 else ONE_DRAW)
         return to_svg(drawn, f"Prior and posterior of {name}")
 
 
@@ -102,7 +104,7 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
         ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
         ax.set_ylim(-0.6, len(classes) - 0.4)
         found = [contraction(prior[:, index], posterior[:, index]) for index in classes]
-        _parameter_labels(ax, name, f"contraction {min(found):.0%} to {max(found):.0%}")
+        _parameter_labels(ax, name, f"contraction {min(found):.0%} to {max(found):.0%}" if len(posterior) > 1 else ONE_DRAW)
         return to_svg(drawn, f"Prior and posterior of {name} per plant type")
 
 

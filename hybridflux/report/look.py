@@ -95,7 +95,9 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def interval(low: float, high: float, digits: int = 0) -> str:
-    """`low to high`."""
+    """`low to high`, or a dash where there is none."""
+    if not math.isfinite(low):
+        return "–"
     return f"{number(low, digits)} to {number(high, digits)}"
 
 

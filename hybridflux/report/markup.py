@@ -79,16 +79,17 @@ def interval_bar(low: float, middle: float, high: float, scale: tuple[float, flo
     first, last = scale
 
     def at(value: float) -> float:
-        return round(4 + 162 * float(np.clip((value - first) / (last - first or 1.0), 0, 1)), 1)
+        return round(4 + 162 * float(np.clip((value - first) / (last - first or 1.0), 0, 1)), 1) if np.isfinite(value) else 0.0
 
     def upright(value: float, stroke: str, width: float) -> str:
         return f'<line x1="{at(value)}" x2="{at(value)}" y1="2" y2="16" stroke="var({stroke})" stroke-width="{width}"/>'
 
     zero = upright(0, "--faint", 1) if first <= 0 <= last else ""
     mark = upright(truth, "--truth", 2) if truth is not None else ""
+    known = np.isfinite(low) and np.isfinite(high)
     band = f'<line x1="{at(low)}" x2="{at(high)}" y1="9" y2="9" stroke="var({tone})" stroke-width="5" opacity=".45"/>'
     dot = f'<circle cx="{at(middle)}" cy="9" r="3.4" fill="var({tone})"/>'
-    return f'<svg viewBox="0 0 170 18" aria-hidden="true">{zero}{band}{dot}{mark}</svg>'
+    return f'<svg viewBox="0 0 170 18" aria-hidden="true">{zero}{band if known else ""}{dot}{mark}</svg>'
 
 
 def badge(word: str) -> str:

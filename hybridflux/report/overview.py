@@ -19,7 +19,7 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     items = []
     for flux, name in NAMES.items():
         row = row_of(budget, period, flux)
-        digits = digits_of(max(abs(row["total_tCO2_q05"]), abs(row["total_tCO2_q95"])) / 1e3)
+        digits = digits_of(abs(row["total_tCO2"]) / 1e3)
         total = f"<b>{number(row['total_tCO2'] / 1e3, digits)}</b> {units('k' + row['total_units'])}"
         ends = interval(row["total_tCO2_q05"] / 1e3, row["total_tCO2_q95"] / 1e3, digits)
         more = f"90 %: {interval(row['q05'], row['q95'])}<br>{total} ({ends})"
@@ -29,7 +29,7 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     if independence:
         more = "narrower the NEE interval would look if pixels were taken as independent; errors are shared, so totals are sums per draw"
         items.append(card("Why sums are made per draw", f"× {number(independence)}", "", more))
-    if "inside" in budget:
+    if "inside" in budget and budget["q05"].notna().any():
         known = budget[(budget["truth"].notna()) & (budget["period"] == period) & (budget["quantity"] == "flux")]
         more = "budget rows (region, zones, land covers) whose 90 % interval holds the known truth; rows share errors"
         items.append(card("Truth inside", f"{known['inside'].sum()} of {len(known)}", "", more, "--truth"))

@@ -114,9 +114,9 @@ def _lead(totals: Totals) -> str:
     first, last = totals.months[0], totals.months[-1]
     when = str(first.year) if len(totals.complete_years()) == 1 == len(set(totals.months.year)) else f"{first:%B %Y} to {last:%B %Y}"
     zones = len(set(totals.zone))
+    draws = f"{totals.draws} posterior draws carried through every pixel" if totals.draws > 1 else "a single draw, so without intervals"
     text = (
-        f"{number(totals.area.sum() / 1e4)} ha of vegetation in {zones} zone{'s' if zones > 1 else ''}, {when}, every day, "
-        f"with {totals.draws} posterior draws carried through every pixel. "
+        f"{number(totals.area.sum() / 1e4)} ha of vegetation in {zones} zone{'s' if zones > 1 else ''}, {when}, every day, with {draws}. "
         f"Spread: <code>{totals.spread}</code>, {escape(totals.meaning)}."
     )
     return paragraph(text, "lead")

@@ -8,12 +8,14 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from hybridflux.products.budget import FLUXES
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import badge, interval_bar, paragraph, table
 from hybridflux.vocabulary import PLANT_TYPE_NAMES
 
 UNIT = "gC m-2 yr-1"
+ZONES = 40  # in a table of the page; all are in the CSV
 TONES = {"NEE": "--nee", "GPP": "--gpp", "RECO": "--reco", "NBP": "--accent"}
 KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
 
@@ -44,11 +46,18 @@ def row_of(budget: pd.DataFrame, period: str, variable: str, zone: str = REGION,
     return found.iloc[0]
 
 
+def shown_places(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the region, of its land covers and of its largest zones."""
+    zones = rows[(rows["zone"] != REGION) & (rows["land_cover"] == ALL)]
+    largest = zones.groupby("zone")["area_ha"].max().nlargest(ZONES).index
+    return rows[(rows["zone"] == REGION) | (rows["zone"].isin(largest) & (rows["land_cover"] == ALL))]
+
+
 def budget_section(budget: pd.DataFrame) -> str:
     """Tables of the region, its land covers and its zones, for each flux."""
     period = main_period(budget)
     shown = budget[(budget["period"] == period) & (budget["quantity"] == "flux")]
-    places = shown[(shown["zone"] == REGION) | (shown["land_cover"] == ALL)]
+    places = shown_places(shown)
     unit = places["units"].iloc[0]
     tonnes = units("k" + places["total_units"].iloc[0])
     note = (
@@ -58,7 +67,7 @@ def budget_section(budget: pd.DataFrame) -> str:
     if "truth" in places:
         note += " The pink mark is the known truth."
     parts = [paragraph(note, "note")]
-    for flux in ("NEE", "GPP", "RECO"):
+    for flux in FLUXES:
         rows = places[places["variable"] == flux]
         block = _flux_table(rows)
         sign = rows["sign"].iloc[0]
@@ -66,7 +75,9 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<h3>NEE = RECO − GPP, {sign}; negative = uptake</h3>{block}")
         else:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
-    text = base64.b64encode(budget.to_csv(index=False).encode()).decode()
+    if (budget["quantity"] == "anomaly").any():
+        parts.append(f"<h3>Year by year, whole region, {units(unit)}</h3>{_years_table(budget)}")
+    text = base64.b64encode(budget.to_csv(index=False, float_format="%.6g").encode()).decode()
     link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
     parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
     return "\n".join(parts)
@@ -116,8 +127,8 @@ def place_name(row: pd.Series) -> str:
 def _flux_table(rows: pd.DataFrame) -> str:
     """Rows of one flux: the region first."""
     tone, truth = TONES[rows["variable"].iloc[0]], "truth" in rows
-    ends = [*rows["q05"], *rows["q95"], *(rows["truth"].dropna() if truth else ()), 0.0]
-    scale = min(ends), max(ends)
+    ends = rows[["mean", "q05", "q95", *(["truth"] if truth else [])]]
+    scale = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
     head = ["Place", "Area, ha", "Mean", "90 % interval", "", "Total, kt CO<sub>2</sub>", "90 % interval"]
     lines = []
     for _, row in rows.iterrows():
@@ -128,10 +139,26 @@ def _flux_table(rows: pd.DataFrame) -> str:
         line = [place_name(row), number(row["area_ha"]), number(row["mean"]), interval(row["q05"], row["q95"]), bar]
         line += [number(row["total_tCO2"] / 1e3, digits), interval(row["total_tCO2_q05"] / 1e3, row["total_tCO2_q95"] / 1e3, digits)]
         if truth:
-            word = "yes" if row["inside"] else "no"
-            line += ["–", "–"] if known is None else [number(known), f'<span class="{word}">{word}</span>']
+            word = "–" if known is None or not np.isfinite(row["q05"]) else "yes" if row["inside"] else "no"
+            line += ["–" if known is None else number(known), f'<span class="{word}">{word}</span>']
         lines.append(line)
     return table(head + (["Truth", "Inside"] if truth else []), lines, whole=1)
+
+
+def _years_table(budget: pd.DataFrame) -> str:
+    """NEE of each whole year, and its anomalies: the difference from the mean of the other whole years, draw by draw."""
+    whole = budget[(budget["zone"] == REGION) & (budget["land_cover"] == ALL)].set_index(["period", "quantity", "variable"])
+    years = [period for period, quantity, variable in whole.index if (quantity, variable) == ("anomaly", "NEE")]
+    head = ["Year", "NEE", "90 % interval"]
+    lines = [[escape(year)] for year in years]
+    columns = [("flux", "NEE"), *(("anomaly", flux) for flux in FLUXES)]
+    for quantity, flux in columns:
+        if quantity == "anomaly":
+            head += [f"Anomaly of {flux}", "90 % interval"]
+        for line, year in zip(lines, years, strict=True):
+            row = whole.loc[(year, quantity, flux)]
+            line += [number(row["mean"]), interval(row["q05"], row["q95"])]
+    return table(head, lines)
 
 
 def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:

@@ -87,8 +87,8 @@ def parameter_section(posterior, sequences, truth: dict) -> str:
             per_class = {PLANT_TYPES.index(code): value for code, value in (known or {}).items()}
             by_class.append(class_intervals(name, classes, before[name], draws, per_class))
     note = (
-        "Contraction is the share of the prior variance the towers removed: near 0 %, the data say nothing about a parameter and its "
-        "value is the prior's. Daily parameters that a network gives are not shown."
+        "Contraction = 1 − posterior variance / prior variance: near 0 %, the data say nothing about a parameter and its value is the "
+        "prior's. Daily parameters that a network gives are not shown."
     )
     entries = [("prior", "--muted", "band"), ("posterior", "--accent", "band")]
     if truth:

@@ -92,6 +92,12 @@ def test_unfinished_run(make_run, tmp_path):
         budget_table(tmp_path)
 
 
+def test_one_draw_has_no_interval(make_run):
+    row = pick(budget_table(make_run(draws=1)), "north", "CRO", "GPP")
+    assert row["mean"] == pytest.approx(1200 * 0.9)
+    assert np.isnan([row["sd"], row["q05"], row["q95"], row["total_tCO2_q95"]]).all()
+
+
 def test_csv_reads_back(make_run, tmp_path):
     budget_table(make_run()).to_csv(tmp_path / "budget.csv", index=False)
     back = pd.read_csv(tmp_path / "budget.csv")
