@@ -146,7 +146,7 @@ def map_(
     from hybridflux.region.run import map_region
 
     fitted = Posterior.load(posterior)
-    options = {"draws": draws, "start": start, "end": end, "spread": spread, "daily": daily, "seed": seed, "resume": resume}
+    options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "daily": daily, "seed": seed, "resume": resume}
     with _progress("mapping") as progress:
         typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
 
@@ -202,7 +202,7 @@ def budget(
 def report(
     run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
-    posterior: Annotated[Path | None, typer.Option(exists=True, help="Posterior of the run: prior and posterior of its parameters.")] = None,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="Of the run: its parameters, prior and posterior.")] = None,
     towers: Annotated[Path | None, typer.Option(exists=True, help="Towers folder: fits at towers, with --posterior.")] = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,

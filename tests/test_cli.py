@@ -68,7 +68,7 @@ def test_every_command_explains_itself(run):
 )
 def test_a_wrong_change_is_told_first(run, tmp_path, changes, said):
     options = [option for change in changes for option in ("--change", change)]
-    code, out, err = run("scenario", "--posterior", "p.nc", "--region", "r.zarr", "--out", tmp_path / "out", *options)
+    code, out, err = run("scenario", "--posterior", tmp_path, "--region", tmp_path, "--out", tmp_path / "out", *options)
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and said in err
     assert not (tmp_path / "out").exists()
@@ -78,6 +78,11 @@ def test_a_mistake_is_one_line_and_exit_2(run, tmp_path):
     code, out, err = run("info", tmp_path / "nothing.nc")
     assert (code, out) == (2, "")
     assert err.count("\n") == 1 and "does not exist" in err
+
+
+def test_a_path_that_is_not_there_is_told_first(run, tmp_path):
+    code, _, err = run("map", "--posterior", tmp_path / "p.nc", "--region", tmp_path, "--out", tmp_path / "out")
+    assert code == 2 and "'--posterior'" in err and "does not exist" in err
 
 
 def test_debug_shows_the_traceback(run, tmp_path):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
 
 
@@ -30,11 +31,11 @@ def read_origin(path: str | Path) -> dict:
 
 def _attributes(path: Path) -> Mapping:
     if path.is_dir():
-        for name in ("run.json", "zarr.json"):
+        for name in RECORDS:
             if (path / name).exists():
                 record = json.loads((path / name).read_text(encoding="utf-8"))
                 return record.get("attributes", {}) if name == "zarr.json" else record
-        raise ValueError(f"{path} is a folder without run.json or zarr.json: neither a run nor a Zarr store of hybridflux")
+        raise ValueError(f"{path} is a folder without {', '.join(RECORDS)}: neither a run, a scenario nor a Zarr store of hybridflux")
     if path.suffix.lower() in TIFF_ENDINGS:
         import rasterio
 
