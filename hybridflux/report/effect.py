@@ -116,13 +116,13 @@ def _effect_table(rows) -> str:
     scale = min(0.0, ends.min().min()), max(0.0, ends.max().max())
     unit = units(nee["units"].iloc[0])
     kilo = "k" + units(nee["total_units"].iloc[0])
-    head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {kilo}", "GPP, %", "RECO, %"]
+    head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {kilo}", "GPP, %", "90 % interval", "RECO, %"]
     lines = []
     for _, row in nee.iterrows():
         lines += heading_before(row, nee)
         here = places[(places["zone"] == row["zone"]) & (places["land_cover"] == row["land_cover"])].set_index("variable")
-        ends = {flux: interval(here.loc[flux, "percent_q05"], here.loc[flux, "percent_q95"], 1) for flux in ("GPP", "RECO")}
-        share = [f"{number(here.loc[flux, 'percent'], 1)} ({text})" for flux, text in ends.items()]
+        gpp = interval(here.loc["GPP", "percent_q05"], here.loc["GPP", "percent_q95"], 1)
+        share = [number(here.loc["GPP", "percent"], 1), gpp, number(here.loc["RECO", "percent"], 1)]
         bar = interval_bar(row["q05"], row["mean"], row["q95"], scale, TONES["NEE"])
         total = number(row["total_tCO2"] / 1e3, 2)
         lines.append([place_name(row), number(row["mean"], 1), interval(row["q05"], row["q95"], 1), bar, total, *share])

@@ -153,7 +153,7 @@
       const known = [...mean.keys()].filter(t => isFinite(mean[t])), line = known.map(t => `${X(t)},${Y(mean[t])}`).join(" ");
       const band = [...known.map(t => `${X(t)},${Y(mean[t] + 2 * sd[t])}`), ...known.reverse().map(t => `${X(t)},${Y(mean[t] - 2 * sd[t])}`)].join(" ");
       const marks = [0, Math.floor(n / 2), n - 1].map((t, k) => `<text x="${X(t)}" y="114" text-anchor="${["start", "middle", "end"][k]}">${g.frames[t]}</text>`).join("");
-      const ticks = [low, 0, high].filter((v, k) => k === 1 || Math.abs(Y(v) - Y(0)) > 12).map(v => `<text x="40" y="${Y(v) + 4}" text-anchor="end">${signed(v, panels[0].digits)}</text>`).join("");
+      const ticks = [low, 0, high].filter((v, k) => k === 1 || Math.abs(Y(v) - Y(0)) > 12).map(v => `<text x="40" y="${Y(v) + 4}" text-anchor="end">${signed(v, panels[0].hi < 10 ? 1 : 0)}</text>`).join("");
       this.series.innerHTML = `<svg viewBox="0 0 ${wide} 120" role="img" aria-label="course of the pixel over time, mean and 2 sd">
         <polygon points="${band}" fill="var(--nee)" opacity=".2"/><line x1="46" x2="${wide - 14}" y1="${Y(0)}" y2="${Y(0)}" stroke="var(--faint)"/>
         <polyline points="${line}" fill="none" stroke="var(--nee)" stroke-width="1.8"/>
