@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +14,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from hybridflux.inference import SVI
+from hybridflux.inference import NUTS
+from hybridflux.inference.methods.base import InferenceWarning
 from hybridflux.inference.posterior import Posterior
 from hybridflux.provenance import config_hash
 
 MODEL = "static"
 TOWERS = 12
+CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and too sure of what the places of a type have in common
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
 """The scenario, on top of the drought the mapped year has: a drier and warmer one."""
 
@@ -54,9 +57,8 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
                 done_before.add(step.name)
                 progress.update(task, completed=1, message="done before")
                 continue
-            notify = partial(_notify, progress, task)
-            demo.run(step, notify)
-            progress.update(task, total=1, completed=1, message="")
+            remark = demo.run(step, partial(_notify, progress, task))
+            progress.update(task, total=1, completed=1, message=remark)
     minutes = (time.perf_counter() - began) / 60
     console.print(_closing(demo.out, minutes), highlight=False, soft_wrap=True)
     return demo.out / "report.html"
@@ -68,12 +70,12 @@ def _notify(progress: Progress, task, done: int, total: int, message: str) -> No
 
 @dataclass(frozen=True)
 class _Step:
-    """One step: what it is called, what it writes (relative to the folder of the demo), and how."""
+    """One step: what it is called, what it writes (relative to the folder of the demo), and how; the work gives a remark."""
 
     name: str
     title: str
     writes: tuple[str, ...]
-    work: Callable[[bool, Notify], None]
+    work: Callable[[bool, Notify], str]
 
 
 class _Demo:
@@ -81,7 +83,16 @@ class _Demo:
 
     def __init__(self, out: Path, size: int, days: int, draws: int, seed: int):
         self.out, self.draws, self.seed = out, draws, seed
-        self.settings = {"size": size, "days": days, "draws": draws, "seed": seed, "model": MODEL, "towers": TOWERS, "drought": DROUGHT}
+        self.settings = {
+            "size": size,
+            "days": days,
+            "draws": draws,
+            "seed": seed,
+            "model": MODEL,
+            "towers": TOWERS,
+            "drought": DROUGHT,
+            "chain": CHAIN,
+        }
         self.journal = out / "steps.json"
 
     def steps(self) -> tuple[_Step, ...]:
@@ -101,7 +112,7 @@ class _Demo:
         written = all((self.out / name).exists() for name in step.writes)
         return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
-    def run(self, step: _Step, notify: Notify) -> None:
+    def run(self, step: _Step, notify: Notify) -> str:
         """Run a step; what an interrupted one with the same settings left behind is used, anything else removed."""
         journal = self._read()
         go_on = journal.get(step.name, {}) == {"state": "started", "hash": self._hash(step)}
@@ -110,11 +121,12 @@ class _Demo:
                 _remove(self.out / name)
         self._write(journal | {step.name: {"state": "started", "hash": self._hash(step)}})
         began = time.perf_counter()
-        step.work(go_on, notify)
+        remark = step.work(go_on, notify)
         order = [one.name for one in self.steps()]
         kept = {name: entry for name, entry in self._read().items() if order.index(name) <= order.index(step.name)}
         seconds = round(time.perf_counter() - began, 1)
         self._write(kept | {step.name: {"state": "done", "hash": self._hash(step), "seconds": seconds}})
+        return remark
 
     def _hash(self, step: _Step) -> str:
         return config_hash({**self.settings, "step": step.name})
@@ -126,38 +138,47 @@ class _Demo:
         self.out.mkdir(parents=True, exist_ok=True)
         self.journal.write_text(json.dumps(journal, indent=1))
 
-    def _world(self, go_on: bool, notify: Notify) -> None:
+    def _world(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.twin.world import make_world
 
         settings = {name: self.settings[name] for name in ("size", "days", "towers", "seed")}
         make_world(self.out / "world", **settings)
+        return ""
 
-    def _fit(self, go_on: bool, notify: Notify) -> None:
+    def _fit(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.data.towers import open_towers
         from hybridflux.model import library
 
         model = library.get(MODEL)
         sequences = open_towers(self.out / "world" / "towers").sequences(model.needs_at_towers())
-        SVI().fit(model, sequences, seed=self.seed, progress=notify).save(self.out / "posterior.nc")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InferenceWarning)  # said in the remark
+            posterior = NUTS(**CHAIN).fit(model, sequences, seed=self.seed, progress=notify)
+        posterior.save(self.out / "posterior.nc")
+        return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
 
-    def _map(self, go_on: bool, notify: Notify) -> None:
+    def _map(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.region.run import map_region
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
-        map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
+        done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
+        return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixel-days"
 
-    def _scenario(self, go_on: bool, notify: Notify) -> None:
+    def _scenario(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.products.scenario import run_scenario
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
         run_scenario(self._posterior(), self._region(), DROUGHT, self.out / "scenario", **options)
+        return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
-    def _budget(self, go_on: bool, notify: Notify) -> None:
+    def _budget(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.products.budget import budget_table
 
-        budget_table(self.out / "run", inventory=self.out / "world" / "inventory.csv").to_csv(self.out / "budget.csv", index=False)
+        table = budget_table(self.out / "run", inventory=self.out / "world" / "inventory.csv")
+        table.to_csv(self.out / "budget.csv", index=False, float_format="%.6g")
+        return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
-    def _report(self, go_on: bool, notify: Notify) -> None:
+    def _report(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.data.towers import open_towers
         from hybridflux.report.page import write_report
 
@@ -166,6 +187,7 @@ class _Demo:
             scenario=self.out / "scenario", inventory=self.out / "world" / "inventory.csv", truth=self.out / "world" / "truth.nc",
             title="A plateau that does not exist, and its known truth",
         )  # fmt: skip
+        return ""
 
     def _posterior(self) -> Posterior:
         return Posterior.load(self.out / "posterior.nc")
