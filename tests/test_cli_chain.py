@@ -1,0 +1,86 @@
+"""Every command of the command line, one after the other, on a small world: what one writes the next reads."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import rasterio
+import xarray as xr
+from typer.testing import CliRunner
+
+from hybridflux.cli import app
+from hybridflux.twin.world import make_world
+
+SCORES = ["site", "igbp", "variable", "n", "nse", "r2", "rmse", "bias", "crps", "coverage50", "coverage80", "coverage90"]
+MONTHS = ("--start", "2022-05-01", "--end", "2022-06-30")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A world and all that the commands make of it, in the order a user would."""
+    here = tmp_path_factory.mktemp("chain")
+    world = make_world(here / "world", size=16, days=365, towers=3, seed=2)
+    posterior, region, run, drought = here / "posterior.nc", world.region, here / "run", here / "drought"
+    hybridflux("fit", "--towers", world.towers, "--method", "map", "--years", "2020:2021", "--seed", 1, "--out", posterior)
+    hybridflux("evaluate", "--posterior", posterior, "--towers", world.towers, "--out", here / "scores.csv")
+    hybridflux("map", "--posterior", posterior, "--region", region, "--out", run, "--draws", 4, *MONTHS, "--daily")
+    options = ("--change", "rain=*0.2", "--change", "tair=+2", "--draws", 4, *MONTHS)
+    hybridflux("scenario", "--posterior", posterior, "--region", region, *options, "--out", drought)
+    hybridflux("budget", "--run", run, "--inventory", world.inventory, "--out", here / "budget.csv")
+    hybridflux("report", "--run", run, "--posterior", posterior, "--scenario", drought, "--out", here / "report.html")
+    return here
+
+
+def hybridflux(*arguments) -> str:
+    """Run a command in this process; gives what it prints."""
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_scores_have_the_promised_columns(folder):
+    scores = pd.read_csv(folder / "scores.csv")
+    assert list(scores.columns[: len(SCORES)]) == SCORES
+    assert not scores.duplicated(["site", "variable"]).any()
+    assert set(scores.variable) == {"NEE", "GPP", "RECO"} and scores.site.nunique() == 3
+
+
+def test_maps_hold_the_months_asked_for(folder):
+    with xr.open_zarr(folder / "run" / "fluxes.zarr", group="monthly", consolidated=False) as monthly:
+        assert monthly.sizes["time"] == 2
+        closed = monthly["NEE"] - (monthly["RECO"] - monthly["GPP"])
+        assert float(abs(closed).max()) < 0.05 * float(abs(monthly["GPP"]).max())
+    with rasterio.open(next((folder / "run" / "cog").glob("GPP_monthly_*.tif"))) as raster:
+        assert raster.crs and raster.shape == (16, 16)
+
+
+def test_the_budget_names_its_spread_and_units(folder):
+    budget = pd.read_csv(folder / "budget.csv")
+    assert set(budget.spread) == {"parameter+random_effects"}
+    assert {"gC m-2"} <= set(budget.units) and {"tCO2"} <= set(budget.total_units)
+
+
+def test_a_dry_spring_is_paired_with_the_run_as_observed(folder):
+    effect = pd.read_csv(folder / "drought" / "effect.csv")
+    whole = effect[(effect.zone == "region") & (effect.land_cover == "all") & (effect.variable == "GPP")]
+    assert (whole["mean"] < 0).all()
+
+
+def test_the_report_needs_no_network(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert len(page) > 50_000
+    assert 'src="http' not in page and '<link rel="stylesheet" href="http' not in page
+
+
+def test_dry_run_and_resume(folder):
+    options = ("--posterior", folder / "posterior.nc", "--region", folder / "world" / "region.zarr", "--draws", 4, *MONTHS, "--daily")
+    said = hybridflux("map", *options, "--out", folder / "other", "--dry-run")
+    assert "pixels" in said and not (folder / "other").exists()
+    assert "1 done before" in hybridflux("map", *options, "--out", folder / "run", "--resume")
+
+
+@pytest.mark.parametrize("name", ["posterior.nc", "run", "run/fluxes.zarr", "run/totals.nc", "world/region.zarr", "drought/changed"])
+def test_every_product_tells_its_origin(folder, name):
+    origin = json.loads(hybridflux("info", folder / name))
+    assert origin["provenance"]["packages"]["jax"]
