@@ -147,8 +147,8 @@ def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.Data
         column = VARIABLES[name].fluxnet
         out[name] = convert(_column(table, column), "umol m-2 s-1", "gC m-2 d-1").where(good[column])
     for name, flux in (("gpp", "GPP"), ("reco", "RECO")):
-        both = pd.concat([_column(table, f"{flux}_{method}_VUT_REF") for method in ("NT", "DT")], axis=1)
-        out[name] = both.mean(axis=1).where(nee_good)
+        night, day = (_column(table, f"{flux}_{method}_VUT_REF") for method in ("NT", "DT"))
+        out[name] = night.fillna(day).where(nee_good)  # never a mean of the two: NEE = RECO - GPP holds within one method
     error = _column(table, "NEE_VUT_REF_RANDUNC").fillna(_column(table, "NEE_RANDUNC_EST"))
     out["nee_uncertainty"] = error.where(nee_good & (error > 0))
     return pd.DataFrame(out)

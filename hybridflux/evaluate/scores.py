@@ -29,7 +29,7 @@ def evaluate(
     variables: Sequence[str] = VARIABLES_SCORED,
     draws: int = 100,
     seed: int = 0,
-    step: Step = "day",
+    step: Step | Sequence[Step] = "day",
 ) -> pd.DataFrame:
     """Score a posterior at towers, one tower in memory at a time.
 
@@ -42,7 +42,7 @@ def evaluate(
         variables: fluxes to score.
         draws: predictive draws per site.
         seed: seed of population effects and observation errors.
-        step: score days, months or years.
+        step: score days, months or years; several of them add a column `step`.
 
     Returns:
         Columns `COLUMNS`: one row per site and variable, also where nothing was observed (`n` = 0).
@@ -57,7 +57,11 @@ def evaluate(
         exact = thinned.predict(here, key=of_place, noise=False, variables=tuple(variables))
         noisy = thinned.predict(here, key=of_place, noise=True, variables=tuple(variables))
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
-        tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
+        if isinstance(step, str):
+            tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
+        else:
+            each = ((one, score_table(here, noisy, point, variables=variables, step=one, known=posterior.places)) for one in step)
+            tables.extend(table.assign(step=one) for one, table in each)
     return pd.concat(tables, ignore_index=True)
 
 

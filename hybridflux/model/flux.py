@@ -75,6 +75,7 @@ class HybridFlux(eqx.Module):
         """Names of all drivers and covariates, sorted; population indices included."""
         names = {name for fn in self._functions() for name in arguments(fn)}
         names |= {name for source in self.sources.values() for name in source.reads()}
+        names |= {"tair_night", "day_fraction"} if {"nee_day", "nee_night"} & set(self.noise) else set()
         return tuple(
             sorted(n for n in names if n not in PARAMETERS and VARIABLES.get(n, VARIABLES["tair"]).kind in ("driver", "covariate"))
         )

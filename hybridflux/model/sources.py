@@ -20,6 +20,7 @@ from jaxtyping import Array, ArrayLike, Float
 from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Parameter, variable
 
 Names = Mapping[str, ArrayLike]
+POPULATIONS = ("site", "site_year")
 INPUT_LIMIT = 3.0  # standardised network inputs are clipped here: no extrapolation far outside the training climate
 
 
@@ -203,10 +204,12 @@ class Pooled(AbstractFree):
         """`spread`: prior median of the population standard deviation in the unconstrained space.
 
         Raises:
-            ValueError: the source is not a learned one.
+            ValueError: the source is not a learned one, or `by` is not a population.
         """
         if not isinstance(source, AbstractFree):
             raise ValueError(f"Pooled adds effects to a learned source, not to {type(source).__name__}; use Shared, PerClass or Neural")
+        if by not in POPULATIONS:
+            raise ValueError(f"Pooled knows the populations {', '.join(POPULATIONS)}, not `{by}`; for plant types use PerClass")
         self.source, self.by, self.spread = source, by, spread
         self.z = {"effect": jnp.zeros(1, jnp.float32), "spread": jnp.zeros((), jnp.float32)}
 

@@ -22,12 +22,12 @@ def test_units_and_rates(one_site, table):
     assert frame["tmin"].isna().all()
 
 
-def test_both_partitionings_are_averaged_and_one_is_enough(one_site, table):
-    table.loc[0, "GPP_DT_VUT_REF"] = np.nan
+def test_night_partitioning_first_day_partitioning_where_it_is_alone(one_site, table):
+    table.loc[0, "GPP_NT_VUT_REF"] = np.nan
     one_site.write("FR-Aaa", table)
     frame = read(one_site)
-    assert frame["gpp"].iloc[0] == pytest.approx(table["GPP_NT_VUT_REF"].iloc[0])
-    assert frame["gpp"].iloc[1] == pytest.approx(table["GPP_NT_VUT_REF"].iloc[1] + 0.5)
+    assert frame["gpp"].iloc[0] == pytest.approx(table["GPP_DT_VUT_REF"].iloc[0])
+    assert frame["gpp"].iloc[1] == pytest.approx(table["GPP_NT_VUT_REF"].iloc[1])
 
 
 def test_quality_masks_each_flux_by_its_own_column(one_site, table):

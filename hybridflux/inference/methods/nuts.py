@@ -41,11 +41,11 @@ class NUTS(AbstractMethod):
         leaves = starting_points(model, 1, start)
         anchors = jax.tree.map(jnp.zeros_like, leaves)
         leaves, _ = descend(model, data, leaves, anchors, steps=self.mode_steps, size=8192, rate=0.03, seed=0, progress=progress)
-        to_leaves = whitened(model, data, {name: leaf[0] for name, leaf in leaves.items()})
+        white = whitened(model, data, {name: leaf[0] for name, leaf in leaves.items()})
 
-        def potential(white):
-            one = with_learned(model, to_leaves(white))
-            return -(log_likelihood(one, data) + log_prior(one))
+        def potential(at):
+            one = with_learned(model, white.leaves(at))
+            return -(log_likelihood(one, data) + log_prior(one) + white.log_volume(at))
 
         count = sum(leaf.size for leaf in learned(model).values())
         kernel = Kernel(potential_fn=potential, target_accept_prob=self.target)
@@ -56,7 +56,7 @@ class NUTS(AbstractMethod):
         first = jax.random.normal(scatter, (self.chains, count))
         sampler.run(run, init_params=first if self.chains > 1 else first[0], extra_fields=("diverging", "potential_energy", "num_steps"))
         progress(1, 1, "NUTS done")
-        drawn = jax.vmap(to_leaves)(sampler.get_samples())
+        drawn = jax.vmap(white.leaves)(sampler.get_samples())
         chained = {name: np.asarray(values).reshape(self.chains, self.draws, *values.shape[1:]) for name, values in drawn.items()}
         extra = {name: np.asarray(values) for name, values in sampler.get_extra_fields().items()}
         stats = {"diverging": extra["diverging"], "lp": -extra["potential_energy"], "n_steps": extra["num_steps"]}

@@ -3,11 +3,15 @@
 The expected (Fisher) information is used in place of the Hessian because it is positive definite by construction and exists for
 Laplace errors, whose log density has no curvature in the flux: with error scale `b`, one day adds
 `(d flux / b)^2 + (d b / b)^2` to the information; the standard normal prior adds the identity.
+
+Population effects `spread exp(s / 2) z` with many days each are told by the data, so that `z` and `s` are bound along a curved ridge
+no matrix straightens. Such tables are *centred*: the coordinate is `c = z exp(s / 2)`, which the data tell alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,20 +22,41 @@ from jaxtyping import Array, Float
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import predicted
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import with_learned
+from hybridflux.model.tree import pooled_effects, with_learned
 
 COLUMNS_AT_ONCE = 8  # directional derivatives carried through the model together
+CENTRED_ABOVE = 3.0  # information of the data on an effect over that of its prior
+
+Leaves = dict[str, Array]
 
 
-def information(model: HybridFlux, data: Batch, point: dict[str, Array]) -> Float[Array, "n n"]:
-    """Expected information of everything learned at a point, prior included."""
+class White(NamedTuple):
+    """White coordinates `[n]`.
+
+    Attributes:
+        leaves: white coordinates -> learned leaves; zero is the mode.
+        log_volume: white coordinates -> log volume that the density of the leaves has to be multiplied with.
+    """
+
+    leaves: Callable[[Array], Leaves]
+    log_volume: Callable[[Array], Array]
+
+
+def centred(point: Leaves, tables: dict[str, str], direction: float = 1.0) -> Leaves:
+    """Effects times `exp(s / 2)`; `direction=-1` is the way back."""
+    return {name: leaf * jnp.exp(0.5 * direction * point[tables[name]]) if name in tables else leaf for name, leaf in point.items()}
+
+
+def information(model: HybridFlux, data: Batch, point: Leaves, tables: dict[str, str]) -> Float[Array, "n n"]:
+    """Expected information of the data on everything learned, at a point whose `tables` are centred."""
     flat, unravel = ravel_pytree(point)
 
     def scaled(vector):
-        fluxes = predicted(with_learned(model, unravel(vector)), data)
+        one = with_learned(model, centred(unravel(vector), tables, -1.0))
+        fluxes = predicted(one, data)
         rows = []
         for name in data.targets:
-            noise = with_learned(model, unravel(vector)).noise[name]
+            noise = one.noise[name]
             scale = noise.scale(fluxes[name], data.known[name])
             root = jnp.sqrt(noise.weight) * data.measured[name] / jax.lax.stop_gradient(scale)
             rows += [(root * fluxes[name]).ravel(), (root * scale).ravel()]
@@ -40,12 +65,32 @@ def information(model: HybridFlux, data: Batch, point: dict[str, Array]) -> Floa
     column = jax.jit(jax.vmap(lambda direction: jax.jvp(scaled, (flat,), (direction,))[1]))
     basis = jnp.eye(flat.size)
     jacobian = jnp.concatenate([column(basis[at : at + COLUMNS_AT_ONCE]) for at in range(0, flat.size, COLUMNS_AT_ONCE)])
-    return jacobian @ jacobian.T + jnp.eye(flat.size)
+    return jacobian @ jacobian.T
 
 
-def whitened(model: HybridFlux, data: Batch, mode: dict[str, Array]) -> Callable[[Array], dict[str, Array]]:
-    """Map from white coordinates `[n]` to learned leaves; zero is the mode."""
-    flat, unravel = ravel_pytree(mode)
-    matrix = np.asarray(information(model, data, mode), np.float64)
-    root = jnp.asarray(np.linalg.inv(np.linalg.cholesky(matrix)).T, jnp.float32)
-    return lambda white: unravel(flat + root @ white)
+def prior_information(point: Leaves, tables: dict[str, str]) -> Leaves:
+    """Diagonal information of the prior in the same coordinates."""
+    rows = {name: jnp.ones_like(leaf) for name, leaf in point.items()}
+    for effect, spread in tables.items():
+        rows[effect] = jnp.full_like(point[effect], jnp.exp(-point[spread]))
+        rows[spread] = 1.0 + 0.5 * point[effect].size
+    return rows
+
+
+def whitened(model: HybridFlux, data: Batch, mode: Leaves) -> White:
+    """White coordinates around a mode, population effects centred where the data tell them."""
+    spreads = {path: path.removesuffix("effect") + "spread" for path in pooled_effects(model)}
+    _, unravel = ravel_pytree(mode)
+    told = unravel(jnp.diagonal(information(model, data, mode, {})))
+    tables = {path: spread for path, spread in spreads.items() if float(jnp.median(told[path])) > CENTRED_ABOVE}
+
+    start = centred(mode, tables)
+    matrix = information(model, data, start, tables) + jnp.diag(ravel_pytree(prior_information(start, tables))[0])
+    root = jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(matrix, np.float64))).T, jnp.float32)
+    centre = ravel_pytree(start)[0]
+
+    def log_volume(white):
+        point = unravel(centre + root @ white)
+        return -0.5 * sum((point[effect].size * point[spread] for effect, spread in tables.items()), jnp.zeros(()))
+
+    return White(lambda white: centred(unravel(centre + root @ white), tables, -1.0), log_volume)

@@ -1,0 +1,78 @@
+"""Places known and new, thinning, the file."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridflux.inference import NUTS, Ensemble, Posterior
+from hybridflux.model.tree import learned
+from tests.inference.conftest import dark_series
+
+
+@pytest.fixture(scope="module")
+def pooled(pooled_model, pooled_series):
+    return NUTS(warmup=200, draws=250, mode_steps=500).fit(pooled_model, pooled_series, seed=1)
+
+
+def test_known_places_keep_their_level_and_new_ones_spread_like_the_population(pooled, pooled_series):
+    observed = np.nanmean(pooled_series.targets["nee"], axis=0)
+    known = np.asarray(pooled.predict(pooled_series, key=jax.random.key(0))["nee"])[:, 0]
+    np.testing.assert_allclose(known.mean(0), observed, atol=0.15)
+    new = dark_series([2.0, 2.0])
+    new = type(new)(("new-1", "new-2"), new.days, new.drivers, new.targets, {})
+    levels = np.asarray(pooled.predict(new, key=jax.random.key(0))["nee"])[:, 0]
+    assert levels.std(0).min() > 5 * known.std(0).max()
+    assert 0.5 < levels[:, 0].std() / observed.std() < 2.0
+    assert abs(np.corrcoef(levels.T)[0, 1]) < 0.5, "two new places draw their own effects"
+
+
+def test_a_place_is_the_same_whoever_stands_beside_it(pooled, pooled_series):
+    alone = pooled.predict(pooled_series.select(["P4"]), key=jax.random.key(3))["nee"]
+    np.testing.assert_allclose(alone[..., 0], pooled.predict(pooled_series, key=jax.random.key(3))["nee"][..., 4], rtol=1e-5)
+
+
+def test_population_spread_is_recovered_by_moments(pooled_model, pooled_series):
+    posterior = Ensemble(members=4, steps=600).fit(pooled_model, pooled_series, seed=2)
+    effects = np.asarray(learned(posterior.model)["sources.respiration_ref.z.effect"])
+    np.testing.assert_allclose(np.sqrt((effects**2).mean(-1)), 1.0, rtol=1e-3)
+    sd = 0.5 * np.exp(0.5 * np.asarray(learned(posterior.model)["sources.respiration_ref.z.spread"]))
+    assert np.all((0.25 < sd) & (sd < 0.9)), "places differ by 0.4 in log, about 0.47 in the unconstrained space"
+
+
+def test_thin_takes_and_repeats(pooled):
+    assert pooled.thin(50).draws == 50
+    many = pooled.thin(700)
+    assert many.draws == 700
+    first = np.asarray(learned(many.model)["sources.respiration_ref.source.z"])
+    np.testing.assert_array_equal(first[:200], first[500:700])
+
+
+def test_physical_draws_are_inside_bounds_and_prior_differs(pooled):
+    draws, prior = pooled.parameter_draws(), pooled.prior_draws(1000)
+    assert draws["respiration_ref"].shape == (500,)
+    assert draws["respiration_ref"].std() < 0.6 * prior["respiration_ref"].std()
+
+
+def test_file_opens_in_arviz(pooled, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # arviz 0.23 announces its next version at import
+        import arviz
+    pooled.save(tmp_path / "posterior.nc")
+    data = arviz.from_netcdf(tmp_path / "posterior.nc")
+    assert data.posterior["respiration_ref"].dims == ("chain", "draw")
+    assert data.posterior.sizes["chain"] == 2 and "diverging" in data.sample_stats
+    assert data.observed_data["nee"].sizes == {"day": 200, "place": 12}
+
+
+def test_strangers_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="hybridflux fit"):
+        Posterior.load(tmp_path / "none.nc")
+    (tmp_path / "cut.nc").write_bytes(b"CDF\x01 not really")
+    with pytest.raises(ValueError, match="cannot be read|not a posterior"):
+        Posterior.load(tmp_path / "cut.nc")
+    xr.Dataset({"a": 1.0}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="not a posterior"):
+        Posterior.load(tmp_path / "other.nc")
