@@ -44,28 +44,26 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
         The report.
     """
     demo = _Demo(Path(out), size, days, draws, seed)
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {days} days, {draws} posterior draws -> {demo.out}")
-    began, done_before = time.perf_counter(), set()
-    with Progress(
-        SpinnerColumn(finished_text="✓"), TextColumn("{task.description:<42}"), BarColumn(bar_width=24), TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[message]}"), console=console,
-    ) as progress:  # fmt: skip
-        for step in demo.steps():
-            task = progress.add_task(step.title, total=1, message="")
-            if demo.is_done(step):
-                done_before.add(step.name)
-                progress.update(task, completed=1, message="done before")
-                continue
-            remark = demo.run(step, partial(_notify, progress, task))
-            progress.update(task, total=1, completed=1, message=remark)
-    minutes = (time.perf_counter() - began) / 60
-    console.print(_closing(demo.out, minutes), highlight=False, soft_wrap=True)
+    began = time.perf_counter()
+    for step in demo.steps():
+        if demo.is_done(step):
+            console.print(f"[green]✓[/] {step.title:<38} done before")
+            continue
+        start = time.perf_counter()
+        with Progress(
+            SpinnerColumn(), TextColumn(f"{step.title:<38}"), TimeElapsedColumn(), BarColumn(bar_width=12),
+            TextColumn("[dim]{task.description}"), console=console, transient=True,
+        ) as progress:  # fmt: skip
+            remark = demo.run(step, partial(_notify, progress, progress.add_task("", total=None)))
+        console.print(f"[green]✓[/] {step.title:<38} {time.perf_counter() - start:5.0f} s   [dim]{remark}[/]")
+    console.print(_closing(demo.out, (time.perf_counter() - began) / 60))
     return demo.out / "report.html"
 
 
 def _notify(progress: Progress, task, done: int, total: int, message: str) -> None:
-    progress.update(task, total=max(total, 1) * 1.001, completed=done, message=message)
+    progress.update(task, total=total, completed=done, description=message)
 
 
 @dataclass(frozen=True)
