@@ -28,11 +28,11 @@ SHARED = {
 
 BY_CLASS = {
     "light_use_efficiency": {"ENF": 1.85, "DBF": 2.05, "MF": 1.85, "EBF": 1.60, "GRA": 2.10, "CRO": 2.50},
-    "respiration_ref": {"ENF": 1.90, "DBF": 1.75, "MF": 2.30, "EBF": 1.60, "GRA": 3.00, "CRO": 1.65},
+    "respiration_ref": {"ENF": 2.00, "DBF": 2.00, "MF": 2.30, "EBF": 1.60, "GRA": 2.90, "CRO": 1.65},
 }
 """Centres of the populations of places; other plant types are at the prior median of the vocabulary."""
 
-SPREAD = {"light_use_efficiency": 0.22, "respiration_ref": 0.25}
+SPREAD = {"light_use_efficiency": 0.18, "respiration_ref": 0.20}
 """Standard deviation between places of a type, in the unconstrained space of the model."""
 
 REGIONAL = 0.7
