@@ -9,7 +9,7 @@ the prior of a whole model is one line and a posterior variance reads as a contr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -24,7 +24,7 @@ POPULATIONS = ("site", "site_year")
 INPUT_LIMIT = 3.0  # standardised network inputs are clipped here: no extrapolation far outside the training climate
 
 
-def to_raw(value: ArrayLike, row: Parameter) -> np.ndarray:
+def to_raw(value: ArrayLike | Sequence[float], row: Parameter) -> np.ndarray | np.floating:
     """The unconstrained number behind a parameter value [same shape].
 
     Raises:
@@ -78,7 +78,7 @@ class Fixed(AbstractSource):
 
     constant: Array | None = None
 
-    def __init__(self, value: ArrayLike | None = None):
+    def __init__(self, value: ArrayLike | Sequence[float] | None = None):
         """`value` in the units of the parameter; may broadcast over places."""
         self.constant = None if value is None else jnp.asarray(value, jnp.float32)
 
@@ -200,7 +200,7 @@ class Pooled(AbstractFree):
     by: str = eqx.field(static=True)
     spread: float = eqx.field(static=True)
 
-    def __init__(self, source: AbstractFree, by: str = "site", spread: float = 0.4):
+    def __init__(self, source: AbstractSource, by: str = "site", spread: float = 0.4):
         """`spread`: prior median of the population standard deviation in the unconstrained space.
 
         Raises:
