@@ -51,7 +51,7 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None) -> Non
     began = time.perf_counter()
     model = get("hybrid")
     towers = open_towers(data, sites=sites, vegetation=VEGETATION)
-    sequences = towers.sequences({*model.needs(), *PREDICTORS} - {"day_of_year"})
+    sequences = towers.sequences({*model.needs_at_towers(), *PREDICTORS} - {"day_of_year"})
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     published = data / "folds_by_site.csv"
     folds = list(leave_site_out(sequences, published if published.exists() and sites is None else size["folds"]))
@@ -98,8 +98,8 @@ def report(scores: pd.DataFrame, size: dict, sites: int) -> str:
         "# E01: towers never seen",
         "",
         f"{sites} sites, site-grouped folds, QC >= 0.75; medians over sites (quartiles in brackets) of daily scores.",
-        "The hybrid model is trained on NEE alone, LightGBM and the climatology on each flux. NEE = RECO - GPP, positive to the atmosphere,",
-        "gC m-2 d-1. Command: `python experiments/e01_european_towers.py --data TOWERS --out runs/e01`,",
+        "The hybrid model is trained on NEE alone, LightGBM and the climatology on each flux. NEE = RECO - GPP, positive to the",
+        "atmosphere, gC m-2 d-1. Command: `python experiments/e01_european_towers.py --data TOWERS --out runs/e01`,",
         f"sizes {json.dumps(size)}, seed {SEED}.",
         "",
         "| model | flux | NSE | R2 | RMSE | bias | CRPS | cover 50 | cover 80 | cover 90 |",
@@ -109,9 +109,11 @@ def report(scores: pd.DataFrame, size: dict, sites: int) -> str:
         table = summary(by_day[by_day.model == model]).set_index(["variable", "igbp"])
         for flux in ("NEE", "GPP", "RECO"):
             row = table.loc[(flux, "all")]
-            quartiles = f"{row.nse:.3f} ({row.nse_q25:.2f}, {row.nse_q75:.2f})"
+            skill = (
+                f"{row.nse:.3f} ({row.nse_q25:.2f}, {row.nse_q75:.2f}) | {row.r2:.3f} | {row.rmse:.2f} | {row.bias:.2f} | {row.crps:.2f}"
+            )
             spread = [f"{row[name]:.2f}" if model == "hybridflux" else "-" for name in ("coverage50", "coverage80", "coverage90")]
-            lines.append(f"| {model} | {flux} | {quartiles} | {row.r2:.3f} | {row.rmse:.2f} | {row.bias:.2f} | {row.crps:.2f} | {' | '.join(spread)} |")
+            lines.append(f"| {model} | {flux} | {skill} | {' | '.join(spread)} |")
     lines += ["", "Median daily NSE by plant type:", "", "| model | flux | " + " | ".join(TYPES) + " |", "|---|---|" + "---|" * len(TYPES)]
     for model in ("hybridflux", "LightGBM", "climatology"):
         for flux in ("NEE", "GPP", "RECO"):
@@ -119,7 +121,10 @@ def report(scores: pd.DataFrame, size: dict, sites: int) -> str:
             lines.append(f"| {model} | {flux} | " + " | ".join(f"{one[t]:.2f}" if t in one.index else "-" for t in TYPES) + " |")
     counts = by_day[(by_day.model == "hybridflux") & (by_day.variable == "NEE")].groupby("igbp").size()
     lines += ["", "Sites: " + ", ".join(f"{t} {n}" for t, n in counts.items()) + ".", "", "Other time steps, NEE:", ""]
-    lines += ["| model | step | median NSE | RMSE over all (gC m-2 d-1; year: gC m-2 yr-1) | cover 50 | cover 80 | cover 90 |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "| model | step | median NSE | RMSE (month gC m-2 d-1, year gC m-2 yr-1) | cover 50 | cover 80 | cover 90 |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for model in ("hybridflux", "LightGBM", "climatology"):
         for step in ("month", "year"):
             part = scores[(scores.model == model) & (scores.step == step) & (scores.variable == "NEE") & (scores.n > 0)]

@@ -47,7 +47,7 @@ def evaluate(
     Returns:
         Columns `COLUMNS`: one row per site and variable, also where nothing was observed (`n` = 0).
     """
-    sequences = towers if isinstance(towers, Sequences) else towers.sequences((*posterior.model.needs(), "plant_type"))
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences(posterior.model.needs_at_towers())
     thinned = posterior.thin(draws)
     key = jax.random.key(seed)
     tables = []

@@ -75,7 +75,6 @@ class HybridFlux(eqx.Module):
         """Names of all drivers and covariates, sorted; population indices included."""
         names = {name for fn in self._functions() for name in arguments(fn)}
         names |= {name for source in self.sources.values() for name in source.reads()}
-        names |= {"tair_night", "day_fraction"} if {"nee_day", "nee_night"} & set(self.noise) else set()
         return tuple(
             sorted(n for n in names if n not in PARAMETERS and VARIABLES.get(n, VARIABLES["tair"]).kind in ("driver", "covariate"))
         )
@@ -107,7 +106,7 @@ class HybridFlux(eqx.Module):
         reco = product(self.reco, {**names, "gpp": gpp})
         return {"gpp": gpp, "reco": reco, "nee": reco - gpp}
 
-    def seen(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+    def seen(self, state: Names, today: Names, parameters: Names) -> Names:
         """Everything the factors may ask for: drivers, parameters, states and what is read of them."""
         names = {**today, **parameters, **state}
         for memory in self.memory:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace
+from hybridflux.model.noise import Laplace, StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
 from hybridflux.model.store import from_spec
 from hybridflux.process import light, respiration, stress, water
@@ -40,11 +40,12 @@ RECENT = ("tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d", "rain_30d", "
 
 
 def hybrid() -> HybridFlux:
-    """For real towers: light use efficiency and base respiration from small networks on recent weather and vegetation, with site effects.
+    """For real towers: light use efficiency and base respiration from small networks on recent weather and vegetation.
 
-    Soil water comes from a bucket of one capacity for all places, because most tower tables do not give one; it acts on GPP and Reco. The
-    networks see daily drivers: a declared choice, so they can absorb part of the temperature and VPD responses (see the identifiability guard).
-    Days weigh `0.01` of one: residuals of a tower last for weeks, and three targets of a day are not independent.
+    Both have site effects. Soil water comes from a bucket of one capacity for all places, because most tower tables do not give one; it
+    acts on GPP and Reco. The networks see daily drivers: a declared choice, so they can absorb part of the temperature and VPD responses
+    (see the identifiability guard). Errors are nearly Gaussian: Laplace errors follow the median of a skewed NEE and put its mean
+    lower. A day weighs 0.01 of one, because the residuals of a tower last for weeks and its three targets are not independent.
     """
     inputs = (*RECENT, "tair", "par", "vpd", "par_potential", "plant_type")
     return HybridFlux(
@@ -61,9 +62,11 @@ def hybrid() -> HybridFlux:
             "respiration_dry": Shared(),
             "activation_temp": Shared(),
             "respiration_gpp_share": Shared(),
+            "rew_respiration": Shared(),
             "root_zone_capacity": Fixed(300.0),
+            "evaporation_scalar": Fixed(0.5),
         },
-        noise={name: Laplace(weight=0.01) for name in ("nee", "nee_day", "nee_night")},
+        noise={name: StudentT(weight=0.01, tail=Fixed(30.0)) for name in ("nee", "nee_day", "nee_night")},
     )
 
 

@@ -18,7 +18,7 @@ from hybridflux.report.markup import Section, definitions, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
 from hybridflux.report.seasons import seasons_section
 from hybridflux.report.tables import budget_section, closure_section, with_truth
-from hybridflux.report.towers import parameter_section, tower_names, tower_section
+from hybridflux.report.towers import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
 
 
@@ -73,7 +73,7 @@ def write_report(
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if posterior is not None and towers is not None:
-        towers = towers.sequences(tower_names(posterior.model)) if hasattr(towers, "sequences") else towers
+        towers = towers.sequences(posterior.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
         sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
     if posterior is not None:
         body = parameter_section(posterior, towers, known.parameters if known else {})

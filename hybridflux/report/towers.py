@@ -62,12 +62,6 @@ def best_year(days: np.ndarray, observed: np.ndarray) -> np.datetime64:
     return years[good[-1]]
 
 
-def tower_names(model) -> tuple[str, ...]:
-    """Drivers a prediction at towers asks for: those of the model, the plant type, and what tells day from night if it is fitted."""
-    split = ("tair_night", "day_fraction") if {"nee_day", "nee_night"} & set(model.noise) else ()
-    return tuple(dict.fromkeys((*model.needs(), "plant_type", *split)))
-
-
 def parameter_section(posterior, sequences, truth: dict) -> str:
     """Prior and posterior of the physical parameters.
 

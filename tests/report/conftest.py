@@ -44,13 +44,12 @@ def mapped(tmp_path_factory):
     from hybridflux.model import library
     from hybridflux.products.scenario import run_scenario
     from hybridflux.region.run import map_region
-    from hybridflux.report.towers import tower_names
     from hybridflux.twin.world import make_world
 
     folder = tmp_path_factory.mktemp("world")
     world = make_world(folder, size=SIZE, days=DAYS, towers=3)
     model = library.get("static")
-    sequences = open_towers(world.towers).sequences(tower_names(model))
+    sequences = open_towers(world.towers).sequences(model.needs_at_towers())
     posterior = drawn_posterior(model, sequences)
     map_region(posterior, world.region, folder / "run", draws=DRAWS)
     run_scenario(posterior, world.region, CHANGE, folder / "scenario", draws=DRAWS)
