@@ -54,7 +54,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
         start = time.perf_counter()
         with Progress(
             SpinnerColumn(), TextColumn(f"{step.title:<38}"), TimeElapsedColumn(), BarColumn(bar_width=12),
-            TextColumn("[dim]{task.description}"), console=console, transient=True,
+            TextColumn("[dim]{task.description}"), console=console, transient=True, disable=not console.is_terminal,
         ) as progress:  # fmt: skip
             remark = demo.run(step, partial(_notify, progress, progress.add_task("", total=None)))
         console.print(f"[green]✓[/] {step.title:<38} {time.perf_counter() - start:5.0f} s   [dim]{remark}[/]")
