@@ -83,9 +83,15 @@ def read(path: str | Path) -> Contents:
         raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
     with tree:
         if tree.attrs.get("hybridflux_format") != FORMAT:
-            raise ValueError(f"{path} is not a posterior of this version: format {tree.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}")
+            raise ValueError(
+                f"{path} is not a posterior of this version: format {tree.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
+            )
         header, chains = json.loads(tree.attrs["hybridflux"]), int(tree.attrs["chains"])
         flat = lambda values: np.asarray(values).reshape(-1, *values.shape[2:])  # noqa: E731
         leaves = {name: flat(values.values) for name, values in tree["posterior"].data_vars.items() if name in header["learned"]}
-        stats = {name: flat(values.values) for name, values in tree["sample_stats"].data_vars.items()} if "sample_stats" in tree.children else {}
+        stats = (
+            {name: flat(values.values) for name, values in tree["sample_stats"].data_vars.items()}
+            if "sample_stats" in tree.children
+            else {}
+        )
     return Contents(leaves, chains, stats, header)

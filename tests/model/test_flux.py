@@ -123,7 +123,9 @@ def test_spec_of_another_version_is_refused():
 
 def test_draws_are_models(model, drivers):
     key = jax.random.key(1)
-    stack = with_learned(model, {n: 0.3 * jax.random.normal(jax.random.fold_in(key, i), (4, *v.shape)) for i, (n, v) in enumerate(learned(model).items())})
+    stack = with_learned(
+        model, {n: 0.3 * jax.random.normal(jax.random.fold_in(key, i), (4, *v.shape)) for i, (n, v) in enumerate(learned(model).items())}
+    )
     together = over_draws(stack, lambda one: one.fluxes(drivers)["nee"])
     third = with_learned(model, {name: leaf[2] for name, leaf in learned(stack).items()})
     np.testing.assert_allclose(together[2], third.fluxes(drivers)["nee"], rtol=1e-4, atol=1e-5)
@@ -133,7 +135,9 @@ def test_draws_are_models(model, drivers):
 
 def test_effects_are_found_through_nesting():
     model = HybridFlux(
-        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"light_use_efficiency": Pooled(Pooled(Shared()), by="site_year", spread=0.1)}
+        gpp=(light.absorbed,),
+        reco=(respiration.basal,),
+        sources={"light_use_efficiency": Pooled(Pooled(Shared()), by="site_year", spread=0.1)},
     )
     found = pooled_effects(model)
     assert found == {

@@ -33,7 +33,9 @@ def test_values_stay_inside_bounds_however_far_z_goes(source):
         assert np.all((value >= LUE.lower) & (value <= LUE.upper))
 
 
-@pytest.mark.parametrize("source", [Shared(), PerClass(), Neural("tair_30d", "plant_type"), Pooled(PerClass())], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    "source", [Shared(), PerClass(), Neural("tair_30d", "plant_type"), Pooled(PerClass())], ids=lambda s: type(s).__name__
+)
 def test_zero_is_the_prior_median(source):
     zero = with_learned(source, jax.tree.map(jnp.zeros_like, learned(source)))
     medians = [LUE.typical] * 3 if isinstance(source, Shared) else [LUE.by_class[PLANT_TYPES[i]] for i in NAMES["plant_type"]]

@@ -75,7 +75,9 @@ class AbstractMethod(eqx.Module):
         data = batch(model, sequences)
         counts = {name: int(measured.sum()) for name, measured in data.measured.items()}
         if not sum(counts.values()):
-            raise ValueError(f"none of {', '.join(counts)} was measured at {', '.join(sequences.places)}; check years, sites and quality limit")
+            raise ValueError(
+                f"none of {', '.join(counts)} was measured at {', '.join(sequences.places)}; check years, sites and quality limit"
+            )
         drawn = self.draw(model, data, jax.random.key(seed), progress or (lambda done, total, message: None))
         for name, values in drawn.leaves.items():
             if not np.all(np.isfinite(values)):

@@ -34,7 +34,9 @@ class Ensemble(AbstractMethod):
         }
         leaves = starting_points(model, self.members, start)
         seed = int(jax.random.randint(shuffle, (), 0, 2**31 - 1))
-        leaves, losses = descend(model, data, leaves, anchors, steps=self.steps, size=self.size, rate=self.rate, seed=seed, progress=progress)
+        leaves, losses = descend(
+            model, data, leaves, anchors, steps=self.steps, size=self.size, rate=self.rate, seed=seed, progress=progress
+        )
         last = losses[-1]
         behind = (last - last.min()) > 0.1 * (losses[0].mean() - last.min())
         concerns = (f"{int(behind.sum())} of {self.members} members ended far above the best; use more steps",) if behind.any() else ()

@@ -26,5 +26,7 @@ class MAP(AbstractMethod):
         leaves = starting_points(model, 1, key)
         anchors = jax.tree.map(jnp.zeros_like, leaves)
         seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-        leaves, losses = descend(model, data, leaves, anchors, steps=self.steps, size=self.size, rate=self.rate, seed=seed, progress=progress)
+        leaves, losses = descend(
+            model, data, leaves, anchors, steps=self.steps, size=self.size, rate=self.rate, seed=seed, progress=progress
+        )
         return Drawn(leaves, 1, {}, {"loss_first": float(losses[0, 0]), "loss_last": float(losses[-1, 0])}, ())

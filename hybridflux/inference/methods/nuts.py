@@ -77,7 +77,9 @@ def concerns(diagnostics: dict[str, float]) -> list[str]:
     """What a user must know before trusting the draws."""
     found = []
     if not diagnostics["r_hat_max"] <= HIGHEST_R_HAT:
-        found.append(f"R-hat reaches {diagnostics['r_hat_max']:.2f} (above {HIGHEST_R_HAT}): the chains disagree; use more warm-up and draws")
+        found.append(
+            f"R-hat reaches {diagnostics['r_hat_max']:.2f} (above {HIGHEST_R_HAT}): the chains disagree; use more warm-up and draws"
+        )
     if diagnostics["ess_min"] < FEWEST_EFFECTIVE:
         found.append(f"only {diagnostics['ess_min']:.0f} effective draws of the worst number (below {FEWEST_EFFECTIVE}); use more draws")
     if diagnostics["divergences"]:
