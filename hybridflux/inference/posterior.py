@@ -123,7 +123,7 @@ class Posterior:
         return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"])
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
-        """Physical values of learned parameters that do not change by day `[draw]` or `[draw, plant_type]`, at the centre of the population."""
+        """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
         return _physical(self.model)
 
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
