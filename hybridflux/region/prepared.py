@@ -19,7 +19,7 @@ from hybridflux.region.store import Region, TileDrivers
 
 SLAB_BYTES = 24 << 20  # of the per-draw sums a slab gives back: small enough to stay in the cache of the allocator
 MOST_BLOCKS = 32
-STEP_SIZE = 1 << 15  # draws times pixels in a day step: states and parameters then stay in the second-level cache
+STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
 _LATEST: dict[str, Prepared] = {}
 
 
@@ -85,12 +85,12 @@ def prepare(job: Job) -> Prepared:
 
 
 def block_size(draws: int) -> int:
-    """Pixels in a block: a power of two, so that draws times pixels is about `STEP_SIZE`.
+    """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that.
 
     >>> block_size(1), block_size(64), block_size(100)
-    (1024, 512, 256)
+    (1024, 256, 256)
     """
-    return int(np.clip(1 << ((STEP_SIZE // draws).bit_length() - 1), 64, 1024))
+    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, 1024))
 
 
 def _prepare(job: Job) -> Prepared:

@@ -26,11 +26,12 @@ class Totals:
     carbon: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
     series: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def add_block(self, total: np.ndarray, plant_type: int, zone: np.ndarray, area: np.ndarray) -> None:
+    def add_block(self, gpp: np.ndarray, reco: np.ndarray, plant_type: int, zone: np.ndarray, area: np.ndarray) -> None:
         """Add a block of pixels of one plant type.
 
         Args:
-            total: gC m-2 `[month, (gpp, reco), draw, pixel]`, float32.
+            gpp: gC m-2 `[month, draw, pixel]`, float32.
+            reco: the same.
             plant_type: of the block.
             zone: of the pixels `[pixel]`.
             area: m2, 0 for pixels that do not count `[pixel]`.
@@ -38,7 +39,7 @@ class Totals:
         zones, which = np.unique(zone, return_inverse=True)
         weights = np.zeros((len(zone), len(zones)))
         weights[np.arange(len(zone)), which] = area
-        sums = total.astype(np.float64) @ weights
+        sums = np.stack([flux.astype(np.float64) @ weights for flux in (gpp, reco)], 1)
         for number, one in enumerate(zones.tolist()):
             if weights[:, number].any():
                 self._add((one, plant_type), float(weights[:, number].sum()), sums[..., number])

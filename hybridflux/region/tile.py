@@ -119,19 +119,19 @@ def _collect(job: Job, drivers: TileDrivers, slab, result: Result, maps: dict, d
     real = slab.real[numbers]
     valid = slab.pixel[numbers][real]
     place = drivers.pixel[valid]
-    sources = {"monthly": result.monthly, "annual": result.annual, "daily": result.maps}
     for group, arrays in maps.items():
-        values = np.moveaxis(np.asarray(sources[group])[numbers], 0, -2)[..., real]  # [period, flux, statistic, pixel]
-        if group == "monthly":
-            values = values / days[group][:, None, None, None].astype(np.float32)
-        if group != "daily":
-            values = packed(values, scale_of(group))
-        endings = len(arrays) // len(FLUXES)
         for position, array in enumerate(arrays.values()):
-            array[:, place] = values[:, position // endings, position % endings]
-    total, series = np.asarray(result.total), np.asarray(result.series)
+            if group == "daily":
+                values = np.moveaxis(np.asarray(result.maps[position])[numbers], 0, 1)[:, real]
+            else:
+                sums = np.asarray(result.monthly if group == "monthly" else result.annual)[numbers, :, position]
+                over = days[group][:, None] if group == "monthly" else 1.0
+                values = packed(np.moveaxis(sums, 0, 1)[:, real] / over, scale_of(group))
+            array[:, place] = values
+    gpp, reco = np.asarray(result.gpp), np.asarray(result.reco)
+    series = np.stack([np.asarray(flux) for flux in result.series], 2)
     for number in numbers:
         kept, which = slab.real[number], slab.pixel[number]
         kind = int(drivers.plant_type[which[0]])
-        totals.add_block(total[number], kind, drivers.zone[which], np.where(kept, drivers.area[which], 0.0))
+        totals.add_block(gpp[number], reco[number], kind, drivers.zone[which], np.where(kept, drivers.area[which], 0.0))
         totals.add_series(series[number] * job.region.grid.pixel**2, kind)
