@@ -87,7 +87,9 @@ def fit(
     out: Annotated[Path, typer.Option(help="Posterior file to write (netCDF).")],
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
-    model: Annotated[str, typer.Option(help="Name of a model of the library, or a JSON file of a specification.")] = "static",
+    model: Annotated[
+        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for svi, nuts), or a .py or .json file.")
+    ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
     seed: Seed = 0,
 ) -> None:
@@ -96,7 +98,7 @@ def fit(
     from hybridflux.data.towers import open_towers
     from hybridflux.model import library
 
-    fitted = library.get(model)
+    fitted = library.get(model or library.DEFAULT[method])
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
     with _progress("fitting") as progress:

@@ -20,10 +20,13 @@ from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.site_table import parse_years, pick_sites, read_sites
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PLANT_TYPES, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
+
+ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
+"""Covariates a model can do without knowing: what is taken where sites.csv does not give them, with a warning."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,12 @@ class Towers:
             values = self.daily[row.name].to_numpy()
             if row.name != name:
                 values = trailing_mean(values, int(name.removeprefix(f"{row.name}_").removesuffix("d")))
-        elif name in self.sites:
-            values = self.sites[name].to_numpy(np.float32)
+        elif name in self.sites or name in ASSUMED:
+            values = self.sites.get(name, pd.Series(np.nan, self.sites.index)).to_numpy(np.float32)
+            if name in ASSUMED and np.isnan(values).any():
+                unknown = self.sites.index[np.isnan(values)]
+                _LOG.warning("sites.csv gives no %s for %s: %g %s assumed", name, ", ".join(unknown), ASSUMED[name], row.units)
+                values = np.where(np.isnan(values), np.float32(ASSUMED[name]), values)
         else:
             raise ValueError(f"towers do not give `{name}` ({row.long_name}); add a column `{name}` to sites.csv or choose another source")
         known = np.isfinite(values).reshape(-1, len(self)).all(axis=0)

@@ -117,15 +117,20 @@ def test_unknown_names_and_absent_drivers(folder, table):
         towers.sequences(["tairr"])
     with pytest.raises(ValueError, match="no `swc` at FR-Aaa, DE-Bbb; leave these sites out"):
         towers.sequences(["swc"])
-    with pytest.raises(ValueError, match="do not give `soil_capacity`.*add a column `soil_capacity` to sites.csv"):
-        towers.sequences(["soil_capacity"])
+    with pytest.raises(ValueError, match="do not give `gpp`"):
+        towers.sequences(["gpp"])
+    folder.write("FR-Aaa", table.assign(SWC_F_MDS_1=30.0))
+    sequences = open_towers(folder.path, sites="FR-Aaa").sequences(["swc"])
+    assert sequences.drivers["swc"].mean() == pytest.approx(0.3)
+
+
+def test_unknown_soil_capacity_is_assumed_aloud(folder, caplog):
+    with caplog.at_level(logging.WARNING):
+        assert open_towers(folder.path).sequences(["soil_capacity"]).drivers["soil_capacity"].tolist() == [150, 150]
+    assert "FR-Aaa, DE-Bbb: 150 mm assumed" in caplog.text
     folder.sites["soil_capacity"] = [120, np.nan]
     folder.write_sites()
-    with pytest.raises(ValueError, match="no `soil_capacity` at DE-Bbb"):
-        open_towers(folder.path).sequences(["soil_capacity"])
-    folder.write("FR-Aaa", table.assign(SWC_F_MDS_1=30.0))
-    sequences = open_towers(folder.path, sites="FR-Aaa").sequences(["swc", "soil_capacity"])
-    assert sequences.drivers["swc"].mean() == pytest.approx(0.3) and sequences.drivers["soil_capacity"].tolist() == [120]
+    assert open_towers(folder.path).sequences(["soil_capacity"]).drivers["soil_capacity"].tolist() == [120, 150]
 
 
 @pytest.mark.parametrize(
@@ -207,3 +212,4 @@ def test_co2_from_a_file_and_built_in(one_site):
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,0.04\n2001,0.04\n")
     with pytest.raises(ValueError, match="between 280 and 600 ppm"):
         open_towers(one_site.path)
+

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hybridflux.inference import NUTS, Ensemble, Posterior
+from hybridflux.inference import NUTS, SVI, Ensemble, Posterior
 from hybridflux.model.tree import learned
 from tests.inference.conftest import dark_series
 
@@ -76,3 +76,12 @@ def test_strangers_are_refused(tmp_path):
     xr.Dataset({"a": 1.0}).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match="not a posterior"):
         Posterior.load(tmp_path / "other.nc")
+
+
+def test_variational_spread_agrees_with_nuts_on_centre_and_population(pooled, pooled_model, pooled_series):
+    """Ridges between the centre and the effects make a plain Gaussian guide several times too narrow."""
+    other = SVI(steps=1500, mode_steps=500, draws=500).fit(pooled_model, pooled_series, seed=4)
+    for name in ("sources.respiration_ref.source.z", "sources.respiration_ref.z.spread"):
+        exact, approximate = (np.asarray(learned(one.model)[name]) for one in (pooled, other))
+        assert 0.6 < approximate.std() / exact.std() < 1.5, name
+        assert abs(approximate.mean() - exact.mean()) < exact.std(), name

@@ -17,6 +17,7 @@ from hybridflux.model.tree import learned, with_learned
 
 HIGHEST_R_HAT = 1.05
 FEWEST_EFFECTIVE = 50
+MOST_NUMBERS = 400
 
 
 class NUTS(AbstractMethod):
@@ -37,6 +38,9 @@ class NUTS(AbstractMethod):
     mode_steps: int = 1000
 
     def draw(self, model, data, key, progress):
+        count = sum(leaf.size for leaf in learned(model).values())
+        if count > MOST_NUMBERS:
+            raise ValueError(f"{count} learned numbers, NUTS takes at most {MOST_NUMBERS}; use Ensemble or SVI, or a smaller model")
         start, scatter, run = jax.random.split(key, 3)
         leaves = starting_points(model, 1, start)
         anchors = jax.tree.map(jnp.zeros_like, leaves)
@@ -47,7 +51,6 @@ class NUTS(AbstractMethod):
             one = with_learned(model, white.leaves(at))
             return -(log_likelihood(one, data) + log_prior(one) + white.log_volume(at))
 
-        count = sum(leaf.size for leaf in learned(model).values())
         kernel = Kernel(potential_fn=potential, target_accept_prob=self.target)
         sampler = MCMC(
             kernel, num_warmup=self.warmup, num_samples=self.draws, num_chains=self.chains, chain_method="vectorized", progress_bar=False
