@@ -36,7 +36,8 @@ def seasonal_cycle(
             if truth:
                 ax.plot(true_days, truth[flux], "o", color=TRUTH, markersize=2.6, markeredgewidth=0)
         _date_axis(ax, days)
-        ax.set_xlim(days[0] - 8, days[-1] + 8)
+        margin = np.timedelta64(8, "D")
+        ax.set_xlim(days[0] - margin, days[-1] + margin)
         ax.set_ylabel(DAILY)
         ax.set_ylim(limits)
         ax.set_title(title[0].upper() + title[1:], fontweight="bold")

@@ -107,8 +107,8 @@ class _World:
 
     def __init__(self, folder, size, days, seed):
         self.folder, self.size, self._seed = folder, size, seed
-        self.start = np.datetime64(f"{YEAR}-01-01") + int(np.clip(196 - days // 2, 0, max(365 - days, 0)))
-        self.end = self.start + (days - 1)
+        self.start = np.datetime64(f"{YEAR}-01-01") + np.timedelta64(int(np.clip(196 - days // 2, 0, max(365 - days, 0))), "D")
+        self.end = self.start + np.timedelta64(days - 1, "D")
         self.years = YEAR, YEAR + int(self.end >= np.datetime64(f"{YEAR + 1}-01-01"))
         self.days = np.arange(f"{YEAR - 1}-01-01", f"{self.years[1] + 1}-01-01", dtype="datetime64[D]")
         first = int((self.start - self.days[0]).astype(int))
@@ -152,7 +152,7 @@ class _World:
             np.full(4, 48.74), 1e-3 * x[0] + 1e-3 * PIXEL * self.size / 2 * (quarter % 2),
             1e-3 * y[0] - 1e-3 * PIXEL * self.size / 2 * (quarter // 2), np.array(ELEVATION),
         )  # fmt: skip
-        record = np.arange(f"{YEAR - RECORD}-01-01", self.days[-1] + 1, dtype="datetime64[D]")
+        record = np.arange(f"{YEAR - RECORD}-01-01", self.days[-1] + np.timedelta64(1, "D"), dtype="datetime64[D]")
         weather = make_weather(climate, record, self.chance("weather"))
         past = record < np.datetime64(f"{YEAR}-01-01")
         number = day_of_year(record[past])

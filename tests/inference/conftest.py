@@ -38,7 +38,8 @@ def dark_series(means, seed=0, days=DAYS):
     zero = np.zeros(nee.shape, np.float32)
     drivers = {"par": zero, "fapar": zero + 0.5, "tair": zero + 10.0, "plant_type": np.zeros(len(means), np.int32)}
     start = np.datetime64("2019-03-01")
-    return Sequences(tuple(f"P{i}" for i in range(len(means))), start + np.arange(days), drivers, {"nee": nee.astype(np.float32)}, {})
+    when = np.arange(start, start + np.timedelta64(days, "D"))
+    return Sequences(tuple(f"P{i}" for i in range(len(means))), when, drivers, {"nee": nee.astype(np.float32)}, {})
 
 
 @pytest.fixture(scope="session")

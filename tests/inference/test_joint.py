@@ -32,7 +32,7 @@ def case():
     targets = {name: rng.normal(size=shape).astype(np.float32) for name in ("nee", "nee_night")}
     for values in targets.values():
         values[rng.random(shape) < 0.4] = np.nan
-    sequences = Sequences(tuple("ABCD"), np.datetime64("2018-01-01") + np.arange(500), drivers, targets, {})
+    sequences = Sequences(tuple("ABCD"), np.datetime64("2018-01-01") + np.arange(500).astype("timedelta64[D]"), drivers, targets, {})
     return with_places(get("static"), {"site": 4}), sequences
 
 

@@ -20,7 +20,7 @@ CODES = [PLANT_TYPES.index(code) for code in ("CRO", "DBF", "GRA", "ENF")]
 def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, **more):
     """A region with patches of four plant types, some water, some outside, weather of `cells` cells."""
     random = np.random.default_rng(seed)
-    days = np.arange(np.datetime64(days[0]), np.datetime64(days[1]) + 1)
+    days = np.arange(np.datetime64(days[0]), np.datetime64(days[1]) + np.timedelta64(1, "D"))
     time = np.arange(len(days))
     season = -np.cos(2 * np.pi * (time % 365.25) / 365.25)
     noise = random.normal(size=(len(days), cells))
