@@ -137,7 +137,7 @@ def _parameter_labels(ax, name: str, note: str) -> None:
 def _date_axis(ax, days: np.ndarray) -> None:
     """Initials of months, or years where there are more than two."""
     first, last = days[0].astype("datetime64[M]"), days[-1].astype("datetime64[M]")
-    months = np.arange(first, last + 1)
+    months = np.arange(first, last + np.timedelta64(1, "M"))
     number = months.astype(int) % 12
     if len(months) <= 26:
         shown = months[:: 1 if len(months) <= 13 else 2]
