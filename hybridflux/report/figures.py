@@ -141,7 +141,7 @@ def _date_axis(ax, days: np.ndarray) -> None:
     number = months.astype(int) % 12
     if len(months) <= 26:
         shown = months[:: 1 if len(months) <= 13 else 2]
-        ax.set_xticks(shown.astype("datetime64[D]") + 14, [MONTHS[month] for month in shown.astype(int) % 12])
+        ax.set_xticks(shown.astype("datetime64[D]") + np.timedelta64(14, "D"), [MONTHS[month] for month in shown.astype(int) % 12])
         ax.tick_params(axis="x", length=0)
         ax.set_xlabel(str(first)[:4] if str(first)[:4] == str(last)[:4] else f"{first} to {last}")
     else:
