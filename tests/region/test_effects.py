@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from hybridflux.region import effects
+from hybridflux.region.grid import Grid
+
+
+def fields(x, y, *, draws, length=effects.LENGTH, kind=0, seed=0, name="a", years=None):
+    """Fields at points `[draw, year, point]`, as the kernel makes them."""
+    frequency = effects.frequencies(length)
+    along, up = effects.phases(x, frequency[:, 0]), effects.phases(y, frequency[:, 1])
+    wave = np.concatenate(
+        [along[..., 0] * up[..., 0] - along[..., 1] * up[..., 1], along[..., 1] * up[..., 0] + along[..., 0] * up[..., 1]], -1
+    )
+    return effects.weights(seed, name, draws, years)[:, kind] @ wave.T
+
+
+def test_unit_variance_everywhere():
+    random = np.random.default_rng(0)
+    x, y = random.uniform(6e5, 7e5, 200), random.uniform(6.8e6, 6.9e6, 200)
+    z = fields(x, y, draws=4000)[:, 0]
+    np.testing.assert_allclose(z.std(0), 1.0, atol=5 / np.sqrt(2 * 4000))
+    np.testing.assert_allclose(z.mean(0), 0.0, atol=5 / np.sqrt(4000))
+
+
+@pytest.mark.parametrize("length", [2_000.0, 10_000.0])
+@pytest.mark.parametrize("direction", [0.0, 0.7, 2.1])
+def test_correlation_falls_with_distance_as_stated(length, direction):
+    distance = length * np.array([0.0, 0.1, 0.5, 1.0, 2.0, 4.0])
+    x, y = 650_000 + distance * np.cos(direction), 6_850_000 + distance * np.sin(direction)
+    z = fields(x, y, draws=6000, length=length)[:, 0]
+    found = (z[:, :1] * z).mean(0)
+    scaled = np.sqrt(3) * distance / length
+    np.testing.assert_allclose(found, (1 + scaled) * np.exp(-scaled), atol=0.08)
+    assert found[1] > 0.97 and found[3] == pytest.approx(0.483, abs=0.07)
+
+
+def test_plant_types_years_names_and_seeds_are_independent():
+    x, y, years = np.array([650_000.0]), np.array([6_850_000.0]), np.array([2017, 2018])
+    base = fields(x, y, draws=3000, years=years)
+    others = [
+        base[:, 1],
+        fields(x, y, draws=3000, kind=5)[:, 0],
+        fields(x, y, draws=3000, name="b")[:, 0],
+        fields(x, y, draws=3000, seed=1)[:, 0],
+    ]
+    for other in others:
+        assert abs(np.corrcoef(base[:, 0, 0], other[:, 0])[0, 1]) < 0.08
+
+
+def test_first_draws_and_years_are_the_same_in_any_run():
+    np.testing.assert_array_equal(effects.weights(3, "a", 2), effects.weights(3, "a", 5)[:2])
+    one, both = effects.weights(3, "a", 2, np.array([2018])), effects.weights(3, "a", 2, np.array([2017, 2018]))
+    np.testing.assert_array_equal(one[:, :, 0], both[:, :, 1])
+
+
+def test_phases_do_not_depend_on_the_tile():
+    grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (300, 300))
+    frequency = effects.frequencies(effects.LENGTH)[:, 0]
+    np.testing.assert_array_equal(effects.phases(grid.x[100:200], frequency), effects.phases(grid.x, frequency)[100:200])

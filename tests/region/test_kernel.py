@@ -1,0 +1,96 @@
+"""The kernel in its own numbers, before they are packed."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from hybridflux.model.tree import learned, with_learned
+from hybridflux.region import kernel, prepared
+from hybridflux.region.blocks import one_cell_per_block, slabs
+from hybridflux.region.job import Job
+from hybridflux.region.run import _job
+from hybridflux.region.store import open_region
+
+
+def job_of(posterior, path, **settings) -> Job:
+    usual = dict(
+        draws=posterior.draws, start="2018-01-01", end="2018-12-31", spread="parameter", daily=False, levels=(0.05, 0.5), daily_levels=(),
+        change={}, seed=0, length=10_000.0,
+    )  # fmt: skip
+    return _job(posterior, path, Path("unused"), **(usual | settings))
+
+
+def results_of(job, tile_id="r000_c000"):
+    ready = prepared.prepare(job)
+    drivers = job.region.read(job.region.grid.tile_of(tile_id), ready.names, ready.window)
+    waves = ready.waves(job, drivers)
+    found = [
+        (slab, jax.device_get(kernel.run_slab(ready.model, ready.shared, waves, pixels, ready.plan)))
+        for slab, pixels in ready.slabs(job, drivers)
+    ]
+    return drivers, found
+
+
+@pytest.mark.parametrize("cells", [1, 2])
+def test_against_float64(tmp_path, make_region, make_posterior, cells):
+    path = make_region(tmp_path / "r.zarr", cells=cells).path
+    posterior = make_posterior()
+    job = job_of(posterior, path)
+    assert job.by_cell == (cells == 1)
+    drivers, found = results_of(job)
+    zeros = {name: np.zeros((1,), np.float32) for name in learned(posterior.model) if name.endswith("effect")}
+    names = {name: values[:, drivers.cell].astype(float) for name, values in drivers.weather.items()}
+    names |= {name: values.astype(float) for name, values in (drivers.daily | drivers.lasting).items()}
+    names |= {"plant_type": drivers.plant_type, "site": np.zeros(len(drivers.pixel), int)}
+    with jax.enable_x64(True):
+        for draw in range(2):
+            leaves = {name: np.asarray(leaf, float)[draw] for name, leaf in learned(posterior.model).items()} | zeros
+            whole = jax.jit(lambda model: model.fluxes(names))(with_learned(posterior.model, leaves))
+            assert whole["gpp"].dtype == np.float64
+            expected = {name: np.asarray(whole[name])[365:].sum(0) for name in ("gpp", "reco")}
+            for slab, result in found:
+                valid = slab.pixel[slab.real]
+                for name in ("gpp", "reco"):
+                    of_year = getattr(result, name)[:, :, draw].sum(1)[slab.real]
+                    np.testing.assert_allclose(of_year, expected[name][valid], rtol=3e-6)
+
+
+def test_one_compilation_for_all_tiles(region_path, make_posterior):
+    job = job_of(make_posterior(draws=5), region_path, spread="parameter+random_effects")
+    before = kernel.run_slab._cached._cache_size()
+    for tile in ("r000_c000", "r000_c001", "r002_c001"):
+        results_of(job, tile)
+    assert kernel.run_slab._cached._cache_size() == before + 1
+
+
+def test_blocks_hold_every_pixel_once_and_one_plant_type(region_path):
+    region = open_region(region_path)
+    drivers = region.read(next(region.tiles()), ("tair", "fapar", "soil_capacity"), slice(0, 10))
+    for by_cell in (True, False):
+        seen = []
+        for slab in slabs(drivers, n=16, blocks=4, by_cell=by_cell):
+            assert slab.pixel.shape == (4, 16) and slab.active.shape == (4,)
+            for pixel, real in zip(slab.pixel, slab.real, strict=True):
+                assert len(np.unique(drivers.plant_type[pixel])) == 1
+                assert not by_cell or len(np.unique(drivers.cell[pixel])) == 1
+                seen.append(pixel[real])
+            assert not slab.real[~slab.active].any()
+        np.testing.assert_array_equal(np.sort(np.concatenate(seen)), np.arange(len(drivers.pixel)))
+
+
+def test_cells_are_told_apart_where_they_are_large(region_path, tmp_path, make_region):
+    assert not one_cell_per_block(open_region(region_path))
+    assert one_cell_per_block(open_region(make_region(tmp_path / "one.zarr", cells=1).path))
+
+
+def test_more_draws_cost_no_memory_per_day(region_path, make_posterior):
+    """Nothing the kernel gives back has the axes draw, day and pixel together."""
+    job = job_of(make_posterior(draws=6), region_path, daily=True)
+    _, found = results_of(job)
+    result = found[0][1]
+    n = prepared.block_size(6)
+    assert {array.shape[1:] for array in result.maps} == {(365, n)} and len(result.maps) == 6
+    assert {array.shape[1:] for array in result.series} == {(365, 6)}
+    assert result.gpp.shape[1:] == (12, 6, n) and result.annual.shape[1:] == (1, 12, n)
