@@ -25,7 +25,7 @@ from hybridflux.evaluate.baselines import PREDICTORS, Climatology, LightGBM
 from hybridflux.evaluate.scores import evaluate, pooled_rmse, score_table, summary
 from hybridflux.evaluate.splits import leave_site_out
 from hybridflux.inference import Ensemble
-from hybridflux.model.library import get
+from hybridflux.model.compositions import get
 from hybridflux.provenance import config_hash, provenance
 
 VEGETATION = "modis_fpar_c5_8day"

@@ -96,9 +96,9 @@ def fit(
     """Fit a model to towers and write its posterior."""
     from hybridflux import inference
     from hybridflux.data.towers import open_towers
-    from hybridflux.model import library
+    from hybridflux.model import compositions
 
-    fitted = library.get(model or library.DEFAULT[method])
+    fitted = compositions.get(model or compositions.DEFAULT[method])
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
     with _progress("fitting") as progress:

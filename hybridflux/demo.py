@@ -145,9 +145,9 @@ class _Demo:
 
     def _fit(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.data.towers import open_towers
-        from hybridflux.model import library
+        from hybridflux.model import compositions
 
-        model = library.get(MODEL)
+        model = compositions.get(MODEL)
         sequences = open_towers(self.out / "world" / "towers").sequences(model.needs_at_towers())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InferenceWarning)  # said in the remark

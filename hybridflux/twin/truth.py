@@ -1,6 +1,6 @@
 """The true physics: which model makes the fluxes, what its parameters are, and how places differ from one another.
 
-The model is the composition `static` of the library; what `static` does not learn has its typical value here too, so that a fit
+The model is the composition `static`; what `static` does not learn has its typical value here too, so that a fit
 can find the truth.
 """
 

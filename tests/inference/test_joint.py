@@ -11,7 +11,7 @@ from hybridflux.inference.joint import joint, log_likelihood, log_prior
 from hybridflux.inference.methods.descend import minibatches
 from hybridflux.inference.methods.whiten import information, whitened
 from hybridflux.model import HybridFlux, Laplace, Sequences, Shared
-from hybridflux.model.library import get
+from hybridflux.model.compositions import get
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hybridflux.model import Fixed, HybridFlux, Laplace, Neural, PerClass, Pooled, Shared, StudentT
-from hybridflux.model.library import MODELS, get
+from hybridflux.model.compositions import MODELS, get
 from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.tree import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water

@@ -41,14 +41,14 @@ def drawn_posterior(model, sequences, draws=DRAWS):
 def mapped(tmp_path_factory):
     """The small world."""
     from hybridflux.data.towers import open_towers
-    from hybridflux.model import library
+    from hybridflux.model import compositions
     from hybridflux.products.scenario import run_scenario
     from hybridflux.region.run import map_region
     from hybridflux.twin.world import make_world
 
     folder = tmp_path_factory.mktemp("world")
     world = make_world(folder, size=SIZE, days=DAYS, towers=3)
-    model = library.get("static")
+    model = compositions.get("static")
     sequences = open_towers(world.towers).sequences(model.needs_at_towers())
     posterior = drawn_posterior(model, sequences)
     map_region(posterior, world.region, folder / "run", draws=DRAWS)

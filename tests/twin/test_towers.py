@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.towers import open_towers
-from hybridflux.model import library
+from hybridflux.model import compositions
 from hybridflux.twin.towers import make_towers
 from hybridflux.twin.truth import NOISE
 
@@ -21,7 +21,7 @@ def sequences(made):
     folder, truth = made
     towers = open_towers(folder)
     assert not towers.left_out
-    model = library.get("static")
+    model = compositions.get("static")
     return towers.sequences((*model.needs(), "tair_night", "day_fraction")).select(list(truth.sites["site_id"]))
 
 
