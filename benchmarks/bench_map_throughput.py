@@ -213,7 +213,16 @@ def whole_run(folder: Path, draws: int, daily: bool) -> dict:
     from hybridflux.region.run import map_region
 
     report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, daily=daily)
-    return {"seconds": report.seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": report.seconds, "peak_mb": peak_memory()}
+
+
+def peak_memory() -> float:
+    """Largest resident memory of this process [MB]; not `ru_maxrss`, which a child takes over from the process that started it."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 
 if __name__ == "__main__":
