@@ -42,9 +42,8 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         make_region(Path(folder) / "region.zarr", chosen.size)
-        print(
-            f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, median of {chosen.rounds}"
-        )
+        processor = platform.processor() or platform.machine()
+        print(f"{processor}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, median of {chosen.rounds}")
         in_turns(Path(folder), chosen.rounds, chosen.draws)
         print(f"\nwhole runs of {chosen.size} x {chosen.size} pixels x {DAYS} days, a process each")
         for draws, daily in ((1, "months"), (chosen.draws, "months"), (chosen.draws, "daily")):

@@ -160,7 +160,7 @@ class _Demo:
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
         done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
-        return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixel-days"
+        return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
     def _scenario(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.products.scenario import run_scenario
