@@ -80,7 +80,10 @@ def test_dry_run_and_resume(folder):
     assert "1 done before" in hybridflux("map", *options, "--out", folder / "run", "--resume")
 
 
-@pytest.mark.parametrize("name", ["posterior.nc", "run", "run/fluxes.zarr", "run/totals.nc", "world/region.zarr", "drought", "drought/changed"])
+PRODUCTS = ["posterior.nc", "run", "run/fluxes.zarr", "run/totals.nc", "world/region.zarr", "drought", "drought/changed"]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
 def test_every_product_tells_its_origin(folder, name):
     origin = json.loads(hybridflux("info", folder / name))
     assert origin["provenance"]["packages"]["jax"]
