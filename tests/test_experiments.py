@@ -19,6 +19,9 @@ def run(script: str, *arguments) -> None:
 
 @pytest.fixture(scope="module")
 def e01(shared, tmp_path_factory):
+    for folder in ("towers", "eo/flanders_s2"):
+        if not (shared / "data" / folder).is_dir():
+            pytest.skip(f"no real data at {shared / 'data' / folder}")
     out = tmp_path_factory.mktemp("e01")
     run("e01_european_towers.py", "--data", shared / "data" / "towers", "--out", out)
     return out
