@@ -21,6 +21,7 @@ from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import parameters_over_draws, with_learned
+from hybridflux.region import layout
 from hybridflux.region.order import quantiles
 
 FLUXES = ("NEE", "GPP", "RECO")
@@ -98,7 +99,7 @@ class Pixels(NamedTuple):
     """Drivers of a slab.
 
     Attributes:
-        daily: name -> `[time, block n]`.
+        daily: name -> `[block, time, n]`, float32 or scaled int16.
         cell: weather cell `[block, 1]` or `[block, n]`.
         plant_type: `[block, 1]`.
         lasting: name -> `[block, n]`.
@@ -124,16 +125,16 @@ class Result(NamedTuple):
     Attributes:
         gpp: sums over each month per draw `[block, month, draw, n]`, gC m-2.
         reco: the same.
-        monthly: mean, sd and quantiles of these sums, of one flux of `FLUXES` after the other `[block, month, statistic, n]`, gC m-2.
-        annual: the same of the sums over each year `[block, year, statistic, n]`.
-        maps: the same of each day, over `Plan.scale`, int16, an array `[block, day, n]` for each statistic, or none.
+        monthly: mean, sd and quantiles of these sums, of one flux of `FLUXES` after the other, `[block, month, n]` each, gC m-2.
+        annual: the same of the sums over each year, `[block, year, n]` each.
+        maps: the same of each day, over `Plan.scale`, int16, `[block, day, n]` each, or none.
         series: sums of GPP and of RECO over the weighted pixels of a block, `[block, day, draw]` each, or none.
     """
 
     gpp: Array
     reco: Array
-    monthly: Array
-    annual: Array
+    monthly: tuple[Array, ...]
+    annual: tuple[Array, ...]
     maps: tuple[Array, ...]
     series: tuple[Array, ...]
 
@@ -149,9 +150,9 @@ def on_all_devices(tree):
     return jax.device_put(tree, NamedSharding(devices(), PartitionSpec()))
 
 
-def _spec(pixels: Pixels) -> Pixels:
-    first, second = PartitionSpec("device"), PartitionSpec(None, "device")
-    return jax.tree.map(lambda _: first, pixels)._replace(daily=dict.fromkeys(pixels.daily, second))
+def shared_out(pixels: Pixels) -> Pixels:
+    """Put each device's blocks on it."""
+    return jax.device_put(pixels, NamedSharding(devices(), PartitionSpec("device")))
 
 
 @eqx.filter_jit
@@ -172,20 +173,15 @@ def run_slab(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pix
         whole = eqx.combine(arrays, rest)
         return lax.map(partial(_block, whole, shared, waves, pixels, plan), jnp.arange(pixels.active.shape[0]))
 
-    spread = jax.shard_map(
-        part,
-        mesh=devices(),
-        in_specs=(everywhere, everywhere, everywhere, _spec(pixels)),
-        out_specs=PartitionSpec("device"),
-        check_vma=False,
-    )
+    blocks = PartitionSpec("device")
+    specs = (everywhere, everywhere, everywhere, blocks)
+    spread = jax.shard_map(part, mesh=devices(), in_specs=specs, out_specs=blocks, check_vma=False)
     return spread(arrays, shared, waves, pixels)
 
 
 def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, plan: Plan, number: Array) -> Result:
     """All days of one block."""
     kind, n = pixels.plant_type[number], plan.n
-    daily = {name: lax.dynamic_slice_in_dim(values, number * n, n, 1) for name, values in pixels.daily.items()}
     weather = {name: values[:, pixels.cell[number]] for name, values in shared.weather.items()}
     fixed = {name: values[number] for name, values in pixels.lasting.items()} | {"plant_type": kind, "site": jnp.int32(0)}
     model = _with_effects(model, shared, waves, kind[0], pixels.row[number], pixels.column[number], plan)
@@ -195,7 +191,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
         return lasting | parameters_over_draws(model, fixed | {"site_year": year}, plan.yearly)
 
     def of_day(day, year, parameters):
-        today = fixed | {"site_year": year} | {name: values[day] for name, values in (weather | daily).items()}
+        today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
+        today |= {name: _unpacked(values[number, day]) for name, values in pixels.daily.items()}
         return today, parameters | parameters_over_draws(model, today, plan.daily)
 
     def settle(day, state):
@@ -229,14 +226,15 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
         nothing = jnp.zeros((plan.draws, n), jnp.float32)
         step = partial(a_day, of_year(year), year)
         state, gpp, reco, maps, series = lax.fori_loop(last[month], last[month + 1], step, (state, nothing, nothing, maps, series))
-        return (state, maps, series), (gpp, reco, jnp.stack(_statistics(gpp, reco, plan.levels)))
+        return (state, maps, series), (gpp, reco, _statistics(gpp, reco, plan.levels))
 
     days, months = plan.days, shared.year_of_month.shape[0]
     maps = (jnp.zeros((days, n), jnp.int16),) * (3 * (2 + len(plan.daily_levels)) if plan.maps else 0)
     series = (jnp.zeros((days, plan.draws), jnp.float32),) * (2 if plan.series else 0)
     (_, maps, series), (gpp, reco, monthly) = lax.scan(a_month, (state, maps, series), jnp.arange(months))
-    annual = jnp.stack([jnp.stack(_statistics(gpp[a:b].sum(0), reco[a:b].sum(0), plan.levels)) for a, b in plan.months_of_years])
-    return Result(gpp, reco, monthly, annual, maps, series)
+    of_years = [_statistics(gpp[first:end].sum(0), reco[first:end].sum(0), plan.levels) for first, end in plan.months_of_years]
+    annual = tuple(jnp.stack(statistic) for statistic in zip(*of_years, strict=True))
+    return Result(gpp, reco, tuple(monthly), annual, maps, series)
 
 
 def _with_effects(model, shared: Shared, waves: Waves | None, kind, row, column, plan: Plan) -> HybridFlux:
@@ -273,6 +271,10 @@ def _statistics(gpp: Array, reco: Array, levels: tuple[float, ...]) -> list[Arra
         found += [mean, jnp.sqrt((off * off).sum(0) / max(draws - 1, 1))]
         found += list(quantiles(flux, levels)) if levels else []
     return found
+
+
+def _unpacked(values: Array) -> Array:
+    return values.astype(jnp.float32) * jnp.float32(layout.SCALE) if values.dtype == jnp.int16 else values
 
 
 def _put(array: Array, row: Array, at: Array) -> Array:

@@ -19,6 +19,7 @@ from hybridflux.region.store import Region, TileDrivers
 
 SLAB_BYTES = 24 << 20  # of the per-draw sums a slab gives back: small enough to stay in the cache of the allocator
 MOST_BLOCKS = 32
+ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
 _LATEST: dict[str, Prepared] = {}
 
@@ -50,19 +51,17 @@ class Prepared:
         width, mean_area = drivers.tile.shape[1], job.region.grid.pixel**2
         for slab in slabs(drivers, n=self.plan.n, blocks=self.blocks, by_cell=job.by_cell):
             place = drivers.pixel[slab.pixel]
-            yield (
-                slab,
-                kernel.Pixels(
-                    daily={name: values[:, slab.pixel.reshape(-1)] for name, values in drivers.daily.items()},
-                    cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
-                    plant_type=drivers.plant_type[slab.pixel[:, :1]],
-                    lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
-                    row=place // width,
-                    column=place % width,
-                    weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
-                    active=slab.active,
-                ),
+            pixels = kernel.Pixels(
+                daily={name: _by_block(values, place) for name, values in drivers.daily.items()},
+                cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
+                plant_type=drivers.plant_type[slab.pixel[:, :1]],
+                lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
+                row=place // width,
+                column=place % width,
+                weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
+                active=slab.active,
             )
+            yield slab, kernel.shared_out(pixels)
 
     def waves(self, job: Job, drivers: TileDrivers) -> kernel.Waves | None:
         """Phases of the effects over a tile, padded to the size of a whole tile."""
@@ -74,6 +73,17 @@ class Prepared:
             phases = effects.phases(at, self.frequency[:, axis])
             found.append(np.pad(phases, ((0, grid.tile - len(at)), (0, 0), (0, 0))))
         return kernel.Waves(*kernel.on_all_devices(found))
+
+
+def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """`[time, place in the tile]` as `[block, time, n]`, aligned so that JAX takes the memory over without a copy."""
+    shape = (len(place), len(values), place.shape[1])
+    room = np.empty(int(np.prod(shape)) * values.itemsize + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    out = room[start : start + int(np.prod(shape)) * values.itemsize].view(values.dtype).reshape(shape)
+    for block, columns in zip(out, place, strict=True):
+        np.take(values, columns, axis=1, out=block, mode="clip")  # `clip` writes into `out` without a buffer
+    return out
 
 
 def prepare(job: Job) -> Prepared:
@@ -88,9 +98,9 @@ def block_size(draws: int) -> int:
     """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that.
 
     >>> block_size(1), block_size(64), block_size(100)
-    (1024, 256, 256)
+    (2048, 256, 256)
     """
-    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, 1024))
+    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, 2048))
 
 
 def _prepare(job: Job) -> Prepared:

@@ -26,12 +26,13 @@ COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bou
 
 @dataclass(frozen=True)
 class TileDrivers:
-    """What the model needs of one tile, for its valid pixels only.
+    """What the model needs of one tile.
 
     Attributes:
         tile: the window.
         pixel: flat index in the tile of each valid pixel `[pixel]`.
-        daily: drivers that change by pixel and day `[time, pixel]`, float32.
+        daily: drivers that change by pixel and day `[time, place in the tile]`, float32, or as stored (see `unpacked`); nothing
+            sensible at places that are not valid.
         weather: coarse drivers `[time, cell]`, float32.
         cell: weather cell of each pixel `[pixel]`.
         lasting: covariates `[pixel]`.
@@ -167,12 +168,12 @@ class Region:
             masked[reason] = int((valid & where).sum())
             valid &= ~where
         pixel = np.flatnonzero(valid)
-        series = {base: self._series(base, values, pixel, slice(first, window.stop)) for base, values in raw.items()}
         daily = {}
         for name in names:
             if self.is_daily(name):
                 base, history = _split(name)
-                daily[name] = (_running_mean(series[base], history) if history else series[base])[window.start - first :]
+                series = self._series(base, raw[base], slice(first, window.stop))
+                daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
         return TileDrivers(
             tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in lasting.items()},
             kind[pixel].astype(np.int32), zone[pixel], self.grid.area(tile).reshape(-1)[pixel], masked,
@@ -220,10 +221,16 @@ class Region:
             return (middle * layout.SCALE).astype(np.float32)
         return self._chunk(name, tile)
 
-    def _series(self, name: str, raw: np.ndarray, pixel: np.ndarray, window: slice) -> np.ndarray:
-        """Unpacked series of the valid pixels `[time, pixel]`, changes applied."""
-        chosen = raw if len(pixel) == raw.shape[1] else raw[:, pixel]
-        return self._changed(name, chosen * np.float32(layout.SCALE), self.days[window])
+    def _series(self, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
+        """A daily series `[time, place in the tile]`: as stored, or float32 where a change acts on it."""
+        if any(name in change.names for change in self.changes):
+            return self._changed(name, unpacked(raw), self.days[window])
+        return raw
+
+
+def unpacked(values: np.ndarray) -> np.ndarray:
+    """Numbers of a daily series, float32."""
+    return values * np.float32(layout.SCALE) if values.dtype == np.int16 else values
 
 
 def open_region(path: str | Path, check: bool = True) -> Region:
@@ -266,8 +273,8 @@ def _split(name: str) -> tuple[str, int]:
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
     """`trailing_mean` in bounded memory."""
-    out = np.empty_like(values)
+    out = np.empty(values.shape, np.float32)
     for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
         part = slice(start, start + COLUMNS_AT_ONCE)
-        out[:, part] = trailing_mean(np.ascontiguousarray(values[:, part]), window)
+        out[:, part] = trailing_mean(unpacked(values[:, part]), window)
     return out

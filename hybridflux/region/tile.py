@@ -119,15 +119,12 @@ def _collect(job: Job, drivers: TileDrivers, slab, result: Result, maps: dict, d
     real = slab.real[numbers]
     valid = slab.pixel[numbers][real]
     place = drivers.pixel[valid]
+    sources = {"daily": result.maps, "monthly": result.monthly, "annual": result.annual}
     for group, arrays in maps.items():
-        for position, array in enumerate(arrays.values()):
-            if group == "daily":
-                values = np.moveaxis(np.asarray(result.maps[position])[numbers], 0, 1)[:, real]
-            else:
-                sums = np.asarray(result.monthly if group == "monthly" else result.annual)[numbers, :, position]
-                over = days[group][:, None] if group == "monthly" else 1.0
-                values = packed(np.moveaxis(sums, 0, 1)[:, real] / over, scale_of(group))
-            array[:, place] = values
+        over = days[group][:, None] if group == "monthly" else 1.0
+        for array, source in zip(arrays.values(), sources[group], strict=True):
+            values = np.moveaxis(np.asarray(source)[numbers], 0, 1)[:, real]
+            array[:, place] = values if group == "daily" else packed(values / over, scale_of(group))
     gpp, reco = np.asarray(result.gpp), np.asarray(result.reco)
     series = np.stack([np.asarray(flux) for flux in result.series], 2)
     for number in numbers:

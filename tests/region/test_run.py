@@ -13,7 +13,7 @@ from hybridflux.model.tree import learned, pooled_effects, with_learned
 from hybridflux.region import effects
 from hybridflux.region.executors import Serial
 from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region
+from hybridflux.region.store import open_region, unpacked
 from hybridflux.region.tile import run_tile
 
 START = "2018-01-01"
@@ -52,7 +52,8 @@ def place_of(region, needs, tile_id, row, column):
     drivers = region.read(tile, needs, region.window(region.days[0], region.days[-1]))
     at = list(drivers.pixel).index(row * tile.shape[1] + column)
     named = {name: values[:, drivers.cell[at]][:, None] for name, values in drivers.weather.items()}
-    named |= {name: values[:, [at]] for name, values in drivers.daily.items()} | {n: v[[at]] for n, v in drivers.lasting.items()}
+    named |= {name: unpacked(values)[:, drivers.pixel[[at]]] for name, values in drivers.daily.items()}
+    named |= {name: values[[at]] for name, values in drivers.lasting.items()}
     year = (region.days.astype("datetime64[Y]").astype(int) - 47)[:, None]
     named |= {"plant_type": drivers.plant_type[[at]], "site": np.zeros(1, int), "site_year": year}
     return named, region.grid.x[tile.x][column], region.grid.y[tile.y][row], int(drivers.plant_type[at])
