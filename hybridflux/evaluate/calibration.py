@@ -9,6 +9,10 @@ import pandas as pd
 
 from hybridflux.evaluate.metrics import coverage
 
+BINS = 10
+PIT = tuple(f"pit{number}" for number in range(1, BINS + 1))
+"""Columns of a table of scores that hold how many observations fall into each tenth of their predictive distribution."""
+
 CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 
 
@@ -31,7 +35,19 @@ def pit(observed: np.ndarray, draws: np.ndarray, seed: int = 0) -> np.ndarray:
     return np.where(np.isfinite(observed), (below + random * (ties + 1)) / (len(draws) + 1), np.nan)
 
 
-def pit_histogram(values: np.ndarray, bins: int = 10) -> pd.DataFrame:
+def pit_counts(observed: np.ndarray, draws: np.ndarray) -> dict[str, float]:
+    """How many observations fall into each tenth of their predictive distribution: `PIT` -> count; counts of parts add up.
+
+    Args:
+        observed: `[period]`.
+        draws: `[draw, period]`; a single row is a prediction without a spread, and all counts are NaN.
+    """
+    if len(draws) < 2:
+        return dict.fromkeys(PIT, np.nan)
+    return dict(zip(PIT, pit_histogram(pit(observed, draws), BINS).n.astype(float), strict=True))
+
+
+def pit_histogram(values: np.ndarray, bins: int = BINS) -> pd.DataFrame:
     """Histogram of `pit` values: flat if calibrated, a U if intervals are too narrow, a hump if too wide, a slope if biased.
 
     Args:

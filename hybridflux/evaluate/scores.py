@@ -9,8 +9,9 @@ import jax
 import numpy as np
 import pandas as pd
 
+from hybridflux.evaluate.calibration import PIT, pit_counts
 from hybridflux.evaluate.metrics import SCORES, score
-from hybridflux.evaluate.periods import Step, aggregate
+from hybridflux.evaluate.steps import step_named
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hybridflux.data.towers import Towers
     from hybridflux.inference.posterior import Posterior
 
-COLUMNS = ("site", "igbp", "variable", *SCORES, "known")
+COLUMNS = ("site", "igbp", "variable", *SCORES, *PIT, "known")
 VARIABLES_SCORED = ("nee", "gpp", "reco")
 
 
@@ -29,7 +30,7 @@ def evaluate(
     variables: Sequence[str] = VARIABLES_SCORED,
     draws: int = 100,
     seed: int = 0,
-    step: Step | Sequence[Step] = "day",
+    step: str | Sequence[str] = "day",
 ) -> pd.DataFrame:
     """Score a posterior at towers, one tower in memory at a time.
 
@@ -42,12 +43,17 @@ def evaluate(
         variables: fluxes to score.
         draws: predictive draws per site.
         seed: seed of population effects and observation errors.
-        step: score days, months or years; several of them add a column `step`.
+        step: a name of `steps.STEPS`; several of them add a column `step`.
 
     Returns:
         Columns `COLUMNS`: one row per site and variable, also where nothing was observed (`n` = 0).
+
+    Raises:
+        ValueError: unknown step, or sequences without the drivers it reads.
     """
-    sequences = towers if isinstance(towers, Sequences) else towers.sequences(posterior.model.needs_at_towers())
+    asked = (step,) if isinstance(step, str) else tuple(step)
+    needed = {name for one in asked for name in step_named(one).needs}
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences({*posterior.model.needs_at_towers(), *needed})
     thinned = posterior.thin(draws)
     key = jax.random.key(seed)
     tables = []
@@ -57,11 +63,7 @@ def evaluate(
         exact = thinned.predict(here, key=of_place, noise=False, variables=tuple(variables))
         noisy = thinned.predict(here, key=of_place, noise=True, variables=tuple(variables))
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
-        if isinstance(step, str):
-            tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
-        else:
-            each = ((one, score_table(here, noisy, point, variables=variables, step=one, known=posterior.places)) for one in step)
-            tables.extend(table.assign(step=one) for one, table in each)
+        tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -71,32 +73,42 @@ def score_table(
     point: Mapping[str, np.ndarray] | None = None,
     *,
     variables: Sequence[str] = VARIABLES_SCORED,
-    step: Step = "day",
+    step: str | Sequence[str] = "day",
     known: Collection[str] = (),
 ) -> pd.DataFrame:
     """Score predictions of any origin.
 
     Args:
-        sequences: holds the observations.
+        sequences: hold the observations.
         predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` without a spread.
         point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
-        variables: fluxes to score.
-        step: score days, months or years (RMSE, bias and CRPS are then gC m-2 yr-1).
+        variables: fluxes to score; one that `predicted` lacks is left out.
+        step: a name of `steps.STEPS`, which gives the units of RMSE, bias and CRPS; several of them add a column `step`.
         known: sites that took part in the fit.
 
     Returns:
         Columns `COLUMNS`.
+
+    Raises:
+        ValueError: unknown step, or sequences without the drivers it reads.
     """
+    if not isinstance(step, str):
+        each = (score_table(sequences, predicted, point, variables=variables, step=one, known=known).assign(step=one) for one in step)
+        return pd.concat(each, ignore_index=True)
+    of_step = step_named(step)
     rows = []
     for at, site in enumerate(sequences.places):
-        igbp = PLANT_TYPES[int(sequences.drivers["plant_type"][at])]
+        here = sequences.select([site])
+        igbp = PLANT_TYPES[int(here.drivers["plant_type"][0])]
         for name in variables:
+            if name not in predicted:
+                continue
             values = np.asarray(predicted[name])[..., at]
             draws = values if values.ndim == 2 else values[None]
-            observed = sequences.targets[name][:, at]
-            _, y, x = aggregate(sequences.days, observed, draws, step)
-            p = None if point is None else aggregate(sequences.days, observed, np.asarray(point[name])[None, :, at], step)[2][0]
-            rows.append({"site": site, "igbp": igbp, "variable": name.upper(), **score(y, x, p), "known": site in known})
+            judged = draws.mean(axis=0, dtype=float) if point is None else np.asarray(point[name])[:, at]
+            _, y, x = of_step(here, here.targets[name][:, 0], np.concatenate([draws, judged[None]]))
+            row = {"site": site, "igbp": igbp, "variable": name.upper(), "known": site in known}
+            rows.append(row | score(y, x[:-1], x[-1]) | pit_counts(y, x[:-1]))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -1,4 +1,4 @@
-"""Who is fitted and who is tested: splits by site, plant type, region and year. Never a random split of days."""
+"""Who is fitted and who is tested: splits by site, plant type, region, year and drought. Never a random split of days."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.evaluate.extremes import Drought
 from hybridflux.model.sequences import Sequences
 
 EARTH_RADIUS = 6371.0  # km
@@ -96,6 +97,27 @@ def leave_year_out(days: np.ndarray, block: int = 1) -> Iterator[tuple[np.ndarra
     number = (year - year.min()) // block
     for each in np.unique(number):
         yield number != each, number == each
+
+
+def leave_drought_out(sequences: Sequences, drought: Drought | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The summers of drought and the driest days of each place as the unseen ones.
+
+    A place decides by itself, so the days of a place are the same in any company. Score them with the step `drought`, on sequences that
+    hold all targets.
+
+    Args:
+        sequences: all days; with drivers `tair`, `par`, `rain`, `fapar`.
+        drought: what counts as drought; by default June to September of 2003, 2015 and 2018 to 2020, and the driest tenth of the measured
+            days of May to September.
+
+    Returns:
+        Days to fit and days to test, `[time, place]` of bool; use them with `only_days`.
+
+    Raises:
+        ValueError: a driver is missing.
+    """
+    test = (drought or Drought()).days(sequences)
+    return ~test, test
 
 
 def only_days(sequences: Sequences, keep: np.ndarray) -> Sequences:

@@ -1,0 +1,36 @@
+"""What the trees read: one row of predictors a day."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hybridflux.evaluate.seasons import day_of_year
+from hybridflux.model.sequences import Sequences
+
+PREDICTORS = (
+    "tair", "tmin", "par", "vpd", "rain",
+    "tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d", "rain_30d", "rain_90d",
+    "fapar", "fapar_30d", "par_potential", "plant_type", "day_of_year",
+)  # fmt: skip
+"""Weather of the day, its 7- to 90-day means, FPAR, plant type, season: what the networks of a hybrid model may read."""
+
+
+def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: str) -> np.ndarray:
+    """Predictors `[time, place, predictor]`.
+
+    Args:
+        sequences: hold them as drivers; `day_of_year` comes from the days.
+        predictors: their names.
+        baseline: who reads them, for the message.
+
+    Raises:
+        ValueError: the sequences lack a predictor.
+    """
+    there = {**sequences.drivers, "day_of_year": day_of_year(sequences.days)[:, None]}
+    missing = [name for name in predictors if name not in there]
+    if missing:
+        raise ValueError(f"{baseline} reads {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
+    shape = (len(sequences.days), len(sequences.places))
+    return np.stack([np.broadcast_to(np.asarray(there[name], np.float32), shape) for name in predictors], axis=-1)

@@ -1,0 +1,144 @@
+"""The tails: the driest and the hottest days of each place, and its summers of drought."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridflux.evaluate.dryness import NEEDS, dryness
+from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
+from hybridflux.evaluate.seasons import GROWING, WINDOW, day_of_year, month_of, seasonal_cycle
+from hybridflux.model.sequences import Sequences
+
+SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The days of the growing season on which something is highest at a place.
+
+    Attributes:
+        measure: sequences -> `[time, place]`.
+        needs: drivers it reads.
+        share: of the measured days of the season, all years together.
+        months: of the season.
+    """
+
+    measure: Callable[[Sequences], np.ndarray]
+    needs: tuple[str, ...]
+    share: float = SHARE
+    months: tuple[int, ...] = GROWING
+
+    def days(self, sequences: Sequences) -> np.ndarray:
+        """Whether a day is extreme, `[time, place]` of bool. Only days on which something was measured count and can be.
+
+        Raises:
+            ValueError: a driver is missing.
+        """
+        missing = [name for name in self.needs if name not in sequences.drivers]
+        if missing:
+            raise ValueError(f"extreme days need {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
+        values = np.asarray(self.measure(sequences), float)
+        measured = np.any([np.isfinite(target) for target in sequences.targets.values()], axis=0)
+        counted = measured & np.isin(month_of(sequences.days), self.months)[:, None]
+        found = np.zeros(values.shape, bool)
+        for at in np.flatnonzero(counted.any(axis=0)):
+            found[:, at] = counted[:, at] & (values[:, at] > np.quantile(values[counted[:, at], at], 1.0 - self.share))
+        return found
+
+
+def air_temperature(sequences: Sequences) -> np.ndarray:
+    """Mean air temperature of the day [degC], `[time, place]`."""
+    return sequences.drivers["tair"]
+
+
+DRIEST = Extreme(dryness, NEEDS)
+HOTTEST = Extreme(air_temperature, ("tair",))
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Single days, the extreme ones alone.
+
+    Attributes:
+        extreme: which days.
+        of: what is made of them.
+    """
+
+    extreme: Extreme
+    of: Period = DAY
+
+    @property
+    def units(self) -> str:
+        """Those of the days."""
+        return self.of.units
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Drivers that tell the extreme days."""
+        return self.extreme.needs
+
+    def __call__(self, place: Sequences, observed: np.ndarray, draws: np.ndarray) -> Series:
+        return self.of(place, np.where(self.extreme.days(place)[:, 0], observed, np.nan), draws)
+
+
+@dataclass(frozen=True)
+class Drought:
+    """What counts as drought: the summers of the European droughts, and the driest days of each place.
+
+    2003: Ciais et al. 2005, 10.1038/nature03972; 2015: Ionita et al. 2017, 10.5194/hess-21-1397-2017; 2018 to 2020: Rakovec et al. 2022,
+    10.1029/2021EF002394.
+
+    Attributes:
+        years: of the events.
+        months: of these years that are tested as a whole.
+        extreme: days of any year that are tested too.
+    """
+
+    years: tuple[int, ...] = (2003, 2015, 2018, 2019, 2020)
+    months: tuple[int, ...] = (6, 7, 8, 9)
+    extreme: Extreme = DRIEST
+
+    def days(self, sequences: Sequences) -> np.ndarray:
+        """Whether a day is one of drought, `[time, place]` of bool."""
+        year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
+        events = np.isin(year, self.years) & np.isin(month_of(sequences.days), self.months)
+        return events[:, None] | self.extreme.days(sequences)
+
+
+@dataclass(frozen=True)
+class DroughtAnomaly:
+    """What drought changes: departures of its days from the usual course of the year at the place.
+
+    The usual course is the smoothed mean of each day of the year over the days without drought on which the flux was observed; observed
+    and every draw depart from their own, so a constant error of a place is gone. Sequences hold all targets, drought included.
+
+    Attributes:
+        drought: which days.
+        of: what the departures are averaged over.
+        window: days of the running mean of the usual course, odd.
+    """
+
+    drought: Drought = Drought()
+    of: Period = WEEK
+    window: int = WINDOW
+
+    @property
+    def units(self) -> str:
+        """Those of the periods."""
+        return self.of.units
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Drivers that tell the driest days."""
+        return self.drought.extreme.needs
+
+    def __call__(self, place: Sequences, observed: np.ndarray, draws: np.ndarray) -> Series:
+        dry = self.drought.days(place)[:, 0]
+        usual = np.isfinite(observed) & ~dry
+        both = np.concatenate([np.asarray(observed, float)[None], draws])
+        cycle = seasonal_cycle(place.days, np.where(usual, both, np.nan), self.window)
+        departure = both - cycle[:, day_of_year(place.days) - 1]
+        return self.of(place, np.where(dry, departure[0], np.nan), departure[1:])

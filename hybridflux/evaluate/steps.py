@@ -1,0 +1,44 @@
+"""The time steps at which scores are given, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hybridflux.evaluate.extremes import DRIEST, HOTTEST, DroughtAnomaly, Tail
+from hybridflux.evaluate.periods import DAY, MONTH, WEEK, YEAR, Departure, Step
+from hybridflux.vocabulary import suggestion
+
+STEPS: Mapping[str, Step] = {
+    "day": DAY,
+    "week": WEEK,
+    "month": MONTH,
+    "year": YEAR,
+    "anomaly": Departure(MONTH, 12),
+    "iav": Departure(YEAR, 1),
+    "driest": Tail(DRIEST),
+    "hottest": Tail(HOTTEST),
+    "drought": DroughtAnomaly(),
+}
+
+MEANING: Mapping[str, str] = {
+    "day": "days",
+    "week": "weeks with at least 4 observed days",
+    "month": "months with at least 15 observed days",
+    "year": "annual sums (mean of more than 250 observed days x 365)",
+    "anomaly": "monthly anomalies from the mean seasonal cycle of the site, observed and predicted each from its own (3 years or more)",
+    "iav": "annual sums minus the mean of the site (3 years or more)",
+    "driest": "days with the driest tenth of the soils of May to September",
+    "hottest": "the hottest tenth of the days of May to September",
+    "drought": "weekly departures of drought days from the usual course of the year",
+}
+
+
+def step_named(name: str) -> Step:
+    """The step of a name.
+
+    Raises:
+        ValueError: unknown name, with the known ones.
+    """
+    if name not in STEPS:
+        raise ValueError(f"`{name}` is not a step; there are {', '.join(STEPS)}.{suggestion(name, STEPS)}")
+    return STEPS[name]
