@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.evaluate.alive import effect_of_leaves, effect_of_parameters, raw_of
+from hybridflux.evaluate.confounding import Confounded, confounded, sentence, slope_correlation
 from hybridflux.inference.batch import names_of
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
@@ -41,12 +42,15 @@ class Identifiability:
         leaves: one row per learned leaf: `leaf`, `size`, `contraction` (1 - var(z), mean over elements), `contraction_low`,
             `contraction_high`, `effect`. Weights of networks have symmetries: judge a network by its parameter, not by its leaves.
         pairs: parameters whose posterior draws correlate: `first`, `second`, `correlation`.
+        confounded: responses a network can imitate: `parameter`, `network`, `driver`, `reads`, `direct` (see `confounding.Confounded`) and
+            `correlation` over draws of the parameter with the slope of the network along the first of `reads` (NaN from few draws).
         warnings: sentences to print.
     """
 
     parameters: pd.DataFrame
     leaves: pd.DataFrame
     pairs: pd.DataFrame
+    confounded: pd.DataFrame
     warnings: tuple[str, ...]
 
 
@@ -63,8 +67,7 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
     few = excerpt(sequences, places, days)
     here = posterior.at(few, key=jax.random.key(seed))
     one = with_learned(here, {name: leaf[0] for name, leaf in learned(here).items()})  # the mean of networks is no network
-    names = names_of(here, few)
-    centre = {name: np.full_like(values, -1) if name in ("site", "site_year") else values for name, values in names.items()}
+    names, centre = names_of(here, few), at_centre(here, few)
     after, before = raw_draws(here, centre), raw_draws(prior_of(here, PRIOR_DRAWS, seed), centre)
     effects = effect_of_parameters(one, centre)
     draws = different_draws(posterior)
@@ -76,16 +79,23 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
     leaf_effects = effect_of_leaves(one, names)
     leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name], enough) for name, leaf in learned(posterior.model).items()])
     pairs = correlated(after if enough else {})
-    return Identifiability(parameters, leaves, pairs, tuple(_warnings(parameters, leaves, pairs, draws)))
+    imitated = imitations(here, centre, enough)
+    return Identifiability(parameters, leaves, pairs, imitated, tuple(_warnings(parameters, leaves, pairs, imitated, draws)))
+
+
+def at_centre(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
+    """What a model needs of sequences, with all places and years at the centre of their population."""
+    names = names_of(model, sequences)
+    return {name: np.full_like(values, -1) if name in ("site", "site_year") else values for name, values in names.items()}
 
 
 def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
-    """A few places, of as many plant types as there are, in the run of days with most observations of NEE."""
+    """A few places, of as many plant types as there are, in the run of days with most observations."""
     types = np.asarray(sequences.drivers["plant_type"])
     turn = [int(np.sum(types[:at] == code)) for at, code in enumerate(types)]  # the first of each type, then the second of each
     chosen = np.argsort(turn, kind="stable")[:places]
     few = sequences.select([sequences.places[at] for at in sorted(chosen)])
-    seen = np.cumsum(np.r_[0, np.isfinite(few.targets["nee"]).sum(axis=1)])
+    seen = np.cumsum(np.r_[0, sum(np.isfinite(values).sum(axis=1) for values in few.targets.values())])
     days = min(days, len(few.days))
     start = int(np.argmax(seen[days:] - seen[:-days]))
     at = slice(start, start + days)
@@ -111,12 +121,35 @@ def prior_of(model: HybridFlux, draws: int, seed: int) -> HybridFlux:
     )
 
 
-def raw_draws(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
-    """Unconstrained value of each learned parameter of a stacked model, mean over places and days: `[draw]`."""
-    sparse = {name: values[::EVERY] if np.ndim(values) == 2 else values for name, values in names.items()}
+def raw_values(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
+    """Unconstrained value of each learned parameter of a stacked model on every `EVERY`-th day: `[draw, 1]` to `[draw, time, place]`."""
     only = [name for name, source in model.sources.items() if learned(source)]
-    values = parameters_over_draws(model, sparse, only=only)
-    return {name: raw_of(value, PARAMETERS[name]).reshape(len(value), -1).mean(axis=1) for name, value in values.items()}
+    values = parameters_over_draws(model, thinned(names), only=only)
+    return {name: raw_of(value, PARAMETERS[name]) for name, value in values.items()}
+
+
+def raw_draws(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
+    """The same, mean over places and days: `[draw]`."""
+    return {name: values.reshape(len(values), -1).mean(axis=1) for name, values in raw_values(model, names).items()}
+
+
+def thinned(names: Names) -> dict[str, np.ndarray]:
+    """Drivers `[time, place]` on every `EVERY`-th day, covariates `[place]` as they are."""
+    return {name: values[::EVERY] if np.ndim(values) == 2 else values for name, values in names.items()}
+
+
+def imitations(model: HybridFlux, names: Names, enough: bool) -> pd.DataFrame:
+    """The table `Identifiability.confounded` of a stacked model; without correlations where draws are not `enough`."""
+    found = confounded(model)
+    values = raw_values(model, names) if found and enough else {}
+    rows = []
+    for row in found:
+        correlation = np.nan
+        if values:
+            middle = values[row.parameter].reshape(len(values[row.parameter]), -1).mean(axis=1)
+            correlation = slope_correlation(middle, values[row.network], np.asarray(thinned(names)[row.reads[0]]))
+        rows.append({**row._asdict(), "correlation": correlation})
+    return pd.DataFrame(rows, columns=["parameter", "network", "driver", "reads", "direct", "correlation"])
 
 
 def correlated(draws: dict[str, np.ndarray], limit: float = CORRELATED) -> pd.DataFrame:
@@ -157,7 +190,7 @@ def _leaf(name: str, leaf, effect: float, enough: bool) -> dict:
     }  # fmt: skip
 
 
-def _warnings(parameters: pd.DataFrame, leaves: pd.DataFrame, pairs: pd.DataFrame, draws: int) -> Iterator[str]:
+def _warnings(parameters: pd.DataFrame, leaves: pd.DataFrame, pairs: pd.DataFrame, imitated: pd.DataFrame, draws: int) -> Iterator[str]:
     if draws < LEAST_DRAWS:
         yield f"{draws} draws cannot tell estimated from unknown; {LEAST_DRAWS} or more are needed: fit with SVI, NUTS or a larger ensemble"
     for row in parameters.itertuples():
@@ -171,3 +204,6 @@ def _warnings(parameters: pd.DataFrame, leaves: pd.DataFrame, pairs: pd.DataFram
         yield f"learned leaf `{row.leaf}` changes nothing at these towers"
     for row in pairs.itertuples():
         yield f"`{row.first}` and `{row.second}` are confounded: posterior correlation {row.correlation:.2f}; interpret them together"
+    for row in imitated.to_dict("records"):
+        correlation = row.pop("correlation")
+        yield sentence(Confounded(**row), correlation)
