@@ -3,82 +3,112 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from hybridflux.evaluate.baselines.vprm import Hours, daily_fluxes, hours_of, run
+from hybridflux.evaluate.baselines.baseline import FLUXES
+from hybridflux.evaluate.baselines.vprm import Hours, daily_fluxes, hours_of
 from hybridflux.evaluate.baselines.vprm_tables import TABLES, Rates, rates_of
 from hybridflux.model.sequences import Sequences
 
 START = TABLES["pyVPRM_modis"]
 LOWEST, HIGHEST = Rates(10.0, 0.0, 0.0, -20.0), Rates(10000.0, 2.0, 5.0, 20.0)
+ACTS_ON: Mapping[str, Sequence[str]] = {"nee": Rates._fields, "gpp": ("par0", "efficiency"), "reco": ("alpha", "beta")}
+"""Flux -> the parameters it depends on."""
 ALL = "all"
 DAYS = 4000  # of a class that are fitted: four parameters need no more
 
 
 @dataclass(frozen=True)
 class RefittedVPRM:
-    """PAR0, lambda, alpha and beta of each vegetation class by least squares on daily NEE, of all classes together where a class is new.
+    """PAR0, lambda, alpha and beta of each vegetation class by least squares, of all classes together where a class is new.
 
-    Every site of a class gives as many days as the others, as far as it has them.
+    As the other baselines each flux is predicted by a fit to that flux: NEE by all four parameters fitted to daily NEE, GPP by PAR0 and
+    lambda fitted to GPP, RECO by alpha and beta fitted to RECO (daily NEE alone does not tell GPP from RECO in this form). So NEE is not
+    exactly RECO - GPP. Every site of a class gives as many days as the others, as far as it has them.
 
     Attributes:
+        variables: fluxes to predict.
         days: measured days of a class that are fitted, drawn at random.
         seed: of the draw.
-        rates: vegetation class -> parameters on PAR in umol m-2 s-1, once fitted.
+        rates: variable -> vegetation class -> parameters on PAR in umol m-2 s-1, once fitted.
     """
 
+    variables: Sequence[str] = FLUXES
     days: int = DAYS
     seed: int = 0
-    rates: Mapping[str, Rates] = field(default_factory=dict)
+    rates: Mapping[str, Mapping[str, Rates]] = field(default_factory=dict)
 
     def fit(self, sequences: Sequences) -> RefittedVPRM:
         """VPRM of these sites.
 
         Raises:
-            ValueError: the sequences lack a driver, or hold no day of measured NEE.
+            ValueError: the sequences lack a driver, or hold no measured day of a flux.
         """
-        parts = defaultdict(list)
+        parts = {variable: defaultdict(list) for variable in self.variables}
         rng = np.random.default_rng(self.seed)
         for at, place in enumerate(sequences.places):
-            nee = sequences.targets["nee"][:, at]
-            chosen = rng.permutation(np.flatnonzero(np.isfinite(nee)))[: self.days]
-            if len(chosen):
-                vegetation, hours = hours_of(sequences.select([place]), START.radiation)
-                parts[vegetation].append((_days(hours, chosen), nee[chosen].astype(float)))
-        if not parts:
-            raise ValueError("no day of measured NEE; VPRM cannot be fitted to these sequences")
-        rates = {vegetation: _fit(_shortened(of_class, self.days), rates_of(START, vegetation)) for vegetation, of_class in parts.items()}
-        everything = [part for of_class in parts.values() for part in of_class]
-        return replace(self, rates={**rates, ALL: _fit(_shortened(everything, self.days), rates_of(START, "Mixed"))})
+            vegetation, hours = hours_of(sequences.select([place]), START.radiation)
+            for variable, of_class in parts.items():
+                observed = sequences.targets[variable][:, at]
+                chosen = rng.permutation(np.flatnonzero(np.isfinite(observed)))[: self.days]
+                if len(chosen):
+                    of_class[vegetation].append((_on(hours, chosen), observed[chosen].astype(float)))
+        rates = {}
+        for variable, of_class in parts.items():
+            if not of_class:
+                raise ValueError(f"no measured day of {variable}; VPRM cannot be fitted to these sequences")
+            groups = {**of_class, ALL: [part for group in of_class.values() for part in group]}
+            rates[variable] = {name: _fit(variable, *_joined(group, self.days), _start(name)) for name, group in groups.items()}
+        return replace(self, rates=rates)
 
     def predict(self, sequences: Sequences) -> dict[str, np.ndarray]:
-        """`nee`, `gpp`, `reco` `[time, place]`, gC m-2 d-1."""
+        """Variable -> `[time, place]`, gC m-2 d-1."""
         if not self.rates:
             raise ValueError("this VPRM is not fitted; use RefittedVPRM().fit(sequences).predict(...)")
-        return run(sequences, START.radiation, lambda vegetation: self.rates.get(vegetation, self.rates[ALL]))
+        out = {variable: np.empty((len(sequences.days), len(sequences.places))) for variable in self.rates}
+        for at, place in enumerate(sequences.places):
+            vegetation, hours = hours_of(sequences.select([place]), START.radiation)
+            for variable, rates in self.rates.items():
+                out[variable][:, at] = _flux(variable, hours, rates.get(vegetation, rates[ALL]))
+        return out
 
 
-def _days(hours: Hours, chosen) -> Hours:
-    return Hours(hours.radiation[chosen], hours.canopy[chosen], hours.warmth[chosen])
+def _flux(variable: str, hours: Hours, rates: Rates) -> np.ndarray:
+    gpp, reco = daily_fluxes(hours, rates)
+    return {"nee": reco - gpp, "gpp": gpp, "reco": reco}[variable]
 
 
-def _shortened(parts: list[tuple[Hours, np.ndarray]], days: int) -> tuple[Hours, np.ndarray]:
-    """The first days of each site, the same number of each, side by side."""
+def _start(vegetation: str) -> Rates:
+    return rates_of(START, "Mixed" if vegetation == ALL else vegetation)
+
+
+def _on(hours: Hours, days) -> Hours:
+    return Hours(hours.radiation[days], hours.canopy[days], hours.warmth[days])
+
+
+def _joined(parts: list[tuple[Hours, np.ndarray]], days: int) -> tuple[Hours, np.ndarray]:
+    """The first days of each site, the same number of each, one after the other."""
     each = slice(max(days // len(parts), 1))
-    columns = zip(*((hours.radiation[each], hours.canopy[each], hours.warmth[each], nee[each]) for hours, nee in parts), strict=True)
-    *hours, nee = (np.concatenate(column) for column in columns)
-    return Hours(*hours), nee
+    rows = ((hours.radiation[each], hours.canopy[each], hours.warmth[each], observed[each]) for hours, observed in parts)
+    *hours, observed = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Hours(*hours), observed
 
 
-def _fit(data: tuple[Hours, np.ndarray], start: Rates) -> Rates:
-    hours, observed = data
+def _fit(variable: str, hours: Hours, observed: np.ndarray, start: Rates) -> Rates:
+    free = ACTS_ON[variable]
+
+    def rates(values) -> Rates:
+        return start._replace(**dict(zip(free, map(float, values), strict=True)))
+
+    def picked(of: Rates) -> np.ndarray:
+        return np.array([getattr(of, name) for name in free])
 
     def residuals(values):
-        gpp, reco = daily_fluxes(hours, Rates(*values))
-        return reco - gpp - observed
+        return _flux(variable, hours, rates(values)) - observed
 
-    return Rates(*(float(value) for value in least_squares(residuals, start, bounds=(LOWEST, HIGHEST), x_scale=np.abs(start)).x))
+    found = least_squares(residuals, picked(start), bounds=(picked(LOWEST), picked(HIGHEST)), x_scale=np.abs(picked(start)))
+    return rates(found.x)
