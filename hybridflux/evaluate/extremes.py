@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridflux.evaluate.dryness import NEEDS, dryness
 from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
-from hybridflux.evaluate.seasons import GROWING, WINDOW, day_of_year, month_of, seasonal_cycle
+from hybridflux.evaluate.seasons import GROWING, WINDOW, day_of_year, month_of, seasonal_cycle, years_seen
 from hybridflux.model.sequences import Sequences
 
 SHARE = 0.1
@@ -119,11 +119,13 @@ class DroughtAnomaly:
         drought: which days.
         of: what the departures are averaged over.
         window: days of the running mean of the usual course, odd.
+        least_years: years without drought that a day of the year needs, in its window, for a usual course.
     """
 
     drought: Drought = Drought()
     of: Period = WEEK
     window: int = WINDOW
+    least_years: int = 3
 
     @property
     def units(self) -> str:
@@ -139,6 +141,7 @@ class DroughtAnomaly:
         dry = self.drought.days(place)[:, 0]
         usual = np.isfinite(observed) & ~dry
         both = np.concatenate([np.asarray(observed, float)[None], draws])
-        cycle = seasonal_cycle(place.days, np.where(usual, both, np.nan), self.window)
+        known = years_seen(place.days, usual, self.window) >= self.least_years
+        cycle = np.where(known, seasonal_cycle(place.days, np.where(usual, both, np.nan), self.window), np.nan)
         departure = both - cycle[:, day_of_year(place.days) - 1]
         return self.of(place, np.where(dry, departure[0], np.nan), departure[1:])

@@ -72,7 +72,7 @@ def score_table(
     predicted: Mapping[str, np.ndarray],
     point: Mapping[str, np.ndarray] | None = None,
     *,
-    variables: Sequence[str] = VARIABLES_SCORED,
+    variables: Sequence[str] | None = None,
     step: str | Sequence[str] = "day",
     known: Collection[str] = (),
 ) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def score_table(
         sequences: hold the observations.
         predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` without a spread.
         point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
-        variables: fluxes to score; one that `predicted` lacks is left out.
+        variables: fluxes to score; those of `VARIABLES_SCORED` that are predicted by default.
         step: a name of `steps.STEPS`, which gives the units of RMSE, bias and CRPS; several of them add a column `step`.
         known: sites that took part in the fit.
 
@@ -96,13 +96,12 @@ def score_table(
         each = (score_table(sequences, predicted, point, variables=variables, step=one, known=known).assign(step=one) for one in step)
         return pd.concat(each, ignore_index=True)
     of_step = step_named(step)
+    variables = [name for name in VARIABLES_SCORED if name in predicted] if variables is None else variables
     rows = []
     for at, site in enumerate(sequences.places):
         here = sequences.select([site])
         igbp = PLANT_TYPES[int(here.drivers["plant_type"][0])]
         for name in variables:
-            if name not in predicted:
-                continue
             values = np.asarray(predicted[name])[..., at]
             draws = values if values.ndim == 2 else values[None]
             judged = draws.mean(axis=0, dtype=float) if point is None else np.asarray(point[name])[:, at]

@@ -39,3 +39,18 @@ def seasonal_cycle(days: np.ndarray, values: np.ndarray, window: int = WINDOW) -
     total, count = (sum(np.roll(each, shift, axis=0) for shift in range(-(window // 2), window // 2 + 1)) for each in (total, count))
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return mean.T.reshape(*np.shape(values)[:-1], YEAR)
+
+
+def years_seen(days: np.ndarray, seen: np.ndarray, window: int = WINDOW) -> np.ndarray:
+    """In how many years the window around each day of the year holds a day that counts, `[366]`.
+
+    Args:
+        days: `datetime64[D]` `[time]`.
+        seen: whether a day counts, `[time]`.
+        window: days, odd; circular within each year.
+    """
+    years, row = np.unique(days.astype("datetime64[Y]"), return_inverse=True)
+    there = np.zeros((len(years), YEAR), bool)
+    there[row[seen], day_of_year(days)[seen] - 1] = True
+    near = [np.roll(there, shift, axis=1) for shift in range(-(window // 2), window // 2 + 1)]
+    return np.any(near, axis=0).sum(axis=0)

@@ -29,7 +29,7 @@ MEANING: Mapping[str, str] = {
     "iav": "annual sums minus the mean of the site (3 years or more)",
     "driest": "days with the driest tenth of the soils of May to September",
     "hottest": "the hottest tenth of the days of May to September",
-    "drought": "weekly departures of drought days from the usual course of the year",
+    "drought": "weekly departures of drought days from the usual course of the year (3 years without drought or more)",
 }
 
 

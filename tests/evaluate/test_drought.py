@@ -104,12 +104,21 @@ def test_drought_anomaly_is_the_departure_from_undisturbed_years():
     np.testing.assert_allclose(x[1], 0.0, atol=0.05)
 
 
+def test_two_years_are_no_usual_course():
+    rain = np.full(len(DAYS), 10.0)
+    rain[JUNE_2003] = 0.0
+    observed = np.where(DAYS < np.datetime64("2004-01-01"), 1.0, np.nan)  # two summers without drought are left
+    starts, *_ = DroughtAnomaly(window=1)(sequences(rain, nee=observed), observed, np.ones((2, len(DAYS))))
+    assert len(starts) == 0
+    assert len(DroughtAnomaly(window=1, least_years=2)(sequences(rain, nee=observed), observed, np.ones((2, len(DAYS))))[0]) == 18
+
+
 def test_drought_scores_by_name():
     season = 5.0 * np.sin(2 * np.pi * np.arange(len(DAYS)) / 365.25)
     rain = np.full(len(DAYS), 10.0)
     rain[JUNE_2003] = 0.0
     whole = sequences(rain, nee=season + np.where(JUNE_2003, 2.0, 0.0))
-    table = score_table(whole, {"nee": season[:, None] + 4.0}, variables=("nee", "gpp"), step=("drought", "driest", "day"))
+    table = score_table(whole, {"nee": season[:, None] + 4.0}, step=("drought", "driest", "day"))
     assert table.step.tolist() == ["drought", "driest", "day"] and set(table.variable) == {"NEE"}
     assert table.rmse[0] == pytest.approx(2.0, abs=0.1) and table.bias[0] == pytest.approx(-2.0, abs=0.1)
     assert table.bias[1] == pytest.approx(2.0, abs=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hybridflux.evaluate.periods import DAY, MONTH, WEEK, YEAR, Departure
-from hybridflux.evaluate.seasons import day_of_year, month_of, seasonal_cycle
+from hybridflux.evaluate.seasons import day_of_year, month_of, seasonal_cycle, years_seen
 from hybridflux.evaluate.steps import MEANING, STEPS, step_named
 from hybridflux.model.sequences import Sequences
 
@@ -116,6 +116,13 @@ def test_seasonal_cycle_by_hand():
     assert cycle[0] == pytest.approx(np.mean([1, 3, 2, 4]))  # 31 December is day 365, the window reaches day 366, never observed
     values[day_of_year(days) == 100] = np.nan
     assert seasonal_cycle(days, np.stack([values, 2 * values]), window=1)[:, 99].tolist() == pytest.approx([np.nan] * 2, nan_ok=True)
+
+
+def test_years_seen_by_hand():
+    seen = np.isin(DAYS, np.array(["2001-03-01", "2002-03-03", "2002-12-31"], "datetime64[D]"))
+    count = years_seen(DAYS, seen, window=5)
+    assert [count[day - 1] for day in (58, 59, 60, 61, 62, 63, 64, 65)] == [1, 1, 2, 2, 2, 1, 1, 0]
+    assert [count[day - 1] for day in (363, 366, 1, 2)] == [1, 1, 1, 0]
 
 
 def test_every_step_is_explained_and_an_unknown_one_refused():
