@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hybridflux.evaluate.calibration import coverage_curve, pit, pit_histogram
+from hybridflux.evaluate.calibration import PIT, coverage_curve, pit, pit_counts, pit_histogram
 
 
 def drawn(spread, n=5000, draws=50):
@@ -34,3 +34,13 @@ def test_coverage_curve_follows_the_levels():
     assert abs(curve.covered - curve.level).max() < 0.03
     narrow = coverage_curve(*drawn(0.5))
     assert (narrow.covered < narrow.level).all()
+
+
+def test_pit_counts_add_up_and_need_a_spread():
+    observed, draws = drawn(0.5)
+    observed[:7] = np.nan
+    counts = pit_counts(observed, draws)
+    assert tuple(counts) == PIT and sum(counts.values()) == 4993
+    histogram = pit_histogram(pit(observed, draws)).n
+    assert list(counts.values()) == histogram.tolist()
+    assert np.isnan(list(pit_counts(observed, draws[:1]).values())).all()

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hybridflux.evaluate.calibration import PIT
 from hybridflux.evaluate.metrics import SCORES
 from hybridflux.evaluate.scores import COLUMNS, evaluate, pooled_rmse, score_table, summary
 
@@ -71,6 +72,35 @@ def test_yearly_scores_are_sums(posterior, sequences):
     predicted = posterior.thin(40).predict(whole.select(["S0"]), key=jax.random.fold_in(jax.random.key(0), 0), variables=("nee",))["nee"]
     error = 365 * (np.asarray(predicted).mean(0)[:, 0] - whole.targets["nee"][:, 0]).reshape(2, 365).mean(1)
     assert table.rmse[0] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
+
+
+def test_several_steps_stand_in_one_table(posterior, sequences):
+    table = evaluate(posterior, sequences, draws=20, step=("day", "week", "hottest"), variables=("nee",))
+    assert table.columns.tolist() == [*COLUMNS, "step"] and len(table) == 4 * 3
+    day, week, hottest = (table[table.step == step].set_index("site") for step in ("day", "week", "hottest"))
+    np.testing.assert_array_equal(day[list(PIT)].sum(axis=1), day.n)
+    assert (week.n == [104, 104, 104, 104]).all()  # weeks of four or five observed days, whole ones
+    assert (abs(hottest.n - 0.1 * 2 * 153 * 2 / 3) <= 1).all()
+    alone = evaluate(posterior, sequences, draws=20, step="week", variables=("nee",))
+    pd.testing.assert_frame_equal(week.reset_index()[list(COLUMNS)], alone)
+
+
+def test_steps_that_read_drivers_say_which(posterior, sequences):
+    with pytest.raises(ValueError, match="extreme days need rain"):
+        evaluate(posterior, sequences, draws=5, step="drought")
+    with pytest.raises(ValueError, match="`weak` is not a step"):
+        evaluate(posterior, sequences, draws=5, step="weak")
+
+
+def test_towers_are_asked_for_what_the_steps_need(posterior, sequences):
+    class Towers:
+        def sequences(self, names):
+            assert {"rain", "vpd"} <= set(names)
+            rain = np.ones_like(sequences.drivers["tair"])
+            return type(sequences)(sequences.places, sequences.days, {**sequences.drivers, "rain": rain}, sequences.targets, {})
+
+    table = evaluate(posterior, Towers(), draws=5, step="driest", variables=("nee",))
+    assert (table.n > 15).all()
 
 
 def test_plain_predictions_and_pooled_rmse(sequences):
