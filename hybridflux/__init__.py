@@ -38,6 +38,7 @@ _HOME = {
     # inference
     "MAP": "inference",
     "Ensemble": "inference",
+    "LaplaceApproximation": "inference",
     "SVI": "inference",
     "NUTS": "inference",
     "Posterior": "inference.posterior",

@@ -39,6 +39,7 @@ class Method(StrEnum):
 
     map = "map"
     ensemble = "ensemble"
+    laplace = "laplace"
     svi = "svi"
     nuts = "nuts"
 
@@ -88,7 +89,7 @@ def fit(
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
     model: Annotated[
-        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for svi, nuts), or a .py or .json file.")
+        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
     seed: Seed = 0,
@@ -98,9 +99,15 @@ def fit(
     from hybridflux.data.towers import open_towers
     from hybridflux.model import compositions
 
-    fitted = compositions.get(model or compositions.DEFAULT[method])
+    fitted = compositions.get(model or compositions.DEFAULT.get(method, "static"))
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
-    methods = {"map": inference.MAP, "ensemble": inference.Ensemble, "svi": inference.SVI, "nuts": inference.NUTS}
+    methods = {
+        "map": inference.MAP,
+        "ensemble": inference.Ensemble,
+        "laplace": inference.LaplaceApproximation,
+        "svi": inference.SVI,
+        "nuts": inference.NUTS,
+    }
     with _progress("fitting") as progress:
         posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)

@@ -4,7 +4,7 @@ Belongs here: priors and likelihood put together, optimisers and samplers, poste
 Does not belong here: equations, files of towers, maps.
 """
 
-from hybridflux.inference.methods import MAP, NUTS, SVI, Ensemble
+from hybridflux.inference.methods import MAP, NUTS, SVI, Ensemble, LaplaceApproximation
 from hybridflux.inference.posterior import Posterior
 
-__all__ = ["MAP", "NUTS", "SVI", "Ensemble", "Posterior"]
+__all__ = ["MAP", "NUTS", "SVI", "Ensemble", "LaplaceApproximation", "Posterior"]

@@ -2,8 +2,9 @@
 
 from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.inference.methods.ensemble import Ensemble
+from hybridflux.inference.methods.laplace import LaplaceApproximation
 from hybridflux.inference.methods.map import MAP
 from hybridflux.inference.methods.nuts import NUTS
 from hybridflux.inference.methods.svi import SVI
 
-__all__ = ["MAP", "NUTS", "SVI", "AbstractMethod", "Ensemble"]
+__all__ = ["MAP", "NUTS", "SVI", "AbstractMethod", "Ensemble", "LaplaceApproximation"]

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
-from hybridflux.inference.methods.descend import descend, starting_points
+from hybridflux.inference.methods.mode import find_mode
 
 
 class MAP(AbstractMethod):
     """One point: the mode of the posterior. It says nothing about uncertainty beyond the effects of new places.
 
     Attributes:
-        steps: updates of Adam.
-        size: days per update.
-        rate: first learning rate.
+        steps: most steps of L-BFGS; updates of Adam where the model has networks.
+        size: days per update of Adam.
+        rate: first learning rate of Adam.
     """
 
     steps: int = 2000
@@ -23,10 +22,5 @@ class MAP(AbstractMethod):
     rate: float = 0.02
 
     def draw(self, model, data, key, progress):
-        leaves = starting_points(model, 1, key)
-        anchors = jax.tree.map(jnp.zeros_like, leaves)
-        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-        leaves, losses = descend(
-            model, data, leaves, anchors, steps=self.steps, size=self.size, rate=self.rate, seed=seed, progress=progress
-        )
-        return Drawn(leaves, 1, {}, {"loss_first": float(losses[0, 0]), "loss_last": float(losses[-1, 0])}, ())
+        mode, (first, last) = find_mode(model, data, key, steps=self.steps, size=self.size, rate=self.rate, progress=progress)
+        return Drawn(jax.tree.map(lambda leaf: leaf[None], mode), 1, {}, {"loss_first": first, "loss_last": last}, ())

@@ -18,18 +18,21 @@ from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivari
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import joint, log_likelihood, log_prior
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress
-from hybridflux.inference.methods.descend import descend, minibatches, starting_points
-from hybridflux.inference.methods.whiten import White, whitened
+from hybridflux.inference.methods.descend import minibatches
+from hybridflux.inference.methods.mode import find_mode
+from hybridflux.inference.methods.sharpen import around_mode
+from hybridflux.inference.methods.whiten import White
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import learned, with_learned
 
 WHITENED_UP_TO = 200  # learned numbers; more (networks) get a low-rank guide in their own coordinates
+ROUNDS = 4  # of sharpening before
 
 
 class SVI(AbstractMethod):
     """A Gaussian over everything learned.
 
-    Small models get a full covariance in whitened coordinates, where it has little left to learn: in the coordinates of the model
+    Small models get a full covariance in white coordinates, where it has little left to learn: in the coordinates of the model
     itself the same guide stays several times too narrow along ridges such as class mean against place effects. Networks get
     low rank plus diagonal. The default random start of the library lands far away; this one starts at the mode.
 
@@ -38,7 +41,7 @@ class SVI(AbstractMethod):
         draws: draws taken from it.
         size: days per update.
         rate: first learning rate.
-        mode_steps: updates of the search for the mode before.
+        mode_steps: most steps of the search for the mode before.
     """
 
     steps: int = 2000
@@ -50,19 +53,15 @@ class SVI(AbstractMethod):
     def draw(self, model, data, key, progress):
         start, run, shuffle = jax.random.split(key, 3)
         seed = int(jax.random.randint(shuffle, (), 0, 2**31 - 1))
-        leaves = starting_points(model, 1, start)
-        anchors = jax.tree.map(jnp.zeros_like, leaves)
-        leaves, _ = descend(model, data, leaves, anchors, steps=self.mode_steps, size=self.size, rate=0.02, seed=seed, progress=progress)
-        mode = {name: leaf[0] for name, leaf in leaves.items()}
         count = sum(leaf.size for leaf in learned(model).values())
         if count <= WHITENED_UP_TO:
-            white = whitened(model, data, mode)
-            guide = AutoMultivariateNormal(
-                _in_white(model, white, count), init_loc_fn=init_to_value(values={"white": jnp.zeros(count)}), init_scale=0.7
-            )
-            sample, losses = self._optimise(_in_white(model, white, count), guide, data, run, seed, progress)
+            white = around_mode(model, data, start, steps=self.mode_steps, rounds=ROUNDS, progress=progress).white
+            in_white = _in_white(model, white)
+            guide = AutoMultivariateNormal(in_white, init_loc_fn=init_to_value(values={"white": jnp.zeros(count)}), init_scale=1.0)
+            sample, losses = self._optimise(in_white, guide, data, run, seed, progress)
             drawn = jax.vmap(white.leaves)(sample["white"])
         else:
+            mode, _ = find_mode(model, data, start, steps=self.mode_steps, size=self.size, progress=progress)
             in_leaves = lambda batch, share: joint(model, batch, share)  # noqa: E731
             guide = AutoLowRankMultivariateNormal(in_leaves, init_loc_fn=init_to_value(values=mode), init_scale=0.02)
             sample, losses = self._optimise(in_leaves, guide, data, run, seed, progress)
@@ -96,11 +95,11 @@ class SVI(AbstractMethod):
         return guide.sample_posterior(last, svi.get_params(state), sample_shape=(self.draws,)), losses
 
 
-def _in_white(model: HybridFlux, white: White, count: int) -> Callable:
+def _in_white(model: HybridFlux, white: White) -> Callable:
     """The joint density as a numpyro model of the white coordinates."""
 
     def density(batch: Batch, share: float):
-        at = numpyro.sample("white", dist.Normal(0.0, 1.0).expand([count]).to_event(1).mask(False))
+        at = numpyro.sample("white", dist.Normal(0.0, 1.0).expand([white.size]).to_event(1).mask(False))
         one = with_learned(model, white.leaves(at))
         numpyro.factor("joint", share * log_likelihood(one, batch) + log_prior(one) + white.log_volume(at))
 
@@ -108,6 +107,8 @@ def _in_white(model: HybridFlux, white: White, count: int) -> Callable:
 
 
 def _concerns(losses: list[float]) -> tuple[str, ...]:
-    half, quarter = np.mean(losses[len(losses) // 2 :]), np.mean(losses[-max(1, len(losses) // 4) :])
-    falling = (half - quarter) > 0.05 * abs(losses[0] - quarter)
+    quarter = max(1, len(losses) // 4)
+    before, last = np.array(losses[-2 * quarter : -quarter]), np.array(losses[-quarter:])
+    noise = np.hypot(before.std(), last.std()) / quarter**0.5
+    falling = before.mean() - last.mean() > 1.0 + 3.0 * noise
     return ("the evidence bound was still improving; use more steps",) if falling else ()

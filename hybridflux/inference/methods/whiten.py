@@ -20,7 +20,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from hybridflux.inference.batch import Batch
-from hybridflux.inference.joint import predicted
+from hybridflux.inference.joint import log_likelihood, log_prior, predicted
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import pooled_effects, with_learned
 
@@ -36,10 +36,26 @@ class White(NamedTuple):
     Attributes:
         leaves: white coordinates -> learned leaves; zero is the mode.
         log_volume: white coordinates -> log volume that the density of the leaves has to be multiplied with.
+        size: how many coordinates.
     """
 
     leaves: Callable[[Array], Leaves]
     log_volume: Callable[[Array], Array]
+    size: int
+
+    def potential(self, model: HybridFlux, data: Batch) -> Callable[[Array], Array]:
+        """The negative log density of white coordinates, up to a constant."""
+
+        def negative(at):
+            one = with_learned(model, self.leaves(at))
+            return -(log_likelihood(one, data) + log_prior(one) + self.log_volume(at))
+
+        return negative
+
+    def moved(self, centre: Array, root: Array) -> White:
+        """White coordinates in which these are `centre + root @ coordinates`."""
+        inside = lambda at: centre + root @ at  # noqa: E731
+        return White(lambda at: self.leaves(inside(at)), lambda at: self.log_volume(inside(at)), self.size)
 
 
 def centred(point: Leaves, tables: dict[str, str], direction: float = 1.0) -> Leaves:
@@ -50,9 +66,26 @@ def centred(point: Leaves, tables: dict[str, str], direction: float = 1.0) -> Le
 def information(model: HybridFlux, data: Batch, point: Leaves, tables: dict[str, str]) -> Float[Array, "n n"]:
     """Expected information of the data on everything learned, at a point whose `tables` are centred."""
     flat, unravel = ravel_pytree(point)
+    leaves = centred(point, tables, -1.0)
+    basis = jnp.eye(-(-flat.size // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE, flat.size)  # rows of zeros fill the last block
+    blocks = [jax.vmap(unravel)(basis[at : at + COLUMNS_AT_ONCE]) for at in range(0, len(basis), COLUMNS_AT_ONCE)]
+    jacobian = jnp.concatenate([_scaled_slopes(model, data, leaves, directions) for directions in blocks])[: flat.size]
+    return _of_centred(jacobian @ jacobian.T, point, tables)
 
-    def scaled(vector):
-        one = with_learned(model, centred(unravel(vector), tables, -1.0))
+
+def _of_centred(matrix: Array, point: Leaves, tables: dict[str, str]) -> Array:
+    """Information on uncentred leaves -> on leaves whose `tables` are centred, at such a `point`."""
+    flat, unravel = ravel_pytree(point)
+    slopes = jax.jacfwd(lambda vector: ravel_pytree(centred(unravel(vector), tables, -1.0))[0])(flat)
+    return slopes.T @ matrix @ slopes
+
+
+@jax.jit
+def _scaled_slopes(model: HybridFlux, data: Batch, leaves: Leaves, directions: Leaves) -> Array:
+    """Slopes of fluxes and error scales over the scale, where there are measurements: `[direction, value]`."""
+
+    def scaled(leaves):
+        one = with_learned(model, leaves)
         fluxes = predicted(one, data)
         rows = []
         for name in data.targets:
@@ -62,10 +95,7 @@ def information(model: HybridFlux, data: Batch, point: Leaves, tables: dict[str,
             rows += [(root * fluxes[name]).ravel(), (root * scale).ravel()]
         return jnp.concatenate(rows)
 
-    column = jax.jit(jax.vmap(lambda direction: jax.jvp(scaled, (flat,), (direction,))[1]))
-    basis = jnp.eye(flat.size)
-    jacobian = jnp.concatenate([column(basis[at : at + COLUMNS_AT_ONCE]) for at in range(0, flat.size, COLUMNS_AT_ONCE)])
-    return jacobian @ jacobian.T
+    return jax.vmap(lambda direction: jax.jvp(scaled, (leaves,), (direction,))[1])(directions)
 
 
 def prior_information(point: Leaves, tables: dict[str, str]) -> Leaves:
@@ -81,16 +111,17 @@ def whitened(model: HybridFlux, data: Batch, mode: Leaves) -> White:
     """White coordinates around a mode, population effects centred where the data tell them."""
     spreads = {path: path.removesuffix("effect") + "spread" for path in pooled_effects(model)}
     _, unravel = ravel_pytree(mode)
-    told = unravel(jnp.diagonal(information(model, data, mode, {})))
+    of_data = information(model, data, mode, {})
+    told = unravel(jnp.diagonal(of_data))
     tables = {path: spread for path, spread in spreads.items() if float(jnp.median(told[path])) > CENTRED_ABOVE}
 
     start = centred(mode, tables)
-    matrix = information(model, data, start, tables) + jnp.diag(ravel_pytree(prior_information(start, tables))[0])
+    matrix = _of_centred(of_data, start, tables) + jnp.diag(ravel_pytree(prior_information(start, tables))[0])
     root = jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(matrix, np.float64))).T, jnp.float32)
     centre = ravel_pytree(start)[0]
 
-    def log_volume(white):
-        point = unravel(centre + root @ white)
+    def log_volume(at):
+        point = unravel(centre + root @ at)
         return -0.5 * sum((point[effect].size * point[spread] for effect, spread in tables.items()), jnp.zeros(()))
 
-    return White(lambda white: centred(unravel(centre + root @ white), tables, -1.0), log_volume)
+    return White(lambda at: centred(unravel(centre + root @ at), tables, -1.0), log_volume, centre.size)

@@ -1,0 +1,97 @@
+"""The posterior mode, where every method but the ensemble starts.
+
+Physics with population effects is a smooth problem of some hundred numbers: L-BFGS over all data (Byrd et al. 1995,
+10.1137/0916069, as in SciPy) needs some hundred gradients. Networks take Adam over minibatches, which also keeps them from
+following the data everywhere. Both hold the scale of a population still and set it to the moments of the effects in between
+(see `descend`).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, PRNGKeyArray
+from scipy.optimize import minimize
+
+from hybridflux.inference.batch import Batch
+from hybridflux.inference.joint import log_likelihood, log_prior
+from hybridflux.inference.methods.base import Progress
+from hybridflux.inference.methods.descend import descend, settle_populations, starting_points
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import Neural, Pooled
+from hybridflux.model.tree import pooled_effects, with_learned
+
+ROUNDS = 4  # searches between which the scales of populations are set
+REMEMBERED = 30  # steps from which L-BFGS builds its curvature
+CLOSE_ENOUGH = 1e-8  # relative change of the density at which a search ends: what single precision resolves
+
+
+def find_mode(
+    model: HybridFlux, data: Batch, key: PRNGKeyArray, *, steps: int, progress: Progress, size: int = 4096, rate: float = 0.02
+) -> tuple[dict[str, Array], tuple[float, float]]:
+    """The leaves of highest posterior density at settled population scales.
+
+    Args:
+        model: structure and fixed values.
+        data: whole series or days.
+        key: of the starting point and the shuffling.
+        steps: most steps of L-BFGS, or updates of Adam.
+        progress: called with (done, all, message).
+        size: days per update of Adam.
+        rate: first learning rate of Adam.
+
+    Returns:
+        Name -> leaf, and the negative log posterior per value of the first target, at the start and at the end.
+    """
+    leaves = starting_points(model, 1, key)
+    if has_networks(model):
+        anchors = jax.tree.map(jnp.zeros_like, leaves)
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        leaves, losses = descend(model, data, leaves, anchors, steps=steps, size=size, rate=rate, seed=seed, progress=progress)
+        return {name: leaf[0] for name, leaf in leaves.items()}, (float(losses[0, 0]), float(losses[-1, 0]))
+    return climb(model, data, {name: leaf[0] for name, leaf in leaves.items()}, steps=steps, progress=progress)
+
+
+def has_networks(model: HybridFlux) -> bool:
+    """Whether a parameter comes from a network."""
+
+    def neural(source) -> bool:
+        return neural(source.source) if isinstance(source, Pooled) else isinstance(source, Neural)
+
+    return any(neural(source) for source in model.sources.values())
+
+
+def climb(
+    model: HybridFlux, data: Batch, leaves: dict[str, Array], *, steps: int, progress: Progress
+) -> tuple[dict[str, Array], tuple[float, float]]:
+    """Climb to the mode by L-BFGS over all data; arguments and results as in `find_mode`."""
+    flat, unravel = ravel_pytree(leaves)
+    spreads = {path.removesuffix("effect") + "spread" for path in pooled_effects(model)}
+    moves, _ = ravel_pytree({name: np.full(leaf.shape, name not in spreads, np.float32) for name, leaf in leaves.items()})
+
+    def in_double(vector):
+        value, slope = _loss(model, data, unravel(jnp.asarray(vector, jnp.float32)))
+        return float(value), np.asarray(ravel_pytree(slope)[0] * moves, np.float64)
+
+    point, first, last = np.asarray(flat, np.float64), None, np.inf
+    for number in range(ROUNDS):
+        options = {"maxiter": -(-steps // ROUNDS), "maxcor": REMEMBERED, "ftol": CLOSE_ENOUGH, "gtol": 0.0}
+        first = in_double(point)[0] if first is None else first
+        found = minimize(in_double, point, jac=True, method="L-BFGS-B", options=options)
+        settled = settle_populations(model, unravel(jnp.asarray(found.x, jnp.float32)))
+        point, last = np.asarray(ravel_pytree(settled)[0], np.float64), float(found.fun)
+        progress(number + 1, ROUNDS, f"mode, loss {last:.4f} after {found.nfev} gradients")
+    return unravel(jnp.asarray(point, jnp.float32)), (first, last)
+
+
+@jax.jit
+def _loss(model: HybridFlux, data: Batch, leaves: dict[str, Array]):
+    """Negative log posterior per value of the first target, and its slope."""
+
+    def loss(leaves):
+        one = with_learned(model, leaves)
+        return -(log_likelihood(one, data) + log_prior(one)) / next(iter(data.targets.values())).size
+
+    return jax.value_and_grad(loss)(leaves)
