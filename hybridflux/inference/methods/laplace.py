@@ -30,7 +30,7 @@ class LaplaceApproximation(AbstractMethod):
     def draw(self, model, data, key, progress):
         start, run = jax.random.split(key)
         around = around_mode(model, data, start, steps=self.mode_steps, rounds=self.rounds, progress=progress)
-        drawn = jax.vmap(around.white.leaves)(jax.random.normal(run, (self.draws, around.white.size)))
+        drawn = around.white.drawn(jax.random.normal(run, (self.draws, around.white.size)))
         diagnostics = {"unrest": around.unrest, "gradients": around.gradients, "overlap": around.overlap if self.rounds else None}
         far = f"the centre still moved by {around.unrest:.1f} standard deviations: the posterior is not near a Gaussian; use NUTS"
         concerns = (far,) if around.unrest > RESTLESS else ()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array
 from numpyro.diagnostics import summary
-from numpyro.infer import MCMC
-from numpyro.infer import NUTS as Kernel
+from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.inference.methods.sharpen import around_mode
+from hybridflux.inference.methods.whiten import White
 
 HIGHEST_R_HAT = 1.05
 FEWEST_EFFECTIVE = 50
 SETTLED = 1.0  # standard deviations; where the Gaussian moves more, the sampler adapts scales of its own
+DEPTHS = (3, 10)  # deepest tree in a ball, where 7 steps are half a turn, and elsewhere
 
 
 class NUTS(AbstractMethod):
@@ -42,30 +47,65 @@ class NUTS(AbstractMethod):
         start, scatter, run = jax.random.split(key, 3)
         around = around_mode(model, data, start, steps=self.mode_steps, rounds=self.rounds, progress=progress)
         white = around.white
-        kernel = Kernel(
-            potential_fn=white.potential(model, data),
-            target_accept_prob=self.target,
-            adapt_mass_matrix=not around.unrest < SETTLED or self.rounds == 0,
-        )
-        side_by_side = "parallel" if jax.local_device_count() >= self.chains else "vectorized"
-        sampler = MCMC(
-            kernel, num_warmup=self.warmup, num_samples=self.draws, num_chains=self.chains, chain_method=side_by_side, progress_bar=False
-        )
         progress(0, 1, f"NUTS, {white.size} learned numbers, {self.chains} chains")
         first = jax.random.normal(scatter, (self.chains, white.size))
-        sampler.run(run, init_params=first if self.chains > 1 else first[0], extra_fields=("diverging", "potential_energy", "num_steps"))
+        adapt = self.rounds == 0 or not around.unrest < SETTLED
+        points, extra = run_chains(
+            model, data, white, first, jax.random.split(run, self.chains), self.warmup, self.warmup + self.draws, self.target, adapt
+        )
         progress(1, 1, "NUTS done")
-        drawn = jax.vmap(white.leaves)(sampler.get_samples())
+        kept = {name: np.asarray(values)[:, self.warmup :] for name, values in extra.items()}
+        drawn = white.drawn(points[:, self.warmup :].reshape(-1, white.size))
         chained = {name: np.asarray(values).reshape(self.chains, self.draws, *values.shape[1:]) for name, values in drawn.items()}
-        extra = {name: np.asarray(values) for name, values in sampler.get_extra_fields().items()}
-        stats = {"diverging": extra["diverging"], "lp": -extra["potential_energy"], "n_steps": extra["num_steps"]}
         diagnostics = {
             **convergence(chained),
-            "divergences": int(extra["diverging"].sum()),
-            "mean_steps": float(extra["num_steps"].mean()),
-            "gradients_before": around.gradients,
+            "divergences": int(kept["diverging"].sum()),
+            "mean_steps": float(kept["n_steps"].mean()),
+            "gradients": int(np.asarray(extra["n_steps"]).sum()) + around.gradients,
         }
+        stats = {name: values.reshape(-1) for name, values in kept.items()}
         return Drawn(drawn, self.chains, stats, diagnostics, tuple(concerns(diagnostics)))
+
+
+@partial(jax.jit, static_argnames=("warmup", "steps", "target", "adapt"))
+def run_chains(model, data, white: White, first: Array, keys: Array, warmup: int, steps: int, target: float, adapt: bool):
+    """All chains in one compiled program, spread over the host devices of XLA.
+
+    Args:
+        model: structure and fixed values.
+        data: whole series or days.
+        white: coordinates of the sampler.
+        first: starting points `[chain, n]`.
+        keys: of the chains.
+        warmup: steps that adapt.
+        steps: all steps, those of the warm-up among them.
+        target: acceptance probability aimed at.
+        adapt: whether the warm-up adapts a diagonal mass matrix too.
+
+    Returns:
+        White coordinates `[chain, step, n]`, and `diverging`, `lp`, `n_steps` `[chain, step]`.
+    """
+
+    def chain(model, data, white, first, key):
+        start, advance = hmc(white.potential(model, data), algo="NUTS")
+        state = start(first, warmup, adapt_mass_matrix=adapt, target_accept_prob=target, max_tree_depth=DEPTHS[adapt], rng_key=key)
+
+        def step(state, _):
+            state = advance(state)
+            return state, (state.z, {"diverging": state.diverging, "lp": -state.potential_energy, "n_steps": state.num_steps})
+
+        return jax.lax.scan(step, state, length=steps)[1]
+
+    def chains(first, keys, model, data, white):
+        if len(first) == 1:
+            return jax.tree.map(lambda values: values[None], chain(model, data, white, first[0], keys[0]))
+        return jax.vmap(chain, in_axes=(None, None, None, 0, 0))(model, data, white, first, keys)
+
+    devices = max(count for count in range(1, len(first) + 1) if len(first) % count == 0 and count <= jax.local_device_count())
+    mesh = Mesh(np.array(jax.local_devices()[:devices]), ("chain",))
+    split, whole = PartitionSpec("chain"), PartitionSpec()
+    spread = jax.shard_map(chains, mesh=mesh, in_specs=(split, split, whole, whole, whole), out_specs=split, check_vma=False)
+    return spread(first, keys, model, data, white)
 
 
 def convergence(chained: dict[str, np.ndarray]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.methods.base import Progress
@@ -85,14 +85,13 @@ def sharpened(model: HybridFlux, data: Batch, white: White, key: PRNGKeyArray, *
         The new coordinates; the old ones where a gradient is not finite.
     """
     size = white.size
-    density = jax.jit(jax.vmap(jax.value_and_grad(white.potential(model, data))))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     centre, root, precision, unrest, overlap = np.zeros(size), np.eye(size), np.eye(size), 0.0, np.nan
     for number in range(rounds):
         pairs = np.linalg.qr(rng.normal(size=(size, size)))[0]
         radii = np.sqrt(rng.chisquare(size, size))
         steps = (pairs * radii[:, None]) @ root.T
-        heights, slopes = _in_blocks(density, np.concatenate([centre + steps, centre - steps]))
+        heights, slopes = _in_blocks(model, data, white, np.concatenate([centre + steps, centre - steps]))
         slopes = slopes @ root
         if not np.all(np.isfinite(slopes)):
             return Sharpened(white, 2 * size * (number + 1), np.inf, 0.0)
@@ -111,12 +110,17 @@ def sharpened(model: HybridFlux, data: Batch, white: White, key: PRNGKeyArray, *
     return Sharpened(moved, 2 * size * rounds, unrest, overlap)
 
 
-def _in_blocks(density, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values `[point]` and gradients `[point, n]`, a few at once; the last block is filled up."""
+def _in_blocks(model: HybridFlux, data: Batch, white: White, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Potentials `[point]` and gradients `[point, n]`, a few at once; the last block is filled up."""
     filled = np.resize(points, (-(-len(points) // AT_ONCE) * AT_ONCE, points.shape[1])).astype(np.float32)
-    blocks = [density(filled[at : at + AT_ONCE]) for at in range(0, len(filled), AT_ONCE)]
+    blocks = [_heights_and_slopes(model, data, white, filled[at : at + AT_ONCE]) for at in range(0, len(filled), AT_ONCE)]
     heights, slopes = (np.concatenate([np.asarray(part, np.float64) for part in parts]) for parts in zip(*blocks, strict=True))
     return heights[: len(points)], slopes[: len(points)]
+
+
+@jax.jit
+def _heights_and_slopes(model: HybridFlux, data: Batch, white: White, points: Array) -> tuple[Array, Array]:
+    return jax.vmap(jax.value_and_grad(white.potential(model, data)))(points)
 
 
 def _effective_share(log_weights: np.ndarray) -> float:

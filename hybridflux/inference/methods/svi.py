@@ -59,7 +59,7 @@ class SVI(AbstractMethod):
             in_white = _in_white(model, white)
             guide = AutoMultivariateNormal(in_white, init_loc_fn=init_to_value(values={"white": jnp.zeros(count)}), init_scale=1.0)
             sample, losses = self._optimise(in_white, guide, data, run, seed, progress)
-            drawn = jax.vmap(white.leaves)(sample["white"])
+            drawn = white.drawn(sample["white"])
         else:
             mode, _ = find_mode(model, data, start, steps=self.mode_steps, size=self.size, progress=progress)
             in_leaves = lambda batch, share: joint(model, batch, share)  # noqa: E731

@@ -11,8 +11,8 @@ no matrix straightens. Such tables are *centred*: the coordinate is `c = z exp(s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,18 +30,38 @@ CENTRED_ABOVE = 3.0  # information of the data on an effect over that of its pri
 Leaves = dict[str, Array]
 
 
-class White(NamedTuple):
-    """White coordinates `[n]`.
+class White(eqx.Module):
+    """White coordinates `[n]`; zero is the mode.
 
     Attributes:
-        leaves: white coordinates -> learned leaves; zero is the mode.
-        log_volume: white coordinates -> log volume that the density of the leaves has to be multiplied with.
-        size: how many coordinates.
+        origin: leaves of the mode, `tables` centred.
+        centre: where white zero lies, beside the origin `[n]`.
+        root: from white coordinates to leaves `[n, n]`.
+        tables: (centred effects, their spread), names of leaves.
     """
 
-    leaves: Callable[[Array], Leaves]
-    log_volume: Callable[[Array], Array]
-    size: int
+    origin: Leaves
+    centre: Array
+    root: Array
+    tables: tuple[tuple[str, str], ...] = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        """How many coordinates."""
+        return self.centre.size
+
+    def _centred(self, at: Array) -> Leaves:
+        flat, unravel = ravel_pytree(self.origin)
+        return unravel(flat + self.centre + self.root @ at)
+
+    def leaves(self, at: Array) -> Leaves:
+        """Learned leaves at white coordinates `[n]`."""
+        return centred(self._centred(at), dict(self.tables), -1.0)
+
+    def log_volume(self, at: Array) -> Array:
+        """Log volume that the density of the leaves has to be multiplied with, up to a constant."""
+        point = self._centred(at)
+        return -0.5 * sum((point[effect].size * point[spread] for effect, spread in self.tables), jnp.zeros(()))
 
     def potential(self, model: HybridFlux, data: Batch) -> Callable[[Array], Array]:
         """The negative log density of white coordinates, up to a constant."""
@@ -54,8 +74,12 @@ class White(NamedTuple):
 
     def moved(self, centre: Array, root: Array) -> White:
         """White coordinates in which these are `centre + root @ coordinates`."""
-        inside = lambda at: centre + root @ at  # noqa: E731
-        return White(lambda at: self.leaves(inside(at)), lambda at: self.log_volume(inside(at)), self.size)
+        return White(self.origin, self.centre + self.root @ centre, self.root @ root, self.tables)
+
+    @jax.jit
+    def drawn(self, points: Array) -> Leaves:
+        """Leaves `[draw, ...]` at points `[draw, n]`."""
+        return jax.vmap(self.leaves)(points)
 
 
 def centred(point: Leaves, tables: dict[str, str], direction: float = 1.0) -> Leaves:
@@ -118,10 +142,4 @@ def whitened(model: HybridFlux, data: Batch, mode: Leaves) -> White:
     start = centred(mode, tables)
     matrix = _of_centred(of_data, start, tables) + jnp.diag(ravel_pytree(prior_information(start, tables))[0])
     root = jnp.asarray(np.linalg.inv(np.linalg.cholesky(np.asarray(matrix, np.float64))).T, jnp.float32)
-    centre = ravel_pytree(start)[0]
-
-    def log_volume(at):
-        point = unravel(centre + root @ at)
-        return -0.5 * sum((point[effect].size * point[spread] for effect, spread in tables.items()), jnp.zeros(()))
-
-    return White(lambda at: centred(unravel(centre + root @ at), tables, -1.0), log_volume, centre.size)
+    return White(start, jnp.zeros(root.shape[0]), root, tuple(sorted(tables.items())))
