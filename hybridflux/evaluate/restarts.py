@@ -38,6 +38,7 @@ def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: i
 
     Restarts disagree about a parameter when two of their means are farther apart than one posterior standard deviation: what any one of
     them says of its uncertainty is then too little. With `n` effective draws, means differ by some `sqrt(2 / n)` by chance: use 50 or more.
+    That they agree proves little: starts of a confounded model can share one wrong answer (experiment e05).
 
     Args:
         posteriors: two or more.
