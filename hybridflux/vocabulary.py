@@ -124,6 +124,7 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("snow", "mm", "snow water equivalent", (0, 5000), "state", cf_name="lwe_thickness_of_surface_snow_amount"),
     Variable("tair_lagged", "degC", "temperature the vegetation is acclimated to", (-60, 50), "state", 10, 8),
     Variable("rew", "1", "relative extractable water: root-zone water over capacity", (0, 1), "state", 0.7, 0.25),
+    Variable("fapar_phase", "1", "fapar between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     # fluxes
     Variable("gpp", "gC m-2 d-1", "gross primary productivity", (0, 60), "flux",
              cf_name="gross_primary_productivity_of_biomass_expressed_as_carbon", fluxnet="GPP_NT_VUT_REF"),
@@ -233,4 +234,13 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("noise_slope", "1", "growth of the observation error per unit of |flux|", 0.15, 0.0, 1.0, 0.8,
               "Richardson et al. 2006, 10.1016/j.agrformet.2006.01.007"),
     Parameter("noise_tail", "1", "degrees of freedom of the Student-t error", 5.0, 2.1, 40.0, 0.8, "heavy tails of Lasslop et al. 2008, bg-5-1311"),
+    # structural error: what the model gets wrong for a while
+    Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.4, 0.01, 4.0, 1.0,
+              "order of Chevallier et al. 2012, 10.1029/2010GB003974: 2.5 in all at towers"),
+    Parameter("structural_slope", "1", "growth of the structural error per unit of (GPP + RECO) / 2", 0.2, 0.0, 1.0, 1.0,
+              "2.5 gC m-2 d-1 of Chevallier et al. 2012 at usual summer fluxes"),
+    Parameter("structural_days", "d", "e-folding time of the structural error", 30.0, 3.0, 120.0, 0.7,
+              "30-35 d, Chevallier et al. 2012; Kountouris et al. 2015, bg-12-7403"),
+    Parameter("structural_year", "1", "size of the structural error of years per unit of (GPP + RECO) / 2", 0.08, 0.0, 0.5, 1.0,
+              "residual spread of annual sums at towers the model was fitted to"),
 )  # fmt: skip

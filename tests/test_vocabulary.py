@@ -5,11 +5,11 @@ from inspect import getmembers, isfunction, signature
 
 import pytest
 
-from hybridflux.process import Memory, light, respiration, stress, water
+from hybridflux.process import Memory, light, respiration, stress, vegetation, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import HISTORY_DAYS, PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES, UNVEGETATED, VARIABLES, suggestion, variable
 
-MODULES = (light, stress, respiration, water)
+MODULES = (light, stress, respiration, vegetation, water)
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
     for module in MODULES
@@ -49,7 +49,7 @@ def test_every_function_states_its_unit_and_an_example(fn):
 @each_parameter
 def test_every_parameter_is_used(row):
     used = {name for fn in CALLED.values() for name in arguments(fn)}
-    assert row.name in used or row.name.startswith("noise_"), f"no process reads `{row.name}`"
+    assert row.name in used or row.name.startswith(("noise_", "structural_")), f"no process reads `{row.name}`"
 
 
 @each_parameter

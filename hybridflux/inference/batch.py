@@ -71,7 +71,7 @@ def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
     missing = [name for name in model.needs() if name not in there]
     if missing:
         raise ValueError(f"the model needs {', '.join(missing)}, which these sequences do not have; ask for them when opening the towers")
-    extra = [name for name in ("tair_night", "day_fraction", "tair") if name in there]
+    extra = [name for name in ("tair_night", "day_fraction", "tair", "site") if name in there]
     return {name: there[name] for name in (*model.needs(), *extra)}
 
 

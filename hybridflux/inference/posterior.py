@@ -20,6 +20,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import is_daily
 from hybridflux.model.store import from_spec, to_spec
+from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -37,6 +38,7 @@ class Posterior:
         stats: per draw, e.g. `diverging`, `lp`; `[draw]`.
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
+        structure: error of the model itself, with memory; None where towers were too few to tell it.
     """
 
     model: HybridFlux
@@ -45,6 +47,7 @@ class Posterior:
     stats: Mapping[str, np.ndarray] = field(default_factory=dict)
     info: Mapping = field(default_factory=dict)
     observed: Mapping[str, xr.DataArray] = field(default_factory=dict)
+    structure: StructuralError | None = None
 
     @property
     def draws(self) -> int:
@@ -66,6 +69,21 @@ class Posterior:
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
         )
+
+    def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
+        """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.
+
+        Args:
+            error: draws of it, taken in turn by the draws of the posterior.
+            spread: leaf of a population's spread -> draws, taken in turn.
+        """
+        leaves = learned(self.model)
+        values = {}
+        for name, fresh in spread.items():
+            wide = jnp.asarray(np.resize(fresh, self.draws), jnp.float32)
+            table = name.removesuffix("spread") + "effect"
+            values |= {name: wide, table: leaves[table] * jnp.exp(0.5 * (leaves[name] - wide))[:, None]}
+        return replace(self, model=with_learned(self.model, values), structure=error)
 
     def at(self, sequences: Sequences, *, key: PRNGKeyArray) -> HybridFlux:
         """The stacked model with the effects of other places: known ones keep theirs, new ones draw from the population."""
@@ -89,13 +107,16 @@ class Posterior:
         Args:
             sequences: drivers of the places.
             key: random key of the effects of new places and of the noise.
-            noise: add observation errors (the spread named `predictive`), else the spread is `parameter+random_effects`.
+            noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
+                `parameter+random_effects`.
             variables: which fluxes.
         """
         effects, errors = jax.random.split(key)
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
-        return _predict(self.at(sequences, key=effects), names, known, jax.random.split(errors, self.draws), noise, tuple(variables))
+        structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
+        keys = jax.random.split(errors, self.draws)
+        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables))
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -107,6 +128,7 @@ class Posterior:
             "places": list(self.indices.places),
             "years": list(self.indices.years),
             "info": dict(self.info),
+            "structure": None if self.structure is None else {name: np.asarray(raw).tolist() for name, raw in self.structure.raw.items()},
         }
         archive.write(path, archive.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws(), self.observed)
 
@@ -120,7 +142,9 @@ class Posterior:
         """
         leaves, chains, stats, header = archive.read(path)
         model = with_learned(from_spec(header["spec"]), {name: jnp.asarray(leaf) for name, leaf in leaves.items()})
-        return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"])
+        raw = header.get("structure")
+        structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
+        return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure)
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
@@ -138,19 +162,23 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, noise: bool, variables: tuple[str, ...]):
-    def one(model_and_key):
-        draw, key = model_and_key
+def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables: tuple[str, ...]):
+    def one(parts):
+        draw, key, error = parts
         fluxes = draw.fluxes(names)
         if not noise:
             return {name: fluxes[name] for name in variables}
         observed = {}
+        activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
-            error = draw.noise.get(name, draw.noise[NOISE_OF.get(name, "nee")])
-            observed[name] = error.sample(jax.random.fold_in(key, number), fluxes[name], known.get(name, jnp.zeros(())))
+            own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
+            if error is not None:
+                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+            else:
+                observed[name] = draw.noise.get(name, draw.noise[NOISE_OF.get(name, "nee")]).sample(own, fluxes[name], random_error)
         return observed
 
-    return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0),))((model, keys))
+    return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

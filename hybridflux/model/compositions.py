@@ -47,14 +47,14 @@ def hybrid() -> HybridFlux:
     (see the identifiability guard). Errors are nearly Gaussian: Laplace errors follow the median of a skewed NEE and put its mean
     lower. A day weighs 0.01 of one, because the residuals of a tower last for weeks and its three targets are not independent.
     """
-    inputs = (*RECENT, "tair", "par", "vpd", "par_potential", "plant_type")
+    inputs = (*RECENT, "fapar_phase", "tair", "par", "vpd", "par_potential", "plant_type")
     return HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
         reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
         memory=(water.BUCKET,),
         sources={
-            "light_use_efficiency": Pooled(Neural(*inputs)),
-            "respiration_ref": Pooled(Neural(*inputs)),
+            "light_use_efficiency": Pooled(Neural(*inputs), spread=0.2),
+            "respiration_ref": Pooled(Neural(*inputs), spread=0.2),
             "light_saturation": Shared(),
             "vpd_sensitivity": Shared(),
             "tmin_open": Shared(),

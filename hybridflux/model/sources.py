@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
+from hybridflux.process import vegetation
+from hybridflux.process.call import arguments, call
 from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Parameter, variable
 
 Names = Mapping[str, ArrayLike]
@@ -47,6 +49,10 @@ def to_value(raw: ArrayLike, row: Parameter) -> Array:
 def class_raw(row: Parameter) -> np.ndarray:
     """Unconstrained prior medians per plant type `[plant_type]`."""
     return to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row).astype(np.float32)
+
+
+DERIVED = {"fapar_phase": vegetation.phase}
+"""What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
 
 
 class AbstractSource(eqx.Module):
@@ -139,7 +145,8 @@ class Neural(AbstractFree):
     """A small network on named inputs, pulled towards the typical value of the plant type.
 
     `raw = prior median + reach * spread * w2 . tanh(w1 x / sqrt(n) + b1) / sqrt(width)`, inputs standardised by the vocabulary and
-    clipped, weights standard normal a priori. `plant_type` among the inputs enters as indicator variables and sets the prior median.
+    clipped, weights standard normal a priori. `plant_type` among the inputs enters as indicator variables and sets the prior median;
+    a name of `DERIVED` is computed from what it is made of.
     """
 
     z: dict[str, Array]
@@ -168,7 +175,7 @@ class Neural(AbstractFree):
         }
 
     def reads(self):
-        return self.inputs
+        return tuple(dict.fromkeys(base for name in self.inputs for base in (arguments(DERIVED[name]) if name in DERIVED else (name,))))
 
     def features(self, names: Names) -> Float[Array, "... feature"]:
         """Standardised inputs, stacked on a last axis."""
@@ -178,7 +185,8 @@ class Neural(AbstractFree):
                 columns.append(jax.nn.one_hot(names[name], len(PLANT_TYPES), dtype=jnp.float32))
             else:
                 row = variable(name)
-                columns.append(jnp.clip((jnp.asarray(names[name]) - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)[..., None])
+                values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
+                columns.append(jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)[..., None])
         shape = jnp.broadcast_shapes(*(column.shape[:-1] for column in columns))
         return jnp.concatenate([jnp.broadcast_to(column, (*shape, column.shape[-1])) for column in columns], -1)
 

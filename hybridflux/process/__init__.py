@@ -6,7 +6,7 @@ mapped. Its argument names are rows of `hybridflux.vocabulary`; that is its whol
 `Memory` of three such functions.
 """
 
-from hybridflux.process import light, respiration, stress, water
+from hybridflux.process import light, respiration, stress, vegetation, water
 from hybridflux.process.call import Memory, arguments, call, product
 
-__all__ = ["Memory", "arguments", "call", "light", "product", "respiration", "stress", "water"]
+__all__ = ["Memory", "arguments", "call", "light", "product", "respiration", "stress", "vegetation", "water"]

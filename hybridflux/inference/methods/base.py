@@ -16,6 +16,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.structure import learn
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.store import to_spec
@@ -34,6 +35,7 @@ class Drawn(NamedTuple):
         stats: name -> `[draw]`.
         diagnostics: JSON types.
         concerns: sentences for the user; empty when all is well.
+        left_out: `[draw, place]`, towers a draw was not fitted to; None where all saw all.
     """
 
     leaves: dict[str, Array]
@@ -41,6 +43,7 @@ class Drawn(NamedTuple):
     stats: dict[str, np.ndarray]
     diagnostics: dict
     concerns: tuple[str, ...]
+    left_out: np.ndarray | None = None
 
 
 class InferenceWarning(UserWarning):
@@ -96,4 +99,9 @@ class AbstractMethod(eqx.Module):
         info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
-        return Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats, info, observed)
+        posterior = Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats, info, observed)
+        told = learn(posterior.model, sequences, drawn.left_out, seed)
+        if told is None:
+            return posterior
+        info |= {"structural_error": told.summary, "seconds": round(time.perf_counter() - began, 2)}
+        return posterior.with_structure(told.error, told.spread if drawn.left_out is not None else {})

@@ -58,23 +58,28 @@ def settle_populations(model: HybridFlux, leaves: dict[str, Array]) -> dict[str,
     return leaves
 
 
-@partial(jax.jit, static_argnames=("optimiser",))
-def _epoch(optimiser, model, leaves, states, anchors, steps: Batch, share: float):
-    frozen = {name for name in leaves if name.endswith(".z.spread")}
+def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[str]]:
+    """Names of the tables of population effects, and of the spreads of the populations."""
+    tables = frozenset(pooled_effects(model))
+    return tables, frozenset(path.removesuffix("effect") + "spread" for path in tables)
 
-    def loss(values, anchor, step):
+
+@partial(jax.jit, static_argnames=("optimiser", "frozen"))
+def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: Batch, share: float):
+    def loss(values, anchor, away, step):
+        step = step._replace(measured={name: seen & ~away[step.names["site"]] for name, seen in step.measured.items()})
         log_density = share * log_likelihood(with_learned(model, values), step)
         pull = sum(jnp.sum((values[name] - anchor[name]) ** 2) for name in values)
         return -(log_density - 0.5 * pull) / (share * next(iter(step.targets.values())).size)
 
     def advance(carry, step):
-        def member(values, state, anchor):
-            value, slope = jax.value_and_grad(loss)(values, anchor, step)
+        def member(values, state, anchor, away):
+            value, slope = jax.value_and_grad(loss)(values, anchor, away, step)
             slope = {name: jnp.zeros_like(g) if name in frozen else g for name, g in slope.items()}
             update, state = optimiser.update(slope, state, values)
             return optax.apply_updates(values, update), state, value
 
-        values, states, losses = jax.vmap(member)(*carry, anchors)
+        values, states, losses = jax.vmap(member)(*carry, anchors, left_out)
         return (values, states), losses
 
     (leaves, states), losses = jax.lax.scan(advance, (leaves, states), steps)
@@ -92,6 +97,8 @@ def descend(
     rate: float,
     seed: int,
     progress: Progress,
+    left_out: np.ndarray | None = None,
+    only: frozenset[str] | None = None,
 ) -> tuple[dict[str, Array], np.ndarray]:
     """Descend the negative log posterior of each member.
 
@@ -105,11 +112,16 @@ def descend(
         rate: first learning rate of a cosine decay.
         seed: of the shuffling.
         progress: called once a pass.
+        left_out: `[member, place]`, whose days a member does not see; all see all by default.
+        only: names of the leaves that move; all but the spreads of populations by default.
 
     Returns:
         The leaves reached, and the loss per pass and member.
     """
     rng = np.random.default_rng(seed)
+    frozen = effects_and_spreads(model)[1] if only is None else frozenset(leaves) - only
+    members = next(iter(leaves.values())).shape[0]
+    away = jnp.zeros((members, int(jnp.max(data.names["site"])) + 1), bool) if left_out is None else jnp.asarray(left_out)
     first, share = minibatches(data, size, rng)
     per_pass = next(iter(first.targets.values())).shape[0]
     passes = max(2, -(-steps // per_pass))
@@ -117,7 +129,7 @@ def descend(
     states, history = jax.vmap(optimiser.init)(leaves), []
     for number in range(passes):
         batches = first if number == 0 or share == 1.0 else minibatches(data, size, rng)[0]
-        leaves, states, losses = _epoch(optimiser, model, leaves, states, anchors, batches, share)
+        leaves, states, losses = _epoch(optimiser, frozen, model, leaves, states, anchors, away, batches, share)
         history.append(np.asarray(losses))
         if number in (passes // 2, passes - 1):
             leaves = settle_populations(model, leaves)

@@ -1,0 +1,97 @@
+"""Structural error: what the model itself gets wrong, for weeks and for years, beside the error of measuring.
+
+    observed = model + s_t u_t + a_t v_t + e_t,   s_t = structural_floor + structural_slope a_t,   a_t = (GPP + RECO) / 2
+
+`u` is a unit Ornstein-Uhlenbeck (AR(1)) process of `structural_days`, `v` one of about a year times `structural_year`, `e` the measuring
+error of a day. Independent errors of days average out in a year; these do not: they decide how wide an annual sum is (Chevallier et
+al. 2012, 10.1029/2010GB003974).
+"""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from hybridflux.model.sources import to_value
+from hybridflux.vocabulary import PARAMETERS
+
+NAMES = ("structural_floor", "structural_slope", "structural_days", "structural_year", "noise_floor", "noise_slope")
+YEAR_DAYS = 400.0  # d, e-folding time of the part that lasts: correlated within a year, hardly with the next but one
+TAIL = 5.0  # degrees of freedom of the measuring error
+
+
+class StructuralError(eqx.Module):
+    """Draws of the six numbers, unconstrained.
+
+    Attributes:
+        raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters.
+    """
+
+    raw: dict[str, Array]
+
+    def values(self) -> dict[str, Array]:
+        """Name -> values in the units of the parameters."""
+        return {name: to_value(self.raw[name], PARAMETERS[name]) for name in NAMES}
+
+    def of_draws(self, draws: int) -> StructuralError:
+        """As many draws as asked for, in turn."""
+        return StructuralError({name: jnp.take(values, jnp.arange(draws) % values.shape[0]) for name, values in self.raw.items()})
+
+    def sample(self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array) -> Array:
+        """What a tower could have measured, for one draw of the numbers.
+
+        Args:
+            key: random key.
+            flux: modelled flux `[time, ...]`, gC m-2 d-1, every day once.
+            activity: (GPP + RECO) / 2 `[time, ...]`, gC m-2 d-1.
+            known: known random error, broadcasting, 0 where unknown.
+        """
+        p = self.values()
+        weeks, years, measuring = jax.random.split(key, 3)
+        drift = (p["structural_floor"] + p["structural_slope"] * activity) * ornstein_uhlenbeck(weeks, flux.shape, p["structural_days"])
+        drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
+        sd = jnp.sqrt(known**2 + (p["noise_floor"] + p["noise_slope"] * jnp.abs(flux)) ** 2)
+        return flux + drift + sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(measuring, TAIL, flux.shape, flux.dtype)
+
+    def variance_of_mean(self, activity: Array, flux: Array, flux_sq: Array, known_sq: Array, count: Array, span: Array):
+        """Variance of the mean error over a period, (gC m-2 d-1)^2, for one draw; elementwise over periods.
+
+        Args:
+            activity: mean over the observed days of a period of (GPP + RECO) / 2.
+            flux: of |flux|.
+            flux_sq: of its square.
+            known_sq: of the square of the known random error.
+            count: observed days.
+            span: days from the first to the last of them.
+        """
+        p = self.values()
+        floor, slope, year = p["structural_floor"], p["structural_slope"], p["structural_year"]
+        weeks = (floor**2 + 2.0 * floor * slope * activity + slope**2 * activity**2) * persistence(span, p["structural_days"])
+        own = p["noise_floor"] ** 2 + 2.0 * p["noise_floor"] * p["noise_slope"] * flux + p["noise_slope"] ** 2 * flux_sq
+        return weeks + year**2 * activity**2 * persistence(span, YEAR_DAYS) + (known_sq + own) / count
+
+
+def ornstein_uhlenbeck(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float) -> Array:
+    """A stationary process of variance one, correlation exp(-lag / days), `[time, ...]`."""
+    shock = jax.random.normal(key, shape)
+    keep = jnp.exp(-1.0 / jnp.asarray(days))
+
+    def step(state, fresh):
+        state = keep * state + jnp.sqrt(1.0 - keep**2) * fresh
+        return state, state
+
+    return jnp.concatenate([shock[:1], jax.lax.scan(step, shock[0], shock[1:])[1]])
+
+
+def persistence(span: Array, days: Array | float) -> Array:
+    """Variance of the mean of an Ornstein-Uhlenbeck process over `span` days, as a share of its variance.
+
+    2 / x - 2 (1 - exp(-x)) / x^2 with x = span / days; 1 for a single day.
+
+    >>> [round(float(persistence(jnp.float32(span), 30.0)), 3) for span in (1.0, 30.0, 365.0)]
+    [1.0, 0.736, 0.151]
+    """
+    x = jnp.maximum(span, 1.5) / days
+    return jnp.where(span < 1.5, 1.0, 2.0 / x - 2.0 * (1.0 - jnp.exp(-x)) / x**2)
