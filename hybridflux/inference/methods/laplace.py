@@ -19,12 +19,12 @@ class LaplaceApproximation(AbstractMethod):
 
     Attributes:
         draws: taken from it.
-        rounds: of sharpening.
+        rounds: most rounds of sharpening.
         mode_steps: most steps of the search for the mode before.
     """
 
     draws: int = 400
-    rounds: int = 6
+    rounds: int = 12
     mode_steps: int = 2000
 
     def draw(self, model, data, key, progress):

@@ -31,17 +31,17 @@ class NUTS(AbstractMethod):
         warmup: adaptation steps per chain.
         draws: kept per chain.
         chains: how many.
-        target: acceptance probability aimed at; below the usual 0.8, because short trajectories suffice in a ball.
+        target: acceptance probability aimed at.
         mode_steps: most steps of the search for the mode before.
-        rounds: of sharpening the coordinates.
+        rounds: most rounds of sharpening the coordinates.
     """
 
     warmup: int = 100
     draws: int = 300
     chains: int = 2
-    target: float = 0.7
+    target: float = 0.8
     mode_steps: int = 1000
-    rounds: int = 4
+    rounds: int = 12
 
     def draw(self, model, data, key, progress):
         start, scatter, run = jax.random.split(key, 3)

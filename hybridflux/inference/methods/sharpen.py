@@ -4,7 +4,7 @@ The information at a mode says nothing of skewness, of errors that are not distr
 curvature at a point at all. The Gaussian that minimises KL(Gaussian | posterior) has the mean where the average slope of the
 potential is zero, and the average curvature as precision (Opper & Archambeau 2009, 10.1162/neco.2008.08-07-592). Both averages come
 from gradients at antithetic pairs along random orthogonal directions, at radii of a Gaussian draw: one pair per coordinate shows the
-whole matrix of a quadratic potential, so a few rounds of Newton steps settle.
+whole matrix of a quadratic potential, so a few rounds of Newton steps, the first ones close to the mode, settle.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from hybridflux.inference.methods.whiten import White, whitened
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import learned
 
+FEWEST_PAIRS = 32  # per round, for models of few numbers
 MOST_NUMBERS = 400  # learned numbers up to which a dense covariance is worth its gradients
 AT_ONCE = 8  # gradients computed together
-NEWTON_ROUNDS = 2  # rounds that replace the curvature; later ones are averaged
-FARTHEST = 4.0  # white units the centre moves in one round
+RADII = (0.25, 0.5)  # of the first rounds over those of a Gaussian draw: from the mode outwards, funnels have steep walls
+CALM, SETTLED = 1.0, 0.25  # standard deviations: a smaller move starts the averaging of curvature; after two such, one below ends it
+FARTHEST = 2.0  # standard deviations the centre moves in one round
 CURVATURE = (0.1, 10.0)  # change of the precision trusted in one round
 
 
@@ -55,7 +57,7 @@ def around_mode(model: HybridFlux, data: Batch, key: PRNGKeyArray, *, steps: int
         data: whole series or days.
         key: of the starting point and the directions.
         steps: most steps of the search.
-        rounds: of sharpening.
+        rounds: most rounds of sharpening.
         progress: called with (done, all, message).
 
     Raises:
@@ -79,35 +81,43 @@ def sharpened(model: HybridFlux, data: Batch, white: White, key: PRNGKeyArray, *
         data: whole series or days.
         white: coordinates around the mode.
         key: of the directions.
-        rounds: of `2 n` gradients each; 0 leaves the coordinates as they are.
+        rounds: at most, of at least `2 n` gradients each; 0 leaves the coordinates as they are.
 
     Returns:
-        The new coordinates; the old ones where a gradient is not finite.
+        The new coordinates; the old ones where the search does not settle: on plateaus, in banana shapes, where a gradient is not finite.
     """
     size = white.size
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     centre, root, precision, unrest, overlap = np.zeros(size), np.eye(size), np.eye(size), 0.0, np.nan
+    calm, gradients, blocks = 0, 0, -(-FEWEST_PAIRS // size)
     for number in range(rounds):
-        pairs = np.linalg.qr(rng.normal(size=(size, size)))[0]
-        radii = np.sqrt(rng.chisquare(size, size))
+        pairs = np.concatenate([np.linalg.qr(rng.normal(size=(size, size)))[0] for _ in range(blocks)])
+        reach = RADII[number] if number < len(RADII) else 1.0
+        radii = reach * np.sqrt(rng.chisquare(size, len(pairs)))
         steps = (pairs * radii[:, None]) @ root.T
         heights, slopes = _in_blocks(model, data, white, np.concatenate([centre + steps, centre - steps]))
         slopes = slopes @ root
         if not np.all(np.isfinite(slopes)):
-            return Sharpened(white, 2 * size * (number + 1), np.inf, 0.0)
+            return Sharpened(white, gradients + len(slopes), np.inf, 0.0)
         overlap = _effective_share(0.5 * np.tile(radii**2, 2) - heights)
-        bend = pairs.T @ (0.5 * (slopes[:size] - slopes[size:]) / radii[:, None])
+        bend = pairs.T @ (0.5 * (slopes[: len(pairs)] - slopes[len(pairs) :]) / radii[:, None]) / blocks
         values, vectors = np.linalg.eigh(0.5 * (bend + bend.T))
         seen = (vectors * np.clip(values, *CURVATURE)) @ vectors.T
         back = np.linalg.inv(root)
-        share = 1.0 / max(1, number - NEWTON_ROUNDS + 2)
+        share = 1.0 / (1 + calm)
         precision = (1.0 - share) * precision + share * back.T @ seen @ back
         move = -np.linalg.solve(precision, back.T @ slopes.mean(0))
         unrest = float(np.sqrt(move @ precision @ move))
         centre = centre + move * min(1.0, FARTHEST / max(unrest, 1e-9))
         root = np.linalg.inv(np.linalg.cholesky(precision)).T
+        gradients += len(slopes)
+        calm = calm + 1 if reach == 1.0 and unrest < CALM else 0
+        if calm > 1 and unrest < SETTLED:
+            break
+    if unrest >= CALM:
+        return Sharpened(white, gradients, unrest, overlap)
     moved = white.moved(jnp.asarray(centre, jnp.float32), jnp.asarray(root, jnp.float32))
-    return Sharpened(moved, 2 * size * rounds, unrest, overlap)
+    return Sharpened(moved, gradients, unrest, overlap)
 
 
 def _in_blocks(model: HybridFlux, data: Batch, white: White, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import learned, with_learned
 
 WHITENED_UP_TO = 200  # learned numbers; more (networks) get a low-rank guide in their own coordinates
-ROUNDS = 4  # of sharpening before
+ROUNDS = 12  # most rounds of sharpening before
 
 
 class SVI(AbstractMethod):
