@@ -46,7 +46,7 @@ METHODS = {
     "SVI, short": SVI(steps=300, mode_steps=300),
 }
 DENSITY = "numpyro NUTS, vectorised"
-FULL = {"blocks": {DENSITY: 2, "LaplaceApproximation": 5, "NUTS": 5, "SVI": 5, "Ensemble": 5}, "replications": {DENSITY: 32}}
+FULL = {"blocks": {DENSITY: 4, "LaplaceApproximation": 12, "NUTS": 5, "SVI": 5, "Ensemble": 5}, "replications": {DENSITY: 32}}
 SMOKE = {"blocks": {"SVI, short": 1}, "replications": {"SVI, short": 3}}
 USUAL = 8  # replications in a block
 
