@@ -1,5 +1,7 @@
 """The structural error: its equations, its recovery from residuals of left-out towers, and what it does to a posterior."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +21,11 @@ TRUTH = {
 
 def error_of(**values):
     return StructuralError({name: jnp.float32(to_raw(value, PARAMETERS[name])) for name, value in {**TRUTH, **values}.items()})
+
+
+def period_means(values, shape):
+    """Means over whole periods `[place * period]` of daily values `[time, place]`; shape: periods, days of one, places."""
+    return np.asarray(values)[: shape[0] * shape[1]].reshape(shape).mean(axis=1).T.ravel()
 
 
 def test_the_process_is_stationary_with_exponential_memory():
@@ -59,9 +66,10 @@ def test_numbers_are_recovered_from_residuals():
     for length in (1, 7, 30, 365):
         count = days // length
         shape = (count, length, places)
-        mean = lambda values, shape=shape: np.asarray(values)[: shape[0] * shape[1]].reshape(shape).mean(axis=1).T.ravel()  # noqa: E731
+        mean = partial(period_means, shape=shape)
         flux, ones = 0.3 * np.asarray(activity), np.ones(count * places)
-        columns = (mean(residual), np.zeros((0, len(ones))), mean(activity), mean(flux), mean(flux**2), 0 * ones, length * ones, length * ones)
+        known, span = 0 * ones, length * ones
+        columns = (mean(residual), np.zeros((0, len(ones))), mean(activity), mean(flux), mean(flux**2), known, span, span)
         place = jnp.asarray(np.repeat(np.arange(places), count))
         found.append(Means(*(jnp.asarray(v, jnp.float32) for v in columns), place, jnp.asarray(ones / count, jnp.float32)))
     start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])

@@ -1,0 +1,213 @@
+"""E03 - How good is the hybrid model at towers it has never seen, and can its intervals be believed?
+
+Fits towers with a MODIS FPAR series on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at towers, or
+in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters, LightGBM,
+XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days. Partitioned GPP and RECO
+only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
+
+    python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03
+    python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03 --split years
+    python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03_smoke --smoke
+
+Splits: `sites` (ten folds of whole sites), `years` (blocks of five years at known sites: the ceiling of knowing the site), `types` (each
+plant type once), `blocks` (squares of 500 km). Folds that are done are not computed again; the card holds every split run so far.
+About 40 minutes for `sites` on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.data.towers import Towers, open_towers
+from hybridflux.evaluate.baselines import PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
+from hybridflux.evaluate.baselines.forest import FOREST
+from hybridflux.evaluate.baselines.vprm import NEEDS
+from hybridflux.evaluate.card import make_card, save_card
+from hybridflux.evaluate.scores import evaluate, score_table
+from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, leave_year_out, only_days, spatial_blocks
+from hybridflux.inference import Ensemble
+from hybridflux.model.compositions import get
+from hybridflux.model.sequences import Sequences
+from hybridflux.provenance import config_hash, provenance
+from hybridflux.report.card import write_card
+from hybridflux.report.card_table import markdown
+
+VEGETATION = "modis_fpar_c5_8day"
+SEED = 1
+STEPS = ("day", "week", "month", "year", "anomaly", "iav", "driest", "hottest")
+FULL = {"members": 8, "steps": 800, "draws": 100, "trees": 400, "forest": 100, "folds": 10}
+SMOKE = {"members": 4, "steps": 60, "draws": 20, "trees": 20, "forest": 10, "folds": 2}
+SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "DK-Sor", "CH-Cha", "BE-Lon", "FR-Fon", "IT-MBo", "FI-Hyy", "DE-Gri")
+SPLITS = ("sites", "years", "types", "blocks")
+NAMES = {"sites": "unseen sites", "years": "known sites, unseen years", "types": "unseen plant types", "blocks": "unseen regions of 500 km"}
+
+GOALS = {"NEE": (0.50, 0.60), "GPP": (0.72, 0.82), "RECO": (0.57, 0.73)}  # median daily NSE and R2 that were asked for
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="towers folder")
+    parser.add_argument("--out", type=Path, default=Path("runs/e03"))
+    parser.add_argument("--split", choices=SPLITS, default="sites")
+    parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
+    arguments = parser.parse_args()
+    size, sites = (SMOKE, SMOKE_SITES) if arguments.smoke else (FULL, None)
+    run(arguments.data, arguments.out, arguments.split, size, sites)
+
+
+def run(data: Path, out: Path, split: str, size: dict, sites: tuple[str, ...] | None) -> None:
+    """All folds of a split, the card, and the posterior of all towers."""
+    began = time.perf_counter()
+    model = get("hybrid")
+    towers = open_towers(data, sites=sites, vegetation=VEGETATION)
+    sequences = towers.sequences(({*model.needs_at_towers(), *PREDICTORS, *NEEDS}) - {"day_of_year"})
+    print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
+    method = Ensemble(members=size["members"], steps=size["steps"])
+    settings = {"model": "hybrid", "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
+    out.mkdir(parents=True, exist_ok=True)
+    for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
+        file = out / f"{split}-{number}-{config_hash({**settings, 'test': [*test.places, str(shown(test))]})[:12]}.csv"
+        if not file.exists():
+            table = one_fold(train, test, model, method, size, number)
+            table.assign(split=NAMES[split], fold=number).to_csv(file, index=False)
+        print(f"{split}: fold {number + 1} done, {time.perf_counter() - began:.0f} s", flush=True)
+    scores = pd.concat([pd.read_csv(file) for one in SPLITS for file in sorted(out.glob(f"{one}-*.csv"))], ignore_index=True)
+    scores.to_csv(out / "scores.csv", index=False)
+
+    origin = provenance(settings, SEED)
+    pooled_years = by_site(scores)
+    card = make_card(pooled_years, title="E03: towers never seen", references=references(data), notes=NOTES, origin=origin)
+    save_card(card, out / "card.json")
+    write_card(card, out / "card.html")
+    (out / "results.md").write_text(markdown(card) + f"\nSizes {json.dumps(size)}, seed {SEED}.\n")
+    if split == "sites":
+        posterior = method.fit(model, sequences, seed=SEED)
+        posterior.save(out / "posterior.nc")
+        (out / "structural_error.json").write_text(json.dumps(posterior.info.get("structural_error"), indent=1))
+    (out / "run.json").write_text(json.dumps({**origin, "seconds": time.perf_counter() - began}, indent=1))
+    print((out / "results.md").read_text())
+    print(f"wrote {out}/scores.csv, card.json, card.html, results.md and posterior.nc in {time.perf_counter() - began:.0f} s")
+
+
+NOTES = (
+    "The hybrid model is trained on NEE alone, every other model on each flux. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
+    "Command: `python experiments/e03_unseen_sites.py --data TOWERS --out runs/e03 [--split years]`.",
+)
+
+
+def folds(split: str, towers: Towers, sequences: Sequences, data: Path, few: int | None) -> Iterator[tuple[Sequences, Sequences]]:
+    """Sequences to fit and to test of each fold."""
+    if split == "years":
+        observed = np.isfinite(sequences.targets["nee"]).any(axis=1)
+        for fit, test in leave_year_out(sequences.days, block=5):
+            if observed[test].any():
+                yield only_days(sequences, fit), only_days(sequences, test)
+        return
+    published = data / "folds_by_site.csv"
+    table = towers.sites
+    pairs = {
+        "sites": lambda: leave_site_out(sequences, few or (published if published.exists() else 10)),
+        "types": lambda: leave_plant_type_out(table["igbp"].to_dict()),
+        "blocks": lambda: spatial_blocks({site: (row.lat, row.lon) for site, row in table.iterrows()}),
+    }[split]()
+    for train, test in pairs:
+        yield sequences.select(train), sequences.select(test)
+
+
+def shown(sequences: Sequences) -> tuple:
+    """First and last day with an observation."""
+    days = sequences.days[np.isfinite(sequences.targets["nee"]).any(axis=1)]
+    return days[0], days[-1]
+
+
+def one_fold(train: Sequences, test: Sequences, model, method, size: dict, number: int) -> pd.DataFrame:
+    """Scores of the hybrid model and the baselines at what was left out."""
+    posterior = method.fit(model, train, seed=SEED + number)
+    parts = [evaluate(posterior, test, draws=size["draws"], seed=SEED, step=STEPS).assign(model="hybridflux")]
+    for name, baseline in baselines(size).items():
+        fitted = baseline.fit(train)
+        predicted = fitted.draws(test, count=size["draws"], seed=SEED) if isinstance(fitted, QuantileForest) else fitted.predict(test)
+        point = fitted.predict(test) if isinstance(fitted, QuantileForest) else None
+        parts += [score_table(test, predicted, point, step=step, known=train.places).assign(model=name, step=step) for step in STEPS]
+    if set(test.places) <= set(train.places):
+        parts += knowing_the_site(train, test, size)
+    return pd.concat(parts, ignore_index=True)
+
+
+def baselines(size: dict) -> dict:
+    """What has to be beaten, by name."""
+    return {
+        "climatology": Climatology(),
+        "VPRM (EU2007)": VPRM(table="EU2007"),
+        "VPRM (pyVPRM MODIS)": VPRM(table="pyVPRM_modis"),
+        "VPRM re-fitted": RefittedVPRM(),
+        "LightGBM": LightGBM(trees=size["trees"]),
+        "XGBoost": XGBoost(trees=size["trees"]),
+        "random forest": QuantileForest(settings={**FOREST, "n_estimators": size["forest"]}),
+    }
+
+
+def knowing_the_site(train: Sequences, test: Sequences, size: dict) -> list[pd.DataFrame]:
+    """LightGBM that is told which site a day is from: the ceiling of these drivers."""
+    number = np.arange(len(train.places), dtype=np.float32)
+    told = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
+    predicted = LightGBM(trees=size["trees"], predictors=(*PREDICTORS, "site")).fit(told[0]).predict(told[1])
+    return [score_table(test, predicted, step=step, known=train.places).assign(model="LightGBM, site known", step=step) for step in STEPS]
+
+
+def by_site(scores: pd.DataFrame) -> pd.DataFrame:
+    """One row per site, model, step and flux: blocks of years at the same site are averaged by their days."""
+    key = ["split", "model", "step", "variable", "site"]
+    once = scores[~scores.duplicated(key, keep=False)]
+    again = scores[scores.duplicated(key, keep=False) & (scores.n > 0)]
+    if again.empty:
+        return scores
+    rows = []
+    for name, group in again.groupby(key, sort=False):
+        row = dict(zip(key, name, strict=True)) | {"igbp": group.igbp.iloc[0], "n": int(group.n.sum()), "known": bool(group.known.all())}
+        for column in group.columns.difference([*row, "fold"]):
+            values = group[column]
+            if column.startswith("pit"):
+                row[column] = values.sum(min_count=1)
+            elif column == "rmse":
+                row[column] = float(np.sqrt(np.average(values**2, weights=group.n)))
+            else:
+                seen = values.notna()
+                row[column] = float(np.average(values[seen], weights=group.n[seen])) if seen.any() else np.nan
+        rows.append(row)
+    order = list(scores.model.unique())
+    both = pd.concat([once, pd.DataFrame(rows)], ignore_index=True)
+    return both.sort_values("model", key=lambda names: names.map(order.index), kind="stable")
+
+
+def references(data: Path) -> list[dict]:
+    """Goals, and the noise between two official processings of the same days."""
+    found = []
+    for flux, (nse, r2) in GOALS.items():
+        for score, value in (("nse", nse), ("r2", r2)):
+            found.append({"kind": "goal", "name": "goal", "variable": flux, "step": "day", "score": score, "value": value})
+    found.append({"kind": "goal", "name": "goal", "variable": "NEE", "step": "year", "score": "rmse_pooled", "value": 300.0})
+    file = data / "reference_scores" / "processing_difference_WW2020_vs_FLUXNET2015.csv"
+    if file.exists():
+        table = pd.read_csv(file)
+        for flux, name in (("NEE", "NEE"), ("GPP", "GPP_NT"), ("RECO", "RECO_NT")):
+            part = table[table["var"] == name]
+            if len(part):
+                found.append({
+                    "kind": "ceiling", "name": "between two official processings", "variable": flux, "step": "day", "score": "nse",
+                    "value": float(part.nse.median()), "source": "Warm Winter 2020 against FLUXNET2015, same days, median over sites",
+                })  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()
