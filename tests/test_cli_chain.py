@@ -57,7 +57,7 @@ def test_maps_hold_the_months_asked_for(folder):
 
 def test_the_budget_names_its_spread_and_units(folder):
     budget = pd.read_csv(folder / "budget.csv")
-    assert set(budget.spread) == {"parameter+random_effects"}
+    assert set(budget.spread) <= {"parameter+random_effects", "parameter+random_effects+structural_error"}
     assert {"gC m-2"} <= set(budget.units) and {"tCO2"} <= set(budget.total_units)
 
 

@@ -175,7 +175,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
             if error is not None:
                 observed[name] = error.sample(own, fluxes[name], activity, random_error)
             else:
-                observed[name] = draw.noise.get(name, draw.noise[NOISE_OF.get(name, "nee")]).sample(own, fluxes[name], random_error)
+                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, fluxes[name], random_error)
         return observed
 
     return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))

@@ -20,7 +20,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
     `total_*` columns are the same over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means.
+    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. Where the run knows the
+    structural error of its model, intervals hold it, and the name of the `spread` says so.
 
     Args:
         run_dir: folder written by `map_region`.
@@ -30,7 +31,7 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     Raises:
         ValueError: the run does not name its spread, or a table is not as it must be.
     """
-    totals = open_totals(run_dir)
+    totals = open_totals(run_dir).with_structural_error()
     if zones is not None:
         totals = totals.regroup(read_groups(zones, set(totals.zone)))
     table = budget_of(totals)

@@ -15,6 +15,9 @@ from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 SPREADS = ("parameter", "parameter+random_effects")
 """Spreads a budget may show. `predictive` also holds measurement noise, which belongs beside a tower, not in a budget."""
 
+STRUCTURAL = "+structural_error"
+"""Added to the name of the spread of totals that hold the error of the model itself."""
+
 REGION = "region"
 ALL = "all"
 
@@ -32,6 +35,7 @@ class Totals:
         days: days the run covers in each month `[month]`.
         spread: what the draws contain, one of `SPREADS`.
         meaning: the same in words.
+        structural: error of NEE by what the model itself gets wrong `[cell, month, draw]`, gC, mean zero; None where it is not known.
     """
 
     total: dict[str, np.ndarray]
@@ -42,6 +46,7 @@ class Totals:
     days: np.ndarray
     spread: str
     meaning: str = ""
+    structural: np.ndarray | None = None
 
     @property
     def draws(self) -> int:
@@ -51,6 +56,21 @@ class Totals:
     def sum(self, flux: str, cells: np.ndarray, months: np.ndarray) -> np.ndarray:
         """Carbon of some cells over some months per draw `[draw]`, gC: the one way a total is made, so errors stay correlated."""
         return self.total[flux][cells][:, months].sum(axis=(0, 1))
+
+    def with_structural_error(self) -> Totals:
+        """Draws that hold the structural error too, as far as it is known.
+
+        The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
+        in NEE are not told by NEE and are not in it.
+        """
+        if self.structural is None:
+            return self
+        gpp, reco = self.total["GPP"], self.total["RECO"]
+        share = gpp / np.maximum(gpp + reco, 1e-9)
+        parts = {"NEE": 1.0, "GPP": -share, "RECO": 1.0 - share}
+        total = {flux: self.total[flux] + part * self.structural for flux, part in parts.items()}
+        meaning = f"{self.meaning}; and the structural error of the model, alike in the whole region"
+        return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of every row of a budget: the region, its land covers, each zone, its land covers."""
@@ -134,6 +154,7 @@ def totals_of(data, spread: str) -> Totals:
         days=data["days"].values.astype(int),
         spread=spread,
         meaning=data.attrs.get("spread_meaning", ""),
+        structural=data["structural"].transpose("cell", "month", "draw").values.astype(float)[keep] if "structural" in data else None,
     )
 
 

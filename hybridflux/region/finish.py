@@ -13,13 +13,15 @@ from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
 from hybridflux.region.outputs import SIGN, SPREADS, mapped_days
 from hybridflux.region.reduce import Totals
+from hybridflux.region.structural import monthly_error
 from hybridflux.vocabulary import PLANT_TYPES
 
 
 def write_totals(job: Job, attributes: Mapping) -> Totals:
     """Merge the totals of all tiles into `totals.nc` and `series.nc`.
 
-    `total(flux, cell, month, draw)` is carbon in g; a cell is a zone and a plant type. `series(flux, plant_type, time, draw)`
+    `total(flux, cell, month, draw)` is carbon in g; a cell is a zone and a plant type. `structural(cell, month,
+    draw)` is the error of NEE to be added where the posterior knows its structural error. `series(flux, plant_type, time, draw)`
     is the mean flux over the area of a plant type, day by day and draw by draw.
     """
     import xarray as xr
@@ -56,6 +58,11 @@ def write_totals(job: Job, attributes: Mapping) -> Totals:
         },
         attrs=common,
     )
+    if job.posterior.structure is not None:
+        month_of_day = np.searchsorted(months, job.calendar.mapped, side="right") - 1
+        error = monthly_error(job.posterior.structure, carbon, area, month_of_day, job.seed)
+        named = {"units": "g", "long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
+        totals["structural"] = (("cell", "month", "draw"), error, named)
     mean = _three(np.moveaxis(daily, 2, 0)) / of_kind.reshape(1, -1, 1, 1)
     series = xr.Dataset(
         {

@@ -99,10 +99,12 @@ def differences(found: dict, wanted: dict) -> list[str]:
 
 
 def posterior_fingerprint(posterior: Posterior) -> str:
-    """Hash of a model and its draws."""
+    """Hash of a model, its draws and its structural error."""
     digest = hashlib.sha256(config_hash(to_spec(posterior.model)).encode())
     for name, leaf in sorted(learned(posterior.model).items()):
         digest.update(name.encode() + np.ascontiguousarray(leaf).tobytes())
+    for name, raw in sorted(posterior.structure.raw.items()) if posterior.structure is not None else ():
+        digest.update(name.encode() + np.ascontiguousarray(raw).tobytes())
     return digest.hexdigest()[:16]
 
 

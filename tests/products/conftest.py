@@ -18,7 +18,9 @@ GPP = {"CRO": 1200.0, "GRA": 900.0, "WAT": 0.0}
 def make_run(tmp_path):
     """Function that writes a run folder; every cell of a draw is off by the same factor, as shared draws make them."""
 
-    def make(name="run", *, spread="parameter+random_effects", start="2018-01-01", end="2018-12-31", draws=41, nee=NEE, shift=None):
+    def make(
+        name="run", *, spread="parameter+random_effects", start="2018-01-01", end="2018-12-31", draws=41, nee=NEE, shift=None, structural=None
+    ):
         folder = tmp_path / name
         folder.mkdir()
         days = pd.date_range(start, end)
@@ -44,6 +46,8 @@ def make_run(tmp_path):
             },
             attrs={"zone_names": json.dumps(names)} | ({"spread": spread} if spread else {}),
         )
+        if structural is not None:
+            data["structural"] = (("cell", "month", "draw"), structural * total[1] * np.cos(np.arange(draws)) / np.cos(1.0))
         data.to_netcdf(folder / "totals.nc", engine="h5netcdf")
         (folder / "run.json").write_text(json.dumps({"state": "done", "spread": spread}))
         return folder

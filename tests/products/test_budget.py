@@ -102,3 +102,13 @@ def test_csv_reads_back(make_run, tmp_path):
     budget_table(make_run()).to_csv(tmp_path / "budget.csv", index=False)
     back = pd.read_csv(tmp_path / "budget.csv")
     assert {"zone", "land_cover", "period", "variable", "area_ha", "mean", "sd", "q05", "q50", "q95", "spread"} <= set(back)
+
+
+def test_a_known_structural_error_widens_intervals_and_says_so(make_run):
+    plain, wide = budget_table(make_run("plain")), budget_table(make_run("wide", structural=0.3))
+    assert set(wide["spread"]) == {"parameter+random_effects+structural_error"}
+    key = ["zone", "land_cover", "variable"]
+    before, after = (table[table["quantity"] == "flux"].set_index(key) for table in (plain, wide))
+    assert (after["sd"] > before["sd"])[[at for at in after.index if at[2] == "NEE"]].all()
+    mean = wide[(wide["zone"] == "region") & (wide["land_cover"] == "CRO")].set_index("variable")["mean"]
+    assert mean["NEE"] == pytest.approx(mean["RECO"] - mean["GPP"], rel=1e-9)

@@ -75,7 +75,7 @@ def test_the_whole_chain(tmp_path):
     assert report.stat().st_size > 100_000
     budget = pd.read_csv(tmp_path / "demo" / "budget.csv")
     assert {"NEE", "GPP", "RECO", "NBP"} <= set(budget["variable"])
-    assert (budget["spread"] == "parameter+random_effects").all()
+    assert (budget["spread"] == "parameter+random_effects+structural_error").all()
     effect = pd.read_csv(tmp_path / "demo" / "scenario" / "effect.csv")
     drier = effect[(effect["zone"] == "region") & (effect["land_cover"] == "all") & (effect["variable"] == "GPP")]
     assert (drier["q95"] < 0).all()

@@ -1,0 +1,45 @@
+"""The structural error of a region: its size in a year, its mean, and its memory from month to month."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hybridflux.model.sources import to_raw
+from hybridflux.model.structure import StructuralError
+from hybridflux.region.structural import monthly_error
+from hybridflux.vocabulary import PARAMETERS
+
+VALUES = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08}
+DRAWS = 4000
+
+
+@pytest.fixture(scope="module")
+def error():
+    """The error [gC] of two cells of 1 and 3 m2 and GPP = RECO = 4 gC m-2 d-1 in 2018."""
+    numbers = {**VALUES, "noise_floor": 0.3, "noise_slope": 0.1}
+    structure = StructuralError({name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()})
+    days = np.arange(np.datetime64("2018-01-01"), np.datetime64("2019-01-01"))
+    month = days.astype("datetime64[M]").astype(int) - 48 * 12
+    area = np.array([1.0, 3.0])
+    carbon = 4.0 * np.ones((2, 12, 2, DRAWS)) * np.bincount(month)[:, None, None] * area[:, None, None, None]
+    return monthly_error(structure, carbon, area, month, seed=3)
+
+
+def test_its_mean_over_the_draws_is_zero_so_that_budgets_agree_with_maps(error):
+    np.testing.assert_allclose(error.mean(axis=-1), 0.0, atol=1e-9)
+
+
+def test_an_annual_sum_is_as_wide_as_the_equations_say(error):
+    # persistence over 365 d: 0.1509 of 30 d, 0.7443 of 400 d
+    weeks, years = 0.5 + 0.3 * 4.0, 0.08 * 4.0
+    x = 365.0 / 400.0
+    lasting = 2.0 / x - 2.0 * (1.0 - np.exp(-x)) / x**2
+    expected = 365.0 * np.sqrt(weeks**2 * 0.15086 + years**2 * lasting)
+    assert error[0].sum(axis=0).std() == pytest.approx(expected, rel=0.05)
+    np.testing.assert_allclose(error[1], 3.0 * error[0], rtol=1e-5, err_msg="neighbours err alike")
+
+
+def test_months_remember_the_month_before(error):
+    rate = error[0] / np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])[:, None]
+    assert 0.3 < np.corrcoef(rate[5], rate[6])[0, 1] < 0.6
+    assert abs(np.corrcoef(rate[0], rate[9])[0, 1]) < 0.1
