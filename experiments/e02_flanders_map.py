@@ -1,6 +1,6 @@
 r"""E02 - What does the towers' posterior say of a real patch of Flanders, every day at 10 m, in the dry year 2018?
 
-Runs the posterior of e01 over 64 x 64 pixels with the real Sentinel-2 L2A and AgERA5 series of December 2017 to November 2018: maps,
+Runs the posterior of e03 over 64 x 64 pixels with the real Sentinel-2 L2A and AgERA5 series of December 2017 to November 2018: maps,
 budgets by crop, a summer with half the rain and two degrees more, one report. NEE = RECO - GPP, positive to the atmosphere,
 gC m-2 d-1.
 
@@ -11,7 +11,7 @@ line then serves every 10 m pixel. The line and the usual one of the literature,
 
     python experiments/e02_flanders_map.py --data ../shared/data/eo/flanders_s2 \
         --towers ../shared/data/towers \
-        --posterior runs/e01/posterior.nc --out runs/e02
+        --posterior runs/e03/posterior.nc --out runs/e02
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the Sentinel-2, AgERA5 and label files of the patch")
     parser.add_argument("--towers", type=Path, required=True, help="towers folder, for the MODIS cycle")
-    parser.add_argument("--posterior", type=Path, default=Path("runs/e01/posterior.nc"))
+    parser.add_argument("--posterior", type=Path, default=Path("runs/e03/posterior.nc"))
     parser.add_argument("--out", type=Path, default=Path("runs/e02"))
     parser.add_argument("--smoke", action="store_true", help="few draws, to see that it runs")
     arguments = parser.parse_args()

@@ -14,10 +14,10 @@ from hybridflux.model.sequences import Sequences
 
 TREES = 400
 LIGHTGBM = {
-    "objective": "regression", "num_leaves": 31, "learning_rate": 0.05, "num_threads": 2, "seed": 0, "deterministic": True,
+    "objective": "regression", "num_leaves": 31, "learning_rate": 0.05, "num_threads": 1, "seed": 0, "deterministic": True,
     "force_row_wise": True, "verbosity": -1,
 }  # fmt: skip
-XGBOOST = {"objective": "reg:squarederror", "tree_method": "hist", "max_depth": 6, "eta": 0.05, "subsample": 0.8, "nthread": 2, "seed": 0}
+XGBOOST = {"objective": "reg:squarederror", "tree_method": "hist", "max_depth": 6, "eta": 0.05, "subsample": 0.8, "nthread": 1, "seed": 0}
 
 
 @dataclass(frozen=True)
