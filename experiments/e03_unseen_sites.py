@@ -36,6 +36,7 @@ from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, lea
 from hybridflux.inference import Ensemble
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
+from hybridflux.model.store import to_spec
 from hybridflux.provenance import config_hash, provenance
 from hybridflux.report.card import write_card
 from hybridflux.report.card_table import markdown
@@ -72,7 +73,7 @@ def run(data: Path, out: Path, split: str, size: dict, sites: tuple[str, ...] | 
     sequences = towers.sequences(({*model.needs_at_towers(), *PREDICTORS, *NEEDS}) - {"day_of_year"})
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
-    settings = {"model": "hybrid", "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
+    settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
     out.mkdir(parents=True, exist_ok=True)
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
         file = out / f"{split}-{number}-{config_hash({**settings, 'test': [*test.places, str(shown(test))]})[:12]}.csv"

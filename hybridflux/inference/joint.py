@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
@@ -26,10 +27,25 @@ def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:
 def log_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
     """Composite log likelihood: each noise weighs its days with its `weight`; days without a measurement count nothing."""
     fluxes = predicted(model, batch)
+    return _weighted(model, batch, fluxes, sizes=fluxes)
+
+
+def quasi_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
+    """The same value with another slope: the scale of an error is given by the flux, but the flux does not learn from the scale.
+
+    A likelihood whose spread grows with |flux| is paid for fluxes that are too large where the model is wrong anyway: at unseen European
+    towers it puts NEE 0.25 gC m-2 d-1 lower. Iteratively reweighted estimation does not (quasi-likelihood, Wedderburn 1974,
+    10.1093/biomet/61.3.439). It has no density, so samplers use `log_likelihood`.
+    """
+    fluxes = predicted(model, batch)
+    return _weighted(model, batch, fluxes, sizes=jax.lax.stop_gradient(fluxes))
+
+
+def _weighted(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> Float[Array, ""]:
     total = jnp.zeros(())
     for name, observed in batch.targets.items():
         noise = model.noise[name]
-        density = noise.log_density(observed, fluxes[name], batch.known[name])
+        density = noise.log_density(observed, fluxes[name], batch.known[name], sizes[name])
         total += noise.weight * jnp.sum(jnp.where(batch.measured[name], density, 0.0))
     return total
 

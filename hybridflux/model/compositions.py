@@ -35,26 +35,26 @@ def static() -> HybridFlux:
     )
 
 
-RECENT = ("tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d", "rain_30d", "rain_90d", "fapar", "fapar_30d", "fapar_90d")
-"""Weather and vegetation of the last weeks: what light use and base respiration follow."""
+TODAY = ("fapar_phase", "fapar", "tair", "par", "vpd", "par_potential", "plant_type")
+"""Vegetation and weather of the day: what light use and base respiration follow. Means over the last weeks and months did not predict
+unseen towers better: they tell the network which tower it sees."""
 
 
 def hybrid() -> HybridFlux:
-    """For real towers: light use efficiency and base respiration from small networks on recent weather and vegetation.
+    """For real towers: light use efficiency and base respiration from small networks on the weather and vegetation of the day.
 
     Both have site effects. Soil water comes from a bucket of one capacity for all places, because most tower tables do not give one; it
     acts on GPP and Reco. The networks see daily drivers: a declared choice, so they can absorb part of the temperature and VPD responses
     (see the identifiability guard). Errors are nearly Gaussian: Laplace errors follow the median of a skewed NEE and put its mean
     lower. A day weighs 0.01 of one, because the residuals of a tower last for weeks and its three targets are not independent.
     """
-    inputs = (*RECENT, "fapar_phase", "tair", "par", "vpd", "par_potential", "plant_type")
     return HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
         reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
         memory=(water.BUCKET,),
         sources={
-            "light_use_efficiency": Pooled(Neural(*inputs), spread=0.2),
-            "respiration_ref": Pooled(Neural(*inputs), spread=0.2),
+            "light_use_efficiency": Pooled(Neural(*TODAY), spread=0.2),
+            "respiration_ref": Pooled(Neural(*TODAY), spread=0.2),
             "light_saturation": Shared(),
             "vpd_sensitivity": Shared(),
             "tmin_open": Shared(),

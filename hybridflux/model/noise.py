@@ -34,8 +34,8 @@ class AbstractNoise(eqx.Module):
         return jnp.sqrt(known**2 + own**2)
 
     @abstractmethod
-    def log_density(self, observed: Array, flux: Array, known: Array) -> Array:
-        """Log density of the observations, elementwise."""
+    def log_density(self, observed: Array, flux: Array, known: Array, size: Array | None = None) -> Array:
+        """Log density of the observations, elementwise; `size` is the flux whose amount sets the scale, the same one by default."""
 
     @abstractmethod
     def sample(self, key: PRNGKeyArray, flux: Array, known: Array) -> Array:
@@ -53,8 +53,8 @@ class Laplace(AbstractNoise):
         self.sources = {"noise_floor": floor or Shared(), "noise_slope": slope or Shared()}
         self.weight = weight
 
-    def log_density(self, observed, flux, known):
-        scale = self.scale(flux, known)
+    def log_density(self, observed, flux, known, size=None):
+        scale = self.scale(flux if size is None else size, known)
         return -jnp.abs(observed - flux) / scale - jnp.log(2.0 * scale)
 
     def sample(self, key, flux, known):
@@ -79,10 +79,9 @@ class StudentT(AbstractNoise):
         self.sources = {"noise_floor": floor or Shared(), "noise_slope": slope or Shared(), "noise_tail": tail or Fixed()}
         self.weight = weight
 
-    def log_density(self, observed, flux, known):
-        return jax.scipy.stats.t.logpdf((observed - flux) / self.scale(flux, known), self.parameter("noise_tail")) - jnp.log(
-            self.scale(flux, known)
-        )
+    def log_density(self, observed, flux, known, size=None):
+        scale = self.scale(flux if size is None else size, known)
+        return jax.scipy.stats.t.logpdf((observed - flux) / scale, self.parameter("noise_tail")) - jnp.log(scale)
 
     def sample(self, key, flux, known):
         return flux + self.scale(flux, known) * jax.random.t(key, self.parameter("noise_tail"), flux.shape, flux.dtype)

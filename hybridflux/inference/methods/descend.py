@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
-from hybridflux.inference.joint import log_likelihood
+from hybridflux.inference.joint import quasi_likelihood
 from hybridflux.inference.methods.base import Progress
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import learned, pooled_effects, with_learned
@@ -68,7 +68,7 @@ def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[st
 def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: Batch, share: float):
     def loss(values, anchor, away, step):
         step = step._replace(measured={name: seen & ~away[step.names["site"]] for name, seen in step.measured.items()})
-        log_density = share * log_likelihood(with_learned(model, values), step)
+        log_density = share * quasi_likelihood(with_learned(model, values), step)
         pull = sum(jnp.sum((values[name] - anchor[name]) ** 2) for name in values)
         return -(log_density - 0.5 * pull) / (share * next(iter(step.targets.values())).size)
 
