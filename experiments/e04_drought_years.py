@@ -1,0 +1,404 @@
+"""E04 - Does the hybrid model follow droughts it has not seen, and does its soil moisture response earn its place?
+
+All towers with a MODIS FPAR series are fitted without their days of drought (June to September of 2003, 2015 and 2018 to 2020, and the
+driest tenth of the measured days of May to September), and NEE and GPP of these days are scored beside all baselines, fitted to the same
+days. Then the same with compositions that lack the water responses, and with networks that do not see rain and VPD; the posterior of the
+water thresholds beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP, positive to the atmosphere,
+gC m-2 d-1.
+
+    python experiments/e04_drought_years.py --data ../shared/data/towers --out runs/e04
+    python experiments/e04_drought_years.py --data ../shared/data/towers --out runs/e04_smoke --smoke
+
+Fits and scores that are done are not computed again. Scoring, not fitting, takes most of the time; `--smoke` about 45 seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from summers import LEAST_DAYS, LEAST_YEARS, seen_without_vegetation, summer_anomalies
+
+from hybridflux.data.towers import open_towers
+from hybridflux.evaluate.alive import raw_of
+from hybridflux.evaluate.baselines import PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
+from hybridflux.evaluate.baselines.vprm import NEEDS as VPRM_NEEDS
+from hybridflux.evaluate.dryness import NEEDS as DRYNESS_NEEDS
+from hybridflux.evaluate.identify import identify
+from hybridflux.evaluate.scores import evaluate, pooled_rmse, score_table
+from hybridflux.evaluate.splits import leave_drought_out, only_days
+from hybridflux.inference import SVI, Ensemble
+from hybridflux.inference.methods.base import AbstractMethod
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.compositions import get
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.sources import Fixed, Neural, Pooled, Shared
+from hybridflux.model.store import to_spec
+from hybridflux.process import respiration, stress
+from hybridflux.process.call import arguments
+from hybridflux.provenance import config_hash, provenance
+from hybridflux.vocabulary import PARAMETERS
+
+VEGETATION = "modis_fpar_c5_8day"
+SEED = 4
+FLUXES = ("nee", "gpp", "reco")
+EVENTS = (2003, 2018)
+WATER = ("rew_wilting", "rew_critical", "vpd_sensitivity", "respiration_dry", "rew_respiration")
+MODELS = ("hybrid", "no water in GPP", "no water in RECO", "no water", "blind networks", "blind networks, no water")
+FULL = {"members": 8, "steps": 700, "draws": 120, "trees": 400, "forest": 100, "svi": 1000, "resamples": 2000, "models": MODELS}
+SMOKE = {"members": 2, "steps": 40, "draws": 20, "trees": 10, "forest": 20, "svi": 60, "resamples": 200, "models": ("hybrid", "no water")}
+SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "CH-Cha")
+SMOKE_YEARS = (2003, 2008)
+PUBLISHED = (
+    ("Granier et al. 1999, 10.1016/S0304-3800(98)00205-1", "0.4 of extractable water", 0.4),
+    ("Stocker et al. 2020, 10.5194/gmd-13-1545-2020", "0.6 of a bucket of 240 mm", 0.6),
+    ("Fu et al. 2022, 10.1111/gcb.16050, Europe", "0.165 m3 m-3", 0.165),
+    ("Fu et al. 2024, global (arid 0.12 to humid 0.26)", "0.19 m3 m-3", 0.19),
+)
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="towers folder")
+    parser.add_argument("--out", type=Path, default=Path("runs/e04"))
+    parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
+    arguments = parser.parse_args()
+    run(arguments.data, arguments.out, *((SMOKE, SMOKE_SITES, SMOKE_YEARS) if arguments.smoke else (FULL, None, None)))
+
+
+def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: tuple[int, int] | None) -> None:
+    """All fits, the tables and the figure."""
+    began = time.perf_counter()
+    out.mkdir(parents=True, exist_ok=True)
+    models = {name: model for name, model in compositions().items() if name in size["models"]}
+    names = {name for model in models.values() for name in model.needs_at_towers()} | {*PREDICTORS, *VPRM_NEEDS, *DRYNESS_NEEDS}
+    towers = open_towers(data, sites=sites, years=years, vegetation=VEGETATION)
+    sequences = towers.sequences(names - {"day_of_year"})
+    fit, test = leave_drought_out(sequences)
+    usual, tested = only_days(sequences, fit), only_days(sequences, test)
+    counted = {"sites": len(sequences.places), "fitted": count(usual), "tested": count(tested)}
+    print(f"{counted['sites']} sites; days of NEE fitted {counted['fitted']}, left out {counted['tested']}", flush=True)
+    method = Ensemble(members=size["members"], steps=size["steps"])
+
+    parts = []
+    for name, model in models.items():
+        posterior = fitted(out, name, model, method, usual, "without drought", SEED)
+        settings = {"model": to_spec(model), "method": repr(method), "draws": size["draws"], "places": sequences.places, "seed": SEED}
+        parts.append(kept(out, f"scores-{name}", settings, lambda p=posterior: of_posterior(p, sequences, tested, size["draws"])))
+        parts[-1] = parts[-1].assign(model=name)
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+    settings = {"baselines": size, "places": sequences.places}
+    parts.append(kept(out, "scores-baselines", settings, lambda: of_baselines(sequences, usual, tested, size)))
+    scores = pd.concat(parts, ignore_index=True)
+    scores.to_csv(out / "scores.csv", index=False)
+    print(f"baselines: {time.perf_counter() - began:.0f} s", flush=True)
+
+    whole = fitted(out, "hybrid", models["hybrid"], method, sequences, "all days", SEED)
+    physics = fitted(out, "physics", thresholds(), SVI(steps=size["svi"], mode_steps=size["svi"]), sequences, "all days", SEED)
+    usually = fitted(out, "hybrid", models["hybrid"], method, usual, "without drought", SEED)
+    water = {"physics, SVI, all days": physics, "hybrid, ensemble, all days": whole, "hybrid, ensemble, without drought": usually}
+    said = pd.concat([water_parameters(posterior, sequences).assign(fit=name) for name, posterior in water.items()], ignore_index=True)
+    said.to_csv(out / "water.csv", index=False)
+
+    summers = summer_anomalies(usually, seen_without_vegetation(towers, names), EVENTS, size["draws"], SEED)
+    summers.to_csv(out / "summers.csv", index=False)
+    draw_figure(summers, out / "summers.png")
+    text = report(scores, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
+    (out / "results.md").write_text(text)
+    run_of = provenance({"size": size, "sites": sequences.places, "vegetation": VEGETATION}, SEED)
+    (out / "run.json").write_text(json.dumps({**run_of, "seconds": time.perf_counter() - began}, indent=1))
+    print(text)
+
+
+def count(sequences: Sequences) -> int:
+    """Days of NEE."""
+    return int(np.isfinite(sequences.targets["nee"]).sum())
+
+
+def compositions() -> dict[str, HybridFlux]:
+    """The hybrid model, and what is left of it without responses to soil water and without rain and VPD in its networks."""
+    hybrid = get("hybrid")
+    both = (stress.water_ramp, respiration.moisture_ramp)
+    return {
+        "hybrid": hybrid,
+        "no water in GPP": without(hybrid, both[:1]),
+        "no water in RECO": without(hybrid, both[1:]),
+        "no water": without(hybrid, both),
+        "blind networks": blind(hybrid),
+        "blind networks, no water": without(blind(hybrid), both),
+    }
+
+
+def without(model: HybridFlux, factors: Sequence[Callable]) -> HybridFlux:
+    """The same model without some factors, and without the bucket if nothing reads soil water any more."""
+    gpp, reco = (tuple(factor for factor in product if factor not in factors) for product in (model.gpp, model.reco))
+    memory = model.memory if any("rew" in arguments(factor) for factor in (*gpp, *reco)) else ()
+    used = {name for fn in (*gpp, *reco, *(fn for each in memory for fn in (each.start, each.step, each.read))) for name in arguments(fn)}
+    sources = {name: source for name, source in model.sources.items() if name in used}
+    return HybridFlux(gpp=gpp, reco=reco, memory=memory, sources=sources, noise=model.noise)
+
+
+def blind(model: HybridFlux) -> HybridFlux:
+    """The same model with networks that see neither rain nor VPD: soil water is left to the bucket, dry air to its response."""
+
+    def of(source):
+        if not isinstance(source, Pooled):
+            return source
+        network = source.source
+        inputs = (name for name in network.inputs if not name.startswith(("rain", "vpd")))
+        return Pooled(Neural(*inputs, width=network.width, reach=network.reach), by=source.by, spread=source.spread)
+
+    sources = {name: of(source) for name, source in model.sources.items()}
+    return HybridFlux(gpp=model.gpp, reco=model.reco, memory=model.memory, sources=sources, noise=model.noise)
+
+
+def thresholds() -> HybridFlux:
+    """Physics only, both ends of the water ramp learned, on the same bucket as the hybrid model."""
+    static, hybrid = get("static"), get("hybrid")
+    free = {name: Shared() for name in WATER}
+    bucket = {name: hybrid.sources[name] for name in ("root_zone_capacity", "evaporation_scalar")}
+    return HybridFlux(
+        gpp=static.gpp, reco=static.reco, memory=static.memory, sources={**static.sources, **free, **bucket}, noise=hybrid.noise
+    )
+
+
+def fitted(out: Path, name: str, model: HybridFlux, method: AbstractMethod, sequences: Sequences, days: str, seed: int) -> Posterior:
+    """A fit, or what is kept of it in the run folder."""
+    settings = {
+        "model": to_spec(model),
+        "method": repr(method),
+        "places": sequences.places,
+        "days": days,
+        "n": count(sequences),
+        "seed": seed,
+    }
+    file = out / f"posterior-{name.replace(' ', '_')}-{config_hash(settings)[:12]}.nc"
+    if not file.exists():
+        method.fit(model, sequences, seed=seed).save(file)
+    return Posterior.load(file)
+
+
+def kept(out: Path, name: str, settings: dict, table: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """A table, or what is kept of it in the run folder."""
+    file = out / f"{name.replace(' ', '_')}-{config_hash(settings)[:12]}.csv"
+    if not file.exists():
+        table().to_csv(file, index=False)
+    return pd.read_csv(file)
+
+
+def of_posterior(posterior: Posterior, sequences: Sequences, tested: Sequences, draws: int) -> pd.DataFrame:
+    """Scores by day and week of the days left out, and of their departures from the usual."""
+    days = evaluate(posterior, tested, draws=draws, seed=SEED, step=("day", "week"))
+    return pd.concat([days, evaluate(posterior, sequences, draws=draws, seed=SEED, step=("drought",))], ignore_index=True)
+
+
+def of_baselines(sequences: Sequences, usual: Sequences, tested: Sequences, size: dict) -> pd.DataFrame:
+    """The same of the baselines; each is trained on each flux, and does not know the site."""
+    baselines = {
+        "climatology": Climatology(),
+        "LightGBM": LightGBM(trees=size["trees"]),
+        "XGBoost": XGBoost(trees=size["trees"]),
+        "VPRM re-fitted": RefittedVPRM(),
+        "VPRM EU2007": VPRM("EU2007"),
+    }
+    tables = []
+    for name, baseline in baselines.items():
+        predicted = baseline.fit(usual).predict(sequences)
+        tables += [score_table(tested, predicted, step=("day", "week")).assign(model=name)]
+        tables += [score_table(sequences, predicted, step=("drought",)).assign(model=name)]
+    forest = QuantileForest()
+    forest = replace(forest, settings={**forest.settings, "n_estimators": size["forest"]}).fit(usual)
+    for number, place in enumerate(sequences.places):
+        here = sequences.select([place])
+        point, predicted = forest.predict(here), forest.draws(here, count=size["forest"], seed=SEED + number)
+        tables += [score_table(tested.select([place]), predicted, point, step=("day", "week")).assign(model="quantile forest")]
+        tables += [score_table(here, predicted, point, step=("drought",)).assign(model="quantile forest")]
+    return pd.concat(tables, ignore_index=True)
+
+
+def water_parameters(posterior: Posterior, sequences: Sequences) -> pd.DataFrame:
+    """What a fit says of the responses to dry soil and dry air: median, 90 % interval, contraction and verdict of the guard."""
+    guard = identify(posterior, sequences).parameters.set_index("parameter")
+    rows = []
+    for name, values in posterior.parameter_draws().items():
+        if name in WATER:
+            low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
+            told = guard.loc[name]
+            rows.append({"parameter": name, "median": middle, "low": low, "high": high, "draws": len(values),
+                         "contraction": told.contraction, "verdict": told.verdict})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def confounding(posterior: Posterior) -> dict[str, float]:
+    """Correlation over draws of the sensitivity to VPD with each parameter of the response to soil water (unconstrained)."""
+    values = {name: raw_of(draws, PARAMETERS[name]) for name, draws in posterior.parameter_draws().items() if name in WATER}
+    vpd = values.pop("vpd_sensitivity")
+    return {name: float(np.corrcoef(vpd, draws)[0, 1]) for name, draws in values.items()}
+
+
+def bootstrap(here: pd.DataFrame, there: pd.DataFrame, resamples: int) -> tuple[float, float, float]:
+    """Pooled RMSE of one table minus that of another of the same sites, with its 90 % interval over resampled sites."""
+    both = here.merge(there, on="site", suffixes=("", "_other"))
+    both = both[both.n > 0]
+    weights = np.random.default_rng(SEED).multinomial(len(both), np.full(len(both), 1 / len(both)), resamples)
+    weights = np.concatenate([np.ones((1, len(both))), weights])
+    rmse = [np.sqrt(weights @ (both.n * both[name] ** 2) / (weights @ both.n)) for name in ("rmse", "rmse_other")]
+    difference = rmse[0] - rmse[1]
+    return float(difference[0]), *(float(value) for value in np.quantile(difference[1:], (0.05, 0.95)))
+
+
+def report(scores: pd.DataFrame, said: pd.DataFrame, correlations: dict, summers: pd.DataFrame, counted: dict, size: dict) -> str:
+    """The results as a Markdown page."""
+    parts = (heading(counted, size), *(step_table(scores, step) for step in ("drought", "week", "day")), beside(scores, size),
+             earned(scores, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def heading(counted: dict, size: dict) -> list[str]:
+    """What was done."""
+    return [
+        "# E04: years of drought", "",
+        f"{counted['sites']} sites with MODIS FPAR (known sites, unseen droughts), QC >= 0.75: {counted['fitted']} days of NEE fitted, "
+        f"{counted['tested']} left out: June to September",
+        "of 2003, 2015, 2018-2020 and the driest tenth of the measured days of May to September. FPAR ends in 2016, so no day of 2018-2020 "
+        "counts in the scores.",
+        "The hybrid is fitted to NEE, NEE by day and NEE by night and knows the site; baselines are trained on each flux and are not told "
+        "the site. NEE = RECO - GPP,",
+        "positive to the atmosphere, gC m-2 d-1. Command: `python experiments/e04_drought_years.py --data TOWERS --out runs/e04`,",
+        f"sizes {json.dumps(size)}, seed {SEED}.",
+    ]  # fmt: skip
+
+
+def step_table(scores: pd.DataFrame, step: str) -> list[str]:
+    """One line a model and flux."""
+    what = {"drought": "Weekly departures of drought days from the usual course of the year (anomalies)",
+            "week": "Weeks of drought days", "day": "Drought days"}[step]  # fmt: skip
+    lines = ["", f"## {what}", "", "RMSE pooled over all periods, median over sites in brackets; CRPS and coverage pooled.", "",
+             "| model | flux | n | RMSE | median NSE | bias | CRPS | cover 50 | cover 80 | cover 90 |",
+             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for (model, flux), part in scores[(scores.step == step) & (scores.n > 0)].groupby(["model", "variable"], sort=False):
+        if step != "drought" and model in MODELS and model != "hybrid":
+            continue
+        pooled = {name: np.average(part[name], weights=part.n) for name in ("bias", "crps", "coverage50", "coverage80", "coverage90")}
+        cover = " | ".join("-" if np.isnan(pooled[f"coverage{level}"]) else f"{pooled[f'coverage{level}']:.2f}" for level in (50, 80, 90))
+        lines.append(f"| {model} | {flux} | {int(part.n.sum())} | {pooled_rmse(part)[flux]:.3f} ({part.rmse.median():.3f}) "
+                     f"| {part.nse.median():.3f} | {pooled['bias']:+.2f} | {pooled['crps']:.3f} | {cover} |")  # fmt: skip
+    return lines
+
+
+def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str = "hybrid") -> list[str]:
+    """Differences of the RMSE of anomalies, one line a model."""
+    of = scores[scores.step == "drought"]
+    lines = [f"| model | NEE: RMSE minus that of {against} | GPP | RECO |", "|---|---|---|---|"]
+    for model in models:
+        cells = []
+        for flux in ("NEE", "GPP", "RECO"):
+            one, other = (of[(of.model == name) & (of.variable == flux)] for name in (model, against))
+            cells.append("{:+.3f} ({:+.3f}, {:+.3f})".format(*bootstrap(one, other, size["resamples"])))
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    return lines
+
+
+def beside(scores: pd.DataFrame, size: dict) -> list[str]:
+    """The hybrid model against each baseline."""
+    models = [name for name in scores.model.unique() if name not in MODELS]
+    return ["", "## Beside the baselines", "",
+            "Pooled RMSE of drought anomalies, positive where the baseline is worse; 90 % interval over resampled sites.", "",
+            *compared(scores, models, size)]  # fmt: skip
+
+
+def earned(scores: pd.DataFrame, size: dict) -> list[str]:
+    """What the water responses earn."""
+    models = [name for name in size["models"] if name != "hybrid"]
+    return ["", "## Does the soil moisture response earn its place?", "",
+            "Same seeds. Positive: the model without it is worse. `blind networks` see neither rain nor VPD, today's or earlier.", "",
+            *compared(scores, models, size), *among_blind(scores, size)]  # fmt: skip
+
+
+def among_blind(scores: pd.DataFrame, size: dict) -> list[str]:
+    """What the water responses earn where the networks see neither rain nor VPD."""
+    pair = ("blind networks, no water", "blind networks")
+    if not set(pair) <= set(size["models"]):
+        return []
+    return ["", "Among the blind ones:", "", *compared(scores, pair[:1], size, pair[1])]
+
+
+def threshold_table(said: pd.DataFrame, correlations: dict[str, dict[str, float]]) -> list[str]:
+    """The posterior of the thresholds beside published ones."""
+    wilting, field = PARAMETERS["swc_wilting"].typical, PARAMETERS["swc_field"].typical
+    lines = ["", "## Thresholds of soil water", "",
+             "| fit | parameter | median | 90 % of draws | draws | contraction | verdict of the guard |",
+             "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for row in said.itertuples():
+        narrow = "-" if np.isnan(row.contraction) else f"{row.contraction:.2f}"
+        lines.append(
+            f"| {row.fit} | {row.parameter} | {row.median:.3f} | {row.low:.3f} to {row.high:.3f} | {row.draws} | {narrow} | {row.verdict} |"
+        )
+    lines += ["", "| published | as stated | as relative extractable water |", "|---|---|---|"]
+    for source, stated, value in PUBLISHED:
+        volumetric = "m3" in stated
+        relative = f"{(value - wilting) / (field - wilting):.2f}" if volumetric else f"{value:.2f}"
+        lines.append(f"| {source} | {stated} | {relative} |")
+    capacity = get("hybrid").sources["root_zone_capacity"]
+    size = f"{float(capacity.constant):.0f} mm" if isinstance(capacity, Fixed) else "learned capacity"
+    lines += ["", "These are not one quantity. Ours is the water of a bucket of one size for all places "
+              f"({size}), fed by rain that is mostly reanalysis scaled to monthly sums: the capacity scales the",
+              f"threshold. Volumetric values are converted with the wilting point {wilting} and field capacity {field} of one loam "
+              "(Saxton & Rawls 2006); other soils move them by more than the",
+              "differences between the sources. Read agreement as order of magnitude.", "",
+              "Dry soil and dry air go together: correlation over draws of `vpd_sensitivity` with the water parameters (unconstrained; a",
+              "larger `vpd_sensitivity` and a larger `rew_critical` both mean more drought loss):", ""]  # fmt: skip
+    for name, found in correlations.items():
+        few = int(said[said.fit == name].draws.iloc[0])
+        lines.append(f"- {name} ({few} draws): " + ", ".join(f"`{other}` {value:+.2f}" for other, value in found.items()))
+    return lines
+
+
+def summer_table(summers: pd.DataFrame) -> list[str]:
+    """Summers of the events."""
+    lines = ["", "## Summers", "",
+             "June to August, sum over 92 days minus the mean of the other summers of the site (gC m-2), observed days alone, at least "
+             f"{LEAST_DAYS} in a summer and {LEAST_YEARS} other summers;",
+             "fitted without the drought days. In 2018 (and the reference years after 2016) FPAR is its mean course at the site: "
+             "that prediction knows the weather alone. Figure `summers.png`.", "",
+             "| year | flux | sites | observed mean | predicted mean | correlation over sites | RMSE | inside 90 % |",
+             "|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    for (year, flux), part in summers.groupby(["year", "variable"], sort=True):
+        r = f"{np.corrcoef(part.observed, part.predicted)[0, 1]:.2f}" if len(part) > 2 else "-"
+        rmse = np.sqrt(np.mean((part.predicted - part.observed) ** 2))
+        lines.append(
+            f"| {year} | {flux} | {len(part)} | {part.observed.mean():+.0f} | {part.predicted.mean():+.0f} "
+            f"| {r} | {rmse:.0f} | {part.inside.mean():.2f} |"
+        )
+    return lines
+
+
+def draw_figure(summers: pd.DataFrame, path: Path) -> None:
+    """Observed and predicted anomaly of each site with its 90 % interval, a panel an event and flux."""
+    figure, axes = plt.subplots(2, len(EVENTS), figsize=(6.5 * len(EVENTS), 8), squeeze=False, layout="constrained")
+    for column, year in enumerate(EVENTS):
+        for row, flux in enumerate(("NEE", "GPP")):
+            axis = axes[row, column]
+            part = summers[(summers.year == year) & (summers.variable == flux)].sort_values("observed").reset_index(drop=True)
+            axis.axhline(0, color="0.7", lw=0.8)
+            axis.vlines(part.index, part.low, part.high, color="tab:blue", alpha=0.35, lw=5, label="90 % interval")
+            axis.plot(part.index, part.predicted, "_", color="tab:blue", ms=9, mew=2, label="predicted")
+            axis.plot(part.index, part.observed, "o", color="black", ms=4, label="observed")
+            axis.set_xticks(part.index, part.site, rotation=90, fontsize=8)
+            axis.set(title=f"{flux}, summer {year}{'' if len(part) else ': no site'}", ylabel="anomaly [gC m-2 in 92 days]")
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Summers of drought: how far a summer departs from the others, observed and predicted, for the experiments E04 and E07."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+
+from hybridflux.data.towers import Towers
+from hybridflux.evaluate.metrics import coverage, interval
+from hybridflux.evaluate.seasons import month_of
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.sequences import Sequences
+
+SUMMER = (6, 7, 8)
+LEAST_DAYS, LEAST_YEARS = 45, 3  # observed days a summer needs; other summers it is compared with
+DAYS_OF_SUMMER = 92
+
+
+def seen_without_vegetation(towers: Towers, names: Iterable[str]) -> Sequences:
+    """Sequences whose targets count on all days with known weather, also where FPAR has ended and its mean course stands in."""
+    wanted = {*names} - {"day_of_year"}
+    weather = towers.sequences({name for name in wanted if not name.startswith("fapar")})
+    return replace(towers.sequences(wanted), targets=weather.targets)
+
+
+def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence[int] | None, draws: int, seed: int) -> pd.DataFrame:
+    """Summer sums minus the mean of the other summers of the site, observed and predicted over the same days.
+
+    Args:
+        posterior: predicts; its predictive draws give the intervals, those without noise the point.
+        sequences: hold the observations.
+        years: of the summers; all by default.
+        draws: predictive draws.
+        seed: of effects and noise.
+
+    Returns:
+        Columns `site variable year observed predicted low high inside` (gC m-2 in 92 days; 90 % interval; whether it
+        holds the observation, as 0 or 1).
+    """
+    year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
+    summer = np.isin(month_of(sequences.days), SUMMER)
+    thinned = posterior.thin(draws)
+    rows = []
+    for number, place in enumerate(sequences.places):
+        here = sequences.select([place])
+        observed = {name: here.targets[name][:, 0] for name in ("nee", "gpp")}
+        if not any(len(full_summers(values, year, summer)) > LEAST_YEARS for values in observed.values()):
+            continue
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        exact, noisy = (thinned.predict(here, key=key, noise=noise, variables=("nee", "gpp")) for noise in (False, True))
+        for name, values in observed.items():
+            seen = full_summers(values, year, summer)
+            if len(seen) <= LEAST_YEARS:
+                continue
+            point, spread = (np.asarray(each[name], float)[:, :, 0] for each in (exact, noisy))
+            of_year = {y: [each[..., days].mean(axis=-1) for each in (values, point.mean(axis=0), spread)] for y, days in seen.items()}
+            for one in seen if years is None else set(seen) & set(years):
+                o, p, d = (
+                    (of_year[one][part] - np.mean([of_year[other][part] for other in seen if other != one], axis=0)) * DAYS_OF_SUMMER
+                    for part in range(3)
+                )
+                low, high = interval(np.sort(d), 0.9)
+                rows.append({"site": place, "variable": name.upper(), "year": one, "observed": o, "predicted": p, "low": low, "high": high,
+                             "inside": coverage(np.array([o]), d[:, None], 0.9)})  # fmt: skip
+    return pd.DataFrame(rows, columns=["site", "variable", "year", "observed", "predicted", "low", "high", "inside"])
+
+
+def full_summers(observed: np.ndarray, year: np.ndarray, summer: np.ndarray) -> dict[int, np.ndarray]:
+    """Year -> its observed days of summer, where there are enough of them."""
+    days = {int(one): np.flatnonzero(summer & (year == one) & np.isfinite(observed)) for one in np.unique(year)}
+    return {one: found for one, found in days.items() if len(found) >= LEAST_DAYS}

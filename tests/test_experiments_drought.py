@@ -1,0 +1,50 @@
+"""Experiments on drought years and French towers run in their smoke size on the real data."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(script: str, shared: Path, out: Path) -> None:
+    """Run an experiment as a user would."""
+    towers = shared / "data" / "towers"
+    if not towers.is_dir():
+        pytest.skip(f"no real data at {towers}")
+    command = [sys.executable, "-W", "ignore", str(ROOT / "experiments" / script), "--smoke", "--data", str(towers), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_same_days(shared, tmp_path):
+    run("e04_drought_years.py", shared, tmp_path)
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    assert {"hybrid", "no water", "climatology", "LightGBM", "XGBoost", "quantile forest", "VPRM re-fitted", "VPRM EU2007"} == set(
+        scores.model
+    )
+    days = scores[scores.variable == "NEE"].groupby(["step", "model"]).n.sum().unstack()
+    assert (days.loc["drought"] > 20).all() and days.nunique(axis=1).eq(1).all()  # all models on the same periods
+    water = pd.read_csv(tmp_path / "water.csv").set_index(["fit", "parameter"])
+    assert 0.05 < water.loc[("physics, SVI, all days", "rew_critical"), "median"] < 0.95
+    assert (water[water.draws < 20].verdict == "undecided").all()  # a few members tell no contraction
+    summers = pd.read_csv(tmp_path / "summers.csv")
+    assert set(summers.year) == {2003} and (summers.low < summers.high).all()
+
+
+def test_french_towers_known_and_unseen_and_those_never_fitted(shared, tmp_path):
+    run("e07_french_towers.py", shared, tmp_path)
+    years = pd.read_csv(tmp_path / "years.csv")
+    assert set(years[years.faulty].site) == {"FR-Pue"} and set(years[years.faulty].year) == {2013, 2014}
+    own = years[(years.site == "FR-Fon") & ~years.faulty]
+    error = (own.predicted - own.observed).abs().groupby(own.case).mean()
+    assert error["known"] < error["unseen"]
+    # mean of the twelve official monthly means of FR-Aur 2011 x 365 (QC 0.98): +33 gC m-2 yr-1
+    aurade = years[(years.site == "FR-Aur") & (years.year == 2011)]
+    assert aurade.observed.item() == pytest.approx(33, abs=5)
+    months = pd.read_csv(tmp_path / "months.csv").set_index("site")
+    assert not months.known.any() and (months.loc[["FR-Aur", "FR-Lam"], "n"] > 150).all() and np.isfinite(months.crps).all()
