@@ -64,6 +64,8 @@ def budget_section(budget: pd.DataFrame) -> str:
         f"Period {escape(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share "
         f"its errors, so they do not average out. Per area in {units(unit)}; totals in thousand tonnes, {tonnes}."
     )
+    if "spread" in places:
+        note += f" Spread <code>{escape(places['spread'].iloc[0])}</code>."
     if "truth" in places:
         note += " The pink mark is the known truth."
     parts = [paragraph(note, "note")]
