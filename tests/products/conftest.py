@@ -19,8 +19,9 @@ def make_run(tmp_path):
     """Function that writes a run folder; every cell of a draw is off by the same factor, as shared draws make them."""
 
     def make(
-        name="run", *, spread="parameter+random_effects", start="2018-01-01", end="2018-12-31", draws=41, nee=NEE, shift=None, structural=None
-    ):
+        name="run", *, spread="parameter+random_effects", start="2018-01-01", end="2018-12-31", draws=41, nee=NEE, shift=None,
+        structural=None,
+    ):  # fmt: skip
         folder = tmp_path / name
         folder.mkdir()
         days = pd.date_range(start, end)
