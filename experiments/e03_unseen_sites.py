@@ -164,7 +164,8 @@ def knowing_the_site(train: Sequences, test: Sequences, size: dict) -> list[pd.D
     number = np.arange(len(train.places), dtype=np.float32)
     told = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
     predicted = LightGBM(trees=size["trees"], predictors=(*PREDICTORS, "site")).fit(told[0]).predict(told[1])
-    return [score_table(test, predicted, step=step, known=train.places).assign(model="LightGBM, site known", step=step) for step in KNOWN_STEPS]
+    tables = ((step, score_table(test, predicted, step=step, known=train.places)) for step in KNOWN_STEPS)
+    return [table.assign(model="LightGBM, site known", step=step) for step, table in tables]
 
 
 def by_site(scores: pd.DataFrame) -> pd.DataFrame:

@@ -21,10 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from summers import LEAST_DAYS, LEAST_YEARS, seen_without_vegetation, summer_anomalies
+from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetation, summer_anomalies
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.alive import raw_of
@@ -111,7 +110,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
 
     summers = summer_anomalies(usually, seen_without_vegetation(towers, names), EVENTS, size["draws"], SEED)
     summers.to_csv(out / "summers.csv", index=False)
-    draw_figure(summers, out / "summers.png")
+    draw_figure(summers, EVENTS, out / "summers.png")
     text = report(scores, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
     (out / "results.md").write_text(text)
     run_of = provenance({"size": size, "sites": sequences.places, "vegetation": VEGETATION}, SEED)
@@ -380,24 +379,6 @@ def summer_table(summers: pd.DataFrame) -> list[str]:
             f"| {r} | {rmse:.0f} | {part.inside.mean():.2f} |"
         )
     return lines
-
-
-def draw_figure(summers: pd.DataFrame, path: Path) -> None:
-    """Observed and predicted anomaly of each site with its 90 % interval, a panel an event and flux."""
-    figure, axes = plt.subplots(2, len(EVENTS), figsize=(6.5 * len(EVENTS), 8), squeeze=False, layout="constrained")
-    for column, year in enumerate(EVENTS):
-        for row, flux in enumerate(("NEE", "GPP")):
-            axis = axes[row, column]
-            part = summers[(summers.year == year) & (summers.variable == flux)].sort_values("observed").reset_index(drop=True)
-            axis.axhline(0, color="0.7", lw=0.8)
-            axis.vlines(part.index, part.low, part.high, color="tab:blue", alpha=0.35, lw=5, label="90 % interval")
-            axis.plot(part.index, part.predicted, "_", color="tab:blue", ms=9, mew=2, label="predicted")
-            axis.plot(part.index, part.observed, "o", color="black", ms=4, label="observed")
-            axis.set_xticks(part.index, part.site, rotation=90, fontsize=8)
-            axis.set(title=f"{flux}, summer {year}{'' if len(part) else ': no site'}", ylabel="anomaly [gC m-2 in 92 days]")
-    axes[0, 0].legend(fontsize=8)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

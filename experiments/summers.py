@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
@@ -73,3 +75,21 @@ def full_summers(observed: np.ndarray, year: np.ndarray, summer: np.ndarray) -> 
     """Year -> its observed days of summer, where there are enough of them."""
     days = {int(one): np.flatnonzero(summer & (year == one) & np.isfinite(observed)) for one in np.unique(year)}
     return {one: found for one, found in days.items() if len(found) >= LEAST_DAYS}
+
+
+def draw_figure(summers: pd.DataFrame, events: Sequence[int], path: Path) -> None:
+    """Observed and predicted anomaly of each site with its 90 % interval, a panel an event and flux."""
+    figure, axes = plt.subplots(2, len(events), figsize=(6.5 * len(events), 8), squeeze=False, layout="constrained")
+    for column, year in enumerate(events):
+        for row, flux in enumerate(("NEE", "GPP")):
+            axis = axes[row, column]
+            part = summers[(summers.year == year) & (summers.variable == flux)].sort_values("observed").reset_index(drop=True)
+            axis.axhline(0, color="0.7", lw=0.8)
+            axis.vlines(part.index, part.low, part.high, color="tab:blue", alpha=0.35, lw=5, label="90 % interval")
+            axis.plot(part.index, part.predicted, "_", color="tab:blue", ms=9, mew=2, label="predicted")
+            axis.plot(part.index, part.observed, "o", color="black", ms=4, label="observed")
+            axis.set_xticks(part.index, part.site, rotation=90, fontsize=8)
+            axis.set(title=f"{flux}, summer {year}{'' if len(part) else ': no site'}", ylabel="anomaly [gC m-2 in 92 days]")
+    axes[0, 0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
