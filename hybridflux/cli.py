@@ -99,7 +99,7 @@ def fit(
     from hybridflux.data.towers import open_towers
     from hybridflux.model import compositions
 
-    fitted = compositions.get(model or compositions.DEFAULT.get(method, "static"))
+    fitted = compositions.get(model or compositions.DEFAULT[method])
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     methods = {
         "map": inference.MAP,

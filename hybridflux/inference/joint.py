@@ -34,7 +34,7 @@ def quasi_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
     """The same value with another slope: the scale of an error is given by the flux, but the flux does not learn from the scale.
 
     A likelihood whose spread grows with |flux| is paid for fluxes that are too large where the model is wrong anyway: at unseen European
-    towers it puts NEE 0.25 gC m-2 d-1 lower. Iteratively reweighted estimation does not (quasi-likelihood, Wedderburn 1974,
+    towers it puts NEE about 0.2 gC m-2 d-1 lower. Iteratively reweighted estimation does not (quasi-likelihood, Wedderburn 1974,
     10.1093/biomet/61.3.439). It has no density, so samplers use `log_likelihood`.
     """
     fluxes = predicted(model, batch)

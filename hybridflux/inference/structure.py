@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 from hybridflux.inference.batch import names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.sources import to_value
+from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structure import NAMES, StructuralError
 from hybridflux.model.tree import learned, pooled_effects, with_learned
 from hybridflux.vocabulary import PARAMETERS
@@ -171,7 +171,6 @@ def variance(at: Array, means: Means) -> Array:
     return effects + error.variance_of_mean(means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)
 
 
-@jax.jit
 def misfit(at: Array, start: Array, width: Array, means: list[Means], weight: Array) -> Array:
     """Negative composite log likelihood of the mean residuals, each place with its weight, and the prior of the numbers.
 
@@ -185,6 +184,9 @@ def misfit(at: Array, start: Array, width: Array, means: list[Means], weight: Ar
         density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(one.residual**2 / scale / (tail - 2.0))
         total += jnp.sum(weight[one.place] * one.share * density)
     return total
+
+
+_misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
 
 
 def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, seed: int) -> Learned | None:
@@ -201,14 +203,12 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         return None
     tables, means = site_tables(model), residual_means(model, sequences, left_out)
     rows = [PARAMETERS[name] for name in SEARCHED]
-    share = np.array([(row.typical - row.lower) / (row.upper - row.lower) for row in rows])
-    start = np.r_[np.log(share / (1.0 - share)), np.zeros(len(tables))]
+    start = np.r_[[to_raw(row.typical, row) for row in rows], np.zeros(len(tables))]
     width = np.r_[[row.spread for row in rows], np.full(len(tables), 0.5)]
-    slope = jax.jit(jax.value_and_grad(misfit))
 
     def best(weight, first):
         def both(at):
-            value, gradient = slope(*(jnp.asarray(part, jnp.float32) for part in (at, start, width)), means, weight)
+            value, gradient = _misfit_and_slope(*(jnp.asarray(part, jnp.float32) for part in (at, start, width)), means, weight)
             return float(value), np.asarray(gradient, float)
 
         bounds = [(None, None)] * len(SEARCHED) + [tuple(np.log(SD_RANGE))] * len(tables)
