@@ -56,7 +56,7 @@ bench: $(STAMP)  ## time and memory of the region engine beside numpy and LightG
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS) || exit 1; done
 
 lock:  ## resolve requirements.lock again for Python 3.11 to 3.13 (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --extra stac --upgrade \
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --upgrade \
 		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:  ## remove caches, demo output and the environment

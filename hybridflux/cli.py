@@ -49,6 +49,7 @@ class Spread(StrEnum):
 
     parameter = "parameter"
     random_effects = "parameter+random_effects"
+    vegetation = "parameter+random_effects+vegetation"
 
 
 def _version(wanted: bool) -> None:

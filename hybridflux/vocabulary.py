@@ -110,6 +110,13 @@ VARIABLES: Mapping[str, Variable] = _rows(
              "fraction_of_surface_downwelling_photosynthetic_radiative_flux_absorbed_by_vegetation"),
     Variable("swc", "m3 m-3", "observed volumetric soil water content", (0, 1), "driver", 0.25, 0.1,
              "volume_fraction_of_condensed_water_in_soil", fluxnet="SWC_F_MDS_1"),
+    Variable("fapar_sd", "1", "standard deviation of the error of fapar", (0, 1), "driver", 0.05, 0.05),
+    Variable("ndvi", "1", "normalised difference vegetation index", (-1, 1), "driver", 0.6, 0.2),
+    Variable("evi2", "1", "two-band enhanced vegetation index", (-1, 1.5), "driver", 0.4, 0.15),
+    Variable("nirv", "1", "near-infrared reflectance of vegetation", (-1, 1), "driver", 0.2, 0.1),
+    Variable("kndvi", "1", "kernel normalised difference vegetation index", (-1, 1), "driver", 0.4, 0.2),
+    Variable("lswi", "1", "land surface water index", (-1, 1), "driver", 0.2, 0.2),
+    Variable("ndre", "1", "normalised difference red-edge index", (-1, 1), "driver", 0.4, 0.15),
     # covariates: one value a place, or slow
     Variable("plant_type", "1", "IGBP plant type (index into PLANT_TYPES)", (0, len(PLANT_TYPES) - 1), "covariate"),
     Variable("site", "1", "index of the place among the places of a fit", (-1, 1e9), "covariate"),

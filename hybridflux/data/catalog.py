@@ -18,6 +18,7 @@ from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
 
 _BESIDE_PACKAGE = Path(__file__).resolve().parents[2] / "data_catalog"  # in a checkout
 _INSIDE_PACKAGE = Path(__file__).resolve().parents[1] / "data_catalog"  # in an installed wheel
+REGIONS = "regions"  # folder of the catalog with the configurations of regions, which are not datasets
 
 
 class Band(BaseModel):
@@ -25,6 +26,8 @@ class Band(BaseModel):
 
     Attributes:
         name: its name in the files.
+        aliases: its names in other services and formats, for instance `red` for `B04`.
+        resolution: size of its pixels [m].
         units: units after scale and offset.
         variable: the vocabulary's name for it; none where it only serves to derive one.
         shortwave: whether it is shortwave radiation of which `variable` is the photosynthetic share.
@@ -39,6 +42,8 @@ class Band(BaseModel):
 
     name: str
     units: str
+    aliases: tuple[str, ...] = ()
+    resolution: float | None = None
     variable: str | None = None
     shortwave: bool = False
     scale: float = 1.0
@@ -61,6 +66,50 @@ class Band(BaseModel):
         return self
 
 
+class Mask(BaseModel):
+    """Which pixels of a scene are a clear view of the land, by a band of the scene.
+
+    Attributes:
+        band: its name.
+        clear: values that are clear; all others are masked.
+        cloudy_bits: or bits, counted from 0, of which none may be set.
+        grow: distance by which what is masked grows, because masks miss the rims of clouds [m].
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    band: str
+    clear: tuple[int, ...] = ()
+    cloudy_bits: tuple[int, ...] = ()
+    grow: float = 0.0
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Mask:
+        if bool(self.clear) == bool(self.cloudy_bits):
+            raise ValueError("name either the values that are clear or the bits that are cloudy, not both or none")
+        return self
+
+
+class Service(BaseModel):
+    """A STAC API that offers a dataset.
+
+    Attributes:
+        name: what a configuration calls it.
+        url: of the API.
+        collection: of the dataset there.
+        signing: how its addresses are made readable: `none`, or `planetary-computer` for signed addresses.
+        note: caveats.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    url: str
+    collection: str
+    signing: Literal["none", "planetary-computer"] = "none"
+    note: str | None = None
+
+
 class Dataset(BaseModel):
     """One dataset of the catalog.
 
@@ -75,7 +124,13 @@ class Dataset(BaseModel):
         access: how a user obtains it.
         files: patterns of its file names.
         bands: its columns or bands.
-        bands_of: another dataset with the same columns, instead of `bands`.
+        bands_of: another dataset with the same bands, instead of `bands`; its mask and offsets hold too where none are given here.
+        format: name of the reader, see `hybridflux.data.imagery.FORMATS`, `.weather.FORMATS`, `.moisture.FORMATS` and `.land.FORMATS`.
+        mask: which pixels are clear, for imagery.
+        offsets: who says what is added to a stored number: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each scene.
+        services: STAC APIs that offer it.
+        ground_resolution: size of a pixel, for reanalyses and the like [degrees].
+        revisit: usual distance of two acquisitions [d].
         classes: code -> plant type, for land cover; a code that is not named is masked.
         note: caveats.
     """
@@ -83,7 +138,7 @@ class Dataset(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    kind: Literal["towers", "satellite", "meteo", "soil", "landcover", "inventories"]
+    kind: Literal["towers", "satellite", "meteo", "soil", "terrain", "landcover", "inventories"]
     title: str
     licence: str
     citation: str
@@ -93,6 +148,12 @@ class Dataset(BaseModel):
     files: tuple[str, ...] = ()
     bands: tuple[Band, ...] = ()
     bands_of: str | None = None
+    format: str | None = None
+    mask: Mask | None = None
+    offsets: Literal["catalog", "sentinel-2"] = "catalog"
+    services: tuple[Service, ...] = ()
+    ground_resolution: float | None = None
+    revisit: float | None = None
     classes: dict[int, str] = {}
     note: str | None = None
 
@@ -112,6 +173,11 @@ class Dataset(BaseModel):
         return classes
 
 
+def catalog_folder() -> Path:
+    """The catalog shipped with hybridflux."""
+    return _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
+
+
 def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
     """All datasets of a catalog folder by id; of the catalog shipped with hybridflux if no folder is named.
 
@@ -121,10 +187,12 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
     >>> load_catalog()["fluxnet2015"].licence
     'CC-BY-4.0'
     """
-    folder = Path(folder) if folder else _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
+    folder = Path(folder) if folder else catalog_folder()
     datasets, faults = {}, []
     for path in sorted(folder.rglob("*.toml")):
         where = path.relative_to(folder).as_posix()
+        if where.startswith(REGIONS + "/"):
+            continue
         try:
             dataset = Dataset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except tomllib.TOMLDecodeError as error:
@@ -144,7 +212,16 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
         raise ValueError(f"{len(faults)} faults in the catalog {folder}:\n  " + "\n  ".join(faults))
     if not datasets:
         raise FileNotFoundError(f"no catalog in {folder}: it holds no <kind>/<id>.toml")
-    return datasets
+    return {name: _with_bands_of_another(dataset, datasets) for name, dataset in datasets.items()}
+
+
+def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Dataset:
+    """A dataset that refers to another one, with the bands and, unless it has its own, the mask and the rule of offsets of that one."""
+    if dataset.bands_of not in datasets:
+        return dataset
+    other = datasets[dataset.bands_of]
+    taken = {"bands": other.bands, "mask": dataset.mask or other.mask}
+    return dataset.model_copy(update=taken if "offsets" in dataset.model_fields_set else taken | {"offsets": other.offsets})
 
 
 def describe(datasets: dict[str, Dataset]) -> str:

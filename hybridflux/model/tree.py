@@ -52,27 +52,30 @@ def over_draws(model: HybridFlux, fn: Callable):
     return eqx.filter_vmap(fn, in_axes=(draw_axes(model),))(model)
 
 
-def parameters_over_draws(model: HybridFlux, names: Names, only=None) -> dict[str, Array]:
+def parameters_over_draws(model: HybridFlux, names: Names, only=None, drawn: Names | None = None) -> dict[str, Array]:
     """Parameters of a stacked model: `[draw, ...]` (at least `[draw, 1]`) from learned sources, `[...]` from the others.
 
     Args:
         model: a model with a draw axis on its learned leaves.
         names: covariates and drivers.
         only: parameter names; all by default.
+        drawn: drivers that differ between the draws, `[draw, ...]`.
     """
+    drawn = drawn or {}
     values = {}
     for name in model.sources if only is None else only:
         source: AbstractSource = model.sources[name]
         if learned(source):
-            draws = _source_over_draws(source, name, names)
+            draws = _source_over_draws(source, name, names, drawn)
             values[name] = draws[:, None] if draws.ndim == 1 else draws
         else:
-            values[name] = source.value(PARAMETERS[name], names)
+            values[name] = source.value(PARAMETERS[name], {**names, **drawn})
     return values
 
 
-def _source_over_draws(source: AbstractSource, name: str, names: Names) -> Array:
-    return eqx.filter_vmap(lambda one: one.value(PARAMETERS[name], names), in_axes=(draw_axes(source),))(source)
+def _source_over_draws(source: AbstractSource, name: str, names: Names, drawn: Names) -> Array:
+    of_one = lambda one, drivers: one.value(PARAMETERS[name], {**names, **drivers})  # noqa: E731
+    return eqx.filter_vmap(of_one, in_axes=(draw_axes(source), 0))(source, dict(drawn))
 
 
 def pooled_effects(model: HybridFlux) -> dict[str, str]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
-SPREADS = ("parameter", "parameter+random_effects")
+SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
 """Spreads a budget may show. `predictive` also holds measurement noise, which belongs beside a tower, not in a budget."""
 
 STRUCTURAL = "+structural_error"

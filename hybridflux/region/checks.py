@@ -37,6 +37,12 @@ def grid_of(group: zarr.Group) -> Grid:
     )
 
 
+def daily_maps(group: zarr.Group) -> tuple[str, ...]:
+    """Names of the arrays that change by pixel and day, `fapar` first."""
+    others = (name for name, array in group.arrays() if array.metadata.dimension_names == ("time", "y", "x") and name != "fapar")
+    return ("fapar", *sorted(others))
+
+
 def check_region(path: Path, group: zarr.Group) -> None:
     """Look at everything.
 
@@ -44,6 +50,8 @@ def check_region(path: Path, group: zarr.Group) -> None:
         ValueError: a list of all that is wrong.
     """
     try:
+        if group.attrs.get("state", layout.COMPLETE) != layout.COMPLETE:
+            raise ValueError("it is not complete; go on with `hybridflux region build ... --resume`")
         grid = grid_of(group)
         found = [*_arrays(group, grid)] or [*_values(group), *_chunks(path, group, grid)]
     except ValueError as error:
@@ -73,11 +81,12 @@ def _arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
             yield f"the map `{name}` is missing"
         elif group[name].shape != grid.shape:
             yield f"`{name}` has shape {group[name].shape}; [y, x] is {grid.shape}"
-    if group["fapar"].shape != (days, *grid.shape):
-        yield f"`fapar` has shape {group['fapar'].shape}; [time, y, x] is {(days, *grid.shape)}"
-    elif group["fapar"].chunks[1:] != (grid.tile, grid.tile) or group["fapar"].chunks[0] < days:
-        wanted = (days, grid.tile, grid.tile)
-        yield f"`fapar` has chunks {group['fapar'].chunks}; a chunk must hold a tile for all days, {wanted}: write it anew"
+    for name in daily_maps(group):
+        if group[name].shape != (days, *grid.shape):
+            yield f"`{name}` has shape {group[name].shape}; [time, y, x] is {(days, *grid.shape)}"
+        elif group[name].chunks[1:] != (grid.tile, grid.tile) or group[name].chunks[0] < days:
+            wanted = (days, grid.tile, grid.tile)
+            yield f"`{name}` has chunks {group[name].chunks}; a chunk must hold a tile for all days, {wanted}: write it anew"
     cells = {group[name].shape[1:] for name in layout.WEATHER if name in group}
     if len(cells) > 1 or any(group[name].shape[0] != days for name in layout.WEATHER if name in group):
         shapes = ", ".join(f"{name} {group[name].shape}" for name in layout.WEATHER if name in group)
@@ -121,18 +130,19 @@ def _rows(array: zarr.Array) -> Iterator[np.ndarray]:
 
 def _chunks(path: Path, group: zarr.Group, grid: Grid) -> Iterator[str]:
     """Tiles with vegetation whose chunk is missing or cut short."""
-    lost = []
-    for number, tile in enumerate(grid.tiles()):
-        row, column = divmod(number, -(-grid.shape[1] // grid.tile))
-        file = path / "fapar" / "c" / "0" / str(row) / str(column)
-        if not file.exists():
-            if (group["plant_type"][tile.y, tile.x] != layout.OUTSIDE).any():
-                lost.append(f"{tile.id} (missing)")
-        elif not _is_whole(file):
-            lost.append(f"{tile.id} (cut short)")
-    if lost:
-        shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
-        yield f"`fapar` cannot be read in {len(lost)} of {len(grid)} tiles: {shown}; write these tiles again"
+    for name in daily_maps(group):
+        lost = []
+        for number, tile in enumerate(grid.tiles()):
+            row, column = divmod(number, -(-grid.shape[1] // grid.tile))
+            file = path / name / "c" / "0" / str(row) / str(column)
+            if not file.exists():
+                if (group["plant_type"][tile.y, tile.x] != layout.OUTSIDE).any():
+                    lost.append(f"{tile.id} (missing)")
+            elif not _is_whole(file):
+                lost.append(f"{tile.id} (cut short)")
+        if lost:
+            shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
+            yield f"`{name}` cannot be read in {len(lost)} of {len(grid)} tiles: {shown}; write these tiles again"
 
 
 def _is_whole(file: Path) -> bool:

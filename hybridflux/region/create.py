@@ -31,22 +31,24 @@ class RegionWriter:
     grid: Grid
     days: np.ndarray
 
-    def write(self, tile: Tile, fapar: np.ndarray) -> None:
+    def write(self, tile: Tile, fapar: np.ndarray, **layers: np.ndarray) -> None:
         """Write the vegetation of a tile.
 
         Args:
             tile: of the grid.
             fapar: `[time, y, x]`, 0 to 1, NaN where missing.
+            layers: the other daily maps the region was created with, `[time, y, x]`.
 
         Raises:
             ValueError: wrong shape.
         """
         shape = (len(self.days), *tile.shape)
-        if fapar.shape != shape:
-            raise ValueError(f"fapar of tile {tile.id} has shape {fapar.shape}; [time, y, x] is {shape}")
-        known = np.isfinite(fapar)
-        scaled = np.rint(np.clip(np.where(known, fapar, 0.0), 0.0, 1.0) / layout.SCALE)
-        zarr.open_array(self.path / "fapar", mode="r+")[:, tile.y, tile.x] = np.where(known, scaled, layout.NODATA).astype(np.int16)
+        for name, values in {"fapar": fapar, **layers}.items():
+            if values.shape != shape:
+                raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
+            known, (low, high) = np.isfinite(values), VARIABLES[name].bounds
+            scaled = np.rint(np.clip(np.where(known, values, 0.0), low, high) / layout.SCALE)
+            zarr.open_array(self.path / name, mode="r+")[:, tile.y, tile.x] = np.where(known, scaled, layout.NODATA).astype(np.int16)
 
     def write_all(self, fapar: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`."""
@@ -67,6 +69,7 @@ def create_region(
     zone_names: Mapping[int, str] | None = None,
     covariates: Mapping[str, np.ndarray] | None = None,
     climatology: Mapping[str, np.ndarray] | None = None,
+    layers: Mapping[str, Mapping] | None = None,
     lead: int = 0,
     utc_offset: float = FRANCE_UTC_OFFSET,
     title: str = "",
@@ -86,6 +89,7 @@ def create_region(
         zone_names: number -> name.
         covariates: other lasting covariates, `[y, x]`, for instance `elevation`.
         climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
+        layers: daily maps beside `fapar`, for instance `fapar_sd`: name -> attributes besides those of the vocabulary.
         lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
         utc_offset: of the region's standard day [h].
         title: one line.
@@ -136,11 +140,12 @@ def create_region(
     for name, values in maps.items():
         attributes = {"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {})
         layout.put(group, name, values, ("y", "x"), chunks=(grid.tile, grid.tile), fill=fills.get(name, np.nan), **attributes)
-    group.create_array(
-        "fapar", shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
-        dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
-        attributes=_describe("fapar") | {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"},
-    )  # fmt: skip
+    stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
+    for name, attributes in {"fapar": {}, **(layers or {})}.items():
+        group.create_array(
+            name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
+            dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
+        )  # fmt: skip
     return RegionWriter(path, grid, days)
 
 

@@ -25,7 +25,7 @@ class Job:
         posterior: thinned to the draws of the run.
         out: run folder.
         calendar: days.
-        spread: `parameter` or `parameter+random_effects`.
+        spread: a key of `outputs.SPREADS`.
         levels: quantiles of months and years.
         daily: write daily maps.
         daily_levels: quantiles of days, empty for none.
@@ -109,11 +109,11 @@ def posterior_fingerprint(posterior: Posterior) -> str:
 
 
 def region_fingerprint(region: Region) -> str:
-    """Hash of the maps and the weather of a region, and of the sizes of its vegetation chunks."""
+    """Hash of the maps and the weather of a region, and of the sizes of the chunks of its daily maps."""
     digest = hashlib.sha256(repr(region.grid).encode() + region.days[[0, -1]].tobytes())
     for name in region.names:
         array = region.group[name]
-        if name == "fapar":
+        if array.metadata.dimension_names == ("time", "y", "x"):
             files = sorted((region.path / name).rglob("*"))
             digest.update(repr([(file.name, file.stat().st_size) for file in files if file.is_file()]).encode())
         elif array.size and name not in ("x", "y", "time", "spatial_ref"):

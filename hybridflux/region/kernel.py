@@ -23,6 +23,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import parameters_over_draws, with_learned
 from hybridflux.region import layout
 from hybridflux.region.order import quantiles
+from hybridflux.region.vegetation import SD, VegetationDraws
 
 FLUXES = ("NEE", "GPP", "RECO")
 LIMIT = 32767.0
@@ -72,6 +73,7 @@ class Shared(NamedTuple):
         year: position of the year of each day among the years of the effects `[time]`.
         year_of_month: the same for the mapped months `[month]`.
         effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
+        vegetation: errors of fapar, one set a draw; None where it is taken as it is.
     """
 
     weather: dict[str, Array]
@@ -81,6 +83,7 @@ class Shared(NamedTuple):
     year: Array
     year_of_month: Array
     effects: dict[str, Array]
+    vegetation: VegetationDraws | None = None
 
 
 class Waves(NamedTuple):
@@ -193,7 +196,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     def of_day(day, year, parameters):
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: _unpacked(values[number, day]) for name, values in pixels.daily.items()}
-        return today, parameters | parameters_over_draws(model, today, plan.daily)
+        drawn = {"fapar": shared.vegetation.drawn(today["fapar"], today[SD], day)} if shared.vegetation else {}
+        return today | drawn, parameters | parameters_over_draws(model, today, plan.daily, drawn)
 
     def settle(day, state):
         year = shared.year[day]

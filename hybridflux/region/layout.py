@@ -15,6 +15,7 @@ EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
+COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
 
 
 def codec() -> BloscCodec:

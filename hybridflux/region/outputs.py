@@ -18,6 +18,8 @@ from hybridflux.vocabulary import VARIABLES
 SPREADS = {
     "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
     "parameter+random_effects": "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
+    "parameter+random_effects+vegetation": "posterior of parameters and weights, effects of unseen places and years, and the error of "
+    "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
 }
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
 DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits

@@ -16,6 +16,7 @@ from hybridflux.region.blocks import Slab, slabs
 from hybridflux.region.job import Job
 from hybridflux.region.outputs import DAILY_SCALE
 from hybridflux.region.store import Region, TileDrivers
+from hybridflux.region.vegetation import SD, VegetationError, vegetation_draws
 
 SLAB_BYTES = 24 << 20  # of the per-draw sums a slab gives back: small enough to stay in the cache of the allocator
 MOST_BLOCKS = 32
@@ -110,7 +111,13 @@ def _prepare(job: Job) -> Prepared:
     window = region.window(calendar.days[0], calendar.days[-1])
     tables = pooled_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
-    drawn = job.spread == "parameter+random_effects" and bool(tables)
+    contents = job.spread.split("+")
+    drawn = "random_effects" in contents and bool(tables)
+    vegetation = None
+    if "vegetation" in contents:
+        error = VegetationError.of(region.group[SD].attrs)
+        vegetation = vegetation_draws(error, len(calendar.days), job.draws, job.seed)
+        names = (*names, SD)
     weights = {name: effects.weights(job.seed, name, job.draws, years[by]) for name, by in tables.items()} if drawn else {}
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
@@ -123,6 +130,7 @@ def _prepare(job: Job) -> Prepared:
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
+        vegetation=vegetation,
     )
     plan = _plan(job, model)
     per_block = 2 * 4 * len(calendar.months) * plan.draws * plan.n

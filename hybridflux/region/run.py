@@ -26,6 +26,7 @@ from hybridflux.region.outputs import SIGN, SPREADS, create_store
 from hybridflux.region.plan import Estimate, estimate
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import write_json
+from hybridflux.region.vegetation import SD
 from hybridflux.vocabulary import VARIABLES
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -155,6 +156,11 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, **s
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
     region = region if isinstance(region, Region) else open_region(region)
     region = region.with_changes(read_changes(change))
+    if "vegetation" in spread and not region.offers(SD):
+        raise ValueError(
+            f"the spread `{spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "
+            "build the region with `hybridflux region build`, or leave `+vegetation` out"
+        )
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
