@@ -23,6 +23,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+region_app = typer.Typer(name="region", help="Build and check the store of a region's drivers.", no_args_is_help=True)
+app.add_typer(region_app)
+
 Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
 Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
 PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="File written by `hybridflux fit`.")]
@@ -238,10 +241,52 @@ def report(
 
 @app.command()
 def catalog() -> None:
-    """Datasets hybridflux knows and how to get them."""
+    """Datasets hybridflux knows and how to get them, and regions that can be built."""
     from hybridflux.data.catalog import describe, load_catalog
+    from hybridflux.ingest.config import describe_regions
 
     typer.echo(describe(load_catalog()))
+    typer.echo(describe_regions())
+
+
+@region_app.command("build")
+def region_build(
+    config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
+    out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
+    data: Annotated[Path | None, typer.Option(help="Folder that stands for {data} in the configuration.")] = None,
+    resume: Resume = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print every request, its size and its time; ask for nothing.")] = False,
+    seed: Seed = 0,
+) -> None:
+    """Find, read, clean, fill and align everything a region needs.
+
+    An interrupted build goes on with --resume.
+    """
+    from hybridflux.ingest.build import build_region, plan_region
+
+    if dry_run:
+        typer.echo(plan_region(config, out, data=data))
+        return
+    with _progress("building") as progress:
+        typer.echo(build_region(config, out, data=data, resume=resume, seed=seed, progress=progress))
+    _wrote(out)
+
+
+@region_app.command("check")
+def region_check(
+    region: Annotated[Path, typer.Argument(exists=True, help="Region store, *.zarr.")],
+    figure: Annotated[Path | None, typer.Option(help="PNG to write: land cover, vegetation and its sd, soil water.")] = None,
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
+) -> None:
+    """What a region store holds: coverage, gaps, ranges and origin."""
+    from hybridflux.ingest.check import check_text
+
+    typer.echo(check_text(region))
+    if figure:
+        from hybridflux.report.region import draw_region
+
+        draw_region(region, figure, run)
+        _wrote(figure)
 
 
 @app.command()

@@ -9,11 +9,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "hybridflux"
 FLOORS = {
     "vocabulary": 0, "units": 0, "time": 0, "provenance": 0, "machine": 0,
-    "process": 1,
+    "process": 1, "series": 1,
     "model": 2,
     "inference": 3, "data": 3,
     "region": 4, "evaluate": 4,
-    "products": 5, "twin": 5,
+    "products": 5, "twin": 5, "ingest": 5,
     "report": 6,
     "demo": 7,
     "cli": 8,

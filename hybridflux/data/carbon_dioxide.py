@@ -18,17 +18,17 @@ _MAUNA_LOA = (
 """Annual means at Mauna Loa, 1990 on [ppm]: NOAA Global Monitoring Laboratory, Lan, Tans & Thoning, gml.noaa.gov/ccgg/trends."""
 
 
-def daily_co2(folder: Path) -> Callable[[pd.DatetimeIndex], np.ndarray]:
+def daily_co2(folder: Path | None) -> Callable[[pd.DatetimeIndex], np.ndarray]:
     """Mole fraction of CO2 [ppm] as a function of days: straight lines between the middles of the years, continued at the ends.
 
     Args:
-        folder: may hold `co2_annual.csv` with the columns year and co2_ppm; else the annual means of Mauna Loa are taken.
+        folder: may hold `co2_annual.csv` with the columns year and co2_ppm; else, or if None, the annual means of Mauna Loa are taken.
 
     Raises:
         ValueError: the file lacks a column, or holds fewer than two years.
     """
-    path = folder / "co2_annual.csv"
-    if not path.exists():
+    path = folder / "co2_annual.csv" if folder else None
+    if path is None or not path.exists():
         years, means = _FIRST_YEAR + np.arange(len(_MAUNA_LOA)), np.array(_MAUNA_LOA)
     else:
         table = pd.read_csv(path)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
+from hybridflux.data.harmonisation import Line
 from hybridflux.units import convert
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
 
@@ -131,7 +132,9 @@ class Dataset(BaseModel):
         services: STAC APIs that offer it.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual distance of two acquisitions [d].
+        lines: index -> line that brings it to the `fapar` of this dataset.
         classes: code -> plant type, for land cover; a code that is not named is masked.
+        names: code -> name of the zone it becomes, for labels that are read as zones.
         note: caveats.
     """
 
@@ -154,7 +157,9 @@ class Dataset(BaseModel):
     services: tuple[Service, ...] = ()
     ground_resolution: float | None = None
     revisit: float | None = None
+    lines: dict[str, Line] = {}
     classes: dict[int, str] = {}
+    names: dict[int, str] = {}
     note: str | None = None
 
     @field_validator("doi")

@@ -1,0 +1,174 @@
+"""Cubes of images in netCDF or Zarr: a time axis, y, x, and one variable a band, as openEO, WorldCereal and xarray write them.
+
+Bands of different pixel sizes come in several files. A variable without y and x, the angle of the sun for instance, holds for all pixels.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import odc.geo.xr  # noqa: F401  gives xarray objects `.odc.geobox`
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.scene import Scene
+from hybridflux.data.imagery.window import Image, damaged
+
+TIME_NAMES = ("time", "timestamp", "t")
+
+
+@dataclass(frozen=True)
+class _File:
+    """An open cube: its variables by band name, its grid, and the time of each image."""
+
+    path: Path
+    cube: xr.Dataset
+    variables: dict[str, str]
+    grid: GeoBox
+    time: str
+    times: np.ndarray
+
+
+def cube_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
+    """Scenes of cubes, see `scene.Reader`.
+
+    The place is a file, a Zarr store, or a folder of them. Images of one time in several files, of 10 and 20 m for instance, make one
+    frame. Two images of one band and day are put together if they have one grid, with a warning.
+
+    Raises:
+        FileNotFoundError: no cube there.
+        ValueError: no coordinate system or time axis, another scale factor than the catalog's, two grids for one band and day.
+    """
+    files = [_open(path, dataset) for path in _find(Path(place), dataset.files)]
+    by_time: dict[np.datetime64, list[tuple[_File, int]]] = defaultdict(list)
+    for file in files:
+        for index, time in enumerate(file.times):
+            if start - 1 <= time.astype("datetime64[D]") <= end + 1:
+                by_time[time].append((file, index))
+    frames = [frame for time, images in sorted(by_time.items()) for frame in _frames(time, images, dataset)]
+    _check_days(frames, dataset)
+    return scenes(frames, dataset, geobox, start, end)
+
+
+def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
+    if not place.exists():
+        raise FileNotFoundError(f"no file or folder {place}")
+    if place.is_file() or place.suffix == ".zarr" or (place / "zarr.json").exists():
+        return [place]
+    found = sorted({path for pattern in patterns or ("*.nc", "*.zarr") for path in place.glob(pattern)})
+    if not found:
+        raise FileNotFoundError(f"{place} holds no {' or '.join(patterns or ('*.nc', '*.zarr'))}")
+    return found
+
+
+def _open(path: Path, dataset: Dataset) -> _File:
+    try:
+        options = {"mask_and_scale": False, "chunks": None}
+        cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise damaged(str(path), error) from error
+    time = next((name for name in TIME_NAMES if name in cube.dims), None)
+    if time is None or time not in cube.coords or not np.issubdtype(cube[time].dtype, np.datetime64):
+        raise ValueError(f"{path} has no axis of dates called {' or '.join(TIME_NAMES)}; it has {', '.join(map(str, cube.dims))}")
+    names = {alias: band.name for band in dataset.bands for alias in (band.name, *band.aliases)}
+    variables = {names[name]: str(name) for name in cube.data_vars if name in names}
+    for band in dataset.bands:
+        _check_scale(path, cube, band, variables)
+    return _File(path, cube, variables, _grid(path, cube), time, cube[time].values)
+
+
+def _check_scale(path: Path, cube: xr.Dataset, band: Band, variables: dict[str, str]) -> None:
+    if band.name not in variables:
+        return
+    own = cube[variables[band.name]].attrs
+    scale, offset = own.get("scale_factor", band.scale), own.get("add_offset", band.offset)
+    if not (np.isclose(scale, band.scale) and np.isclose(offset, band.offset, atol=1e-9)):
+        raise ValueError(
+            f"{path}, {variables[band.name]}: the file says {scale:g} x stored + {offset:g}, the catalog says "
+            f"{band.scale:g} x stored + {band.offset:g}; write a dataset with the scale and offset of the file"
+        )
+
+
+def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
+    grid = cube.odc.geobox
+    if grid is not None and grid.crs is None:
+        named = cube.attrs.get("crs") or cube.attrs.get("epsg")
+        code = re.fullmatch(r"(?:\+init=)?(?:epsg:)?(\d{4,5})", str(named), re.IGNORECASE)
+        grid = GeoBox(grid.shape, grid.affine, f"EPSG:{code[1]}") if code else grid
+    if grid is None or grid.crs is None:
+        raise ValueError(
+            f"{path} has no coordinate system or no regular x and y; add a CF grid mapping, with `.odc.assign_crs` for instance"
+        )
+    return grid
+
+
+def _frames(time: np.datetime64, images: list[tuple[_File, int]], dataset: Dataset) -> list[Frame]:
+    """The frames of one time: bands of several files together; a band that comes twice, from two files of one grid, starts another."""
+    frames: list[tuple[dict[str, Layer], list[tuple[_File, int]]]] = []
+    for file, index in images:
+        layers = {band.name: _layer(file, index, file.variables[band.name], band) for band in dataset.bands if band.name in file.variables}
+        for taken, members in frames:
+            if not taken.keys() & layers.keys():
+                taken.update(layers)
+                members.append((file, index))
+                break
+        else:
+            frames.append((layers, [(file, index)]))
+    return [_frame(time, number, layers, members, dataset) for number, (layers, members) in enumerate(frames) if layers]
+
+
+def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: list[tuple[_File, int]], dataset: Dataset) -> Frame:
+    file = members[0][0]
+    masks = []
+    bands = dict(layers)
+    if dataset.mask:
+        label = bands.pop(dataset.mask.band, None)
+        if label is None:
+            raise ValueError(f"{file.path}: no mask {dataset.mask.band} for the image of {time}; it is in another file of the same times?")
+        masks.append((dataset.mask, label))
+    finest = min((file.grid for file, _ in members), key=lambda grid: abs(grid.resolution.x))
+    stamp = str(np.datetime_as_string(time, unit="s")) + (f"#{number}" if number else "")
+    origin = {"files": [str(file.path) for file, _ in members], "time": str(np.datetime_as_string(time, unit="s"))}
+    return Frame(f"{dataset.id} {stamp}", solar_day_at(time, finest), finest, bands, masks, f"the cube has {', '.join(bands)}", origin)
+
+
+def _layer(file: _File, index: int, name: str, band: Band) -> Layer:
+    own = file.cube[name].attrs.get("_FillValue")
+    nodata = band.nodata if band.nodata is not None or own is None else float(own)
+    image = Image(f"{file.path}, {name}, {file.times[index]}", file.grid, partial(_stored, file, index, name), nodata)
+    return Layer(lambda: image, band.scale, band.offset)
+
+
+def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:
+    variable = file.cube[name].isel({file.time: index})
+    rows, columns = file.grid.dimensions
+    if variable.ndim == 0:
+        return np.full([part.stop - part.start for part in roi], variable.values)
+    try:
+        return variable.transpose(rows, columns).isel({rows: roi[0], columns: roi[1]}).values
+    except OSError as error:
+        raise damaged(str(file.path), error) from error
+
+
+def _check_days(frames: Sequence[Frame], dataset: Dataset) -> None:
+    """Two images of one day are one mosaic if they share a grid; else nobody says which is right."""
+    by_day: dict[np.datetime64, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        by_day[frame.day].append(frame)
+    double = {day: group for day, group in by_day.items() if len(group) > 1}
+    for day, group in double.items():
+        if any(frame.grid != group[0].grid for frame in group):
+            names = ", ".join(f"{frame.id} ({', '.join(frame.origin['files'])})" for frame in group)
+            raise ValueError(f"two images of {day} on two grids: {names}; keep the files of one grid in the folder")
+    if double:
+        days = ", ".join(str(day) for day in list(double)[:5])
+        warnings.warn(f"{dataset.id}: {len(double)} days have several images, put together pixel by pixel: {days}", stacklevel=3)

@@ -1,0 +1,167 @@
+"""From frames, the single images a product consists of, to scenes: one day, one mosaic, masked and in reflectance."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Dataset, Mask
+from hybridflux.data.imagery import window
+from hybridflux.data.imagery.masks import clear, margin
+from hybridflux.data.imagery.scene import Scene
+
+DEGREES_PER_HOUR = 15.0
+_SCALED = 0.01  # a scale at most this large means stored whole numbers
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A band of a frame: `scale * stored + offset`.
+
+    Attributes:
+        image: gives the stored numbers; called when they are needed.
+        scale: factor of the stored number.
+        offset: added after the factor.
+        resolution: size of its pixels [m], where known before opening.
+    """
+
+    image: Callable[[], window.Image]
+    scale: float = 1.0
+    offset: float = 0.0
+    resolution: float | None = None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of one acquisition, on the grid of its producer.
+
+    Attributes:
+        id: name of the product.
+        day: solar day.
+        grid: the area it covers.
+        layers: band name -> layer.
+        masks: rules and their labels; a pixel is clear if all say so.
+        absent: what an incomplete product lacks, one sentence for messages.
+        origin: files, baseline and offsets, JSON-ready.
+    """
+
+    id: str
+    day: np.datetime64
+    grid: GeoBox
+    layers: Mapping[str, Layer]
+    masks: Sequence[tuple[Mask, Layer]] = ()
+    absent: str = ""
+    origin: dict = field(default_factory=dict)
+
+    def read(self, geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+        """Reflectance of the clear land on a grid, see `Scene.read`."""
+        missing = [band for band in bands if band not in self.layers]
+        if missing:
+            raise ValueError(f"{self.id} has no {', '.join(missing)}; {self.absent or 'it has ' + ', '.join(self.layers)}")
+        hidden = ~_clear_land(self.masks, geobox) if window.overlaps(self.grid, geobox) else np.ones(geobox.shape.yx, bool)
+        if hidden.all():
+            return {band: np.full(geobox.shape.yx, np.float32(np.nan)) for band in bands}
+        out = {}
+        for band in bands:
+            layer = self.layers[band]
+            image = layer.image()
+            stored = window.values(image, geobox)
+            stored[hidden] = np.nan
+            _check_scale(stored, layer, image.name)
+            out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset)
+        return out
+
+
+def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
+    """Numbers with fractions below two are reflectance already, whatever the catalog says of their scale."""
+    known = stored[np.isfinite(stored)]
+    if layer.scale <= _SCALED and known.size and known.max() < 2.0 and (known % 1 != 0).any():
+        raise ValueError(
+            f"{name} holds numbers up to {known.max():.3g}: reflectance already, and the catalog multiplies by {layer.scale:g}; "
+            "write a dataset with scale = 1"
+        )
+
+
+def _clear_land(masks: Sequence[tuple[Mask, Layer]], geobox: GeoBox) -> np.ndarray:
+    """Where all masks are clear `[y, x]`. A pixel larger than those of the labels is clear if all labels in it are."""
+    land = np.ones(geobox.shape.yx, bool)
+    for mask, layer in masks:
+        image = layer.image()
+        pixel = abs(geobox.resolution.x)
+        finer = max(1, round(pixel / abs(image.grid.resolution.x)))
+        rim = margin(mask, pixel) + 1 if mask.grow else 0
+        padded = geobox.pad(rim)
+        height, width = padded.shape.yx
+        fine = padded.zoom_out(1.0 / finer)
+        seen = clear(mask, window.labels(image, fine), pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
+        land &= seen[rim : height - rim, rim : width - rim]
+    return land
+
+
+def solar_day(time: np.datetime64, longitude: float) -> np.datetime64:
+    """The day at a place by the sun: that of UTC shifted by an hour for 15 degrees.
+
+    >>> solar_day(np.datetime64("2020-06-01T23:30"), 140.0)
+    np.datetime64('2020-06-02')
+    """
+    return (time + np.timedelta64(round(3600 * longitude / DEGREES_PER_HOUR), "s")).astype("datetime64[D]")
+
+
+def solar_day_at(time: np.datetime64, grid: GeoBox) -> np.datetime64:
+    """The day by the sun in the middle of an image."""
+    return solar_day(time, grid.extent.centroid.to_crs("EPSG:4326").coords[0][0])
+
+
+def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
+    """One scene for each day with a frame that touches the grid, in order of days.
+
+    Frames of one day are neighbours: a pixel takes its value from the first, by name, that has one. Warns of bands that are there only at
+    a coarser resolution than the catalog names.
+    """
+    wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
+    wanted.sort(key=lambda frame: (frame.day, frame.id))
+    _warn_of_coarse(wanted, dataset)
+    return [_scene(day, list(group)) for day, group in groupby(wanted, key=lambda frame: frame.day)]
+
+
+def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:
+    offered = [band for band in frames[0].layers if all(band in frame.layers for frame in frames)]
+    origin = {"bands": offered, "frames": [{"id": frame.id} | frame.origin for frame in frames]}
+    return Scene("+".join(frame.id for frame in frames), day, lambda geobox, bands: mosaic(frames, geobox, bands), origin)
+
+
+def mosaic(frames: Sequence[Frame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+    """Frames of one day on one grid.
+
+    A pixel takes all its bands from the first frame that has all of them, else each from the first that has it.
+    """
+    out = frames[0].read(geobox, bands)
+    for frame in frames[1:]:
+        if not window.overlaps(frame.grid, geobox) or not any(np.isnan(values).any() for values in out.values()):
+            continue
+        more = frame.read(geobox, bands)
+        whole = np.all([np.isfinite(values) for values in out.values()], axis=0)
+        better = ~whole & np.all([np.isfinite(values) for values in more.values()], axis=0)
+        for band, values in out.items():
+            values[better] = more[band][better]
+            empty = np.isnan(values)
+            values[empty] = more[band][empty]
+    return out
+
+
+def _warn_of_coarse(frames: Sequence[Frame], dataset: Dataset) -> None:
+    nominal = {band.name: band.resolution for band in dataset.bands if band.resolution}
+    coarse: dict[str, list[str]] = {}
+    for frame in frames:
+        for name, layer in frame.layers.items():
+            if layer.resolution and name in nominal and layer.resolution > nominal[name]:
+                coarse.setdefault(f"{name} at {layer.resolution:g} m instead of {nominal[name]:g} m", []).append(frame.id)
+    if coarse:
+        where = next(iter(coarse.values()))[0]
+        count = len({frame for frames in coarse.values() for frame in frames})
+        warnings.warn(f"{count} images of {dataset.id} have {', '.join(coarse)}, for instance {where}", stacklevel=3)

@@ -1,0 +1,135 @@
+"""Sentinel-2 level 2A as ESA delivers it: SAFE folders and zips, also incomplete ones."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.imagery import window
+from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.offsets import Calibration, calibration, mean_angles
+from hybridflux.data.imagery.packages import Package, find_packages
+from hybridflux.data.imagery.scene import Scene
+
+METADATA = "MTD_MSIL2A.xml"
+_IMAGE = r"(?:.*/)?IMG_DATA/(?:R(?P<folder>\d+)m/)?[^/]*_(?P<band>B\w\w|SCL)(?:_(?P<name>\d+)m)?\.(?:jp2|tif)"
+_ACQUISITION = re.compile(r"(?P<unit>S2[A-D])_MSIL2A_(?P<time>\d{8}T\d{6})_N(?P<baseline>\d{4})_R\d{3}_(?P<tile>T\w{5})")
+
+
+def safe_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
+    """Scenes of SAFE products, see `scene.Reader`.
+
+    A band is read at the best resolution the product has. Of one acquisition and tile in several processing baselines the newest is read.
+    Besides the bands of the catalog a scene has the mean angles of its frames, `sun_zenith sun_azimuth view_zenith view_azimuth` [degree].
+
+    Raises:
+        ValueError: a product without metadata, without the mask, or with an incomplete file.
+    """
+    packages = find_packages(place, dataset.files, re.escape(METADATA))
+    in_time = [package for package in packages if _may_be_in(package, start, end)]
+    return scenes([_frame(package, dataset) for package in newest(in_time)], dataset, geobox, start, end)
+
+
+def newest(packages: Sequence[Package]) -> list[Package]:
+    """The products of the newest processing baseline of each acquisition and tile.
+
+    Several products of that baseline are parts of one tile from two strips of data: all are kept.
+    """
+    groups: dict[tuple, list[tuple[str, Package]]] = {}
+    for package in packages:
+        parts = _ACQUISITION.match(package.name)
+        key = (parts["unit"], parts["time"], parts["tile"]) if parts else (package.name,)
+        groups.setdefault(key, []).append((parts["baseline"] if parts else "", package))
+    kept = []
+    for group in groups.values():
+        best = max(baseline for baseline, _ in group)
+        kept += [package for baseline, package in group if baseline == best]
+        old = [package.name for baseline, package in group if baseline != best]
+        if old:
+            warnings.warn(f"one acquisition in several baselines: N{best} is read, not {', '.join(old)}", stacklevel=2)
+    return kept
+
+
+def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bool:
+    parts = _ACQUISITION.match(package.name)
+    if parts is None:
+        return True
+    day = np.datetime64(f"{parts['time'][:4]}-{parts['time'][4:6]}-{parts['time'][6:8]}")
+    return start - 1 <= day <= end + 1
+
+
+def _frame(package: Package, dataset: Dataset) -> Frame:
+    metadata = next(iter(package.find(rf"(.*/)?{re.escape(METADATA)}")), None)
+    if metadata is None:
+        raise ValueError(f"{package.path} has no {METADATA}, which says baseline and offsets; download the product again")
+    facts = calibration(package.text(metadata), f"{package.path}/{metadata}")
+    files = _best(package)
+    layers = {
+        band.name: _layer(package, files[band.name], band, dataset, facts)
+        for band in dataset.bands
+        if band.name in files and band.name.startswith("B")
+    }
+    if not layers:
+        raise ValueError(f"{package.path} has none of the bands of {dataset.id}: {lacking(package, dataset.bands)}")
+    masks = []
+    if dataset.mask:
+        if dataset.mask.band not in files:
+            raise ValueError(f"{package.path} has no {dataset.mask.band} to tell clouds; {lacking(package, dataset.bands)}")
+        file, _ = files[dataset.mask.band]
+        masks.append((dataset.mask, Layer(partial(window.raster, package.raster(file), 1, 0))))
+    grid = next(iter(layers.values())).image().grid
+    origin = {
+        "place": str(package.path),
+        "baseline": facts.baseline,
+        "offset": {band: facts.offsets[band] for band in layers},
+        "quantification": facts.quantification,
+        "resolution": {band: files[band][1] for band in layers},
+    }
+    layers |= {name: _constant(name, value, grid) for name, value in _angles(package).items()}
+    return Frame(package.name, solar_day_at(facts.time, grid), grid, layers, masks, lacking(package, dataset.bands), origin)
+
+
+def _best(package: Package) -> dict[str, tuple[str, float]]:
+    """Band -> its file of the best resolution, and that resolution [m]; 10 m where neither folder nor name says it (products of 2017)."""
+    best: dict[str, tuple[str, float]] = {}
+    for file in package.files:
+        parts = re.fullmatch(_IMAGE, file)
+        if parts:
+            resolution = float(parts["name"] or parts["folder"] or 10)
+            if parts["band"] not in best or resolution < best[parts["band"]][1]:
+                best[parts["band"]] = file, resolution
+    return best
+
+
+def _layer(package: Package, file: tuple[str, float], band: Band, dataset: Dataset, facts: Calibration) -> Layer:
+    scale, offset = facts.linear(band.name) if dataset.offsets == "sentinel-2" else (band.scale, band.offset)
+    return Layer(partial(window.raster, package.raster(file[0]), 1, band.nodata), scale, offset, file[1])
+
+
+def _angles(package: Package) -> dict[str, float]:
+    granule = next(iter(package.find(r"(.*/)?MTD_TL\.xml")), None)
+    return mean_angles(package.text(granule), f"{package.path}/{granule}") if granule else {}
+
+
+def _constant(name: str, value: float, grid: GeoBox) -> Layer:
+    def read(roi: tuple[slice, slice]) -> np.ndarray:
+        return np.full([part.stop - part.start for part in roi], value, np.float32)
+
+    return Layer(lambda: window.Image(name, grid, read))
+
+
+def lacking(package: Package, bands: Sequence[Band]) -> str:
+    """What a SAFE has and lacks, as a sentence: `this SAFE has no R10m; B08 is missing; B04 is there at 60 m`."""
+    best = _best(package)
+    folders = [folder for folder in ("R10m", "R20m", "R60m") if not package.find(rf".*/{folder}/[^/]*_B\w\w_\d+m\.(jp2|tif)")]
+    missing = [band.name for band in bands if band.name not in best]
+    there = ", ".join(f"{band} at {resolution:g} m" for band, (_, resolution) in sorted(best.items()))
+    parts = [f"no reflectance in {' and '.join(folders)}"] if folders else []
+    parts += [f"{', '.join(missing)} missing"] if missing else []
+    return f"this SAFE has {'; '.join(parts) or 'all bands'}; there is {there or 'nothing'} ({package.path})"

@@ -1,0 +1,148 @@
+"""Scenes from STAC: Sentinel-2, HLS, Landsat or MODIS from any service, by the bands, mask and offsets of their TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.imagery import masks
+from hybridflux.data.imagery.frames import mosaic
+from hybridflux.data.imagery.scene import Scene
+from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, without_superseded
+from hybridflux.data.imagery.stac_offsets import Verdict, judge, stated
+from hybridflux.data.imagery.stac_read import Source
+from hybridflux.data.imagery.stac_search import items_of, longitude, signer_of
+from hybridflux.vocabulary import suggestion
+
+if TYPE_CHECKING:
+    import pystac
+
+RED = "B04"  # band by whose darkest pixels offsets are judged: vegetation and water absorb it, and haze adds little to it
+_SAMPLE = 256
+"""Pixels along the longer side of the region by which an item is judged; means over 80 m tell 56 of the 60 dates of `stac_offsets`."""
+
+
+def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
+    """The scenes of a dataset at a STAC service or in a static item collection; see `scene.Reader`.
+
+    Items of one solar day are one scene: neighbouring tiles, also of two UTM zones, are brought onto the grid one by one, masked and freed
+    of their offsets, and then laid over each other, the latest processing above. Items that were processed again are read in their newest
+    baseline.
+
+    Args:
+        dataset: of the catalog.
+        place: name of one of its services, `URL#collection`, or path of a JSON: item, item collection or catalog.
+        geobox: grid of the region.
+        start: first day.
+        end: last day, included.
+
+    Raises:
+        ConnectionError: the service fails to the end.
+        FileNotFoundError: no such file.
+        ValueError: the place is neither file nor service.
+    """
+    sign, days = signer_of(dataset, place), by_day(items_of(dataset, place, geobox, start, end), longitude(geobox))
+    return [_scene(dataset, place, geobox, day, *without_superseded(items), sign) for day, items in days.items()]
+
+
+def _scene(
+    dataset: Dataset, place: str, geobox: GeoBox, day: np.datetime64, items: list[pystac.Item], superseded: list[str], sign
+) -> Scene:
+    frames = [_Frame(dataset, Source(item, sign), geobox, _origin(dataset, item)) for item in items]
+    offered = [band.name for band in dataset.bands if all(band.name in assets(item, dataset.bands) for item in items)]
+    origin = {"place": place, "bands": offered, "items": [frame.origin for frame in frames], "superseded": superseded}
+    return Scene("+".join(item.id for item in items), day, lambda grid, bands: mosaic(frames, grid, bands), origin)
+
+
+def _origin(dataset: Dataset, item: pystac.Item) -> dict:
+    origin = {"id": item.id, "address": item.get_self_href(), "processed": processed(item) or None}
+    if dataset.offsets == "catalog":
+        return origin
+    baseline = baseline_of(item)
+    return origin | {"baseline": baseline and f"{baseline[0]:02d}.{baseline[1]:02d}", "offset": None, "offset_from": None}
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """One item with its mask and offset, as `frames.mosaic` needs it.
+
+    Attributes:
+        dataset: of the catalog.
+        source: item with the access to its files.
+        region: grid of the whole region, by which the offset is judged, so that it is one for all tiles.
+        origin: what a reader must know, JSON-ready; the first reading of clear land puts in the offset that is used.
+    """
+
+    dataset: Dataset
+    source: Source
+    region: GeoBox
+    origin: dict
+
+    @property
+    def grid(self) -> GeoBox:
+        """The area it covers, for the mosaic; the region where the item does not say its grid."""
+        return self.source.grid(self._band(self.dataset.bands[0].name)) or self.region
+
+    def read(self, geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+        """Reflectance of the clear land on a grid, see `Scene.read`; nothing but NaN if the item has to be left out."""
+        wanted = {name: self._band(name) for name in bands}
+        self.source.require(wanted.values())
+        clear = self._clear(geobox)
+        offsets = {name: self._offset(band) for name, band in wanted.items()} if clear.any() else {}
+        if not offsets or None in offsets.values():
+            return {name: np.full(geobox.shape.yx, np.float32(np.nan)) for name in bands}
+        out = self.source.values(geobox, wanted)
+        for name, numbers in out.items():
+            numbers *= np.float32(wanted[name].scale)
+            numbers += np.float32(offsets[name])
+            numbers[~clear] = np.nan
+        return out
+
+    def _clear(self, geobox: GeoBox) -> np.ndarray:
+        """Where the mask of the dataset is clear `[y, x]`. A pixel larger than those of the labels is clear if all labels in it are."""
+        mask = self.dataset.mask
+        if mask is None:
+            return np.ones(geobox.shape.yx, bool)
+        band, pixel = self._band(mask.band), abs(geobox.resolution.x)
+        finer = max(1, round(pixel / (band.resolution or pixel)))
+        rim = masks.margin(mask, pixel) + 1 if mask.grow else 0  # cloud beyond the window reaches into it
+        height, width = (size + 2 * rim for size in geobox.shape.yx)
+        labels = self.source.labels(geobox.pad(rim).zoom_out(1.0 / finer), band)
+        clear = masks.clear(mask, labels, pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
+        return clear[rim : height - rim, rim : width - rim]
+
+    def _offset(self, band: Band) -> float | None:
+        """What is added to the scaled numbers of a band; None if the item has to be left out."""
+        if self.dataset.offsets == "catalog":
+            return band.offset
+        verdict, own = self._verdict(), stated(self.source.item, band).value
+        agrees = own is not None and verdict.value is not None and (own == 0.0) == (verdict.value == 0.0)
+        return own if agrees else verdict.value  # a product may have an offset for each band
+
+    def _verdict(self) -> Verdict:
+        if self.origin["offset_from"] is None:
+            verdict = judge(self.source.item.id, stated(self.source.item, self._band(RED)), self._dark())
+            self.origin.update(offset=verdict.value, offset_from=verdict.source)
+        return Verdict(self.origin["offset"], self.origin["offset_from"])
+
+    def _dark(self) -> np.ndarray:
+        """Scaled red numbers of the clear pixels of the region, a sample on a coarser grid, with the label under the centre of a pixel."""
+        red, mask, sample = self._band(RED), self.dataset.mask, self.region
+        if max(sample.shape.yx) > _SAMPLE:
+            sample = sample.zoom_out(max(sample.shape.yx) / _SAMPLE)
+        numbers = self.source.sample(sample, red)
+        seen = np.isfinite(numbers)
+        if mask is not None:
+            seen &= masks.clear(mask, self.source.labels(sample, self._band(mask.band)), abs(sample.resolution.x))
+        return red.scale * numbers[seen]
+
+    def _band(self, name: str) -> Band:
+        known = {band.name: band for band in self.dataset.bands}
+        if name not in known:
+            raise ValueError(f"{self.dataset.id} has no band `{name}` in the catalog; it has {', '.join(known)}.{suggestion(name, known)}")
+        return known[name]

@@ -1,0 +1,97 @@
+"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a server may fail before a run does.
+
+    The environment variables by which GDAL is told the same are obeyed for searches too, so that one setting serves both.
+
+    Attributes:
+        repeats: tries after the first one (`GDAL_HTTP_MAX_RETRY`).
+        pause: before the first repetition; it doubles each time [s] (`GDAL_HTTP_RETRY_DELAY`).
+        answer: longest wait for one answer [s] (`GDAL_HTTP_TIMEOUT`).
+        connect: longest wait for a connection [s] (`GDAL_HTTP_CONNECTTIMEOUT`).
+    """
+
+    repeats: int = 5
+    pause: float = 1.0
+    answer: float = 60.0
+    connect: float = 15.0
+
+    @classmethod
+    def from_environment(cls) -> Patience:
+        """The patience that the environment asks for."""
+        asked = {field: os.environ.get(variable) for field, variable in _VARIABLES.items()}
+        return cls(**{field: (int if field == "repeats" else float)(text) for field, text in asked.items() if text})
+
+    def gdal(self) -> dict[str, str]:
+        """Options of GDAL: patience, and no look at neighbouring files, of which object stores and web servers have none.
+
+        GDAL repeats a request after the answers 429, 500, 502, 503 and 504, a stall and a lost connection (its page on network
+        file systems, `GDAL_HTTP_RETRY_CODES`). What the environment sets stays as it is.
+        """
+        options = {
+            "GDAL_HTTP_MAX_RETRY": str(self.repeats),
+            "GDAL_HTTP_RETRY_DELAY": str(self.pause),
+            "GDAL_HTTP_TIMEOUT": str(self.answer),
+            "GDAL_HTTP_CONNECTTIMEOUT": str(self.connect),
+            "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+            "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+        }
+        return {name: value for name, value in options.items() if name not in os.environ}
+
+    def tries(self) -> Iterator[int]:
+        """Number of each try, from 1; waits before all but the first, each time twice as long."""
+        for done in range(self.repeats + 1):
+            if done:
+                time.sleep(self.pause * 2 ** (done - 1))
+            yield done + 1
+
+
+_VARIABLES = {
+    "repeats": "GDAL_HTTP_MAX_RETRY",
+    "pause": "GDAL_HTTP_RETRY_DELAY",
+    "answer": "GDAL_HTTP_TIMEOUT",
+    "connect": "GDAL_HTTP_CONNECTTIMEOUT",
+}
+
+
+def passing(status: int | None) -> bool:
+    """Whether a failure may pass: no answer at all, too many requests, or a fault of the server."""
+    return status is None or status == 429 or status >= 500
+
+
+def persist(action: Callable[[], Result], address: str, failure: type[Exception], status: Callable[[Exception], int | None]) -> Result:
+    """What an action returns, tried again while its failures may pass.
+
+    Args:
+        action: one request, or several.
+        address: for the message.
+        failure: exception by which the action fails.
+        status: HTTP status of such an exception, None where there was no answer.
+
+    Raises:
+        ConnectionError: it failed to the end; names the address and the number of tries.
+    """
+    for tried in Patience.from_environment().tries():
+        try:
+            return action()
+        except failure as error:
+            last, made = error, tried
+            if not passing(status(error)):
+                break
+    raise ConnectionError(
+        f"{address} failed, {made} tries, the last with: {str(last)[:300] or type(last).__name__}. Check address, access and "
+        "network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how patient to be"
+    ) from last

@@ -1,0 +1,152 @@
+"""Stored numbers of one item on the grid of a region, by odc-stac; nothing partial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Band
+from hybridflux.data.imagery.masks import NO_LABEL
+from hybridflux.data.imagery.stac_items import asset_of
+from hybridflux.data.imagery.stac_network import Patience
+from hybridflux.data.imagery.window import COARSER
+
+if TYPE_CHECKING:
+    import pystac
+
+
+_failed: set[str] = set()  # addresses that have failed in this process
+
+
+@dataclass(frozen=True)
+class Source:
+    """An item and what it takes to open its files.
+
+    Attributes:
+        item: with the addresses of its files.
+        sign: makes an address readable; none where it is.
+    """
+
+    item: pystac.Item
+    sign: Callable[[str], str] | None = None
+
+    def require(self, bands: Iterable[Band]) -> None:
+        """Check that the item has an asset of each band.
+
+        Raises:
+            ValueError: it has none; names the item, the band and the assets there are.
+        """
+        for band in bands:
+            asset_of(self.item, band)
+
+    def values(self, geobox: GeoBox, bands: Mapping[str, Band]) -> dict[str, np.ndarray]:
+        """Stored numbers `[y, x]` by name, float32, NaN where missing or outside the image.
+
+        As in `window`: the number under the centre of a pixel, or, where the grid is much coarser than the band, the mean of the numbers
+        in it; missing numbers are missing before anything is averaged.
+
+        Raises:
+            OSError: a file cannot be read to its end; names item, band and address.
+            ValueError: the item lacks a band.
+        """
+        ways = {name: _way(geobox, band) for name, band in bands.items()}
+        return self._load(geobox, bands, {"dtype": "float32", "nodata": np.nan, "resampling": ways, "use_overviews": False})
+
+    def labels(self, geobox: GeoBox, band: Band) -> np.ndarray:
+        """Labels `[y, x]` of a band, int32: the one under the centre of a pixel, `NO_LABEL` where missing or outside."""
+        options = {"dtype": "int32", "nodata": NO_LABEL, "resampling": "nearest", "use_overviews": False}
+        return self._load(geobox, {band.name: band}, options)[band.name]
+
+    def sample(self, geobox: GeoBox, band: Band) -> np.ndarray:
+        """Stored numbers `[y, x]` of a band on a coarse grid, from the reduced copies in the file where there are any."""
+        options = {"dtype": "float32", "nodata": np.nan, "resampling": "nearest", "use_overviews": True}
+        return self._load(geobox, {band.name: band}, options)[band.name]
+
+    def grid(self, band: Band) -> GeoBox | None:
+        """The grid of a band, if the item says it."""
+        try:
+            grids = _odc_stac().parse_item(_lean(self.item, {band.name: band})).geoboxes()
+        except ValueError:
+            return None
+        return grids[0] if grids else None
+
+    def _load(self, geobox: GeoBox, bands: Mapping[str, Band], options: dict) -> dict[str, np.ndarray]:
+        lean = _lean(self.item, bands)
+        return {name: self._load_band(lean, geobox, band, options) for name, band in bands.items()}
+
+    def _load_band(self, lean: pystac.Item, geobox: GeoBox, band: Band, options: dict) -> np.ndarray:
+        from rasterio.errors import RasterioError
+
+        address, patience = lean.assets[band.name].get_absolute_href(), Patience.from_environment()
+        options = options | {"geobox": geobox, "groupby": "id", "patch_url": self.sign, "driver": _driver(band.nodata)}
+        for tried in patience.tries():
+            try:
+                with _environment(patience, address):
+                    return _odc_stac().load([lean], [band.name], **options)[band.name].values[0]
+            except RasterioError as error:
+                last, made = error.__cause__ or error, tried
+                _failed.add(address)
+                if "://" not in address or "HTTP response code" in str(last):  # which GDAL itself has repeated
+                    break
+        raise OSError(
+            f"band {band.name} of item {self.item.id} cannot be read from {address} ({last}), {made} tries, in which each request was "
+            f"repeated up to {patience.repeats} times. If other files can be read from there, this one is incomplete or its address needs "
+            "access: fetch it again, or take the item out; else run again later"
+        ) from last
+
+
+def _environment(patience: Patience, address: str):
+    """Settings of GDAL. It remembers in a process that a file could not be read; after a failure it has to ask again."""
+    import rasterio
+
+    forget = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/"} if address in _failed else {}
+    return rasterio.Env(**patience.gdal(), **forget)
+
+
+def _odc_stac():
+    try:
+        import odc.stac
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("images from STAC need odc-stac: pip install 'hybridflux[ingest]'") from error
+    return odc.stac
+
+
+def _way(geobox: GeoBox, band: Band) -> str:
+    """How pixels come onto the grid; a band without known size is taken as it is."""
+    return "average" if band.resolution and abs(geobox.resolution.x) >= COARSER * band.resolution else "nearest"
+
+
+def _driver(nodata: float | None):
+    """How odc-stac opens files: as ever, but where a file does not say which number means missing, it is `nodata`.
+
+    odc-stac has the setting and no argument for it; without it, missing numbers of such files are averaged like others.
+    """
+    from odc.loader import RioDriver, RioReader
+
+    class Reader(RioReader):
+        def read(self, cfg, dst_geobox, **options):
+            return super().read(cfg.patch(src_nodata_fallback=nodata), dst_geobox, **options)
+
+    class Driver(RioDriver):
+        def open(self, src, ctx):
+            return Reader(src, ctx)
+
+    return Driver()
+
+
+def _lean(item: pystac.Item, bands: Mapping[str, Band]) -> pystac.Item:
+    """An item with the wanted assets alone, under the names of the catalog; the catalog, not the item, says what else they are."""
+    import pystac
+
+    lean = pystac.Item(item.id, item.geometry, item.bbox, item.datetime, dict(item.properties), stac_extensions=list(item.stac_extensions))
+    if item.get_self_href():
+        lean.set_self_href(item.get_self_href())
+    for name, band in bands.items():
+        original = item.assets[asset_of(item, band)]
+        fields = {key: value for key, value in original.extra_fields.items() if key.startswith("proj:")}
+        lean.add_asset(name, pystac.Asset(original.href, media_type=original.media_type, roles=["data"], extra_fields=fields))
+    return lean

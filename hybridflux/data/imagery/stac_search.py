@@ -1,0 +1,199 @@
+"""Finding items: in a STAC API of the catalog, at the address of any other, or in a static collection of items."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Dataset, Service
+from hybridflux.data.imagery.frames import solar_day
+from hybridflux.data.imagery.stac_items import acquired
+from hybridflux.data.imagery.stac_network import Patience, persist
+from hybridflux.data.imagery.stac_signing import signed
+from hybridflux.vocabulary import suggestion
+
+if TYPE_CHECKING:
+    import pystac
+
+PAGE = 100  # items an answer holds at most; services allow 250 to 10000, and slow ones stall with long answers
+_COMPRESSED = 0.6  # size of a compressed 10 m band over its 16 bit numbers: products of a tile have about 500 MB for 870 MB of reflectance
+_SIGNERS: dict[str, Callable[[str], str] | None] = {"none": None, "planetary-computer": signed}
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is an address."""
+    return place.startswith(("http://", "https://"))
+
+
+def is_file(place: str) -> bool:
+    """Whether a place is meant as a file, there or not."""
+    return not is_remote(place) and (place.endswith(".json") or Path(place).is_file())
+
+
+def service_of(dataset: Dataset, place: str) -> Service:
+    """The service at a place: one of the dataset by its name, or `URL#collection`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if is_remote(place):
+        url, _, collection = place.partition("#")
+        if not collection:
+            raise ValueError(f"{place} names no collection; write URL#collection, for instance {place.rstrip('/')}#{dataset.id}")
+        return Service(name=url, url=url, collection=collection)
+    named = {service.name: service for service in dataset.services}
+    if place not in named:
+        raise ValueError(
+            f"`{place}` is neither a file nor a service of {dataset.id}; it has {', '.join(named) or 'none'}.{suggestion(place, named)} "
+            "Other services are written URL#collection"
+        )
+    return named[place]
+
+
+def signer_of(dataset: Dataset, place: str) -> Callable[[str], str] | None:
+    """What makes addresses of a place readable, None where they are."""
+    if is_file(place):
+        return None
+    return _SIGNERS[service_of(dataset, place).signing]
+
+
+def request(service: Service, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> dict:
+    """The search that a service is sent, JSON-ready: items over a grid whose solar day lies between two days, both included."""
+    west, south, east, north = geobox.geographic_extent.boundingbox
+    early = np.datetime64(start, "s") - np.timedelta64(round(longitude(geobox) * 240), "s")
+    late = early + (np.datetime64(end, "D") - np.datetime64(start, "D") + 1) - np.timedelta64(1, "s")
+    return {
+        "url": service.url,
+        "collections": [service.collection],
+        "bbox": [round(float(edge), 6) for edge in (west, south, east, north)],
+        "datetime": f"{early}Z/{late}Z",
+    }
+
+
+def longitude(geobox: GeoBox) -> float:
+    """Longitude of the middle of a grid [degrees east]."""
+    return float(geobox.geographic_extent.centroid.coords[0][0])
+
+
+def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[pystac.Item]:
+    """The items at a place over a grid between two days, both included, in no order.
+
+    Services differ in what they honour of a search, so each item is checked again: collection, day, footprint.
+
+    Raises:
+        ConnectionError: the service fails to the end.
+        FileNotFoundError: no such file.
+        ValueError: the place is neither file nor service, or the file is not STAC.
+    """
+    if is_file(place):
+        items = _static(Path(place))
+    else:
+        service = service_of(dataset, place)
+        found = _search(request(service, geobox, start, end))
+        items = [item for item in found if item.collection_id in (None, service.collection)]
+    middle, extent = longitude(geobox), geobox.geographic_extent
+    return [item for item in items if start <= solar_day(acquired(item), middle) <= end and _footprint(item).intersects(extent)]
+
+
+def _footprint(item: pystac.Item):
+    from odc.geo.geom import Geometry, box
+
+    if item.geometry is not None:
+        return Geometry(item.geometry, "EPSG:4326")
+    if item.bbox is None:
+        raise ValueError(f"item {item.id} has neither geometry nor bbox; add the footprint, so that it can be found")
+    return box(*item.bbox[:2], *item.bbox[len(item.bbox) // 2 :][:2], "EPSG:4326")
+
+
+def _search(search: dict) -> list[pystac.Item]:
+    from pystac_client.exceptions import APIError
+
+    return persist(
+        lambda: _search_once(search), f"the search at {search['url']}", APIError, lambda error: getattr(error, "status_code", None)
+    )
+
+
+def _search_once(search: dict) -> list[pystac.Item]:
+    import pystac
+    from pystac_client import Client
+    from pystac_client.stac_api_io import StacApiIO
+
+    patience = Patience.from_environment()
+    io = StacApiIO(timeout=(patience.connect, patience.answer), max_retries=None)  # repeated as a whole by `persist`
+    client = Client.open(search["url"], stac_io=io)
+    question = client.search(**{name: value for name, value in search.items() if name != "url"}, limit=PAGE)
+    items, announced = {}, None
+    for page in question.pages_as_dicts():
+        announced = page.get("numberMatched", (page.get("context") or {}).get("matched", announced))
+        items |= {feature["id"]: pystac.Item.from_dict(feature, preserve_dict=False) for feature in page["features"]}
+    if announced is not None and len(items) < announced:
+        warnings.warn(
+            f"{search['url']} announced {announced} items of {search['collections'][0]} and gave {len(items)}: some services only guess "
+            "the number, but if this one counts, the series has holes; ask for shorter periods",
+            stacklevel=2,
+        )
+    return list(items.values())
+
+
+def _static(path: Path) -> list[pystac.Item]:
+    import pystac
+
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}; a static place is the JSON of an item, an item collection or a catalog")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        collected = content.get("type") == "FeatureCollection"
+        found = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path))
+    except (ValueError, KeyError, AttributeError, pystac.STACTypeError) as error:
+        raise ValueError(f"{path} is not the JSON of a STAC item, item collection or catalog: {error}") from error
+    if isinstance(found, pystac.Catalog):
+        return list(found.get_items(recursive=True))
+    if not collected:
+        return [found]
+    for item in found.items:  # their addresses are relative to the file of the collection
+        item.set_self_href(str(path.resolve()))
+    return list(found.items)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a search and reading its scenes would cost.
+
+    Attributes:
+        request: what would be sent, JSON-ready.
+        scenes: days with a scene.
+        bytes: read from the service.
+    """
+
+    request: dict
+    scenes: int
+    bytes: int
+
+
+def expected(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64, bands: Sequence[str] = ()) -> Expected:
+    """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits.
+
+    Args:
+        dataset: of the catalog.
+        place: one of its services, `URL#collection`, or a file.
+        geobox: grid of the region.
+        start: first day.
+        end: last day, included.
+        bands: names of bands; all where empty. The band of the mask is added.
+    """
+    names = {*(bands or (band.name for band in dataset.bands)), dataset.mask.band if dataset.mask else None}
+    wanted = [band for band in dataset.bands if band.name in names]
+    pixel, (rows, columns) = abs(geobox.resolution.x), geobox.shape
+    pixels = sum(rows * columns * (pixel / (band.resolution or pixel)) ** 2 for band in wanted)
+    days = int((np.datetime64(end, "D") - np.datetime64(start, "D")).astype(int)) + 1
+    scenes = math.ceil(days / (dataset.revisit or 1.0))
+    sent = {"file": place} if is_file(place) else request(service_of(dataset, place), geobox, start, end)
+    return Expected(sent, scenes, round(pixels * 2 * _COMPRESSED * scenes))

@@ -1,0 +1,45 @@
+"""Addresses of the Planetary Computer made readable: its storage answers only to addresses that carry a token of a container."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from hybridflux.data.imagery.stac_network import Patience, persist
+
+TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
+"""Where tokens are given without account: planetarycomputer.microsoft.com/docs/concepts/sas."""
+_STORAGE = ".blob.core.windows.net"
+_MARGIN = timedelta(minutes=5)  # before the end of a token from which on a new one is asked for: longer than reading a tile takes
+
+_known: dict[str, tuple[str, datetime]] = {}
+
+
+def signed(href: str) -> str:
+    """An address with the token of its container; other addresses, and those that carry a token already, as they are.
+
+    Raises:
+        ConnectionError: the service gives no token.
+    """
+    parts = urlsplit(href)
+    if not parts.netloc.endswith(_STORAGE) or "sig=" in parts.query:
+        return href
+    account, container = parts.netloc.removesuffix(_STORAGE), parts.path.split("/")[1]
+    return f"{href}{'&' if parts.query else '?'}{_token(f'{TOKENS}/{account}/{container}')}"
+
+
+def _token(address: str) -> str:
+    token, end = _known.get(address, ("", None))
+    if end is None or end < datetime.now(UTC) + _MARGIN:
+        answer = persist(lambda: _ask(address), address, OSError, lambda error: getattr(error, "code", None))
+        token, end = answer["token"], datetime.fromisoformat(answer["msft:expiry"])
+        _known[address] = (token, end)
+    return token
+
+
+def _ask(address: str) -> dict:
+    with urllib.request.urlopen(address, timeout=Patience.from_environment().answer) as response:
+        return json.load(response)

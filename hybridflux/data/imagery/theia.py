@@ -1,0 +1,122 @@
+"""Sentinel-2 level 2A of Theia (MAJA): folders and zips `SENTINEL2A_20180508-104025-460_L2A_T31UFQ_C_V2-2`.
+
+Theia delivers two reflectances: FRE, corrected for slopes, and SRE, without; the catalog's band names say which is read. Masks: CLM (cloud
+and shadow, bits), EDG (edge of the swath) and MG2 (snow, terrain, bits), each at R1 (10 m) or R2 (20 m). Format: "Sentinel-2 output
+format", MAJA, CESBIO.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Band, Dataset, Mask
+from hybridflux.data.imagery import window
+from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.packages import Package, find_packages
+from hybridflux.data.imagery.scene import Scene
+
+NAME = re.compile(r"SENTINEL2(?P<unit>[A-DX])_(?P<date>\d{8})-(?P<time>\d{6})-\d+_L[23]A_(?P<tile>T\w{5})_\w_V(?P<version>[\d-]+)")
+BESIDES = (Mask(band="EDG", clear=(0,)), Mask(band="MG2", cloudy_bits=(2, 4, 5, 6, 7)))
+"""Masks that hold too where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
+sun. Bits as MAJA's tool majamask reads them."""
+
+
+def theia_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
+    """Scenes of Theia level 2A, see `scene.Reader`. Of two versions of one acquisition the newer is read.
+
+    Raises:
+        ValueError: a product without the mask of the catalog, an incomplete file.
+    """
+    packages = find_packages(place, dataset.files, r"[^/]*_(FRE|SRE)_B\d+A?\.tif")
+    in_time = [package for package in packages if start - 1 <= acquisition(package).astype("datetime64[D]") <= end + 1]
+    return scenes([_frame(package, dataset) for package in newest(in_time)], dataset, geobox, start, end)
+
+
+def newest(packages: Sequence[Package]) -> list[Package]:
+    """Of the products of one acquisition (satellite, date, tile), that of the newest version."""
+    chosen: dict[tuple, Package] = {}
+    for package in sorted(packages, key=_version):
+        parts = name_of(package)
+        key = parts["unit"], parts["date"], parts["tile"]
+        if key in chosen:
+            warnings.warn(f"two versions of one acquisition: {package.name} is read, {chosen[key].name} is not", stacklevel=2)
+        chosen[key] = package
+    return sorted(chosen.values(), key=lambda package: package.name)
+
+
+def name_of(package: Package) -> re.Match:
+    """The parts of the name of a product.
+
+    Raises:
+        ValueError: it is not a name of Theia.
+    """
+    parts = NAME.match(package.name)
+    if parts is None:
+        raise ValueError(f"{package.path} is not named as Theia names products, SENTINEL2A_YYYYMMDD-HHMMSS-mmm_L2A_T31UFQ_C_V2-2")
+    return parts
+
+
+def _version(package: Package) -> tuple[int, ...]:
+    return tuple(int(number) for number in name_of(package)["version"].strip("-").split("-"))
+
+
+def acquisition(package: Package) -> np.datetime64:
+    """Time of the acquisition, UTC, by the name of a product."""
+    date, time = name_of(package)["date"], name_of(package)["time"]
+    return np.datetime64(f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}")
+
+
+def file_of(package: Package, names: Sequence[str]) -> str | None:
+    """The file of a product whose name ends with one of some names, the first name first: `FRE_B4`, `CLM_R1`."""
+    return next((file for name in names for file in package.find(rf"(.*/)?[^/]*_{re.escape(name)}\.tif")), None)
+
+
+def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, Layer], dict[str, str]]:
+    """The layers of the bands of the catalog that a product has, and their files.
+
+    Raises:
+        ValueError: it has none.
+    """
+    layers, files = {}, {}
+    for band in dataset.bands:
+        file = file_of(package, band.aliases or (band.name,))
+        if file:
+            files[band.name] = file
+            layers[band.name] = Layer(partial(window.raster, package.raster(file), 1, band.nodata), band.scale, band.offset)
+    if not layers:
+        raise ValueError(f"{package.path} has none of the bands of {dataset.id}; is the download complete?")
+    return layers, files
+
+
+def mask_layer(package: Package, name: str, nodata: float | None = None) -> Layer | None:
+    """The layer of a mask at its finest resolution, if the product has it."""
+    file = file_of(package, (f"{name}_R1", f"{name}_R2", name))
+    return Layer(partial(window.raster, package.raster(file), 1, nodata)) if file else None
+
+
+def lacking(package: Package, bands: Sequence[Band], has: Sequence[str]) -> str:
+    """What a product lacks of the bands of the catalog, as a sentence."""
+    absent = [band.name for band in bands if band.name not in has]
+    return f"of the bands of the catalog it has {', '.join(has) or 'none'} and lacks {', '.join(absent) or 'none'}; see {package.path}"
+
+
+def _frame(package: Package, dataset: Dataset) -> Frame:
+    layers, files = band_layers(package, dataset)
+    masks = []
+    if dataset.mask:
+        cloud = mask_layer(package, dataset.mask.band)
+        if cloud is None:
+            raise ValueError(f"{package.path} has no mask {dataset.mask.band} in MASKS; download the product again, with its masks")
+        masks.append((dataset.mask, cloud))
+    others = [(mask, mask_layer(package, mask.band)) for mask in BESIDES]
+    masks += [(mask, layer) for mask, layer in others if layer]
+    grid = next(iter(layers.values())).image().grid
+    origin = {"place": str(package.path), "files": files, "version": name_of(package)["version"]}
+    absent = lacking(package, dataset.bands, list(layers))
+    return Frame(package.name, solar_day_at(acquisition(package), grid), grid, layers, masks, absent, origin)

@@ -1,0 +1,140 @@
+"""The one way an image comes onto the grid of a region.
+
+A pixel of the grid gets the measured number under its centre, or, where the grid is more than `COARSER` times coarser than the image, the
+mean of the numbers in it. Never a mixture with a neighbour: between the pixels of an image, cloud and land, wheat and forest stay apart, a
+value of 20 m on a grid of 10 m keeps the mean of its four pixels, and two dates of one place are compared at one place. Missing numbers are
+missing before anything is averaged. Where grid and image share their pixels, numbers are copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
+from odc.geo.roi import roi_is_empty
+from odc.geo.warp import rio_reproject
+
+from hybridflux.data.imagery.masks import NO_LABEL
+
+COARSER = 1.25
+"""Ratio of pixel sizes from which on pixels are averaged; a grid in another projection has pixels up to some percent larger."""
+_ALIGNED = 0.01  # of a pixel: how far the pixels of a grid and of an image may be apart and still be the same
+
+
+@dataclass(frozen=True)
+class Image:
+    """Stored numbers on a grid, read when they are needed.
+
+    Attributes:
+        name: file, for messages.
+        grid: of the stored numbers.
+        read: `read((rows, columns))` gives the stored numbers of a window `[y, x]`.
+        nodata: stored number that means missing; NaN always does.
+    """
+
+    name: str
+    grid: GeoBox
+    read: Callable[[tuple[slice, slice]], np.ndarray]
+    nodata: float | None = None
+
+
+def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
+    """A band of a raster file, by a path as rasterio takes it. Reads metadata only.
+
+    Args:
+        path: of the file, also `/vsizip/...`.
+        band: counted from 1.
+        nodata: stored number that means missing; that of the file where None.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a raster, incomplete, or without coordinate system.
+    """
+    import rasterio
+    from rasterio.errors import RasterioIOError
+
+    try:
+        with rasterio.open(path) as file:
+            grid, count, own = GeoBox.from_rio(file), file.count, file.nodata
+    except RasterioIOError as error:
+        if "No such file" in str(error) or "does not exist" in str(error):
+            raise FileNotFoundError(f"no file {path}") from error
+        raise damaged(path, error) from error
+    if grid.crs is None:
+        raise ValueError(f"{path} has no coordinate system; set the one of its producer, for instance `rio edit-info --crs EPSG:32631`")
+    if not 1 <= band <= count:
+        raise ValueError(f"{path} has {count} bands, not {band}")
+    return Image(path, grid, lambda roi: _read(path, band, roi), own if nodata is None else nodata)
+
+
+def damaged(path: str, error: Any) -> ValueError:
+    """The error of a file that cannot be read to its end."""
+    return ValueError(f"{path} is incomplete or damaged ({error}); download it again")
+
+
+def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
+    import rasterio
+    from rasterio.errors import RasterioError
+
+    try:
+        with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(path) as file:  # several threads lose the error of a truncated JPEG 2000
+            return file.read(band, window=rasterio.windows.Window.from_slices(*roi))
+    except RasterioError as error:
+        raise damaged(path, error.__cause__ or error) from error
+
+
+def values(image: Image, geobox: GeoBox) -> np.ndarray:
+    """The numbers of an image on a grid `[y, x]`, float32 as stored, NaN where missing or outside the image."""
+
+    def prepare(stored: np.ndarray) -> np.ndarray:
+        numbers = stored.astype(np.float32)
+        if image.nodata is not None and not np.isnan(image.nodata):
+            numbers[stored == image.nodata] = np.nan
+        return numbers
+
+    return _onto(image, geobox, prepare, np.float32(np.nan), "average")
+
+
+def labels(image: Image, geobox: GeoBox) -> np.ndarray:
+    """The labels of an image on a grid `[y, x]`, int32: the one under the centre of a pixel, `NO_LABEL` where missing or outside."""
+
+    def prepare(stored: np.ndarray) -> np.ndarray:
+        missing = ~np.isfinite(stored) | (stored == image.nodata)
+        known = np.where(missing, 0, stored).astype(np.int32)
+        known[missing] = NO_LABEL
+        return known
+
+    return _onto(image, geobox, prepare, np.int32(NO_LABEL), "nearest")
+
+
+def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, coarsening: str) -> np.ndarray:
+    out = np.full(geobox.shape.yx, missing)
+    overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
+    if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
+        return out
+    numbers = prepare(image.read(overlap.roi_src))
+    if overlap.paste_ok and overlap.read_shrink == 1:
+        out[overlap.roi_dst] = numbers
+        return out
+    part = np.full(out[overlap.roi_dst].shape, missing)
+    rio_reproject(
+        numbers,
+        part,
+        image.grid[overlap.roi_src],
+        geobox[overlap.roi_dst],
+        resampling=coarsening if overlap.scale >= COARSER else "nearest",
+        src_nodata=missing,
+        dst_nodata=missing,
+    )
+    out[overlap.roi_dst] = part
+    return out
+
+
+def overlaps(grid: GeoBox, geobox: GeoBox) -> bool:
+    """Whether an image covers any part of a grid; touching edges is not covering."""
+    overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
+    return not (roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst))

@@ -1,0 +1,121 @@
+"""Land cover onto the grid of a region: codes of a map -> plant types, by the table of the catalog, with what was left out."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Dataset
+from hybridflux.data.land.requests import located
+from hybridflux.data.land.vectors import is_vector
+from hybridflux.data.land.warp import NO_LABEL, labels
+from hybridflux.vocabulary import PLANT_TYPES
+
+OUTSIDE = 255
+"""`plant_type` of a pixel without one: outside all files, no data, or a code the catalog does not map."""
+TELL = 0.001  # share of the grid from which on an unmapped code or a missing part is told
+
+
+@dataclass(frozen=True)
+class LandCover:
+    """Plant types of the pixels of a grid.
+
+    Attributes:
+        plant_type: `[y, x]` uint8, index into `PLANT_TYPES`, `OUTSIDE` where there is none.
+        code: `[y, x]` int32, code of the map, `NO_LABEL` where no file covers the pixel or it is marked missing.
+        shares: code -> share of the pixels of the grid [1].
+        origin: files, shares of the plant types, what was not mapped; JSON-ready.
+    """
+
+    plant_type: np.ndarray
+    code: np.ndarray
+    shares: dict[int, float]
+    origin: dict = field(default_factory=dict)
+
+
+def read(dataset: Dataset, place: str | Path, geobox: GeoBox) -> LandCover:
+    """Plant types of a grid from a land-cover map, a raster or polygons.
+
+    Args:
+        dataset: an entry of the catalog with `classes`.
+        place: a file, several in a folder, an address, `file.nc#VARIABLE`, or `service` for the tiles of its provider.
+        geobox: the grid.
+
+    Raises:
+        FileNotFoundError: no file.
+        ValueError: damaged file, no coordinate system, no overlap with the grid, or a dataset without classes.
+    """
+    _has_classes(dataset)
+    files = located(dataset, place, geobox)
+    code = _polygon_codes(dataset, files, geobox) if is_vector(files[0]) else labels(files, geobox)
+    if (code == NO_LABEL).all():
+        raise ValueError(f"{place} has no value on the grid ({_extent(geobox)}); name the files that cover it")
+    return of_codes(dataset, code, files)
+
+
+def of_codes(dataset: Dataset, code: np.ndarray, files: list[str]) -> LandCover:
+    """Plant types of codes on a grid; what has none is counted and told.
+
+    Args:
+        dataset: an entry of the catalog with `classes`.
+        code: `[y, x]` int32, `NO_LABEL` where missing.
+        files: for provenance and messages.
+    """
+    _has_classes(dataset)
+    values, counts = np.unique(code, return_counts=True)
+    shares = {int(value): float(count / code.size) for value, count in zip(values, counts, strict=True)}
+    missing = shares.pop(NO_LABEL, 0.0)
+    plant_type = np.full(code.shape, OUTSIDE, np.uint8)
+    for value in shares:
+        if value in dataset.classes:
+            plant_type[code == value] = PLANT_TYPES.index(dataset.classes[value])
+    unmapped = {value: share for value, share in shares.items() if value not in dataset.classes}
+    _tell(dataset, unmapped, missing, files)
+    origin = {
+        "dataset": dataset.id, "files": [str(file) for file in files], "no_data": round(missing, 6),
+        "unmapped": {str(value): round(share, 6) for value, share in unmapped.items()}, "plant_types": shares_of_types(plant_type),
+    }  # fmt: skip
+    return LandCover(plant_type, code, shares, origin)
+
+
+def shares_of_types(plant_type: np.ndarray) -> dict[str, float]:
+    """Plant type -> share of the pixels [1]; pixels without one are not in it."""
+    counts = np.bincount(plant_type.ravel(), minlength=256)
+    return {name: round(float(counts[index] / plant_type.size), 6) for index, name in enumerate(PLANT_TYPES) if counts[index]}
+
+
+def _tell(dataset: Dataset, unmapped: dict[int, float], missing: float, files: list[str]) -> None:
+    where = f"{dataset.kind}/{dataset.id}.toml"
+    told = [f"{value} ({share:.1%})" for value, share in sorted(unmapped.items(), key=lambda item: -item[1]) if share >= TELL]
+    if told:
+        warnings.warn(
+            f"{files[0]}: codes without a plant type in {where} are masked: {', '.join(told)} of the grid; "
+            "name them under [classes] there, or lay another land cover over them",
+            stacklevel=4,
+        )
+    if missing >= TELL:
+        warnings.warn(
+            f"{files[0]}{' and others' if len(files) > 1 else ''} have no value on {missing:.1%} of the grid, which is masked; "
+            "add the files that cover it, or lay another land cover under it",
+            stacklevel=4,
+        )
+
+
+def _polygon_codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> np.ndarray:
+    from hybridflux.data.land.polygons import codes
+
+    return codes(dataset, files, geobox)
+
+
+def _has_classes(dataset: Dataset) -> None:
+    if not dataset.classes:
+        raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no [classes]: it cannot say which code is which plant type")
+
+
+def _extent(geobox: GeoBox) -> str:
+    west, south, east, north = geobox.geographic_extent.boundingbox.bbox
+    return f"{south:.2f} to {north:.2f} N, {west:.2f} to {east:.2f} E"

@@ -1,0 +1,178 @@
+"""Crop parcels on a grid: one zone a parcel, its crop, its plant type, its area; or zones from a raster of labels."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Dataset
+from hybridflux.data.land.landcover import OUTSIDE
+from hybridflux.data.land.requests import located
+from hybridflux.data.land.vectors import Features, burn, claims, column, is_vector, needed, read_features
+from hybridflux.data.land.warp import NO_LABEL, labels
+from hybridflux.vocabulary import PLANT_TYPES
+
+IDENTIFIER = ("ID_PARCEL", "id_parcelle", "sample_id", "id", "fid")
+CROP = ("CODE_CULTU", "code_culture", "CT", "crop_code")
+GROUP = ("CODE_GROUP", "code_groupe", "LC", "group")
+LABEL = ("NOM_CULTU", "LIBELLE_CULTURE", "LIB_GROUP", "label", "name")
+YEAR = ("millesime", "annee", "year")
+"""Names of columns over the years of the RPG and in other files, the first found is taken, capitals do not matter. RPG 2015 to
+2023 has ID_PARCEL SURF_PARC CODE_CULTU CODE_GROUP CULTURE_D1 CULTURE_D2; the areas of 2014 and before have no parcel of their own."""
+COLUMNS = ("zone", "parcel", "crop", "group", "label", "plant_type", "area_ha", "pixels")
+HECTARE = 1e4  # m2
+
+
+@dataclass(frozen=True)
+class Parcels:
+    """Parcels of one year on a grid.
+
+    Attributes:
+        zone: `[y, x]` int32, number of the parcel whose polygon holds the centre of the pixel, 0 where none does.
+        names: number -> label, for budgets.
+        plant_type: `[y, x]` uint8, by the group of crops; `OUTSIDE` where no parcel is, or its group has none.
+        table: a row a parcel: `COLUMNS`; the area [ha] is that of the polygon in the coordinate system of the grid.
+        origin: files, year, shares, overlaps; JSON-ready.
+    """
+
+    zone: np.ndarray
+    names: dict[int, str]
+    plant_type: np.ndarray
+    table: pd.DataFrame
+    origin: dict = field(default_factory=dict)
+
+
+def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None = None) -> Parcels:
+    """Parcels on a grid, from polygons or from a raster of labels.
+
+    Args:
+        dataset: entry of the catalog whose classes map groups of crops to plant types.
+        place: a vector file, a folder with one, or a raster (`file.tif`, `file.nc#CT`) whose codes become zones.
+        geobox: the grid.
+        year: of the declarations; chosen where the file says the year of a feature, noted in the origin otherwise.
+
+    Raises:
+        FileNotFoundError: no file.
+        ValueError: damaged file, no coordinate system, missing columns, no parcel on the grid, or a year the file does not hold.
+    """
+    files = located(dataset, place, geobox)
+    if not is_vector(files[0]):
+        return zones(dataset, labels(files, geobox), files)
+    found = [_of_year(read_features(file, geobox), year) for file in files]
+    parcels = of_features(dataset, _joined(found), geobox)
+    return parcels if year is None else replace(parcels, origin=parcels.origin | {"year": year})
+
+
+def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels:
+    """Parcels on a grid from polygons that are read already.
+
+    Raises:
+        ValueError: no polygon, or no column of crops or groups.
+    """
+    import shapely
+
+    if not len(features):
+        raise ValueError(f"{features.source} has no parcel on the grid; name the file of its region or department")
+    group = needed(features, GROUP, "the group of crops")
+    crop = _text(column(features, CROP), len(features))
+    identifier = column(features, IDENTIFIER)
+    table = pd.DataFrame(
+        {
+            "zone": np.arange(1, len(features) + 1),
+            "parcel": _text(identifier, len(features)) if identifier is not None else np.arange(1, len(features) + 1).astype(str),
+            "crop": crop,
+            "group": pd.to_numeric(group, errors="coerce").fillna(-1).astype(int).to_numpy(),
+            "label": _text(column(features, LABEL), len(features)),
+            "area_ha": shapely.area(features.shapes) / HECTARE,
+        }
+    )
+    table["plant_type"] = table["group"].map(dataset.classes).fillna("")
+    table["label"] = np.where(table["label"] != "", table["label"], crop)
+    zone = burn(features.shapes, table["zone"].to_numpy(), geobox, fill=0)
+    table["pixels"] = np.bincount(zone.ravel(), minlength=len(table) + 1)[1:]
+    number = np.array([OUTSIDE] + [PLANT_TYPES.index(name) if name else OUTSIDE for name in table["plant_type"]], np.uint8)
+    twice = float((claims(features.shapes, geobox) > 1).mean())
+    _tell(dataset, features, table, twice)
+    names = {int(row.zone): f"{row.parcel} {row.label}".strip() for row in table.itertuples()}
+    origin = {
+        "dataset": dataset.id, "files": features.source.split("\n"), "parcels": len(table), "covered": round(float((zone > 0).mean()), 6),
+        "without_a_pixel": int((table["pixels"] == 0).sum()), "in_two_parcels": round(twice, 6),
+    }  # fmt: skip
+    return Parcels(zone, names, number[zone], table[list(COLUMNS)], origin)
+
+
+def zones(dataset: Dataset, code: np.ndarray, files: list[str]) -> Parcels:
+    """Zones from a raster of labels: one zone a code, in order of codes.
+
+    Args:
+        dataset: entry of the catalog: `names` of the codes, the code itself where it has none, and `classes`, their plant types.
+        code: `[y, x]` integers, `NO_LABEL` or 0 where there is none.
+        files: for provenance.
+
+    Raises:
+        ValueError: no label at all.
+    """
+    present = [int(value) for value in np.unique(code) if value not in (NO_LABEL, 0)]
+    if not present:
+        raise ValueError(f"{', '.join(files)}: no label on the grid")
+    number = np.zeros(code.shape, np.int32)
+    plant_type = np.full(code.shape, OUTSIDE, np.uint8)
+    for zone, value in enumerate(present, start=1):
+        number[code == value] = zone
+        if value in dataset.classes:
+            plant_type[code == value] = PLANT_TYPES.index(dataset.classes[value])
+    label = [dataset.names.get(value, str(value)) for value in present]
+    table = pd.DataFrame(
+        {
+            "zone": range(1, len(present) + 1), "parcel": "", "crop": [str(value) for value in present], "group": present, "label": label,
+            "plant_type": [dataset.classes.get(value, "") for value in present], "area_ha": np.nan,
+            "pixels": np.bincount(number.ravel(), minlength=len(present) + 1)[1:],
+        }
+    )  # fmt: skip
+    origin = {"dataset": dataset.id, "files": list(files), "codes": present, "covered": round(float((number > 0).mean()), 6)}
+    return Parcels(number, dict(enumerate(label, start=1)), plant_type, table[list(COLUMNS)], origin)
+
+
+def _of_year(features: Features, year: int | None) -> Features:
+    """Those of one year, where the file says which year a feature is of."""
+    found = column(features, YEAR)
+    if found is None or not len(features):
+        return features
+    years = pd.to_numeric(found, errors="coerce")
+    held = sorted(int(value) for value in years.dropna().unique())
+    if year is None and len(held) > 1:
+        raise ValueError(f"{features.source} holds the years {held}; name one")
+    if year is not None and year not in held:
+        raise ValueError(f"{features.source} holds the years {held}, not {year}")
+    keep = np.ones(len(features), bool) if year is None else (years == year).to_numpy()
+    return Features(features.shapes[keep], features.table[keep].reset_index(drop=True), features.source)
+
+
+def _joined(parts: list[Features]) -> Features:
+    if len(parts) == 1:
+        return parts[0]
+    shapes = np.concatenate([part.shapes for part in parts])
+    return Features(shapes, pd.concat([part.table for part in parts], ignore_index=True), "\n".join(part.source for part in parts))
+
+
+def _text(values: pd.Series | None, length: int) -> np.ndarray:
+    """A column as text, empty where the file has none."""
+    return np.full(length, "", object) if values is None else values.fillna("").astype(str).str.strip().to_numpy(object)
+
+
+def _tell(dataset: Dataset, features: Features, table: pd.DataFrame, twice: float) -> None:
+    unknown = table[~table["group"].isin(dataset.classes) & (table["group"] > 0)]
+    if len(unknown):
+        groups = ", ".join(f"{group} ({len(rows)})" for group, rows in unknown.groupby("group"))
+        warnings.warn(
+            f"{features.source}: parcels of groups without a plant type in {dataset.kind}/{dataset.id}.toml keep that of the land cover "
+            f"below them: group {groups}",
+            stacklevel=3,
+        )
+    if twice:
+        warnings.warn(f"{features.source}: {twice:.2%} of the grid lies in two parcels and goes to the smaller one", stacklevel=3)

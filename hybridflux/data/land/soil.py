@@ -1,0 +1,182 @@
+"""Plant-available water capacity of the root zone [mm]: from soil texture, from mapped water contents, or one constant that says so."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.catalog import Dataset
+from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
+from hybridflux.data.land.warp import numbers
+from hybridflux.vocabulary import VARIABLES
+
+ROOTING_DEPTH = 1000.0
+"""Default rooting depth [mm]. By 1 - beta^d of Jackson et al. 1996, 10.1007/BF00333714, it holds 91 % (coniferous forest, beta
+0.976) to 98 % (crops, beta 0.961) of the roots. Water tables and rock move it from place to place: Fan et al. 2017,
+10.1073/pnas.1712381114."""
+CARBON_OF_ORGANIC_MATTER = 0.58  # van Bemmelen factor
+RICHEST, FINEST = 8.0, 0.60  # organic matter [%] and clay [1] beyond which Saxton & Rawls had left samples out
+TEXTURE, WATER, STONES = ("sand", "clay", "soc"), ("wv0033", "wv1500"), "cfvo"
+_ENDINGS = (".tif", ".tiff", ".vrt")
+
+
+@dataclass(frozen=True)
+class SoilCapacity:
+    """Plant-available water capacity.
+
+    Attributes:
+        values: `[y, x]` float32, mm, no gaps, within the bounds of the vocabulary.
+        origin: files, method, rooting depth, shares filled and clipped; JSON-ready.
+    """
+
+    values: np.ndarray
+    origin: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One capacity for a whole region, where no soil map is at hand.
+
+    Attributes:
+        capacity: mm; 150 is the centre of the vocabulary's variable.
+    """
+
+    capacity: float = VARIABLES["soil_capacity"].centre
+
+    def on(self, geobox: GeoBox) -> SoilCapacity:
+        """It on a grid; the origin says that it is no measurement."""
+        values = np.full(geobox.shape, self.capacity, np.float32)
+        method = f"constant {self.capacity:g} mm, not a soil map: drought differs by weather and vegetation only"
+        return SoilCapacity(values, {"method": method})
+
+
+def capacity(dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: float = ROOTING_DEPTH) -> SoilCapacity:
+    """Plant-available water capacity of a grid from soil layers: mapped water contents where there are, else texture.
+
+    capacity = sum over layers of (field capacity - wilting point) * (1 - coarse fragments) * thickness within the rooting depth.
+
+    Args:
+        dataset: entry of the catalog whose bands give the scales: `sand clay soc`, or `wv0033 wv1500`; and `cfvo`.
+        place: folder, or address of one, with `<band>_<top>-<bottom>cm_mean.tif` or `.vrt`, flat or in a folder per band; or `service`
+            for the coverage service of SoilGrids (texture).
+        geobox: the grid.
+        depth: rooting depth [mm].
+
+    Raises:
+        FileNotFoundError: layers are missing; all are named.
+        ValueError: a damaged file, no value on the grid, or a rooting depth the layers do not reach.
+    """
+    if not 0 < depth <= 10 * SLICES[-1][1]:
+        raise ValueError(f"a rooting depth of {depth:g} mm is not within the layers, 0 to {10 * SLICES[-1][1]} mm")
+    needed = [part for part in SLICES if 10 * part[0] < depth]
+    names, files = _asked(needed, geobox) if str(place) == SERVICE else _files(str(place), needed)
+    scales = {band.name: band.scale for band in dataset.bands}
+    if lacking := sorted(set(names) - set(scales)):
+        raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no band {', '.join(lacking)}; declare its units and scale there")
+    total, dirty = np.zeros(geobox.shape), np.zeros(geobox.shape, bool)
+    for top, bottom in needed:
+        layer = {name: numbers([files[name, top]], geobox) * scales[name] for name in names}
+        water, beyond = _available(layer)
+        total += water * (1.0 - np.clip(layer[STONES], 0.0, 1.0)) * (min(10.0 * bottom, depth) - 10.0 * top)
+        dirty |= beyond
+    values, filled = _without_gaps(total, str(place))
+    low, high = VARIABLES["soil_capacity"].bounds
+    origin = {
+        "dataset": dataset.id, "files": sorted(files.values()), "rooting_depth_mm": depth,
+        "method": "mapped water contents at 33 and 1500 kPa" if "wv0033" in names else "Saxton & Rawls 2006, 10.2136/sssaj2005.0117",
+        "filled": round(filled, 6), "outside_the_calibration": round(float(dirty.mean()), 6),
+    }  # fmt: skip
+    return SoilCapacity(np.clip(values, low, high).astype(np.float32), origin)
+
+
+def field_capacity(sand, clay, organic_matter):
+    """Volumetric water content at 33 kPa [m3 m-3], Saxton & Rawls 2006, 10.2136/sssaj2005.0117, equation 2.
+
+    Args:
+        sand: share of the mass of fine earth [1].
+        clay: share of the mass of fine earth [1].
+        organic_matter: per cent of the mass [%].
+    """
+    first = (
+        -0.251 * sand + 0.195 * clay + 0.011 * organic_matter
+        + 0.006 * sand * organic_matter - 0.027 * clay * organic_matter + 0.452 * sand * clay + 0.299
+    )  # fmt: skip
+    return first + (1.283 * first**2 - 0.374 * first - 0.015)
+
+
+def wilting_point(sand, clay, organic_matter):
+    """Volumetric water content at 1500 kPa [m3 m-3], Saxton & Rawls 2006, equation 1.
+
+    Args:
+        sand: share of the mass of fine earth [1].
+        clay: share of the mass of fine earth [1].
+        organic_matter: per cent of the mass [%].
+    """
+    first = (
+        -0.024 * sand + 0.487 * clay + 0.006 * organic_matter
+        + 0.005 * sand * organic_matter - 0.013 * clay * organic_matter + 0.068 * sand * clay + 0.031
+    )  # fmt: skip
+    return first + (0.14 * first - 0.02)
+
+
+def _available(layer: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Available water of fine earth [m3 m-3], NaN where unknown, and where the texture lies outside the calibration."""
+    if "wv0033" in layer:
+        wet, dry = (np.where(layer[name] > 0, layer[name], np.nan) for name in WATER)  # 0 is no data in WCS answers
+        return np.maximum(wet - dry, 0.0), np.zeros(wet.shape, bool)
+    sand, clay = layer["sand"], layer["clay"]
+    soil = sand + clay > 0  # both 0: no data in WCS answers
+    organic = 100.0 * layer["soc"] / CARBON_OF_ORGANIC_MATTER
+    beyond = soil & ((organic > RICHEST) | (clay > FINEST))
+    sand, clay, organic = np.where(soil, sand, np.nan), np.minimum(clay, FINEST), np.minimum(organic, RICHEST)
+    return np.maximum(field_capacity(sand, clay, organic) - wilting_point(sand, clay, organic), 0.0), beyond
+
+
+def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:
+    """The bands that can be used, and the file of each band and layer."""
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for names in ((*WATER, STONES), (*TEXTURE, STONES)):
+        found = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
+        missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if found[name, top] is None]
+        if not missing:
+            return names, found
+        lacking[names] = missing
+    nearest = min(lacking.values(), key=len)
+    raise FileNotFoundError(
+        f"{place} lacks {', '.join(nearest)} (.tif or .vrt); texture needs {', '.join((*TEXTURE, STONES))} of every layer, "
+        f"water contents need {', '.join((*WATER, STONES))}; or take a constant capacity"
+    )
+
+
+def _asked(needed: list[tuple[int, int]], geobox: GeoBox) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:
+    """The bands of texture, and the address of each band and layer."""
+    names = (*TEXTURE, STONES)
+    return names, {(name, top): soil_address(name, top, bottom, geobox) for name in names for top, bottom in needed}
+
+
+def _file(place: str, band: str, layer: str) -> str | None:
+    if place.startswith("/vsi") or "://" in place:
+        return f"{place.rstrip('/')}/{band}/{layer}.vrt"
+    paths = [folder / f"{layer}{ending}" for folder in (Path(place), Path(place) / band) for ending in _ENDINGS]
+    return next((str(path) for path in paths if path.is_file()), None)
+
+
+def _without_gaps(values: np.ndarray, place: str) -> tuple[np.ndarray, float]:
+    """Gaps (water, towns) take the nearest value; their share is told."""
+    from scipy.ndimage import distance_transform_edt
+
+    gaps = ~np.isfinite(values)
+    if gaps.all():
+        raise ValueError(f"{place} has no value on the grid; name the layers that cover it, or take a constant capacity")
+    if not gaps.any():
+        return values, 0.0
+    share = float(gaps.mean())
+    warnings.warn(
+        f"{place}: {share:.1%} of the grid has no soil value (water, towns, or beyond the files) and takes the nearest one", stacklevel=3
+    )
+    rows, columns = distance_transform_edt(gaps, return_distances=False, return_indices=True)
+    return values[rows, columns], share

@@ -1,0 +1,227 @@
+"""Rasters onto a grid: labels keep their codes, numbers are averaged, and what a file does not cover stays missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from math import hypot
+from pathlib import Path
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from hybridflux.data.land.download import answer
+
+NO_LABEL = -1
+"""Label of a pixel that no file covers, or that is marked missing in it."""
+COARSER = 1.5  # source pixels per pixel of the grid above which they are summed up, not picked
+MARGIN = 3  # pixels of the source read beyond the grid
+PARTS = "/vsicurl/"
+"""Before an address: GDAL reads the parts of the file that are needed. An address without it is fetched as a whole."""
+VARIABLE = "#"  # `file.nc#LC`: the variable LC of a netCDF file
+_NETCDF = (".nc", ".nc4")
+_WHOLE = ("https://", "http://")
+_HTTP = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_MAX_RETRY": 4, "GDAL_HTTP_RETRY_DELAY": 2, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+"""How GDAL reads parts: it gives up after 60 s without an answer, asks again when a service fails, and lists no folders."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a raster in memory.
+
+    Attributes:
+        values: `[y, x]` float64, NaN where missing.
+        transform: affine, of the part.
+        crs: its coordinate system, as rasterio understands it.
+    """
+
+    values: np.ndarray
+    transform: object
+    crs: object
+
+
+def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
+    """The files of a place: itself, or those of a folder that match, in order of their names.
+
+    Args:
+        place: a file, an address (`/vsicurl/...` or `s3://...` read in parts, `https://...` as a whole), `file.nc#VARIABLE`, or a folder.
+        patterns: of file names, for a folder.
+
+    Raises:
+        FileNotFoundError: nothing is there, or the folder holds no such file.
+    """
+    text = str(place)
+    if text.startswith("/vsi") or "://" in text:
+        return [text]
+    name, mark, variable = text.partition(VARIABLE)
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"{name} does not exist; name a file or a folder")
+    if path.is_file():
+        return [text]
+    found = sorted({str(file) for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
+    if not found:
+        raise FileNotFoundError(f"{path} holds no {' or '.join(patterns) or 'file the catalog names'}; it has {_some(path)}")
+    return [file + mark + variable for file in found]
+
+
+def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
+    """Codes on a grid `[y, x]` int32: the most frequent one where the grid is coarser, the nearest where it is finer.
+
+    Args:
+        files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
+        geobox: the grid.
+
+    Returns:
+        Codes, `NO_LABEL` where no file has one.
+
+    Raises:
+        ValueError: a file is damaged or does not say where it lies.
+    """
+    found = np.full(geobox.shape, np.nan)
+    for piece in _pieces(files, geobox):
+        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="mode", fine="nearest"), found)
+    return np.where(np.isnan(found), NO_LABEL, found).round().astype(np.int32)
+
+
+def numbers(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
+    """Numbers on a grid `[y, x]` float64: means where the grid is coarser, bilinear where it is finer, NaN where missing.
+
+    Args:
+        files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
+        geobox: the grid.
+
+    Raises:
+        ValueError: a file is damaged or does not say where it lies.
+    """
+    found = np.full(geobox.shape, np.nan)
+    for piece in _pieces(files, geobox):
+        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="average", fine="bilinear"), found)
+    return found
+
+
+def _pieces(files: Iterable[str], geobox: GeoBox) -> Iterable[Piece]:
+    """The parts of the files that touch the grid."""
+    for file in files:
+        name, _, variable = file.partition(VARIABLE)
+        piece = _from_netcdf(name, variable, geobox) if name.lower().endswith(_NETCDF) else _from_raster(file, geobox)
+        if piece is not None:
+            yield piece
+
+
+def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
+    import rasterio
+    from rasterio.errors import RasterioError
+    from rasterio.windows import Window
+
+    try:
+        with rasterio.Env(**_HTTP), rasterio.open(BytesIO(answer(file)) if file.startswith(_WHOLE) else file) as source:
+            if source.crs is None or source.transform.is_identity:
+                raise ValueError(
+                    f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
+                )
+            rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
+            if rows.stop <= rows.start or columns.stop <= columns.start:
+                return None
+            window = Window.from_slices(rows, columns)
+            values = source.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
+            return Piece(values, source.window_transform(window), source.crs)
+    except RasterioError as error:
+        if file.startswith(PARTS) and "404" in str(error):
+            return None  # services have no tiles where there is only sea
+        raise ValueError(f"{file} is damaged or not a raster ({error}); download it again") from error
+
+
+def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
+    """A variable of a netCDF file, whichever way its axes run; GDAL misplaces files without `grid_mapping`."""
+    import xarray as xr
+    from odc.geo.xr import spatial_dims
+    from rasterio.crs import CRS
+
+    try:
+        dataset = xr.open_dataset(file, engine="h5netcdf")
+    except OSError as error:
+        raise ValueError(f"{file} is damaged or not netCDF-4 ({error}); download it again") from error
+    with dataset:
+        if variable not in dataset:
+            raise ValueError(
+                f"{file} has no variable `{variable}`; write {file}{VARIABLE}NAME with one of {', '.join(map(str, dataset.data_vars))}"
+            )
+        layer = dataset[variable].squeeze(drop=True)
+        axes = spatial_dims(layer)
+        if layer.ndim != 2 or axes is None:
+            raise ValueError(f"{file}, variable {variable}: {dict(layer.sizes)} is not a map; it needs one row axis and one column axis")
+        layer = layer.transpose(*axes).sortby(axes[0], ascending=False).sortby(axes[1])
+        transform = _transform(*(layer[axis].values.astype(float) for axis in axes))
+        crs = CRS.from_user_input(_crs_of(dataset, layer, file))
+        window = _reach(geobox, crs, transform, layer.shape)
+        if any(part.stop <= part.start for part in window):
+            return None
+        values = layer[window].values.astype(np.float64)
+        return Piece(values, transform * transform.translation(window[1].start, window[0].start), crs)
+
+
+def _transform(y: np.ndarray, x: np.ndarray):
+    """Affine of regular axes of pixel centres; `y` falls, `x` rises."""
+    from affine import Affine
+
+    width, height = (x[-1] - x[0]) / (len(x) - 1), (y[0] - y[-1]) / (len(y) - 1)
+    return Affine(width, 0.0, x[0] - width / 2, 0.0, -height, y[0] + height / 2)
+
+
+def _crs_of(dataset, layer, file: str):
+    """Coordinate system of a netCDF variable: its grid mapping, an attribute, or degrees."""
+    mapping = layer.encoding.get("grid_mapping") or layer.attrs.get("grid_mapping") or dataset.attrs.get("grid_mapping")
+    attributes = dataset[mapping].attrs if mapping in dataset.variables else {}
+    for found in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), layer.attrs.get("epsg"), dataset.attrs.get("epsg")):
+        if found is not None:
+            return found if isinstance(found, str) else int(found)
+    if str(layer.dims[0]).lower().startswith("lat"):
+        return 4326
+    raise ValueError(f"{file} does not name its coordinate system; give it a grid mapping variable with `crs_wkt`")
+
+
+def _reach(geobox: GeoBox, crs, transform, shape: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a raster that the grid touches, with a margin."""
+    from rasterio.warp import transform_bounds
+
+    bounds = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
+    corners = [~transform * (x, y) for x in bounds[::2] for y in bounds[1::2]]
+    columns, rows = (np.array(values) for values in zip(*corners, strict=True))
+    step = source_pixels(geobox, crs, transform)
+    margin = MARGIN * max(1.0, step)
+    return tuple(
+        slice(int(np.clip(np.floor(axis.min() - margin), 0, size)), int(np.clip(np.ceil(axis.max() + margin), 0, size)))
+        for axis, size in zip((rows, columns), shape, strict=True)
+    )
+
+
+def source_pixels(geobox: GeoBox, crs, transform) -> float:
+    """Width of a pixel at the middle of the grid, in pixels of a raster [1]."""
+    from pyproj import Transformer
+
+    middle = (geobox.shape[1] / 2, geobox.shape[0] / 2)
+    x, y = zip(*(geobox.transform * (middle[0] + right, middle[1] + down) for right, down in ((0, 0), (1, 0), (0, 1))), strict=True)
+    there = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
+    columns, rows = zip(*(~transform * point for point in zip(*there, strict=True)), strict=True)
+    return (hypot(columns[1] - columns[0], rows[1] - rows[0]) + hypot(columns[2] - columns[0], rows[2] - rows[0])) / 2
+
+
+def _warp(piece: Piece, geobox: GeoBox, *, coarse: str, fine: str) -> np.ndarray:
+    """A piece on the grid, by one rule where the grid is coarser and another where it is finer."""
+    from rasterio.enums import Resampling
+    from rasterio.warp import reproject
+
+    rule = coarse if source_pixels(geobox, piece.crs, piece.transform) > COARSER else fine
+    out = np.full(geobox.shape, np.nan)
+    reproject(
+        piece.values, out, src_transform=piece.transform, src_crs=piece.crs, src_nodata=np.nan,
+        dst_transform=geobox.transform, dst_crs=geobox.crs.to_wkt(), dst_nodata=np.nan, resampling=Resampling[rule],
+    )  # fmt: skip
+    return out
+
+
+def _some(folder: Path) -> str:
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") if names else "nothing in it"

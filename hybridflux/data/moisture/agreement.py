@@ -1,0 +1,65 @@
+"""How well a series of observed soil moisture agrees with modelled water: ranks, because the two have other units and depths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import spearmanr
+
+FEWEST = 30  # days with both; fewer say nothing of a season
+WINDOW = 35  # d; Albergel et al. 2009, Hydrology and Earth System Sciences 13, 115-124: anomalies from five weeks around a day
+_IN_WINDOW = 5  # days of both within the window, as there
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Rank agreement of two series.
+
+    Attributes:
+        n: days with both.
+        rank: Spearman correlation; None where there are too few days or one series does not vary.
+        n_anomaly: days whose departure from the weeks around them is known in both.
+        rank_anomaly: that of the departures, which the season does not help.
+    """
+
+    n: int
+    rank: float | None
+    n_anomaly: int
+    rank_anomaly: float | None
+
+
+def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarray, water: np.ndarray, fewest: int = FEWEST) -> Agreement:
+    """Rank agreement of observed moisture with the relative water of a bucket.
+
+    Args:
+        days: of the observations `[time]`, each once.
+        observed: `[time]` any unit, NaN where not seen.
+        model_days: consecutive `[model time]`.
+        water: modelled relative extractable water `[model time]`.
+        fewest: least number of days with both.
+
+    Returns:
+        Agreement of the days on which both are known, and of their departures from the mean of 35 days around.
+
+    Raises:
+        ValueError: lengths differ, or a day of the observations comes twice.
+    """
+    if len(days) != len(observed) or len(model_days) != len(water):
+        lengths = f"{len(days)} days and {len(observed)} observations, {len(model_days)} days and {len(water)} values of the model"
+        raise ValueError(f"{lengths}: give one value a day")
+    if len(np.unique(days)) < len(days):
+        raise ValueError("a day of the observations comes twice; average it first")
+    both, seen, modelled = np.intersect1d(days, model_days, return_indices=True)
+    known = np.isfinite(observed[seen]) & np.isfinite(water[modelled])
+    both, one, other = both[known], observed[seen][known].astype(float), water[modelled][known].astype(float)
+    near = np.abs((both[:, None] - both[None, :]).astype(int)) <= WINDOW // 2
+    enough = near.sum(axis=1) >= _IN_WINDOW
+    first, second = ((part - near @ part / near.sum(axis=1))[enough] for part in (one, other))
+    return Agreement(len(one), _rank(one, other, fewest), int(enough.sum()), _rank(first, second, fewest))
+
+
+def _rank(first: np.ndarray, second: np.ndarray, fewest: int) -> float | None:
+    if len(first) < max(fewest, 3) or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return None
+    return float(spearmanr(first, second).statistic)

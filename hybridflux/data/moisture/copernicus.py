@@ -1,0 +1,85 @@
+"""Copernicus Land: surface soil moisture and soil water index of 1 km, one netCDF file a day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.weather.border import Extent, find_band, wanted_days
+from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
+from hybridflux.units import convert
+
+_WETTEST = 100.0  # %; counts 0 to 200 are data, flags 241 to 254 would be 120.5 to 127 %
+_STATE, _FROZEN = "SSF", (2.0, 3.0)  # surface state flag: frozen, melting or under water
+
+
+def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Moisture:
+    """SSM or SWI at the cells of an extent, as share of saturation; flags and frozen ground masked.
+
+    Args:
+        dataset: of the catalog; every band in the files is read, a `quality` band of it too.
+        place: folder, file or pattern of netCDF.
+        extent: west, south, east, north [degrees].
+        start: first day.
+        end: last day, included; days without a file are left out.
+        utc_offset: of the region's standard days [h]; the product has composites of a day, so it is only told.
+
+    Raises:
+        FileNotFoundError: no file.
+        ValueError: no file of these days, a day twice, a file is damaged, or the extent lies outside.
+    """
+    days = wanted_days(start, end)
+    bands = {band.name: band for band in dataset.bands}
+    read_days, windows, values, quality = [], [], {}, {}
+    for where, data in parts(place):
+        found = find_band(dataset, data.data_vars)
+        if not found:
+            continue
+        cells = window(data, extent, None, where)
+        if cells.stamps[0].astype("datetime64[D]") not in days:
+            continue
+        windows.append(cells)
+        read_days.append(cells.stamps[0].astype("datetime64[D]"))
+        frozen = np.isin(cells.values(data[_STATE]), _FROZEN) if _STATE in data else False
+        for band, name in found.items():
+            values.setdefault(band, []).append(np.where(frozen, np.nan, _share(bands[band], data[name], cells)))
+            if bands[band].quality in data:
+                quality.setdefault(band, []).append(_share(bands[band], data[bands[band].quality], cells))
+    if not windows:
+        raise ValueError(f"{place}: no file of {dataset.id} between {days[0]} and {days[-1]} holds {', '.join(bands)}")
+    return _moisture(dataset, np.array(read_days), windows, values, quality, utc_offset)
+
+
+def _share(band: Band, variable: xr.DataArray, cells: Window) -> np.ndarray:
+    """Counts as share of saturation `[time, cell]`, NaN where flagged; the file's own scale goes before that of the catalog."""
+    stored = cells.values(variable)
+    percent = stored if "scale_factor" in variable.encoding else stored * band.scale + band.offset
+    return convert(np.where((percent >= 0) & (percent <= _WETTEST), percent, np.nan), band.units, "1")
+
+
+def _moisture(dataset: Dataset, days: np.ndarray, windows: list[Window], values: dict, quality: dict, utc_offset: float) -> Moisture:
+    order = np.argsort(days)
+    double = days[order][:-1][days[order][1:] == days[order][:-1]]
+    if len(double):
+        names = ", ".join(one.where for one, day in zip(windows, days, strict=True) if day == double[0])
+        raise ValueError(f"{names} are both of {double[0]}; keep the newest version of each day")
+    cells = same_cells(windows)
+
+    def stacked(series):
+        return {name.lower(): np.concatenate(part)[order].astype(np.float32) for name, part in series.items() if len(part) == len(days)}
+
+    out = stacked(values)
+    if len(out) < len(values):
+        few = ", ".join(name for name, part in values.items() if len(part) != len(days))
+        raise ValueError(f"{windows[0].where} and others: {few} is not in every file; do not mix products in one folder")
+    origin = {
+        "dataset": dataset.id, "files": [windows[i].where for i in order][:50], "n_files": len(windows),
+        "share_seen": {name: round(float(np.isfinite(part).mean()), 4) for name, part in out.items()},
+        "masked": "counts above 100 %, which are flags, and frozen ground where the product flags it",
+        "days": "composites of a UTC day", "region_utc_offset": float(utc_offset),
+    }  # fmt: skip
+    return Moisture(days[order], out, cells.latitude, cells.longitude, stacked(quality), origin, dict.fromkeys(out, "1"))

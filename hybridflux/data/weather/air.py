@@ -1,0 +1,75 @@
+"""Water vapour of the air: saturation pressure and its deficit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_DRIEST, _WETTEST = 0.08, 1.15  # mean relative humidity; deserts have 0.2 in the mean of a summer, a tenth or ten times it is a unit
+
+
+def saturation_pressure(temperature):
+    """Saturation vapour pressure over water [hPa]; Magnus form with the coefficients of Allen et al. 1998 (FAO-56), equation 11.
+
+    Args:
+        temperature: of the air [degC], any shape.
+
+    >>> round(float(saturation_pressure(20.0)), 2)  # FAO-56 table 2.3: 2.338 kPa
+    23.38
+    """
+    temperature = np.asarray(temperature)
+    return 6.108 * np.exp(17.27 * temperature / (temperature + 237.3))
+
+
+def vpd_of_dewpoint(temperature, dewpoint):
+    """Vapour pressure deficit at one moment [hPa]: saturation at the temperature less that at the dew point; FAO-56 equation 14.
+
+    Args:
+        temperature: of the air [degC].
+        dewpoint: [degC]; above `temperature` it counts as saturated.
+    """
+    return np.maximum(saturation_pressure(temperature) - saturation_pressure(dewpoint), 0.0)
+
+
+def vpd_of_extremes(coldest, warmest, vapour):
+    """Vapour pressure deficit of a day [hPa] of its extremes; FAO-56 equation 12 less the actual pressure.
+
+    The mean over the two extremes is nearer the mean of the hours than the saturation pressure at the mean temperature, which is too low.
+
+    Args:
+        coldest: lowest temperature of the day [degC].
+        warmest: highest [degC].
+        vapour: mean vapour pressure [hPa].
+    """
+    return np.maximum(0.5 * (saturation_pressure(warmest) + saturation_pressure(coldest)) - vapour, 0.0)
+
+
+def vpd_of_humidity(coldest, warmest, humidity):
+    """Vapour pressure deficit of a day [hPa] of its extremes and mean relative humidity; FAO-56 equations 12 and 19.
+
+    Args:
+        coldest: lowest temperature of the day [degC].
+        warmest: highest [degC].
+        humidity: mean relative humidity [1].
+    """
+    mean = 0.5 * (saturation_pressure(warmest) + saturation_pressure(coldest))
+    return np.maximum(mean * (1.0 - humidity), 0.0)
+
+
+def check_vapour(vapour, temperature, where: str) -> None:
+    """Refuse a vapour pressure that cannot belong to the temperature.
+
+    Args:
+        vapour: [hPa].
+        temperature: mean of the same days [degC].
+        where: file and variable, for the message.
+
+    Raises:
+        ValueError: the air would be far above saturation or dry as nowhere; another unit is likely.
+    """
+    humidity = float(np.nanmean(vapour) / np.nanmean(saturation_pressure(temperature)))
+    if not _DRIEST <= humidity <= _WETTEST:
+        likely = "Pa" if humidity > 1 else "kPa"
+        raise ValueError(
+            f"{where}: a mean vapour pressure of {float(np.nanmean(vapour)):.3g} makes a relative humidity of {humidity:.0%} at these "
+            f"temperatures; it is perhaps in {likely}: set `units` of the band in the catalog"
+        )

@@ -1,0 +1,230 @@
+"""Where weather crosses the border: bands to vocabulary units, cells of an extent, and what is refused."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+
+import numpy as np
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.solar import potential_par
+from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.units import PAR_PER_SHORTWAVE, convert
+from hybridflux.vocabulary import VARIABLES
+
+Extent = tuple[float, float, float, float]
+"""West, south, east, north [degrees]."""
+_CLEAREST = (0.12, 1.15)  # share of the radiation at the top of the atmosphere on the clearest day: below and above, another unit
+_ENOUGH_DAYS = 20  # for a clear day among them
+_SPELLINGS = {
+    "kelvin": "K", "celsius": "degC", "c": "degC", "degc": "degC", "°c": "degC", "degree_celsius": "degC", "degrees_celsius": "degC",
+    "mm day-1": "mm d-1", "mm/day": "mm d-1", "j m-2 day-1": "J m-2 d-1", "mj m-2 day-1": "MJ m-2 d-1", "w/m2": "W m-2",
+    "mbar": "hPa", "hpa": "hPa", "kpa": "kPa", "pa": "Pa", "j m-2": "J m-2", "j/m2": "J m-2",
+}  # fmt: skip
+
+
+def find_band(dataset: Dataset, names) -> dict[str, str]:
+    """Which of the names in a file is which band: by name or alias, whatever its case, dashes and underscores.
+
+    Args:
+        dataset: of the catalog.
+        names: variables or columns of a file.
+
+    Returns:
+        Name of the band -> name in the file.
+    """
+    plain = {_plain(str(name)): str(name) for name in names}
+    found = {}
+    for band in dataset.bands:
+        for name in (band.name, *band.aliases):
+            if _plain(name) in plain:
+                found[band.name] = plain[_plain(name)]
+                break
+    return found
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def to_units(band: Band, values: np.ndarray, units: str | None, where: str) -> np.ndarray:
+    """Values of a band in the units of the vocabulary, or of the band where it is no variable; NaN where missing.
+
+    Args:
+        band: of the catalog.
+        values: as the file has them, its own packing undone.
+        units: what the file says, or None where it does not say.
+        where: file and variable, for messages.
+
+    Raises:
+        ValueError: the file says other units than the catalog.
+    """
+    check_spelling(band, units, where)
+    values = np.asarray(values, np.float64)
+    if band.nodata is not None:
+        values = np.where(values == band.nodata, np.nan, values)
+    values = band.scale * values + band.offset
+    if band.variable is None:
+        return values
+    values = convert(values, band.units, VARIABLES[band.variable].units)
+    return values * PAR_PER_SHORTWAVE if band.shortwave else values
+
+
+def check_spelling(band: Band, units: str | None, where: str) -> None:
+    """Refuse a file whose units are not those of the catalog; times are compared loosely, `J m-2` may be that of a day or an hour.
+
+    Raises:
+        ValueError: they differ.
+    """
+    if not units or _spelled(units).removesuffix(" d-1") == _spelled(band.units).removesuffix(" d-1"):
+        return
+    raise ValueError(f"{where} is in `{units}`, the catalog says `{band.units}` for `{band.name}`; set `units` there or convert the file")
+
+
+def _spelled(units: str) -> str:
+    plain = re.sub(r"\s+", " ", units.replace("**", "").replace("^", "")).strip()
+    return _SPELLINGS.get(plain.lower(), plain)
+
+
+def choose_cells(latitude: np.ndarray, longitude: np.ndarray, extent: Extent, spacing: float, where: str) -> np.ndarray:
+    """Positions of the cells whose centre lies in the extent grown by one cell; at least the nearest one.
+
+    Args:
+        latitude: of the cells `[cell]`, degrees north.
+        longitude: of the cells `[cell]`, degrees east, -180 to 180.
+        extent: west, south, east, north [degrees].
+        spacing: of two cells [degrees].
+        where: file, for the message.
+
+    Raises:
+        ValueError: the extent lies outside the cells.
+    """
+    west, south, east, north = extent
+    inside = (longitude >= west - spacing) & (longitude <= east + spacing) & (latitude >= south - spacing) & (latitude <= north + spacing)
+    if not inside.any():
+        raise ValueError(
+            f"{where} covers {longitude.min():.2f} to {longitude.max():.2f} degrees east and {latitude.min():.2f} to {latitude.max():.2f} "
+            f"north; the extent {west:.2f} {south:.2f} {east:.2f} {north:.2f} lies outside it: request this area"
+        )
+    return np.flatnonzero(inside)
+
+
+def wanted_days(start: np.datetime64, end: np.datetime64) -> np.ndarray:
+    """Every day from `start` to `end`, both included.
+
+    Raises:
+        ValueError: `end` before `start`.
+    """
+    start, end = np.datetime64(start, "D"), np.datetime64(end, "D")
+    if end < start:
+        raise ValueError(f"the period ends ({end}) before it starts ({start}); swap the two dates")
+    return np.arange(start, end + 1)
+
+
+def place_of_days(days: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarray:
+    """Positions of the wanted days among those of a file.
+
+    Raises:
+        ValueError: a day comes twice or is missing; names it.
+    """
+    ordered, count = np.unique(days, return_counts=True)
+    if (count > 1).any():
+        raise ValueError(f"{where}: {ordered[count > 1][0]} comes {count[count > 1][0]} times; keep one file of each period")
+    missing = np.setdiff1d(wanted, days)
+    if len(missing):
+        raise ValueError(f"{where}: {len(missing)} of {len(wanted)} days are missing, the first is {missing[0]}; get that month")
+    order = np.argsort(days)
+    return order[np.searchsorted(days[order], wanted)]
+
+
+def assemble(days, values: Mapping[str, np.ndarray], latitude, longitude, elevation, origin: dict, where: str) -> Weather:
+    """Checked weather without the cells that never hold a number, which are sea.
+
+    Args:
+        days: `[time]`.
+        values: name -> `[time, cell]` in vocabulary units.
+        latitude: `[cell]`.
+        longitude: `[cell]`.
+        elevation: `[cell]` m, NaN where unknown.
+        origin: what was read and derived.
+        where: files, for messages.
+
+    Raises:
+        ValueError: a variable is missing, has gaps, or betrays another unit.
+    """
+    lacking = [name for name in DAILY if name not in values]
+    if lacking:
+        raise ValueError(f"{where} gives no {', '.join(lacking)}; it gives {', '.join(values) or 'nothing'}")
+    land = np.logical_and.reduce([np.isfinite(part).any(axis=0) for part in values.values()])
+    if not land.any():
+        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all is missing (-9999)")
+    values = {name: np.asarray(part[:, land], np.float32) for name, part in values.items()}
+    places = [np.broadcast_to(np.asarray(part, float), land.shape)[land] for part in (latitude, longitude, elevation)]
+    for name, part in values.items():
+        _check_gaps(name, part, days, where)
+        check_bounds(name, part, days, where)
+    check_radiation(values["par"], places[0], days, where)
+    _check_rain(values["rain"], where)
+    return Weather(np.asarray(days, "datetime64[D]"), values, *places, origin)
+
+
+def _check_gaps(name: str, values: np.ndarray, days: np.ndarray, where: str) -> None:
+    gaps = ~np.isfinite(values)
+    if gaps.any():
+        time, cell = np.argwhere(gaps)[0]
+        raise ValueError(
+            f"{where}: `{name}` has {int(gaps.sum())} gaps, the first on {days[time]} in cell {cell}; a reanalysis has none: get it again"
+        )
+
+
+def check_bounds(name: str, values: np.ndarray, days: np.ndarray, where: str) -> None:
+    """Refuse values outside the bounds of the vocabulary; gaps pass.
+
+    Args:
+        name: of the variable.
+        values: `[time, cell]` in its units.
+        days: `[time]`.
+        where: file, for the message.
+
+    Raises:
+        ValueError: names the first value and its day.
+    """
+    low, high = VARIABLES[name].bounds
+    wrong = (values < low) | (values > high)
+    if wrong.any():
+        time, cell = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"{where}: `{name}` is {values[time, cell]:.4g} {VARIABLES[name].units} on {days[time]}, outside {low:g} to {high:g}; "
+            "check `units`, `scale` and `nodata` of the band in the catalog"
+        )
+
+
+def check_radiation(par: np.ndarray, latitude: np.ndarray, days: np.ndarray, where: str) -> None:
+    """Refuse radiation that the sun cannot give, or of which the clearest day has almost nothing.
+
+    Args:
+        par: `[time, cell]` MJ m-2 d-1.
+        latitude: `[cell]` degrees north.
+        days: `[time]`.
+        where: file, for the message.
+
+    Raises:
+        ValueError: another unit, another scale, or sums that were never, or twice, taken apart.
+    """
+    day_of_year = (days - days.astype("datetime64[Y]")).astype(int) + 1
+    sun = potential_par(np.asarray(latitude)[None, :], day_of_year[:, None])
+    clearest = float(np.max(np.where(sun > 0.5, par / np.maximum(sun, 0.5), 0.0)))
+    low, high = _CLEAREST
+    if clearest > high or (clearest < low and len(days) >= _ENOUGH_DAYS and (sun > 0.5).any()):
+        raise ValueError(
+            f"{where}: on its clearest day radiation is {clearest:.3g} of that at the top of the atmosphere, {low} to {high} is possible; "
+            "check `units` of the band in the catalog, and whether hourly values were accumulated"
+        )
+
+
+def _check_rain(rain: np.ndarray, where: str) -> None:
+    wettest = float(rain.max())
+    if len(rain) >= 60 and 0 < wettest < 0.1:
+        warnings.warn(f"{where}: the wettest of {len(rain)} days has {wettest:.2g} mm of rain; is the file in m?", stacklevel=3)

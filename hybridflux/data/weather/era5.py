@@ -1,0 +1,197 @@
+"""ERA5-Land and ERA5: hours in UTC as the Climate Data Store delivers them, to standard days of the region."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.weather import hours
+from hybridflux.data.weather.air import vpd_of_dewpoint
+from hybridflux.data.weather.border import Extent, assemble, check_spelling, find_band, to_units, wanted_days
+from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
+from hybridflux.data.weather.weather import Weather
+from hybridflux.time import time_zone_name
+from hybridflux.units import convert
+
+REQUEST_NAMES = {
+    "t2m": "2m_temperature", "d2m": "2m_dewpoint_temperature",
+    "ssrd": "surface_solar_radiation_downwards", "tp": "total_precipitation",
+}  # fmt: skip
+"""Name in the files -> name in a request of the data store."""
+_INSTANT, _FALLEN = ("t2m", "d2m"), ("ssrd", "tp")
+_GEOPOTENTIAL, _GRAVITY = "z", 9.80665  # m s-2, the standard gravity by which ECMWF divides
+_DARK = 3600.0  # J m-2 of an hour: 1 W m-2, above the noise of packed files
+_KELVIN = (170.0, 340.0)
+
+
+@dataclass(frozen=True)
+class _Hours:
+    """One variable of all files: sorted hours and values `[hour, cell]`."""
+
+    stamps: np.ndarray
+    values: np.ndarray
+
+
+def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
+    """ERA5-Land or ERA5 at the cells of an extent, hours gathered into standard days of the region.
+
+    `tair`, `tmin`, `vpd` are means and minima of the hours of a day, `vpd` that of temperature and dew point of each hour, `tair_night`
+    the mean of the hours without sun; `par` and `rain` are sums of the hours that end within the day. Whether `ssrd` and `tp` are sums
+    since 00 UTC or of single hours is decided by the data, once for both, and checked against the sun.
+
+    Args:
+        dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
+        place: folder, file or pattern: netCDF of any months, zipped or not, one or several streams a zip.
+        extent: west, south, east, north [degrees].
+        start: first day.
+        end: last day, included. The first day needs the hours of the day before that the offset moves into it, else it is made of the rest.
+        utc_offset: of the region's standard days [h].
+
+    Raises:
+        FileNotFoundError: no file.
+        ValueError: a variable, hour or day is missing or doubled, units differ from the catalog's, stamps are not UTC, a file is damaged.
+    """
+    days = wanted_days(start, end)
+    bands = {band.name: band for band in dataset.bands}
+    series, cells, elevation, names = _collect(dataset, place, extent)
+    warm = {name: _Hours(series[name].stamps, _kelvin_to_celsius(bands[name], series[name].values, place)) for name in _INSTANT}
+    accumulated = _decide({name: series[name] for name in _FALLEN}, place)
+    fallen = {name: _single(series[name], accumulated, f"{place}, `{name}`") for name in _FALLEN}
+    hours.check_noon(fallen["ssrd"].stamps, fallen["ssrd"].values, cells.longitude, str(place))
+    _check_cover({**warm, **fallen}, days, utc_offset, place)
+    values, short = _to_days(bands, warm, fallen, days, utc_offset, place)
+    origin = {
+        "dataset": dataset.id, "files": names[:50], "n_files": len(names), "days": f"{time_zone_name(utc_offset)} days of UTC hours",
+        "ssrd_and_tp": "sums since 00 UTC, taken apart" if accumulated else "single hours", "days_with_fewer_hours": short,
+        "derived": {"vpd": "hourly temperature and dew point, FAO-56 equation 11", "tair_night": "hours without radiation"},
+    }  # fmt: skip
+    return assemble(days, values, cells.latitude, cells.longitude, elevation, origin, str(place))
+
+
+def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours], Window, np.ndarray | float, list[str]]:
+    """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
+    series: dict[str, tuple[list, list]] = {}
+    windows, silent, elevation = [], set(), np.nan
+    bands = {band.name: band for band in dataset.bands}
+    for where, data in parts(place):
+        found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
+        has_height = _GEOPOTENTIAL in data.data_vars
+        if not found and not has_height:
+            continue
+        cells = window(data, extent, dataset.ground_resolution, where)
+        windows.append(cells)
+        if has_height:
+            elevation = np.nanmean(cells.values(data[_GEOPOTENTIAL]), axis=0) / _GRAVITY
+        for band, name in found.items():
+            units = data[name].attrs.get("units")
+            check_spelling(bands[band], units, f"{where}, `{name}`")
+            silent |= set() if units else {band}
+            stamps, values = series.setdefault(band, ([], []))
+            stamps.append(cells.stamps)
+            values.append(cells.values(data[name]))
+    if not windows:
+        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time")
+    lacking = [name for name in REQUEST_NAMES if name not in series]
+    if lacking:
+        asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
+        raise ValueError(f"{place}: no {', '.join(lacking)} in the files; add {asked} to the request of {dataset.id}")
+    if silent:
+        warnings.warn(f"{place}: {', '.join(sorted(silent))} carry no units; those of the catalog are taken", stacklevel=4)
+    return {band: _sorted(*both, f"{place}, `{band}`") for band, both in series.items()}, same_cells(windows), elevation, _names(windows)
+
+
+def _names(windows: list[Window]) -> list[str]:
+    return sorted({one.where for one in windows})
+
+
+def _sorted(stamps: list, values: list, where: str) -> _Hours:
+    stamps, values = np.concatenate(stamps), np.concatenate(values)
+    order = np.argsort(stamps, kind="stable")
+    stamps, values = stamps[order], values[order]
+    hours.check_hours(stamps, where)
+    gaps = ~np.isfinite(values)
+    if gaps.all():
+        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all is missing")
+    holes = gaps & ~gaps.all(axis=0)
+    if holes.any():
+        hour = stamps[np.flatnonzero(holes.any(axis=1))[0]]
+        raise ValueError(f"{where}: {int(holes.sum())} gaps, the first at {hour} UTC; a reanalysis has none: get that month again")
+    return _Hours(stamps, values)
+
+
+def _kelvin_to_celsius(band: Band, values: np.ndarray, place) -> np.ndarray:
+    """Temperatures in degC, refused where they cannot be what the catalog says."""
+    low, high = np.nanmin(values), np.nanmax(values)
+    if band.units == "K" and not (_KELVIN[0] <= low and high <= _KELVIN[1]):
+        raise ValueError(f"{place}: `{band.name}` is {low:.4g} to {high:.4g}; the catalog says K: is the file in degC, or -9999 missing?")
+    return convert(band.scale * values + band.offset, band.units, "degC")
+
+
+def _decide(fallen: dict[str, _Hours], place) -> bool:
+    """Whether the sums are since 00 UTC; radiation tells it every day, rain must not contradict.
+
+    Raises:
+        ValueError: nothing tells it, or the two contradict.
+    """
+    told = {name: hours.is_accumulated(one.stamps, one.values) for name, one in fallen.items()}
+    known = {name: answer for name, answer in told.items() if answer is not None}
+    if len(set(known.values())) != 1:
+        raise ValueError(
+            f"{place}: the data do not tell whether {' and '.join(fallen)} are sums since 00 UTC or single hours ({told}); "
+            "give whole days of one product, ERA5-Land or ERA5, not a mixture"
+        )
+    return next(iter(known.values()))
+
+
+def _single(one: _Hours, accumulated: bool, where: str) -> _Hours:
+    """What fell in each hour."""
+    if accumulated:
+        return _Hours(one.stamps, hours.deaccumulate(one.stamps, one.values, where))
+    return _Hours(one.stamps, hours.without_noise(one.stamps, one.values, float(np.nanmax(one.values)), where))
+
+
+def _at(one: _Hours, stamps: np.ndarray) -> np.ndarray:
+    """Values at other stamps `[hour, cell]`, NaN where there are none."""
+    out = np.full((len(stamps), one.values.shape[1]), np.nan)
+    known = np.isin(stamps, one.stamps)
+    out[known] = one.values[np.searchsorted(one.stamps, stamps[known])]
+    return out
+
+
+def _check_cover(series: dict[str, _Hours], days: np.ndarray, utc_offset: float, place) -> None:
+    """Refuse files that do not reach over all days; at the ends only the hours that the offset moves may lack."""
+    slack = np.timedelta64(round(abs(utc_offset) * 3600) + 3600, "s")
+    shift = np.timedelta64(round(utc_offset * 3600), "s")
+    first, last = days[0].astype("datetime64[s]") - shift, (days[-1] + 1).astype("datetime64[s]") - shift
+    for name, one in series.items():
+        for missing, hour in ((one.stamps[0] > first + slack, first), (one.stamps[-1] < last - slack, last)):
+            if missing:
+                raise ValueError(
+                    f"{place}: `{name}` runs from {one.stamps[0]} to {one.stamps[-1]} UTC, the days {days[0]} to {days[-1]} need {hour}; "
+                    "get the file of that month"
+                )
+
+
+def _to_days(bands, warm, fallen, days, utc_offset, place) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Vocabulary variables of the days `[time, cell]`, and days with fewer than 24 hours."""
+    n, air = len(days), warm["t2m"]
+    if not np.array_equal(air.stamps, warm["d2m"].stamps):
+        raise ValueError(f"{place}: `t2m` and `d2m` have other hours; request both for the same months")
+    which = hours.day_of(air.stamps, days, utc_offset, before=0.0)
+    vpd = vpd_of_dewpoint(air.values, warm["d2m"].values)
+    out = {"tair": hours.means(which, air.values, n), "tmin": hours.minima(which, air.values, n), "vpd": hours.means(which, vpd, n)}
+    night = hours.means(which, np.where(_at(fallen["ssrd"], air.stamps) <= _DARK, air.values, np.nan), n)
+    out["tair_night"] = np.where(np.isfinite(night), night, out["tmin"])  # no dark hour in the polar summer
+    counts = [np.bincount(which[which >= 0], minlength=n)]
+    for band in _FALLEN:
+        one = fallen[band]
+        total, count = hours.sums(hours.day_of(one.stamps, days, utc_offset, before=0.5), one.values, n)
+        total[count == 0] = np.nan
+        out[bands[band].variable] = to_units(bands[band], total, None, f"{place}, `{band}`")
+        counts.append(count.max(axis=1))
+    fewest = np.min(counts, axis=0)
+    return out, {str(day): int(few) for day, few in zip(days, fewest, strict=True) if few < 24}

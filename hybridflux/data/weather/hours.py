@@ -1,0 +1,188 @@
+"""Hours in UTC to days of a region: sums taken apart, hours checked, radiation conserved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_HOUR = np.timedelta64(1, "h")
+_NOISE = 1e-3  # of the largest value: packed files step back by less
+_FEW, _MANY = 0.005, 0.05  # share of steps that go down: below, a sum that grows all day; above, single hours
+_NOON_ERROR = 0.75  # h; clouds of a month shift the centre of the day by less, a wrong time zone by 1 or more
+_NOON_DAYS = 5
+
+
+def check_hours(stamps: np.ndarray, where: str) -> None:
+    """Refuse sorted stamps that are not every hour once.
+
+    Args:
+        stamps: `[hour]` datetime64[s], sorted.
+        where: files and variable, for the message.
+
+    Raises:
+        ValueError: an hour comes twice or is missing; names it.
+    """
+    step = np.diff(stamps)
+    if (step == np.timedelta64(0, "s")).any():
+        hour = stamps[int(np.argmin(step))]
+        raise ValueError(f"{where}: the hour {hour} UTC comes twice; keep one file of each period")
+    wrong = np.flatnonzero(step != _HOUR)
+    if len(wrong):
+        raise ValueError(f"{where}: the hour {stamps[wrong[0]] + _HOUR} UTC is missing; request all 24 hours of all days of the month")
+
+
+def is_accumulated(stamps: np.ndarray, values: np.ndarray) -> bool | None:
+    """Whether values grow from 00 UTC through the day (ERA5-Land) instead of holding single hours (ERA5).
+
+    A sum goes down only at 01 UTC, where it begins again; rain and radiation of single hours go down every day.
+
+    Args:
+        stamps: `[hour]` every hour, end of the hour.
+        values: `[hour, cell]`.
+
+    Returns:
+        True or False; None where nothing but zeros or too little tells it.
+    """
+    largest = float(np.nanmax(values, initial=0.0))
+    inside = _hour_of(stamps)[1:] != 1
+    if largest <= 0 or not inside.any():
+        return None
+    before, after = values[:-1][inside], values[1:][inside]
+    active = (before > _NOISE * largest) | (after > _NOISE * largest)
+    if active.sum() < 24:
+        return None
+    down = float(((before - after > _NOISE * largest) & active).sum() / active.sum())
+    return True if down < _FEW else False if down > _MANY else None
+
+
+def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
+    """What fell in the hour that ends at each stamp, of sums since 00 UTC.
+
+    ERA5-Land: the value of 01 is that of the first hour, the value of 00 the sum of the whole day before (ECMWF, ERA5-Land
+    documentation, accumulations). The first stamp of a series is NaN unless it is 01, because the sum before it is not known.
+
+    Args:
+        stamps: `[hour]` every hour.
+        values: `[hour, cell]` sums.
+        where: files and variable, for the message.
+
+    Raises:
+        ValueError: a sum goes down by more than the noise of packing, of the largest sum.
+
+    >>> day = np.datetime64("2020-01-01T01") + np.arange(24) * np.timedelta64(1, "h")
+    >>> deaccumulate(day, np.cumsum(np.ones((24, 1)), axis=0), "a file").ravel().tolist() == [1.0] * 24
+    True
+    """
+    first = _hour_of(stamps) == 1
+    steps = np.full(values.shape, np.nan)
+    steps[1:] = np.diff(values, axis=0)
+    steps[first] = values[first]
+    return without_noise(stamps, steps, float(np.nanmax(values, initial=0.0)), where)
+
+
+def without_noise(stamps: np.ndarray, values: np.ndarray, largest: float, where: str) -> np.ndarray:
+    """Rain or radiation of hours, in which packing leaves numbers slightly below 0, from 0 upwards.
+
+    Args:
+        stamps: `[hour]`.
+        values: `[hour, cell]`.
+        largest: number whose thousandth counts as noise.
+        where: files and variable, for the message.
+
+    Raises:
+        ValueError: a value is further below 0.
+    """
+    wrong = values < -_NOISE * largest
+    if wrong.any():
+        hour, cell = np.argwhere(wrong)[0]
+        found = f"{values[hour, cell]:.3g} in the hour before {stamps[hour]} UTC in cell {cell}"
+        raise ValueError(f"{where}: {found}; rain and radiation do not fall below 0: get the file again")
+    return np.where(values < 0, 0.0, values)
+
+
+def _hour_of(stamps: np.ndarray) -> np.ndarray:
+    return (stamps - stamps.astype("datetime64[D]")) // _HOUR
+
+
+def check_noon(stamps: np.ndarray, radiation: np.ndarray, longitude: np.ndarray, where: str) -> None:
+    """Refuse hours that are not UTC: the centre of the day's radiation must lie at the sun's noon.
+
+    Args:
+        stamps: `[hour]` end of the hour, UTC if all is well.
+        radiation: `[hour, cell]` of single hours.
+        longitude: `[cell]` degrees east.
+        where: files, for the message.
+
+    Raises:
+        ValueError: it lies elsewhere; says by how many hours.
+    """
+    angle = 2 * np.pi * ((stamps - stamps.astype("datetime64[D]")).astype(float) / 3600 - 0.5) / 24
+    total = np.nansum(radiation)
+    if len(stamps) < 24 * _NOON_DAYS or total <= 0:
+        return
+    weight = np.nansum(radiation, axis=0)
+    turned = angle[:, None] + 2 * np.pi * longitude[None, :] / 360  # local solar angle
+    centre = np.angle(np.nansum(np.where(weight > 0, radiation, 0.0) * np.exp(1j * (turned - np.pi)))) * 24 / (2 * np.pi)
+    off = float(centre - np.average(-equation_of_time(stamps), weights=np.nansum(radiation, axis=1)))
+    if abs(off) > _NOON_ERROR:
+        raise ValueError(
+            f"{where}: the radiation is centred {off:+.1f} h from the sun's noon at {float(np.mean(longitude)):.1f} degrees east; "
+            "the stamps are not UTC or not the ends of hours: shift them to UTC"
+        )
+
+
+def equation_of_time(stamps: np.ndarray) -> np.ndarray:
+    """Sundial less clock [h]; Spencer 1971 as in FAO-56 equations 32 and 33.
+
+    Args:
+        stamps: datetime64.
+
+    >>> bool(-0.25 < equation_of_time(np.datetime64("2020-02-11"))[()] < -0.2)  # about 14 minutes slow in mid February
+    True
+    """
+    day = (stamps.astype("datetime64[D]") - stamps.astype("datetime64[Y]")).astype(int) + 1
+    angle = 2 * np.pi * (day - 81) / 364
+    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)
+
+
+def day_of(stamps: np.ndarray, days: np.ndarray, utc_offset: float, *, before: float) -> np.ndarray:
+    """Which of consecutive days each hour belongs to, -1 for none of them.
+
+    Args:
+        stamps: `[hour]` UTC.
+        days: `[time]` consecutive standard days of the region.
+        utc_offset: of these days [h].
+        before: how long before the stamp the moment lies that counts [h]: 0 for what is measured at the stamp, 0.5 for what fell
+            in the hour that ends there.
+    """
+    local = stamps + np.timedelta64(round((utc_offset - before) * 3600), "s")
+    which = (local.astype("datetime64[D]") - days[0]).astype(int)
+    return np.where((which >= 0) & (which < len(days)), which, -1)
+
+
+def sums(which: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the known hours of each day `[time, cell]`, and how many there were.
+
+    Args:
+        which: `[hour]` day, -1 for none.
+        values: `[hour, cell]`, NaN where unknown.
+        n: days.
+    """
+    inside = which >= 0
+    known = np.isfinite(values[inside])
+    total, count = np.zeros((n, values.shape[1])), np.zeros((n, values.shape[1]), int)
+    np.add.at(total, which[inside], np.where(known, values[inside], 0.0))
+    np.add.at(count, which[inside], known)
+    return total, count
+
+
+def means(which: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Mean of the known hours of each day `[time, cell]`, NaN where there is none; arguments as in `sums`."""
+    total, count = sums(which, values, n)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def minima(which: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Lowest of the known hours of each day `[time, cell]`, NaN where there is none; arguments as in `sums`."""
+    lowest = np.full((n, values.shape[1]), np.inf)
+    np.minimum.at(lowest, which[which >= 0], np.where(np.isfinite(values), values, np.inf)[which >= 0])
+    return np.where(np.isfinite(lowest), lowest, np.nan)

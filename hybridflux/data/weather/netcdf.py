@@ -1,0 +1,187 @@
+"""NetCDF as data stores deliver it: zipped or not, by variable, by month or by day, on a latitude-longitude or a projected grid."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import xarray as xr
+from pyproj import Transformer
+
+from hybridflux.data.weather.border import Extent, choose_cells
+
+_TIMES = ("valid_time", "time", "timestamp", "date", "t")
+_ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
+_CLASSIC, _GRIB = b"CDF", b"GRIB"  # first bytes of netCDF-3, which data stores delivered until 2024, and of GRIB
+_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError)
+
+
+def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...]) -> list[Path]:
+    """Files of a folder with one of the endings, or the file or files named, or those of a pattern with `*`.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+    """
+    if not isinstance(place, (str, Path)):
+        return [file for one in place for file in files_of(one, endings)]
+    path = Path(place)
+    if path.is_file():
+        return [path]
+    found = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.glob(path.name)) if "*" in path.name else []
+    found = [file for file in found if file.name.endswith(endings)]
+    if not found:
+        raise FileNotFoundError(f"{path}: no file, or a folder without {', '.join(endings)}")
+    return found
+
+
+@contextmanager
+def _opened(file: BinaryIO, name: str) -> Iterator[xr.Dataset]:
+    """An open file, its packing undone."""
+    start = file.read(4)
+    file.seek(0)
+    if start == _GRIB:
+        raise ValueError(f"{name} is GRIB; request it again as netCDF (`data_format`: `netcdf`)")
+    try:
+        engine = "scipy" if start.startswith(_CLASSIC) else "h5netcdf"
+        data = xr.open_dataset(file, engine=engine, decode_timedelta=False)
+    except _DAMAGE as error:
+        raise ValueError(f"{name} is damaged, cut short or not netCDF ({str(error)[:120]}); download it again") from error
+    with data:
+        yield data
+
+
+def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = (".nc", ".nc4", ".zip")) -> Iterator[tuple[str, xr.Dataset]]:
+    """Every netCDF file of a place and every netCDF member of its zips, open while it is its turn: name and data.
+
+    Raises:
+        FileNotFoundError: no file.
+        ValueError: a file is damaged, or a zip holds no netCDF.
+    """
+    for path in files_of(place, endings):
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file, _opened(file, path.name) as data:
+                yield path.name, data
+            continue
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.endswith((".nc", ".nc4"))]
+            if not members:
+                held = ", ".join(archive.namelist()[:5]) or "nothing"
+                raise ValueError(f"{path.name} is a zip without netCDF, it holds {held}; request netCDF")
+            for member in members:
+                try:
+                    content = io.BytesIO(archive.read(member))
+                except _DAMAGE as error:
+                    raise ValueError(f"{path.name}:{member} is damaged ({error}); download it again") from error
+                with _opened(content, f"{path.name}:{member}") as data:
+                    yield f"{path.name}:{member}", data
+
+
+@dataclass(frozen=True)
+class Window:
+    """The cells of a file that belong to an extent.
+
+    Attributes:
+        where: name of the file.
+        time: name of the axis of time.
+        stamps: `[time]` datetime64[s].
+        rows: name of the axis and positions on it.
+        columns: name of the axis and positions on it.
+        latitude: `[cell]` degrees north.
+        longitude: `[cell]` degrees east, -180 to 180.
+    """
+
+    where: str
+    time: str
+    stamps: np.ndarray
+    rows: tuple[str, np.ndarray]
+    columns: tuple[str, np.ndarray]
+    latitude: np.ndarray
+    longitude: np.ndarray
+
+    def values(self, variable: xr.DataArray) -> np.ndarray:
+        """A variable at the cells `[time, cell]` float64; preliminary data (`expver`) fill in where final ones are missing.
+
+        Raises:
+            ValueError: an axis beside time and place has more than one entry.
+        """
+        axes = (self.time, self.rows[0], self.columns[0])
+        part = variable.isel({self.rows[0]: self.rows[1], self.columns[0]: self.columns[1]})
+        if self.time not in part.dims:
+            part = part.expand_dims(self.time)
+        for extra in [name for name in part.dims if name not in axes]:
+            if extra == "expver":
+                part = part.sortby(extra) if extra in part.coords else part
+                final, *later = (part.isel(expver=i) for i in range(part.sizes[extra]))
+                for one in later:
+                    final = final.fillna(one)
+                part = final
+            elif part.sizes[extra] == 1:
+                part = part.isel({extra: 0})
+            else:
+                raise ValueError(f"{self.where}: `{variable.name}` has {part.sizes[extra]} entries along `{extra}`; request one of them")
+        return part.transpose(*axes).to_numpy().astype(np.float64).reshape(part.sizes[self.time], -1)
+
+
+def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) -> Window:
+    """The cells of an open file whose centres lie in the extent grown by one cell.
+
+    Args:
+        data: on latitude and longitude, or on `y` and `x` with a coordinate system in `spatial_ref`.
+        extent: west, south, east, north [degrees].
+        spacing: of two cells [degrees]; that of the file if none is given.
+        where: name of the file.
+
+    Raises:
+        ValueError: no axis of time or place, no coordinate system, or the extent lies outside.
+    """
+    time, row, column = (next((name for name in names if name in data.variables), None) for names in (_TIMES, _ROWS, _COLUMNS))
+    if time is None or row is None or column is None:
+        raise ValueError(f"{where}: no axes of time and place; it has {', '.join(map(str, data.variables))}")
+    stamps = np.atleast_1d(data[time].to_numpy())
+    if not np.issubdtype(stamps.dtype, np.datetime64):
+        raise ValueError(f"{where}: the times of `{time}` carry no `units` such as `hours since 1970-01-01`; download it again")
+    latitude, longitude = _centres(data, row, column, where)
+    step = spacing or _spacing(latitude, longitude)
+    chosen = choose_cells(latitude.ravel(), longitude.ravel(), extent, step, where)
+    rows, columns = (np.unique(place) for place in np.unravel_index(chosen, latitude.shape))
+    places = [part[np.ix_(rows, columns)].ravel() for part in (latitude, longitude)]
+    return Window(where, time, stamps.astype("datetime64[s]"), (row, rows), (column, columns), *places)
+
+
+def _centres(data: xr.Dataset, row: str, column: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of every cell `[row, column]`."""
+    x, y = np.meshgrid(np.atleast_1d(data[column].to_numpy()).astype(float), np.atleast_1d(data[row].to_numpy()).astype(float))
+    if row != "y":
+        return y, np.where(x > 180.0, x - 360.0, x)
+    system = next((data[name].attrs for name in ("spatial_ref", "crs") if name in data.variables), data.attrs)
+    text = system.get("crs_wkt") or system.get("spatial_ref") or data.attrs.get("crs")
+    if not text:
+        raise ValueError(f"{where} lies on `x` and `y` without a coordinate system; it needs `spatial_ref` with `crs_wkt`")
+    longitude, latitude = Transformer.from_crs(text, "EPSG:4326", always_xy=True).transform(x, y)
+    return np.asarray(latitude), np.asarray(longitude)
+
+
+def _spacing(latitude: np.ndarray, longitude: np.ndarray) -> float:
+    steps = np.concatenate([np.abs(np.diff(latitude, axis=0)).ravel(), np.abs(np.diff(longitude, axis=1)).ravel()])
+    return float(np.median(steps)) if len(steps) else 0.1
+
+
+def same_cells(windows: list[Window]) -> Window:
+    """The first of windows that must all hold the same cells.
+
+    Raises:
+        ValueError: two files have other cells.
+    """
+    first = windows[0]
+    for other in windows[1:]:
+        same = len(other.latitude) == len(first.latitude) and np.allclose(other.latitude, first.latitude, atol=1e-3)
+        if not same or not np.allclose(other.longitude, first.longitude, atol=1e-3):
+            raise ValueError(f"{first.where} and {other.where} have other cells; request all files for the same area")
+    return first

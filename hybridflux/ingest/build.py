@@ -1,0 +1,179 @@
+"""`build_region`: from a configuration to a region store, resumable, with everything that was used written into it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from hybridflux.data.catalog import Dataset, load_catalog
+from hybridflux.data.harmonisation import AS_IT_IS, Line
+from hybridflux.ingest import moisture
+from hybridflux.ingest.config import RegionConfig, load_config
+from hybridflux.ingest.drivers import read_drivers
+from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
+from hybridflux.ingest.land import read_land
+from hybridflux.ingest.plan import Plan, plan
+from hybridflux.ingest.views import collect, find_scenes
+from hybridflux.ingest.work import Work
+from hybridflux.region import layout
+from hybridflux.region.create import RegionWriter, create_region
+from hybridflux.region.vegetation import SD, VegetationError
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        out: region store.
+        scenes: read.
+        clear: share of the pixels of the region that were clear, mean over the scenes.
+        tiles: filled.
+        days: of the store.
+        seconds: of this call.
+    """
+
+    out: Path
+    scenes: int
+    clear: float
+    tiles: int
+    days: int
+    seconds: float
+
+    def __str__(self) -> str:
+        views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
+        return f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+
+
+def build_region(
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, resume: bool = False, seed: int = 0,
+    progress: Progress | None = None,
+) -> BuildReport:  # fmt: skip
+    """Build a region store.
+
+    The order is: lasting maps, weather, the scenes one by one, the numbers of the smoother, the series tile by tile. What is done is kept
+    in `REGION.build` beside the store, so that a build that was killed goes on where it was and gives the same store.
+
+    Args:
+        config: a configuration, its file, or its id in the catalog.
+        out: store to write, `*.zarr`.
+        data: folder that stands for `{data}` in the places of the configuration.
+        resume: go on with an interrupted build.
+        seed: of the sample of pixels from which the smoother learns.
+        progress: called with (done, all, message).
+
+    Raises:
+        FileExistsError: the region is there, or a build of it and `resume` is not set.
+        FileNotFoundError: a place does not exist.
+        ValueError: a source is damaged, does not cover the region, or holds impossible values; what was done is kept.
+    """
+    began, out = time.perf_counter(), Path(out)
+    config = (config if isinstance(config, RegionConfig) else load_config(config)).at(data)
+    catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
+    line = line_of(config, catalog)
+    work = Work.beside(out)
+    work.start({"region": config.model_dump(mode="json"), "seed": seed, "line": asdict(line)}, resume, out)
+    scenes = find_scenes(config, catalog)
+    template = work.read("template")
+    if template is None:
+        _template(config, catalog, line, seed, out)
+        work.write("template", {"out": out.name})
+    views = collect(config, catalog, scenes, work, tell)
+    writer = RegionWriter(out, config.region_grid, config.period.days)
+    plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
+    priors = learn_priors(config, views, plant_type, work, seed)
+    fill_tiles(config, views, priors, line, writer, plant_type, work, tell)
+    clear = _finish(config, priors, work, out)
+    return BuildReport(out, len(scenes), clear, len(config.region_grid), len(config.period.days), time.perf_counter() - began)
+
+
+def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
+    """What `build_region` would ask for, read and write, without asking for it."""
+    config = config if isinstance(config, RegionConfig) else load_config(config)
+    return plan(config.at(data), _datasets(config), Path(out))
+
+
+def line_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Line:
+    """The line from the index to fapar.
+
+    Raises:
+        ValueError: the dataset has none for the index.
+    """
+    if config.vegetation.line is None:
+        return AS_IT_IS
+    dataset = catalog[config.vegetation.line]
+    if config.vegetation.index not in dataset.lines:
+        known = ", ".join(dataset.lines) or "none"
+        raise ValueError(f"dataset `{dataset.id}` has no line for the index `{config.vegetation.index}`; it has {known}")
+    return dataset.lines[config.vegetation.index]
+
+
+def _datasets(config: RegionConfig) -> dict[str, Dataset]:
+    """The catalog, once everything the configuration names is in it.
+
+    Raises:
+        ValueError: what is not, and what has no reader.
+    """
+    catalog = load_catalog()
+    named = {source.dataset for sources in config.sources().values() for source in sources} | ({config.vegetation.line} - {None})
+    unknown = sorted(named - set(catalog))
+    if unknown:
+        raise ValueError(f"region `{config.id}` names datasets that are not in the catalog: {', '.join(unknown)}; see `hybridflux catalog`")
+    return catalog
+
+
+def _template(config: RegionConfig, catalog: dict[str, Dataset], line: Line, seed: int, out: Path) -> None:
+    """Write the store with everything but the series of vegetation."""
+    land = read_land(config, catalog)
+    drivers = read_drivers(config, catalog, land.elevation)
+    days = config.period.days
+    covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
+    layers = {SD: {}, **{name: {} for name in config.vegetation.also}}
+    create_region(
+        out, config.region_grid, days, weather=drivers.values, plant_type=land.plant_type, soil_capacity=land.soil_capacity,
+        cell=drivers.cell, zone=land.zone, zone_names=land.zone_names, covariates=covariates, layers=layers,
+        lead=config.period.lead, utc_offset=config.utc_offset, title=config.title, overwrite=True,
+    )  # fmt: skip
+    group = zarr.open_group(out, mode="r+")
+    sources = {"land": land.origin, "weather": drivers.origin}
+    sources["moisture"] = moisture.write(config, catalog, group)
+    group.attrs.update({
+        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "line": asdict(line),
+        "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
+    })  # fmt: skip
+
+
+def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:
+    """What a product made of this region must say of its sources."""
+    used = [catalog[source.dataset] for sources in config.sources().values() for source in sources]
+    years = "-".join(dict.fromkeys((str(config.period.days[0])[:4], str(config.period.end.year))))
+    sentences = [f"{dataset.title}: {dataset.attribution or dataset.citation} ({dataset.licence})" for dataset in used]
+    return [sentence.replace("[years]", years).replace("[year]", years) for sentence in dict.fromkeys(sentences)]
+
+
+def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> float:
+    """Write what was learned and which scenes were read, and say that the store is complete; the mean clear share."""
+    index = config.vegetation.index
+    records = work.records("views")
+    tiles = work.records("tiles")
+    scenes: dict[str, dict] = {}
+    for record in records.values():
+        scene = scenes.setdefault(record["id"], {"day": record["day"], "origin": record["origin"], "clear": []})
+        scene["clear"].append(record[index]["clear"])
+    listed = [{"id": name, **scene, "clear": round(float(np.mean(scene["clear"])), 4)} for name, scene in scenes.items()]
+    views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
+    group = zarr.open_group(out, mode="r+")
+    line = Line(**group.attrs["line"])
+    group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, **line.relative()).attributes())
+    group.attrs.update({
+        "scenes": listed, "smoother": {name: {kind: asdict(prior) for kind, prior in of_kind.items()} for name, of_kind in priors.items()},
+        "views": views, "state": layout.COMPLETE,
+    })  # fmt: skip
+    return float(np.mean([scene["clear"] for scene in listed]))

@@ -1,0 +1,84 @@
+"""Weather of a region on its days and cells: read, corrected for height, completed with sun and carbon dioxide, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.data.carbon_dioxide import daily_co2
+from hybridflux.data.solar import day_fraction, potential_par
+from hybridflux.data.weather import reader
+from hybridflux.data.weather.elevation import cells
+from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.ingest.config import RegionConfig
+from hybridflux.vocabulary import VARIABLES
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Coarse drivers of a region.
+
+    Attributes:
+        values: name -> `[time, cell]` float32.
+        cell: of each pixel `[y, x]` int32.
+        origin: of the weather; JSON-ready.
+    """
+
+    values: dict[str, np.ndarray]
+    cell: np.ndarray
+    origin: dict
+
+
+def read_drivers(config: RegionConfig, catalog: dict, elevation: np.ndarray | None) -> Drivers:
+    """Read the weather of a region.
+
+    Args:
+        config: of the region.
+        catalog: datasets by id.
+        elevation: of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
+
+    Raises:
+        ValueError: days that the source does not cover, gaps, or values out of bounds.
+    """
+    source, days = config.weather, config.period.days
+    weather = reader(catalog[source.dataset].format)(
+        catalog[source.dataset], source.place, config.extent, days[0], days[-1], config.utc_offset
+    )
+    check(weather, days, source.place)
+    grid = config.region_grid
+    longitude, latitude = grid.lonlat(*np.meshgrid(grid.x, grid.y))
+    cell, weather = cells(weather, latitude, longitude, elevation)
+    index = pd.DatetimeIndex(weather.days)
+    day_of_year = index.day_of_year.to_numpy()[:, None]
+    sun = {"par_potential": potential_par(weather.latitude, day_of_year), "day_fraction": day_fraction(weather.latitude, day_of_year)}
+    co2 = np.repeat(np.asarray(daily_co2(None)(index))[:, None], len(weather.latitude), axis=1)
+    values = {name: np.asarray(column, np.float32) for name, column in {**weather.values, **sun, "co2": co2}.items()}
+    return Drivers(values, cell, weather.origin)
+
+
+def check(weather: Weather, days: np.ndarray, place: str) -> None:
+    """Whether weather is complete and possible.
+
+    Raises:
+        ValueError: all that is wrong, with the days and the cure.
+    """
+    faults = []
+    if not np.array_equal(weather.days, days):
+        missing = np.setdiff1d(days, weather.days)
+        told = f"{len(missing)} days are missing, first {missing[0]}" if len(missing) else "its days are not each there once, in order"
+        faults.append(f"{told}; the region needs {days[0]} to {days[-1]}, lead included: get what is missing or shorten the period")
+    for name in DAILY:
+        if name not in weather.values:
+            faults.append(f"`{name}` is missing")
+            continue
+        values, (low, high) = weather.values[name], VARIABLES[name].bounds
+        if not np.isfinite(values).all():
+            day = weather.days[np.flatnonzero(~np.isfinite(values).all(axis=1))[0]]
+            faults.append(f"`{name}` has {int((~np.isfinite(values)).sum())} gaps, the first on {day}: fill them at the source")
+        elif values.min() < low or values.max() > high:
+            span, units = f"{values.min():g} to {values.max():g}", VARIABLES[name].units
+            faults.append(f"`{name}` runs from {span}; {units} between {low:g} and {high:g} is expected, check the unit in the catalog")
+    if faults:
+        raise ValueError(f"the weather at {place} cannot be used:\n" + "\n".join(f"- {fault}" for fault in faults))

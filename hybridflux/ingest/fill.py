@@ -1,0 +1,113 @@
+"""From clear views to the daily fapar of every pixel with its standard deviation, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import numpy as np
+
+from hybridflux.data.harmonisation import Line
+from hybridflux.ingest.config import RegionConfig
+from hybridflux.ingest.views import Views
+from hybridflux.ingest.work import Work
+from hybridflux.region import layout
+from hybridflux.region.create import RegionWriter
+from hybridflux.region.grid import Grid, Tile
+from hybridflux.series import Prior, fill, learn
+from hybridflux.vocabulary import PLANT_TYPES
+
+SAMPLE = 1500  # pixels of a class of land from which the numbers of the smoother are learned
+LEAST_VIEWS = 4  # a pixel seen less often teaches nothing
+LEAST_PIXELS = 100  # a rarer class takes the numbers of the whole region
+WHOLE = "region"
+"""Name of the numbers learned from all pixels together; the others go by plant type, because a field, a wood and a street have seasons of
+their own and a gap is filled with the season."""
+
+Priors = dict[str, dict[str, Prior]]
+"""Index -> plant type or `WHOLE` -> numbers of the smoother."""
+
+
+def learn_priors(config: RegionConfig, views: Views, plant_type: np.ndarray, work: Work, seed: int) -> Priors:
+    """The numbers of the smoother for each index and class of land, from pixels spread over the region.
+
+    Raises:
+        ValueError: no pixel is seen often enough.
+    """
+    names, found = (config.vegetation.index, *config.vegetation.also), {}
+    for name in names:
+        record = work.read(f"prior_{name}")
+        if record is None:
+            record = {kind: asdict(prior) for kind, prior in _learn(config, views, name, plant_type, seed).items()}
+            work.write(f"prior_{name}", record)
+        found[name] = {kind: Prior(**numbers) for kind, numbers in record.items()}
+    return found
+
+
+def _learn(config: RegionConfig, views: Views, name: str, plant_type: np.ndarray, seed: int) -> dict[str, Prior]:
+    sample, kinds = _sample(config, views, name, plant_type, seed)
+    if not sample.shape[1]:
+        raise ValueError(f"no pixel of `{config.id}` has {LEAST_VIEWS} clear views of {name}; lengthen the period or loosen the mask")
+    days = len(config.period.days)
+    groups = {WHOLE: np.ones(len(kinds), bool)} | {PLANT_TYPES[code]: kinds == code for code in np.unique(kinds) if code < len(PLANT_TYPES)}
+    return {
+        kind: learn(sample[:, _some(np.flatnonzero(inside), seed)], views.day, days)
+        for kind, inside in groups.items()
+        if kind == WHOLE or inside.sum() >= LEAST_PIXELS
+    }
+
+
+def _some(pixels: np.ndarray, seed: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).permutation(pixels)[:SAMPLE])
+
+
+def _sample(config: RegionConfig, views: Views, name: str, plant_type: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Views `[view, pixel]` and plant types `[pixel]` of pixels from up to 64 tiles spread over the region, in order of tiles."""
+    random, tiles = np.random.default_rng(seed), list(config.region_grid.tiles())
+    chosen = np.sort(random.permutation(len(tiles))[:64])
+    parts, kinds = [], []
+    for tile in (tiles[number] for number in chosen):
+        values, kind = views.read(name, tile), plant_type[tile.y, tile.x].reshape(-1)
+        usable = np.flatnonzero((np.isfinite(values).sum(axis=0) >= LEAST_VIEWS) & (kind != layout.OUTSIDE))
+        pick = np.sort(random.permutation(usable)[: max(len(PLANT_TYPES) * SAMPLE // len(chosen), 1)])
+        parts.append(values[:, pick])
+        kinds.append(kind[pick])
+    return np.concatenate(parts, axis=1), np.concatenate(kinds)
+
+
+def fill_tiles(
+    config: RegionConfig, views: Views, priors: Priors, line: Line, writer: RegionWriter, plant_type: np.ndarray, work: Work,
+    progress: Callable[[int, int, str], None],
+) -> None:  # fmt: skip
+    """Fill every tile that is not marked as done and write it; the marker comes last."""
+    grid: Grid = config.region_grid
+    for number, tile in enumerate(grid.tiles()):
+        if work.read(f"tiles/{tile.id}") is None:
+            work.write(f"tiles/{tile.id}", _fill_tile(config, views, priors, line, writer, plant_type[tile.y, tile.x], tile))
+        progress(number + 1, len(grid), f"tile {tile.id}")
+
+
+def _fill_tile(config: RegionConfig, views: Views, priors: Priors, line: Line, writer: RegionWriter, kinds: np.ndarray, tile: Tile) -> dict:
+    shape, layers, record = (len(config.period.days), *tile.shape), {}, {}
+    for name, of_kind in priors.items():
+        values = views.read(name, tile)
+        mean, sd, used = _filled(values, views.day, shape[0], of_kind, kinds.reshape(-1))
+        record[name] = {"views": int(np.isfinite(values).sum()), "rejected": int((np.isfinite(values) & ~used).sum())}
+        if name == config.vegetation.index:
+            fapar, layers["fapar_sd"] = (part.reshape(shape) for part in line.applied(mean, sd))
+        if name in config.vegetation.also:
+            layers[name] = mean.reshape(shape)
+    writer.write(tile, fapar, **layers)
+    return record
+
+
+def _filled(values: np.ndarray, when: np.ndarray, days: int, priors: dict[str, Prior], kinds: np.ndarray):
+    """Mean and sd `[time, pixel]` and views used `[view, pixel]`, each class of land with its own numbers."""
+    mean, sd = np.empty((days, len(kinds)), np.float32), np.empty((days, len(kinds)), np.float32)
+    used = np.zeros(values.shape, bool)
+    of_pixel = np.array([PLANT_TYPES[code] if code < len(PLANT_TYPES) and PLANT_TYPES[code] in priors else WHOLE for code in kinds])
+    for kind in np.unique(of_pixel):
+        pixels = np.flatnonzero(of_pixel == kind)
+        daily = fill(values[:, pixels], when, days, prior=priors[kind])
+        mean[:, pixels], sd[:, pixels], used[:, pixels] = daily.mean, daily.sd, daily.used
+    return mean, sd, used

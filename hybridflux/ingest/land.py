@@ -1,0 +1,70 @@
+"""Lasting maps of a region: plant type, zones, heights, water capacity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hybridflux.data.land import reader
+from hybridflux.data.land.layers import ANY, Layer, stack
+from hybridflux.data.land.soil import Constant
+from hybridflux.ingest.config import RegionConfig
+
+
+@dataclass(frozen=True)
+class Land:
+    """Lasting maps `[y, x]`.
+
+    Attributes:
+        plant_type: index into PLANT_TYPES, 255 outside.
+        soil_capacity: mm.
+        zone: number of the zone, 0 for none.
+        zone_names: number -> name.
+        elevation: m; None where no terrain is named.
+        origin: of each map; JSON-ready.
+    """
+
+    plant_type: np.ndarray
+    soil_capacity: np.ndarray
+    zone: np.ndarray
+    zone_names: dict[int, str]
+    elevation: np.ndarray | None
+    origin: dict = field(default_factory=dict)
+
+
+def read_land(config: RegionConfig, catalog: dict) -> Land:
+    """Read all maps onto the grid.
+
+    Raises:
+        ValueError: no pixel has a plant type.
+    """
+    geobox, origin = config.region_grid.geobox, {}
+
+    def read(source):
+        dataset = catalog[source.dataset]
+        options = {} if source.year is None else {"year": source.year}
+        return reader(dataset.format)(dataset, source.place, geobox, **options)
+
+    layers, zone, names = [], np.zeros(geobox.shape, np.int32), {}
+    if config.zones:
+        parcels = read(config.zones)
+        zone, names = parcels.zone, parcels.names
+        origin["zones"] = parcels.origin
+        layers.append(Layer(config.zones.dataset, parcels.plant_type))  # a declared crop is surer than a map of crops
+    for source in config.landcover:
+        cover = read(source)
+        layers.append(Layer(source.dataset, cover.plant_type, ANY if source.over is None else source.over))
+        origin.setdefault("landcover", []).append(cover.origin)
+    cover = stack(layers)
+    plant_type, origin["stack"] = cover.plant_type, cover.origin
+    elevation = None
+    if config.terrain:
+        terrain = read(config.terrain)
+        elevation, origin["terrain"] = terrain.values, terrain.origin
+    of_map = config.sources().get("soil")
+    soil = read(of_map[0]) if of_map else Constant(config.soil.capacity).on(geobox)
+    origin["soil"] = soil.origin
+    if (plant_type == 255).all():
+        raise ValueError(f"no pixel of region `{config.id}` has a plant type: the land cover does not reach it or knows none of its codes")
+    return Land(plant_type, soil.values, zone, names, elevation, origin)

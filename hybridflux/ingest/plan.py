@@ -1,0 +1,168 @@
+"""The dry run of a build: every request with its size and its time, and what will be written; nothing is asked of any service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybridflux.data.catalog import Dataset
+from hybridflux.data.imagery import reader
+from hybridflux.data.imagery.indices import INDICES
+from hybridflux.data.imagery.stac_search import expected
+from hybridflux.data.land.requests import requests
+from hybridflux.data.weather.requests import describe, requests_of
+from hybridflux.ingest.config import RegionConfig, Source
+
+SERVICE = "service"
+"""`place` of a source that hybridflux asks for itself, by the addresses its provider publishes."""
+DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, said in the plan
+SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
+FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
+STORED = 0.5  # of the bytes of the daily maps after compression, as measured on the sample regions
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing that will be asked for or read.
+
+    Attributes:
+        part: of the configuration.
+        dataset: id in the catalog.
+        what: address, file or request as JSON.
+        bytes: expected; 0 for files that are here already.
+        seconds: expected.
+        note: what else is known.
+    """
+
+    part: str
+    dataset: str
+    what: str
+    bytes: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build would do.
+
+    Attributes:
+        config: of the region.
+        out: store it would write.
+        requests: in order.
+        stored: bytes of the region store.
+        views: bytes of the clear views kept beside it.
+        compute: seconds of filling the series.
+    """
+
+    config: RegionConfig
+    out: Path
+    requests: tuple[Request, ...]
+    stored: float
+    views: float
+    compute: float
+
+    @property
+    def bytes(self) -> float:
+        """To download."""
+        return sum(request.bytes for request in self.requests)
+
+    @property
+    def seconds(self) -> float:
+        """Of everything; queues of services are not in it."""
+        return sum(request.seconds for request in self.requests) + self.compute
+
+    def __str__(self) -> str:
+        grid, days = self.config.region_grid, self.config.period.days
+        rows, columns = grid.shape
+        lines = [
+            f"{self.config.id}: {self.config.title}",
+            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tiles; {days[0]} to {days[-1]}, {len(days)} days",
+        ]
+        for request in self.requests:
+            size = f"{_size(request.bytes)}, {_time(request.seconds)}" if request.bytes else "local"
+            lines.append(f"  {request.part:<10} {request.dataset}: {size}" + (f"; {request.note}" if request.note else ""))
+            lines += [f"    {line}" for line in request.what.splitlines()]
+        lines.append(f"  to download {_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)")
+        lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
+        lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
+        return "\n".join(lines)
+
+
+def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> Plan:
+    """What a build of a configuration would do.
+
+    Raises:
+        FileNotFoundError: a local place does not exist.
+    """
+    requests = [
+        request
+        for part, sources in config.sources().items()
+        for source in sources
+        for request in _requests(part, source, config, catalog[source.dataset])
+    ]
+    pixels = config.region_grid.shape[0] * config.region_grid.shape[1]
+    indices, days = 1 + len(config.vegetation.also), len(config.period.days)
+    scenes = sum(float(request.note.split()[0]) for request in requests if request.part == "imagery")
+    return Plan(
+        config, out, tuple(requests), stored=STORED * 2 * pixels * days * (1 + indices), views=STORED * 2 * pixels * scenes * indices,
+        compute=pixels * days * indices / FILL_RATE,
+    )  # fmt: skip
+
+
+def _requests(part: str, source: Source, config: RegionConfig, dataset: Dataset) -> Iterator[Request]:
+    geobox, days = config.region_grid.geobox, config.period.days
+    if part == "imagery":
+        yield _imagery(source, config, dataset)
+    elif dataset.format == "declared":
+        yield Request(part, dataset.id, source.place)
+    elif source.place != SERVICE:
+        path = Path(source.place.partition("#")[0])
+        if "://" not in source.place and not source.place.startswith("/vsi") and not path.exists():
+            raise FileNotFoundError(f"{part}: {path} does not exist; to obtain {dataset.id}: {dataset.access}")
+        yield Request(part, dataset.id, source.place)
+    elif part == "weather":
+        asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
+        size = sum(one.size for one in asked)
+        note = f"{len(asked)} requests; the queue of the data store takes minutes to hours for each"
+        yield Request(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note)
+    else:
+        for asked in requests(dataset, geobox):
+            yield Request(part, dataset.id, asked["url"], asked["bytes"], asked["bytes"] / DOWNLOAD_RATE)
+
+
+def _imagery(source: Source, config: RegionConfig, dataset: Dataset) -> Request:
+    geobox, days = config.region_grid.geobox, config.period.days
+    if dataset.format == "stac":
+        names = (config.vegetation.index, *config.vegetation.also)
+        bands = sorted({band for name in names for band in INDICES[name].bands})
+        found = expected(dataset, source.place, geobox, days[0], days[-1], bands)
+        seconds = found.bytes / DOWNLOAD_RATE + SCENE_SECONDS * found.scenes
+        return Request("imagery", dataset.id, json.dumps(found.request), found.bytes, seconds, f"{found.scenes} scenes, {', '.join(bands)}")
+    scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
+    return Request("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
+
+
+def _size(count: float) -> str:
+    """Bytes in words.
+
+    >>> _size(2.5e9), _size(1e4)
+    ('2.5 GB', '0.01 MB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> _time(30), _time(7300)
+    ('30 s', '2 h 02 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+

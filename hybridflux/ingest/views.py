@@ -1,0 +1,137 @@
+"""Clear views of the region: every scene read once onto the grid and kept as vegetation indices.
+
+Work is cut into one scene on one block of the grid. What is done is marked, so an interrupted build reads no image twice, and the images
+of a service are read in pieces of their own size, not tile by tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import zarr
+from odc.geo.geobox import GeoBox, GeoboxTiles
+
+from hybridflux.data.imagery import reader
+from hybridflux.data.imagery.indices import bands_needed, compute, negatives
+from hybridflux.data.imagery.scene import Scene
+from hybridflux.ingest.config import RegionConfig
+from hybridflux.ingest.work import Work
+from hybridflux.region import layout
+from hybridflux.region.grid import Tile
+
+BLOCK = 2048  # pixels along the side of a block: a tenth of a Sentinel-2 frame, 17 MB a band
+CHUNK_TILES = 4  # tiles along the side of a chunk of views: files neither many nor large
+SCALE = layout.SCALE
+"""Of the stored indices, int16."""
+
+
+def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
+    """Scenes of all sources of imagery, by day.
+
+    Raises:
+        ValueError: no scene at all in the period.
+    """
+    days, geobox = config.period.days, config.region_grid.geobox
+    found: list[Scene] = []
+    for source in config.imagery:
+        dataset = catalog[source.dataset]
+        found += reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
+    if not found:
+        places = ", ".join(source.place for source in config.imagery)
+        raise ValueError(f"no scene of {days[0]} to {days[-1]} touches region `{config.id}` in {places}; check the period and the place")
+    return sorted(found, key=lambda scene: (scene.day, scene.id))
+
+
+def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice, slice], GeoBox]]:
+    """Name, window and geobox of each block."""
+    cut = GeoboxTiles(geobox, (size, size))
+    for row in range(cut.shape.y):
+        for column in range(cut.shape.x):
+            yield f"b{row:02d}_{column:02d}", cut.roi[row, column], cut[row, column]
+
+
+@dataclass(frozen=True)
+class Views:
+    """The clear views that were kept.
+
+    Attributes:
+        work: folder of the build.
+        day: number of each scene's day from the first day of the region `[view]`, ascending.
+    """
+
+    work: Work
+    day: np.ndarray
+
+    def read(self, index: str, tile: Tile) -> np.ndarray:
+        """An index over a tile `[view, pixel]`, float32, NaN where not clear."""
+        stored = zarr.open_array(self.work.views / index, mode="r")[:, tile.y, tile.x].reshape(len(self.day), -1)
+        return np.where(stored == layout.NODATA, np.nan, stored * np.float32(SCALE)).astype(np.float32)
+
+
+def offered(config: RegionConfig, scenes: Sequence[Scene], catalog: dict) -> list[str]:
+    """Bands that every scene has, so that no series mixes a band and its substitute."""
+    named = [band.name for source in config.imagery for band in catalog[source.dataset].bands]
+    of_each = [scene.origin.get("bands", named) for scene in scenes]
+    known = dict.fromkeys([*named, *(band for bands in of_each for band in bands)])  # angles are in the scenes, not in the catalog
+    return [band for band in known if all(band in bands for bands in of_each)]
+
+
+def collect(
+    config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Callable[[int, int, str], None]
+) -> Views:
+    """Read every scene that has not been read yet.
+
+    Args:
+        config: of the region.
+        catalog: datasets by id.
+        scenes: in order.
+        work: folder of the build.
+        progress: called with (done, all, message).
+
+    Raises:
+        ValueError: a file is damaged or lacks a band; or the scenes are not those of the interrupted build; nothing read is lost.
+    """
+    grid, names = config.region_grid, (config.vegetation.index, *config.vegetation.also)
+    listed = {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes], "indices": list(names)}
+    before = work.read("scenes")
+    if before is None:
+        _template(config, len(scenes), names, work)
+        work.write("scenes", listed)
+    elif before != listed:
+        raise ValueError(f"the scenes found now are not those this build began with ({len(before['scenes'])} then, {len(scenes)} now): "
+                         f"files came or went; remove {work.folder} and build anew")  # fmt: skip
+    parts, bands = list(blocks(grid.geobox)), bands_needed(names, offered(config, scenes, catalog))
+    for number, scene in enumerate(scenes):
+        for name, window, box in parts:
+            marker = f"views/{number:05d}_{name}"
+            if work.read(marker) is None:
+                work.write(marker, _read_block(scene, names, bands, number, window, box, work))
+        progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
+    first = config.period.days[0]
+    return Views(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
+
+
+def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work) -> None:
+    grid = config.region_grid
+    group = zarr.open_group(work.views, mode="w")
+    for name in names:
+        group.create_array(
+            name, shape=(count, *grid.shape), dtype=np.int16, chunks=(1, CHUNK_TILES * grid.tile, CHUNK_TILES * grid.tile),
+            compressors=layout.codec(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
+        )  # fmt: skip
+
+
+def _read_block(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> dict:
+    """Read, compute and write one scene on one block; what a report wants to know of it."""
+    reflectance = scene.read(box, bands)
+    record: dict = {"id": scene.id, "day": str(scene.day), "origin": scene.origin, "negative": negatives(reflectance)}
+    for name in names:
+        values = compute(name, reflectance)
+        known = np.isfinite(values)
+        scaled = np.where(known, np.rint(np.clip(np.nan_to_num(values), -3.0, 3.0) / SCALE), layout.NODATA).astype(np.int16)
+        zarr.open_array(work.views / name, mode="r+")[number, window[0], window[1]] = scaled
+        record[name] = {"clear": float(known.mean()), "median": float(np.median(values[known])) if known.any() else None}
+    return record
+

@@ -1,0 +1,72 @@
+"""What a region's pixels have in common: the numbers of the process behind a vegetation series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+YEAR = 365.2425  # days
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Plain numbers, ready for JSON; in units of the index unless said otherwise.
+
+    signal = season + fast + slow, view = signal + noise. `fast` is a Matern-3/2 process: smooth growth that leaves and returns to the
+    season within weeks. `slow` is an Ornstein-Uhlenbeck process: what a pixel is, for a year or longer. All standard deviations of one
+    pixel share an unknown factor whose square is inverse gamma with mean about one, because a meadow is livelier than a spruce.
+
+    Attributes:
+        season: mean of the region, then cosine and sine of each harmonic of the year, on the axis of days that `learn` was given.
+        fast_sd: standard deviation of the fast part.
+        fast_days: length scale of the fast part [d]; its correlation after that time is 0.48.
+        slow_sd: standard deviation of the slow part.
+        slow_days: time after which the correlation of the slow part is 1/e [d].
+        view_sd: standard deviation of one clear view about the signal.
+        freedom: degrees of freedom of the factor of a pixel [1]; large means that all pixels are equally lively.
+        widening: what the standard deviations handed out are multiplied by [1], so that intervals hold the share that they claim.
+    """
+
+    season: tuple[float, ...]
+    fast_sd: float
+    fast_days: float
+    slow_sd: float
+    slow_days: float
+    view_sd: float
+    freedom: float = 10.0
+    widening: float = 1.0
+
+    def __post_init__(self):
+        object.__setattr__(self, "season", tuple(float(number) for number in self.season))
+        if len(self.season) % 2 == 0 or not np.isfinite(self.season).all():
+            raise ValueError(f"`season` has {len(self.season)} numbers, {self.season}; give the mean and two finite numbers a harmonic")
+        for name in ("fast_sd", "fast_days", "slow_sd", "slow_days", "view_sd", "freedom", "widening"):
+            number = getattr(self, name)
+            if not (np.isfinite(number) and number > 0):
+                raise ValueError(f"`{name}` is {number}; it must be a finite number above 0")
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the signal of a pixel that was never seen, about the season."""
+        return float(np.hypot(self.fast_sd, self.slow_sd))
+
+
+def harmonics(when: np.ndarray, count: int) -> np.ndarray:
+    """Columns 1, cos, sin, cos 2, sin 2 ... of the year.
+
+    Args:
+        when: day numbers `[n]`.
+        count: harmonics.
+
+    Returns:
+        `[n, 1 + 2 count]`, float64.
+    """
+    angle = 2 * np.pi * np.asarray(when, float)[:, None] / YEAR * np.arange(1, count + 1)
+    waves = np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(angle), 2 * count)
+    return np.concatenate([np.ones((len(angle), 1)), waves], axis=1)
+
+
+def season_of(prior: Prior, when: np.ndarray) -> np.ndarray:
+    """Mean of the region on some days `[n]`, float64."""
+    return harmonics(when, len(prior.season) // 2) @ np.array(prior.season)

@@ -1,0 +1,164 @@
+"""Cubes: the real extracts of Flanders and Slovenia, and synthetic ones with what goes wrong."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+
+from hybridflux.data.imagery.cube import cube_scenes
+from hybridflux.data.imagery.indices import compute
+
+FIRST, LAST = np.datetime64("2015-01-01"), np.datetime64("2030-01-01")
+FLANDERS = GeoBox((64, 64), Affine(10, 0, 501360, 0, -10, 5629680), "EPSG:32631")
+
+
+@pytest.fixture
+def dataset(catalog):
+    return catalog["sentinel-2-l2a-cube"]
+
+
+@pytest.fixture
+def unmasked(dataset):
+    return dataset.model_copy(update={"mask": None})
+
+
+@pytest.fixture
+def write_cube(tmp_path, box):
+    """`write_cube(name, days, value)`: a cube of B04 (and SCL) on a grid; values are stored numbers."""
+
+    def write(name, days, value=500, *, grid=None, attrs=None, labels=None, zarr=False):
+        grid = grid or box(20)
+        shape = (len(days), *grid.shape.yx)
+        data = {"B04": (("time", "y", "x"), np.broadcast_to(value, shape).astype(np.uint16), attrs or {})}
+        if labels is not None:
+            data["SCL"] = (("time", "y", "x"), np.broadcast_to(labels, shape).astype(np.uint8))
+        times = np.array(days, "datetime64[ns]")
+        cube = xr.Dataset(data, coords={"time": times} | dict(xr_coords(grid)))
+        cube["B04"].attrs["grid_mapping"] = "spatial_ref"
+        path = tmp_path / name
+        cube.to_zarr(path, consolidated=False) if zarr else cube.to_netcdf(path, engine="h5netcdf")
+        return path
+
+    return write
+
+
+def test_the_extract_of_flanders_is_read_as_it_is_stored(shared, dataset):
+    folder = shared / "data" / "eo" / "flanders_s2"
+    scenes = cube_scenes(dataset, str(folder), FLANDERS, FIRST, LAST)
+    assert len(scenes) == 118 and len({scene.day for scene in scenes}) == 118
+    assert {"B04", "B08", "B11", "sun_zenith"} <= set(scenes[0].origin["bands"])
+    with xr.open_dataset(next(folder.glob("S2_L2A_10m*")), engine="h5netcdf", mask_and_scale=False) as fine:
+        red = fine["B04"].values
+    with xr.open_dataset(next(folder.glob("S2_L2A_20m*")), engine="h5netcdf", mask_and_scale=False) as coarse:
+        swir, labels, zenith = coarse["B11"].values, coarse["SCL"].values, coarse["sunZenithAngles"].values
+    seen = 0
+    for number in (0, 30, 60, 90):
+        got = scenes[number].read(FLANDERS, ("B04", "B11", "sun_zenith"))
+        clear = np.isfinite(got["B04"])
+        seen += clear.sum()
+        np.testing.assert_allclose(got["B04"][clear], red[number][clear] * 1e-4, atol=1e-7)
+        np.testing.assert_allclose(got["B11"][clear], swir[number].repeat(2, 0).repeat(2, 1)[clear] * 1e-4, atol=1e-7)
+        assert np.isin(labels[number].repeat(2, 0).repeat(2, 1)[clear], dataset.mask.clear).all()
+        assert got["sun_zenith"][clear] == pytest.approx(zenith[number])
+    assert seen > 1000
+
+
+def test_the_extract_of_flanders_holds_no_offset(shared, unmasked):
+    """Were 1000 still in it, no red reflectance would be below 0.1."""
+    scenes = cube_scenes(unmasked, str(shared / "data" / "eo" / "flanders_s2"), FLANDERS, FIRST, LAST)
+    darkest = [np.nanmin(scene.read(FLANDERS, ("B04",))["B04"]) for scene in scenes[:12]]
+    assert min(darkest) < 0.02
+
+
+def test_the_ndvi_of_a_cube_of_openeo_is_the_one_it_brings_along(shared, dataset):
+    place = shared / "data" / "eo" / "gapfill" / "slovenia_meadow_s2_2021.nc"
+    grid = GeoBox((44, 48), Affine(10, 0, 513930, 0, -10, 5073300), "EPSG:32633")
+    scenes = cube_scenes(dataset, str(place), grid, FIRST, LAST)
+    assert len(scenes) == 58
+    with xr.open_dataset(place, engine="h5netcdf", mask_and_scale=False) as cube:
+        own = cube["NDVI"].values
+    seen = 0
+    for number in range(0, 58, 6):
+        ndvi = compute("ndvi", scenes[number].read(grid, ("B08", "B04")))
+        clear = np.isfinite(ndvi)
+        seen += clear.sum()
+        np.testing.assert_allclose(ndvi[clear], own[number][clear], atol=1e-5)
+    assert seen > 1000
+
+
+def test_zarr_and_netcdf_give_the_same(write_cube, unmasked, box):
+    values = np.random.default_rng(0).integers(1, 9000, (2, 20, 20))
+    places = [write_cube("S2_L2A_a.nc", ["2020-05-01T10:50", "2020-05-11T10:50"], values)]
+    places.append(write_cube("b.zarr", ["2020-05-01T10:50", "2020-05-11T10:50"], values, zarr=True))
+    for place in places:
+        scenes = cube_scenes(unmasked, str(place), box(20), FIRST, LAST)
+        assert [str(scene.day) for scene in scenes] == ["2020-05-01", "2020-05-11"]
+        np.testing.assert_allclose(scenes[1].read(box(20), ("B04",))["B04"], values[1] * 1e-4, atol=1e-7)
+
+
+def test_the_day_is_that_of_the_sun(write_cube, unmasked, box):
+    grid = box(20, crs="EPSG:32654", west=400000.0)  # 140 degrees east
+    place = write_cube("S2_L2A_japan.nc", ["2020-05-01T01:20", "2020-05-01T23:50"], grid=grid)
+    assert [str(scene.day) for scene in cube_scenes(unmasked, str(place), grid, FIRST, LAST)] == ["2020-05-01", "2020-05-02"]
+
+
+def test_two_images_of_a_day_on_one_grid_are_one_scene(write_cube, unmasked, box, tmp_path):
+    first = np.full((1, 20, 20), 500)
+    first[:, :10] = 0
+    write_cube("S2_L2A_a.nc", ["2020-05-01T10:50:10"], first)
+    write_cube("S2_L2A_b.nc", ["2020-05-01T10:50:24"], 700)
+    with pytest.warns(UserWarning, match="1 days have several images, put together pixel by pixel: 2020-05-01"):
+        (scene,) = cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
+    got = scene.read(box(20), ("B04",))["B04"]
+    assert got[:10] == pytest.approx(0.07) and got[10:] == pytest.approx(0.05)
+
+
+def test_two_images_of_a_day_on_two_grids_are_refused(write_cube, unmasked, box, tmp_path):
+    write_cube("S2_L2A_a.nc", ["2020-05-01T10:50"])
+    write_cube("S2_L2A_b.nc", ["2020-05-01T10:50"], grid=box(20, west=600030.0))
+    with pytest.raises(ValueError, match=r"two images of 2020-05-01 on two grids: .*S2_L2A_a.nc.*S2_L2A_b.nc"):
+        cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
+
+
+def test_units_in_another_scale_are_refused(write_cube, unmasked, box):
+    place = write_cube("S2_L2A_a.nc", ["2020-05-01"], attrs={"scale_factor": 1e-4, "add_offset": -0.1})
+    with pytest.raises(
+        ValueError, match=r"S2_L2A_a.nc, B04: the file says 0.0001 x stored \+ -0.1, the catalog says 0.0001 x stored \+ 0;"
+    ):
+        cube_scenes(unmasked, str(place), box(20), FIRST, LAST)
+
+
+def test_reflectance_is_not_scaled_again(write_cube, unmasked, box, tmp_path):
+    with xr.open_dataset(write_cube("a.nc", ["2020-05-01"]), engine="h5netcdf", mask_and_scale=False) as cube:
+        (cube.load().assign(B04=cube["B04"] * 1e-4)).to_netcdf(tmp_path / "S2_L2A_b.nc", engine="h5netcdf")
+    (scene,) = cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
+    with pytest.raises(ValueError, match=r"S2_L2A_b.nc, B04, .* holds numbers up to 0.05: reflectance already.*scale = 1"):
+        scene.read(box(20), ("B04",))
+
+
+def test_images_without_their_mask_are_refused(write_cube, dataset, box):
+    with pytest.raises(ValueError, match="no mask SCL for the image of 2020-05-01"):
+        cube_scenes(dataset, str(write_cube("S2_L2A_a.nc", ["2020-05-01"])), box(20), FIRST, LAST)
+    place = write_cube("S2_L2A_b.nc", ["2020-05-01"], labels=9)
+    (scene,) = cube_scenes(dataset, str(place), box(20), FIRST, LAST)
+    assert np.isnan(scene.read(box(20), ("B04",))["B04"]).all()
+
+
+def test_damage_is_named(write_cube, unmasked, box, truncated, tmp_path):
+    path = truncated(write_cube("S2_L2A_a.nc", ["2020-05-01"], np.random.default_rng(0).integers(1, 9000, (1, 20, 20))))
+    with pytest.raises(ValueError, match=r"S2_L2A_a.nc is incomplete or damaged .*download it again"):
+        cube_scenes(unmasked, str(path), box(20), FIRST, LAST)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        cube_scenes(unmasked, str(tmp_path / "nowhere"), box(20), FIRST, LAST)
+
+
+def test_a_cube_without_coordinate_system_or_dates_is_refused(tmp_path, unmasked, box):
+    bare = xr.Dataset({"B04": (("time", "y", "x"), np.ones((1, 4, 4), np.uint16))}, coords={"y": np.arange(4.0), "x": np.arange(4.0)})
+    bare.to_netcdf(tmp_path / "S2_L2A_a.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="no axis of dates called time or timestamp or t"):
+        cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
+    bare.assign_coords(time=np.array(["2020-05-01"], "datetime64[ns]")).to_netcdf(tmp_path / "S2_L2A_a.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="no coordinate system"):
+        cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)

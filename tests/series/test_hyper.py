@@ -1,0 +1,64 @@
+"""Numbers of the process are found again on series made with them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybridflux.series import fill, learn
+from hybridflux.series.hyper import downhill, fit_season
+
+
+def test_numbers_come_back(made):
+    prior = learn(made.values, made.when, made.days)
+    assert prior.view_sd == pytest.approx(made.prior.view_sd, rel=0.05)
+    assert prior.fast_days == pytest.approx(made.prior.fast_days, rel=0.15)
+    assert prior.fast_sd == pytest.approx(made.prior.fast_sd, rel=0.15)
+    assert prior.spread == pytest.approx(made.prior.spread, rel=0.15)
+    assert prior.widening == pytest.approx(1.0, abs=0.05) and prior.freedom > 30
+    assert learn(made.values, made.when, made.days) == prior
+
+
+def test_clouds_and_lively_pixels_are_allowed_for(make):
+    calm = make(300, 2)
+    rng = np.random.default_rng(5)
+    factor = np.sqrt(8 / rng.chisquare(8, 300))
+    middle = np.nanmean(calm.values, axis=1, keepdims=True)
+    values = (middle + factor * (calm.values - middle)).astype(np.float32)
+    cloud = rng.random(values.shape) < 0.03
+    prior = learn(np.where(cloud, values - 0.4, values), calm.when, calm.days)
+    assert prior.view_sd == pytest.approx(calm.prior.view_sd, rel=0.2)
+    assert prior.freedom < 30
+    filled = fill(np.where(cloud, values - 0.4, values), calm.when, calm.days, prior=prior)
+    clear = np.isfinite(values)
+    assert filled.used[cloud & clear].mean() < 0.1 and filled.used[clear & ~cloud].mean() > 0.97
+
+
+def test_season_is_that_of_the_dates(made):
+    when = np.arange(0, 730, 5)
+    wave = 0.5 - 0.2 * np.cos(2 * np.pi * when / 365.2425)
+    values = np.repeat(wave[:, None], 10, 1)
+    season = fit_season(values, np.ones(values.shape, bool), when, 2)
+    np.testing.assert_allclose(season, [0.5, -0.2, 0, 0, 0], atol=5e-3)
+    summer = (when % 365 > 120) & (when % 365 < 240)
+    short = fit_season(values[summer], np.ones(values[summer].shape, bool), when[summer], 3)
+    assert np.abs(short[1:]).max() < 0.5  # held back where the year is not covered
+
+
+def test_pixels_without_views_are_an_error(made):
+    with pytest.raises(ValueError, match="none of 300 pixels has 5 clear views"):
+        learn(np.where(np.arange(len(made.when))[:, None] < 4, made.values, np.nan), made.when, made.days)
+
+
+def test_downhill_finds_a_curved_valley():
+    found = downhill(lambda p: (1 - p[0]) ** 2 + 10 * (p[1] - p[0] ** 2) ** 2, np.array([-1.0, 1.0]))
+    np.testing.assert_allclose(found, [1, 1], atol=0.05)
+
+
+def test_widening_is_one_for_the_true_numbers_and_more_for_too_small_ones(made):
+    from hybridflux.series.hyper import widened
+
+    assert widened(made.prior, made.values, made.when, made.days).widening == pytest.approx(1.0, abs=0.05)
+    p = made.prior
+    half = replace(p, fast_sd=p.fast_sd / 1.3, slow_sd=p.slow_sd / 1.3, view_sd=p.view_sd / 1.3)
+    assert widened(half, made.values, made.when, made.days).widening == pytest.approx(1.3, abs=0.08)

@@ -1,0 +1,85 @@
+"""Clouds go, harvests and mowing stay."""
+
+import numpy as np
+import pytest
+
+from hybridflux.series import Prior, fill
+from hybridflux.series.outliers import find_drops, liveliness, opening
+
+PRIOR = Prior(season=(0.6,), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
+WHEN = np.arange(2, 297, 5)
+
+
+def meadow(rng, pixels):
+    """Flat grass at 0.75 with noise."""
+    return 0.75 + 0.02 * rng.standard_normal((len(WHEN), pixels))
+
+
+def test_a_mowing_drop_stays_sharp_and_a_cloud_goes():
+    rng = np.random.default_rng(0)
+    values = meadow(rng, 50)
+    clouded = values.copy()
+    cloud, mown = np.searchsorted(WHEN, [82, 182])
+    clouded[cloud] -= 0.3
+    for series in (values, clouded):
+        series[mown:] -= 0.35
+    plain, filled = (fill(series, WHEN, 300, prior=PRIOR) for series in (values, clouded))
+    assert not filled.used[cloud].any() and filled.used[np.arange(len(WHEN)) != cloud].mean() > 0.98
+    assert np.abs(filled.mean[82] - plain.mean[82]).max() < 0.03
+    assert np.median(filled.mean[177] - filled.mean[182]) == pytest.approx(0.35, abs=0.02)
+    middle = np.argmax(filled.mean[170:] < 0.575, axis=0) + 170
+    assert (middle > 177).all() and (middle <= 182).all()
+    assert (filled.sd[179] > 2 * filled.sd[170]).all()  # the day of the mowing is not known
+    assert filled.sd[182].mean() < 0.03
+
+
+def test_two_clouds_in_a_row_go_too():
+    values = meadow(np.random.default_rng(1), 40)
+    values[20] -= 0.35
+    values[21] -= 0.25
+    filled = fill(values, WHEN, 300, prior=PRIOR)
+    assert not filled.used[[20, 21]].any()
+    assert filled.mean[WHEN[20]].min() > 0.65
+
+
+def test_a_drop_just_before_a_cloud_is_still_a_drop():
+    values = meadow(np.random.default_rng(2), 40)
+    values[30:] -= 0.35
+    values[31] = np.nan
+    values[33] -= 0.15
+    filled = fill(values, WHEN, 300, prior=PRIOR)
+    assert filled.used[30].all() and (filled.mean[WHEN[29]] - filled.mean[WHEN[30]]).min() > 0.25
+
+
+def test_last_view_cannot_be_confirmed_and_is_not_believed():
+    values = meadow(np.random.default_rng(3), 20)
+    values[-1] -= 0.4
+    filled = fill(values, WHEN, 300, prior=PRIOR)
+    assert not filled.used[-1].any() and filled.mean[-1].min() > 0.65
+
+
+def test_smooth_senescence_is_no_drop():
+    values = meadow(np.random.default_rng(4), 30) - np.clip((WHEN - 120) / 60, 0, 1)[:, None] * 0.45
+    filled = fill(values, WHEN, 300, prior=PRIOR)
+    assert filled.used.mean() > 0.99
+    assert np.abs(filled.mean[150] - (0.75 - 0.225)).max() < 0.06
+    ones = np.ones(30, np.float32)
+    drops = find_drops(np.float32(values), np.float32(WHEN), np.ones(values.shape, bool), 0.1 * ones, 30.0, 0.03 * ones)
+    assert not drops.fell.any()
+
+
+def test_drop_opens_the_days_between_its_two_views():
+    values = np.array([0.8, 0.8, 0.0, 0.3, 0.3, 0.3], np.float32)[:, None]
+    used = np.array([True, True, False, True, True, True])[:, None]
+    when = np.array([0, 5, 10, 15, 20, 25], np.float32)
+    one = np.ones(1, np.float32)
+    drops = find_drops(values, when, used, 0.1 * one, 30.0, 0.03 * one)
+    assert drops.fell[:, 0].tolist() == [False, False, False, True, False, False] and drops.gap[3, 0] == 10
+    np.testing.assert_allclose(opening(drops, used)[:, 0], [0, 0, 0.025, 0.025, 0, 0], rtol=1e-5)
+
+
+def test_liveliness_is_between_prior_and_data():
+    used = np.ones((20, 2), bool)
+    ahead = np.array([[1.0, 2.0]]).repeat(20, 0)
+    np.testing.assert_allclose(liveliness(ahead, np.ones((20, 2)), used, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
+    assert liveliness(100 * ahead, np.ones((20, 2)), used, 10.0)[0] == pytest.approx((10 + 9 * 20) / 30)
