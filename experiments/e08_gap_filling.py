@@ -306,8 +306,8 @@ def felling(values: np.ndarray, dates: np.ndarray, prior, smoothness: float) -> 
         kept = (np.median(daily[summers[0]], axis=0) - np.median(daily[summers[1]], axis=0)) / depth
         early, usual, late = np.sort(last_high)[[len(last_high) // 10, len(last_high) // 2, 9 * len(last_high) // 10]]
         inside = np.mean((last_high >= np.datetime64("2018-11-04")) & (last_high <= np.datetime64("2019-04-18")))
-        rows.append({"method": name, "pixels": stand.shape[1], "p10": early, "median": usual, "p90": late, "inside": inside,
-                     "kept": np.median(kept)})  # fmt: skip
+        days_told = {"p10": str(early)[:10], "median": str(usual)[:10], "p90": str(late)[:10]}
+        rows.append({"method": name, "pixels": stand.shape[1], **days_told, "inside": inside, "kept": np.median(kept)})
     return pd.DataFrame(rows)
 
 

@@ -26,5 +26,5 @@ def test_gaps_of_real_series_are_filled_with_intervals_that_hold(shared, tmp_pat
     mown = drops[drops.place == "meadow"].groupby("method").kept.median()
     assert mown["hybridflux"] > 0.85 > 0.6 > mown["Savitzky-Golay"]
     text = (tmp_path / "results.md").read_text()
-    assert "felled stand" in text and "| hybridflux | 94 |" in text
+    assert "felled stand" in text and "| hybridflux | 83 |" in text
     assert (tmp_path / "series.png").stat().st_size > 1e5

@@ -83,7 +83,7 @@ def build_region(
     scenes = find_scenes(config, catalog)
     template = work.read("template")
     if template is None:
-        _template(config, catalog, line, seed, out)
+        _template(config, catalog, line, seed, work, out)
         work.write("template", {"out": out.name})
     views = collect(config, catalog, scenes, work, tell)
     writer = RegionWriter(out, config.region_grid, config.period.days)
@@ -97,7 +97,7 @@ def build_region(
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
     """What `build_region` would ask for, read and write, without asking for it."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(data), _datasets(config), Path(out))
+    return plan(config.at(data) if data else config, _datasets(config), Path(out))
 
 
 def line_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Line:
@@ -129,10 +129,10 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
     return catalog
 
 
-def _template(config: RegionConfig, catalog: dict[str, Dataset], line: Line, seed: int, out: Path) -> None:
+def _template(config: RegionConfig, catalog: dict[str, Dataset], line: Line, seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the series of vegetation."""
     land = read_land(config, catalog)
-    drivers = read_drivers(config, catalog, land.elevation)
+    drivers = read_drivers(config, catalog, land.elevation, work)
     days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
     layers = {SD: {}, **{name: {} for name in config.vegetation.also}}

@@ -8,11 +8,14 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.carbon_dioxide import daily_co2
+from hybridflux.data.land.requests import SERVICE
 from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.elevation import cells
+from hybridflux.data.weather.requests import download, requests_of
 from hybridflux.data.weather.weather import DAILY, Weather
 from hybridflux.ingest.config import RegionConfig
+from hybridflux.ingest.work import Work
 from hybridflux.vocabulary import VARIABLES
 
 
@@ -31,22 +34,25 @@ class Drivers:
     origin: dict
 
 
-def read_drivers(config: RegionConfig, catalog: dict, elevation: np.ndarray | None) -> Drivers:
+def read_drivers(config: RegionConfig, catalog: dict, elevation: np.ndarray | None, work: Work) -> Drivers:
     """Read the weather of a region.
 
     Args:
         config: of the region.
         catalog: datasets by id.
         elevation: of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
+        work: folder of the build, where downloads of the weather are kept.
 
     Raises:
         ValueError: days that the source does not cover, gaps, or values out of bounds.
     """
     source, days = config.weather, config.period.days
-    weather = reader(catalog[source.dataset].format)(
-        catalog[source.dataset], source.place, config.extent, days[0], days[-1], config.utc_offset
-    )
-    check(weather, days, source.place)
+    dataset, place = catalog[source.dataset], source.place
+    if place == SERVICE:
+        place = str(work.folder / "downloads" / dataset.id)
+        download(requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset), place)
+    weather = reader(dataset.format)(dataset, place, config.extent, days[0], days[-1], config.utc_offset)
+    check(weather, days, place)
     grid = config.region_grid
     longitude, latitude = grid.lonlat(*np.meshgrid(grid.x, grid.y))
     cell, weather = cells(weather, latitude, longitude, elevation)

@@ -43,7 +43,7 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
 
     def read(source):
         dataset = catalog[source.dataset]
-        options = {} if source.year is None else {"year": source.year}
+        options = {"year": source.year} if dataset.format == "parcels" else {}
         return reader(dataset.format)(dataset, source.place, geobox, **options)
 
     layers, zone, names = [], np.zeros(geobox.shape, np.int32), {}

@@ -11,12 +11,10 @@ from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
 from hybridflux.data.imagery.stac_search import expected
-from hybridflux.data.land.requests import requests
+from hybridflux.data.land.requests import SERVICE, requests
 from hybridflux.data.weather.requests import describe, requests_of
 from hybridflux.ingest.config import RegionConfig, Source
 
-SERVICE = "service"
-"""`place` of a source that hybridflux asks for itself, by the addresses its provider publishes."""
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, said in the plan
 SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
 FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
@@ -94,8 +92,7 @@ class Plan:
 def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> Plan:
     """What a build of a configuration would do.
 
-    Raises:
-        FileNotFoundError: a local place does not exist.
+    A local place that is not there yet is told, with the way to obtain it.
     """
     requests = [
         request
@@ -119,18 +116,18 @@ def _requests(part: str, source: Source, config: RegionConfig, dataset: Dataset)
     elif dataset.format == "declared":
         yield Request(part, dataset.id, source.place)
     elif source.place != SERVICE:
-        path = Path(source.place.partition("#")[0])
-        if "://" not in source.place and not source.place.startswith("/vsi") and not path.exists():
-            raise FileNotFoundError(f"{part}: {path} does not exist; to obtain {dataset.id}: {dataset.access}")
-        yield Request(part, dataset.id, source.place)
+        remote = "://" in source.place or source.place.startswith("/vsi")
+        there = remote or Path(source.place.partition("#")[0]).exists()
+        yield Request(part, dataset.id, source.place, note="" if there else f"NOT THERE YET, obtain it: {dataset.access}")
     elif part == "weather":
         asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
         size = sum(one.size for one in asked)
         note = f"{len(asked)} requests; the queue of the data store takes minutes to hours for each"
         yield Request(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note)
     else:
-        for asked in requests(dataset, geobox):
-            yield Request(part, dataset.id, asked["url"], asked["bytes"], asked["bytes"] / DOWNLOAD_RATE)
+        asked = requests(dataset, geobox)
+        size = sum(one["bytes"] for one in asked)
+        yield Request(part, dataset.id, "\n".join(one["address"] for one in asked), size, size / DOWNLOAD_RATE, f"{len(asked)} requests")
 
 
 def _imagery(source: Source, config: RegionConfig, dataset: Dataset) -> Request:
@@ -141,6 +138,9 @@ def _imagery(source: Source, config: RegionConfig, dataset: Dataset) -> Request:
         found = expected(dataset, source.place, geobox, days[0], days[-1], bands)
         seconds = found.bytes / DOWNLOAD_RATE + SCENE_SECONDS * found.scenes
         return Request("imagery", dataset.id, json.dumps(found.request), found.bytes, seconds, f"{found.scenes} scenes, {', '.join(bands)}")
+    if not Path(source.place.partition("#")[0]).exists():
+        guess = round(len(days) / (dataset.revisit or 1.0))
+        return Request("imagery", dataset.id, source.place, note=f"{guess} scenes or so; NOT THERE YET, obtain them: {dataset.access}")
     scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
     return Request("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
 
