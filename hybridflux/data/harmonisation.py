@@ -55,7 +55,7 @@ class Line:
         """
         slope = self.slope_sd / abs(self.slope)
         turned = -self.offset * slope
-        covariance = self.correlation * self.offset_sd * self.slope_sd / abs(self.slope)
+        covariance = self.correlation * self.offset_sd * self.slope_sd / self.slope
         offset_variance = self.offset_sd**2 + turned**2 - 2 * self.offset * covariance
         offset = float(np.sqrt(max(offset_variance, 0.0)))
         joint = covariance - self.offset * slope**2

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.series.outliers import find_drops, liveliness, opening, wrong
-from hybridflux.series.prior import Prior, season_of
+from hybridflux.series.prior import Prior, season_of, season_sd
 from hybridflux.series.smoother import Axis, Smoothed, Views, smooth, steps
 
 BLOCK, LEAST_BLOCK = 2048, 128  # pixels computed at once; blocks are padded, so that few programs serve tiles of any size
@@ -69,6 +69,7 @@ def fill(values: np.ndarray, when: np.ndarray, days: int, *, prior: Prior) -> Da
     values, when = checked(values, when, days)
     scaffold = view_axis(prior, when), day_axis(prior, when, days), when.astype(np.float32), same_day(when)
     numbers, season = numbers_of(prior), season_of(prior, np.arange(days)).astype(np.float32)[:, None]
+    doubt = doubt_of_season(prior, days)
     pixels = values.shape[1]
     mean, sd = np.empty((days, pixels), np.float32), np.empty((days, pixels), np.float32)
     used, view_sd = np.empty(values.shape, bool), np.empty(pixels, np.float32)
@@ -76,8 +77,18 @@ def fill(values: np.ndarray, when: np.ndarray, days: int, *, prior: Prior) -> Da
         done = [np.asarray(array) for array in _fill_block(block, *scaffold, numbers)]
         width = part.stop - part.start
         np.add(done[0][:, :width], season, out=mean[:, part])
-        sd[:, part], used[:, part], view_sd[part] = done[1][:, :width], done[2][:, :width], done[3][:width]
+        np.multiply(done[1][:, :width], doubt, out=sd[:, part])
+        used[:, part], view_sd[part] = done[2][:, :width], done[3][:width]
     return Daily(mean, sd, used, view_sd)
+
+
+def doubt_of_season(prior: Prior, days: int) -> np.ndarray:
+    """What the standard deviation of a signal is multiplied by because the season itself is an estimate `[time, 1]`, float32.
+
+    An error of the season is a departure that all pixels share; near views it is seen and taken up like any other, so that the share of the
+    variance that is left is the same: sd^2 (1 + season_sd^2 / spread^2).
+    """
+    return np.sqrt(1.0 + (season_sd(prior, np.arange(days)) / prior.spread) ** 2).astype(np.float32)[:, None]
 
 
 def blocks(departures: np.ndarray):

@@ -50,7 +50,7 @@ def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: i
     used = np.isfinite(sample)
     spread = float(np.std(sample[used]))
     prior = Prior(
-        fit_season(sample, used, when, harmonics_count), fast_sd=0.5 * spread, fast_days=30.0, slow_sd=0.5 * spread, slow_days=1000.0,
+        fit_season(sample, used, when, harmonics_count)[0], fast_sd=0.5 * spread, fast_days=30.0, slow_sd=0.5 * spread, slow_days=1000.0,
         view_sd=0.2 * spread, freedom=10.0,
     )  # fmt: skip
     for _ in range(ROUNDS):
@@ -58,8 +58,8 @@ def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: i
         _, block = next(blocks(departures))
         cleaned = _clean(block, view_axis(prior, when), when.astype(np.float32), numbers_of(prior))
         used = np.asarray(cleaned.used)[:, : sample.shape[1]]
-        season = fit_season(sample, used, when, harmonics_count)
-        prior = _search(replace(prior, season=season), spread, sample, used, when, cleaned.opening)
+        season, error = fit_season(sample, used, when, harmonics_count)
+        prior = _search(replace(prior, season=season, season_error=error), spread, sample, used, when, cleaned.opening)
     return widened(prior, sample, when, days)
 
 
@@ -87,8 +87,8 @@ def widened(prior: Prior, values: np.ndarray, when: np.ndarray, days: int) -> Pr
     return replace(prior, widening=prior.widening * factor)
 
 
-def fit_season(values: np.ndarray, used: np.ndarray, when: np.ndarray, count: int) -> tuple[float, ...]:
-    """Mean and harmonics of the means of the dates, held back towards the mean where the year is not covered.
+def fit_season(values: np.ndarray, used: np.ndarray, when: np.ndarray, count: int) -> tuple[tuple[float, ...], tuple]:
+    """Mean and harmonics of the means of the dates, held back towards the mean where the year is not covered, and their covariance.
 
     Args:
         values: `[view, pixel]`.
@@ -106,7 +106,7 @@ def fit_season(values: np.ndarray, used: np.ndarray, when: np.ndarray, count: in
     normal = columns.T @ (weight[:, None] * columns) + np.diag(held)
     middle = np.average(dates, weights=number)
     waves = np.linalg.solve(normal, columns.T @ (weight * (dates - middle) / max(spread, 1e-12))) * spread
-    return (float(middle + waves[0]), *(float(wave) for wave in waves[1:]))
+    return (float(middle + waves[0]), *(float(wave) for wave in waves[1:])), tuple(map(tuple, np.linalg.inv(normal) * spread**2))
 
 
 def _search(prior: Prior, spread: float, sample, used, when, opened) -> Prior:

@@ -26,6 +26,7 @@ class Prior:
         view_sd: standard deviation of one clear view about the signal.
         freedom: degrees of freedom of the factor of a pixel [1]; large means that all pixels are equally lively.
         widening: what the standard deviations handed out are multiplied by [1], so that intervals hold the share that they claim.
+        season_error: covariance of the numbers of `season`; empty where it is taken as known.
     """
 
     season: tuple[float, ...]
@@ -36,9 +37,11 @@ class Prior:
     view_sd: float
     freedom: float = 10.0
     widening: float = 1.0
+    season_error: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "season", tuple(float(number) for number in self.season))
+        object.__setattr__(self, "season_error", tuple(tuple(float(number) for number in row) for row in self.season_error))
         if len(self.season) % 2 == 0 or not np.isfinite(self.season).all():
             raise ValueError(f"`season` has {len(self.season)} numbers, {self.season}; give the mean and two finite numbers a harmonic")
         for name in ("fast_sd", "fast_days", "slow_sd", "slow_days", "view_sd", "freedom", "widening"):
@@ -70,3 +73,11 @@ def harmonics(when: np.ndarray, count: int) -> np.ndarray:
 def season_of(prior: Prior, when: np.ndarray) -> np.ndarray:
     """Mean of the region on some days `[n]`, float64."""
     return harmonics(when, len(prior.season) // 2) @ np.array(prior.season)
+
+
+def season_sd(prior: Prior, when: np.ndarray) -> np.ndarray:
+    """Standard deviation of the mean of the region on some days `[n]`, float64: large where the year was never seen."""
+    if not prior.season_error:
+        return np.zeros(len(when))
+    columns = harmonics(when, len(prior.season) // 2)
+    return np.sqrt(np.einsum("ni,ij,nj->n", columns, np.array(prior.season_error), columns))

@@ -7,6 +7,7 @@ import pytest
 
 from hybridflux.series import fill, learn
 from hybridflux.series.hyper import downhill, fit_season
+from hybridflux.series.prior import Prior, season_of, season_sd
 
 
 def test_numbers_come_back(made):
@@ -38,11 +39,28 @@ def test_season_is_that_of_the_dates(made):
     when = np.arange(0, 730, 5)
     wave = 0.5 - 0.2 * np.cos(2 * np.pi * when / 365.2425)
     values = np.repeat(wave[:, None], 10, 1)
-    season = fit_season(values, np.ones(values.shape, bool), when, 2)
+    season, error = fit_season(values, np.ones(values.shape, bool), when, 2)
     np.testing.assert_allclose(season, [0.5, -0.2, 0, 0, 0], atol=5e-3)
     summer = (when % 365 > 120) & (when % 365 < 240)
-    short = fit_season(values[summer], np.ones(values[summer].shape, bool), when[summer], 3)
+    short, of_short = fit_season(values[summer], np.ones(values[summer].shape, bool), when[summer], 3)
     assert np.abs(short[1:]).max() < 0.5  # held back where the year is not covered
+    numbers = dict(fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
+    known, seen = Prior(season, season_error=error, **numbers), Prior(short, season_error=of_short, **numbers)
+    assert season_sd(known, np.arange(365)).max() < 0.05
+    sd = season_sd(seen, np.arange(365))
+    assert sd[150:210].max() < 0.06 and sd[0] > 3 * sd[180]  # and said to be unknown there
+    truth = 0.5 - 0.2 * np.cos(2 * np.pi * np.arange(365) / 365.2425)
+    assert (np.abs(season_of(seen, np.arange(365)) - truth) < 3 * np.maximum(sd, 0.02)).all()
+
+
+def test_an_unseen_season_widens_the_gap_and_hardly_the_rest():
+    plain = Prior((0.5, -0.2, 0.0), fast_sd=0.1, fast_days=30.0, slow_sd=0.05, slow_days=500.0, view_sd=0.02)
+    doubted = replace(plain, season_error=np.diag([0.0, 0.15**2, 0.0]).tolist())
+    when = np.arange(75, 290, 5)
+    values = season_of(plain, when)[:, None].astype(np.float32) + np.zeros((1, 3), np.float32)
+    sure, unsure = (fill(values, when, 365, prior=prior).sd[:, 0] for prior in (plain, doubted))
+    assert unsure[0] > 1.5 * sure[0]  # winter: the cosine counts in full
+    assert unsure[180] < 0.03
 
 
 def test_pixels_without_views_are_an_error(made):
