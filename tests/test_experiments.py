@@ -54,11 +54,19 @@ def test_the_card_of_the_experiment_is_whole(e03):
 
 def test_the_real_patch_is_mapped_and_its_fluxes_are_of_this_world(e03, shared, tmp_path):
     data = shared / "data"
-    run("e02_flanders_map.py", "--data", data / "eo" / "flanders_s2", "--towers", data / "towers", "--posterior", e03 / "posterior.nc",
-        "--out", tmp_path)  # fmt: skip
+    run("e02_flanders_map.py", "--data", data, "--posterior", e03 / "posterior.nc", "--out", tmp_path)
     budget = pd.read_csv(tmp_path / "budget.csv")
     year = budget[(budget.zone == "maize") & (budget.land_cover == "CRO") & (budget.quantity == "flux") & (budget.days > 300)]
     flux = year.set_index("variable")["mean"]
     assert -1200 < flux["NEE"] < 300 and 500 < flux["GPP"] < 3000
     assert flux["NEE"] == pytest.approx(flux["RECO"] - flux["GPP"], abs=0.5)
     assert (tmp_path / "report.html").stat().st_size > 1e5
+
+
+def test_sample_regions_are_built_mapped_and_drawn(e03, shared, tmp_path):
+    run("e10_regions.py", "--data", shared / "data", "--posterior", e03 / "posterior.nc", "--out", tmp_path)
+    assert (tmp_path / "bouconne.png").stat().st_size > 5e4
+    results = (tmp_path / "results.md").read_text()
+    row = next(line.split("|") for line in results.splitlines() if "| all |" in line and "| GPP |" in line)
+    mean, sd, given = (float(row[column]) for column in (6, 8, 9))
+    assert 500 < mean < 3000 and sd >= given > 0

@@ -159,4 +159,5 @@ def _water(ax, region: Region) -> None:
     ax.set_ylim(0, 1.02)
     ax.set_ylabel("relative soil water")
     ax.legend(fontsize=7, loc="lower left")
+    ax.set_xlim(region.days[0], region.days[-1])
     ax.set_title("soil water and rain")

@@ -38,7 +38,9 @@ def write_cube(folder, days, every=5, seed=0, **changes):
     x, y = WEST + 10 * (np.arange(SIZE[1]) + 0.5), NORTH - 10 * (np.arange(SIZE[0]) + 0.5)
     data = data.assign_coords(t=days[seen].astype("datetime64[ns]"), y=y, x=x)
     data["spatial_ref"] = ((), 0, CRS.from_user_input(CRS_CODE).to_cf())
-    data.to_netcdf(folder / "S2_L2A_made_up.nc", engine="h5netcdf")
+    path = folder / "S2_L2A_made_up.nc"
+    path.unlink(missing_ok=True)
+    data.to_netcdf(path, engine="h5netcdf")
     return len(seen)
 
 

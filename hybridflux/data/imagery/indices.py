@@ -54,10 +54,6 @@ def _evi2(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
     return 2.5 * (nir - red) / (nir + 2.4 * red + 1.0)
 
 
-def _chlorophyll(far: np.ndarray, near: np.ndarray) -> np.ndarray:
-    return far / np.where(far + near >= LEAST_SUM, np.maximum(near, LEAST_SUM / 2), np.nan) - 1.0
-
-
 INDICES: dict[str, Index] = {
     "ndvi": Index(
         _share,
@@ -99,13 +95,13 @@ INDICES: dict[str, Index] = {
         "10.1016/j.rse.2003.11.008",
         (-1.0, 1.0),
     ),
-    "cire": Index(
-        _chlorophyll,
+    "ndre": Index(
+        _share,
         ("B07", "B05"),
-        "red-edge chlorophyll index",
-        "Clevers and Gitelson 2013, International Journal of Applied Earth Observation and Geoinformation 23, 344-351",
-        "10.1016/j.jag.2012.10.008",
-        (-1.0, 2.0 / LEAST_SUM - 1.0),
+        "normalised difference red-edge index",
+        "Gitelson and Merzlyak 1994, Journal of Photochemistry and Photobiology B 22, 247-252",
+        "10.1016/1011-1344(93)06963-4",
+        (-1.0, 1.0),
     ),
     "fapar": Index(
         lambda *inputs: fapar(dict(zip((*BANDS, *ANGLES), inputs, strict=True))),

@@ -7,15 +7,15 @@ from hybridflux.data.imagery.indices import INDICES, LEAST_SUM, LOWEST, bands_ne
 
 SPECTRUM = {"B04": 0.05, "B05": 0.10, "B07": 0.35, "B08": 0.40, "B8A": 0.42, "B11": 0.20}
 
-# By hand from the formulae as spyndex 0.5 writes them (N=B08, R=B04, S1=B11, RE3=B07, RE1=B05): NDVI (N-R)/(N+R),
-# EVI2 g(N-R)/(N+2.4R+L) with g=2.5 and L=1, NIRv ((N-R)/(N+R))N, kNDVI tanh(((N-R)/(N+R))^2), LSWI (N-S1)/(N+S1), CIRE RE3/RE1-1.
+# By hand from the formulae of the papers (N=B08, R=B04, S1=B11, RE3=B07, RE1=B05): NDVI (N-R)/(N+R), EVI2 2.5(N-R)/(N+2.4R+1),
+# NIRv ((N-R)/(N+R))N, kNDVI tanh(((N-R)/(N+R))^2), LSWI (N-S1)/(N+S1), NDRE (RE3-RE1)/(RE3+RE1).
 BY_HAND = {
     "ndvi": 0.35 / 0.45,
     "evi2": 2.5 * 0.35 / 1.52,
     "nirv": 0.35 / 0.45 * 0.40,
     "kndvi": 2.3530748 / 4.3530748,  # (e - 1) / (e + 1) with e = exp(2 x 0.6049383) = 3.3530748
     "lswi": 0.2 / 0.6,
-    "cire": 2.5,
+    "ndre": 2.5 / 4.5,  # chlorophyll index 0.35 / 0.10 - 1 = 2.5, over itself plus 2
 }
 
 
@@ -57,8 +57,8 @@ def test_b8a_stands_for_b08_where_no_scene_has_it():
 
 
 def test_a_missing_band_and_an_unknown_index_are_named():
-    with pytest.raises(ValueError, match="cire needs B07 and B05; the images have B04, B08"):
-        bands_needed(["cire"], ["B04", "B08"])
+    with pytest.raises(ValueError, match="ndre needs B07 and B05; the images have B04, B08"):
+        bands_needed(["ndre"], ["B04", "B08"])
     with pytest.raises(ValueError, match="no vegetation index `savi`; there are ndvi"):
         compute("savi", {})
 

@@ -1,0 +1,107 @@
+"""What a user gets wrong: told before work is lost, with the value and the cure."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import zarr
+
+from hybridflux.ingest.build import build_region
+from hybridflux.region.store import open_region
+
+
+@pytest.fixture
+def copy(place, tmp_path):
+    """A place that a test may spoil."""
+    return shutil.copytree(place, tmp_path / "place")
+
+
+def test_no_clear_pixel_in_the_whole_period(copy, make, tmp_path):
+    seen = len(np.arange(2, len(make.days), 5))
+    make.cube(copy, make.days, SCL=np.full((seen, *make.size), 9, np.uint16))
+    with pytest.raises(ValueError, match="4 clear views of ndvi.*loosen the mask"):
+        build_region(make.configuration(copy), tmp_path / "r.zarr")
+    assert len(list((tmp_path / "r.build" / "views").iterdir())) == seen  # what was read stays
+
+
+def test_weather_that_ends_too_soon(copy, make, tmp_path):
+    make.weather(copy, make.days[:-40])
+    with pytest.raises(ValueError, match=r"2020-01-20|40 days"):
+        build_region(make.configuration(copy), tmp_path / "r.zarr")
+    assert not (tmp_path / "r.build" / "views").exists()  # told before the images are read
+
+
+def test_weather_in_another_unit(copy, make, tmp_path):
+    celsius = np.full((len(make.days), 2, 2), 10.0)
+    make.weather(copy, make.days, temperature_mean=celsius, temperature_min=celsius - 3, temperature_max=celsius + 3)
+    with pytest.raises(ValueError, match=r"tair|temperature"):
+        build_region(make.configuration(copy), tmp_path / "r.zarr")
+
+
+def test_a_truncated_image_is_named_and_the_rest_is_kept(copy, make, tmp_path):
+    cube = next(copy.glob("S2_L2A*.nc"))
+    cube.write_bytes(cube.read_bytes()[: cube.stat().st_size // 2])
+    with pytest.raises((ValueError, OSError), match="S2_L2A_made_up.nc"):
+        build_region(make.configuration(copy), tmp_path / "r.zarr")
+
+
+def test_a_band_is_missing(copy, make, tmp_path):
+    with pytest.raises(ValueError, match="B11"):
+        build_region(make.configuration(copy, vegetation={"also": ["lswi"]}), tmp_path / "r.zarr")
+
+
+def test_images_that_came_after_the_build_began(copy, make, tmp_path):
+    config, out = make.configuration(copy), tmp_path / "r.zarr"
+    with pytest.raises(RuntimeError, match="stop"):
+        build_region(config, out, progress=stop_after(10))
+    make.cube(copy, make.days, every=4)
+    with pytest.raises(ValueError, match="73 then, 91 now"):
+        build_region(config, out, resume=True)
+
+
+def stop_after(count):
+    """Progress that breaks off."""
+
+    def progress(done, total, message):
+        if done == count:
+            raise RuntimeError("stop")
+
+    return progress
+
+
+def test_an_unfinished_region_is_not_mapped(copy, make, tmp_path):
+    with pytest.raises(RuntimeError, match="stop"):
+        build_region(make.configuration(copy), tmp_path / "r.zarr", progress=stop_after(10))
+    with pytest.raises(ValueError, match="not complete.*--resume"):
+        open_region(tmp_path / "r.zarr")
+
+
+def test_unknown_datasets_are_all_named(make, tmp_path):
+    config = make.configuration(tmp_path, weather={"dataset": "era6", "place": "x"}, terrain={"dataset": "dem", "place": "y"})
+    with pytest.raises(ValueError, match="dem, era6"):
+        build_region(config, tmp_path / "r.zarr")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_period_without_images(make, place, tmp_path):
+    config = make.configuration(place, period={"start": "2021-06-01", "end": "2021-07-01", "lead": 0})
+    with pytest.raises(ValueError, match="no scene of 2021-06-01 to 2021-07-01"):
+        build_region(config, tmp_path / "r.zarr")
+
+
+def test_a_land_cover_that_does_not_reach(copy, make, tmp_path):
+    config = make.configuration(copy).model_dump()
+    config["grid"] |= {"west": 510_000.0, "east": 510_400.0}
+    with pytest.raises(ValueError, match="no scene|no value"):
+        build_region(type(make.configuration(copy)).model_validate(config), tmp_path / "r.zarr")
+
+
+def test_the_store_says_what_went_in(place, make, tmp_path):
+    out = tmp_path / "r.zarr"
+    build_region(make.configuration(place), out)
+    attributes = zarr.open_group(out, mode="r").attrs
+    assert attributes["config"]["id"] == "made-up" and attributes["state"] == "complete"
+    assert attributes["scenes"][0]["origin"] and attributes["sources"]["weather"]
+    assert any("2019" in credit for credit in attributes["attribution"])
+    json.dumps(dict(attributes))

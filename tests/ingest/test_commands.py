@@ -1,0 +1,70 @@
+"""The commands a user types: plan, build, check; and the plan of the live regions, without any network."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hybridflux.ingest.build import plan_region
+
+MAIN = "import sys; from hybridflux.cli import main; main()"
+
+
+def run(*arguments):
+    """The command line in a process of its own."""
+    return subprocess.run([sys.executable, "-c", MAIN, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def write(path, config):
+    """A configuration as a user writes it."""
+    lines = []
+    for part, value in config.model_dump(mode="json", exclude_none=True).items():
+        if isinstance(value, dict):
+            lines += [f"[{part}]", *(f"{name} = {json.dumps(inner)}" for name, inner in value.items())]
+        elif value and isinstance(value[0], dict) if isinstance(value, list) else False:
+            for one in value:
+                lines += [f"[[{part}]]", *(f"{name} = {json.dumps(inner)}" for name, inner in one.items())]
+        elif not isinstance(value, list):
+            lines.insert(0, f"{part} = {json.dumps(value)}")
+    path.write_text("\n".join(lines))
+    return path
+
+
+@pytest.mark.parametrize(("name", "scenes", "gigabytes"), [("ile-de-france", 639, (20, 200)), ("toulouse", 639, (5, 60))])
+def test_plans_of_live_regions_print_every_request(name, scenes, gigabytes, monkeypatch, tmp_path):
+    def refused(*_):
+        raise AssertionError("a plan asks nothing of the network")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    plan = plan_region(name, tmp_path / "r.zarr")
+    text = str(plan)
+    for said in (
+        f"{scenes} scenes", "earth-search", "sentinel-2-c1-l2a", "reanalysis-era5-land", "2018-07", "ESA_WorldCover", "Copernicus_DSM",
+        "soc_0-5cm_mean", "NOT THERE YET", "MB/s",
+    ):  # fmt: skip
+        assert said in text
+    assert gigabytes[0] < plan.bytes / 1e9 < gigabytes[1]
+    assert plan.seconds > 3600
+    assert text.count("reanalysis-era5-land") == 85  # one a month, and the day before
+
+
+def test_build_and_check_on_the_command_line(place, make, tmp_path):
+    config, out, figure = write(tmp_path / "made-up.toml", make.configuration(place)), tmp_path / "region.zarr", tmp_path / "region.png"
+    plan = run("region", "build", config, "--out", out, "--dry-run")
+    assert plan.returncode == 0 and "73 scenes" in plan.stdout and not out.exists(), plan.stderr
+    built = run("region", "build", config, "--out", out)
+    assert built.returncode == 0 and "73 scenes" in built.stdout, built.stderr
+    again = run("region", "build", config, "--out", out)
+    assert again.returncode == 2 and "--resume" in again.stderr
+    checked = run("region", "check", out, "--figure", figure)
+    assert checked.returncode == 0 and "GRA grassland" in checked.stdout, checked.stderr
+    assert figure.stat().st_size > 2e4
+    info = run("info", out)
+    assert info.returncode == 0 and '"made-up"' in info.stdout
+
+
+def test_a_slip_of_the_pen_is_one_line(tmp_path):
+    done = run("region", "build", "touluse", "--out", tmp_path / "r.zarr")
+    assert done.returncode == 2 and "Did you mean `toulouse`" in done.stderr and "Traceback" not in done.stderr
