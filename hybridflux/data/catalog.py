@@ -132,7 +132,7 @@ class Dataset(BaseModel):
         services: STAC APIs that offer it.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual distance of two acquisitions [d].
-        lines: index -> line that brings it to the `fapar` of this dataset.
+        lines: index -> plant type, or `all` for those that are not named -> line that brings it to the `fapar` of this dataset.
         classes: code -> plant type, for land cover; a code that is not named is masked.
         names: code -> name of the zone it becomes, for labels that are read as zones.
         note: caveats.
@@ -157,7 +157,7 @@ class Dataset(BaseModel):
     services: tuple[Service, ...] = ()
     ground_resolution: float | None = None
     revisit: float | None = None
-    lines: dict[str, Line] = {}
+    lines: dict[str, dict[str, Line]] = {}
     classes: dict[int, str] = {}
     names: dict[int, str] = {}
     note: str | None = None
@@ -168,6 +168,16 @@ class Dataset(BaseModel):
         if doi is not None and not doi.startswith("10."):
             raise ValueError(f"`{doi}`: write the bare DOI, starting with 10.")
         return doi
+
+    @field_validator("lines")
+    @classmethod
+    def _lines_of_plant_types(cls, lines: dict[str, dict[str, Line]]) -> dict[str, dict[str, Line]]:
+        for index, of_type in lines.items():
+            unknown = sorted(set(of_type) - set(PLANT_TYPES) - {"all"})
+            if unknown or "all" not in of_type:
+                wrong = f"not for {', '.join(unknown)}" if unknown else "the one for `all` is missing"
+                raise ValueError(f"`{index}`: write a line for `all`, and more for IGBP codes; {wrong}")
+        return lines
 
     @field_validator("classes")
     @classmethod

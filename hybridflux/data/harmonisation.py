@@ -62,5 +62,7 @@ class Line:
         return {"offset_sd": offset, "slope_sd": slope, "correlation": joint / (offset * slope) if offset * slope > 0 else 0.0}
 
 
+ALL = "all"
+"""Key of the line of every plant type that has none of its own."""
 AS_IT_IS = Line(0.0, 1.0, highest=1.0, source="the index is fapar")
 """For an index that is fapar already."""

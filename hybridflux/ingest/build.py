@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from hybridflux.data.catalog import Dataset, load_catalog
-from hybridflux.data.harmonisation import AS_IT_IS, Line
+from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
 from hybridflux.ingest import moisture
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
@@ -22,7 +22,7 @@ from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
 from hybridflux.region.create import RegionWriter, create_region
-from hybridflux.region.vegetation import SD, VegetationError
+from hybridflux.region.vegetation import SD, LineError, VegetationError
 
 Progress = Callable[[int, int, str], None]
 
@@ -77,19 +77,19 @@ def build_region(
     began, out = time.perf_counter(), Path(out)
     config = (config if isinstance(config, RegionConfig) else load_config(config)).at(data)
     catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
-    line = line_of(config, catalog)
+    lines = lines_of(config, catalog)
     work = Work.beside(out)
-    work.start({"region": config.model_dump(mode="json"), "seed": seed, "line": asdict(line)}, resume, out)
+    work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
     scenes = find_scenes(config, catalog)
     template = work.read("template")
     if template is None:
-        _template(config, catalog, line, seed, work, out)
+        _template(config, catalog, lines, seed, work, out)
         work.write("template", {"out": out.name})
     views = collect(config, catalog, scenes, work, tell)
     writer = RegionWriter(out, config.region_grid, config.period.days)
     plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
     priors = learn_priors(config, views, plant_type, work, seed)
-    fill_tiles(config, views, priors, line, writer, plant_type, work, tell)
+    fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
     clear = _finish(config, priors, work, out)
     return BuildReport(out, len(scenes), clear, len(config.region_grid), len(config.period.days), time.perf_counter() - began)
 
@@ -100,14 +100,14 @@ def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Pat
     return plan(config.at(data) if data else config, _datasets(config), Path(out))
 
 
-def line_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Line:
-    """The line from the index to fapar.
+def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:
+    """The lines from the index to fapar, by plant type.
 
     Raises:
         ValueError: the dataset has none for the index.
     """
     if config.vegetation.line is None:
-        return AS_IT_IS
+        return {ALL: AS_IT_IS}
     dataset = catalog[config.vegetation.line]
     if config.vegetation.index not in dataset.lines:
         known = ", ".join(dataset.lines) or "none"
@@ -129,7 +129,7 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
     return catalog
 
 
-def _template(config: RegionConfig, catalog: dict[str, Dataset], line: Line, seed: int, work: Work, out: Path) -> None:
+def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str, Line], seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the series of vegetation."""
     land = read_land(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, work)
@@ -145,9 +145,13 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], line: Line, see
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = moisture.write(config, catalog, group)
     group.attrs.update({
-        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "line": asdict(line),
+        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
     })  # fmt: skip
+
+
+def _plain(lines: dict[str, Line]) -> dict[str, dict]:
+    return {kind: asdict(line) for kind, line in lines.items()}
 
 
 def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:
@@ -170,8 +174,8 @@ def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> floa
     listed = [{"id": name, **scene, "clear": round(float(np.mean(scene["clear"])), 4)} for name, scene in scenes.items()]
     views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
     group = zarr.open_group(out, mode="r+")
-    line = Line(**group.attrs["line"])
-    group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, **line.relative()).attributes())
+    errors = {kind: LineError(**Line(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
+    group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, errors).attributes())
     group.attrs.update({
         "scenes": listed, "smoother": {name: {kind: asdict(prior) for kind, prior in of_kind.items()} for name, of_kind in priors.items()},
         "views": views, "state": layout.COMPLETE,

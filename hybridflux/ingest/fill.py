@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 
 import numpy as np
 
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import ALL, Line
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.views import Views
 from hybridflux.ingest.work import Work
@@ -76,36 +76,58 @@ def _sample(config: RegionConfig, views: Views, name: str, plant_type: np.ndarra
 
 
 def fill_tiles(
-    config: RegionConfig, views: Views, priors: Priors, line: Line, writer: RegionWriter, plant_type: np.ndarray, work: Work,
+    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, plant_type: np.ndarray, work: Work,
     progress: Callable[[int, int, str], None],
 ) -> None:  # fmt: skip
     """Fill every tile that is not marked as done and write it; the marker comes last."""
     grid: Grid = config.region_grid
     for number, tile in enumerate(grid.tiles()):
         if work.read(f"tiles/{tile.id}") is None:
-            work.write(f"tiles/{tile.id}", _fill_tile(config, views, priors, line, writer, plant_type[tile.y, tile.x], tile))
+            work.write(f"tiles/{tile.id}", _fill_tile(config, views, priors, lines, writer, plant_type[tile.y, tile.x], tile))
         progress(number + 1, len(grid), f"tile {tile.id}")
 
 
-def _fill_tile(config: RegionConfig, views: Views, priors: Priors, line: Line, writer: RegionWriter, kinds: np.ndarray, tile: Tile) -> dict:
+def _fill_tile(
+    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, kinds: np.ndarray, tile: Tile
+) -> dict:
     shape, layers, record = (len(config.period.days), *tile.shape), {}, {}
     for name, of_kind in priors.items():
         values = views.read(name, tile)
         mean, sd, used = _filled(values, views.day, shape[0], of_kind, kinds.reshape(-1))
         record[name] = {"views": int(np.isfinite(values).sum()), "rejected": int((np.isfinite(values) & ~used).sum())}
         if name == config.vegetation.index:
-            fapar, layers["fapar_sd"] = (part.reshape(shape) for part in line.applied(mean, sd))
+            fapar, layers["fapar_sd"] = (part.reshape(shape) for part in _brought(mean, sd, lines, kinds.reshape(-1)))
         if name in config.vegetation.also:
             layers[name] = mean.reshape(shape)
     writer.write(tile, fapar, **layers)
     return record
 
 
+def _brought(mean: np.ndarray, sd: np.ndarray, lines: dict[str, Line], kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vegetation and its sd `[time, pixel]`, each plant type by its own line."""
+    fapar, error = np.empty_like(mean), np.empty_like(sd)
+    of_pixel = named(kinds, lines, ALL)
+    for kind in np.unique(of_pixel):
+        pixels = np.flatnonzero(of_pixel == kind)
+        fapar[:, pixels], error[:, pixels] = lines[kind].applied(mean[:, pixels], sd[:, pixels])
+    return fapar, error
+
+
+def named(kinds: np.ndarray, known: Collection[str], rest: str) -> np.ndarray:
+    """IGBP code of each pixel where it is among the known ones, `rest` elsewhere.
+
+    >>> named(np.array([PLANT_TYPES.index("CRO"), 255]), {"CRO"}, "all").tolist()
+    ['CRO', 'all']
+    """
+    names = np.array([code if code in known else rest for code in PLANT_TYPES] + [rest])
+    return names[np.minimum(kinds, len(PLANT_TYPES))]
+
+
 def _filled(values: np.ndarray, when: np.ndarray, days: int, priors: dict[str, Prior], kinds: np.ndarray):
     """Mean and sd `[time, pixel]` and views used `[view, pixel]`, each class of land with its own numbers."""
     mean, sd = np.empty((days, len(kinds)), np.float32), np.empty((days, len(kinds)), np.float32)
     used = np.zeros(values.shape, bool)
-    of_pixel = np.array([PLANT_TYPES[code] if code < len(PLANT_TYPES) and PLANT_TYPES[code] in priors else WHOLE for code in kinds])
+    of_pixel = named(kinds, priors, WHOLE)
     for kind in np.unique(of_pixel):
         pixels = np.flatnonzero(of_pixel == kind)
         daily = fill(values[:, pixels], when, days, prior=priors[kind])

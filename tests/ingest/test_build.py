@@ -38,7 +38,7 @@ def test_the_truth_is_found(built, make):
     region = open_region(path)
     assert report.scenes == len(region.group.attrs["scenes"]) == 73
     true = make.truth(make.days)
-    line = region.group.attrs["line"]
+    line = region.group.attrs["lines"]["all"]
     wanted = np.clip(line["offset"] + line["slope"] * true, 0, line["highest"])
     found, sd = unpacked(region.group["fapar"][:]), unpacked(region.group[SD][:])
     error = (found - wanted)[region.lead :]

@@ -6,7 +6,8 @@ import zarr
 
 from hybridflux.products.totals import open_totals
 from hybridflux.region.run import map_region
-from hybridflux.region.vegetation import SD, VegetationDraws, VegetationError, vegetation_draws
+from hybridflux.region.vegetation import SD, LineError, VegetationDraws, VegetationError, vegetation_draws
+from hybridflux.vocabulary import PLANT_TYPES
 
 SPREAD = "parameter+random_effects+vegetation"
 
@@ -45,20 +46,22 @@ def test_no_error_changes_nothing(tmp_path, make_region, posterior, short):
 
 
 def test_an_error_widens_and_the_line_widens_a_region_as_much_as_a_pixel(tmp_path, make_region, posterior, short):
-    region = with_error(tmp_path / "r.zarr", make_region, 0.0, VegetationError(30.0, offset_sd=0.1))
+    region = with_error(tmp_path / "r.zarr", make_region, 0.0, VegetationError(30.0, {"all": LineError(0.1)}))
     map_region(posterior, region, tmp_path / "without", **short)
     map_region(posterior, region, tmp_path / "with", spread=SPREAD, **short)
     spread = {name: open_totals(tmp_path / name).total["GPP"].sum(axis=(0, 1)) for name in ("without", "with")}
     added = spread["with"] / spread["without"] - 1.0  # of each draw: the line moves all pixels together
-    drawn = np.asarray(vegetation_draws(VegetationError(30.0, offset_sd=0.1), 1, len(added), short["seed"]).offset)
+    drawn = np.asarray(vegetation_draws(VegetationError(30.0, {"all": LineError(0.1)}), 1, len(added), short["seed"]).offset)[0]
     assert np.corrcoef(added, drawn)[0, 1] > 0.8  # the rest: denser leaves dry the soil sooner
     assert 0.2 < np.std(added) / np.std(drawn / 0.75) < 1.2  # GPP goes at most with fapar, whose mean is about 0.75 in summer
 
 
 def test_tiles_do_not_matter(tmp_path, make_region, posterior, short):
+    error = VegetationError(20.0, {"all": LineError(0.05, 0.1, -0.5), "GRA": LineError(0.02, 0.3)})
+
     def run(tile):
         region = tmp_path / f"r{tile}.zarr"
-        writer = make_region(region, tile=tile, layers={SD: VegetationError(20.0, 0.05, 0.1, -0.5).attributes()})
+        writer = make_region(region, tile=tile, layers={SD: error.attributes()})
         fapar = zarr.open_array(region / "fapar", mode="r")[:] * np.float32(1e-4)
         for one in writer.grid.tiles():
             writer.write(one, fapar[:, one.y, one.x], fapar_sd=0.1 * fapar[:, one.y, one.x])
@@ -69,10 +72,14 @@ def test_tiles_do_not_matter(tmp_path, make_region, posterior, short):
 
 
 def test_draws_are_what_they_say():
-    error = VegetationError(25.0, offset_sd=0.04, slope_sd=0.2, correlation=-0.7)
+    error = VegetationError(25.0, {"all": LineError(0.04, 0.2, -0.7), "DBF": LineError(0.08)})
     draws = vegetation_draws(error, 200, 4000, seed=1)
-    assert np.std(draws.offset) == pytest.approx(0.04, rel=0.05) and np.std(draws.slope) == pytest.approx(0.2, rel=0.05)
-    assert np.corrcoef(draws.offset, draws.slope)[0, 1] == pytest.approx(-0.7, abs=0.03)
+    offset, slope = draws.offset[PLANT_TYPES.index("CRO")], draws.slope[PLANT_TYPES.index("CRO")]
+    assert np.std(offset) == pytest.approx(0.04, rel=0.05) and np.std(slope) == pytest.approx(0.2, rel=0.05)
+    assert np.corrcoef(offset, slope)[0, 1] == pytest.approx(-0.7, abs=0.03)
+    woods = PLANT_TYPES.index("DBF")
+    np.testing.assert_allclose(draws.offset[woods], 2 * offset, rtol=1e-5)
+    assert not np.any(draws.slope[woods])
     path = np.asarray(draws.path)
     assert path.std() == pytest.approx(1.0, abs=0.02)
     lagged = np.mean(path[:-25] * path[25:])
@@ -82,8 +89,9 @@ def test_draws_are_what_they_say():
 
 
 def test_fapar_stays_between_zero_and_one():
-    draws = VegetationDraws(np.array([[5.0, -5.0]], np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32))
-    found = np.asarray(draws.drawn(np.array([0.5, 0.9], np.float32), np.array([0.3, 0.3], np.float32), 0))
+    none = np.zeros((len(PLANT_TYPES), 2), np.float32)
+    draws = VegetationDraws(np.array([[5.0, -5.0]], np.float32), none, none)
+    found = np.asarray(draws.drawn(np.array([0.5, 0.9], np.float32), np.array([0.3, 0.3], np.float32), 0, 3))
     np.testing.assert_allclose(found, [[1.0, 1.0], [0.0, 0.0]])
 
 
@@ -94,5 +102,5 @@ def test_a_region_without_sd_is_refused(tmp_path, make_region, posterior, short)
 
 
 def test_attributes_survive():
-    error = VegetationError(25.0, 0.04, 0.2, -0.7)
+    error = VegetationError(25.0, {"all": LineError(0.04, 0.2, -0.7)})
     assert VegetationError.of(error.attributes() | {"units": "1"}) == error
