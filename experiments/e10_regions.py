@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/e10"))
     parser.add_argument("--smoke", action="store_true", help="one region and few draws, to see that it runs")
     arguments = parser.parse_args()
-    posterior, draws = Posterior.load(arguments.posterior), 6 if arguments.smoke else 100
+    posterior, draws = Posterior.load(arguments.posterior), 6 if arguments.smoke else 64
     rows = []
     for name in REGIONS[-1:] if arguments.smoke else REGIONS:
         region = build(name, arguments.data, arguments.out)

@@ -239,11 +239,16 @@ def load_config(name: str | Path) -> RegionConfig:
     return config
 
 
+_STATUS = {
+    "sample": "built from public cut-outs, docs/regions.md says where they are; --data is their folder",
+    "live": "built from services; --data is the folder of what you fetch by hand, if the configuration names it",
+}
+
+
 def describe_regions() -> str:
     """The regions of the catalog as text for the terminal."""
-    lines = ["regions, for `hybridflux region build ID`:"]
+    lines = ["regions, for `hybridflux region build ID --data FOLDER`:"]
     for path in sorted((catalog_folder() / REGIONS).glob("*.toml")):
         config = load_config(path)
-        needs = f", needs --data ({DATA}: folder of the samples)" if DATA in config.model_dump_json() else ", from services"
-        lines.append(f"  {config.id}: {config.title}; {config.period.start} to {config.period.end}{needs}")
+        lines += [f"  {config.id}: {config.title}", f"    {config.period.start} to {config.period.end}; {_STATUS[config.status]}"]
     return "\n".join(lines)

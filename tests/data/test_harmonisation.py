@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.harmonisation import AS_IT_IS, Line
-from hybridflux.region.vegetation import VegetationError, vegetation_draws
+from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
+from hybridflux.region.vegetation import LineError, VegetationError, vegetation_draws
 
 LINE = Line(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
 FILE = """
@@ -15,7 +15,7 @@ title = "X"
 licence = "CC-BY-4.0"
 citation = "X"
 access = "ask"
-[lines.ndvi]
+[lines.ndvi.all]
 offset = -0.1
 slope = 1.1
 """
@@ -56,10 +56,10 @@ def test_relative_error_is_the_error_of_offset_and_slope(line):
 
 def test_the_map_draws_the_error_of_the_line():
     """`region.vegetation` reads what `relative` says: the spread of its draws is that of the line."""
-    said = VegetationError(20.0, **LINE.relative())
+    said = VegetationError(20.0, {ALL: LineError(**LINE.relative())})
     draws = vegetation_draws(said, 1, 4000, seed=4)
     fapar = np.array([0.2, 0.5, 0.8], np.float32)
-    drawn = np.asarray(draws.drawn(fapar, np.zeros(3, np.float32), 0))
+    drawn = np.asarray(draws.drawn(fapar, np.zeros(3, np.float32), 0, 0))
     index = (fapar - LINE.offset) / LINE.slope
     variance = LINE.offset_sd**2 + (LINE.slope_sd * index) ** 2 + 2 * LINE.correlation * LINE.offset_sd * LINE.slope_sd * index
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(variance), rtol=0.05)
@@ -75,14 +75,14 @@ def test_the_catalog_reads_a_line_and_refuses_an_unknown_key(tmp_path):
     (tmp_path / "satellite").mkdir()
     path = tmp_path / "satellite" / "x.toml"
     path.write_text(FILE)
-    assert load_catalog(tmp_path)["x"].lines == {"ndvi": Line(-0.1, 1.1)}
+    assert load_catalog(tmp_path)["x"].lines == {"ndvi": {"all": Line(-0.1, 1.1)}}
     path.write_text(FILE + "slop_sd = 0.1\n")
-    with pytest.raises(ValueError, match=r"satellite/x.toml: lines.ndvi.slop_sd: "):
+    with pytest.raises(ValueError, match=r"satellite/x.toml: lines.ndvi.all.slop_sd: "):
         load_catalog(tmp_path)
 
 
 @pytest.mark.parametrize("index", load_catalog()["modis-fpar-c5"].lines)
 def test_shipped_lines_are_fitted_and_say_how_sure_they_are(index):
-    line = load_catalog()["modis-fpar-c5"].lines[index]
+    line = load_catalog()["modis-fpar-c5"].lines[index][ALL]
     assert "e09_harmonisation" in line.source
     assert line.slope_sd > 0 and line.offset_sd > 0 and line.residual_sd > 0 and -1 < line.correlation < 0
