@@ -132,7 +132,8 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
 def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str, Line], seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the series of vegetation."""
     land = read_land(config, catalog)
-    drivers = read_drivers(config, catalog, land.elevation, work)
+    soil_water = moisture.read(config, catalog)
+    drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
     layers = {SD: {}, **{name: {} for name in config.vegetation.also}}
@@ -143,7 +144,7 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
     )  # fmt: skip
     group = zarr.open_group(out, mode="r+")
     sources = {"land": land.origin, "weather": drivers.origin}
-    sources["moisture"] = moisture.write(config, catalog, group)
+    sources["moisture"] = moisture.write(soil_water, group)
     group.attrs.update({
         "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",

@@ -94,6 +94,7 @@ class Source(_Part):
         over: of a land cover, the plant types below it that it may replace; None for all.
         start: first day that is read, where it is not that of the region.
         end: last day that is read, where it is not that of the region.
+        driver: of soil moisture, which of its series is the `swc` of the region [m3 m-3], for models with `water.OBSERVED`.
     """
 
     dataset: str
@@ -102,6 +103,7 @@ class Source(_Part):
     over: tuple[str, ...] | None = None
     start: date | None = None
     end: date | None = None
+    driver: str | None = None
 
 
 class Vegetation(_Part):
@@ -162,7 +164,7 @@ class RegionConfig(_Part):
         zones: parcels or labels that become zones.
         soil: water capacity.
         terrain: heights, for the temperature of pixels above and below their weather cell.
-        moisture: satellite soil moisture, kept beside the drivers for comparison.
+        moisture: soil moisture, kept beside the drivers for comparison; one may be the driver `swc`.
     """
 
     id: str

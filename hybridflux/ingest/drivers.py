@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,13 @@ import pandas as pd
 
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.land.requests import SERVICE
+from hybridflux.data.moisture.moisture import Moisture
 from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.elevation import cells
 from hybridflux.data.weather.requests import download, requests_of
 from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.ingest import moisture
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
 from hybridflux.vocabulary import VARIABLES
@@ -34,13 +37,16 @@ class Drivers:
     origin: dict
 
 
-def read_drivers(config: RegionConfig, catalog: dict, elevation: np.ndarray | None, work: Work) -> Drivers:
+def read_drivers(
+    config: RegionConfig, catalog: dict, elevation: np.ndarray | None, soil_water: Mapping[str, Moisture], work: Work
+) -> Drivers:
     """Read the weather of a region.
 
     Args:
         config: of the region.
         catalog: datasets by id.
         elevation: of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
+        soil_water: soil moisture by dataset, of which one may be the driver `swc`.
         work: folder of the build, where downloads of the weather are kept.
 
     Raises:
@@ -56,11 +62,13 @@ def read_drivers(config: RegionConfig, catalog: dict, elevation: np.ndarray | No
     grid = config.region_grid
     longitude, latitude = grid.lonlat(*np.meshgrid(grid.x, grid.y))
     cell, weather = cells(weather, latitude, longitude, elevation)
+    swc = moisture.driver(config, soil_water, weather)
+    observed = {} if swc is None else {"swc": swc}
     index = pd.DatetimeIndex(weather.days)
     day_of_year = index.day_of_year.to_numpy()[:, None]
     sun = {"par_potential": potential_par(weather.latitude, day_of_year), "day_fraction": day_fraction(weather.latitude, day_of_year)}
     co2 = np.repeat(np.asarray(daily_co2(None)(index))[:, None], len(weather.latitude), axis=1)
-    values = {name: np.asarray(column, np.float32) for name, column in {**weather.values, **sun, "co2": co2}.items()}
+    values = {name: np.asarray(column, np.float32) for name, column in {**weather.values, **observed, **sun, "co2": co2}.items()}
     return Drivers(values, cell, weather.origin)
 
 

@@ -9,6 +9,8 @@ import zarr
 
 from hybridflux.data.moisture import reader
 from hybridflux.data.moisture.agreement import against_bucket as agreement
+from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.weather.weather import Weather
 from hybridflux.evaluate.dryness import dryness
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.model.sequences import Sequences
@@ -19,25 +21,62 @@ GROUP = "moisture"
 """Group of a region store with one group a dataset: values `[time, cell]`, `latitude`, `longitude`, `time`."""
 
 
-def write(config: RegionConfig, catalog: dict, group: zarr.Group) -> list[dict]:
-    """Read the sources of soil moisture and write them into a region store.
-
-    Returns:
-        Their origin.
-    """
-    found, days = [], config.period.days
+def read(config: RegionConfig, catalog: dict) -> dict[str, Moisture]:
+    """Soil moisture by dataset."""
+    found, days = {}, config.period.days
     for source in config.moisture:
         dataset = catalog[source.dataset]
         first, last = np.datetime64(source.start or days[0], "D"), np.datetime64(source.end or days[-1], "D")
-        moisture = reader(dataset.format)(dataset, source.place, config.extent, first, last, config.utc_offset)
-        place = group.require_group(GROUP).create_group(source.dataset, overwrite=True)
+        found[source.dataset] = reader(dataset.format)(dataset, source.place, config.extent, first, last, config.utc_offset)
+    return found
+
+
+def driver(config: RegionConfig, found: dict[str, Moisture], weather: Weather) -> np.ndarray | None:
+    """Soil water of the weather cells, that of the nearest cell of its source [m3 m-3] `[time, cell]`; None where no source is the driver.
+
+    Raises:
+        ValueError: two drivers, an unknown series, another unit, or a day or cell without a value.
+    """
+    named = [source for source in config.moisture if source.driver]
+    if not named:
+        return None
+    if len(named) > 1:
+        raise ValueError(f"{', '.join(source.dataset for source in named)} are all named as the driver of soil water; one can be")
+    source, moisture = named[0], found[named[0].dataset]
+    if source.driver not in moisture.values:
+        raise ValueError(f"{source.dataset} has no `{source.driver}`; it has {', '.join(moisture.values)}")
+    if moisture.units[source.driver] != "m3 m-3":
+        units = moisture.units[source.driver]
+        raise ValueError(f"`{source.driver}` of {source.dataset} is in `{units}`, a share of saturation; a driver is volumetric, m3 m-3")
+    missing = np.setdiff1d(weather.days, moisture.days)
+    if len(missing):
+        lacking = f"{len(missing)} days, first {missing[0]}"
+        raise ValueError(f"{source.dataset} lacks {lacking}; a driver has every day of the region, lead included")
+    away = (moisture.latitude[None] - weather.latitude[:, None]) ** 2
+    away = away + ((moisture.longitude[None] - weather.longitude[:, None]) * np.cos(np.radians(weather.latitude[:, None]))) ** 2
+    values = moisture.values[source.driver][np.searchsorted(moisture.days, weather.days)][:, away.argmin(axis=1)]
+    if not np.isfinite(values).all():
+        day = weather.days[np.flatnonzero(~np.isfinite(values).all(axis=1))[0]]
+        raise ValueError(f"`{source.driver}` of {source.dataset} has gaps, the first on {day}; a driver has none: take a reanalysis")
+    return values
+
+
+def write(found: dict[str, Moisture], group: zarr.Group) -> list[dict]:
+    """Write soil moisture into a region store.
+
+    Returns:
+        Its origin.
+    """
+    origins = []
+    for name, moisture in found.items():
+        place = group.require_group(GROUP).create_group(name, overwrite=True)
         layout.put(place, "time", (moisture.days - layout.EPOCH).astype(np.int32), ("time",), fill=-1, units=layout.TIME_UNITS)
         layout.put(place, "latitude", moisture.latitude, ("cell",), units="degrees_north")
         layout.put(place, "longitude", moisture.longitude, ("cell",), units="degrees_east")
-        for name, values in moisture.values.items():
-            layout.put(place, name, np.asarray(values, np.float32), ("time", "cell"), fill=np.nan, units=moisture.units[name])
-        found.append({"dataset": source.dataset} | moisture.origin)
-    return found
+        for series, values in moisture.values.items():
+            layout.put(place, series, np.asarray(values, np.float32), ("time", "cell"), fill=np.nan, units=moisture.units[series])
+        origins.append({"dataset": name} | moisture.origin)
+    return origins
 
 
 def bucket_of(region: Region) -> np.ndarray:

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import xarray as xr
 import zarr
 
 from hybridflux.ingest.build import build_region
@@ -105,3 +106,35 @@ def test_the_store_says_what_went_in(place, make, tmp_path):
     assert attributes["scenes"][0]["origin"] and attributes["sources"]["weather"]
     assert any("2019" in credit for credit in attributes["attribution"])
     json.dumps(dict(attributes))
+
+
+def write_soil(folder, days, level=0.25):
+    """ERA5-Land soil water of four cells, every six hours of UTC."""
+    hours = np.arange(days[0].astype("datetime64[h]") - 1, days[-1].astype("datetime64[h]") + 23, 6)
+    values = np.full((len(hours), 2, 2), level, np.float32) + np.float32([[0, 0.05], [0.1, 0.15]])
+    data = xr.Dataset({f"swvl{layer}": (("valid_time", "latitude", "longitude"), values, {"units": "m**3 m**-3"}) for layer in (1, 2, 3)})
+    data = data.assign_coords(valid_time=hours.astype("datetime64[ns]"), latitude=[48.8, 48.7], longitude=[2.9, 3.0])
+    folder.mkdir()
+    data.to_netcdf(folder / "soil.nc", engine="h5netcdf")
+
+
+def test_soil_water_of_a_reanalysis_becomes_a_driver(place, make, tmp_path):
+    write_soil(tmp_path / "soil", make.days)
+    source = {"dataset": "era5-land-soil", "place": str(tmp_path / "soil"), "driver": "root_zone"}
+    build_region(make.configuration(place, moisture=[source]), tmp_path / "r.zarr")
+    region = open_region(tmp_path / "r.zarr")
+    swc = region.weather(("swc",), slice(0, len(region.days)))["swc"]
+    north_west_first = {round(float(value), 3) for value in np.unique(swc.round(3))}
+    assert north_west_first <= {0.25, 0.3, 0.35, 0.4} and swc.shape == region.group["tair"].shape
+    assert "moisture/era5-land-soil" in region.group
+
+
+@pytest.mark.parametrize(
+    ("days", "driver", "said"),
+    [(slice(None, -20), "root_zone", "lacks 20 days, first 2020-02-09"), (slice(None), "ssm", "has no `ssm`; it has root_zone")],
+)
+def test_soil_water_that_cannot_be_a_driver(place, make, tmp_path, days, driver, said):
+    write_soil(tmp_path / "soil", make.days[days])
+    source = {"dataset": "era5-land-soil", "place": str(tmp_path / "soil"), "driver": driver}
+    with pytest.raises(ValueError, match=said):
+        build_region(make.configuration(place, moisture=[source]), tmp_path / "r.zarr")
