@@ -1,8 +1,9 @@
 """Vegetation indices of surface reflectance: one table, each formula with its paper and the bands it needs.
 
-Reflectance between `LOWEST` and zero is noise of a dark surface and taken as zero, so that a difference over a sum stays between -1 and 1;
-below `LOWEST` the atmosphere was corrected wrongly and the pixel has no index. Where two bands together reflect less than `LEAST_SUM`
-(water, deep shade) their ratio is noise and there is no index either.
+Reflectance between `LOWEST` and zero is noise of a dark surface and taken as zero; below `LOWEST` the atmosphere was corrected wrongly and
+the pixel has no index. A normalised difference with a band near zero is near one, whatever the canopy: early MAJA products cut red at zero,
+and a stand seen so in April looked as green as in June. Such a view has no ratio. Where two bands together reflect less than `LEAST_SUM`
+(water, deep shade) their ratio is noise and there is none either.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ LOWEST = -0.02
 off (specification of level 2A: 0.05 rho + 0.005, L2A Data Quality Report of ESA)."""
 LEAST_SUM = 0.02
 """Least sum of the two bands of a ratio [1]: there, an error of 0.005 in each is an error of 0.35 in their normalised difference."""
+LEAST_BAND = 0.005
+"""Least reflectance of each band of a ratio [1]: what the surface reflectance of a dark band may be off."""
 SUBSTITUTES = {"B08": "B8A"}
 """A band and the one that may stand for it in a whole series: near infrared, 842 nm at 10 m and 865 nm at 20 m. Not within one series: B8A
 is a little brighter."""
@@ -47,7 +50,7 @@ class Index:
 
 def _share(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     total = a + b
-    return (a - b) / np.where(total >= LEAST_SUM, total, np.nan)
+    return (a - b) / np.where((total >= LEAST_SUM) & (np.minimum(a, b) >= LEAST_BAND), total, np.nan)
 
 
 def _evi2(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
@@ -142,7 +145,7 @@ def compute(name: str, reflectance: Mapping[str, np.ndarray]) -> np.ndarray:
         ValueError: unknown index or missing band.
 
     >>> compute("ndvi", {"B08": np.array([0.4, 0.4, 0.4]), "B04": np.array([0.1, -0.01, -0.03])})
-    array([0.6, 1. , nan])
+    array([0.6, nan, nan])
     """
     inputs = _inputs(name, reflectance)
     return INDICES[name].formula(*(_usable(reflectance[band]) for band in inputs))

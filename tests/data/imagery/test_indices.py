@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridflux.data.imagery.indices import INDICES, LEAST_SUM, LOWEST, bands_needed, compute, negatives
+from hybridflux.data.imagery.indices import INDICES, LEAST_BAND, LEAST_SUM, LOWEST, bands_needed, compute, negatives
 
 SPECTRUM = {"B04": 0.05, "B05": 0.10, "B07": 0.35, "B08": 0.40, "B8A": 0.42, "B11": 0.20}
 
@@ -36,10 +36,13 @@ def test_an_index_stays_in_its_bounds_whatever_the_reflectance(name):
     assert least - 1e-4 <= values[known].min() and values[known].max() <= most + 1e-4
 
 
-def test_small_negatives_count_as_zero_and_large_ones_as_wrong():
+def test_small_negatives_count_as_zero_which_tells_no_ratio_and_large_ones_as_wrong():
     red = np.array([0.0, -0.0001, LOWEST, LOWEST - 0.001, np.nan])
     reflectance = {"B08": np.full(5, 0.3), "B04": red}
-    np.testing.assert_allclose(compute("ndvi", reflectance), [1, 1, 1, np.nan, np.nan])
+    assert np.isnan(compute("ndvi", reflectance)).all()
+    np.testing.assert_allclose(compute("evi2", reflectance), [0.75 / 1.3] * 3 + [np.nan] * 2)
+    just = {"B08": np.full(2, 0.3), "B04": np.array([LEAST_BAND - 1e-4, LEAST_BAND])}
+    assert np.isnan(compute("ndvi", just)).tolist() == [True, False]
     assert negatives(reflectance) == {"B08": (0, 0), "B04": (2, 1)}
 
 
