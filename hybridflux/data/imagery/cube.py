@@ -21,9 +21,10 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
 from hybridflux.data.imagery.scene import Scene
-from hybridflux.data.imagery.window import Image, damaged
+from hybridflux.data.imagery.window import Image, damaged, stated
 
 TIME_NAMES = ("time", "timestamp", "t")
+_DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr, of axes that cannot be decoded
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _open(path: Path, dataset: Dataset) -> _File:
     try:
         options = {"mask_and_scale": False, "chunks": None}
         cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (*_DAMAGE, KeyError, ImportError) as error:
         raise damaged(str(path), error) from error
     time = next((name for name in TIME_NAMES if name in cube.dims), None)
     if time is None or time not in cube.coords or not np.issubdtype(cube[time].dtype, np.datetime64):
@@ -142,8 +143,8 @@ def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: 
 
 
 def _layer(file: _File, index: int, name: str, band: Band) -> Layer:
-    own = file.cube[name].attrs.get("_FillValue")
-    nodata = band.nodata if band.nodata is not None or own is None else float(own)
+    own = file.cube[name].attrs
+    nodata = stated(band.nodata, own.get("_FillValue"), own.get("missing_value"))
     image = Image(f"{file.path}, {name}, {file.times[index]}", file.grid, partial(_stored, file, index, name), nodata)
     return Layer(lambda: image, band.scale, band.offset)
 
@@ -155,7 +156,7 @@ def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.
         return np.full([part.stop - part.start for part in roi], variable.values)
     try:
         return variable.transpose(rows, columns).isel({rows: roi[0], columns: roi[1]}).values
-    except OSError as error:
+    except _DAMAGE as error:
         raise damaged(str(file.path), error) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -12,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.masks import clear, margin
+from hybridflux.data.imagery.masks import clear_on
 from hybridflux.data.imagery.scene import Scene
 
 DEGREES_PER_HOUR = 15.0
@@ -88,18 +89,11 @@ def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
 
 
 def _clear_land(masks: Sequence[tuple[Mask, Layer]], geobox: GeoBox) -> np.ndarray:
-    """Where all masks are clear `[y, x]`. A pixel larger than those of the labels is clear if all labels in it are."""
+    """Where all masks are clear `[y, x]`."""
     land = np.ones(geobox.shape.yx, bool)
     for mask, layer in masks:
         image = layer.image()
-        pixel = abs(geobox.resolution.x)
-        finer = max(1, round(pixel / abs(image.grid.resolution.x)))
-        rim = margin(mask, pixel) + 1 if mask.grow else 0
-        padded = geobox.pad(rim)
-        height, width = padded.shape.yx
-        fine = padded.zoom_out(1.0 / finer)
-        seen = clear(mask, window.labels(image, fine), pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
-        land &= seen[rim : height - rim, rim : width - rim]
+        land &= clear_on(mask, geobox, partial(window.labels, image), abs(image.grid.resolution.x))
     return land
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from odc.geo.geobox import GeoBox
 from scipy.ndimage import maximum_filter1d
 
 from hybridflux.data.catalog import Mask
@@ -48,6 +51,22 @@ def _grown(cloudy: np.ndarray, reach: float) -> np.ndarray:
     return out
 
 
-def margin(mask: Mask, pixel: float) -> int:
-    """Pixels around a window whose labels can reach into it, for equal results whatever the window."""
-    return int(mask.grow // pixel)
+def clear_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
+    """Where a product shows the land clearly on a grid `[y, x]`, alike whatever window of a grid is asked for.
+
+    A pixel larger than those of the labels is clear if all labels in it are; cloud beyond the edge of the grid reaches into it.
+
+    Args:
+        mask: the rule of the dataset.
+        geobox: the grid.
+        labels: `labels(grid)` gives the labels on any grid, see `clear`.
+        size: of a pixel of the labels [m].
+    """
+    pixel = abs(geobox.resolution.x)
+    finer = max(1, round(pixel / size))
+    rim = int(mask.grow // pixel) + 1 if mask.grow else 0
+    padded = geobox.pad(rim)
+    height, width = padded.shape.yx
+    fine = padded.zoom_to((height * finer, width * finer))
+    seen = clear(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
+    return seen[rim : height - rim, rim : width - rim]

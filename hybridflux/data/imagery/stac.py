@@ -104,17 +104,12 @@ class _Frame:
         return out
 
     def _clear(self, geobox: GeoBox) -> np.ndarray:
-        """Where the mask of the dataset is clear `[y, x]`. A pixel larger than those of the labels is clear if all labels in it are."""
+        """Where the mask of the dataset is clear `[y, x]`; everywhere where it has none."""
         mask = self.dataset.mask
         if mask is None:
             return np.ones(geobox.shape.yx, bool)
-        band, pixel = self._band(mask.band), abs(geobox.resolution.x)
-        finer = max(1, round(pixel / (band.resolution or pixel)))
-        rim = masks.margin(mask, pixel) + 1 if mask.grow else 0  # cloud beyond the window reaches into it
-        height, width = (size + 2 * rim for size in geobox.shape.yx)
-        labels = self.source.labels(geobox.pad(rim).zoom_out(1.0 / finer), band)
-        clear = masks.clear(mask, labels, pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
-        return clear[rim : height - rim, rim : width - rim]
+        band = self._band(mask.band)
+        return masks.clear_on(mask, geobox, lambda grid: self.source.labels(grid, band), band.resolution or abs(geobox.resolution.x))
 
     def _offset(self, band: Band) -> float | None:
         """What is added to the scaled numbers of a band; None if the item has to be left out."""

@@ -1,4 +1,4 @@
-"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same."""
+"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same; used by `land` too."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -95,3 +96,26 @@ def persist(action: Callable[[], Result], address: str, failure: type[Exception]
         f"{address} failed, {made} tries, the last with: {str(last)[:300] or type(last).__name__}. Check address, access and "
         "network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how patient to be"
     ) from last
+
+
+def answer(address: str) -> bytes:
+    """The bytes at an address `https://...` or `http://...`, all of them.
+
+    Raises:
+        ConnectionError: the server refuses, or fails to the end.
+    """
+    return persist(lambda: _whole(address), address, OSError, lambda error: getattr(error, "code", None))
+
+
+def _whole(address: str) -> bytes:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    try:
+        with urlopen(address, timeout=Patience.from_environment().answer) as response:
+            return response.read()
+    except HTTPError as error:
+        error.close()
+        raise
+    except HTTPException as error:  # broken off, which is no OSError
+        raise OSError(f"the answer broke off: {error!r}") from error

@@ -100,11 +100,14 @@ class Source:
 
 
 def _environment(patience: Patience, address: str):
-    """Settings of GDAL. It remembers in a process that a file could not be read; after a failure it has to ask again."""
+    """Settings of GDAL. Several threads lose the error of a truncated JPEG 2000, and give numbers that are in no file.
+
+    GDAL remembers in a process that a file could not be read; after a failure it has to ask again.
+    """
     import rasterio
 
     forget = {"CPL_VSIL_CURL_NON_CACHED": "/vsicurl/:/vsis3/"} if address in _failed else {}
-    return rasterio.Env(**patience.gdal(), **forget)
+    return rasterio.Env(GDAL_NUM_THREADS="1", **patience.gdal(), **forget)
 
 
 def _odc_stac():

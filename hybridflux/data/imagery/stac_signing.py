@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from hybridflux.data.imagery.stac_network import Patience, persist
+from hybridflux.data.imagery.stac_network import answer
 
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Where tokens are given without account: planetarycomputer.microsoft.com/docs/concepts/sas."""
@@ -34,12 +32,7 @@ def signed(href: str) -> str:
 def _token(address: str) -> str:
     token, end = _known.get(address, ("", None))
     if end is None or end < datetime.now(UTC) + _MARGIN:
-        answer = persist(lambda: _ask(address), address, OSError, lambda error: getattr(error, "code", None))
-        token, end = answer["token"], datetime.fromisoformat(answer["msft:expiry"])
+        given = json.loads(answer(address))
+        token, end = given["token"], datetime.fromisoformat(given["msft:expiry"])
         _known[address] = (token, end)
     return token
-
-
-def _ask(address: str) -> dict:
-    with urllib.request.urlopen(address, timeout=Patience.from_environment().answer) as response:
-        return json.load(response)

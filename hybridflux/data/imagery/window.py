@@ -33,13 +33,13 @@ class Image:
         name: file, for messages.
         grid: of the stored numbers.
         read: `read((rows, columns))` gives the stored numbers of a window `[y, x]`.
-        nodata: stored number that means missing; NaN always does.
+        nodata: stored numbers that mean missing; NaN always does.
     """
 
     name: str
     grid: GeoBox
     read: Callable[[tuple[slice, slice]], np.ndarray]
-    nodata: float | None = None
+    nodata: tuple[float, ...] = ()
 
 
 def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
@@ -48,7 +48,7 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
     Args:
         path: of the file, also `/vsizip/...`.
         band: counted from 1.
-        nodata: stored number that means missing; that of the file where None.
+        nodata: stored number that means missing, beside that which the file declares.
 
     Raises:
         FileNotFoundError: no such file.
@@ -68,7 +68,16 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
         raise ValueError(f"{path} has no coordinate system; set the one of its producer, for instance `rio edit-info --crs EPSG:32631`")
     if not 1 <= band <= count:
         raise ValueError(f"{path} has {count} bands, not {band}")
-    return Image(path, grid, lambda roi: _read(path, band, roi), own if nodata is None else nodata)
+    return Image(path, grid, lambda roi: _read(path, band, roi), stated(own, nodata))
+
+
+def stated(*nodata: float | None) -> tuple[float, ...]:
+    """Missing values of several sources, those that say one: a file and the catalog may both be right.
+
+    >>> stated(65535, None, 0)
+    (65535.0, 0.0)
+    """
+    return tuple(float(number) for number in nodata if number is not None)
 
 
 def damaged(path: str, error: Any) -> ValueError:
@@ -92,8 +101,7 @@ def values(image: Image, geobox: GeoBox) -> np.ndarray:
 
     def prepare(stored: np.ndarray) -> np.ndarray:
         numbers = stored.astype(np.float32)
-        if image.nodata is not None and not np.isnan(image.nodata):
-            numbers[stored == image.nodata] = np.nan
+        numbers[np.isin(stored, image.nodata)] = np.nan
         return numbers
 
     return _onto(image, geobox, prepare, np.float32(np.nan), "average")
@@ -103,7 +111,7 @@ def labels(image: Image, geobox: GeoBox) -> np.ndarray:
     """The labels of an image on a grid `[y, x]`, int32: the one under the centre of a pixel, `NO_LABEL` where missing or outside."""
 
     def prepare(stored: np.ndarray) -> np.ndarray:
-        missing = ~np.isfinite(stored) | (stored == image.nodata)
+        missing = ~np.isfinite(stored) | np.isin(stored, image.nodata)
         known = np.where(missing, 0, stored).astype(np.int32)
         known[missing] = NO_LABEL
         return known

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from hybridflux.data.catalog import Dataset
+from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
 from hybridflux.data.land.warp import numbers
 from hybridflux.vocabulary import VARIABLES
@@ -21,6 +21,8 @@ ROOTING_DEPTH = 1000.0
 CARBON_OF_ORGANIC_MATTER = 0.58  # van Bemmelen factor
 RICHEST, FINEST = 8.0, 0.60  # organic matter [%] and clay [1] beyond which Saxton & Rawls had left samples out
 TEXTURE, WATER, STONES = ("sand", "clay", "soc"), ("wv0033", "wv1500"), "cfvo"
+NO_SOIL = 0.0
+"""What the coverage service writes where there is no soil, undeclared; no soil has it but for stones, of which it may have none."""
 _ENDINGS = (".tif", ".tiff", ".vrt")
 
 
@@ -75,11 +77,12 @@ def capacity(dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: floa
     needed = [part for part in SLICES if 10 * part[0] < depth]
     names, files = _asked(needed, geobox) if str(place) == SERVICE else _files(str(place), needed)
     scales = {band.name: band.scale for band in dataset.bands}
+    missing = {band.name: _missing(band) for band in dataset.bands}
     if lacking := sorted(set(names) - set(scales)):
         raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no band {', '.join(lacking)}; declare its units and scale there")
     total, dirty = np.zeros(geobox.shape), np.zeros(geobox.shape, bool)
     for top, bottom in needed:
-        layer = {name: numbers([files[name, top]], geobox) * scales[name] for name in names}
+        layer = {name: numbers([files[name, top]], geobox, missing[name]) * scales[name] for name in names}
         water, beyond = _available(layer)
         total += water * (1.0 - np.clip(layer[STONES], 0.0, 1.0)) * (min(10.0 * bottom, depth) - 10.0 * top)
         dirty |= beyond
@@ -126,14 +129,18 @@ def wilting_point(sand, clay, organic_matter):
 def _available(layer: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Available water of fine earth [m3 m-3], NaN where unknown, and where the texture lies outside the calibration."""
     if "wv0033" in layer:
-        wet, dry = (np.where(layer[name] > 0, layer[name], np.nan) for name in WATER)  # 0 is no data in WCS answers
+        wet, dry = (layer[name] for name in WATER)
         return np.maximum(wet - dry, 0.0), np.zeros(wet.shape, bool)
-    sand, clay = layer["sand"], layer["clay"]
-    soil = sand + clay > 0  # both 0: no data in WCS answers
-    organic = 100.0 * layer["soc"] / CARBON_OF_ORGANIC_MATTER
-    beyond = soil & ((organic > RICHEST) | (clay > FINEST))
-    sand, clay, organic = np.where(soil, sand, np.nan), np.minimum(clay, FINEST), np.minimum(organic, RICHEST)
+    sand, clay, organic = layer["sand"], layer["clay"], 100.0 * layer["soc"] / CARBON_OF_ORGANIC_MATTER
+    beyond = (organic > RICHEST) | (clay > FINEST)
+    clay, organic = np.minimum(clay, FINEST), np.minimum(organic, RICHEST)
     return np.maximum(field_capacity(sand, clay, organic) - wilting_point(sand, clay, organic), 0.0), beyond
+
+
+def _missing(band: Band) -> tuple[float, ...]:
+    """Stored numbers of a band that mean missing."""
+    declared = () if band.nodata is None else (band.nodata,)
+    return declared if band.name == STONES else (*declared, NO_SOIL)
 
 
 def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from hybridflux.data.land.download import answer
+from hybridflux.data.imagery.stac_network import Patience, answer
 
 NO_LABEL = -1
 """Label of a pixel that no file covers, or that is marked missing in it."""
@@ -22,8 +22,6 @@ PARTS = "/vsicurl/"
 VARIABLE = "#"  # `file.nc#LC`: the variable LC of a netCDF file
 _NETCDF = (".nc", ".nc4")
 _WHOLE = ("https://", "http://")
-_HTTP = {"GDAL_HTTP_TIMEOUT": 60, "GDAL_HTTP_MAX_RETRY": 4, "GDAL_HTTP_RETRY_DELAY": 2, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
-"""How GDAL reads parts: it gives up after 60 s without an answer, asks again when a service fails, and lists no folders."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +83,20 @@ def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
     return np.where(np.isnan(found), NO_LABEL, found).round().astype(np.int32)
 
 
-def numbers(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
+def numbers(files: Iterable[str], geobox: GeoBox, missing: Sequence[float] = ()) -> np.ndarray:
     """Numbers on a grid `[y, x]` float64: means where the grid is coarser, bilinear where it is finer, NaN where missing.
 
     Args:
         files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
         geobox: the grid.
+        missing: stored numbers that mean missing, beside those that the files declare.
 
     Raises:
         ValueError: a file is damaged or does not say where it lies.
     """
     found = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
+        piece.values[np.isin(piece.values, missing)] = np.nan  # before they are averaged with others
         found = np.where(np.isnan(found), _warp(piece, geobox, coarse="average", fine="bilinear"), found)
     return found
 
@@ -116,7 +116,8 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
     from rasterio.windows import Window
 
     try:
-        with rasterio.Env(**_HTTP), rasterio.open(BytesIO(answer(file)) if file.startswith(_WHOLE) else file) as source:
+        # several threads lose the error of a truncated JPEG 2000
+        with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), rasterio.open(_opened(file)) as source:
             if source.crs is None or source.transform.is_identity:
                 raise ValueError(
                     f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
@@ -131,6 +132,10 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
         if file.startswith(PARTS) and "404" in str(error):
             return None  # services have no tiles where there is only sea
         raise ValueError(f"{file} is damaged or not a raster ({error}); download it again") from error
+
+
+def _opened(file: str) -> str | BytesIO:
+    return BytesIO(answer(file)) if file.startswith(_WHOLE) else file
 
 
 def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
@@ -158,7 +163,10 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
         window = _reach(geobox, crs, transform, layer.shape)
         if any(part.stop <= part.start for part in window):
             return None
-        values = layer[window].values.astype(np.float64)
+        try:
+            values = layer[window].values.astype(np.float64)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"{file}, variable {variable}, is damaged ({error}); download it again") from error
         return Piece(values, transform * transform.translation(window[1].start, window[0].start), crs)
 
 

@@ -30,7 +30,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: no file of these days, a day twice, a file is damaged, or the extent lies outside.
+        ValueError: no file of these days, a day twice or several in a file, a file is damaged, or the extent lies outside.
     """
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
@@ -40,10 +40,13 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         if not found:
             continue
         cells = window(data, extent, None, where)
-        if cells.stamps[0].astype("datetime64[D]") not in days:
+        if len(cells.stamps) != 1:
+            raise ValueError(f"{where} holds {len(cells.stamps)} days; the product has a file a day: split it, or take the original files")
+        day = cells.stamps[0].astype("datetime64[D]")
+        if day not in days:
             continue
         windows.append(cells)
-        read_days.append(cells.stamps[0].astype("datetime64[D]"))
+        read_days.append(day)
         frozen = np.isin(cells.values(data[_STATE]), _FROZEN) if _STATE in data else False
         for band, name in found.items():
             values.setdefault(band, []).append(np.where(frozen, np.nan, _share(bands[band], data[name], cells)))

@@ -26,6 +26,7 @@ _INSTANT, _FALLEN = ("t2m", "d2m"), ("ssrd", "tp")
 _GEOPOTENTIAL, _GRAVITY = "z", 9.80665  # m s-2, the standard gravity by which ECMWF divides
 _DARK = 3600.0  # J m-2 of an hour: 1 W m-2, above the noise of packed files
 _KELVIN = (170.0, 340.0)
+_SLACK = 2  # h that a day at an end may lack: what UTC+1 moves out of whole UTC days; more would take its morning or evening
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         place: folder, file or pattern: netCDF of any months, zipped or not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
-        end: last day, included. The first day needs the hours of the day before that the offset moves into it, else it is made of the rest.
+        end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
+            lack two, which the origin tells.
         utc_offset: of the region's standard days [h].
 
     Raises:
@@ -163,8 +165,8 @@ def _at(one: _Hours, stamps: np.ndarray) -> np.ndarray:
 
 
 def _check_cover(series: dict[str, _Hours], days: np.ndarray, utc_offset: float, place) -> None:
-    """Refuse files that do not reach over all days; at the ends only the hours that the offset moves may lack."""
-    slack = np.timedelta64(round(abs(utc_offset) * 3600) + 3600, "s")
+    """Refuse files that do not reach over all days; at the ends an hour or two of the night may lack."""
+    slack = np.timedelta64(_SLACK, "h")
     shift = np.timedelta64(round(utc_offset * 3600), "s")
     first, last = days[0].astype("datetime64[s]") - shift, (days[-1] + 1).astype("datetime64[s]") - shift
     for name, one in series.items():

@@ -20,7 +20,8 @@ from hybridflux.data.weather.border import Extent, choose_cells
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
 _CLASSIC, _GRIB = b"CDF", b"GRIB"  # first bytes of netCDF-3, which data stores delivered until 2024, and of GRIB
-_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError)
+_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError, ValueError, TypeError)
+_UNREADABLE = (*_DAMAGE, ImportError)  # times that nothing but cftime would decode are damaged too
 
 
 def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...]) -> list[Path]:
@@ -51,10 +52,14 @@ def _opened(file: BinaryIO, name: str) -> Iterator[xr.Dataset]:
     try:
         engine = "scipy" if start.startswith(_CLASSIC) else "h5netcdf"
         data = xr.open_dataset(file, engine=engine, decode_timedelta=False)
-    except _DAMAGE as error:
-        raise ValueError(f"{name} is damaged, cut short or not netCDF ({str(error)[:120]}); download it again") from error
+    except _UNREADABLE as error:
+        raise _damaged(name, error) from error
     with data:
         yield data
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    return ValueError(f"{name} is damaged, cut short or not netCDF ({str(error)[:120]}); download it again")
 
 
 def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = (".nc", ".nc4", ".zip")) -> Iterator[tuple[str, xr.Dataset]]:
@@ -109,7 +114,7 @@ class Window:
         """A variable at the cells `[time, cell]` float64; preliminary data (`expver`) fill in where final ones are missing.
 
         Raises:
-            ValueError: an axis beside time and place has more than one entry.
+            ValueError: an axis beside time and place has more than one entry, or the file is damaged.
         """
         axes = (self.time, self.rows[0], self.columns[0])
         part = variable.isel({self.rows[0]: self.rows[1], self.columns[0]: self.columns[1]})
@@ -126,7 +131,11 @@ class Window:
                 part = part.isel({extra: 0})
             else:
                 raise ValueError(f"{self.where}: `{variable.name}` has {part.sizes[extra]} entries along `{extra}`; request one of them")
-        return part.transpose(*axes).to_numpy().astype(np.float64).reshape(part.sizes[self.time], -1)
+        try:
+            stored = part.transpose(*axes).to_numpy()
+        except _DAMAGE as error:
+            raise _damaged(self.where, error) from error
+        return stored.astype(np.float64).reshape(part.sizes[self.time], -1)
 
 
 def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) -> Window:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFr
             inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3]) & part["DATE"].between(first, last)
             kept.append(part[inside].rename(columns=names))
         return kept
-    except (EOFError, OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (EOFError, OSError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{file.name} is damaged or no table ({error}); download it again") from error
 
 

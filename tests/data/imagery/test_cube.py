@@ -146,6 +146,27 @@ def test_images_without_their_mask_are_refused(write_cube, dataset, box):
     assert np.isnan(scene.read(box(20), ("B04",))["B04"]).all()
 
 
+def test_the_missing_value_of_the_file_and_that_of_the_catalog_both_hold(write_cube, unmasked, box):
+    stored = np.full((1, 20, 20), 500)
+    stored[0, 0, :10], stored[0, 3, :10] = 0, 65535
+    path = write_cube("S2_L2A_a.nc", ["2020-05-01"], stored, attrs={"_FillValue": np.uint16(65535)})
+    (scene,) = cube_scenes(unmasked, str(path), box(20), FIRST, LAST)
+    red = scene.read(box(20), ["B04"])["B04"]
+    np.testing.assert_array_equal(np.isnan(red), np.isin(stored[0], (0, 65535)))
+    assert np.nanmax(red) == pytest.approx(0.05)
+
+
+def test_a_damaged_block_of_a_zarr_store_is_named(write_cube, unmasked, box):
+    store = write_cube("S2_L2A_a.zarr", ["2020-05-01"], np.random.default_rng(0).integers(1, 9000, (1, 20, 20)), zarr=True)
+    (scene,) = cube_scenes(unmasked, str(store), box(20), FIRST, LAST)
+    block = max(
+        (path for path in (store / "B04").rglob("*") if path.is_file() and path.name != "zarr.json"), key=lambda path: path.stat().st_size
+    )
+    block.write_bytes(block.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"S2_L2A_a.zarr is incomplete or damaged .*download it again"):
+        scene.read(box(20), ["B04"])
+
+
 def test_damage_is_named(write_cube, unmasked, box, truncated, tmp_path):
     path = truncated(write_cube("S2_L2A_a.nc", ["2020-05-01"], np.random.default_rng(0).integers(1, 9000, (1, 20, 20))))
     with pytest.raises(ValueError, match=r"S2_L2A_a.nc is incomplete or damaged .*download it again"):

@@ -252,9 +252,9 @@ def test_addresses_of_the_planetary_computer_are_signed_once_per_container(monke
 
     def answer(address):
         asked.append(address)
-        return {"token": "st=1&sig=abc", "msft:expiry": "2999-01-01T00:00:00Z"}
+        return b'{"token": "st=1&sig=abc", "msft:expiry": "2999-01-01T00:00:00Z"}'
 
-    monkeypatch.setattr("hybridflux.data.imagery.stac_signing._ask", answer)
+    monkeypatch.setattr("hybridflux.data.imagery.stac_signing.answer", answer)
     _known.clear()
     blob = "https://sentinel2l2a01.blob.core.windows.net/sentinel2-l2/31/U/DS/B04.tif"
     assert signed(blob) == signed(blob) == f"{blob}?st=1&sig=abc" and signed(f"{blob}?sig=x") == f"{blob}?sig=x"

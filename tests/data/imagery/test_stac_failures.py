@@ -84,6 +84,18 @@ def test_a_truncated_file_is_an_error_whatever_the_grid(scene, tmp_path, grid):
         scene.read(grid, ["B04"])
 
 
+def test_a_truncated_jpeg_2000_is_an_error(tmp_path, write_raster, truncated):
+    """By several threads GDAL decodes the rest as numbers that are in no file, and raises nothing."""
+    grid = GeoBox((1200, 1200), GRID.affine, GRID.crs)
+    numbers = np.random.default_rng(0).integers(100, 4000, grid.shape.yx).astype(np.int16)
+    hrefs = {"B04": str(write_raster(tmp_path / "B04.jp2", numbers, grid)), "Fmask": str(tmp_path / "Fmask.tif")}
+    cog(tmp_path / "Fmask.tif", np.zeros(grid.shape.yx, np.uint8), grid, nodata=255)
+    (found,) = stac_scenes(HLS, str(collection_file(tmp_path / "items.json", [item("HLS.T31UDS.2018126", WHEN, hrefs, grid)])), grid, *DAYS)
+    truncated(tmp_path / "B04.jp2")
+    with pytest.raises(OSError, match="band B04 of item HLS.T31UDS.2018126 cannot be read from .*B04.jp2 .*incomplete"):
+        found.read(grid, ["B04"])
+
+
 def test_part_of_a_truncated_file_that_is_there_is_not_read_as_missing(scene, tmp_path):
     (path,) = tmp_path.glob("*_B04.tif")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

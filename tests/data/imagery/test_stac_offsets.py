@@ -7,7 +7,6 @@ import pystac
 import pytest
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.imagery import masks
 from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.imagery.stac_items import acquired, asset_of, baseline_of, tile_of
 from hybridflux.data.imagery.stac_offsets import ENOUGH, SHIFT, Stated, judge, seen_offset, stated
@@ -162,4 +161,3 @@ def test_cloud_beyond_a_tile_reaches_into_it(shared, tmp_path):
     (scene,) = stac_scenes(S2, str(place), grid, when.astype("datetime64[D]"), when.astype("datetime64[D]"))
     beside = scene.read(grid[:, 22:], ["B04"])["B04"]  # the cloud ends where the tile begins
     assert np.isnan(beside[:, :2]).all() and np.isfinite(beside[:, 2:]).all()
-    assert masks.margin(S2.mask, 10.0) == 2

@@ -67,6 +67,8 @@ def test_zero_is_no_data_in_answers_of_the_service(grid, raster):
     zero[0] = 0
     with pytest.warns(UserWarning, match="no soil value"):
         found = soil.capacity(SOILGRIDS, layers(raster, pixel=100.0, sand=zero, clay=np.where(zero, 200, 0), soc=145, cfvo=0), grid)
+    loam = 1000 * (soil.field_capacity(0.4, 0.2, 2.5) - soil.wilting_point(0.4, 0.2, 2.5))
+    np.testing.assert_allclose(found.values, loam, rtol=1e-6)  # zeros do not mix into their neighbours
     assert found.values.min() > 50
 
 

@@ -89,6 +89,16 @@ def test_refused(read, tmp_path):
         read("cgls-ssm-1km", tmp_path)
 
 
+def test_a_file_of_several_days_is_refused(read, tmp_path):
+    """The first rows of each file were taken for the days of all."""
+    days = [xr.open_dataset(write(tmp_path, day, counts), engine="h5netcdf", mask_and_scale=False).load()
+            for day, counts in (("2017-06-01", [0, 20, 40]), ("2017-06-02", [100, 120, 140]))]  # fmt: skip
+    (tmp_path / "merged").mkdir()
+    xr.concat(days, "time").to_netcdf(tmp_path / "merged" / "c_gls_ssm.nc", engine="h5netcdf")
+    with pytest.raises(ValueError, match="c_gls_ssm.nc holds 2 days; the product has a file a day"):
+        read("cgls-ssm-1km", tmp_path / "merged")
+
+
 def test_every_format_of_the_catalog_has_a_reader(catalog):
     assert {dataset.format for dataset in catalog.values() if dataset.format in FORMATS} == set(FORMATS)
     assert all(callable(reader(name)) for name in FORMATS)

@@ -188,6 +188,15 @@ def test_missing_month(read, store):
         read(end="2018-07-30")
 
 
+@pytest.mark.parametrize("utc_offset, lacking", [(9.0, "2018-04-30T15:00:00"), (-8.0, "2018-06-01T08:00:00")])
+def test_a_day_at_the_end_without_its_morning_or_evening_is_refused(read, store, utc_offset, lacking):
+    """Days far from Greenwich reach into the UTC day before or after; without it their sums miss sun and rain."""
+    store.month(land=False)
+    with pytest.raises(ValueError, match=f"the days 2018-05-01 to 2018-05-31 need {lacking}; get the file"):
+        read("era5", "2018-05-01", "2018-05-31", utc_offset=utc_offset)
+    assert len(read("era5", "2018-05-02", "2018-05-30", utc_offset=utc_offset).days) == 29
+
+
 def test_outside(read, store):
     store.month()
     with pytest.raises(ValueError, match="covers 1.00 to 1.20 degrees east .* lies outside"):
@@ -230,6 +239,32 @@ def test_damaged_files(read, store, tmp_path):
         read()
     with pytest.raises(FileNotFoundError, match="no file, or a folder without"):
         read(place=tmp_path / "nowhere")
+
+
+def test_damage_in_the_middle_of_a_file(read, store):
+    """What opens can still be unreadable: a block of compressed numbers, the end of a netCDF-3, a time without origin."""
+    store.month()
+    path = store.folder / "one.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        data = data.load()
+    path.unlink()
+    data.to_netcdf(path, engine="h5netcdf", encoding={name: {"zlib": True} for name in data.data_vars})
+    content = bytearray(path.read_bytes())
+    third = len(content) * 3 // 10
+    content[third : third + 400] = b"\xaa" * 400
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="one.nc is damaged, cut short"):
+        read()
+    path.unlink()
+    data.rename(valid_time="time").to_netcdf(path, engine="scipy", format="NETCDF3_64BIT")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(ValueError, match="one.nc is damaged, cut short"):
+        read()
+    path.unlink()
+    times = ("valid_time", np.arange(data.sizes["valid_time"]), {"units": "hours since yesterday"})
+    data.assign_coords(valid_time=times).to_netcdf(path, engine="h5netcdf")
+    with pytest.raises(ValueError, match="one.nc is damaged, cut short or not netCDF .unable to decode time"):
+        read()
 
 
 def test_real_era5_without_humidity_says_what_to_request(read, shared):
