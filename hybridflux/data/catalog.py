@@ -126,7 +126,7 @@ class Dataset(BaseModel):
         files: patterns of its file names.
         bands: its columns or bands.
         bands_of: another dataset with the same bands, instead of `bands`; its mask and offsets hold too where none are given here.
-        format: name of the reader, see `hybridflux.data.imagery.FORMATS`, `.weather.FORMATS`, `.moisture.FORMATS` and `.land.FORMATS`.
+        format: name of its reader, a key of `reader` in `hybridflux.data.imagery`, `.weather`, `.moisture` or `.land`.
         mask: which pixels are clear, for imagery.
         offsets: who says what is added to a stored number: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each scene.
         services: STAC APIs that offer it.

@@ -41,7 +41,7 @@ class Line:
             sd: its standard deviation [1].
 
         >>> fapar, sd = Line(-0.2, 1.25).applied(np.array([0.8, 0.1]), np.array([0.04, 0.04]))
-        >>> fapar.round(3).tolist(), sd.round(3).tolist()
+        >>> fapar.astype(float).round(3).tolist(), sd.astype(float).round(3).tolist()
         ([0.8, 0.0], [0.05, 0.05])
         """
         fapar = np.clip(self.offset + self.slope * index, 0.0, self.highest)

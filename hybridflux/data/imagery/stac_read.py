@@ -12,8 +12,8 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Band
 from hybridflux.data.imagery.masks import NO_LABEL
 from hybridflux.data.imagery.stac_items import asset_of
-from hybridflux.data.imagery.stac_network import Patience
 from hybridflux.data.imagery.window import COARSER
+from hybridflux.data.network import Patience
 
 if TYPE_CHECKING:
     import pystac

@@ -16,8 +16,8 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Dataset, Service
 from hybridflux.data.imagery.frames import solar_day
 from hybridflux.data.imagery.stac_items import acquired
-from hybridflux.data.imagery.stac_network import Patience, persist
 from hybridflux.data.imagery.stac_signing import signed
+from hybridflux.data.network import Patience, persist
 from hybridflux.vocabulary import suggestion
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from hybridflux.data.imagery.stac_network import answer
+from hybridflux.data.network import answer
 
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """Where tokens are given without account: planetarycomputer.microsoft.com/docs/concepts/sas."""

@@ -8,27 +8,16 @@ download of them would ask for (`requests`). Not here: images (`imagery/`), weat
 
 from __future__ import annotations
 
-from importlib import import_module
+from hybridflux.data.formats import Readers
 
-from hybridflux.vocabulary import suggestion
-
-FORMATS = {
-    "codes": "hybridflux.data.land.landcover:read",
-    "declared": "hybridflux.data.land.declared:read",
-    "elevation": "hybridflux.data.land.terrain:read",
-    "parcels": "hybridflux.data.land.parcels:read",
-    "soil-layers": "hybridflux.data.land.soil:capacity",
-}
-"""`format` of a dataset of the catalog -> its reader."""
-
-
-def reader(format: str):
-    """The function that reads a format: `read(dataset, place, geobox) -> LandCover, Elevation, Parcels or SoilCapacity`.
-
-    Raises:
-        ValueError: no such format; names those there are.
-    """
-    if format not in FORMATS:
-        raise ValueError(f"no reader of land for the format `{format}`.{suggestion(format, FORMATS)} There are {', '.join(FORMATS)}")
-    module, name = FORMATS[format].split(":")
-    return getattr(import_module(module), name)
+reader = Readers(
+    "land",
+    {
+        "codes": "hybridflux.data.land.landcover:read",
+        "declared": "hybridflux.data.land.declared:read",
+        "elevation": "hybridflux.data.land.terrain:read",
+        "parcels": "hybridflux.data.land.parcels:read",
+        "soil-layers": "hybridflux.data.land.soil:capacity",
+    },
+)
+"""Format of a dataset of the catalog -> its reader, `read(dataset, place, geobox) -> LandCover, Elevation, Parcels or SoilCapacity`."""

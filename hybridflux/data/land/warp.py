@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from hybridflux.data.imagery.stac_network import Patience, answer
+from hybridflux.data.network import Patience, answer
 
 NO_LABEL = -1
 """Label of a pixel that no file covers, or that is marked missing in it."""

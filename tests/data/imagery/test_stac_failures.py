@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.imagery.stac import stac_scenes
-from hybridflux.data.imagery.stac_network import Patience
+from hybridflux.data.network import Patience
 from tests.data.imagery.stac_server import BIG, cog, collection_file, files_server, item, stac_api
 
 HLS = load_catalog()["hls-s30"]

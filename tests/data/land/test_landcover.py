@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from shapely import box
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.land import FORMATS, landcover, reader
+from hybridflux.data.land import landcover, reader
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.polygons import stand_number
 from hybridflux.data.land.warp import NO_LABEL, labels
@@ -25,11 +25,11 @@ def name_of(index):
 
 
 def test_every_format_has_a_reader_and_every_dataset_of_land_names_one():
-    for format in FORMATS:
+    for format in reader.of:
         assert callable(reader(format))
     for dataset in CATALOG.values():
         if dataset.kind in ("landcover", "terrain") or dataset.id == "soilgrids":
-            assert dataset.format in FORMATS, f"{dataset.id} names no reader"
+            assert dataset.format in reader.of, f"{dataset.id} names no reader"
     with pytest.raises(ValueError, match="Did you mean `codes`"):
         reader("code")
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.imagery.stac_network import answer
 from hybridflux.data.land import landcover, requests, soil, terrain
+from hybridflux.data.network import answer
 
 CATALOG = load_catalog()
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.moisture import FORMATS, reader
+from hybridflux.data.moisture import reader
 
 BOUCONNE = (1.20, 43.62, 1.28, 43.68)
 
@@ -100,7 +100,7 @@ def test_a_file_of_several_days_is_refused(read, tmp_path):
 
 
 def test_every_format_of_the_catalog_has_a_reader(catalog):
-    assert {dataset.format for dataset in catalog.values() if dataset.format in FORMATS} == set(FORMATS)
-    assert all(callable(reader(name)) for name in FORMATS)
+    assert {dataset.format for dataset in catalog.values() if dataset.format in reader.of} == set(reader.of)
+    assert all(callable(reader(name)) for name in reader.of)
     with pytest.raises(ValueError, match="no reader of soil moisture for the format `smapp`. Did you mean `smap`"):
         reader("smapp")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.data.weather import FORMATS, reader
+from hybridflux.data.weather import reader
 from hybridflux.data.weather.towers import distance_km
 
 PARIS = (2.4, 48.4, 2.6, 48.6)
@@ -88,8 +88,8 @@ def test_unknown_names(read, one_site):
 
 def test_every_format_of_the_catalog_has_a_reader(catalog):
     formats = {dataset.format for dataset in catalog.values() if dataset.kind == "meteo"}
-    assert formats == set(FORMATS)
-    assert all(callable(reader(name)) for name in FORMATS)
+    assert formats == set(reader.of)
+    assert all(callable(reader(name)) for name in reader.of)
 
 
 def test_distance():

@@ -1,4 +1,4 @@
-"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same; used by `land` too."""
+"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same."""
 
 from __future__ import annotations
 
