@@ -91,7 +91,7 @@ def build_region(
     priors = learn_priors(config, views, plant_type, work, seed)
     fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
     clear = _finish(config, priors, work, out)
-    return BuildReport(out, len(scenes), clear, len(config.region_grid), len(config.period.days), time.perf_counter() - began)
+    return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), time.perf_counter() - began)
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:

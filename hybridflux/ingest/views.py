@@ -91,17 +91,10 @@ def collect(
         progress: called with (done, all, message).
 
     Raises:
-        ValueError: a file is damaged or lacks a band; or the scenes are not those of the interrupted build; nothing read is lost.
+        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are gone; nothing read is lost.
     """
     grid, names = config.region_grid, (config.vegetation.index, *config.vegetation.also)
-    listed = {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes], "indices": list(names)}
-    before = work.read("scenes")
-    if before is None:
-        _template(config, len(scenes), names, work)
-        work.write("scenes", listed)
-    elif before != listed:
-        raise ValueError(f"the scenes found now are not those this build began with ({len(before['scenes'])} then, {len(scenes)} now): "
-                         f"files came or went; remove {work.folder} and build anew")  # fmt: skip
+    scenes = _begun_with(config, scenes, names, work)
     parts, bands = list(blocks(grid.geobox)), bands_needed(names, offered(config, scenes, catalog))
     for number, scene in enumerate(scenes):
         for name, window, box in parts:
@@ -111,6 +104,24 @@ def collect(
         progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
     first = config.period.days[0]
     return Views(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
+
+
+def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[str], work: Work) -> Sequence[Scene]:
+    """The scenes this build began with: all that are found at first, the same ones ever after, whatever a service has added since."""
+    before = work.read("scenes")
+    if before is None:
+        _template(config, len(scenes), names, work)
+        work.write("scenes", {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes]})
+        return scenes
+    found = {(scene.id, str(scene.day)): scene for scene in scenes}
+    wanted = list(zip(before["scenes"], before["days"], strict=True))
+    gone = [f"{name} of {day}" for name, day in wanted if (name, day) not in found]
+    if gone:
+        raise ValueError(
+            f"{len(gone)} of the {len(wanted)} scenes this build began with are not found any more, first {gone[0]}; "
+            f"put them back, or remove {work.folder} and build anew"
+        )
+    return [found[one] for one in wanted]
 
 
 def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work) -> None:

@@ -52,13 +52,16 @@ def test_a_band_is_missing(copy, make, tmp_path):
         build_region(make.configuration(copy, vegetation={"also": ["lswi"]}), tmp_path / "r.zarr")
 
 
-def test_images_that_came_after_the_build_began(copy, make, tmp_path):
+def test_images_that_went_and_came_after_the_build_began(copy, make, tmp_path):
     config, out = make.configuration(copy), tmp_path / "r.zarr"
     with pytest.raises(RuntimeError, match="stop"):
         build_region(config, out, progress=stop_after(10))
-    make.cube(copy, make.days, every=4)
-    with pytest.raises(ValueError, match="73 then, 91 now"):
+    begun = json.loads((tmp_path / "r.build" / "scenes.json").read_text())["days"]
+    make.cube(copy, make.days, every=10)
+    with pytest.raises(ValueError, match=f"36 of the 73 scenes this build began with are not found any more, first .*{begun[1]}"):
         build_region(config, out, resume=True)
+    make.cube(copy, make.days, every=1)
+    assert build_region(config, out, resume=True).scenes == 73  # those it began with, not the new ones
 
 
 def stop_after(count):
