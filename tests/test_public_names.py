@@ -38,6 +38,7 @@ def test_readme_uses_public_names():
 def test_readme_uses_real_options(line):
     words = line.partition("#")[0].split()
     command = get_command(app).commands[words[0]]
+    command = command.commands[words[1]] if hasattr(command, "commands") else command
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
     required = {parameter.opts[0] for parameter in command.params if parameter.required and parameter.param_type_name == "option"}
