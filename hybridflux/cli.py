@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.machine import prepare
+from hybridflux.terminal import is_for_user, progress_of, wrote
 
 app = typer.Typer(
     name="hybridflux",
@@ -53,6 +52,18 @@ class Spread(StrEnum):
     parameter = "parameter"
     random_effects = "parameter+random_effects"
     vegetation = "parameter+random_effects+vegetation"
+
+
+class ExecutorKind(StrEnum):
+    """Who runs the tiles of a map."""
+
+    serial = "serial"
+    dask = "dask"
+    slurm = "slurm"
+
+
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a dask cluster that runs: tcp://host:8786")]
 
 
 def _version(wanted: bool) -> None:
@@ -112,10 +123,10 @@ def fit(
         "svi": inference.SVI,
         "nuts": inference.NUTS,
     }
-    with _progress("fitting") as progress:
+    with progress_of("fitting") as progress:
         posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)
-    _wrote(out)
+    wrote(out)
 
 
 @app.command()
@@ -134,7 +145,7 @@ def evaluate(
     from hybridflux.inference.posterior import Posterior
 
     score(Posterior.load(posterior), open_towers(towers, sites=sites)).to_csv(out, index=False)
-    _wrote(out)
+    wrote(out)
 
 
 @app.command("map")
@@ -149,18 +160,33 @@ def map_(
     spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
     seed: Seed = 0,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, time.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, memory, time.")] = False,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out pixels whose covariate is outside its range at the towers: elevation. May be repeated."),
+    ] = None,
+    executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
+    sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
     GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --resume.
     """
+    from hybridflux.region.executors import choose
+
+    who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
+
     from hybridflux.inference.posterior import Posterior
     from hybridflux.region.run import map_region
 
     fitted = Posterior.load(posterior)
     options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "daily": daily, "seed": seed, "resume": resume}
-    with _progress("mapping") as progress:
+    options |= {"within": within or (), "executor": who}
+    with progress_of("mapping") as progress:
         typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
 
 
@@ -175,6 +201,8 @@ def scenario(
     end: End = None,
     seed: Seed = 0,
     resume: Resume = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Map a region with and without a change of drivers.
 
@@ -187,11 +215,14 @@ def scenario(
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario
+    from hybridflux.region.executors import choose
 
+    kind = "dask" if workers or scheduler else "serial"
+    options = {"executor": choose(kind, workers=workers, scheduler=scheduler), "draws": draws, "start": start, "end": end, "seed": seed}
     fitted = Posterior.load(posterior)
-    with _progress("mapping") as progress:
-        run_scenario(fitted, region, changes, out, draws=draws, start=start, end=end, seed=seed, resume=resume, progress=progress)
-    _wrote(out)
+    with progress_of("mapping") as progress:
+        run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)
+    wrote(out)
 
 
 @app.command()
@@ -208,7 +239,7 @@ def budget(
     from hybridflux.products.budget import budget_table
 
     budget_table(run, zones=zones, inventory=inventory).to_csv(out, index=False)
-    _wrote(out)
+    wrote(out)
 
 
 @app.command()
@@ -236,7 +267,7 @@ def report(
         scenario=scenario,
         inventory=inventory,
     )
-    _wrote(out)
+    wrote(out)
 
 
 @app.command()
@@ -267,9 +298,9 @@ def region_build(
     if dry_run:
         typer.echo(plan_region(config, out, data=data))
         return
-    with _progress("building") as progress:
+    with progress_of("building") as progress:
         typer.echo(build_region(config, out, data=data, resume=resume, seed=seed, progress=progress))
-    _wrote(out)
+    wrote(out)
 
 
 @region_app.command("check")
@@ -286,7 +317,7 @@ def region_check(
         from hybridflux.report.region import draw_region
 
         draw_region(region, figure, run)
-        _wrote(figure)
+        wrote(figure)
 
 
 @app.command()
@@ -319,22 +350,6 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
     return found
 
 
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on a terminal, nothing elsewhere; gives the function to call with (done, all, message)."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal, transient=True) as bars:
-        bar = bars.add_task(title, total=None)
-        yield lambda done, total, message: bars.update(bar, completed=done, total=total, description=f"{title}: {message}")
-
-
-def _wrote(path: Path) -> None:
-    typer.echo(f"wrote {path}", err=True)
-
-
 def main() -> None:
     """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
     debug = "--debug" in sys.argv
@@ -344,18 +359,8 @@ def main() -> None:
     try:
         app(arguments)
     except (ValueError, KeyError, OSError) as error:
-        if debug or not _is_for_user(error):
+        if debug or not is_for_user(error):
             raise
         message = error.args[0] if isinstance(error, KeyError) else error
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
         sys.exit(2)
-
-
-def _is_for_user(error: Exception) -> bool:
-    """Whether our own code refused something, or a file is not there, rather than a library failing under it."""
-    if isinstance(error, FileNotFoundError):
-        return True
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")

@@ -61,6 +61,16 @@ class Indices:
         return {"site": site, "site_year": site[None, :] * np.int32(len(self.years)) + year[:, None]}
 
 
+def covariate_ranges(model: HybridFlux, sequences: Sequences) -> dict[str, list[float]]:
+    """Lowest and highest value of every covariate and driver that something learned reads, over all places and days of the fit.
+
+    A map counts the pixels that lie outside: there a network is asked about what it has not seen.
+    """
+    read = dict.fromkeys(name for source in model.sources.values() if learned(source) for name in source.reads())
+    values = {name: np.asarray(sequences.drivers[name]) for name in read if name in sequences.drivers and name != "plant_type"}
+    return {name: [float(np.nanmin(found)), float(np.nanmax(found))] for name, found in values.items()}
+
+
 def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
     """Drivers, covariates and indices a model needs of sequences, with what splits day and night where it is there.
 

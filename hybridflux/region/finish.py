@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hybridflux.region import layout
+from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
 from hybridflux.region.outputs import SIGN, SPREADS, mapped_days
@@ -17,7 +19,14 @@ from hybridflux.region.structural import monthly_error
 from hybridflux.vocabulary import PLANT_TYPES
 
 
-def write_totals(job: Job, attributes: Mapping) -> Totals:
+def sweep(job: Job) -> None:
+    """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
+    beside = (path for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))) for path in folder.glob("*.part"))
+    for path in (*beside, *job.store.rglob("*.partial")):
+        path.unlink()
+
+
+def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> Totals:
     """Merge the totals of all tiles into `totals.nc` and `series.nc`.
 
     `total(flux, cell, month, draw)` is carbon in g; a cell is a zone and a plant type. `structural(cell, month,
@@ -26,7 +35,7 @@ def write_totals(job: Job, attributes: Mapping) -> Totals:
     """
     import xarray as xr
 
-    merged = Totals.merge(job.totals(tile.id) for tile in job.region.tiles())
+    merged = Totals.merge(job.totals(tile.id) for tile in tiles)
     cells = sorted(merged.area)
     shape = (len(cells), len(job.calendar.months), 2, job.draws)
     carbon = np.array([merged.carbon[cell] for cell in cells], np.float64).reshape(shape)
@@ -78,7 +87,9 @@ def write_totals(job: Job, attributes: Mapping) -> Totals:
         attrs=common,
     )  # fmt: skip
     for name, data in (("totals", totals), ("series", series)):
-        data.to_netcdf(job.out / f"{name}.nc", engine="h5netcdf")
+        partial = job.out / f"{name}.part"
+        data.to_netcdf(partial, engine="h5netcdf")
+        os.replace(partial, job.out / f"{name}.nc")
     return merged
 
 
@@ -87,7 +98,7 @@ def _three(pair: np.ndarray) -> np.ndarray:
     return np.stack([pair[1] - pair[0], pair[0], pair[1]])
 
 
-def write_cogs(job: Job, attributes: Mapping) -> list[Path]:
+def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Path]:
     """Cloud-optimised GeoTIFFs of mean and sd: one for each flux and year, and one with a band for each month of the year."""
     import zarr
 
@@ -101,24 +112,25 @@ def write_cogs(job: Job, attributes: Mapping) -> list[Path]:
                 for group, window, bands in (("annual", slice(number, number + 1), [str(year)]), ("monthly", slice(first, end), months)):
                     array = store[group][flux + ending]
                     path = job.out / "cog" / f"{flux}{ending}_{group}_{year}.tif"
-                    _write_cog(path, job, array, window, bands, dict(attributes))
+                    _write_cog(path, job, tiles, array, window, bands, dict(attributes))
                     written.append(path)
     return written
 
 
-def _write_cog(path: Path, job: Job, array, window: slice, bands: list[str], attributes: dict) -> None:
-    """One file, copied tile by tile so that a large region fits into memory."""
+def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, window: slice, bands: list[str], attributes: dict) -> None:
+    """One file, copied tile by tile so that a large region fits into memory; what has no tile is not stored."""
     import rasterio
     import rasterio.shutil
     from rasterio.windows import Window
 
-    grid, scratch = job.region.grid, path.with_suffix(".scratch.tif")
+    grid, scratch, partial = job.region.grid, path.with_suffix(".scratch.part"), path.with_suffix(".part")
     profile = dict(
         driver="GTiff", dtype="float32", count=len(bands), height=grid.shape[0], width=grid.shape[1], crs=grid.crs,
         transform=grid.geobox.affine, nodata=np.nan, tiled=True, blockxsize=256, blockysize=256, interleave="band", BIGTIFF="IF_SAFER",
+        SPARSE_OK="TRUE",
     )  # fmt: skip
     with rasterio.open(scratch, "w", **profile) as file:
-        for tile in job.region.tiles():
+        for tile in tiles:
             raw = array[window, tile.y, tile.x]
             values = np.where(raw == layout.NODATA, np.nan, raw * np.float32(array.attrs["scale_factor"])).astype(np.float32)
             file.write(values, window=Window(tile.x.start, tile.y.start, tile.shape[1], tile.shape[0]))
@@ -129,6 +141,8 @@ def _write_cog(path: Path, job: Job, array, window: slice, bands: list[str], att
             file.set_band_unit(number, array.attrs["units"])
     resampling = "nearest" if path.stem.split("_")[1] == "sd" else "average"  # the mean of sds is not the sd of the mean
     rasterio.shutil.copy(
-        scratch, path, driver="COG", compress="ZSTD", predictor=3, overview_resampling=resampling, overview_compress="ZSTD"
-    )
+        scratch, partial, driver="COG", compress="ZSTD", predictor=3, overview_resampling=resampling, overview_compress="ZSTD",
+        sparse_ok="YES",
+    )  # fmt: skip
     scratch.unlink()
+    os.replace(partial, path)

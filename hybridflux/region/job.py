@@ -13,7 +13,11 @@ from hybridflux.model.store import to_spec
 from hybridflux.model.tree import learned
 from hybridflux.provenance import config_hash
 from hybridflux.region.calendar import Calendar
+from hybridflux.region.effects import LENGTH
 from hybridflux.region.store import Region
+
+QUANTILES = (0.05, 0.5, 0.95)
+__all__ = ["LENGTH", "QUANTILES", "Job", "differences", "posterior_fingerprint", "region_fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Job:
         seed: of the effects.
         length: over which effects are alike [m].
         by_cell: blocks of one weather cell.
+        within: covariates outside whose range at the towers pixels are left out.
         hash: of the configuration.
     """
 
@@ -46,12 +51,18 @@ class Job:
     seed: int
     length: float
     by_cell: bool
+    within: tuple[str, ...] = ()
     hash: str = ""
 
     @property
     def draws(self) -> int:
         """Draws carried through every pixel."""
         return self.posterior.draws
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Covariate -> lowest and highest value at the towers of the fit; empty for posteriors that do not know them."""
+        return {name: tuple(limits) for name, limits in self.posterior.info.get("ranges", {}).items()}
 
     def config(self) -> dict:
         """All that decides the results, as plain values."""
@@ -69,6 +80,7 @@ class Job:
             "changes": [str(change) for change in self.region.changes],
             "seed": self.seed,
             "effect_length": self.length,
+            "within": {name: self.ranges[name] for name in self.within},
         }
 
     def marker(self, tile_id: str) -> Path:

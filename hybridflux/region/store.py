@@ -24,6 +24,10 @@ UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
 COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
 
 
+class UnreadableTile(ValueError):
+    """A chunk of the store that cannot be read."""
+
+
 @dataclass(frozen=True)
 class TileDrivers:
     """What the model needs of one tile.
@@ -142,7 +146,7 @@ class Region:
             window: days of the region.
 
         Raises:
-            ValueError: a chunk cannot be read.
+            UnreadableTile: a chunk cannot be read.
         """
         names = list(names)
         before = max((_split(name)[1] for name in names if self.is_daily(name)), default=0)
@@ -209,7 +213,7 @@ class Region:
                 return self.group[name][tile.y, tile.x].reshape(-1)
             return self.group[name][window, tile.y, tile.x].reshape(window.stop - window.start, -1)
         except (RuntimeError, ValueError, OSError) as error:
-            raise ValueError(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
+            raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
     def _lasting(self, name: str, tile: Tile) -> np.ndarray:
         if name == "latitude":

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +19,14 @@ from hybridflux.region.kernel import FLUXES, Result, run_slab
 from hybridflux.region.outputs import mapped_days, packed, scale_of, statistics, write_tile
 from hybridflux.region.prepared import Prepared, prepare
 from hybridflux.region.reduce import Totals
-from hybridflux.region.store import TileDrivers
+from hybridflux.region.store import TileDrivers, UnreadableTile
+from hybridflux.region.training import only_within, outside
 
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
+
+
+class NotANumber(ValueError):
+    """A flux that is no number, though all its drivers are."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class TileReport:
         compute_s: seconds of computing.
         write_s: seconds of writing.
         hash: of the configuration.
+        outside: covariate -> pixels outside the range of the towers (`training.outside`).
+        refused: why the tile was not mapped; empty where it was.
     """
 
     tile: str
@@ -45,12 +52,21 @@ class TileReport:
     compute_s: float
     write_s: float
     hash: str
+    outside: dict[str, float] = field(default_factory=dict)
+    refused: str = ""
+
+    def __str__(self) -> str:
+        if self.refused:
+            return f"tile {self.tile} refused: {self.refused}"
+        times = f"read {self.read_s:.1f} s, computed {self.compute_s:.1f} s, written {self.write_s:.1f} s"
+        return f"tile {self.tile}, {self.pixels:,} pixels, {times}"
 
 
 def run_tile(job: Job, tile: Tile) -> TileReport:
     """Map one tile; the one unit of work, whatever the executor.
 
-    Maps and totals are written first, the done marker last, each whole or not at all: a tile without a marker is run again.
+    Maps and totals are written first, the done marker last, each whole or not at all: a tile without a marker is run again. A tile
+    that cannot be read, or whose fluxes are not numbers, is refused: nothing of it is written or marked, and its report says why.
 
     Args:
         job: the run; its template is written.
@@ -58,11 +74,15 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     """
     prepared = prepare(job)
     began = time.perf_counter()
-    drivers = job.region.read(tile, prepared.names, prepared.window)
-    after_reading = time.perf_counter()
-    with _COMPUTING:
-        started = time.perf_counter()
-        maps, totals = _compute(job, prepared, drivers)
+    try:
+        drivers = job.region.read(tile, prepared.names, prepared.window)
+        drivers = only_within(drivers, job.ranges, job.within) if job.within else drivers
+        after_reading = time.perf_counter()
+        with _COMPUTING:
+            started = time.perf_counter()
+            maps, totals = _compute(job, prepared, drivers)
+    except (UnreadableTile, NotANumber) as error:
+        return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
     computed = time.perf_counter()
     store = zarr.open_group(job.store, mode="r+")
     for group, arrays in maps.items():
@@ -71,10 +91,19 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     totals.save(job.totals(tile.id))
     report = TileReport(
         tile.id, len(drivers.pixel), drivers.masked, round(after_reading - began, 3), round(computed - started, 3),
-        round(time.perf_counter() - computed, 3), job.hash,
+        round(time.perf_counter() - computed, 3), job.hash, outside(drivers, job.ranges),
     )  # fmt: skip
     write_json(job.marker(tile.id), asdict(report))
     return report
+
+
+def done_report(job: Job, tile_id: str) -> TileReport | None:
+    """The report of a tile that was finished by this configuration, else None; a marker that is not whole does not count."""
+    try:
+        report = TileReport(**json.loads(job.marker(tile_id).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return report if report.hash == job.hash else None
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -119,6 +148,8 @@ def _collect(job: Job, drivers: TileDrivers, slab, result: Result, maps: dict, d
     real = slab.real[numbers]
     valid = slab.pixel[numbers][real]
     place = drivers.pixel[valid]
+    if not np.isfinite(np.moveaxis(np.asarray(result.annual[0])[numbers], 0, 1)[:, real]).all():
+        raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
     sources = {"daily": result.maps, "monthly": result.monthly, "annual": result.annual}
     for group, arrays in maps.items():
         over = days[group][:, None] if group == "monthly" else 1.0

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference.batch import Batch, Indices, batch
+from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.structure import learn
 from hybridflux.model.flux import HybridFlux
@@ -92,6 +92,7 @@ class AbstractMethod(eqx.Module):
             "settings": {name: value for name, value in vars(self).items() if isinstance(value, int | float | str)},
             "seed": seed,
             "observed_days": counts,
+            "ranges": covariate_ranges(model, sequences),
             "diagnostics": drawn.diagnostics,
             "concerns": list(drawn.concerns),
             "seconds": round(time.perf_counter() - began, 2),

@@ -1,0 +1,88 @@
+"""The beginning of a run: its template and `run.json`, or a check that those there are of the same run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from hybridflux.provenance import canonical_json, provenance
+from hybridflux.region import lock
+from hybridflux.region.job import Job, differences
+from hybridflux.region.outputs import SIGN, SPREADS, create_store
+from hybridflux.region.tile import write_json
+
+OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
+
+
+def begin(job: Job, resume: bool) -> dict:
+    """Write the template and `run.json`, or check those that are there.
+
+    Returns:
+        What `run.json` holds.
+
+    Raises:
+        FileExistsError: the folder holds a run and `resume` is not set, or something else.
+        ValueError: the run there is of another configuration; the differences are told.
+    """
+    path = job.out / "run.json"
+    record = check(job, resume)
+    if record is None or record["state"] == "preparing":  # a template that was cut short is written again
+        record = _record(job)
+        write_json(path, record)
+        for folder in ("tiles", "totals", "cog"):
+            (job.out / folder).mkdir(exist_ok=True)
+        levels = {"monthly": job.levels, "annual": job.levels} | ({"daily": job.daily_levels} if job.daily else {})
+        create_store(job.store, job.region, job.calendar, attributes(record), levels=levels)
+        record["state"] = "running"
+        write_json(path, record)
+    return record
+
+
+def is_begun(job: Job) -> bool:
+    """Whether the template of a run is complete."""
+    path = job.out / "run.json"
+    return path.exists() and json.loads(path.read_text())["state"] != "preparing"
+
+
+def check(job: Job, resume: bool) -> dict | None:
+    """The record of the run that is there, or None where there is none; touches nothing.
+
+    Raises:
+        FileExistsError: as `begin`.
+        ValueError: as `begin`.
+    """
+    path = job.out / "run.json"
+    record = json.loads(path.read_text()) if path.exists() else None
+    if record is not None and not resume:
+        raise FileExistsError(f"{job.out} holds a run (state `{record['state']}`); go on with `--resume`, or give another folder")
+    if record is None and job.out.exists() and any(one.name not in OURS for one in job.out.iterdir()):
+        raise FileExistsError(f"{job.out} is not empty and not a run folder; give another folder")
+    if record is not None and record["config_hash"] != job.hash:
+        lines = "\n".join(f"- {line}" for line in differences(record["config"], json.loads(canonical_json(job.config()))))
+        raise ValueError(f"{job.out} is a run of another configuration and cannot be resumed; run it into another folder:\n{lines}")
+    return record
+
+
+def _record(job: Job) -> dict:
+    """A new `run.json`."""
+    config = json.loads(canonical_json(job.config()))
+    return {
+        "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path), "spread": job.spread,
+        "spread_meaning": SPREADS[job.spread], "sign": SIGN, "draws": job.draws, "seed": job.seed, "start": config["start"],
+        "end": config["end"], "changes": config["changes"], "config": config, "config_hash": job.hash,
+        "provenance": provenance(config, job.seed),
+    }  # fmt: skip
+
+
+def attributes(record: Mapping) -> dict[str, str]:
+    """Attributes of every product of a run."""
+    written = record["provenance"]["time"]
+    return {
+        "title": record["title"],
+        "spread": record["spread"],
+        "source": "hybridflux, posterior of a hybrid carbon-flux model",
+        "history": f"{written} hybridflux map",
+        "changes": " ".join(record["changes"]) or "none",
+        "config_hash": record["config_hash"],
+        "provenance": canonical_json(record["provenance"]),
+    }

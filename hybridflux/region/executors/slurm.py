@@ -1,0 +1,113 @@
+"""A run as a SLURM array: tasks that each run a share of the tiles, and a last job that finishes the run behind them.
+
+The last job depends on the success of all tasks (`afterok`): whichever of them ends last, totals and maps for GIS are made once, by
+one process, of a complete run. See the manual of sbatch for arrays and dependencies.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridflux.region.executors.serial import Share
+from hybridflux.region.lock import WHOLE
+
+if TYPE_CHECKING:
+    from hybridflux.region.grid import Tile
+    from hybridflux.region.job import Job
+
+FOLDER = "slurm"
+TASK = "$SLURM_ARRAY_TASK_ID"
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Writes the scripts of a run into its folder and submits them; the tiles are run by the tasks, later.
+
+    Attributes:
+        tasks: of the array.
+        options: of `sbatch`, as on its command line: `--time=2:00:00 --mem=4G --cpus-per-task=8`.
+    """
+
+    tasks: int = 4
+    options: str = ""
+
+    @property
+    def work(self) -> str:
+        """All tiles: nobody else may be at work while they are handed out."""
+        return WHOLE
+
+    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """All tiles."""
+        return list(tiles)
+
+    def submit(self, job: Job, tiles: Sequence[Tile], waiting: Sequence[Tile]) -> str:
+        """Submit the tasks that have something left to do, and the last job.
+
+        Args:
+            job: the run; its template is written.
+            tiles: of the run.
+            waiting: those that are not done.
+
+        Returns:
+            What was submitted, how to look at it and how to go on.
+
+        Raises:
+            ValueError: a setting that the command line cannot say, or `sbatch` refused.
+            FileNotFoundError: there is no `sbatch`.
+        """
+        if not shutil.which("sbatch"):
+            raise FileNotFoundError("there is no `sbatch` on this machine; submit from a login node of the cluster")
+        folder, left = job.out / FOLDER, {tile.id for tile in waiting}
+        shares = [number for number in range(self.tasks) if left & {tile.id for tile in Share(number, self.tasks).mine(tiles)}]
+        command = self._command(job)
+        folder.mkdir(exist_ok=True)
+        job.posterior.save(job.out / "posterior.nc")
+        before = []
+        if shares:
+            lines = [f"#SBATCH --array={','.join(map(str, shares))}", f"#SBATCH --output={folder.resolve()}/%A_%a.log"]
+            script = _script(folder / "tasks.sh", lines, f"{command} --task {TASK} --tasks {self.tasks}")
+            array = self._sbatch(script)
+            before = [f"--dependency=afterok:{array}", "--kill-on-invalid-dep=yes"]
+        script = _script(folder / "finish.sh", [f"#SBATCH --output={folder.resolve()}/%j_finish.log"], command)
+        last = self._sbatch(script, *before)
+        jobs = f"{array},{last}" if shares else last
+        return (
+            f"submitted {len(shares)} tasks for {len(waiting)} of {len(tiles)} tiles" + (f" as SLURM job {array}" if shares else "")
+            + f", and job {last} that finishes the run behind them\n"
+            f"look at it: squeue -j {jobs}; logs are in {folder}\n"
+            "if a task fails or is cancelled the last job is not run: give this command again with --resume, it submits what is left"
+        )  # fmt: skip
+
+    def _command(self, job: Job) -> str:
+        """The command of a task, ready for a shell."""
+        from hybridflux.region.job import LENGTH, QUANTILES
+
+        if job.levels != QUANTILES or job.daily_levels or job.length != LENGTH or job.region.changes:
+            raise ValueError("other quantiles, another effect_length and changes of drivers cannot be sent to SLURM; use Serial or Dask")
+        program = Path(sys.executable).with_name("hybridflux")
+        words = [
+            program if program.exists() else "hybridflux", "map", "--posterior", (job.out / "posterior.nc").resolve(),
+            "--region", job.region.path.resolve(), "--out", job.out.resolve(), "--draws", job.draws, "--start", job.calendar.mapped[0],
+            "--end", job.calendar.mapped[-1], "--spread", job.spread, "--seed", job.seed, *(["--daily"] if job.daily else []), "--resume",
+        ]  # fmt: skip
+        return shlex.join(str(word) for word in words)
+
+    def _sbatch(self, script: Path, *more: str) -> str:
+        """Submit a script; gives the number of its job."""
+        done = subprocess.run(["sbatch", "--parsable", *shlex.split(self.options), *more, str(script)], capture_output=True, text=True)
+        if done.returncode:
+            raise ValueError(f"sbatch refused {script}: {done.stderr.strip()}")
+        return done.stdout.strip().partition(";")[0]
+
+
+def _script(path: Path, lines: Sequence[str], command: str) -> Path:
+    """Write a script; `exec` makes the command receive SLURM's signals itself."""
+    path.write_text("\n".join(["#!/bin/bash", f"#SBATCH --job-name=hybridflux-{path.stem}", *lines, f"exec {command}", ""]))
+    return path

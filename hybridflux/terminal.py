@@ -1,0 +1,45 @@
+"""What the command line says while it works and when it stops."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+
+@contextmanager
+def progress_of(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar with rate and time left on a terminal, a line a step elsewhere; gives the function to call with (done, all, message).
+
+    Ctrl-C, and a signal that means the same, ends with what there is to say about it and exit code 130.
+    """
+    from rich.console import Console
+
+    from hybridflux.region.progress import bar, lines
+
+    console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system stops a task with it
+    try:
+        with bar(title, console) if console.is_terminal else lines(title, console) as tell:
+            yield tell
+    except KeyboardInterrupt as stop:
+        typer.echo(stop.args[0] if stop.args else f"stopped while {title}", err=True)
+        raise typer.Exit(130) from None
+
+
+def wrote(path: Path) -> None:
+    """Say what was written, beside the results."""
+    typer.echo(f"wrote {path}", err=True)
+
+
+def is_for_user(error: Exception) -> bool:
+    """Whether our own code refused something, or a file is not there, rather than a library failing under it."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")

@@ -1,0 +1,84 @@
+"""Who may work in a run folder beside whom."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import pytest
+
+from hybridflux.region import lock
+from hybridflux.region.lock import Holder, hold
+from hybridflux.region.run import map_region
+
+
+def leave(out, holder, age=0.0):
+    """The file of another process."""
+    folder = out / lock.FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / holder.name
+    path.write_text(json.dumps(asdict(holder)))
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+@pytest.fixture
+def living():
+    """A process that lives."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield replace(Holder.here(lock.WHOLE), pid=process.pid, born=lock._born(process.pid))
+    process.communicate(b"\n")
+
+
+def test_the_second_run_is_refused_and_touches_nothing(tmp_path, region_path, make_posterior, living):
+    path = leave(tmp_path / "run", living)
+    with pytest.raises(FileExistsError, match=rf"being written by process {living.pid} on .* since .* \(run\); wait for it or stop it"):
+        map_region(make_posterior(), region_path, tmp_path / "run", draws=3)
+    assert sorted(one.name for one in (tmp_path / "run").rglob("*")) == sorted([lock.FOLDER, path.name])
+
+
+def test_a_dead_process_is_told_and_taken_over(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    path = leave(tmp_path, replace(Holder.here(lock.WHOLE), pid=dead.pid, born="1"))
+    with pytest.warns(UserWarning, match=f"taken over from process {dead.pid} on .*, which ended without saying so"), hold(tmp_path):
+        assert not path.exists()
+    assert not list((tmp_path / lock.FOLDER).iterdir())
+
+
+def test_a_number_used_again_is_another_process(tmp_path, living):
+    leave(tmp_path, replace(living, born="1"))
+    with pytest.warns(UserWarning, match="taken over"), hold(tmp_path):
+        pass
+
+
+def test_elsewhere_only_silence_tells(tmp_path):
+    other = Holder("another-machine", 7, "1", lock.WHOLE, "2026-01-01")
+    path = leave(tmp_path, other, age=lock.SILENCE / 2)
+    with pytest.raises(FileExistsError, match="another-machine.*If it is gone for certain, remove"), hold(tmp_path):
+        pass
+    leave(tmp_path, other, age=2 * lock.SILENCE)
+    with pytest.warns(UserWarning, match="another-machine"), hold(tmp_path):
+        assert not path.exists()
+
+
+def test_tasks_of_a_run_share_it(tmp_path, living):
+    leave(tmp_path, replace(living, work="task 0 of 2"))
+    with hold(tmp_path, "task 1 of 2"):
+        pass
+    for work in ("task 0 of 2", lock.WHOLE):
+        with pytest.raises(FileExistsError, match=r"\(task 0 of 2\)"), hold(tmp_path, work):
+            pass
+
+
+def test_a_sign_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT", 0.01)
+    with hold(tmp_path):
+        (mine,) = (tmp_path / lock.FOLDER).iterdir()
+        os.utime(mine, (0, 0))
+        until = time.monotonic() + 10
+        while mine.stat().st_mtime == 0 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert mine.stat().st_mtime > 0

@@ -1,0 +1,176 @@
+"""A run on a real SLURM of one node: submitted, a task cancelled, resumed. Needs the programs of SLURM and to be root."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import xarray as xr
+import zarr
+
+from hybridflux.region.executors import Slurm
+from hybridflux.region.run import map_region
+
+NEEDED = ("sbatch", "slurmctld", "slurmd", "munged", "scancel")
+SETTINGS = dict(draws=4, start="2018-06-01", end="2018-07-31")
+CONF = """
+ClusterName=test
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmdPort={ports[1]}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+SlurmUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+AccountingStorageType=accounting_storage/none
+SelectType=select/cons_tres
+ReturnToService=2
+MpiDefault=none
+KillWait=5
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def until(condition, seconds=120, what="it"):
+    """Wait for a condition; gives its value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.3)
+    raise AssertionError(f"{what} did not come within {seconds} s")
+
+
+def call(*words):
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """munged, slurmctld and slurmd of our own, stopped by their process ids."""
+    missing = [name for name in NEEDED if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}: install slurm-wlm and munge")
+    if os.geteuid():
+        pytest.skip("slurmd must be started by root")
+    folder = tmp_path_factory.mktemp("slurm")
+    for part in folder.parents:  # munged wants no folder on the way that others may write into
+        if part.stat().st_uid == 0 and str(part).startswith("/tmp/"):
+            part.chmod(0o755)
+    for name in ("state", "spool", "munge"):
+        (folder / name).mkdir()
+    key = folder / "munge" / "key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    conf = folder / "slurm.conf"
+    conf.write_text(CONF.format(host=socket.gethostname().partition(".")[0], ports=free_ports(2), folder=folder))
+    munge = [f"--{name}={folder}/munge{ending}" for name, ending in (("key-file", "/key"), ("socket", ".socket"), ("pid-file", ".pid"))]
+    commands = (
+        ["munged", "--foreground", "--force", *munge, f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed"],
+        ["slurmctld", "-D", "-f", conf],
+        ["slurmd", "-D", "-f", conf],
+    )
+    running, before = [], os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(conf)
+    try:
+        for command in commands:
+            with open(folder / f"{command[0]}.out", "w") as log:
+                running.append(subprocess.Popen([str(word) for word in command], stdout=log, stderr=subprocess.STDOUT))
+            time.sleep(1.0)
+        until(lambda: "idle" in call("sinfo", "-h", "-o", "%t"), 60, "the node")
+        yield folder
+    finally:
+        call("scancel", "--user=root")
+        time.sleep(0.5)
+        for process in reversed(running):
+            process.terminate()
+        for process in running:
+            process.wait(20)
+        os.environ.pop("SLURM_CONF")
+        if before is not None:
+            os.environ["SLURM_CONF"] = before
+
+
+def ended():
+    return not call("squeue", "-h")
+
+
+def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, make_posterior):
+    posterior, out = make_posterior(), tmp_path / "run"
+    report = map_region(posterior, region_path, out, **SETTINGS, executor=Slurm(2, "--cpus-per-task=1 --hold"))
+    array = str(report).partition("SLURM job ")[2].partition(",")[0]
+    assert report.state == "submitted" and "submitted 2 tasks for 6 of 6 tiles" in str(report) and f"squeue -j {array}," in str(report)
+    script = (out / "slurm" / "tasks.sh").read_text()
+    assert "#SBATCH --array=0,1" in script and "--task $SLURM_ARRAY_TASK_ID --tasks 2" in script
+    call("scontrol", "release", f"{array}_0")
+    until(lambda: len(list((out / "tiles").glob("*.json"))) == 3, what="the first task")
+    call("scancel", f"{array}_1")
+    until(ended, what="the end of all jobs, the last one without being run")
+    assert not (out / "totals.nc").exists() and len(list((out / "tiles").glob("*.json"))) == 3
+
+    report = map_region(posterior, region_path, out, **SETTINGS, executor=Slurm(2, "--cpus-per-task=2"), resume=True)
+    assert "submitted 1 tasks for 3 of 6 tiles" in str(report)
+    assert "#SBATCH --array=1\n" in (out / "slurm" / "tasks.sh").read_text()
+    until(lambda: (out / "totals.nc").exists() and ended(), what="the end of the run")
+
+    command = (out / "slurm" / "finish.sh").read_text().partition("exec ")[2].replace(str(out), str(tmp_path / "here"))
+    command = command.replace(str(tmp_path / "here" / "posterior.nc"), str(out / "posterior.nc"))
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    here, there = (zarr.open_group(run / "fluxes.zarr", mode="r") for run in (tmp_path / "here", out))
+    for group, arrays in here.groups():
+        for name, array in arrays.arrays():
+            assert (array[...] == there[group][name][...]).all(), f"{group}/{name}"
+    one, other = (xr.open_dataset(run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in (tmp_path / "here", out))
+    xr.testing.assert_identical(one, other)
+
+
+def test_a_running_task_is_cancelled(slurm, tmp_path, region_path, make_posterior):
+    """The task hears SLURM's signal, says how far it came and leaves no lock; its log holds that."""
+    posterior, out = make_posterior(), tmp_path / "run"
+    report = map_region(posterior, region_path, out, draws=64, executor=Slurm(1, "--cpus-per-task=2"))
+    array = str(report).partition("SLURM job ")[2].partition(",")[0]
+    until(lambda: list((out / "tiles").glob("*.json")), what="the first tile")
+    call("scancel", array)
+    until(ended, what="the end of all jobs")
+    said = "\n".join(log.read_text() for log in (out / "slurm").glob("*.log"))
+    marked = len(list((out / "tiles").glob("*.json")))
+    if marked < 6:
+        assert f"{marked} of 6 tiles are done and kept" in said and "go on with --resume" in said
+        assert not list((out / "locks").glob("*.json"))
+
+
+def test_without_slurm_it_is_told(tmp_path, region_path, make_posterior, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no `sbatch` on this machine"):
+        map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Slurm())
+
+
+def test_what_the_command_line_cannot_say_is_refused(tmp_path, region_path, make_posterior, monkeypatch):
+    (tmp_path / "sbatch").write_text(f"#!{sys.executable}\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="cannot be sent to SLURM"):
+        map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Slurm(), change={"rain": "*0.5"})
