@@ -103,7 +103,7 @@ def test_other_files_and_sites_are_left_alone(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", gzip.compress(CSV * 50)[:60], "damaged or cut short.*download it again"),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", gzip.compress(CSV * 50, mtime=0)[:60], "damaged or cut short.*download it again"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", CSV, "damaged or cut short"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"", "not a readable FLUXNET table"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"\xff\xfe\x00\x81" * 9, "damaged or cut short|not a readable"),
@@ -111,6 +111,7 @@ def test_other_files_and_sites_are_left_alone(tmp_path):
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"4,5;"), "not a readable|not a number"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"n/d"), "column TA_F, row 3: `n/d` is not a number"),
     ],
+    ids=("gzip cut", "no gzip", "empty", "binary", "parquet", "comma", "word"),
 )
 def test_damage_is_named(tmp_path, name, content, message):
     put(tmp_path, name, content)
