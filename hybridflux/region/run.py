@@ -18,8 +18,9 @@ from hybridflux.region.begin import attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
+from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
-from hybridflux.region.finish import sweep, write_cogs, write_totals
+from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import LENGTH, QUANTILES, Job
 from hybridflux.region.lock import WHOLE, hold
