@@ -78,8 +78,8 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
         print(f"{name:44s} {rate:25.2f} {rate / reference:11.2f}")
 
 
-def make_region(path: Path, size: int, *, tile: int = 128, outside: float = 0.0) -> None:
-    """A made-up region: five plant types in blocks, a share of them outside, one weather cell, two years."""
+def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) -> None:
+    """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years."""
     from hybridflux.region import layout
     from hybridflux.region.create import create_region
     from hybridflux.region.grid import Grid
@@ -92,12 +92,14 @@ def make_region(path: Path, size: int, *, tile: int = 128, outside: float = 0.0)
     blocks = np.where(random.random((side, side)) < outside, layout.OUTSIDE, codes[random.integers(0, 5, (side, side))])
     plant_type = blocks.repeat(21, 0).repeat(21, 1)[:size, :size]
     grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (size, size), tile)
+    zone = (1 + np.arange(side * side).reshape(side, side)).repeat(21, 0).repeat(21, 1)[:size, :size]
     soil = 150 + 60 * random.random((size, size))
+    maps = {"plant_type": plant_type, "soil_capacity": soil, "zone": zone}
     days = np.datetime64("2017-01-01") + np.arange(2 * DAYS)
-    writer = create_region(path, grid, days, weather=weather, plant_type=plant_type, soil_capacity=soil, lead=DAYS, overwrite=True)
+    writer = create_region(path, grid, days, weather=weather, **maps, lead=DAYS, overwrite=True)
     greenness = 0.15 * random.random((size, size)).astype(np.float32)
     for one in grid.tiles():
-        writer.write(one, 0.5 + 0.3 * season_of(2 * DAYS)[:, None] + greenness[None, one.y, one.x])
+        writer.write(one, 0.5 + 0.3 * season_of(2 * DAYS)[:, :, None] + greenness[None, one.y, one.x])
 
 
 def season_of(days: int) -> np.ndarray:
@@ -116,15 +118,15 @@ def made_up_weather(days: int, cells: int = 1) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def a_posterior(draws: int):
-    """The model `static` with random draws; no fit is needed to measure time."""
+def a_posterior(draws: int, name: str = "static"):
+    """A named model with random draws; no fit is needed to measure time."""
     import jax
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
     from hybridflux.model.tree import learned, with_learned, with_places
 
-    model = with_places(compositions.get("static"), {"site": 2, "site_year": 2})
+    model = with_places(compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(1)
     values = {name: jax.numpy.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), "float32") for name, leaf in learned(model).items()}
     return Posterior(with_learned(model, values), indices=None)
