@@ -78,32 +78,44 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
         print(f"{name:44s} {rate:25.2f} {rate / reference:11.2f}")
 
 
-def make_region(path: Path, size: int, tile: int = 128) -> None:
-    """A made-up region: five plant types in blocks, one weather cell, a zone for each block, two years."""
+def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) -> None:
+    """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years."""
+    from hybridflux.region import layout
     from hybridflux.region.create import create_region
     from hybridflux.region.grid import Grid
     from hybridflux.vocabulary import PLANT_TYPES
 
     random = np.random.default_rng(0)
-    days = np.arange(np.datetime64("2017-01-01"), np.datetime64("2019-01-01"))
-    season = -np.cos(2 * np.pi * np.arange(len(days)) / 365.25)[:, None].astype(np.float32)
-    noise = random.normal(size=season.shape).astype(np.float32)
-    weather = {
-        "tair": 10 + 9 * season + 3 * noise, "tmin": 5 + 9 * season + 3 * noise, "par": 6 + 4.5 * season, "vpd": 6 + 4 * season,
-        "rain": random.gamma(0.3, 7.0, season.shape), "par_potential": 11 + 7 * season, "day_fraction": 0.5 + 0.16 * season,
-        "co2": 405 + 0 * season,
-    }  # fmt: skip
+    weather = made_up_weather(2 * DAYS)
     codes = np.array([PLANT_TYPES.index(code) for code in ("CRO", "CRO", "GRA", "DBF", "ENF")])
     side = -(-size // 21)
-    plant_type = codes[random.integers(0, 5, (side, side))].repeat(21, 0).repeat(21, 1)[:size, :size]
+    blocks = np.where(random.random((side, side)) < outside, layout.OUTSIDE, codes[random.integers(0, 5, (side, side))])
+    plant_type = blocks.repeat(21, 0).repeat(21, 1)[:size, :size]
     grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (size, size), tile)
     zone = (1 + np.arange(side * side).reshape(side, side)).repeat(21, 0).repeat(21, 1)[:size, :size]
     soil = 150 + 60 * random.random((size, size))
     maps = {"plant_type": plant_type, "soil_capacity": soil, "zone": zone}
+    days = np.datetime64("2017-01-01") + np.arange(2 * DAYS)
     writer = create_region(path, grid, days, weather=weather, **maps, lead=DAYS, overwrite=True)
     greenness = 0.15 * random.random((size, size)).astype(np.float32)
-    for tile in grid.tiles():
-        writer.write(tile, 0.5 + 0.3 * season[:, :, None] + greenness[None, tile.y, tile.x])
+    for one in grid.tiles():
+        writer.write(one, 0.5 + 0.3 * season_of(2 * DAYS)[:, :, None] + greenness[None, one.y, one.x])
+
+
+def season_of(days: int) -> np.ndarray:
+    """From -1 in winter to 1 in summer `[time, 1]`."""
+    return -np.cos(2 * np.pi * np.arange(days) / 365.25)[:, None].astype(np.float32)
+
+
+def made_up_weather(days: int, cells: int = 1) -> dict[str, np.ndarray]:
+    """Weather from the first of January on, name -> `[time, cell]`."""
+    random, season = np.random.default_rng(0), season_of(days) + np.zeros((1, cells), np.float32)
+    noise = random.normal(size=season.shape).astype(np.float32)
+    return {
+        "tair": 10 + 9 * season + 3 * noise, "tmin": 5 + 9 * season + 3 * noise, "par": 6 + 4.5 * season, "vpd": 6 + 4 * season,
+        "rain": random.gamma(0.3, 7.0, season.shape), "par_potential": 11 + 7 * season, "day_fraction": 0.5 + 0.16 * season,
+        "co2": 405 + 0 * season,
+    }  # fmt: skip
 
 
 def a_posterior(draws: int, name: str = "static"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import Totals, open_totals
 
 FLUXES = ("NEE", "GPP", "RECO")
+GROUPS_AT_ONCE = 8192
+Group = tuple[str, str, np.ndarray]
+Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 
 
 def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, inventory: str | Path | None = None) -> pd.DataFrame:
@@ -43,8 +47,31 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 
 def budget_of(totals: Totals) -> pd.DataFrame:
     """Rows of all zones, land covers, periods and fluxes, without a comparison."""
-    rows = [row for period in periods(totals) for row in _rows(totals, *period)]
-    return pd.DataFrame(rows + _anomalies(totals))
+    groups = totals.groups()
+    parts = [_of_period(totals, groups, *period) for period in periods(totals)] + _anomalies(totals, groups)
+    return pd.concat(parts, ignore_index=True)
+
+
+def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool = True) -> pd.DataFrame:
+    """Rows of groups of cells, each with its fluxes, in the order of the groups; only some groups are in memory at once.
+
+    Args:
+        totals: they are of.
+        groups: (zone, land cover, cells), as `Totals.groups` gives them.
+        carbon: function of a flux, cells of some groups and their areas [m2] that gives gC `[group, draw]` and further columns.
+        yearly: whether it is the carbon of a whole year.
+    """
+    parts = []
+    order = np.argsort([cells[0] for *_, cells in groups], kind="stable")  # neighbours in the file are read together
+    for start in range(0, len(groups), GROUPS_AT_ONCE):
+        numbers = order[start : start + GROUPS_AT_ONCE]
+        zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
+        area = np.array([totals.area[one].sum() for one in cells])
+        for place, flux in enumerate(FLUXES):
+            grams, more = carbon(flux, cells, area)
+            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | more
+            parts.append(pd.DataFrame(columns, index=len(FLUXES) * numbers + place))
+    return pd.concat(parts).sort_index()
 
 
 def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:
@@ -90,28 +117,26 @@ def _part(totals: Totals, months: np.ndarray) -> str:
     return f"{first:%Y-%m}..{last:%Y-%m}"
 
 
-def _rows(totals: Totals, name: str, months: np.ndarray, years: int) -> list[dict]:
+def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:
     """Rows of one period."""
-    return [
-        budget_row(zone, cover, totals.area[cells].sum(), flux, totals.sum(flux, cells, months) / max(years, 1), yearly=years > 0)
-        | {"period": name, "days": int(totals.days[months].sum()), "quantity": "flux"}
-        for zone, cover, cells in totals.groups()
-        for flux in FLUXES
-    ]
+
+    def carbon(flux, cells, area):
+        return totals.sums(flux, cells, months) / max(years, 1), {}
+
+    days = int(totals.days[months].sum())
+    return rows_of(totals, groups, carbon, yearly=years > 0).assign(period=name, days=days, quantity="flux")
 
 
-def _anomalies(totals: Totals) -> list[dict]:
+def _anomalies(totals: Totals, groups: list[Group]) -> list[pd.DataFrame]:
     """Rows of each whole year minus the mean of the other whole years, draw by draw."""
     whole = totals.complete_years()
-    rows = []
+    found = []
     for one in whole if len(whole) > 1 else ():
         months, others = np.flatnonzero(totals.months.year == one), np.flatnonzero(totals.months.year.isin(set(whole) - {one}))
-        for zone, cover, cells in totals.groups():
-            for flux in FLUXES:
-                grams = totals.sum(flux, cells, months) - totals.sum(flux, cells, others) / (len(whole) - 1)
-                rows.append(
-                    budget_row(zone, cover, totals.area[cells].sum(), flux, grams)
-                    | {"period": str(one), "days": int(totals.days[months].sum()), "quantity": "anomaly"}
-                )
-    return rows
 
+        def carbon(flux, cells, area, months=months, others=others):
+            return totals.sums(flux, cells, months) - totals.sums(flux, cells, others) / (len(whole) - 1), {}
+
+        days = int(totals.days[months].sum())
+        found.append(rows_of(totals, groups, carbon).assign(period=str(one), days=days, quantity="anomaly"))
+    return found

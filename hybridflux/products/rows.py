@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -24,32 +25,35 @@ COLUMNS = (
 NORMAL_POINTS = 64
 
 
-def summary(draws: np.ndarray) -> dict[str, float]:
-    """Mean, sd and quantiles over draws `[draw]`; one draw has neither sd nor interval.
+def summary(draws: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, sd and quantiles over draws `[..., draw]`; one draw has neither sd nor interval.
 
     >>> summary(np.array([1.0, 2.0, 3.0]))["sd"].item()
     1.0
     """
-    if len(draws) < 2:
-        return {"mean": draws.mean(), "sd": np.nan} | dict.fromkeys(QUANTILES, np.nan)
-    return {"mean": draws.mean(), "sd": draws.std(ddof=1)} | {name: np.quantile(draws, q) for name, q in QUANTILES.items()}
+    mean = draws.mean(-1)
+    if draws.shape[-1] < 2:
+        return {"mean": mean} | dict.fromkeys(("sd", *QUANTILES), np.full_like(mean, np.nan))
+    quantiles = np.quantile(draws, list(QUANTILES.values()), axis=-1)
+    return {"mean": mean, "sd": draws.std(-1, ddof=1)} | dict(zip(QUANTILES, quantiles, strict=True))
 
 
 def budget_row(
-    zone: str, cover: str, area: float, variable: str, grams: np.ndarray, *, yearly: bool = True, sd: float | None = None
-) -> dict:
-    """The columns every row has.
+    zone: str | Sequence[str], cover: str | Sequence[str], area: float | np.ndarray, variable: str, grams: np.ndarray, *,
+    yearly: bool = True, sd: float | None = None,
+) -> dict:  # fmt: skip
+    """The columns every row has: of one row, or of many where all but the variable is given for each of them.
 
     Args:
         zone: name of the zone.
         cover: plant type code, or `all`.
         area: m2.
         variable: NEE, GPP, RECO or NBP.
-        grams: total carbon per draw `[draw]`, gC.
+        grams: total carbon per draw `[draw]` or `[row, draw]`, gC.
         yearly: whether the total is one of a whole year.
         sd: sd of the flux where it is known better than from the draws, gC m-2.
     """
-    flux, total = summary(grams / area), summary(convert(grams, "gC", "tCO2"))
+    flux, total = summary(grams / np.expand_dims(area, -1)), summary(convert(grams, "gC", "tCO2"))
     if sd is not None:
         flux["sd"], total["sd"] = sd, convert(sd * area, "gC", "tCO2")
     return {

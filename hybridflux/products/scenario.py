@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.budget import FLUXES, periods
+from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
-from hybridflux.products.rows import COLUMNS, budget_row
-from hybridflux.products.totals import Totals, open_totals
+from hybridflux.products.rows import COLUMNS
+from hybridflux.products.totals import Lazy, Totals, open_totals
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,11 @@ class Effect:
     @property
     def totals(self) -> Totals:
         """Changed minus control; errors both runs share are gone."""
-        return replace(self.control, total={flux: self.changed.total[flux] - self.control.total[flux] for flux in self.control.total})
+        total = {flux: Lazy(values.shape, partial(self._difference, flux)) for flux, values in self.control.total.items()}
+        return replace(self.control, total=total)
+
+    def _difference(self, flux: str, cells: np.ndarray) -> np.ndarray:
+        return self.changed.total[flux][cells] - self.control.total[flux][cells]
 
 
 def run_scenario(
@@ -108,16 +112,16 @@ def effect_table(effect: Effect) -> pd.DataFrame:
     Differences are taken draw by draw. `sd_unpaired` is the sd two unrelated runs would have had; `percent` is the change
     relative to the flux of the control, `percent_q05` and `percent_q95` its interval.
     """
-    rows = []
-    for name, months, years in periods(effect.control):
-        for zone, cover, cells in effect.control.groups():
-            area = effect.control.area[cells].sum()
-            for flux in FLUXES:
-                before, after = (run.sum(flux, cells, months) / max(years, 1) for run in (effect.control, effect.changed))
-                row = budget_row(zone, cover, area, flux, after - before, yearly=years > 0)
-                row |= {"period": name, "days": int(effect.control.days[months].sum()), "quantity": "effect"}
-                rows.append(row | _relative(before, after) | {"sd_unpaired": _unpaired(before, after) / area})
-    table = pd.DataFrame(rows)
+    control, groups, parts = effect.control, effect.control.groups(), []
+    for name, months, years in periods(control):
+
+        def carbon(flux, cells, area, months=months, years=years):
+            before, after = (run.sums(flux, cells, months) / max(years, 1) for run in (control, effect.changed))
+            return after - before, _relative(before, after) | {"sd_unpaired": _unpaired(before, after) / area}
+
+        days = int(control.days[months].sum())
+        parts.append(rows_of(control, groups, carbon, yearly=years > 0).assign(period=name, days=days, quantity="effect"))
+    table = pd.concat(parts, ignore_index=True)
     table = table.assign(changes=" ".join(effect.changes), spread=effect.control.spread, draws=effect.control.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
@@ -127,15 +131,16 @@ def _notify_half(progress, half: int, name: str, done: int, total: int, message:
     progress(half * total + done, 2 * total, f"{name}: {message}")
 
 
-def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """Change in per cent of the control, median and interval over draws."""
+def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
+    """Change in per cent of the control `[group, draw]`, median and interval over draws."""
     size = np.abs(before)
-    percent = 100 * np.divide(after - before, size, out=np.full(len(size), np.nan), where=size > 0)
-    low, middle, high = np.quantile(percent, [0.05, 0.5, 0.95])
-    one = len(percent) < 2
+    percent = 100 * np.divide(after - before, size, out=np.full(size.shape, np.nan), where=size > 0)
+    low, middle, high = np.quantile(percent, [0.05, 0.5, 0.95], axis=-1)
+    one = percent.shape[-1] < 2
     return {"percent": middle, "percent_q05": np.nan if one else low, "percent_q95": np.nan if one else high}
 
 
-def _unpaired(before: np.ndarray, after: np.ndarray) -> float:
-    """The sd the difference of two unrelated runs would have, gC."""
-    return float(np.hypot(before.std(ddof=1), after.std(ddof=1))) if len(before) > 1 else np.nan
+def _unpaired(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The sd the difference of two unrelated runs would have `[group]`, gC."""
+    several = before.shape[-1] > 1
+    return np.hypot(before.std(-1, ddof=1), after.std(-1, ddof=1)) if several else np.full(len(before), np.nan)

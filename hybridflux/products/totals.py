@@ -1,10 +1,11 @@
-"""The totals of a run as numpy arrays: per flux, cell (a zone and plant type), month and draw."""
+"""The totals of a run: per flux, cell (a zone and plant type), month and draw. Carbon is read when it is summed, some cells at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,24 @@ STRUCTURAL = "+structural_error"
 
 REGION = "region"
 ALL = "all"
+AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
+GAP = 4  # cells that are not wanted and are read over
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """Carbon `[cell, month, draw]` that is read, or computed, for the cells that are asked for: `lazy[cells]` is an array.
+
+    Attributes:
+        shape: of all of it.
+        rows: gives the carbon of some cells, by their numbers.
+    """
+
+    shape: tuple[int, ...]
+    rows: Callable[[np.ndarray], np.ndarray]
+
+    def __getitem__(self, cells) -> np.ndarray:
+        return self.rows(np.arange(self.shape[0])[cells])
 
 
 @dataclass(frozen=True)
@@ -27,7 +46,7 @@ class Totals:
     """Monthly carbon totals of a run.
 
     Attributes:
-        total: flux -> gC `[cell, month, draw]`; NEE is positive to the atmosphere.
+        total: flux -> gC `[cell, month, draw]`, an array or `Lazy`; NEE is positive to the atmosphere.
         zone: name of the zone of each cell `[cell]`.
         land_cover: plant type code of each cell `[cell]`.
         area: true area of each cell `[cell]`, m2.
@@ -38,7 +57,7 @@ class Totals:
         structural: error of NEE by what the model itself gets wrong `[cell, month, draw]`, gC, mean zero; None where it is not known.
     """
 
-    total: dict[str, np.ndarray]
+    total: dict[str, np.ndarray | Lazy]
     zone: np.ndarray
     land_cover: np.ndarray
     area: np.ndarray
@@ -46,7 +65,7 @@ class Totals:
     days: np.ndarray
     spread: str
     meaning: str = ""
-    structural: np.ndarray | None = None
+    structural: np.ndarray | Lazy | None = None
 
     @property
     def draws(self) -> int:
@@ -54,8 +73,28 @@ class Totals:
         return next(iter(self.total.values())).shape[-1]
 
     def sum(self, flux: str, cells: np.ndarray, months: np.ndarray) -> np.ndarray:
-        """Carbon of some cells over some months per draw `[draw]`, gC: the one way a total is made, so errors stay correlated."""
-        return self.total[flux][cells][:, months].sum(axis=(0, 1))
+        """Carbon of some cells over some months per draw `[draw]`, gC."""
+        return self.sums(flux, [np.arange(len(self.area))[cells]], months)[0]
+
+    def sums(self, flux: str, groups: Sequence[np.ndarray], months: np.ndarray) -> np.ndarray:
+        """Carbon of groups of cells over some months per draw `[group, draw]`, gC: the one way a total is made, so errors stay correlated.
+
+        Cells are added one after the other, so that the result does not depend on how many are in memory at once.
+
+        Args:
+            flux: NEE, GPP or RECO.
+            groups: numbers of their cells; a cell may be in several.
+            months: positions, or a mask.
+        """
+        out = np.zeros((len(groups), self.draws))
+        cells = np.concatenate([np.asarray(group, int) for group in groups] or [np.empty(0, int)])
+        order = np.argsort(cells, kind="stable")
+        cells, group = cells[order], np.repeat(np.arange(len(groups)), [len(one) for one in groups])[order]
+        step = max(AT_ONCE // (8 * len(self.months) * self.draws), 1)
+        for start in range(0, len(cells), step):
+            here, place = np.unique(cells[start : start + step], return_inverse=True)
+            np.add.at(out, group[start : start + step], self.total[flux][here][:, months].sum(axis=1)[place])
+        return out
 
     def with_structural_error(self) -> Totals:
         """Draws that hold the structural error too, as far as it is known.
@@ -65,23 +104,27 @@ class Totals:
         """
         if self.structural is None:
             return self
-        gpp, reco = self.total["GPP"], self.total["RECO"]
-        share = gpp / np.maximum(gpp + reco, 1e-9)
-        parts = {"NEE": 1.0, "GPP": -share, "RECO": 1.0 - share}
-        total = {flux: self.total[flux] + part * self.structural for flux, part in parts.items()}
+        total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
         meaning = f"{self.meaning}; and the structural error of the model, alike in the whole region"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
+    def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
+        error = self.structural[cells]
+        if flux == "NEE":
+            return self.total[flux][cells] + error
+        gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
+        share = gpp / np.maximum(gpp + reco, 1e-9)
+        return gpp - share * error if flux == "GPP" else reco + (1.0 - share) * error
+
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of every row of a budget: the region, its land covers, each zone, its land covers."""
-        covers = [code for code in PLANT_TYPES if code in self.land_cover]
-        zones = [name for name in dict.fromkeys(self.zone)]
-        places = [(REGION, np.ones(len(self.zone), bool)), *((name, self.zone == name) for name in sorted(zones))]
-        rows = []
-        for name, here in places:
-            rows.append((name, ALL, np.flatnonzero(here)))
-            rows += [(name, code, np.flatnonzero(here & (self.land_cover == code))) for code in covers]
-        return [(zone, cover, cells) for zone, cover, cells in rows if len(cells)]
+        if not len(self.zone):
+            return []
+        places = {code: place for place, code in enumerate(PLANT_TYPES)}
+        cover = np.array([places[code] for code in self.land_cover])
+        names, zone = np.unique(self.zone.astype(str), return_inverse=True)
+        everywhere = np.zeros_like(zone)
+        return [*_grouped((REGION,), everywhere, cover), *_grouped(names.tolist(), zone, cover)]
 
     def complete_years(self) -> list[int]:
         """Calendar years the run covers from the first to the last day."""
@@ -122,7 +165,7 @@ def run_record(run: str | Path) -> dict:
 
 
 def open_totals(run: str | Path) -> Totals:
-    """Totals of a finished run folder, cells without vegetation left out.
+    """Totals of a finished run folder, cells without vegetation left out; carbon is read when it is summed.
 
     Raises:
         FileNotFoundError: the run has no `totals.nc` yet.
@@ -135,27 +178,65 @@ def open_totals(run: str | Path) -> Totals:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
     with xr.open_dataset(path, engine="h5netcdf") as found:
-        data = found.load()
-    return totals_of(data, check_spread(data.attrs.get("spread"), str(path)))
+        spread = check_spread(found.attrs.get("spread"), str(path))
+        cells = np.flatnonzero(_kept(found))
+        shape = (len(cells), found.sizes["month"], found.sizes["draw"])
+        names = [str(flux).upper() for flux in found["flux"].values]
+        total = {flux: Lazy(shape, partial(_stored, path, "total", (number,), cells)) for number, flux in enumerate(names)}
+        structural = Lazy(shape, partial(_stored, path, "structural", (), cells)) if "structural" in found else None
+        return _described(found, cells, spread, total, structural)
 
 
 def totals_of(data, spread: str) -> Totals:
     """Totals as arrays, from a dataset `total(flux, cell, month, draw)`."""
-    cover = np.array([PLANT_TYPES[int(index)] for index in data["plant_type"].values], dtype=object)
-    keep = np.array([code not in UNVEGETATED for code in cover], bool) & (data["area"].values > 0)
+    cells = np.flatnonzero(_kept(data))
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
-    months = pd.DatetimeIndex(pd.to_datetime(data["month"].values).astype("datetime64[s]")).normalize()
+    total = {str(flux).upper(): values[number][cells] for number, flux in enumerate(data["flux"].values)}
+    return _described(data, cells, spread, total, None)
+
+
+def _kept(data) -> np.ndarray:
+    """Whether a cell has vegetation `[cell]`."""
+    bare = [PLANT_TYPES.index(code) for code in UNVEGETATED]
+    return ~np.isin(data["plant_type"].values, bare) & (data["area"].values > 0)
+
+
+def _described(data, cells: np.ndarray, spread: str, total: dict, structural) -> Totals:
+    """Carbon with its coordinates, some cells of a dataset."""
     return Totals(
-        total={str(flux).upper(): values[i][keep] for i, flux in enumerate(data["flux"].values)},
-        zone=zone_names(data)[keep],
-        land_cover=cover[keep],
-        area=data["area"].values.astype(float)[keep],
-        months=months,
+        total=total,
+        zone=zone_names(data)[cells],
+        land_cover=np.array(PLANT_TYPES, dtype=object)[data["plant_type"].values[cells].astype(int)],
+        area=data["area"].values.astype(float)[cells],
+        months=pd.DatetimeIndex(pd.to_datetime(data["month"].values).astype("datetime64[s]")).normalize(),
         days=data["days"].values.astype(int),
         spread=spread,
         meaning=data.attrs.get("spread_meaning", ""),
-        structural=data["structural"].transpose("cell", "month", "draw").values.astype(float)[keep] if "structural" in data else None,
+        structural=structural,
     )
+
+
+def _stored(path: Path, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Carbon of some of the kept cells from a file, read in runs of neighbours."""
+    import h5py
+
+    places, back = np.unique(kept[cells], return_inverse=True)
+    runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
+    with h5py.File(path, "r") as file:
+        read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
+        return np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
+
+
+def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Rows of each place and its land covers; `place` is the number of a name, `cover` of a plant type `[cell]`."""
+    order = np.lexsort((cover, place))
+    parts = np.split(order, np.flatnonzero((np.diff(place[order]) != 0) | (np.diff(cover[order]) != 0)) + 1)
+    of_place: dict[int, list[np.ndarray]] = {}
+    for part in parts:
+        of_place.setdefault(int(place[part[0]]), []).append(part)
+    for number, found in of_place.items():
+        yield names[number], ALL, np.sort(np.concatenate(found))
+        yield from ((names[number], PLANT_TYPES[cover[part[0]]], part) for part in found)
 
 
 def zone_names(data) -> np.ndarray:

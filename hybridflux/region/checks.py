@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,31 +123,35 @@ def _values(group: zarr.Group) -> Iterator[str]:
             yield f"`{name}` runs from {span}; {VARIABLES[name].units} between {low:g} and {high:g} is expected, check the unit"
 
 
-def _rows(array: zarr.Array) -> Iterator[np.ndarray]:
-    """A map, one row of chunks at a time."""
-    for start in range(0, array.shape[0], array.chunks[0]):
-        yield array[start : start + array.chunks[0]]
+def _rows(array: zarr.Array, height: int = 0) -> Iterator[np.ndarray]:
+    """A map, some rows at a time: those of a row of its chunks, if nothing else is asked for."""
+    height = height or array.chunks[0]
+    for start in range(0, array.shape[0], height):
+        yield array[start : start + height]
 
 
 def _chunks(path: Path, group: zarr.Group, grid: Grid) -> Iterator[str]:
     """Tiles with vegetation whose chunk is missing or cut short."""
+    tiles, columns = list(grid.tiles()), -(-grid.shape[1] // grid.tile)
     for name in daily_maps(group):
         lost = []
-        for number, tile in enumerate(grid.tiles()):
-            row, column = divmod(number, -(-grid.shape[1] // grid.tile))
-            file = path / name / "c" / "0" / str(row) / str(column)
-            if not file.exists():
-                if (group["plant_type"][tile.y, tile.x] != layout.OUTSIDE).any():
+        for row, kinds in enumerate(_rows(group["plant_type"], grid.tile)):
+            for column, tile in enumerate(tiles[row * columns : (row + 1) * columns]):
+                whole = _is_whole(path / name / "c" / "0" / str(row) / str(column))
+                if whole is None and (kinds[:, tile.x] != layout.OUTSIDE).any():
                     lost.append(f"{tile.id} (missing)")
-            elif not _is_whole(file):
-                lost.append(f"{tile.id} (cut short)")
+                elif whole is False:
+                    lost.append(f"{tile.id} (cut short)")
         if lost:
             shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
             yield f"`{name}` cannot be read in {len(lost)} of {len(grid)} tiles: {shown}; write these tiles again"
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether a Blosc chunk is as long as its header says (bytes 12 to 15)."""
-    with open(file, "rb") as stream:
-        header = stream.read(16)
-    return len(header) == 16 and struct.unpack("<I", header[12:])[0] == file.stat().st_size
+def _is_whole(file: Path) -> bool | None:
+    """Whether a Blosc chunk is as long as its header says (bytes 12 to 15); None where there is no file."""
+    try:
+        with open(file, "rb") as stream:
+            header, size = stream.read(16), os.fstat(stream.fileno()).st_size
+    except FileNotFoundError:
+        return None
+    return len(header) == 16 and struct.unpack("<I", header[12:])[0] == size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,10 @@ from hybridflux.region import layout
 from hybridflux.region.grid import Grid, Tile
 from hybridflux.time import FRANCE_UTC_OFFSET, time_zone_name
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+
+DAYS_AT_ONCE = 32  # of a tile, scaled together to bound memory
+Map = np.ndarray | Callable[[Tile], np.ndarray]
+"""A map `[y, x]` of the whole grid, or a function that gives that of a tile: a large region need not be in memory."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,7 @@ class RegionWriter:
         for name, values in {"fapar": fapar, **layers}.items():
             if values.shape != shape:
                 raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
-            known, (low, high) = np.isfinite(values), VARIABLES[name].bounds
-            scaled = np.rint(np.clip(np.where(known, values, 0.0), low, high) / layout.SCALE)
-            zarr.open_array(self.path / name, mode="r+")[:, tile.y, tile.x] = np.where(known, scaled, layout.NODATA).astype(np.int16)
+            zarr.open_array(self.path / name, mode="r+")[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
 
     def write_all(self, fapar: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`."""
@@ -62,12 +64,12 @@ def create_region(
     days: np.ndarray,
     *,
     weather: Mapping[str, np.ndarray],
-    plant_type: np.ndarray,
-    soil_capacity: np.ndarray,
-    cell: np.ndarray | None = None,
-    zone: np.ndarray | None = None,
+    plant_type: Map,
+    soil_capacity: Map,
+    cell: Map | None = None,
+    zone: Map | None = None,
     zone_names: Mapping[int, str] | None = None,
-    covariates: Mapping[str, np.ndarray] | None = None,
+    covariates: Mapping[str, Map] | None = None,
     climatology: Mapping[str, np.ndarray] | None = None,
     layers: Mapping[str, Mapping] | None = None,
     lead: int = 0,
@@ -76,6 +78,9 @@ def create_region(
     overwrite: bool = False,
 ) -> RegionWriter:
     """Create a region store with everything but the vegetation.
+
+    A map is an array `[y, x]`, or a function of a tile that gives its part: maps are written tile by tile, and of a region of 1e8 pixels
+    each would take up to 400 MB.
 
     Args:
         path: of the store, `*.zarr`.
@@ -106,13 +111,14 @@ def create_region(
     days = np.asarray(days, "datetime64[D]")
     cells = next(iter(weather.values())).shape[1]
     maps = {
-        "plant_type": np.asarray(plant_type, np.uint8),
-        "soil_capacity": np.asarray(soil_capacity, np.float32),
-        "cell": np.zeros(grid.shape, np.int32) if cell is None else np.asarray(cell, np.int32),
-        "zone": np.zeros(grid.shape, np.int32) if zone is None else np.asarray(zone, np.int32),
-        **{name: np.asarray(values, np.float32) for name, values in (covariates or {}).items()},
+        "plant_type": (plant_type, np.uint8),
+        "soil_capacity": (soil_capacity, np.float32),
+        "cell": (_none if cell is None else cell, np.int32),
+        "zone": (_none if zone is None else zone, np.int32),
+        **{name: (source, np.float32) for name, source in (covariates or {}).items()},
     }
-    _check_shapes({name: (values.shape, grid.shape) for name, values in maps.items()}, "[y, x]")
+    whole = {name: np.shape(source) for name, (source, _) in maps.items() if not callable(source)}
+    _check_shapes({name: (shape, grid.shape) for name, shape in whole.items()}, "[y, x]")
     _check_shapes({name: (values.shape, (len(days), cells)) for name, values in weather.items()}, "[time, cell]")
     _check_shapes({name: (values.shape, (366, cells)) for name, values in (climatology or {}).items()}, "[day of year, cell]")
 
@@ -137,9 +143,15 @@ def create_region(
         "zone": {"zone_names": {str(number): text for number, text in (zone_names or {}).items()}},
     }
     fills = {"plant_type": layout.OUTSIDE, "cell": -1, "zone": 0}
-    for name, values in maps.items():
-        attributes = {"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {})
-        layout.put(group, name, values, ("y", "x"), chunks=(grid.tile, grid.tile), fill=fills.get(name, np.nan), **attributes)
+    for name, (source, kind) in maps.items():
+        array = group.create_array(
+            name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
+            fill_value=fills.get(name, np.nan), attributes={"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {}),
+        )  # fmt: skip
+        for tile in grid.tiles():
+            values = source(tile) if callable(source) else np.asarray(source)[tile.y, tile.x]
+            _check_shapes({f"{name} of tile {tile.id}": (np.shape(values), tile.shape)}, "[y, x]")
+            array[tile.y, tile.x] = np.asarray(values, kind)
     stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
     for name, attributes in {"fapar": {}, **(layers or {})}.items():
         group.create_array(
@@ -147,6 +159,22 @@ def create_region(
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
         )  # fmt: skip
     return RegionWriter(path, grid, days)
+
+
+def _none(tile: Tile) -> np.ndarray:
+    """The map of a tile where there is but one weather cell, or no zone."""
+    return np.zeros(tile.shape, np.int32)
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """As stored, int16 `[time, y, x]`."""
+    out = np.empty(values.shape, np.int16)
+    for start in range(0, len(values), DAYS_AT_ONCE):
+        part = values[start : start + DAYS_AT_ONCE]
+        known = np.isfinite(part)
+        scaled = np.rint(np.clip(np.where(known, part, 0.0), low, high) / layout.SCALE)
+        out[start : start + DAYS_AT_ONCE] = np.where(known, scaled, layout.NODATA)
+    return out
 
 
 def _describe(name: str) -> dict:

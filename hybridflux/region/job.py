@@ -37,6 +37,7 @@ class Job:
         length: over which effects are alike [m].
         by_cell: blocks of one weather cell.
         within: covariates outside whose range at the towers pixels are left out.
+        fingerprint: of the region (`region_fingerprint`), taken once: all maps are read for it.
         hash: of the configuration.
     """
 
@@ -52,6 +53,7 @@ class Job:
     length: float
     by_cell: bool
     within: tuple[str, ...] = ()
+    fingerprint: str = ""
     hash: str = ""
 
     @property
@@ -68,7 +70,7 @@ class Job:
         """All that decides the results, as plain values."""
         return {
             "region": self.region.path.name,
-            "region_fingerprint": region_fingerprint(self.region),
+            "region_fingerprint": self.fingerprint,
             "posterior_fingerprint": posterior_fingerprint(self.posterior),
             "draws": self.draws,
             "start": str(self.calendar.mapped[0]),

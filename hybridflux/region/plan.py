@@ -10,29 +10,30 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region.executors import Serial
-from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
-from hybridflux.region.outputs import create_store, mapped_days, statistics
-from hybridflux.region.prepared import prepare
+from hybridflux.region.outputs import mapped_days
+from hybridflux.region.trial import Trial
 from hybridflux.region.worklist import Worklist
 
-PACKING = 1.6  # measured size of flux maps over that of their chunks, int16 and Blosc
-BASE_MEMORY = 0.5e9  # of a process with JAX and its libraries
-TIMED = 5  # tiles, the first of which only warms up
-MAPS_RATE = 14e6  # values of maps for GIS a second: measured, two cores, docs/scale.md
+FEWEST, MOST = 3, 6  # tiles to be timed
+EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: measured, two cores, E11
+MERGE_RATE = 300e6  # bytes of totals of tiles a second: measured, E11
+MARGIN = 1.1  # of memory: what a long run has more than a short one
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run will cost.
+    """What a run will cost on this machine, with one process.
+
+    Nothing is known of: other executors and what starting them takes; a machine that is busier or less busy later; a file system
+    other than that of temporary files; tiles that are much denser than those tried; and tiles that are done already.
 
     Attributes:
         tiles: in the region.
         pixels: that are not masked by the plant type.
         bytes_in: read from the region.
-        bytes_out: of maps, packed.
+        bytes_out: of the run folder: maps, totals, maps for GIS.
         memory: of the process at its largest.
         seconds: from beginning to end, on this machine as busy as it is now.
     """
@@ -54,50 +55,29 @@ class Estimate:
 
 def estimate(job: Job, threads: int) -> Estimate:
     """Count pixels and bytes, and run some tiles of the region into a folder that is thrown away."""
-    region, calendar, side = job.region, job.calendar, job.region.grid.tile
-    work = Worklist.of(region)
-    files = (file for file in region.path.rglob("*") if file.is_file())
-    summed = len(mapped_days(calendar, "monthly")) + len(calendar.years)
-    values = len(FLUXES) * len(statistics(job.levels)) * summed
-    values += len(FLUXES) * len(statistics(job.daily_levels)) * len(calendar.mapped) if job.daily else 0
-    prepared = prepare(job)
-    daily = sum(region.is_daily(name) for name in prepared.names)
-    per_tile = side**2 * (len(calendar.days) * (2 + 4 * daily) + 2 * values)
-    maps = 2 * len(FLUXES) * summed * float(np.prod(region.grid.shape)) * len(work.tiles) / work.all / MAPS_RATE
+    began, grid = time.perf_counter(), job.region.grid
+    work = Worklist.of(job.region)
+    looked = time.perf_counter() - began
+    bytes_in = float(sum(file.stat().st_size for file in job.region.path.rglob("*") if file.is_file()))
+    if not work.tiles:
+        return Estimate(work.all, 0, bytes_in, 0.0, 0.0, looked)
+    number = int(np.clip(len(work.tiles) // 4, FEWEST, MOST))
+    chosen = np.unique(np.linspace(0, len(work.tiles) - 1, number).astype(int))
+    with tempfile.TemporaryDirectory(prefix="hybridflux-") as folder:
+        apart = dataclasses.replace(job, out=Path(folder))
+        trial = Trial.of(apart, [work.tiles[one] for one in chosen], work.pixels[chosen].tolist(), threads)
+    pixels, mapped = int(work.pixels.sum()), float(sum(np.prod(tile.shape) for tile in work.tiles))
+    values = 2 * len(FLUXES) * (len(mapped_days(job.calendar, "monthly")) + len(job.calendar.years))
+    merged = trial.totals * len(work.tiles)
+    empty = values * (float(np.prod(grid.shape)) - mapped) / EMPTY_RATE
     return Estimate(
         tiles=work.all,
-        pixels=int(work.pixels.sum()),
-        bytes_in=float(sum(file.stat().st_size for file in files)),
-        bytes_out=2.0 * values * float(work.pixels.sum()) / PACKING,
-        memory=BASE_MEMORY + threads * per_tile,
-        seconds=_seconds(job, work, threads) + maps,
+        pixels=pixels,
+        bytes_in=bytes_in,
+        bytes_out=trial.stored * pixels + merged,
+        memory=MARGIN * trial.memory,
+        seconds=looked + trial.begin + trial.pace * pixels + merged / MERGE_RATE + trial.maps_begin + trial.maps * mapped + empty,
     )
-
-
-def _seconds(job: Job, work: Worklist, threads: int) -> float:
-    """Time of all tiles, from that of a few, spread over the region, run as a run would run them."""
-    if not work.tiles:
-        return 0.0
-    chosen = np.unique(np.linspace(0, len(work.tiles) - 1, TIMED).astype(int))
-    with tempfile.TemporaryDirectory(prefix="hybridflux-") as folder:
-        trial = dataclasses.replace(job, out=Path(folder))
-        for name in ("tiles", "totals"):
-            (trial.out / name).mkdir()
-        levels = {"monthly": job.levels, "annual": job.levels} | ({"daily": job.daily_levels} if job.daily else {})
-        create_store(trial.store, job.region, job.calendar, {"spread": job.spread}, levels=levels)
-        started = _timed(trial, [work.tiles[chosen[0]]], threads)
-        again = chosen[1:] if len(chosen) > 1 else chosen
-        seconds = _timed(trial, [work.tiles[number] for number in again], threads)
-    first = max(started - seconds * work.pixels[chosen[0]] / work.pixels[again].sum(), 0.0)  # to load or compile the kernel
-    return first + seconds * work.pixels.sum() / work.pixels[again].sum()
-
-
-def _timed(job: Job, tiles: list[Tile], threads: int) -> float:
-    began = time.perf_counter()
-    for report in Serial(threads).run(job, tiles):
-        if report.refused:
-            raise ValueError(report.refused)
-    return time.perf_counter() - began
 
 
 def _size(count: float) -> str:

@@ -1,9 +1,8 @@
-"""Totals per zone, plant type, month and draw: float64 gC with the true area of every pixel."""
+"""Totals of a tile per zone, plant type, month and draw: float64 gC with the true area of every pixel."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import numpy as np
 
 @dataclass
 class Totals:
-    """Carbon of the cells (a zone and a plant type) of a tile, or of many.
+    """Carbon of the cells (a zone and a plant type) of a tile.
 
-    All tiles use the same draws, so totals add up draw by draw; a spread is computed last, of the sum.
+    All tiles use the same draws, so totals add up draw by draw (`merge`); a spread is computed last, of the sum.
 
     Attributes:
         area: (zone, plant type) -> m2.
@@ -37,30 +36,29 @@ class Totals:
             area: m2, 0 for pixels that do not count `[pixel]`.
         """
         zones, which = np.unique(zone, return_inverse=True)
-        weights = np.zeros((len(zone), len(zones)))
-        weights[np.arange(len(zone)), which] = area
-        sums = np.stack([flux.astype(np.float64) @ weights for flux in (gpp, reco)], 1)
-        for number, one in enumerate(zones.tolist()):
-            if weights[:, number].any():
-                self._add((one, plant_type), float(weights[:, number].sum()), sums[..., number])
+        weights = np.zeros((len(zones), len(zone)))
+        weights[which, np.arange(len(zone))] = area
+        months, draws, pixels = gpp.shape
+        sums = np.empty((len(zones), months, 2, draws))
+        for number, flux in enumerate((gpp, reco)):
+            sums[:, :, number] = (weights @ flux.reshape(-1, pixels).T.astype(np.float64)).reshape(-1, months, draws)
+        for one, size, carbon in zip(zones.tolist(), weights.sum(1).tolist(), sums, strict=True):
+            if size:
+                self._add((one, plant_type), size, carbon)
 
     def add_series(self, series: np.ndarray, plant_type: int) -> None:
         """Add the daily sums of a block of one plant type `[day, (gpp, reco), draw]`, gC d-1."""
         self.series[plant_type] = self.series.get(plant_type, 0.0) + series.astype(np.float64)
 
-    def add(self, other: Totals) -> None:
-        """Add the totals of another tile."""
-        for cell, area in other.area.items():
-            self._add(cell, area, other.carbon[cell])
-        for plant_type, series in other.series.items():
-            self.add_series(series, plant_type)
-
     def _add(self, cell: tuple[int, int], area: float, carbon: np.ndarray) -> None:
-        self.area[cell] = self.area.get(cell, 0.0) + area
-        self.carbon[cell] = self.carbon[cell] + carbon if cell in self.carbon else carbon
+        if cell in self.area:
+            self.area[cell] += area
+            self.carbon[cell] += carbon
+        else:
+            self.area[cell], self.carbon[cell] = area, carbon.copy()  # the block it is part of is not kept
 
     def save(self, path: Path) -> None:
-        """Write as `.npz`, whole or not at all."""
+        """Write as `.npz`, cells in rising order, whole or not at all."""
         cells = sorted(self.area)
         kinds = sorted(self.series)
         partial = path.with_suffix(".part")
@@ -77,22 +75,3 @@ class Totals:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-
-    @classmethod
-    def load(cls, path: Path) -> Totals:
-        """Read what `save` wrote."""
-        with np.load(path) as found:
-            cells = list(zip(found["zone"].tolist(), found["plant_type"].tolist(), strict=True))
-            return cls(
-                dict(zip(cells, found["area"].tolist(), strict=True)),
-                dict(zip(cells, found["carbon"], strict=True)),
-                dict(zip(found["series_plant_type"].tolist(), found["series"], strict=True)),
-            )
-
-    @classmethod
-    def merge(cls, paths: Iterable[Path]) -> Totals:
-        """The sum over tiles, in the order of their names: the same to the last bit whoever ran them."""
-        whole = cls()
-        for path in sorted(paths):
-            whole.add(cls.load(path))
-        return whole

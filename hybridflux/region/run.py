@@ -18,10 +18,11 @@ from hybridflux.region.begin import attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
+from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
-from hybridflux.region.finish import sweep, write_cogs, write_totals
+from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
-from hybridflux.region.job import LENGTH, QUANTILES, Job
+from hybridflux.region.job import LENGTH, QUANTILES, Job, region_fingerprint
 from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
@@ -194,6 +195,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     region.window(first, last)
     job = Job(
         region=region, posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,
-        calendar=Calendar.of(region.days, first, last), spread=spread, within=within, by_cell=one_cell_per_block(region), **settings,
+        calendar=Calendar.of(region.days, first, last), spread=spread, within=within, by_cell=one_cell_per_block(region),
+        fingerprint=region_fingerprint(region), **settings,
     )  # fmt: skip
     return dataclasses.replace(job, hash=config_hash(job.config()))

@@ -7,31 +7,58 @@ One path of errors for the whole region and each draw: what a model misses in a 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import jax
 import numpy as np
 
 from hybridflux.model.structure import YEAR_DAYS, StructuralError, ornstein_uhlenbeck
 
 
-def monthly_error(error: StructuralError, carbon: np.ndarray, area: np.ndarray, month_of_day: np.ndarray, seed: int) -> np.ndarray:
-    """Error of NEE `[cell, month, draw]`, gC; its mean over the draws is zero, so that budgets keep the mean of the maps.
+@dataclass(frozen=True)
+class ErrorPaths:
+    """What each draw gets wrong in each month, the same in all cells.
 
-    Args:
-        error: of the posterior.
-        carbon: GPP and RECO of each cell `[cell, month, 2, draw]`, gC.
-        area: of each cell `[cell]`, m2.
-        month_of_day: number of the month of each mapped day `[time]`, ascending.
-        seed: of the run.
+    Attributes:
+        numbers: of the structural error, name -> `[draw]`.
+        weeks: monthly means of a unit process with a memory of weeks `[month, draw]`.
+        years: of one with a memory of about a year `[month, draw]`.
+        days: mapped days in each month `[month]`.
     """
-    draws, days = carbon.shape[-1], np.bincount(month_of_day, minlength=carbon.shape[1])
-    numbers = {name: np.asarray(values, float) for name, values in error.of_draws(draws).values().items()}
-    weeks, years = (_monthly(key, month_of_day, memory) for key, memory in zip(
-        jax.random.split(jax.random.key(seed)), (numbers["structural_days"], np.full(draws, YEAR_DAYS)), strict=True
-    ))  # fmt: skip
-    size = area[:, None, None] * days[:, None]
-    activity = carbon.sum(axis=2) / 2.0 / size
-    drift = (numbers["structural_floor"] + numbers["structural_slope"] * activity) * weeks + numbers["structural_year"] * activity * years
-    return (drift - drift.mean(axis=-1, keepdims=True)) * size
+
+    numbers: dict[str, np.ndarray]
+    weeks: np.ndarray
+    years: np.ndarray
+    days: np.ndarray
+
+    @classmethod
+    def of(cls, error: StructuralError, draws: int, month_of_day: np.ndarray, seed: int) -> ErrorPaths:
+        """The paths of a run.
+
+        Args:
+            error: of the posterior.
+            draws: of the run.
+            month_of_day: number of the month of each mapped day `[time]`, ascending.
+            seed: of the run.
+        """
+        numbers = {name: np.asarray(values, float) for name, values in error.of_draws(draws).values().items()}
+        weeks, years = (_monthly(key, month_of_day, memory) for key, memory in zip(
+            jax.random.split(jax.random.key(seed)), (numbers["structural_days"], np.full(draws, YEAR_DAYS)), strict=True
+        ))  # fmt: skip
+        return cls(numbers, weeks, years, np.bincount(month_of_day))
+
+    def monthly_error(self, carbon: np.ndarray, area: np.ndarray) -> np.ndarray:
+        """Error of NEE of some cells `[cell, month, draw]`, gC; its mean over the draws is zero, so that budgets keep the mean of the maps.
+
+        Args:
+            carbon: GPP and RECO of each cell `[cell, month, 2, draw]`, gC.
+            area: of each cell `[cell]`, m2.
+        """
+        size = area[:, None, None] * self.days[:, None]
+        activity = carbon.sum(axis=2) / 2.0 / size
+        drift = (self.numbers["structural_floor"] + self.numbers["structural_slope"] * activity) * self.weeks
+        drift += self.numbers["structural_year"] * activity * self.years
+        return (drift - drift.mean(axis=-1, keepdims=True)) * size
 
 
 def _monthly(key, month_of_day: np.ndarray, memory: np.ndarray) -> np.ndarray:

@@ -1,13 +1,20 @@
 import shutil
+import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
 import zarr
 
 from hybridflux.data.gaps import trailing_mean
+from hybridflux.region import layout
 from hybridflux.region.change import Change, read_changes
+from hybridflux.region.create import create_region
+from hybridflux.region.grid import Grid
+from hybridflux.region.job import region_fingerprint
 from hybridflux.region.store import open_region, unpacked
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.region.worklist import Worklist
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 NAMES = ("tair", "tair_30d", "fapar", "fapar_30d", "plant_type", "soil_capacity", "latitude", "fapar_top")
 
@@ -152,3 +159,49 @@ def test_read_by_xarray(region_path):
     data = xr.open_zarr(region_path, consolidated=False)
     assert data["fapar"].dtype.kind == "f" and 0 <= float(data["fapar"][0].min()) <= 1
     assert data["time"].values[0] == np.datetime64("2017-01-01") and PLANT_TYPES[int(data["plant_type"][5, 5])]
+
+
+def test_maps_given_tile_by_tile_make_the_same_store(region_path, make_region, tmp_path):
+    given = {name: zarr.open_group(region_path, mode="r")[name][:] for name in ("plant_type", "soil_capacity", "cell", "zone")}
+    asked = []
+
+    def part(name, tile):
+        asked.append((name, tile.id))
+        return given[name][tile.y, tile.x]
+
+    path = make_region(tmp_path / "r.zarr", **{name: partial(part, name) for name in given}).path
+    assert len(asked) == len(set(asked)) == 4 * 6
+    one, other = (zarr.open_group(store, mode="r") for store in (region_path, path))
+    for name, array in one.arrays():
+        assert other[name].metadata.to_dict() == array.metadata.to_dict()
+        np.testing.assert_array_equal(other[name][...], array[...])
+    with pytest.raises(ValueError, match=r"`zone of tile r000_c000` has shape \(3,\); \[y, x\] is \(10, 10\)"):
+        make_region(tmp_path / "s.zarr", zone=lambda tile: np.zeros(3))
+
+
+def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_region, tmp_path):
+    size, tile = (4096, 4096), 256
+
+    def kinds(one):
+        return np.full(one.shape, 3 if one.id == "r004_c007" else 255)
+
+    def number(one):
+        return one.y.start + np.zeros(one.shape, np.int32)
+
+    days = np.arange(np.datetime64("2018-01-01"), np.datetime64("2018-01-04"))
+    weather = {name: np.full((3, 1), VARIABLES[name].centre, np.float32) for name in layout.WEATHER}
+    tracemalloc.start()
+    writer = create_region(
+        tmp_path / "r.zarr", Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, size, tile), days, weather=weather, plant_type=kinds,
+        soil_capacity=lambda one: np.full(one.shape, 120.0), zone=number, lead=0,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"cannot be read in 1 of 256 tiles: r004_c007 \(missing\)"):
+        open_region(writer.path)
+    writer.write(writer.grid.tile_of("r004_c007"), np.full((3, tile, tile), 0.5, np.float32))
+    region = open_region(writer.path)
+    work = Worklist.of(region)
+    region_fingerprint(region)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [one.id for one in work.tiles] == ["r004_c007"] and work.masked["outside"] == 4096**2 - tile**2
+    assert peak < 4 * size[0] * size[1] / 2  # half a map of float32

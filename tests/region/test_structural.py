@@ -6,7 +6,7 @@ import pytest
 
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
-from hybridflux.region.structural import monthly_error
+from hybridflux.region.structural import ErrorPaths
 from hybridflux.vocabulary import PARAMETERS
 
 VALUES = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08}
@@ -22,7 +22,7 @@ def error():
     month = days.astype("datetime64[M]").astype(int) - 48 * 12
     area = np.array([1.0, 3.0])
     carbon = 4.0 * np.ones((2, 12, 2, DRAWS)) * np.bincount(month)[:, None, None] * area[:, None, None, None]
-    return monthly_error(structure, carbon, area, month, seed=3)
+    return ErrorPaths.of(structure, DRAWS, month, seed=3).monthly_error(carbon, area)
 
 
 def test_its_mean_over_the_draws_is_zero_so_that_budgets_agree_with_maps(error):

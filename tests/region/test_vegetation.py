@@ -49,7 +49,7 @@ def test_an_error_widens_and_the_line_widens_a_region_as_much_as_a_pixel(tmp_pat
     region = with_error(tmp_path / "r.zarr", make_region, 0.0, VegetationError(30.0, {"all": LineError(0.1)}))
     map_region(posterior, region, tmp_path / "without", **short)
     map_region(posterior, region, tmp_path / "with", spread=SPREAD, **short)
-    spread = {name: open_totals(tmp_path / name).total["GPP"].sum(axis=(0, 1)) for name in ("without", "with")}
+    spread = {name: open_totals(tmp_path / name).total["GPP"][:].sum(axis=(0, 1)) for name in ("without", "with")}
     added = spread["with"] / spread["without"] - 1.0  # of each draw: the line moves all pixels together
     drawn = np.asarray(vegetation_draws(VegetationError(30.0, {"all": LineError(0.1)}), 1, len(added), short["seed"]).offset)[0]
     assert np.corrcoef(added, drawn)[0, 1] > 0.8  # the rest: denser leaves dry the soil sooner
@@ -66,7 +66,7 @@ def test_tiles_do_not_matter(tmp_path, make_region, posterior, short):
         for one in writer.grid.tiles():
             writer.write(one, fapar[:, one.y, one.x], fapar_sd=0.1 * fapar[:, one.y, one.x])
         map_region(posterior, region, tmp_path / f"run{tile}", spread=SPREAD, **short)
-        return open_totals(tmp_path / f"run{tile}").total["NEE"].sum(axis=0)
+        return open_totals(tmp_path / f"run{tile}").total["NEE"][:].sum(axis=0)
 
     np.testing.assert_allclose(run(10), run(24), rtol=1e-5)
 

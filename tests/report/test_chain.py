@@ -24,7 +24,7 @@ def test_pairing_makes_the_effect_sharper(mapped):
 def test_effect_is_changed_minus_control(mapped):
     control, changed = open_totals(mapped.scenario / "control"), open_totals(mapped.scenario / "changed")
     row = pd.read_csv(mapped.scenario / "effect.csv").query("zone == 'region' and land_cover == 'all' and variable == 'NEE'").iloc[0]
-    expected = (changed.total["NEE"] - control.total["NEE"]).sum((0, 1)) / control.area.sum()
+    expected = (changed.total["NEE"][:] - control.total["NEE"][:]).sum((0, 1)) / control.area.sum()
     assert row["mean"] == pytest.approx(expected.mean(), rel=1e-5)
     assert row["sd"] == pytest.approx(expected.std(ddof=1), rel=1e-5)
     assert (row["spread"], row["quantity"], row["changes"]) == ("parameter", "effect", "rain=*0.5 tair=+1")

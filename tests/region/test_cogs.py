@@ -1,0 +1,74 @@
+"""Maps for GIS: every number as in the store, overviews where a map is large, nothing stored where no tile is."""
+
+import types
+
+import numpy as np
+import pytest
+import rasterio
+import zarr
+
+from hybridflux.region import cogs, layout
+from hybridflux.region.calendar import Calendar
+from hybridflux.region.grid import Grid
+from hybridflux.region.outputs import create_store, write_tile
+
+DAYS = np.arange(np.datetime64("2017-06-01"), np.datetime64("2019-01-01"))
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """What `write_cogs` asks of a job: a store of 1100 x 700 pixels, two tiles of it mapped, with holes."""
+    out, grid = tmp_path_factory.mktemp("run"), Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (1100, 700), 256)
+    region = types.SimpleNamespace(grid=grid, time_zone="UTC+01:00")
+    made = types.SimpleNamespace(
+        out=out, region=region, store=out / "fluxes.zarr", spread="parameter",
+        calendar=Calendar.of(DAYS, np.datetime64("2017-11-01"), np.datetime64("2018-12-31")),
+    )  # fmt: skip
+    create_store(made.store, region, made.calendar, {"spread": "parameter"}, levels={"monthly": (), "annual": ()})
+    made.tiles = [tile for tile in grid.tiles() if tile.id in ("r001_c000", "r004_c002")]
+    random, root = np.random.default_rng(0), zarr.open_group(made.store, mode="r+")
+    for group, count in (("monthly", 14), ("annual", 2)):
+        for name in ("NEE", "NEE_sd", "GPP", "GPP_sd", "RECO", "RECO_sd"):
+            for tile in made.tiles:
+                values = random.integers(-3000, 3000, (count, *tile.shape)).astype(np.int16)
+                write_tile(root[group], tile, name, np.where(random.random(values.shape) < 0.1, layout.NODATA, values))
+    (out / "cog").mkdir()
+    made.written = cogs.write_cogs(made, made.tiles, {"title": "made up", "spread": "parameter"})
+    return made
+
+
+def test_a_file_for_each_flux_year_and_period_and_nothing_else(job):
+    names = {f"{flux}{sd}_{group}_{year}.tif" for flux in ("NEE", "GPP", "RECO") for sd in ("", "_sd") for group in ("annual", "monthly")
+             for year in (2017, 2018)}  # fmt: skip
+    assert {path.name for path in job.written} == names == {path.name for path in (job.out / "cog").iterdir()}
+
+
+@pytest.mark.parametrize(("name", "window"), [("NEE_monthly_2017", slice(0, 2)), ("GPP_sd_monthly_2018", slice(2, 14))])
+def test_every_number_is_that_of_the_store(job, name, window):
+    with rasterio.open(job.out / "cog" / f"{name}.tif") as file:
+        raw = zarr.open_group(job.store, mode="r")["monthly"][name.rpartition("_monthly")[0]][window]
+        expected = np.where(raw == layout.NODATA, np.nan, raw * np.float32(0.002)).astype(np.float32)
+        np.testing.assert_array_equal(file.read(), expected)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG" and file.overviews(1) == [2, 4] and np.isfinite(expected).mean() < 0.2
+
+
+def test_overviews_of_means_are_means_and_of_sds_are_single_sds(job):
+    for name in ("RECO", "RECO_sd"):
+        path = job.out / "cog" / f"{name}_annual_2018.tif"
+        with rasterio.open(path) as file, rasterio.open(path, overview_level=0) as half:
+            full, small = file.read(1)[256:512, :256], half.read(1)[128:256, :128]
+        squares = full.reshape(128, 2, 128, 2).transpose(0, 2, 1, 3).reshape(128, 128, 4)
+        whole = np.isfinite(squares).all(-1)
+        if name == "RECO":
+            np.testing.assert_allclose(small[whole], squares[whole].mean(-1), rtol=1e-5, atol=1e-3)
+        else:
+            assert (small[whole][:, None] == squares[whole]).any(-1).all()
+
+
+def test_what_fails_in_a_thread_is_told(job, monkeypatch):
+    def fails(*about):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cogs, "_write_cog", fails)
+    with pytest.raises(OSError, match="No space left"):
+        cogs.write_cogs(job, job.tiles, {})

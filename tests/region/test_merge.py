@@ -1,0 +1,107 @@
+"""Totals of tiles put together by groups of cells: against a sum in memory, for any group and any order, and in bounded memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from hybridflux.region.merge import Merged
+from hybridflux.region.reduce import Totals
+
+SHAPE = (3, 2, 5)  # months, fluxes, draws
+
+
+def some_tiles(folder, tiles=7, zones=40, shape=SHAPE, seed=0):
+    """Files of tiles whose zones overlap; one tile is empty."""
+    random = np.random.default_rng(seed)
+    paths = []
+    for tile in range(tiles):
+        totals = Totals()
+        for zone in () if tile == 3 else random.choice(zones, zones // 3, replace=False).tolist():
+            for kind in (1, 4):
+                totals.area[zone, kind] = float(random.uniform(50, 150))
+                totals.carbon[zone, kind] = random.normal(size=shape) * 10.0 ** random.integers(-3, 6)
+        totals.add_series(random.normal(size=(4, 2, shape[2])).astype(np.float32), 1 + tile % 2)
+        paths.append(folder / f"r000_c{tile:03d}.npz")
+        totals.save(paths[-1])
+    return paths
+
+
+def in_memory(paths):
+    """What all tiles hold, cell by cell in dictionaries."""
+    area, carbon, series = {}, {}, {}
+    for path in sorted(paths):
+        with np.load(path) as file:
+            for zone, kind, size, values in zip(file["zone"], file["plant_type"], file["area"], file["carbon"], strict=True):
+                at = int(zone), int(kind)
+                area[at], carbon[at] = area.get(at, 0.0) + float(size), carbon.get(at, 0.0) + values
+            for kind, values in zip(file["series_plant_type"].tolist(), file["series"], strict=True):
+                series[kind] = series.get(kind, 0.0) + values
+    return area, carbon, series
+
+
+@pytest.mark.parametrize("most", [1, 5000, 1 << 30])
+def test_equals_the_sum_in_memory_to_the_last_bit_for_any_group_and_any_order(tmp_path, most):
+    paths = some_tiles(tmp_path)
+    area, carbon, series = in_memory(paths)
+    for order in (paths, paths[::-1], paths[3:] + paths[:3]):
+        merged = Merged.of(order)
+        cells = list(zip(merged.zone.tolist(), merged.plant_type.tolist(), strict=True))
+        assert cells == sorted(area) and merged.area.tolist() == [area[cell] for cell in cells]
+        groups = list(merged.groups(SHAPE, most))
+        assert [number for where, _ in groups for number in range(where.start, where.stop)] == list(range(len(cells)))
+        np.testing.assert_array_equal(np.concatenate([found for _, found in groups]), [carbon[cell] for cell in cells])
+        assert list(merged.series) == sorted(series)
+        for kind, values in series.items():
+            np.testing.assert_array_equal(merged.series[kind], values)
+
+
+def test_nothing_mapped_gives_no_cells(tmp_path):
+    Totals().save(tmp_path / "r000_c000.npz")
+    merged = Merged.of([tmp_path / "r000_c000.npz"])
+    assert len(merged.area) == 0 and list(merged.groups(SHAPE)) == [] and merged.series == {}
+
+
+@pytest.mark.parametrize("where", ["middle", "end"])
+def test_a_damaged_file_is_named_with_its_cure(tmp_path, where):
+    path = some_tiles(tmp_path)[0]
+    raw = bytearray(path.read_bytes())
+    if where == "middle":
+        raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw if where == "middle" else raw[:-100])
+    with pytest.raises(ValueError, match=r"r000_c000.npz, are damaged .*remove .*r000_c000.json and go on with --resume"):
+        Merged.of([path])
+
+
+def test_a_group_is_all_that_is_in_memory(tmp_path):
+    shape = (12, 2, 50)
+    paths = some_tiles(tmp_path, tiles=30, zones=300, shape=shape)
+    size, most = sum(path.stat().st_size for path in paths), 1 << 20
+    tracemalloc.start()
+    merged = Merged.of(paths)
+    for _, carbon in merged.groups(shape, most):
+        assert carbon.nbytes <= most
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < size / 8 and peak < 6 * most
+
+
+BLOCK = (12, 8, 256)
+
+
+@pytest.mark.parametrize("zones", [1, 120])
+def test_blocks_are_summed_in_float64_whatever_their_order(zones):
+    random = np.random.default_rng(1)
+    gpp, reco = random.random((2, *BLOCK), np.float32)
+    zone, area = random.integers(0, zones, BLOCK[-1]), random.uniform(99, 101, BLOCK[-1])
+    area[7:40] = 0.0
+    whole, split = Totals(), Totals()
+    whole.add_block(gpp, reco, 2, zone, area)
+    for part in (slice(100, None), slice(0, 100)):
+        split.add_block(gpp[..., part], reco[..., part], 2, zone[part], area[part])
+    assert set(whole.area) == {(one, 2) for one in zone[area > 0].tolist()} == set(split.area)
+    for (one, kind), carbon in whole.carbon.items():
+        expected = np.stack([(flux[..., zone == one].astype(float) * area[zone == one]).sum(-1) for flux in (gpp, reco)], 1)
+        np.testing.assert_allclose(carbon, expected, rtol=1e-13)
+        np.testing.assert_allclose(split.carbon[one, kind], expected, rtol=1e-13)
+        assert whole.area[one, kind] == pytest.approx(area[zone == one].sum(), rel=1e-13)

@@ -1,0 +1,67 @@
+"""What a dry run tells: by hand from what a trial found, beside a real run, and of regions with nothing in them."""
+
+import numpy as np
+import pytest
+
+from hybridflux.region import plan
+from hybridflux.region.run import QUANTILES, _job, map_region
+from hybridflux.region.trial import Trial
+
+SETTINGS = dict(draws=6, start="2018-01-01", daily=True)
+
+
+@pytest.fixture(scope="module")
+def posterior(make_posterior):
+    return make_posterior()
+
+
+@pytest.fixture
+def region(make_region, tmp_path):
+    """36 tiles, some of them half masked."""
+    return make_region(tmp_path / "region.zarr", size=(60, 60), tile=10).path
+
+
+def test_bytes_are_those_of_a_real_run(region, posterior, tmp_path):
+    told = map_region(posterior, region, tmp_path / "run", **SETTINGS, dry_run=True).estimate
+    assert not (tmp_path / "run").exists() and not list(tmp_path.glob("hybridflux-*"))
+    report = map_region(posterior, region, tmp_path / "run", **SETTINGS)
+    written = sum(file.stat().st_size for name in ("fluxes.zarr", "totals", "cog") for file in (tmp_path / "run" / name).rglob("*"))
+    assert told.tiles == report.tiles == 36 and told.pixels == report.pixels
+    assert told.bytes_out == pytest.approx(written, rel=0.3)
+    assert told.bytes_in == sum(file.stat().st_size for file in region.rglob("*") if file.is_file())
+    assert 2e8 < told.memory < 2e10 and 0.1 < told.seconds < 600
+
+
+def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
+    seen = {}
+
+    def of(job, tiles, pixels, threads):
+        seen.update(out=job.out, tiles=[tile.id for tile in tiles], pixels=pixels, threads=threads)
+        return Trial(begin=3.0, pace=0.01, maps_begin=0.5, maps=0.001, stored=200.0, totals=3e8, memory=1e9)
+
+    monkeypatch.setattr(plan.Trial, "of", of)
+    job = _job(
+        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
+        daily_levels=(), change={}, seed=0, length=1e4,
+    )  # fmt: skip
+    found = plan.estimate(job, 2)
+    pixels = found.pixels
+    assert seen["threads"] == 2 and seen["out"] != job.out and len(seen["tiles"]) == 6 == len(seen["pixels"])
+    assert {seen["tiles"][0], seen["tiles"][-1]} == {"r000_c000", "r005_c005"}
+    assert found.bytes_out == pytest.approx(200.0 * pixels + 36 * 3e8)
+    assert found.memory == pytest.approx(1.1e9)
+    assert found.seconds == pytest.approx(3.0 + 0.01 * pixels + 36 * 1.0 + 0.5 + 0.001 * 3600, abs=1.0)
+
+
+def test_nothing_to_map_costs_nothing(make_region, posterior, tmp_path):
+    path = make_region(tmp_path / "region.zarr", plant_type=np.full((24, 20), 255)).path
+    told = map_region(posterior, path, tmp_path / "run", **SETTINGS, dry_run=True).estimate
+    assert (told.tiles, told.pixels, told.bytes_out) == (6, 0, 0.0) and told.seconds < 5.0
+
+
+def test_a_tile_that_cannot_be_read_is_told(region, posterior, tmp_path):
+    chunk = region / "fapar" / "c" / "0" / "0" / "0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:16] + b"\0" * (len(whole) - 16))
+    with pytest.raises(ValueError, match="tile r000_c000 .* cannot be read"):
+        map_region(posterior, region, tmp_path / "run", **SETTINGS, dry_run=True)

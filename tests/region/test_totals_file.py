@@ -1,0 +1,75 @@
+"""`totals.nc` written group by group: the same as written from memory, and small in memory for many zones."""
+
+import dataclasses
+import tracemalloc
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridflux.model.sources import to_raw
+from hybridflux.model.structure import StructuralError
+from hybridflux.region import merge
+from hybridflux.region.finish import write_totals
+from hybridflux.region.reduce import Totals
+from hybridflux.region.run import QUANTILES, _job
+from hybridflux.region.structural import ErrorPaths
+from hybridflux.vocabulary import PARAMETERS
+
+NUMBERS = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08, "noise_floor": 0.3}
+
+
+@pytest.fixture
+def make_job(region_path, make_posterior, tmp_path):
+    """Function that gives a job of the year 2018 with a structural error, whose tiles hold made-up totals of many zones."""
+
+    def make(draws, zones):
+        numbers = {**NUMBERS, "noise_slope": 0.1}
+        raw = {name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()}
+        posterior = dataclasses.replace(make_posterior(draws=draws), structure=StructuralError(raw))
+        job = _job(
+            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
+            daily_levels=(), change={}, seed=3, length=1e4,
+        )  # fmt: skip
+        (tmp_path / "totals").mkdir()
+        random = np.random.default_rng(0)
+        for tile in job.region.tiles():
+            totals = Totals()
+            for zone in random.choice(zones, zones // 3, replace=False).tolist():
+                totals.area[zone, 2] = float(random.uniform(50, 150))
+                totals.carbon[zone, 2] = random.random((12, 2, draws))
+            totals.add_series(random.random((365, 2, draws)), 2)
+            totals.save(job.totals(tile.id))
+        return job
+
+    return make
+
+
+def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
+    job = make_job(6, 50)
+    monkeypatch.setattr(merge.Merged.groups, "__defaults__", (3000,))  # two cells
+    write_totals(job, list(job.region.tiles()), {"title": "made up"})
+    found = xr.open_dataset(job.out / "totals.nc", engine="h5netcdf").load()
+    merged = merge.Merged.of(job.totals(tile.id) for tile in job.region.tiles())
+    ((_, carbon),) = merged.groups((12, 2, 6), 1 << 30)
+    assert found["total"].dims == ("flux", "cell", "month", "draw") and found["flux"].values.tolist() == ["NEE", "GPP", "RECO"]
+    assert found["total"].attrs["units"] == "g" and found.attrs["spread"] == "parameter" and found["total"].dtype == np.float64
+    assert set(found["total"].coords) == {"flux", "month", "draw", "zone", "plant_type", "area", "days"}
+    gpp, reco = carbon[:, :, 0], carbon[:, :, 1]
+    np.testing.assert_array_equal(found["total"], np.stack([reco - gpp, gpp, reco]))
+    month = job.calendar.mapped.astype("datetime64[M]").astype(int) - 48 * 12
+    error = ErrorPaths.of(job.posterior.structure, 6, month, job.seed).monthly_error(carbon, merged.area)
+    np.testing.assert_array_equal(found["structural"], error)
+    assert found["structural"].std() > 0
+
+
+def test_memory_does_not_grow_with_the_zones(make_job):
+    """20 000 zones of 50 draws are 192 MB of carbon, and half as much again with NEE."""
+    job = make_job(50, 20_000)
+    stored = sum(job.totals(tile.id).stat().st_size for tile in job.region.tiles())
+    tracemalloc.start()
+    write_totals(job, list(job.region.tiles()), {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert stored > 3.5e8 and peak < 1.2e8
