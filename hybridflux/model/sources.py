@@ -177,8 +177,8 @@ class Neural(AbstractFree):
     def reads(self):
         return tuple(dict.fromkeys(base for name in self.inputs for base in (arguments(DERIVED[name]) if name in DERIVED else (name,))))
 
-    def features(self, names: Names) -> Float[Array, "... feature"]:
-        """Standardised inputs, stacked on a last axis."""
+    def columns(self, names: Names) -> list[Float[Array, "... feature"]]:
+        """Standardised inputs, each with the shape it has: one feature, or the indicators of the plant types."""
         columns = []
         for name in self.inputs:
             if name == "plant_type":
@@ -187,13 +187,22 @@ class Neural(AbstractFree):
                 row = variable(name)
                 values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
                 columns.append(jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)[..., None])
+        return columns
+
+    def features(self, names: Names) -> Float[Array, "... feature"]:
+        """Standardised inputs, stacked on a last axis."""
+        columns = self.columns(names)
         shape = jnp.broadcast_shapes(*(column.shape[:-1] for column in columns))
         return jnp.concatenate([jnp.broadcast_to(column, (*shape, column.shape[-1])) for column in columns], -1)
 
-    def raw(self, row, names):
+    def from_hidden(self, row: Parameter, names: Names, weighted: Array) -> Array:
+        """The unconstrained parameter, from the weighted sum of the hidden units."""
         centre = jnp.asarray(class_raw(row))[names["plant_type"]] if "plant_type" in self.inputs else float(to_raw(row.typical, row))
+        return centre + self.reach * row.spread * weighted / self.width**0.5
+
+    def raw(self, row, names):
         hidden = jnp.tanh(self.features(names) @ (self.z["w1"] / len(self.inputs) ** 0.5) + self.z["b1"])
-        return centre + self.reach * row.spread * (hidden @ self.z["w2"]) / self.width**0.5
+        return self.from_hidden(row, names, hidden @ self.z["w2"])
 
 
 class Pooled(AbstractFree):

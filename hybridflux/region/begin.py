@@ -31,8 +31,7 @@ def begin(job: Job, resume: bool) -> dict:
         write_json(path, record)
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
-        levels = {"monthly": job.levels, "annual": job.levels} | ({"daily": job.daily_levels} if job.daily else {})
-        create_store(job.store, job.region, job.calendar, attributes(record), levels=levels)
+        create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
         record["state"] = "running"
         write_json(path, record)
     return record

@@ -61,6 +61,10 @@ class Job:
         """Draws carried through every pixel."""
         return self.posterior.draws
 
+    def levels_of_groups(self) -> dict[str, tuple[float, ...]]:
+        """Group of the store -> quantiles of its maps."""
+        return {"monthly": self.levels, "annual": self.levels} | ({"daily": self.daily_levels} if self.daily else {})
+
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Covariate -> lowest and highest value at the towers of the fit; empty for posteriors that do not know them."""

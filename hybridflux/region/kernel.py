@@ -22,6 +22,7 @@ from jaxtyping import Array
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import parameters_over_draws, with_learned
 from hybridflux.region import layout
+from hybridflux.region.networks import Members, solve
 from hybridflux.region.order import quantiles
 from hybridflux.region.vegetation import SD, VegetationDraws
 
@@ -74,6 +75,7 @@ class Shared(NamedTuple):
         year_of_month: the same for the mapped months `[month]`.
         effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
         vegetation: errors of fapar, one set a draw; None where it is taken as it is.
+        networks: parameter that changes from day to day -> its networks.
     """
 
     weather: dict[str, Array]
@@ -84,6 +86,7 @@ class Shared(NamedTuple):
     year_of_month: Array
     effects: dict[str, Array]
     vegetation: VegetationDraws | None = None
+    networks: dict[str, Members] = {}
 
 
 class Waves(NamedTuple):
@@ -197,7 +200,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: _unpacked(values[number, day]) for name, values in pixels.daily.items()}
         drawn = {"fapar": shared.vegetation.drawn(today["fapar"], today[SD], day, kind[0])} if shared.vegetation else {}
-        return today | drawn, parameters | parameters_over_draws(model, today, plan.daily, drawn)
+        solved = solve(model, shared.networks, today | drawn)
+        return today | drawn, parameters | parameters_over_draws(solved, today, plan.daily, drawn)
 
     def settle(day, state):
         year = shared.year[day]

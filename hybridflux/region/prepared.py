@@ -14,6 +14,7 @@ from hybridflux.model.tree import pooled_effects, with_learned
 from hybridflux.region import effects, kernel
 from hybridflux.region.blocks import Slab, slabs
 from hybridflux.region.job import Job
+from hybridflux.region.networks import Members, members_of, network_of
 from hybridflux.region.outputs import DAILY_SCALE
 from hybridflux.region.store import Region, TileDrivers
 from hybridflux.region.vegetation import SD, VegetationError, vegetation_draws
@@ -122,6 +123,7 @@ def _prepare(job: Job) -> Prepared:
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
+    plan = _plan(job, model)
     shared = kernel.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
@@ -131,8 +133,8 @@ def _prepare(job: Job) -> Prepared:
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
         vegetation=vegetation,
+        networks=_networks(model, plan, apart=vegetation is not None),
     )
-    plan = _plan(job, model)
     per_block = 2 * 4 * len(calendar.months) * plan.draws * plan.n
     share = jax.local_device_count()
     enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
@@ -146,6 +148,12 @@ def _prepare(job: Job) -> Prepared:
         window=window,
         frequency=effects.frequencies(job.length) if drawn else None,
     )
+
+
+def _networks(model: HybridFlux, plan: kernel.Plan, *, apart: bool) -> dict[str, Members]:
+    """Networks of the parameters that change from day to day."""
+    found = {name: network_of(model.sources[name]) for name in plan.daily}
+    return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
 def _plan(job: Job, model: HybridFlux) -> kernel.Plan:

@@ -36,15 +36,17 @@ class Totals:
             area: m2, 0 for pixels that do not count `[pixel]`.
         """
         zones, which = np.unique(zone, return_inverse=True)
-        weights = np.zeros((len(zones), len(zone)))
-        weights[which, np.arange(len(zone))] = area
         months, draws, pixels = gpp.shape
-        sums = np.empty((len(zones), months, 2, draws))
-        for number, flux in enumerate((gpp, reco)):
-            sums[:, :, number] = (weights @ flux.reshape(-1, pixels).T.astype(np.float64)).reshape(-1, months, draws)
-        for one, size, carbon in zip(zones.tolist(), weights.sum(1).tolist(), sums, strict=True):
+        weights = np.zeros((pixels, len(zones)))
+        weights[np.arange(pixels), which] = area
+        sums, room = np.empty((months, 2, draws, len(zones))), np.empty((draws, pixels))
+        for month in range(months):
+            for number, flux in enumerate((gpp, reco)):
+                np.copyto(room, flux[month])  # a month at a time stays in the cache
+                np.matmul(room, weights, out=sums[month, number])
+        for number, (one, size) in enumerate(zip(zones.tolist(), weights.sum(0).tolist(), strict=True)):
             if size:
-                self._add((one, plant_type), size, carbon)
+                self._add((one, plant_type), size, sums[..., number])
 
     def add_series(self, series: np.ndarray, plant_type: int) -> None:
         """Add the daily sums of a block of one plant type `[day, (gpp, reco), draw]`, gC d-1."""

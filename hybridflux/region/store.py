@@ -19,7 +19,8 @@ from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED
 
 CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
-_DERIVED = ("latitude", "fapar_top", "fapar_base")
+EXTREMES = {"fapar_top": 0.95, "fapar_base": 0.05}  # quantiles of all days of a pixel
+_DERIVED = ("latitude", *EXTREMES)
 UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
 COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
 
@@ -154,8 +155,8 @@ class Region:
         weather = self.weather([name for name in names if self.is_coarse(name)], window)
         kind, zone, cell = (self._chunk(name, tile) for name in ("plant_type", "zone", "cell"))
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
-        lasting = {name: self._lasting(name, tile) for name in rest}
         raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in {_split(n)[0] for n in names if self.is_daily(n)}}
+        lasting = self._lasting(rest, tile, raw.get("fapar"))
 
         calm = np.ones(self.group["tair"].shape[1], bool)
         for values in weather.values():
@@ -165,7 +166,7 @@ class Region:
             "no vegetation": np.isin(kind, UNVEGETATED_CODES),
             "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
             "no covariate": ~np.all([np.isfinite(values) for values in lasting.values()] or [np.ones(kind.shape, bool)], 0),
-            "no vegetation series": np.any([(v == layout.NODATA).any(0) for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
+            "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
         }
         valid, masked = np.ones(kind.shape, bool), {}
         for reason, where in checks.items():
@@ -215,21 +216,30 @@ class Region:
         except (RuntimeError, ValueError, OSError) as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
-    def _lasting(self, name: str, tile: Tile) -> np.ndarray:
-        if name == "latitude":
-            return self.grid.latitude(tile).reshape(-1)
-        if name in ("fapar_top", "fapar_base"):
-            series = self._chunk("fapar", tile, slice(0, len(self.days)))
-            share = 0.95 if name == "fapar_top" else 0.05
-            middle = np.quantile(np.where(series == layout.NODATA, 0, series), share, axis=0)
-            return (middle * layout.SCALE).astype(np.float32)
-        return self._chunk(name, tile)
+    def _lasting(self, names: Iterable[str], tile: Tile, series: np.ndarray | None) -> dict[str, np.ndarray]:
+        """Covariates of a tile; `series` is its fapar, of all days or not."""
+        found = {name: self._chunk(name, tile) for name in names if name not in _DERIVED}
+        if "latitude" in names:
+            found["latitude"] = self.grid.latitude(tile).reshape(-1)
+        if {*EXTREMES} & {*names}:
+            whole = series is not None and len(series) == len(self.days)
+            found |= _extremes(series if whole else self._chunk("fapar", tile, slice(0, len(self.days))))
+        return {name: found[name] for name in names}
 
     def _series(self, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
         """A daily series `[time, place in the tile]`: as stored, or float32 where a change acts on it."""
         if any(name in change.names for change in self.changes):
             return self._changed(name, unpacked(raw), self.days[window])
         return raw
+
+
+def _extremes(series: np.ndarray) -> dict[str, np.ndarray]:
+    """Quantiles of all days of a series, missing days as 0, in bounded memory."""
+    parts = []
+    for start in range(0, series.shape[1], COLUMNS_AT_ONCE):
+        part = series[:, start : start + COLUMNS_AT_ONCE]
+        parts.append(np.quantile(np.where(part == layout.NODATA, 0, part), list(EXTREMES.values()), axis=0))
+    return dict(zip(EXTREMES, (np.concatenate(parts, axis=1) * layout.SCALE).astype(np.float32), strict=True))
 
 
 def unpacked(values: np.ndarray) -> np.ndarray:

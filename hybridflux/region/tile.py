@@ -12,21 +12,16 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.region import layout
+from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
-from hybridflux.region.kernel import FLUXES, Result, run_slab
-from hybridflux.region.outputs import mapped_days, packed, scale_of, statistics, write_tile
+from hybridflux.region.kernel import run_slab
+from hybridflux.region.outputs import write_tile
 from hybridflux.region.prepared import Prepared, prepare
-from hybridflux.region.reduce import Totals
 from hybridflux.region.store import TileDrivers, UnreadableTile
 from hybridflux.region.training import only_within, outside
 
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
-
-
-class NotANumber(ValueError):
-    """A flux that is no number, though all its drivers are."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +75,18 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
         after_reading = time.perf_counter()
         with _COMPUTING:
             started = time.perf_counter()
-            maps, totals = _compute(job, prepared, drivers)
+            found = _compute(job, prepared, drivers)
+            computed = time.perf_counter()
     except (UnreadableTile, NotANumber) as error:
         return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
-    computed = time.perf_counter()
+    about = {"tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges)}
+    del drivers  # its memory is for the next tile
     store = zarr.open_group(job.store, mode="r+")
-    for group, arrays in maps.items():
-        for name, values in arrays.items():
-            write_tile(store[group], tile, name, values)
-    totals.save(job.totals(tile.id))
-    report = TileReport(
-        tile.id, len(drivers.pixel), drivers.masked, round(after_reading - began, 3), round(computed - started, 3),
-        round(time.perf_counter() - computed, 3), job.hash, outside(drivers, job.ranges),
-    )  # fmt: skip
+    for group, name, values in found.in_order():
+        write_tile(store[group], tile, name, values)
+    found.totals.save(job.totals(tile.id))
+    times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
+    report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_json(job.marker(tile.id), asdict(report))
     return report
 
@@ -116,50 +110,15 @@ def write_json(path: Path, content: dict) -> None:
     os.replace(partial, path)
 
 
-def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> tuple[dict[str, dict[str, np.ndarray]], Totals]:
-    """Maps by group and name, int16 `[time, pixel of the tile]`, and totals."""
-    levels = {"monthly": job.levels, "annual": job.levels} | ({"daily": job.daily_levels} if job.daily else {})
-    days = {group: mapped_days(job.calendar, group) for group in levels}
-    size = int(np.prod(drivers.tile.shape))
-    maps = {
-        group: {
-            flux + ending: np.full((len(days[group]), size), layout.NODATA, np.int16)
-            for flux in FLUXES
-            for ending in statistics(levels[group])
-        }
-        for group in levels
-    }
-    totals = Totals()
-    waiting = None
+def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> Collected:
+    """Maps and totals; a slab is collected while the next one is computed."""
+    found, waiting = Collected(job, int(np.prod(drivers.tile.shape))), None
     waves = prepared.waves(job, drivers)
     for slab, pixels in prepared.slabs(job, drivers):
         result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.plan)  # returns at once, computes behind
         if waiting:
-            _collect(job, drivers, *waiting, maps, days, totals)
+            found.add(drivers, *waiting)
         waiting = slab, result
     if waiting:
-        _collect(job, drivers, *waiting, maps, days, totals)
-    return maps, totals
-
-
-def _collect(job: Job, drivers: TileDrivers, slab, result: Result, maps: dict, days: dict, totals: Totals) -> None:
-    """Put the result of a slab into the maps and totals of its tile."""
-    numbers = [number for number, active in enumerate(slab.active) if active]
-    real = slab.real[numbers]
-    valid = slab.pixel[numbers][real]
-    place = drivers.pixel[valid]
-    if not np.isfinite(np.moveaxis(np.asarray(result.annual[0])[numbers], 0, 1)[:, real]).all():
-        raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
-    sources = {"daily": result.maps, "monthly": result.monthly, "annual": result.annual}
-    for group, arrays in maps.items():
-        over = days[group][:, None] if group == "monthly" else 1.0
-        for array, source in zip(arrays.values(), sources[group], strict=True):
-            values = np.moveaxis(np.asarray(source)[numbers], 0, 1)[:, real]
-            array[:, place] = values if group == "daily" else packed(values / over, scale_of(group))
-    gpp, reco = np.asarray(result.gpp), np.asarray(result.reco)
-    series = np.stack([np.asarray(flux) for flux in result.series], 2)
-    for number in numbers:
-        kept, which = slab.real[number], slab.pixel[number]
-        kind = int(drivers.plant_type[which[0]])
-        totals.add_block(gpp[number], reco[number], kind, drivers.zone[which], np.where(kept, drivers.area[which], 0.0))
-        totals.add_series(series[number] * job.region.grid.pixel**2, kind)
+        found.add(drivers, *waiting)
+    return found

@@ -63,8 +63,7 @@ class Trial:
         """
         began, done = time.perf_counter(), []
         with _watched() as memory:
-            levels = {"monthly": job.levels, "annual": job.levels} | ({"daily": job.daily_levels} if job.daily else {})
-            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, levels=levels)
+            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, levels=job.levels_of_groups())
             template = _size(job.store)
             for name in ("tiles", "totals"):
                 (job.out / name).mkdir()
