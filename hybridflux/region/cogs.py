@@ -17,8 +17,8 @@ from hybridflux.region.kernel import FLUXES
 from hybridflux.region.outputs import SIGN, SPREADS
 
 BLOCK = 512  # pixels of a block, and the size at which overviews end
-AT_ONCE = 4  # files, at most: their rough copies lie uncompressed on the disk meanwhile
-CACHE_BYTES = 256 << 20  # of blocks, all files together; a share of the machine by default
+AT_ONCE = 2  # files, at most: their rough copies lie uncompressed on the disk meanwhile, and each takes some 150 MB of memory
+CACHE_BYTES = 64 << 20  # of blocks, all files together; of its own a twentieth of the machine's memory
 
 
 def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Path]:
