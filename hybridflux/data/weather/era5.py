@@ -46,7 +46,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
-        place: folder, file or pattern: netCDF of any months, zipped or not, one or several streams a zip.
+        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
@@ -77,9 +77,10 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours], Window, np.ndarray | float, list[str]]:
     """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
     series: dict[str, tuple[list, list]] = {}
-    windows, silent, elevation = [], set(), np.nan
+    windows, silent, held, elevation = [], set(), set(), np.nan
     bands = {band.name: band for band in dataset.bands}
     for where, data in parts(place):
+        held |= set(map(str, data.data_vars))
         found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
         has_height = _GEOPOTENTIAL in data.data_vars
         if not found and not has_height:
@@ -96,7 +97,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
             stamps.append(cells.stamps)
             values.append(cells.values(data[name]))
     if not windows:
-        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time")
+        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time, nor GRIB; found {_listed(held)}")
     lacking = [name for name in REQUEST_NAMES if name not in series]
     if lacking:
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
@@ -104,6 +105,10 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
     if silent:
         warnings.warn(f"{place}: {', '.join(sorted(silent))} carry no units; those of the catalog are taken", stacklevel=4)
     return {band: _sorted(*both, f"{place}, `{band}`") for band, both in series.items()}, same_cells(windows), elevation, _names(windows)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:10]) or "nothing"
 
 
 def _names(windows: list[Window]) -> list[str]:
