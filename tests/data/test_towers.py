@@ -81,6 +81,17 @@ def test_night_temperatures_are_derived_and_flagged(folder):
     assert shares.loc["tmin", "derived"] == 1 and np.allclose(shares.sum(axis=1), 1)
 
 
+def test_what_few_models_need_may_lack(folder, table):
+    """A file without daytime means is read; only who asks for them is told."""
+    folder.write("FR-Aaa", table.assign(TMAX_F=table["TA_F"] + 5, TA_F_DAY=table["TA_F"] + 2, VPD_F_DAY=table["VPD_F"] + 1))
+    towers = open_towers(folder.path)
+    drivers = towers.select("FR-Aaa").sequences(("tair", "tmax", "tair_day", "vpd", "vpd_day")).drivers
+    for more, of, by in (("tmax", "tair", 5), ("tair_day", "tair", 2), ("vpd_day", "vpd", 1)):
+        assert drivers[more] == pytest.approx(drivers[of] + by, abs=1e-4)
+    with pytest.raises(ValueError, match="no `vpd_day` at DE-Bbb"):
+        towers.sequences(("vpd_day",))
+
+
 def test_potential_radiation_comes_from_the_sun_where_absent(folder, table):
     with_columns = open_towers(folder.path, sites="FR-Aaa").daily
     folder.write("FR-Aaa", table.drop(columns=["SW_IN_POT", "DAY_D", "NIGHT_D"]))

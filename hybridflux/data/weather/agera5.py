@@ -51,6 +51,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     warmest = convert(converted[_WARMEST], bands[_WARMEST].units, "degC")
     vapour = convert(converted[_VAPOUR], bands[_VAPOUR].units, "hPa")
     check_vapour(vapour, values["tair"], f"{place}, `{_VAPOUR}`")
+    values["tmax"] = warmest
     values["vpd"] = vpd_of_extremes(values["tmin"], warmest, vapour)
     origin = {
         "dataset": dataset.id, "files": sorted({one.where for one in windows})[:50], "n_files": len(windows), "days": DAYS,

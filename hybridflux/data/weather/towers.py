@@ -17,7 +17,7 @@ from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
-from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.data.weather.weather import DAILY, MORE, Weather
 from hybridflux.time import time_zone_name
 
 FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second a refusal
@@ -109,7 +109,7 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     site, row = candidate.site, candidate.row
     axis = pd.DatetimeIndex(days, name="time")
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
-    names = [name for name in (*DAILY, "tair_night", "swc") if values[name].notna().all()]
+    names = [name for name in (*DAILY, *MORE) if values[name].notna().all()]
     filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in names}
     _warn(candidate, days, share, utc_offset)
     origin = {

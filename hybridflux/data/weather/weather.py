@@ -9,6 +9,8 @@ import numpy as np
 
 DAILY = ("tair", "tmin", "par", "vpd", "rain")
 """What a region needs of a weather source; vocabulary names and units."""
+MORE = ("tmax", "tair_night", "tair_day", "vpd_day", "swc")
+"""What a source may give besides."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Weather:
 
     Attributes:
         days: every day once, `datetime64[D]`, standard days of the region.
-        values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`; `tair_night`, `swc` where the source has them.
+        values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`, and of `MORE` what the source has.
         latitude: of the cells `[cell]`, degrees north.
         longitude: of the cells `[cell]`, degrees east.
         elevation: to which the temperatures belong `[cell]`, m; NaN where the source does not say.
