@@ -15,6 +15,7 @@ from hybridflux.region.store import Region, open_region, unpacked
 from hybridflux.region.vegetation import SD
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES
 
+WEATHER_SAYS = "the weather is of other days than the region"
 UNSURE = 0.1  # sd of fapar above which a day says little about its pixel: a third of the seasonal range of a crop
 
 
@@ -99,6 +100,8 @@ def _maps(region: Region) -> Iterator[str]:
 
 
 def _weather(region: Region) -> Iterator[str]:
+    if layout.WEATHER_DAYS in region.group.attrs:
+        yield f"  {WEATHER_SAYS} ({region.time_zone}): {region.group.attrs[layout.WEATHER_DAYS]}"
     cells = region.group["tair"].shape[1]
     yield f"  {cells} cell{'s' if cells > 1 else ''}; mean of the mapped days:"
     for name in layout.WEATHER:

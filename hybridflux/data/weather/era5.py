@@ -70,7 +70,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     values, short = _to_days(bands, warm, fallen, days, utc_offset, place)
     origin = {
         "dataset": dataset.id, "files": names[:50], "n_files": len(names), "days": f"{time_zone_name(utc_offset)} days of UTC hours",
-        "ssrd_and_tp": "sums since 00 UTC, taken apart" if accumulated else "single hours", "days_with_fewer_hours": short,
+        "days_of_region": True, "days_with_fewer_hours": short,
+        "ssrd_and_tp": "sums since 00 UTC, taken apart" if accumulated else "single hours",
         "derived": {"vpd": "hourly temperature and dew point, FAO-56 equation 11", "tair_night": "hours without radiation",
                     "tair_day, vpd_day": "hours with radiation"},
     }  # fmt: skip

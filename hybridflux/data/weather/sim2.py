@@ -57,8 +57,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     out["vpd"] = vpd_of_humidity(out["tmin"], warmest, humidity)
     longitude, latitude = Transformer.from_crs(GRID, "EPSG:4326", always_xy=True).transform(*(centres.T * _HECTOMETRE))
     origin = {
-        "dataset": dataset.id, "files": [file.name for file in files], "days": DAYS, "region_utc_offset": float(utc_offset),
-        "derived": {"vpd": "FAO-56 equations 12 and 19", "rain": "liquid and solid"},
+        "dataset": dataset.id, "files": [file.name for file in files], "days": DAYS, "days_of_region": False,
+        "region_utc_offset": float(utc_offset), "derived": {"vpd": "FAO-56 equations 12 and 19", "rain": "liquid and solid"},
     }  # fmt: skip
     return assemble(days, out, latitude, longitude, np.nan, origin, str(place))
 

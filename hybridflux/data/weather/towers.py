@@ -114,12 +114,17 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     _warn(candidate, days, share, utc_offset)
     origin = {
         "dataset": dataset.id, "file": str(candidate.archive), "site": site, "distance_km": round(candidate.distance, 1),
-        "elevation": float(row["elev"]), "days": "local standard days of the tower", "utc_offset": float(row["utc_offset"]),
+        "elevation": float(row["elev"]), "days": f"local standard days of the tower ({_zone(row)})",
+        "days_of_region": bool(row["utc_offset"] == utc_offset), "utc_offset": float(row["utc_offset"]),
         "share_of_days_given": round(share, 4), "filled_days": {name: parts for name, parts in filled.items() if parts},
         "days_by_source": _sources(candidate.archive, days), "nearer_without_weather": tried,
     }  # fmt: skip
     cells = {name: values[name].to_numpy()[:, None] for name in names}
     return assemble(days, cells, [row["lat"]], [row["lon"]], [row["elev"]], origin, f"{candidate.archive}")
+
+
+def _zone(row: pd.Series) -> str:
+    return time_zone_name(row["utc_offset"]) if np.isfinite(row["utc_offset"]) else "of a time zone that sites.csv does not give"
 
 
 def _warn(candidate: _Candidate, days: np.ndarray, share: float, utc_offset: float) -> None:
