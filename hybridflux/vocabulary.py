@@ -244,6 +244,8 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("noise_slope", "1", "growth of the observation error per unit of |flux|", 0.15, 0.0, 1.0, 0.8,
               "Richardson et al. 2006, 10.1016/j.agrformet.2006.01.007"),
     Parameter("noise_tail", "1", "degrees of freedom of the Student-t error", 5.0, 2.1, 40.0, 0.8, "heavy tails of Lasslop et al. 2008, bg-5-1311"),
+    Parameter("noise_swc_error", "m3 m-3", "error of measured soil water against that of the root zone", 0.04, 0.005, 0.3, 0.8,
+              "accuracy asked of soil moisture from space, 0.04: Entekhabi et al. 2010, 10.1109/JPROC.2010.2043918"),
     # structural error: what the model gets wrong for a while
     Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.4, 0.01, 4.0, 1.0,
               "order of Chevallier et al. 2012, 10.1029/2010GB003974: 2.5 in all at towers"),

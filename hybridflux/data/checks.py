@@ -55,7 +55,8 @@ def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     out = frame.copy()
     for name in frame.columns:
-        low, high = VARIABLES[name].bounds if name in VARIABLES else (0.0, np.inf)
+        row = VARIABLES.get(name.removesuffix("_measured"))
+        low, high = row.bounds if row else (0.0, np.inf)
         if name in ("gpp", "reco"):
             low = -high  # partitioned fluxes scatter around zero
         wrong = (frame[name] < low) | (frame[name] > high)

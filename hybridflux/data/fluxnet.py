@@ -17,9 +17,9 @@ _LOG = logging.getLogger("hybridflux.data")
 _REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
 _FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
 _OPTIONAL = (
-    "TA_F_NIGHT", "TA_F_DAY", "VPD_F_DAY", "TMIN_F", "TMAX_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "MET_SOURCE", "QC_FILTERED",
-    "NEE_VUT_REF_RANDUNC", "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC", "NEE_VUT_REF_DAY_QC",
-    "NEE_VUT_REF_NIGHT_QC", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
+    "TA_F_NIGHT", "TA_F_DAY", "VPD_F_DAY", "TMIN_F", "TMAX_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "SWC_F_MDS_1_QC",
+    "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC", "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC",
+    "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
 )  # fmt: skip
 DAILY_COLUMNS = frozenset(("TIMESTAMP", *_REQUIRED, *_OPTIONAL))
 
@@ -48,6 +48,8 @@ class Quality:
 
 def read_tower(archive: Archive, quality: Quality, noon: float | None = None) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
+
+    `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
 
     Where a site has no variable friction-velocity threshold (VUT), its fluxes of the constant one (CUT) are taken, with a warning.
 
@@ -152,6 +154,9 @@ def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.Data
     for name, flux in (("gpp", "GPP"), ("reco", "RECO")):
         night, day = (_column(table, f"{flux}_{method}_VUT_REF") for method in ("NT", "DT"))
         out[name] = night.fillna(day).where(nee_good)  # never a mean of the two: NEE = RECO - GPP holds within one method
+    water = VARIABLES["swc"].fluxnet
+    known = _column(table, f"{water}_QC").fillna(1.0) >= quality.share  # a file without a flag gives what was measured
+    out["swc_measured"] = convert(_column(table, water).where(known), "%", "m3 m-3")
     error = _column(table, "NEE_VUT_REF_RANDUNC").fillna(_column(table, "NEE_RANDUNC_EST"))
     out["nee_uncertainty"] = error.where(nee_good & (error > 0))
     return pd.DataFrame(out)
