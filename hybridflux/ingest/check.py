@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.data.weather.weather import MORE
 from hybridflux.ingest.moisture import against_bucket
 from hybridflux.region import layout
 from hybridflux.region.checks import daily_maps
@@ -104,7 +105,7 @@ def _weather(region: Region) -> Iterator[str]:
         yield f"  {WEATHER_SAYS} ({region.time_zone}): {region.group.attrs[layout.WEATHER_DAYS]}"
     cells = region.group["tair"].shape[1]
     yield f"  {cells} cell{'s' if cells > 1 else ''}; mean of the mapped days:"
-    for name in layout.WEATHER:
+    for name in (*layout.WEATHER, *(more for more in MORE if more in region.names)):
         values = region.group[name][region.lead :]
         yield f"  {name:<14}{values.mean():8.2f}  ({values.min():.2f} to {values.max():.2f}) {VARIABLES[name].units}"
 

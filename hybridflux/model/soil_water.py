@@ -27,6 +27,7 @@ class SoilWater(AbstractNoise):
 
     It takes part in the likelihood only, as `swc` of `model.fluxes` and `posterior.predict(variables=("swc",))`. Structural errors,
     scores, splits into day and night and maps are of fluxes and do not know it. Sensors err for weeks: give a day a small `weight`.
+    Peat holds more water than the bounds of `swc_field` (0.55) allow; leave towers on it out, or without `swc`.
     """
 
     sources: dict[str, AbstractSource]

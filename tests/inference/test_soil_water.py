@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.towers import open_towers
+from hybridflux.evaluate import sbc
 from hybridflux.evaluate.alive import effect_of_leaves
 from hybridflux.inference import MAP, NUTS, Ensemble, LaplaceApproximation, Posterior
 from hybridflux.inference.batch import batch, days, memory_is_known, names_of, series
@@ -168,6 +169,17 @@ def test_a_structural_error_is_of_fluxes(posterior, sequences):
     error = StructuralError({name: jnp.zeros(3) + 3.0 for name in NAMES})
     predict = lambda one: one.predict(sequences, key=jax.random.key(0), noise=True, variables=("swc",))["swc"]  # noqa: E731
     np.testing.assert_array_equal(predict(posterior), predict(replace(posterior, structure=error)))
+
+
+def test_truths_can_be_simulated(sequences):
+    """What simulation-based calibration needs: targets of drawn truths, and quantities to rank, soil water among them."""
+    model = with_places(composed({"nee": Laplace(), "swc": SoilWater()}), {})
+    data = batch(model, sequences)
+    truth = sbc.truths(model, 2, jax.random.key(0))
+    simulated = sbc.simulate(model, data, truth, jax.random.key(1))
+    true = sbc.at_truth(model, simulated, truth)
+    assert simulated.targets["swc"].shape == (2, DAYS, 2) and {"swc_field.swc", "noise_swc_error.swc", "mean swc"} <= set(true)
+    assert all(np.isfinite(values).all() for values in true.values())
 
 
 def test_leaves_are_alive(sequences):

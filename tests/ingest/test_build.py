@@ -61,6 +61,7 @@ def test_land_and_weather_arrive(built):
     assert region.group["soil_capacity"][0, 0] == 120
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
+    np.testing.assert_allclose(region.group["tmax"][:] - tair, 5, atol=1e-4)
     assert VegetationError.of(region.group[SD].attrs).memory_days > 0
 
 
@@ -85,6 +86,7 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
 def test_check_says_what_there_is(built):
     text = check_text(built[0])
     assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
 

@@ -31,6 +31,7 @@ _SECOND = {
 }  # fmt: skip
 """Discipline, category and number of edition 2 and level -> name in its netCDF; rain under the local number of ECMWF, in m."""
 _ACCUMULATED, _TOTAL = ("ssrd", "tp"), "1"  # what an accumulation is called in code table 4.10
+_DRIVER = "GRIB"
 _AS_STORED = {"GRIB_NORMALIZE_UNITS": "NO"}  # GDAL would turn K into degC
 
 
@@ -44,7 +45,7 @@ def datasets(content: str | Path | bytes, name: str) -> Iterator[xr.Dataset]:
         name: of the file, for messages.
 
     Raises:
-        ValueError: damaged, cut short, or not on a grid of latitudes and longitudes.
+        ValueError: damaged, cut short, not on a grid of latitudes and longitudes, or rasterio was built without GRIB.
     """
     _check_end(content, name)
     with _opened(content, name) as source:
@@ -64,8 +65,10 @@ def datasets(content: str | Path | bytes, name: str) -> Iterator[xr.Dataset]:
 def _opened(content: str | Path | bytes, name: str) -> Iterator[DatasetReader]:
     with MemoryFile(content, ext=ENDINGS[0]) if isinstance(content, bytes) else nullcontext() as memory:
         try:
-            with rasterio.Env(**_AS_STORED):
-                source = rasterio.open(memory.name if memory else content, driver="GRIB")
+            with rasterio.Env(**_AS_STORED) as environment:
+                if _DRIVER not in environment.drivers():
+                    raise ValueError(f"{name} is GRIB, which this build of rasterio cannot read; take a wheel of PyPI, or request netCDF")
+                source = rasterio.open(memory.name if memory else content, driver=_DRIVER)
         except RasterioError as error:
             raise _damaged(name, str(error)) from error
         with source:

@@ -101,6 +101,19 @@ def test_longitudes_across_greenwich_and_either_order(read, tmp_path, longitudes
     assert weather.values["tair"][0, index] == pytest.approx(expected, abs=1e-3)
 
 
+def test_the_whole_globe(read, tmp_path):
+    """From 0 to 359 degrees, which GDAL turns to begin in the west: values stay with their places."""
+    stamps = stamps_of("2018-05-01", "2018-05-03")
+    longitudes, latitudes = tuple(np.arange(0.0, 360.0, 10.0)), (50.0, 40.0)
+    hourly = sky(stamps, longitudes, latitudes)
+    hourly["t2m"] = np.broadcast_to(273.15 + 20 * np.cos(np.radians(longitudes)), hourly["t2m"].shape)
+    (tmp_path / "globe.grib").write_bytes(messages(hourly, stamps, latitudes=latitudes, longitudes=longitudes))
+    for west in (-21.0, 119.0, 169.0):
+        weather = read(tmp_path, "2018-05-02", "2018-05-02", extent=(west, 45.0, west + 12, 55.0))
+        assert len(set(weather.longitude)) >= 1
+        assert weather.values["tair"][0] == pytest.approx(20 * np.cos(np.radians(weather.longitude)), abs=1e-3)
+
+
 def test_cells_of_the_sea_and_the_height(read, tmp_path):
     stamps = stamps_of("2018-05-01", "2018-05-03")
     land = np.ones((4, 3))
@@ -145,6 +158,13 @@ def test_refused(read, tmp_path):
     path.write_bytes(content[: len(content) // 2 - len(content) // 2 % size])
     with pytest.raises(ValueError, match="is missing|runs from|other hours"):
         read(path, "2018-05-02", "2018-05-02")
+
+
+def test_a_rasterio_without_grib_is_told(read, tmp_path, monkeypatch):
+    (tmp_path / "may.grib").write_bytes(first("t2m", np.full((4, 3), 280.0), stamps_of("2018-05-01", "2018-05-01")[0], LATITUDES, LONGITUDES))
+    monkeypatch.setattr("rasterio.Env.drivers", lambda self: {"GTiff": "GeoTIFF"})
+    with pytest.raises(ValueError, match="may.grib is GRIB, which this build of rasterio cannot read; take a wheel of PyPI"):
+        read(tmp_path, "2018-05-02", "2018-05-02")
 
 
 def test_zeros_behind_the_last_message(read, tmp_path):
