@@ -161,7 +161,8 @@ def test_refused(read, tmp_path):
 
 
 def test_a_rasterio_without_grib_is_told(read, tmp_path, monkeypatch):
-    (tmp_path / "may.grib").write_bytes(first("t2m", np.full((4, 3), 280.0), stamps_of("2018-05-01", "2018-05-01")[0], LATITUDES, LONGITUDES))
+    stamp = np.datetime64("2018-05-01T00", "s")
+    (tmp_path / "may.grib").write_bytes(first("t2m", np.full((4, 3), 280.0), stamp, LATITUDES, LONGITUDES))
     monkeypatch.setattr("rasterio.Env.drivers", lambda self: {"GTiff": "GeoTIFF"})
     with pytest.raises(ValueError, match="may.grib is GRIB, which this build of rasterio cannot read; take a wheel of PyPI"):
         read(tmp_path, "2018-05-02", "2018-05-02")
