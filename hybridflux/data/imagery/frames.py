@@ -77,7 +77,6 @@ class Frame:
             out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset)
         return out
 
-
     def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
         """Where it shows something other than the clear land `[y, x]`; not where a band has no value, beyond the edge of a swath."""
         hidden = np.zeros(geobox.shape.yx, bool)
