@@ -34,6 +34,7 @@ _HOME = {
     "Pooled": "model.sources",
     "Laplace": "model.noise",
     "StudentT": "model.noise",
+    "SoilWater": "model.soil_water",
     "Sequences": "model.sequences",
     # inference
     "MAP": "inference",

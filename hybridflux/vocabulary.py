@@ -99,11 +99,14 @@ VARIABLES: Mapping[str, Variable] = _rows(
     # drivers: one value a day
     Variable("tair", "degC", "air temperature, mean of the day", (-60, 50), "driver", 10, 8, "air_temperature", fluxnet="TA_F"),
     Variable("tmin", "degC", "air temperature, minimum of the day", (-70, 45), "driver", 5, 8, fluxnet="TMIN_F"),
+    Variable("tmax", "degC", "air temperature, maximum of the day", (-55, 60), "driver", 15, 9, fluxnet="TMAX_F"),
+    Variable("tair_day", "degC", "air temperature, mean of the hours of light", (-55, 55), "driver", 12, 8, fluxnet="TA_F_DAY"),
     Variable("tair_night", "degC", "air temperature, mean of the night", (-65, 45), "driver", 7, 8, fluxnet="TA_F_NIGHT"),
     Variable("par", "MJ m-2 d-1", "incoming photosynthetically active radiation", (0, 22), "driver", 5, 3.5),
     Variable("par_potential", "MJ m-2 d-1", "photosynthetically active radiation at the top of the atmosphere", (0, 25), "driver", 11, 6),
     Variable("day_fraction", "1", "share of the day with the sun up", (0, 1), "driver", 0.5, 0.13),
     Variable("vpd", "hPa", "vapour pressure deficit, mean of the day", (0, 80), "driver", 5, 4, fluxnet="VPD_F"),
+    Variable("vpd_day", "hPa", "vapour pressure deficit, mean of the hours of light", (0, 100), "driver", 7, 5, fluxnet="VPD_F_DAY"),
     Variable("rain", "mm d-1", "precipitation", (0, 500), "driver", 2, 4, "lwe_precipitation_rate", fluxnet="P_F"),
     Variable("co2", "ppm", "carbon dioxide mole fraction of the air", (280, 600), "driver", 395, 15),
     Variable("fapar", "1", "share of photosynthetically active radiation absorbed by vegetation", (0, 1), "driver", 0.5, 0.25,
@@ -241,6 +244,8 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("noise_slope", "1", "growth of the observation error per unit of |flux|", 0.15, 0.0, 1.0, 0.8,
               "Richardson et al. 2006, 10.1016/j.agrformet.2006.01.007"),
     Parameter("noise_tail", "1", "degrees of freedom of the Student-t error", 5.0, 2.1, 40.0, 0.8, "heavy tails of Lasslop et al. 2008, bg-5-1311"),
+    Parameter("noise_swc_error", "m3 m-3", "error of measured soil water against that of the root zone", 0.04, 0.005, 0.3, 0.8,
+              "accuracy asked of soil moisture from space, 0.04: Entekhabi et al. 2010, 10.1109/JPROC.2010.2043918"),
     # structural error: what the model gets wrong for a while
     Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.4, 0.01, 4.0, 1.0,
               "order of Chevallier et al. 2012, 10.1029/2010GB003974: 2.5 in all at towers"),

@@ -14,6 +14,8 @@ from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
 from hybridflux.vocabulary import VARIABLES
 
+_NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}
+
 
 def align(
     frames: Mapping[str, pd.DataFrame], series: Mapping[str, pd.Series], latitude: pd.Series, archives: Mapping[str, Archive], period
@@ -68,5 +70,5 @@ def attributes(name: str) -> dict:
     """Units and meaning of a variable, its flag or its uncertainty."""
     if name.endswith("_flag"):
         return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
-    row = VARIABLES["nee" if name == "nee_uncertainty" else name]
-    return {"units": row.units, "long_name": "random error of nee" if name == "nee_uncertainty" else row.long_name}
+    base, meaning = _NOT_DRIVERS.get(name, (name, VARIABLES.get(name) and VARIABLES[name].long_name))
+    return {"units": VARIABLES[base].units, "long_name": meaning}

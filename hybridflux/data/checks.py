@@ -13,6 +13,7 @@ from hybridflux.vocabulary import VARIABLES
 _LOG = logging.getLogger("hybridflux.data")
 _TOLERATED = 0.005  # share of days out of bounds that are dropped and not refused
 _COLUMN = {"par": "SW_IN_F", "par_potential": "SW_IN_POT", "day_fraction": "DAY_D", "nee_uncertainty": "NEE_VUT_REF_RANDUNC"}
+_WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _LATITUDE_ERROR = 0.12  # of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
 
 
@@ -31,9 +32,9 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
     Raises:
         ValueError: kelvin, Pa, kPa, J or MJ m-2, or a fraction where FLUXNET has degC, hPa, W m-2 and percent.
     """
-    usual = {name: frame[name].quantile([0.5, 0.99]).to_numpy() for name in ("tair", "tmin", "tair_night", "vpd", "par", "swc")}
+    usual = {name: frame[name].quantile([0.5, 0.99]).to_numpy() for name in (*_WARMTH, "vpd", "par", "swc")}
     clearest = (frame["par"] / frame["par_potential"].where(frame["par_potential"] > 1)).quantile(0.99)
-    suspicions = [(name, usual[name][0] > 100, "kelvin; FLUXNET has degC") for name in ("tair", "tmin", "tair_night")]
+    suspicions = [(name, usual[name][0] > 100, "kelvin; FLUXNET has degC") for name in _WARMTH]
     suspicions += [
         ("vpd", usual["vpd"][0] > 60, "Pa; FLUXNET has hPa"),
         ("vpd", usual["vpd"][1] < 4.5 and 15 < usual["tair"][1] < 60, "kPa; FLUXNET has hPa"),
@@ -54,7 +55,8 @@ def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """
     out = frame.copy()
     for name in frame.columns:
-        low, high = VARIABLES[name].bounds if name in VARIABLES else (0.0, np.inf)
+        row = VARIABLES.get(name.removesuffix("_measured"))
+        low, high = row.bounds if row else (0.0, np.inf)
         if name in ("gpp", "reco"):
             low = -high  # partitioned fluxes scatter around zero
         wrong = (frame[name] < low) | (frame[name] > high)

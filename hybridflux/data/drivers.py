@@ -9,7 +9,7 @@ from hybridflux.data import solar
 from hybridflux.data.checks import column_of
 from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, GIVEN, LONGEST_LINE, fill
 
-_MAY_LACK = ("swc", "fapar")
+_MAY_LACK = ("swc", "fapar", "tmax", "tair_day", "vpd_day")
 _ENOUGH_OWN_DAYS = 365
 # Least squares over 172,000 days of 76 European towers (rmse 1.7 and 0.9 K): tair minus this = level + sky * clearness + air * sqrt(vpd)
 _BELOW_MEAN = {"tmin": (0.75, 2.90, 0.97), "tair_night": (-0.63, 1.83, 0.75)}  # K, K, K hPa-0.5
@@ -20,7 +20,8 @@ def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where
     """Drivers of a tower on the common days without gaps, and a flag for each value.
 
     Short gaps become lines (not those of rain), long ones the season of the site; `tmin` and `tair_night` follow from the daily mean
-    where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc` and `fapar` stay NaN where a site has none at all.
+    where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc`, `fapar`, `tmax`, `tair_day` and `vpd_day` stay NaN
+    where a site has none at all.
 
     Args:
         frame: daily drivers, NaN where missing; a satellite series may begin before the tower and go on after it.
@@ -50,6 +51,8 @@ def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where
             raise ValueError(f"{where}, column {column_of(name)}: missing on all days; leave this site out with `sites`")
         if name in derived:
             flags[name] = np.where(derived[name] & (flags[name] == GIVEN), DERIVED, flags[name])
+    if "tmax" in values:
+        values["tmax"] = np.maximum(values["tmax"], values["tair"])  # a filled maximum knows nothing of a warm day
     return pd.DataFrame(values, index=axis).loc[days], pd.DataFrame(flags, index=axis, dtype=np.int8).loc[days]
 
 

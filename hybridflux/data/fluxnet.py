@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive, read_table
-from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
+from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES
 
@@ -17,13 +17,14 @@ _LOG = logging.getLogger("hybridflux.data")
 _REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
 _FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
 _OPTIONAL = (
-    "TA_F_NIGHT", "TMIN_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC",
-    "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC", "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC",
-    "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
+    "TA_F_NIGHT", "TA_F_DAY", "VPD_F_DAY", "TMIN_F", "TMAX_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "SWC_F_MDS_1_QC",
+    "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC", "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC",
+    "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
 )  # fmt: skip
 DAILY_COLUMNS = frozenset(("TIMESTAMP", *_REQUIRED, *_OPTIONAL))
 
-DRIVERS = ("tair", "tmin", "tair_night", "par", "par_potential", "day_fraction", "vpd", "rain", "swc")
+_SAME_UNITS = ("tair", "tmin", "tmax", "tair_night", "tair_day", "vpd", "vpd_day", "rain")
+DRIVERS = (*_SAME_UNITS, "par", "par_potential", "day_fraction", "swc")
 """Drivers a FLUXNET file can give, NaN where it does not."""
 TARGETS = ("nee", "nee_day", "nee_night", "gpp", "reco")
 
@@ -47,6 +48,8 @@ class Quality:
 
 def read_tower(archive: Archive, quality: Quality, noon: float | None = None) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
+
+    `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
 
     Where a site has no variable friction-velocity threshold (VUT), its fluxes of the constant one (CUT) are taken, with a warning.
 
@@ -73,7 +76,7 @@ def read_tower(archive: Archive, quality: Quality, noon: float | None = None) ->
 
 
 def _table(archive: Archive, noon: float | None) -> pd.DataFrame:
-    """Daily FLUXNET columns, indexed by day; the coldest half-hour of a finer table where the daily one has no minimum."""
+    """Daily FLUXNET columns, indexed by day; what only half-hours tell from a finer table where the daily one lacks it."""
     if archive.resolution == "DD":
         table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS)), archive)
     else:
@@ -81,10 +84,11 @@ def _table(archive: Archive, noon: float | None) -> pd.DataFrame:
     if "TIMESTAMP" not in table:
         raise ValueError(f"{archive} lacks column TIMESTAMP; the daily FLUXNET file has it")
     table.index = _days(table.pop("TIMESTAMP"), archive)
-    if "TMIN_F" not in table and archive.finer is not None:
-        finer = to_daily(read_table(archive.finer, frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "TA_F"))), archive.finer)
-        if "TMIN_F" in finer:
-            table["TMIN_F"] = finer["TMIN_F"].set_axis(_days(finer["TIMESTAMP"], archive.finer)).reindex(table.index)
+    if archive.finer is not None and not set(OF_HALFHOURS) <= set(table):
+        finer = to_daily(read_table(archive.finer, COLUMNS_OF_HALFHOURS), archive.finer)
+        days = _days(finer["TIMESTAMP"], archive.finer)
+        for name in set(OF_HALFHOURS) & set(finer) - set(table):
+            table[name] = finer[name].set_axis(days).reindex(table.index)
     return table
 
 
@@ -125,8 +129,9 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _drivers(table: pd.DataFrame) -> pd.DataFrame:
-    out = {name: _column(table, VARIABLES[name].fluxnet) for name in ("tair", "tmin", "tair_night", "vpd", "rain")}
+    out = {name: _column(table, VARIABLES[name].fluxnet) for name in _SAME_UNITS}
     out["tmin"] = out["tmin"].where(out["tmin"] <= out["tair"])  # the two come from different sources on mixed days
+    out["tmax"] = out["tmax"].where(out["tmax"] >= out["tair"])
     out["par"] = shortwave_to_par(table["SW_IN_F"])
     out["par_potential"] = shortwave_to_par(_column(table, "SW_IN_POT"))
     day, night = _column(table, "DAY_D"), _column(table, "NIGHT_D")
@@ -149,6 +154,9 @@ def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.Data
     for name, flux in (("gpp", "GPP"), ("reco", "RECO")):
         night, day = (_column(table, f"{flux}_{method}_VUT_REF") for method in ("NT", "DT"))
         out[name] = night.fillna(day).where(nee_good)  # never a mean of the two: NEE = RECO - GPP holds within one method
+    water = VARIABLES["swc"].fluxnet
+    known = _column(table, f"{water}_QC").fillna(1.0) >= quality.share  # a file without a flag gives what was measured
+    out["swc_measured"] = convert(_column(table, water).where(known), "%", "m3 m-3")
     error = _column(table, "NEE_VUT_REF_RANDUNC").fillna(_column(table, "NEE_RANDUNC_EST"))
     out["nee_uncertainty"] = error.where(nee_good & (error > 0))
     return pd.DataFrame(out)

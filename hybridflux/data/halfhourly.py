@@ -12,6 +12,9 @@ _FLUXES = ("NEE_VUT_REF", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF",
 HALFHOURLY_COLUMNS = frozenset(
     ("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "P_F", "NEE_VUT_REF_QC", "NEE_VUT_REF_RANDUNC", *_STATES, *_FLUXES)
 )
+OF_HALFHOURS = ("TMIN_F", "TMAX_F", "VPD_F_DAY")
+"""Daily columns that official daily files lack; made of `COLUMNS_OF_HALFHOURS`."""
+COLUMNS_OF_HALFHOURS = frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "SW_IN_POT", "TA_F", "VPD_F"))
 _LEAST_SHARE = 46 / 48  # of the steps of a day
 _NOON_TOLERANCE = 0.75  # h; clouds move the centre of light by half an hour at most, a wrong time zone by an hour or more
 _GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good quality
@@ -20,7 +23,7 @@ _GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good qu
 def to_daily(table: pd.DataFrame, archive, noon: float | None = None) -> pd.DataFrame:
     """Daily FLUXNET columns of half-hours (or hours) of local standard time.
 
-    A day needs 46 of its 48 half-hours (23 of 24 hours). Means over the day; rain is a sum; `TMIN_F` is the coldest step; fluxes
+    A day needs 46 of its 48 half-hours (23 of 24 hours). Means over the day; rain is a sum; `TMIN_F` and `TMAX_F` are the extremes; fluxes
     become gC m-2 d-1, except `NEE_VUT_REF_DAY` and `_NIGHT`, which stay umol m-2 s-1 as in official daily files. A `_QC` is the
     share of steps measured or filled with good quality. Night is where the potential radiation is zero.
 
@@ -44,8 +47,13 @@ def to_daily(table: pd.DataFrame, archive, noon: float | None = None) -> pd.Data
     out = {name: mean(table[name]) for name in _STATES if name in table}
     out |= {name: convert(mean(table[name]), "umol m-2 s-1", "gC m-2 d-1") for name in _FLUXES if name in table}
     if "TA_F" in table:
-        out["TMIN_F"] = table["TA_F"].groupby(day).min().where(out["TA_F"].notna())
-        out["TA_F_NIGHT"] = table["TA_F"].where(_night(table) == 1).groupby(day).mean().where(out["TA_F"].notna())
+        known = out["TA_F"].notna()
+        extremes = table["TA_F"].groupby(day).agg(["min", "max"])
+        out |= {"TMIN_F": extremes["min"].where(known), "TMAX_F": extremes["max"].where(known)}
+    night = _night(table)
+    for name, of, half in (("TA_F_NIGHT", "TA_F", 1), ("TA_F_DAY", "TA_F", 0), ("VPD_F_DAY", "VPD_F", 0)):
+        if of in table:
+            out[name] = table[of].where(night == half).groupby(day).mean().where(out[of].notna())
     if "P_F" in table:
         out["P_F"] = table["P_F"].groupby(day).sum(min_count=least)
     if "NEE_VUT_REF_RANDUNC" in table:

@@ -37,7 +37,7 @@ class Towers:
         sites: one row a tower: name, lat, lon, elev, igbp, utc_offset, `first` and `last` day of the record, fapar_base, fapar_top, and
             whatever else sites.csv holds.
         daily: `[time, site]`: drivers without gaps and their `<driver>_flag`; targets `nee nee_day nee_night gpp reco` with NaN where not
-            measured; `nee_uncertainty`. Vocabulary units.
+            measured, `swc_measured` likewise; `nee_uncertainty`. Vocabulary units.
         left_out: sites that are not here, and why.
     """
 
@@ -96,7 +96,7 @@ class Towers:
             places=tuple(self.sites.index),
             days=self.daily["time"].to_numpy().astype("datetime64[D]"),
             drivers=drivers,
-            targets={name: where_known(name) for name in TARGETS},
+            targets={**{name: where_known(name) for name in TARGETS}, "swc": where_known("swc_measured")},
             uncertainty={"nee": where_known("nee_uncertainty")},
         )
 

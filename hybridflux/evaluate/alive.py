@@ -16,6 +16,7 @@ from hybridflux.vocabulary import PARAMETERS, Parameter
 
 MARGIN = 1e-5  # share of the range of a parameter kept free at its bounds
 ERROR = 1.0  # gC m-2 d-1: the residual at which leaves of the noise are tried
+ERROR_OF_WATER = 0.05  # m3 m-3: the same of measured soil water
 
 
 def raw_of(value, row: Parameter) -> np.ndarray:
@@ -49,18 +50,21 @@ def effect_of_parameters(model: HybridFlux, names: Names) -> dict[str, float]:
 def effect_of_leaves(model: HybridFlux, names: Names) -> dict[str, float]:
     """Largest effect of moving all of a learned leaf by one prior standard deviation up or down.
 
-    On NEE [gC m-2 d-1]; for a leaf of the noise, on the log density of a residual of 1 gC m-2 d-1.
+    On NEE [gC m-2 d-1]; for a leaf of the noise, on the log density of a residual of 1 gC m-2 d-1, or of 0.05 m3 m-3 of soil water.
 
     Args:
         model: one draw, with the population effects of the places in `names`.
         names: drivers `[time, place]`, covariates `[place]`, indices of the effects.
     """
+    wet = model.fluxes(names).get("swc", 0.0) + ERROR_OF_WATER
 
     @eqx.filter_jit
     def outputs(leaves: Mapping):
         moved = with_learned(model, leaves)
-        nee = moved.fluxes(names)["nee"]
-        return nee, [noise.log_density(nee + ERROR, nee, jnp.zeros(())) for noise in moved.noise.values()]
+        fluxes = moved.fluxes(names)
+        nee = fluxes["nee"]
+        tried = {name: (wet, fluxes[name]) if name == "swc" else (nee + ERROR, nee) for name in moved.noise}
+        return nee, [noise.log_density(*tried[name], jnp.zeros(())) for name, noise in moved.noise.items()]
 
     leaves = learned(model)
     nee, density = outputs(leaves)

@@ -18,7 +18,11 @@ from hybridflux.model.tree import learned
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import VARIABLES, variable
 
-KIN = (frozenset({"tair", "tmin", "tair_night", "tair_lagged"}), frozenset({"swc", "rew", "soil_water"}))
+KIN = (
+    frozenset({"tair", "tmin", "tmax", "tair_night", "tair_day", "tair_lagged"}),
+    frozenset({"vpd", "vpd_day"}),
+    frozenset({"swc", "rew", "soil_water"}),
+)
 """Names of one quantity, measured or averaged differently: who knows one of them nearly knows the others."""
 
 

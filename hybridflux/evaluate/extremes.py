@@ -11,6 +11,7 @@ from hybridflux.evaluate.dryness import NEEDS, dryness
 from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
 from hybridflux.evaluate.seasons import GROWING, WINDOW, day_of_year, month_of, seasonal_cycle, years_seen
 from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import VARIABLES
 
 SHARE = 0.1
 
@@ -32,7 +33,7 @@ class Extreme:
     months: tuple[int, ...] = GROWING
 
     def days(self, sequences: Sequences) -> np.ndarray:
-        """Whether a day is extreme, `[time, place]` of bool. Only days on which something was measured count and can be.
+        """Whether a day is extreme, `[time, place]` of bool. Only days on which a flux was measured count and can be.
 
         Raises:
             ValueError: a driver is missing.
@@ -41,7 +42,8 @@ class Extreme:
         if missing:
             raise ValueError(f"extreme days need {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
         values = np.asarray(self.measure(sequences), float)
-        measured = np.any([np.isfinite(target) for target in sequences.targets.values()], axis=0)
+        fluxes = [target for name, target in sequences.targets.items() if VARIABLES[name].kind == "flux"]
+        measured = np.any([np.isfinite(flux) for flux in fluxes], axis=0)
         counted = measured & np.isin(month_of(sequences.days), self.months)[:, None]
         found = np.zeros(values.shape, bool)
         for at in np.flatnonzero(counted.any(axis=0)):

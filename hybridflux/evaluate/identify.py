@@ -20,7 +20,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Names
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 ESTIMATED = 0.5  # contraction from which a parameter may be called estimated
 WEAK = 0.1  # contraction below which a parameter is what the prior said
@@ -95,7 +95,8 @@ def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
     turn = [int(np.sum(types[:at] == code)) for at, code in enumerate(types)]  # the first of each type, then the second of each
     chosen = np.argsort(turn, kind="stable")[:places]
     few = sequences.select([sequences.places[at] for at in sorted(chosen)])
-    seen = np.cumsum(np.r_[0, sum(np.isfinite(values).sum(axis=1) for values in few.targets.values())])
+    fluxes = [values for name, values in few.targets.items() if VARIABLES[name].kind == "flux"]
+    seen = np.cumsum(np.r_[0, sum(np.isfinite(values).sum(axis=1) for values in fluxes)])
     days = min(days, len(few.days))
     start = int(np.argmax(seen[days:] - seen[:-days]))
     at = slice(start, start + days)

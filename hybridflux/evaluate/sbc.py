@@ -141,7 +141,8 @@ def _quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
         }
         found |= {name: leaf for name, leaf in leaves.items() if name.endswith(".z.spread")}
         for kind, noise in here.noise.items():
-            found |= {f"{name}.{kind}": source.raw(PARAMETERS[name], {}) for name, source in noise.sources.items() if learned(source)}
+            free = {name: source for name, source in noise.sources.items() if isinstance(source, AbstractFree)}
+            found |= {f"{name}.{kind}": jnp.mean(source.raw(PARAMETERS[name], data.names)) for name, source in free.items()}
         found |= {f"mean {name}": jnp.mean(flux) for name, flux in predicted(here, data).items() if name in targets}
         return found | {"log likelihood": log_likelihood(here, data)}
 

@@ -21,9 +21,9 @@ class Batch(NamedTuple):
 
     Attributes:
         names: drivers, covariates, indices and perhaps states.
-        targets: observed flux -> values, 0 where not measured.
-        measured: observed flux -> where it was measured.
-        known: observed flux -> known random error, 0 where unknown.
+        targets: observed flux, or `swc` -> values, 0 where not measured.
+        measured: the same -> where it was measured.
+        known: the same -> known random error, 0 where unknown.
     """
 
     names: dict[str, Array]
@@ -78,11 +78,12 @@ def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
         ValueError: the model needs a driver or covariate the sequences do not have.
     """
     there = {**sequences.drivers, **Indices.of(sequences).lookup(sequences)}
-    missing = [name for name in model.needs() if name not in there]
+    asked = dict.fromkeys((*model.needs(), *(name for noise in model.noise.values() for name in noise.reads())))
+    missing = [name for name in asked if name not in there]
     if missing:
         raise ValueError(f"the model needs {', '.join(missing)}, which these sequences do not have; ask for them when opening the towers")
     extra = [name for name in ("tair_night", "day_fraction", "tair", "site") if name in there]
-    return {name: there[name] for name in (*model.needs(), *extra)}
+    return {name: there[name] for name in (*asked, *extra)}
 
 
 def memory_is_known(model: HybridFlux) -> bool:

@@ -14,13 +14,14 @@ from hybridflux.model.tree import learned, with_learned
 
 
 def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:
-    """Noise-free fluxes of a batch: elementwise when it holds the states, else by rolling the model out."""
+    """Fluxes of a batch without noise, and `swc` where that is compared: elementwise if it holds the states, else by rolling out."""
     parameters = model.parameters(batch.names)
     start = model.start({**batch.names}, parameters)
     split = {"nee_day", "nee_night"} & set(batch.targets)
     if set(start) <= set(batch.names):
         states = {name: batch.names[name] for name in start}
-        return (model.day_and_night if split else model.exchange)(states, batch.names, parameters)
+        fluxes = (model.day_and_night if split else model.exchange)(states, batch.names, parameters)
+        return {**fluxes, **model.soil_moisture(states, batch.names, parameters)}
     return model.fluxes(batch.names)
 
 

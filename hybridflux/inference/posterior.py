@@ -22,7 +22,7 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
 
@@ -102,14 +102,14 @@ class Posterior:
     def predict(
         self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=("nee", "gpp", "reco")
     ) -> dict[str, Array]:
-        """Draws of fluxes `[draw, time, place]`, gC m-2 d-1, NEE positive to the atmosphere.
+        """Draws of fluxes `[draw, time, place]`, gC m-2 d-1, NEE positive to the atmosphere; `swc` in m3 m-3.
 
         Args:
             sequences: drivers of the places.
             key: random key of the effects of new places and of the noise.
             noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
                 `parameter+random_effects`.
-            variables: which fluxes.
+            variables: which fluxes; `swc` too where the model compares it. It has no structural error.
         """
         effects, errors = jax.random.split(key)
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
@@ -172,7 +172,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            if error is not None:
+            if error is not None and VARIABLES[name].kind == "flux":
                 observed[name] = error.sample(own, fluxes[name], activity, random_error)
             else:
                 observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, fluxes[name], random_error)
@@ -194,6 +194,6 @@ def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
         for name in noise.sources:
             if learned(noise.sources[name]):
                 values[f"{name}.{kind}"] = np.asarray(
-                    over_draws(model, partial(lambda one, kind, name: one.noise[kind].parameter(name), kind=kind, name=name))
+                    over_draws(model, partial(lambda one, kind, name: one.noise[kind].parameter(name, names), kind=kind, name=name))
                 )
     return {name: value[:, 0] if value.ndim == 2 and value.shape[1] == 1 else value for name, value in values.items()}

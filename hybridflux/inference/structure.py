@@ -27,7 +27,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structure import NAMES, StructuralError
-from hybridflux.model.tree import learned, pooled_effects, with_learned
+from hybridflux.model.tree import learned, physics_effects, with_learned
 from hybridflux.vocabulary import PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
@@ -76,7 +76,7 @@ class Learned(NamedTuple):
 
 def site_tables(model: HybridFlux) -> tuple[str, ...]:
     """Tables of effects of places."""
-    return tuple(path for path, by in pooled_effects(model).items() if by == "site")
+    return tuple(path for path, by in physics_effects(model).items() if by == "site")
 
 
 def spread_of(table: str) -> str:

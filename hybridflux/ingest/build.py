@@ -13,6 +13,7 @@ import zarr
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
 from hybridflux.ingest import moisture
+from hybridflux.ingest.check import WEATHER_SAYS
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
 from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
@@ -38,6 +39,7 @@ class BuildReport:
         tiles: filled.
         days: of the store.
         seconds: of this call.
+        other_days: what the days of the weather are, empty where they are those of the region.
     """
 
     out: Path
@@ -46,10 +48,12 @@ class BuildReport:
     tiles: int
     days: int
     seconds: float
+    other_days: str = ""
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
-        return f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+        told = f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+        return told + (f"\n{WEATHER_SAYS}: {self.other_days}" if self.other_days else "")
 
 
 def build_region(
@@ -91,7 +95,9 @@ def build_region(
     priors = learn_priors(config, views, plant_type, work, seed)
     fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
     clear = _finish(config, priors, work, out)
-    return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), time.perf_counter() - began)
+    other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
+    seconds = time.perf_counter() - began
+    return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days)
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
@@ -149,6 +155,8 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
         "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
     })  # fmt: skip
+    if drivers.other_days:
+        group.attrs[layout.WEATHER_DAYS] = drivers.other_days
 
 
 def _plain(lines: dict[str, Line]) -> dict[str, dict]:

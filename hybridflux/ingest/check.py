@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.data.weather.weather import MORE
 from hybridflux.ingest.moisture import against_bucket
 from hybridflux.region import layout
 from hybridflux.region.checks import daily_maps
@@ -15,6 +16,7 @@ from hybridflux.region.store import Region, open_region, unpacked
 from hybridflux.region.vegetation import SD
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES
 
+WEATHER_SAYS = "the weather is of other days than the region"
 UNSURE = 0.1  # sd of fapar above which a day says little about its pixel: a third of the seasonal range of a crop
 
 
@@ -99,9 +101,11 @@ def _maps(region: Region) -> Iterator[str]:
 
 
 def _weather(region: Region) -> Iterator[str]:
+    if layout.WEATHER_DAYS in region.group.attrs:
+        yield f"  {WEATHER_SAYS} ({region.time_zone}): {region.group.attrs[layout.WEATHER_DAYS]}"
     cells = region.group["tair"].shape[1]
     yield f"  {cells} cell{'s' if cells > 1 else ''}; mean of the mapped days:"
-    for name in layout.WEATHER:
+    for name in (*layout.WEATHER, *(more for more in MORE if more in region.names)):
         values = region.group[name][region.lead :]
         yield f"  {name:<14}{values.mean():8.2f}  ({values.min():.2f} to {values.max():.2f}) {VARIABLES[name].units}"
 

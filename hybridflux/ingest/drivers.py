@@ -30,11 +30,13 @@ class Drivers:
         values: name -> `[time, cell]` float32.
         cell: of each pixel `[y, x]` int32.
         origin: of the weather; JSON-ready.
+        other_days: what the days of the weather are, empty where they are those of the region.
     """
 
     values: dict[str, np.ndarray]
     cell: np.ndarray
     origin: dict
+    other_days: str = ""
 
 
 def read_drivers(
@@ -69,7 +71,7 @@ def read_drivers(
     sun = {"par_potential": potential_par(weather.latitude, day_of_year), "day_fraction": day_fraction(weather.latitude, day_of_year)}
     co2 = np.repeat(np.asarray(daily_co2(None)(index))[:, None], len(weather.latitude), axis=1)
     values = {name: np.asarray(column, np.float32) for name, column in {**weather.values, **observed, **sun, "co2": co2}.items()}
-    return Drivers(values, cell, weather.origin)
+    return Drivers(values, cell, weather.origin, weather.other_days)
 
 
 def check(weather: Weather, days: np.ndarray, place: str) -> None:

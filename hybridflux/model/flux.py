@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from hybridflux.model import rollout
 from hybridflux.model.noise import AbstractNoise, Laplace
+from hybridflux.model.soil_water import TARGET, SoilWater
 from hybridflux.model.sources import AbstractSource, Fixed, Names
 from hybridflux.process.call import Memory, arguments, call, product
 from hybridflux.vocabulary import PARAMETERS, VARIABLES, suggestion
@@ -51,10 +52,12 @@ class HybridFlux(eqx.Module):
             reco: factors of Reco; may use `gpp` of the day.
             sources: parameter name -> source.
             memory: things that last from day to day.
-            noise: observed flux -> its error; `nee` with Laplace errors by default.
+            noise: observed flux -> its error; `nee` with Laplace errors by default. `swc` with `SoilWater` errors compares the soil water
+                of a bucket with measured one.
 
         Raises:
-            ValueError: a source for a parameter no factor uses, or an argument that is neither variable nor parameter.
+            ValueError: a source for a parameter no factor uses, an argument that is neither variable nor parameter, or soil water to be
+                compared without a bucket.
         """
         self.gpp, self.reco, self.memory = tuple(gpp), tuple(reco), tuple(memory)
         used = [name for fn in self._functions() for name in arguments(fn)]
@@ -67,6 +70,15 @@ class HybridFlux(eqx.Module):
                 raise ValueError(f"no factor of this model uses `{name}`; give sources to {', '.join(wanted)}.{suggestion(name, wanted)}")
         self.sources = {name: sources.get(name, Fixed()) for name in wanted}
         self.noise = dict(noise) if noise is not None else {"nee": Laplace()}
+        self._check_soil_water()
+
+    def _check_soil_water(self) -> None:
+        for name, noise in self.noise.items():
+            if isinstance(noise, SoilWater) != (name == TARGET):
+                raise ValueError(f"`{name}` has {type(noise).__name__} errors; `{TARGET}` takes SoilWater, fluxes Laplace or StudentT")
+        states = {name for memory in self.memory for name in arguments(memory.step)}
+        if TARGET in self.noise and "soil_water" not in states:
+            raise ValueError(f"measured `{TARGET}` is compared with the water of a bucket; add water.BUCKET to memory")
 
     def _functions(self) -> tuple[Callable, ...]:
         return (*self.gpp, *self.reco, *(fn for memory in self.memory for fn in (memory.start, memory.step, memory.read)))
@@ -82,7 +94,7 @@ class HybridFlux(eqx.Module):
     def needs_at_towers(self) -> tuple[str, ...]:
         """What to ask towers for: `needs`, the plant type, and what tells night from day where their fluxes are fitted apart."""
         split = ("day_fraction", "tair_night") if {"nee_day", "nee_night"} & set(self.noise) else ()
-        return tuple(sorted({*self.needs(), "plant_type", *split}))
+        return tuple(sorted({*self.needs(), "plant_type", *split, *(name for noise in self.noise.values() for name in noise.reads())}))
 
     def parameters(self, names: Names) -> dict[str, Array]:
         """The value of every parameter where and when `names` are given."""
@@ -125,6 +137,13 @@ class HybridFlux(eqx.Module):
         up = jnp.clip(today["day_fraction"], SHORTEST_DAY, 1.0 - SHORTEST_DAY)
         return {**fluxes, "nee_night": night, "nee_day": (fluxes["nee"] - (1.0 - up) * night) / up}
 
+    def soil_moisture(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """`swc` that sensors would show [m3 m-3], if the noise compares it and all is there that its sources read."""
+        noise = self.noise.get(TARGET)
+        if noise is None or not set(noise.reads()) <= set(today):
+            return {}
+        return {TARGET: noise.expected(self.seen(state, today, parameters)["rew"], today)}
+
     def states(self, drivers: Names) -> dict[str, Array]:
         """States at the end of each day, spun up over the first year; time on axis 0."""
         return rollout.states(self, drivers, self.parameters(drivers))
@@ -132,9 +151,10 @@ class HybridFlux(eqx.Module):
     def fluxes(self, drivers: Names) -> dict[str, Array]:
         """Fluxes and states of whole series; drivers `[time, ...]`, covariates `[...]`.
 
-        `nee_day` and `nee_night` are there when `tair_night` and `day_fraction` are among the drivers.
+        `nee_day` and `nee_night` are there when `tair_night` and `day_fraction` are among the drivers, `swc` where the noise compares it.
         """
         parameters = self.parameters(drivers)
         states = rollout.states(self, drivers, parameters)
         split = {"tair_night", "day_fraction"} <= set(drivers)
-        return {**states, **(self.day_and_night if split else self.exchange)(states, drivers, parameters)}
+        fluxes = (self.day_and_night if split else self.exchange)(states, drivers, parameters)
+        return {**states, **fluxes, **self.soil_moisture(states, drivers, parameters)}

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.model.sources import AbstractSource, Fixed, Shared
+from hybridflux.model.sources import AbstractSource, Fixed, Names, Shared
 from hybridflux.vocabulary import PARAMETERS
 
 
@@ -24,9 +24,13 @@ class AbstractNoise(eqx.Module):
     sources: eqx.AbstractVar[dict[str, AbstractSource]]
     weight: eqx.AbstractVar[float]
 
-    def parameter(self, name: str) -> Array:
-        """The value of a noise parameter."""
-        return self.sources[name].value(PARAMETERS[name], {})
+    def reads(self) -> tuple[str, ...]:
+        """Names of the covariates its sources need."""
+        return tuple(dict.fromkeys(name for source in self.sources.values() for name in source.reads()))
+
+    def parameter(self, name: str, names: Names | None = None) -> Array:
+        """The value of a noise parameter; `names` hold what its source reads."""
+        return self.sources[name].value(PARAMETERS[name], names or {})
 
     def scale(self, flux: Array, known: Array) -> Array:
         """Error scale [gC m-2 d-1] at a modelled flux, with the known random error or zero."""

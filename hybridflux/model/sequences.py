@@ -15,7 +15,8 @@ class Sequences:
         places: name of each place.
         days: `datetime64[D]`, `[time]`, every day once.
         drivers: `[time, place]` drivers without gaps, or `[place]` covariates, in vocabulary units.
-        targets: `[time, place]`, NaN where nothing was measured: `nee`, `nee_day`, `nee_night` to fit; `gpp`, `reco` to evaluate.
+        targets: `[time, place]`, NaN where nothing was measured: `nee`, `nee_day`, `nee_night`, `swc` to fit; `gpp`, `reco` to
+            evaluate.
         uncertainty: `[time, place]` known random error of a target of the same name, NaN where unknown.
     """
 

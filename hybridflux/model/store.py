@@ -8,10 +8,12 @@ import jax.numpy as jnp
 from hybridflux.model import noise as noises
 from hybridflux.model import sources as kinds
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.soil_water import SoilWater
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress, water
 
 _ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water}
+_NOISES = {"Laplace": noises.Laplace, "StudentT": noises.StudentT, "SoilWater": SoilWater}
 VERSION = 1
 
 
@@ -100,8 +102,9 @@ def from_spec(spec: dict) -> HybridFlux:
         raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads version {VERSION}")
     noise = {}
     for name, row in spec["noise"].items():
-        parts = {parameter.removeprefix("noise_"): _source_from(source) for parameter, source in row["sources"].items()}
-        noise[name] = {"Laplace": noises.Laplace, "StudentT": noises.StudentT}[row["kind"]](**parts, weight=row["weight"])
+        told = {parameter: _source_from(source) for parameter, source in row["sources"].items()}
+        parts = {parameter.removeprefix("noise_").removeprefix("swc_"): source for parameter, source in told.items()}
+        noise[name] = _NOISES[row["kind"]](**parts, weight=row["weight"])
     model = HybridFlux(
         gpp=tuple(_lookup(name) for name in spec["gpp"]),
         reco=tuple(_lookup(name) for name in spec["reco"]),

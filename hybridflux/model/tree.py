@@ -79,7 +79,7 @@ def _source_over_draws(source: AbstractSource, name: str, names: Names, drawn: N
 
 
 def pooled_effects(model: HybridFlux) -> dict[str, str]:
-    """Name of each table of population effects -> the index it is looked up by (`site`, `site_year`)."""
+    """Name of each table of population effects, of the physics and of errors -> the index it is looked up by (`site`, `site_year`)."""
     found = {}
 
     def visit(path, node):
@@ -89,7 +89,15 @@ def pooled_effects(model: HybridFlux) -> dict[str, str]:
 
     for name, source in model.sources.items():
         visit(f"sources.{name}", source)
+    for kind, noise in model.noise.items():
+        for name, source in noise.sources.items():
+            visit(f"noise.{kind}.sources.{name}", source)
     return found
+
+
+def physics_effects(model: HybridFlux) -> dict[str, str]:
+    """`pooled_effects` of the physics: all that fluxes depend on."""
+    return {path: by for path, by in pooled_effects(model).items() if path.startswith("sources.")}
 
 
 def with_places(model: HybridFlux, sizes: Mapping[str, int]) -> HybridFlux:

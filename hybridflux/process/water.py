@@ -98,6 +98,17 @@ def observed(*, swc, swc_wilting, swc_field):
     return jnp.clip((swc - swc_wilting) / jnp.maximum(swc_field - swc_wilting, NARROWEST), 0.0, 1.0)
 
 
+def volumetric(*, rew, swc_wilting, swc_field):
+    """Volumetric water of a soil with relative extractable water `rew` [m3 m-3].
+
+    swc_wilting + rew (swc_field - swc_wilting), the inverse of `observed`. Granier et al. 1999, 10.1016/S0304-3800(98)00205-1.
+
+    >>> round(float(volumetric(rew=0.5, swc_wilting=0.125, swc_field=0.375)), 3)
+    0.25
+    """
+    return swc_wilting + rew * jnp.maximum(swc_field - swc_wilting, NARROWEST)
+
+
 def _filled(*, root_zone_capacity, tair):
     none = 0.0 * tair
     return {"soil_water": FIRST_FILLING * root_zone_capacity + none, "snow": none}

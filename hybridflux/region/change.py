@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridflux.vocabulary import VARIABLES, suggestion
 
-TEMPERATURES = ("tair", "tmin", "tair_night")
+TEMPERATURES = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _HELP = "write `*0.6`, `+2`, `-1.5` or `climatology`, and `@2018-05-01:2018-09-30` behind it for a part of the time"
 
 
@@ -17,7 +17,7 @@ _HELP = "write `*0.6`, `+2`, `-1.5` or `climatology`, and `@2018-05-01:2018-09-3
 class Change:
     """What happens to one driver.
 
-    A shift of `tair` also shifts `tmin` and `tair_night`. VPD is not touched unless it is changed itself: warmer air that
+    A shift of `tair` also shifts the other temperatures of a day. VPD is not touched unless it is changed itself: warmer air that
     keeps its VPD is moister air. Running means and the spin-up see the changed driver.
 
     Attributes:

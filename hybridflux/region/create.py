@@ -86,7 +86,7 @@ def create_region(
         path: of the store, `*.zarr`.
         grid: projected grid and tile size.
         days: every day once, `datetime64[D]`; begin a year before the first day to be mapped, for spin-up and running means.
-        weather: `layout.WEATHER` and, if there are, `tair_night` and `swc`; `[time, cell]` in vocabulary units.
+        weather: `layout.WEATHER` and, if there are, `tmax tair_night tair_day vpd_day swc`; `[time, cell]` in vocabulary units.
         plant_type: index into PLANT_TYPES, 255 outside `[y, x]`.
         soil_capacity: mm `[y, x]`.
         cell: weather cell of a pixel `[y, x]`; all in cell 0 by default.

@@ -15,6 +15,7 @@ EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
+WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
 
 

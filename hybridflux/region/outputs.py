@@ -61,7 +61,8 @@ def create_store(
     """
     if attributes.get("spread") not in SPREADS:
         raise ValueError(f"a store of fluxes must name its spread, one of {', '.join(SPREADS)}; it is {attributes.get('spread')!r}")
-    common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | dict(attributes)
+    other = {name: text for name, text in region.group.attrs.items() if name == layout.WEATHER_DAYS}
+    common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | other | dict(attributes)
     root = zarr.create_group(path, overwrite=True, attributes=common)
     for name in levels:
         first, end = periods(calendar, name)

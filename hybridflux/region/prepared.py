@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import pooled_effects, with_learned
+from hybridflux.model.tree import physics_effects, with_learned
 from hybridflux.region import effects, kernel
 from hybridflux.region.blocks import Slab, slabs
 from hybridflux.region.job import Job
@@ -110,7 +110,7 @@ def _prepare(job: Job) -> Prepared:
     names = model.needs()
     coarse = tuple(dict.fromkeys((*(name for name in names if region.is_coarse(name)), "tair")))
     window = region.window(calendar.days[0], calendar.days[-1])
-    tables = pooled_effects(model)
+    tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
     contents = job.spread.split("+")
     drawn = "random_effects" in contents and bool(tables)

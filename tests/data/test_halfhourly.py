@@ -35,6 +35,7 @@ def test_a_day_of_known_halves(step):
     steps = 48 if step == "30min" else 24
     assert daily["TIMESTAMP"].tolist() == ["20040301", "20040302", "20040303"]
     assert day["TA_F"] == 8 and day["TMIN_F"] == 4 and day["TA_F_NIGHT"] == 4 and day["SW_IN_F"] == 200
+    assert day["TMAX_F"] == day["TA_F_DAY"] == 12 and day["VPD_F_DAY"] == 5
     assert day["P_F"] == pytest.approx(0.1 * steps)
     assert day["NEE_VUT_REF"] == pytest.approx(-3.5 * GC_PER_UMOL_PER_SECOND_DAY)
     assert (day["NEE_VUT_REF_DAY"], day["NEE_VUT_REF_NIGHT"]) == (-10, 3), "umol m-2 s-1, as in official daily files"
@@ -49,6 +50,16 @@ def test_end_stamps_give_the_same_days():
     ends = pd.to_datetime(table.pop("TIMESTAMP_START"), format="%Y%m%d%H%M") + pd.Timedelta("30min")
     shifted = table.assign(TIMESTAMP_END=ends.dt.strftime("%Y%m%d%H%M"))
     pd.testing.assert_frame_equal(to_daily(shifted, "file"), to_daily(halfhours(), "file"))
+
+
+def test_halves_of_uneven_days_make_the_whole():
+    table = halfhours()
+    table["TA_F"] += np.linspace(0, 6, len(table))
+    table["SW_IN_POT"] = np.where(np.arange(len(table)) % 48 < 17, 0.0, 500.0)
+    day = to_daily(table, "file").iloc[1]
+    share = day["DAY_D"] / 48
+    assert share == 31 / 48 and share * day["TA_F_DAY"] + (1 - share) * day["TA_F_NIGHT"] == pytest.approx(day["TA_F"])
+    assert day["TMIN_F"] < day["TA_F_NIGHT"] < day["TA_F"] < day["TA_F_DAY"] < day["TMAX_F"]
 
 
 def test_a_day_needs_46_half_hours():

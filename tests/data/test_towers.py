@@ -39,7 +39,7 @@ def test_a_folder_becomes_sequences_without_gaps(folder):
         assert values.dtype == (np.int32 if name == "plant_type" else np.float32), name
     assert sequences.drivers["plant_type"].tolist() == [3, 0]
     assert {name: values.dtype for name, values in sequences.targets.items()} == dict.fromkeys(
-        ("nee", "nee_day", "nee_night", "gpp", "reco"), np.dtype("float32")
+        ("nee", "nee_day", "nee_night", "gpp", "reco", "swc"), np.dtype("float32")
     )
     np.testing.assert_allclose(sequences.uncertainty["nee"], 0.3, rtol=1e-6)
 
@@ -79,6 +79,31 @@ def test_night_temperatures_are_derived_and_flagged(folder):
     assert 2 < below.mean() < 6 and below.min() >= 0
     shares = towers.flag_shares()
     assert shares.loc["tmin", "derived"] == 1 and np.allclose(shares.sum(axis=1), 1)
+
+
+def test_what_few_models_need_may_lack(folder, table):
+    """A file without daytime means is read; only who asks for them is told."""
+    folder.write("FR-Aaa", table.assign(TMAX_F=table["TA_F"] + 5, TA_F_DAY=table["TA_F"] + 2, VPD_F_DAY=table["VPD_F"] + 1))
+    towers = open_towers(folder.path)
+    drivers = towers.select("FR-Aaa").sequences(("tair", "tmax", "tair_day", "vpd", "vpd_day")).drivers
+    for more, of, by in (("tmax", "tair", 5), ("tair_day", "tair", 2), ("vpd_day", "vpd", 1)):
+        assert drivers[more] == pytest.approx(drivers[of] + by, abs=1e-4)
+    with pytest.raises(ValueError, match="no `vpd_day` at DE-Bbb"):
+        towers.sequences(("vpd_day",))
+
+
+def test_soil_water_is_a_target_on_the_days_it_was_measured(folder, table):
+    """As a driver it has no gaps; as a target it is there where its flag is good, or where a file without flags has it."""
+    rng = np.random.default_rng(0)
+    water = 20 + 10 * rng.random(len(table))
+    quality = rng.random(len(table))
+    folder.write("FR-Aaa", table.assign(SWC_F_MDS_1=water, SWC_F_MDS_1_QC=quality))
+    folder.write("DE-Bbb", table.assign(SWC_F_MDS_1=np.where(np.arange(len(table)) < 300, water, -9999.0)))
+    sequences = open_towers(folder.path).sequences(("tair", "swc"))
+    swc = sequences.targets["swc"]
+    assert np.array_equal(np.isfinite(swc[:, 0]), quality >= 0.75)
+    assert np.isfinite(swc[:, 1]).sum() == 300 and np.isfinite(sequences.drivers["swc"]).all()
+    assert swc[quality >= 0.75, 0] == pytest.approx(water[quality >= 0.75] / 100, abs=1e-6)
 
 
 def test_potential_radiation_comes_from_the_sun_where_absent(folder, table):

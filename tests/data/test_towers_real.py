@@ -50,6 +50,19 @@ def test_rates_of_day_and_night_make_the_day(towers):
     assert float(np.abs(built - daily["nee"]).quantile(0.99)) < 0.01
 
 
+def test_temperatures_of_day_and_night_make_the_day(towers):
+    """Where both were measured; the sources of the columns differ at some towers, hence a few tenths in the tail."""
+    daily = towers.daily
+    given = np.logical_and.reduce([daily[f"{name}_flag"] == 0 for name in ("tair", "tair_day", "tair_night", "day_fraction")])
+    built = daily["day_fraction"] * daily["tair_day"] + (1 - daily["day_fraction"]) * daily["tair_night"]
+    off = np.abs(built - daily["tair"]).where(given)
+    assert given.mean() > 0.3 and float(off.quantile(0.9)) < 0.05
+    assert (daily["tmax"] >= daily["tair"] - 1e-4).where(daily["tmax"].notnull(), True).all()
+    sites = [site for site in towers.sites.index if np.isfinite(daily["vpd_day"].sel(site=site)).all()]
+    drivers = towers.select(sites).sequences(("tmax", "tair_day", "vpd_day", "vpd")).drivers
+    assert len(sites) > 30 and (drivers["vpd_day"].mean(axis=0) > drivers["vpd"].mean(axis=0)).all()
+
+
 def test_shares_of_given_drivers(towers):
     shares = towers.flag_shares()
     assert shares.loc[["tair", "par", "vpd"], "given"].min() > 0.999

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import zarr
 
 from hybridflux.ingest.build import build_region, plan_region
 from hybridflux.ingest.check import check_text
+from hybridflux.region.calendar import Calendar
+from hybridflux.region.outputs import create_store
 from hybridflux.region.store import open_region, unpacked
 from hybridflux.region.vegetation import SD, VegetationError
 from hybridflux.series import Prior
@@ -58,11 +61,32 @@ def test_land_and_weather_arrive(built):
     assert region.group["soil_capacity"][0, 0] == 120
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
+    np.testing.assert_allclose(region.group["tmax"][:] - tair, 5, atol=1e-4)
     assert VegetationError.of(region.group[SD].attrs).memory_days > 0
+
+
+def test_foreign_days_are_told(built, tmp_path):
+    """AgERA5 has days of its own: the build says so, the store and its maps carry it."""
+    path, report = built
+    region = open_region(path)
+    said = region.group.attrs["weather_days"]
+    assert "local time" in said and str(report).splitlines()[1].endswith(said)
+    calendar = Calendar.of(region.days, region.days[region.lead], region.days[-1])
+    create_store(tmp_path / "fluxes.zarr", region, calendar, {"spread": "parameter"}, levels={"monthly": (0.5,)})
+    assert zarr.open_group(tmp_path / "fluxes.zarr", mode="r")["monthly"].attrs["weather_days"] == said
+
+
+def test_days_of_the_region_are_not_told(built, tmp_path):
+    path = tmp_path / "region.zarr"
+    shutil.copytree(built[0], path)
+    del zarr.open_group(path, mode="r+").attrs["weather_days"]
+    assert "other days" not in check_text(path)
 
 
 def test_check_says_what_there_is(built):
     text = check_text(built[0])
+    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
 

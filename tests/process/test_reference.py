@@ -23,6 +23,14 @@ def test_lloyd_taylor_1994(tair):
     assert float(ours) == pytest.approx(published, rel=1e-5)
 
 
+@pytest.mark.parametrize("rew", [0.0, 0.3, 1.0])
+def test_granier_1999(rew):
+    """REW = (W - Wmin) / (Wmax - Wmin), equation 1 of the paper, and back."""
+    swc = water.volumetric(rew=rew, swc_wilting=0.12, swc_field=0.36)
+    assert float(swc) == pytest.approx(0.12 + rew * 0.24, rel=1e-6)
+    assert float(water.observed(swc=swc, swc_wilting=0.12, swc_field=0.36)) == pytest.approx(rew, abs=1e-6)
+
+
 @pytest.mark.parametrize("response", [respiration.lloyd_taylor, respiration.q10_response])
 def test_responses_are_one_at_15_degrees(response):
     sensitivity = {"q10": 2.3} if response is respiration.q10_response else {"activation_temp": 308.56}

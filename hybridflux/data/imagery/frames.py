@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.masks import clear_on
+from hybridflux.data.imagery.masks import clear_on, cloudy_on
 from hybridflux.data.imagery.scene import Scene
 
 DEGREES_PER_HOUR = 15.0
@@ -77,6 +77,14 @@ class Frame:
             out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset)
         return out
 
+    def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
+        """Where it shows something other than the clear land `[y, x]`; not where a band has no value, beyond the edge of a swath."""
+        hidden = np.zeros(geobox.shape.yx, bool)
+        for mask, layer in self.masks:
+            image = layer.image()
+            hidden |= cloudy_on(mask, geobox, partial(window.labels, image), abs(image.grid.resolution.x))
+        return hidden & np.isfinite(window.values(self.layers[band].image(), geobox)) if hidden.any() else hidden
+
 
 def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
     """Numbers with fractions below two are reflectance already, whatever the catalog says of their scale."""
@@ -114,8 +122,8 @@ def solar_day_at(time: np.datetime64, grid: GeoBox) -> np.datetime64:
 def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
     """One scene for each day with a frame that touches the grid, in order of days.
 
-    Frames of one day are neighbours: a pixel takes its value from the first, by name, that has one. Warns of bands that are there only at
-    a coarser resolution than the catalog names.
+    Frames of one day are neighbours: a pixel takes its value from the first, by name, that has one, unless another calls it cloudy. Warns
+    of bands that are there only at a coarser resolution than the catalog names.
     """
     wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
     wanted.sort(key=lambda frame: (frame.day, frame.id))
@@ -132,12 +140,15 @@ def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:
 def mosaic(frames: Sequence[Frame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
     """Frames of one day on one grid.
 
-    A pixel takes all its bands from the first frame that has all of them, else each from the first that has it.
+    A pixel takes all its bands from the first frame that has all of them, else each from the first that has it. It is clear only if no
+    frame that shows it says otherwise: where neighbours overlap they are processed apart from one and the same view, and a cloud that one
+    of them sees is there.
     """
-    out = frames[0].read(geobox, bands)
-    for frame in frames[1:]:
-        if not window.overlaps(frame.grid, geobox) or not any(np.isnan(values).any() for values in out.values()):
-            continue
+    near = [frame for frame in frames if window.overlaps(frame.grid, geobox)] or frames[:1]
+    out = near[0].read(geobox, bands)
+    for frame in near[1:]:
+        if not any(np.isnan(values).any() for values in out.values()):
+            break
         more = frame.read(geobox, bands)
         whole = np.all([np.isfinite(values) for values in out.values()], axis=0)
         better = ~whole & np.all([np.isfinite(values) for values in more.values()], axis=0)
@@ -145,6 +156,11 @@ def mosaic(frames: Sequence[Frame], geobox: GeoBox, bands: Sequence[str]) -> dic
             values[better] = more[band][better]
             empty = np.isnan(values)
             values[empty] = more[band][empty]
+    for frame in near if len(near) > 1 else ():
+        if any(np.isfinite(values).any() for values in out.values()):
+            hidden = frame.clouded(geobox, bands[0])
+            for values in out.values():
+                values[hidden] = np.nan
     return out
 
 

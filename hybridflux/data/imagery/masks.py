@@ -28,16 +28,19 @@ def clear(mask: Mask, labels: np.ndarray, pixel: float) -> np.ndarray:
     >>> clear(Mask(band="SCL", clear=(4, 5), grow=10), np.array([[4, 4, 9, 4, 4, -1]]), 10.0)
     array([[ True, False, False, False,  True, False]])
     """
+    return (labels >= 0) & ~cloudy(mask, labels, pixel)
+
+
+def cloudy(mask: Mask, labels: np.ndarray, pixel: float) -> np.ndarray:
+    """Whether a pixel is, or lies within `mask.grow` of, one whose label is not that of clear land `[y, x]`; arguments as in `clear`."""
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels of {mask.band} are classes or bits, not {labels.dtype}; read them with `window.labels`")
     known = labels >= 0
     if mask.clear:
-        cloudy = known & ~np.isin(labels, mask.clear)
+        found = known & ~np.isin(labels, mask.clear)
     else:
-        cloudy = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
-    if mask.grow >= pixel and cloudy.any():
-        cloudy = _grown(cloudy, mask.grow / pixel)
-    return known & ~cloudy
+        found = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
+    return _grown(found, mask.grow / pixel) if mask.grow >= pixel and found.any() else found
 
 
 def _grown(cloudy: np.ndarray, reach: float) -> np.ndarray:
@@ -62,11 +65,21 @@ def clear_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray],
         labels: `labels(grid)` gives the labels on any grid, see `clear`.
         size: of a pixel of the labels [m].
     """
+    return _on(clear, mask, geobox, labels, size).all(axis=(1, 3))
+
+
+def cloudy_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
+    """Where a product says that the land is hidden, anywhere in a pixel `[y, x]`; arguments as in `clear_on`."""
+    return _on(cloudy, mask, geobox, labels, size).any(axis=(1, 3))
+
+
+def _on(rule: Callable, mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
+    """A rule at every label in the pixels of a grid `[y, label, x, label]`."""
     pixel = abs(geobox.resolution.x)
     finer = max(1, round(pixel / size))
     rim = int(mask.grow // pixel) + 1 if mask.grow else 0
     padded = geobox.pad(rim)
     height, width = padded.shape.yx
     fine = padded.zoom_to((height * finer, width * finer))
-    seen = clear(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer).all(axis=(1, 3))
-    return seen[rim : height - rim, rim : width - rim]
+    found = rule(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer)
+    return found[rim : height - rim, :, rim : width - rim]

@@ -31,8 +31,8 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     """The scenes of a dataset at a STAC service or in a static item collection; see `scene.Reader`.
 
     Items of one solar day are one scene: neighbouring tiles, also of two UTM zones, are brought onto the grid one by one, masked and freed
-    of their offsets, and then laid over each other, the latest processing above. Items that were processed again are read in their newest
-    baseline.
+    of their offsets, and then laid over each other, the latest processing above; a pixel that one of them calls cloudy is not clear. Items
+    that were processed again are read in their newest baseline.
 
     Args:
         dataset: of the catalog.
@@ -102,6 +102,16 @@ class _Frame:
             numbers += np.float32(offsets[name])
             numbers[~clear] = np.nan
         return out
+
+    def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
+        """Where it shows something other than the clear land, see `frames.Frame.clouded`."""
+        mask = self.dataset.mask
+        if mask is None:
+            return np.zeros(geobox.shape.yx, bool)
+        labels = self._band(mask.band)
+        size = labels.resolution or abs(geobox.resolution.x)
+        hidden = masks.cloudy_on(mask, geobox, lambda grid: self.source.labels(grid, labels), size)
+        return hidden & np.isfinite(self.source.values(geobox, {band: self._band(band)})[band]) if hidden.any() else hidden
 
     def _clear(self, geobox: GeoBox) -> np.ndarray:
         """Where the mask of the dataset is clear `[y, x]`; everywhere where it has none."""

@@ -23,7 +23,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; those of its bands `swvl1` to `swvl4` that are in the files, the first at least.
-        place: folder, file or pattern: netCDF of any months, zipped or not.
+        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an hour are left out.

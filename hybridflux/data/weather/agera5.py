@@ -51,10 +51,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     warmest = convert(converted[_WARMEST], bands[_WARMEST].units, "degC")
     vapour = convert(converted[_VAPOUR], bands[_VAPOUR].units, "hPa")
     check_vapour(vapour, values["tair"], f"{place}, `{_VAPOUR}`")
+    values["tmax"] = warmest
     values["vpd"] = vpd_of_extremes(values["tmin"], warmest, vapour)
     origin = {
         "dataset": dataset.id, "files": sorted({one.where for one in windows})[:50], "n_files": len(windows), "days": DAYS,
-        "region_utc_offset": float(utc_offset), "derived": {"vpd": "FAO-56 equation 12 of the extremes, less the mean vapour pressure"},
+        "days_of_region": False, "region_utc_offset": float(utc_offset),
+        "derived": {"vpd": "FAO-56 equation 12 of the extremes, less the mean vapour pressure"},
     }  # fmt: skip
     return assemble(days, values, cells.latitude, cells.longitude, np.nan, origin, str(place))
 

@@ -9,7 +9,8 @@ from hybridflux.data.weather.air import saturation_pressure
 from hybridflux.data.weather.weather import Weather
 
 LAPSE = 6.5e-3  # K m-1, ICAO standard atmosphere (Doc 7488)
-_WARMTH = ("tair", "tmin", "tair_night")
+_WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
+_DRYNESS = {"vpd": "tair", "vpd_day": "tair_day"}  # and the temperature of the same hours
 _GRAVITY_OVER_GAS = 9.80665 / 287.05  # K m-1: how fast pressure falls in air at temperature T is this over T; ICAO constants
 _ZERO = 273.15  # K
 
@@ -18,7 +19,7 @@ def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevati
     """Which weather each pixel has, and the weather of the cells that pixels have.
 
     Without elevation a pixel has that of the nearest cell. With it, the pixels of a cell are grouped into bands; the weather of a band is
-    that of the cell with the temperatures of the mean height of its pixels (standard lapse rate, for `tmin` and `tair_night` too,
+    that of the cell with the temperatures of the mean height of its pixels (standard lapse rate, for all of a day alike,
     although nights often have less or inversions), and the vapour pressure of air of the same specific humidity. Radiation and rain
     are those of the cell. The heights are relative to the cell's own, or where that is not known to the mean of its pixels.
 
@@ -77,8 +78,9 @@ def _heights(weather: Weather, nearest: np.ndarray, height: np.ndarray) -> tuple
 def _at(weather: Weather, used: np.ndarray, elevation: np.ndarray, rise: np.ndarray, note: dict) -> Weather:
     """Weather of some cells, each moved up by `rise` [m]."""
     values = {name: part[:, used] for name, part in weather.values.items()}
-    vpd = vpd_at(values["tair"].astype(float), values["vpd"].astype(float), rise)
-    moved = {name: part - LAPSE * rise if name in _WARMTH else vpd if name == "vpd" else part for name, part in values.items()}
+    asked = [(of, air) for of, air in _DRYNESS.items() if {of, air} <= set(values)]
+    dry = {of: vpd_at(values[air].astype(float), values[of].astype(float), rise) for of, air in asked}
+    moved = {name: part - LAPSE * rise if name in _WARMTH else part for name, part in values.items()} | dry
     moved = {name: part.astype(np.float32) for name, part in moved.items()}
     return Weather(weather.days, moved, weather.latitude[used], weather.longitude[used], elevation, weather.origin | note)
 

@@ -40,13 +40,15 @@ class _Hours:
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
     """ERA5-Land or ERA5 at the cells of an extent, hours gathered into standard days of the region.
 
-    `tair`, `tmin`, `vpd` are means and minima of the hours of a day, `vpd` that of temperature and dew point of each hour, `tair_night`
-    the mean of the hours without sun; `par` and `rain` are sums of the hours that end within the day. Whether `ssrd` and `tp` are sums
-    since 00 UTC or of single hours is decided by the data, once for both, and checked against the sun.
+    `tair`, `tmin`, `tmax`, `vpd` are means and extremes of the hours of a day, `vpd` that of temperature and dew point of each hour.
+    `tair_day` and `vpd_day` are means of the hours of light, `tair_night` of those without: weighted with their numbers of hours the two
+    temperatures give `tair`. Where no hour is dark `tair_night` is `tmin`, where none has light the mean of the day stands for that of the
+    light. `par` and `rain` are sums of the hours that end within the day. Whether `ssrd` and `tp` are sums since 00 UTC or of single hours
+    is decided by the data, once for both, and checked against the sun.
 
     Args:
         dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
-        place: folder, file or pattern: netCDF of any months, zipped or not, one or several streams a zip.
+        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
@@ -68,8 +70,10 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     values, short = _to_days(bands, warm, fallen, days, utc_offset, place)
     origin = {
         "dataset": dataset.id, "files": names[:50], "n_files": len(names), "days": f"{time_zone_name(utc_offset)} days of UTC hours",
-        "ssrd_and_tp": "sums since 00 UTC, taken apart" if accumulated else "single hours", "days_with_fewer_hours": short,
-        "derived": {"vpd": "hourly temperature and dew point, FAO-56 equation 11", "tair_night": "hours without radiation"},
+        "days_of_region": True, "days_with_fewer_hours": short,
+        "ssrd_and_tp": "sums since 00 UTC, taken apart" if accumulated else "single hours",
+        "derived": {"vpd": "hourly temperature and dew point, FAO-56 equation 11", "tair_night": "hours without radiation",
+                    "tair_day, vpd_day": "hours with radiation"},
     }  # fmt: skip
     return assemble(days, values, cells.latitude, cells.longitude, elevation, origin, str(place))
 
@@ -77,9 +81,10 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours], Window, np.ndarray | float, list[str]]:
     """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
     series: dict[str, tuple[list, list]] = {}
-    windows, silent, elevation = [], set(), np.nan
+    windows, silent, held, elevation = [], set(), set(), np.nan
     bands = {band.name: band for band in dataset.bands}
     for where, data in parts(place):
+        held |= set(map(str, data.data_vars))
         found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
         has_height = _GEOPOTENTIAL in data.data_vars
         if not found and not has_height:
@@ -96,7 +101,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
             stamps.append(cells.stamps)
             values.append(cells.values(data[name]))
     if not windows:
-        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time")
+        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time, nor GRIB; found {_listed(held)}")
     lacking = [name for name in REQUEST_NAMES if name not in series]
     if lacking:
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
@@ -104,6 +109,10 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
     if silent:
         warnings.warn(f"{place}: {', '.join(sorted(silent))} carry no units; those of the catalog are taken", stacklevel=4)
     return {band: _sorted(*both, f"{place}, `{band}`") for band, both in series.items()}, same_cells(windows), elevation, _names(windows)
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)[:10]) or "nothing"
 
 
 def _names(windows: list[Window]) -> list[str]:
@@ -184,10 +193,7 @@ def _to_days(bands, warm, fallen, days, utc_offset, place) -> tuple[dict[str, np
     if not np.array_equal(air.stamps, warm["d2m"].stamps):
         raise ValueError(f"{place}: `t2m` and `d2m` have other hours; request both for the same months")
     which = hours.day_of(air.stamps, days, utc_offset, before=0.0)
-    vpd = vpd_of_dewpoint(air.values, warm["d2m"].values)
-    out = {"tair": hours.means(which, air.values, n), "tmin": hours.minima(which, air.values, n), "vpd": hours.means(which, vpd, n)}
-    night = hours.means(which, np.where(_at(fallen["ssrd"], air.stamps) <= _DARK, air.values, np.nan), n)
-    out["tair_night"] = np.where(np.isfinite(night), night, out["tmin"])  # no dark hour in the polar summer
+    out = _air(which, air.values, vpd_of_dewpoint(air.values, warm["d2m"].values), _at(fallen["ssrd"], air.stamps), n)
     counts = [np.bincount(which[which >= 0], minlength=n)]
     for band in _FALLEN:
         one = fallen[band]
@@ -197,3 +203,16 @@ def _to_days(bands, warm, fallen, days, utc_offset, place) -> tuple[dict[str, np
         counts.append(count.max(axis=1))
     fewest = np.min(counts, axis=0)
     return out, {str(day): int(few) for day, few in zip(days, fewest, strict=True) if few < 24}
+
+
+def _air(which: np.ndarray, air: np.ndarray, vpd: np.ndarray, radiation: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    """Temperatures and vapour pressure deficits of days, of hours [degC, hPa] and the radiation of each [J m-2]."""
+    light = np.where(np.isfinite(radiation), radiation > _DARK, np.nan)
+    out = {"tair": hours.means(which, air, n), "tmin": hours.minima(which, air, n), "tmax": hours.maxima(which, air, n)}
+    out["vpd"] = hours.means(which, vpd, n)
+    day, night = hours.halves(which, air, light, n)
+    dry, _ = hours.halves(which, vpd, light, n)
+    out["tair_night"] = np.where(np.isfinite(night), night, out["tmin"])  # no dark hour in the polar summer
+    out["tair_day"] = np.where(np.isfinite(day), day, out["tair"])  # no light in the polar winter
+    out["vpd_day"] = np.where(np.isfinite(dry), dry, out["vpd"])
+    return out

@@ -186,3 +186,22 @@ def minima(which: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     lowest = np.full((n, values.shape[1]), np.inf)
     np.minimum.at(lowest, which[which >= 0], np.where(np.isfinite(values), values, np.inf)[which >= 0])
     return np.where(np.isfinite(lowest), lowest, np.nan)
+
+
+def maxima(which: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """Highest of the known hours of each day `[time, cell]`, NaN where there is none; arguments as in `sums`."""
+    return -minima(which, -values, n)
+
+
+def halves(which: np.ndarray, values: np.ndarray, light: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the hours of light and of the dark hours of each day `[time, cell]`, NaN where there is none.
+
+    Weighted with their shares of the hours the two give the mean of the day.
+
+    Args:
+        which: `[hour]` day, -1 for none.
+        values: `[hour, cell]`, NaN where unknown.
+        light: `[hour, cell]` 1 with light, 0 without; hours where it is NaN are in neither.
+        n: days.
+    """
+    return means(which, np.where(light == 1, values, np.nan), n), means(which, np.where(light == 0, values, np.nan), n)

@@ -1,4 +1,4 @@
-"""NetCDF as data stores deliver it: zipped or not, by variable, by month or by day, on a latitude-longitude or a projected grid."""
+"""NetCDF, or GRIB, as data stores deliver it: zipped or not, by variable, month or day, on a latitude-longitude or a projected grid."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
+from hybridflux.data.weather import grib
 from hybridflux.data.weather.border import Extent, choose_cells
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
-_CLASSIC, _GRIB = b"CDF", b"GRIB"  # first bytes of netCDF-3, which data stores delivered until 2024, and of GRIB
+_CLASSIC = b"CDF"  # first bytes of netCDF-3, which data stores delivered until 2024
+_NETCDF = (".nc", ".nc4")
+ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
+"""What the names of files of a data store end in."""
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError, ValueError, TypeError)
 _UNREADABLE = (*_DAMAGE, ImportError)  # times that nothing but cftime would decode are damaged too
 
@@ -47,8 +51,6 @@ def _opened(file: BinaryIO, name: str) -> Iterator[xr.Dataset]:
     """An open file, its packing undone."""
     start = file.read(4)
     file.seek(0)
-    if start == _GRIB:
-        raise ValueError(f"{name} is GRIB; request it again as netCDF (`data_format`: `netcdf`)")
     try:
         engine = "scipy" if start.startswith(_CLASSIC) else "h5netcdf"
         data = xr.open_dataset(file, engine=engine, decode_timedelta=False)
@@ -62,30 +64,44 @@ def _damaged(name: str, error: Exception) -> ValueError:
     return ValueError(f"{name} is damaged, cut short or not netCDF ({str(error)[:120]}); download it again")
 
 
-def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = (".nc", ".nc4", ".zip")) -> Iterator[tuple[str, xr.Dataset]]:
-    """Every netCDF file of a place and every netCDF member of its zips, open while it is its turn: name and data.
+def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = ENDINGS) -> Iterator[tuple[str, xr.Dataset]]:
+    """Every netCDF file of a place, every element of its GRIB files and every such member of its zips, open while it is its turn.
+
+    Yields:
+        Name of the file and its data.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a file is damaged, or a zip holds no netCDF.
+        ValueError: a file is damaged, or a zip holds neither netCDF nor GRIB.
     """
     for path in files_of(place, endings):
         if not zipfile.is_zipfile(path):
-            with path.open("rb") as file, _opened(file, path.name) as data:
-                yield path.name, data
+            with path.open("rb") as file:
+                yield from _parts(file, path, path.name)
             continue
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith((".nc", ".nc4"))]
+            members = [name for name in archive.namelist() if name.endswith((*_NETCDF, *grib.ENDINGS))]
             if not members:
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
-                raise ValueError(f"{path.name} is a zip without netCDF, it holds {held}; request netCDF")
+                raise ValueError(f"{path.name} is a zip without netCDF or GRIB, it holds {held}; request netCDF")
             for member in members:
                 try:
-                    content = io.BytesIO(archive.read(member))
+                    content = archive.read(member)
                 except _DAMAGE as error:
                     raise ValueError(f"{path.name}:{member} is damaged ({error}); download it again") from error
-                with _opened(content, f"{path.name}:{member}") as data:
-                    yield f"{path.name}:{member}", data
+                yield from _parts(io.BytesIO(content), content, f"{path.name}:{member}")
+
+
+def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[str, xr.Dataset]]:
+    """A netCDF file, or each element of a GRIB file, whatever its name says."""
+    is_grib = file.read(len(grib.START)) == grib.START
+    file.seek(0)
+    if is_grib:
+        for data in grib.datasets(content, name):
+            yield name, data
+        return
+    with _opened(file, name) as data:
+        yield name, data
 
 
 @dataclass(frozen=True)

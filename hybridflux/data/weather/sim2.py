@@ -53,11 +53,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     warmest, humidity = convert(values["TSUP_H_Q"], bands["TSUP_H_Q"].units, "degC"), convert(values["HU_Q"], bands["HU_Q"].units, "1")
     out = {bands[name].variable: part for name, part in values.items() if bands[name].variable}
     out["rain"] = out["rain"] + convert(values["PRENEI_Q"], bands["PRENEI_Q"].units, "mm d-1")
+    out["tmax"] = warmest
     out["vpd"] = vpd_of_humidity(out["tmin"], warmest, humidity)
     longitude, latitude = Transformer.from_crs(GRID, "EPSG:4326", always_xy=True).transform(*(centres.T * _HECTOMETRE))
     origin = {
-        "dataset": dataset.id, "files": [file.name for file in files], "days": DAYS, "region_utc_offset": float(utc_offset),
-        "derived": {"vpd": "FAO-56 equations 12 and 19", "rain": "liquid and solid"},
+        "dataset": dataset.id, "files": [file.name for file in files], "days": DAYS, "days_of_region": False,
+        "region_utc_offset": float(utc_offset), "derived": {"vpd": "FAO-56 equations 12 and 19", "rain": "liquid and solid"},
     }  # fmt: skip
     return assemble(days, out, latitude, longitude, np.nan, origin, str(place))
 

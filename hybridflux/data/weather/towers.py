@@ -17,7 +17,7 @@ from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
-from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.data.weather.weather import DAILY, MORE, Weather
 from hybridflux.time import time_zone_name
 
 FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second a refusal
@@ -109,17 +109,22 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     site, row = candidate.site, candidate.row
     axis = pd.DatetimeIndex(days, name="time")
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
-    names = [name for name in (*DAILY, "tair_night", "swc") if values[name].notna().all()]
+    names = [name for name in (*DAILY, *MORE) if values[name].notna().all()]
     filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in names}
     _warn(candidate, days, share, utc_offset)
     origin = {
         "dataset": dataset.id, "file": str(candidate.archive), "site": site, "distance_km": round(candidate.distance, 1),
-        "elevation": float(row["elev"]), "days": "local standard days of the tower", "utc_offset": float(row["utc_offset"]),
+        "elevation": float(row["elev"]), "days": f"local standard days of the tower ({_zone(row)})",
+        "days_of_region": bool(row["utc_offset"] == utc_offset), "utc_offset": float(row["utc_offset"]),
         "share_of_days_given": round(share, 4), "filled_days": {name: parts for name, parts in filled.items() if parts},
         "days_by_source": _sources(candidate.archive, days), "nearer_without_weather": tried,
     }  # fmt: skip
     cells = {name: values[name].to_numpy()[:, None] for name in names}
     return assemble(days, cells, [row["lat"]], [row["lon"]], [row["elev"]], origin, f"{candidate.archive}")
+
+
+def _zone(row: pd.Series) -> str:
+    return time_zone_name(row["utc_offset"]) if np.isfinite(row["utc_offset"]) else "of a time zone that sites.csv does not give"
 
 
 def _warn(candidate: _Candidate, days: np.ndarray, share: float, utc_offset: float) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 
 DAILY = ("tair", "tmin", "par", "vpd", "rain")
 """What a region needs of a weather source; vocabulary names and units."""
+MORE = ("tmax", "tair_night", "tair_day", "vpd_day", "swc")
+"""What a source may give besides."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,13 @@ class Weather:
     """Daily weather at the centres of cells.
 
     Attributes:
-        days: every day once, `datetime64[D]`, standard days of the region.
-        values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`; `tair_night`, `swc` where the source has them.
+        days: every day once, `datetime64[D]`, standard days of the region, or what daily products take for them (`other_days`).
+        values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`, and of `MORE` what the source has.
         latitude: of the cells `[cell]`, degrees north.
         longitude: of the cells `[cell]`, degrees east.
         elevation: to which the temperatures belong `[cell]`, m; NaN where the source does not say.
-        origin: files, requests, versions, what was derived or filled; JSON-ready.
+        origin: files, requests, versions, what was derived or filled; `days` says in words what a day is, `days_of_region` whether that is
+            a standard day of the region; JSON-ready.
     """
 
     days: np.ndarray
@@ -30,3 +33,8 @@ class Weather:
     longitude: np.ndarray
     elevation: np.ndarray
     origin: dict = field(default_factory=dict)
+
+    @property
+    def other_days(self) -> str:
+        """What its days are where they are not the standard days of the region; empty where they are."""
+        return "" if self.origin.get("days_of_region", True) else self.origin["days"]

@@ -8,7 +8,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Mask
-from hybridflux.data.imagery.masks import NO_LABEL, clear, clear_on
+from hybridflux.data.imagery.masks import NO_LABEL, clear, clear_on, cloudy, cloudy_on
 from hybridflux.data.imagery.window import Image, labels
 
 SCL = Mask(band="SCL", clear=(4, 5))
@@ -32,6 +32,14 @@ def test_cloud_grows_by_metres_to_all_sides():
     for pixel, grow in ((10.0, 40.0), (20.0, 40.0), (10.0, 35.0)):
         distance = pixel * np.hypot(rows - 10, columns - 10)
         np.testing.assert_array_equal(clear(SCL.model_copy(update={"grow": grow}), classes, pixel), distance > grow)
+
+
+def test_what_is_hidden_is_neither_clear_nor_unknown():
+    classes = np.array([[4, 9, 4, NO_LABEL]])
+    assert cloudy(SCL, classes, 10.0).tolist() == [[False, True, False, False]]
+    assert clear(SCL, classes, 10.0).tolist() == [[True, False, True, False]]
+    grid = GeoBox((1, 2), Affine(20.0, 0, 500000, 0, -20.0, 5600000), "EPSG:32631")
+    assert cloudy_on(SCL, grid, lambda fine: classes.repeat(2, axis=0), 10.0).tolist() == [[True, False]]
 
 
 def test_the_edge_of_an_image_does_not_grow():

@@ -143,6 +143,24 @@ def test_half_a_swath_is_missing_and_the_neighbour_fills_it(tmp_path, make_safe,
     assert len(scene.origin["frames"]) == 2
 
 
+def test_a_cloud_that_one_of_two_neighbours_sees_is_there(tmp_path, make_safe, dataset, box):
+    """Two tiles of one view overlap: where one calls a pixel cloudy it is masked, where one has no data the other is read."""
+    ungrown = dataset.model_copy(update={"mask": dataset.mask.model_copy(update={"grow": 0.0})})
+    seen, half = np.full((30, 30), 4), SURFACE.copy()
+    half[:, 40:] = np.nan
+    labels = {"T31TDJ": seen.copy(), "T31TEJ": seen.copy()}
+    labels["T31TDJ"][5, 5] = 9
+    labels["T31TEJ"][10, 10] = labels["T31TEJ"][10, 25] = 3  # the second where this tile has no data: its label means nothing
+    make_safe(SURFACE, tile="T31TDJ", labels=labels["T31TDJ"])
+    make_safe(half, tile="T31TEJ", labels=labels["T31TEJ"])
+    (scene,) = safe_scenes(ungrown, str(tmp_path), box(), FIRST, LAST)
+    got = scene.read(box(), ("B04",))["B04"]
+    masked = np.zeros((60, 60), bool)
+    masked[10:12, 10:12] = masked[20:22, 20:22] = True
+    np.testing.assert_array_equal(np.isnan(got), masked)
+    np.testing.assert_allclose(got[~masked], SURFACE[~masked], atol=1e-6)
+
+
 def test_a_region_across_two_zones_is_one_mosaic(tmp_path, make_safe, unmasked):
     """Tiles of zones 31 and 32 that meet at 6 degrees east, onto a grid in Lambert-93: every pixel from one or the other."""
     from pyproj import Transformer

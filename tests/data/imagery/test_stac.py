@@ -162,6 +162,14 @@ def test_neighbours_of_unequal_offset_are_one_scene(served, shared, tmp_path):
     np.testing.assert_allclose(values[:, :24], reflectance(shared, 70, "B08")[:, :24], atol=1e-6)
     np.testing.assert_allclose(values[:, 42:], reflectance(shared, 77, "B08")[:, 42:], atol=1e-6)
 
+    assert np.isfinite(values[26:36, 26:38]).all()
+    labels, grid, _ = flanders(shared, 77, "SCL")
+    labels[15, 15:17] = 9  # 10 m: rows 30 and 31, columns 30 to 33, where the tiles overlap
+    cog(tmp_path / right.assets["SCL_20m"].href, labels[:, 12:32], grid[:, 12:32])
+    hidden = np.isnan(scene.read(served.grid, ["B08"])["B08"])
+    assert hidden[28:34, 30:34].all() and not hidden[26:36, [26, 37]].any(), "what one tile calls cloudy, and 20 m around it"
+    np.testing.assert_array_equal(hidden[:, :24], np.isnan(values[:, :24]))
+
 
 def test_two_utm_zones_over_one_region(tmp_path):
     def surface(grid):  # a plane in longitude and latitude, whatever the zone

@@ -47,7 +47,7 @@ def test_original_files_one_variable_one_day_each(read, folder):
     assert weather.values["par"][0, 0] == pytest.approx(19 * 0.45, rel=1e-6)
     mean = 0.5 * (saturation_pressure(280 - 273.15) + saturation_pressure(291 - 273.15))
     assert weather.values["vpd"][0, 0] == pytest.approx(mean - 9.0, rel=1e-5)
-    assert "local time" in weather.origin["days"], "the product's own days, not those of the region"
+    assert "local time" in weather.other_days and weather.other_days == weather.origin["days"]
 
 
 def test_zipped_months_are_the_same(read, folder, tmp_path_factory):

@@ -12,7 +12,8 @@ DAYS = np.arange(np.datetime64("2018-05-01"), np.datetime64("2018-05-04"))
 
 def weather(elevation=(200.0, 800.0)):
     values = {name: np.tile(np.array(pair, np.float32), (3, 1)) for name, pair in
-              {"tair": (15, 11), "tmin": (8, 5), "tair_night": (10, 7), "par": (9, 8), "vpd": (6, 4), "rain": (1, 3)}.items()}  # fmt: skip
+              {"tair": (15, 11), "tmin": (8, 5), "tmax": (22, 17), "tair_night": (10, 7), "tair_day": (18, 14),
+               "vpd_day": (9, 6), "par": (9, 8), "vpd": (6, 4), "rain": (1, 3)}.items()}  # fmt: skip
     return Weather(DAYS, values, np.array([45.0, 45.0]), np.array([6.0, 6.1]), np.array(elevation), {"dataset": "x"})
 
 
@@ -44,11 +45,12 @@ def test_bands_keep_radiation_and_rain_and_follow_the_lapse_rate():
     coarse = (longitude > 6.05).astype(int)
     for name in ("par", "rain"):
         assert np.array_equal(used.values[name][:, cell], weather().values[name][:, coarse])
-    for name in ("tair", "tmin", "tair_night"):
+    for name in ("tair", "tmin", "tmax", "tair_night", "tair_day"):
         exact = weather().values[name][:, coarse] - LAPSE * (height - np.array([200.0, 800.0])[coarse])
         assert np.abs(used.values[name][:, cell] - exact).max() <= LAPSE * 100, "within a band of 100 m"
         assert used.values[name][:, cell].mean() == pytest.approx(exact.mean(), abs=1e-4), "the mean is that of the pixels"
     assert np.all(np.diff(used.values["vpd"][0][cell][:, 0]) <= 0), "drier air below"
+    assert np.all(np.diff(used.values["vpd_day"][0][cell][:, 0]) <= 0)
     assert used.origin["elevation_correction"]["own_elevation_known"] is True
 
 

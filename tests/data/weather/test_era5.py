@@ -29,7 +29,7 @@ def test_land_and_single_hours_give_the_same_days(read, store):
     store.month(land=False)
     single = read("era5")
     assert land.origin["ssrd_and_tp"].startswith("sums since 00 UTC") and single.origin["ssrd_and_tp"] == "single hours"
-    assert land.origin["days_with_fewer_hours"] == {} and len(land.days) == 29
+    assert land.other_days == "" and land.origin["days_with_fewer_hours"] == {} and len(land.days) == 29
     for name, values in land.values.items():
         assert values == pytest.approx(single.values[name], rel=1e-4, abs=2e-4), name
 
@@ -51,6 +51,37 @@ def test_days_against_the_sky_they_were_made_of(read, store):
     assert got["vpd"] == pytest.approx(vpd_of_dewpoint(one["t2m"] - 273.15, one["d2m"] - 273.15).mean(), rel=1e-4)
     dark = one["t2m"][one["ssrd"] <= 3600] - 273.15
     assert got["tair_night"] == pytest.approx(dark.mean(), abs=1e-3) and got["tmin"] < got["tair_night"] < got["tair"]
+
+
+def test_day_and_night_make_the_whole(read, store):
+    """Weighted with their hours the means of light and dark are the mean of the day; the extremes enclose them."""
+    stamps = store.month(land=False)
+    got = {name: values.astype(float) for name, values in read("era5").values.items()}
+    with xr.open_dataset(store.folder / "one.nc", engine="h5netcdf") as data:
+        lit = (data["ssrd"].to_numpy() > 3600).reshape(len(stamps), -1)
+    days = np.arange(np.datetime64(START), np.datetime64(END) + 1)
+    share = hours.means(hours.day_of(stamps, days, 1.0, before=0.0), lit.astype(float), len(days))
+    assert 0.4 < share.min() and share.max() < 0.6
+    assert share * got["tair_day"] + (1 - share) * got["tair_night"] == pytest.approx(got["tair"], abs=1e-4)
+    for less, more in zip(("tmin", "tair_night", "tair", "tair_day"), ("tair_night", "tair", "tair_day", "tmax"), strict=True):
+        assert (got[less] < got[more]).all(), (less, more)
+    assert (got["vpd_day"] > got["vpd"]).all(), "warm hours are dry"
+
+
+def with_sun(change):
+    return lambda data: data.assign(ssrd=change(data.ssrd).assign_attrs(units="J m**-2"))
+
+
+def test_days_without_light_or_dark(read, store):
+    """Where the sun does not set or rise a mean of nothing is told by the whole day."""
+    store.month(land=False, change=with_sun(lambda sun: sun.clip(min=7200.0)))
+    bright = read("era5").values
+    assert np.array_equal(bright["tair_night"], bright["tmin"]) and bright["tair_day"] == pytest.approx(bright["tair"], abs=1e-5)
+    night = np.datetime64("2018-05-11T12"), np.datetime64("2018-05-13T12")
+    store.month(land=False, change=with_sun(lambda sun: sun.where((sun.valid_time < night[0]) | (sun.valid_time > night[1]), 0.0)))
+    dark = read("era5").values  # 12 May is the day of number 10
+    assert np.array_equal(dark["tair_day"][10], dark["tair"][10]) and np.array_equal(dark["vpd_day"][10], dark["vpd"][10])
+    assert dark["tair_night"][10] == pytest.approx(dark["tair"][10], abs=1e-5)
 
 
 def test_radiation_and_rain_are_conserved(read, store):
@@ -220,12 +251,6 @@ def test_old_packed_files(read, store):
         assert weather.values[name] == pytest.approx(expected.values[name], abs=tolerance), name
 
 
-def test_grib(read, store):
-    (store.folder / "one.nc").write_bytes(b"GRIB" + bytes(100))
-    with pytest.raises(ValueError, match="one.nc is GRIB; request it again as netCDF"):
-        read()
-
-
 def test_damaged_files(read, store, tmp_path):
     path = store.folder / "one.nc"
     store.month()
@@ -234,8 +259,8 @@ def test_damaged_files(read, store, tmp_path):
         read()
     path.unlink()
     with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
-        archive.writestr("data.grib", b"GRIB")
-    with pytest.raises(ValueError, match="one.zip is a zip without netCDF, it holds data.grib"):
+        archive.writestr("data.txt", b"sorry")
+    with pytest.raises(ValueError, match="one.zip is a zip without netCDF or GRIB, it holds data.txt"):
         read()
     with pytest.raises(FileNotFoundError, match="no file, or a folder without"):
         read(place=tmp_path / "nowhere")
@@ -270,6 +295,22 @@ def test_damage_in_the_middle_of_a_file(read, store):
 def test_real_era5_without_humidity_says_what_to_request(read, shared):
     with pytest.raises(ValueError, match="no d2m, tp .*`2m_dewpoint_temperature`, `total_prec"):
         read("era5", "2022-06-02", "2022-08-30", place=shared / "data" / "eo" / "era5", extent=(11.0, 48.0, 11.5, 48.5))
+
+
+def test_real_days_and_nights(shared):
+    """Southern Germany in June 2022: 15 to 17 lit hours, and days warmer than nights at every place."""
+    with xr.open_dataset(shared / "data" / "eo" / "era5" / "era5_hourly_2022_06.nc", engine="h5netcdf") as data:
+        stamps = data["time"].to_numpy().astype("datetime64[s]")
+        air, sun = (data[name].to_numpy().reshape(len(stamps), -1).astype(float) for name in ("t2m", "ssrd"))
+    days = np.arange(np.datetime64("2022-06-02"), np.datetime64("2022-06-30"))
+    which, light = hours.day_of(stamps, days, 1.0, before=0.0), (sun > 3600).astype(float)
+    day, night = hours.halves(which, air, light, len(days))
+    mean, share = hours.means(which, air, len(days)), hours.means(which, light, len(days))
+    assert share * day + (1 - share) * night == pytest.approx(mean, abs=1e-9)
+    assert 15 / 24 <= share.min() and share.max() <= 17.5 / 24
+    low, high = hours.minima(which, air, len(days)), hours.maxima(which, air, len(days))
+    assert (low <= night).all() and (night <= high).all() and (low <= day).all() and (day <= high).all()
+    assert (day.mean(axis=0) - night.mean(axis=0)).min() > 1.0
 
 
 def test_real_radiation_is_conserved_and_below_the_sun(shared):

@@ -32,7 +32,7 @@ def test_columns_units_and_places(read, make_sim2, suffix):
     tmin, warmest = weather.values["tmin"], weather.values["tair"] + 6
     expected = 0.5 * (saturation_pressure(tmin) + saturation_pressure(warmest)) * 0.3
     assert weather.values["vpd"] == pytest.approx(expected, rel=1e-5)
-    assert "06 UTC" in weather.origin["days"]
+    assert "06 UTC" in weather.other_days
 
 
 def test_refused(read, make_sim2, tmp_path, catalog):

@@ -27,7 +27,9 @@ def test_nearest_with_weather_wins(read, folder, make_table):
     folder.write("DE-Bbb", make_table().iloc[400:])
     weather = read(folder.path)
     assert weather.origin["site"] == "FR-Aaa" and weather.origin["nearer_without_weather"] == ["DE-Bbb (0 km) gives 7%"]
-    assert weather.elevation.tolist() == [100.0]
+    assert weather.elevation.tolist() == [100.0] and weather.other_days == ""
+    with pytest.warns(UserWarning, match="days of FR-Aaa are UTC.01:00 days, those of the region UTC.00:00"):
+        assert read(folder.path, utc_offset=0.0).other_days == "local standard days of the tower (UTC+01:00)"
 
 
 def test_values_are_those_of_the_file_and_gaps_are_told(read, one_site, make_table):
