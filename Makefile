@@ -41,7 +41,7 @@ demo: $(STAMP)  ## fit synthetic towers, map their region at 10 m, close the bud
 	$(VENV)/bin/hybridflux demo --out $(DEMO) $(ARGS)
 
 test: $(STAMP)  ## all tests that need no accelerator; ARGS="-k water" or ARGS="-m slow" are passed to pytest
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## style and unused code
 	$(PY) -m ruff check .

@@ -19,7 +19,7 @@ DAYS = np.arange(np.datetime64("2017-06-01"), np.datetime64("2019-01-01"))
 def job(tmp_path_factory):
     """What `write_cogs` asks of a job: a store of 1100 x 700 pixels, two tiles of it mapped, with holes."""
     out, grid = tmp_path_factory.mktemp("run"), Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (1100, 700), 256)
-    region = types.SimpleNamespace(grid=grid, time_zone="UTC+01:00")
+    region = types.SimpleNamespace(grid=grid, time_zone="UTC+01:00", group=types.SimpleNamespace(attrs={}))
     made = types.SimpleNamespace(
         out=out, region=region, store=out / "fluxes.zarr", spread="parameter",
         calendar=Calendar.of(DAYS, np.datetime64("2017-11-01"), np.datetime64("2018-12-31")),
