@@ -2,9 +2,28 @@
 
 Belongs here: priors and likelihood put together, optimisers and samplers, posteriors on disk.
 Does not belong here: equations, files of towers, maps.
+
+The names below are imported when they are first used: a map needs a posterior, and none of the samplers.
 """
 
-from hybridflux.inference.methods import MAP, NUTS, SVI, Ensemble, LaplaceApproximation
-from hybridflux.inference.posterior import Posterior
+from importlib import import_module
 
-__all__ = ["MAP", "NUTS", "SVI", "Ensemble", "LaplaceApproximation", "Posterior"]
+_HOME = {
+    "MAP": "methods",
+    "Ensemble": "methods",
+    "LaplaceApproximation": "methods",
+    "NUTS": "methods",
+    "Posterior": "posterior",
+    "SVI": "methods",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str):
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module `hybridflux.inference` has no attribute `{name}`")
+    found = getattr(import_module(f"hybridflux.inference.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found

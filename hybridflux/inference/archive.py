@@ -77,21 +77,29 @@ def read(path: str | Path) -> Contents:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no posterior at {path}; `hybridflux fit` writes one")
+    import h5netcdf  # not through xarray, which would import dask.array to look at variables: half a second
+
     try:
-        tree = xr.open_datatree(path, engine="h5netcdf")
+        file = h5netcdf.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
-    with tree:
-        if tree.attrs.get("hybridflux_format") != FORMAT:
+    with file:
+        if file.attrs.get("hybridflux_format") != FORMAT:
             raise ValueError(
-                f"{path} is not a posterior of this version: format {tree.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
+                f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
             )
-        header, chains = json.loads(tree.attrs["hybridflux"]), int(tree.attrs["chains"])
-        flat = lambda values: np.asarray(values).reshape(-1, *values.shape[2:])  # noqa: E731
-        leaves = {name: flat(values.values) for name, values in tree["posterior"].data_vars.items() if name in header["learned"]}
-        stats = (
-            {name: flat(values.values) for name, values in tree["sample_stats"].data_vars.items()}
-            if "sample_stats" in tree.children
-            else {}
-        )
+        header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
+        leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
+        stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
     return Contents(leaves, chains, stats, header)
+
+
+def _over_draws(group) -> dict[str, np.ndarray]:
+    """Variables of a group `[draw, ...]`, chains one after the other; netCDF has no truth values, xarray writes int8 and says so."""
+    found = {}
+    for name, variable in group.variables.items():
+        if variable.dimensions[:2] == ("chain", "draw"):
+            values = np.asarray(variable[...])
+            values = values.astype(bool) if variable.attrs.get("dtype") == "bool" else values
+            found[name] = values.reshape(-1, *values.shape[2:])
+    return found
