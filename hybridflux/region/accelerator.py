@@ -80,8 +80,9 @@ def run_slab_on_accelerator(
         gpp, reco, maps, series = run_programs(whole, plan, inputs, constants, shape=shape or shape_of(plan), interpret=interpret)
         monthly = _over_blocks(plan, 2)(gpp, reco)
         sums = [(gpp[:, first:end].sum(1), reco[:, first:end].sum(1)) for first, end in plan.months_of_years]
-        annual = zip(*(_over_blocks(plan, 1)(*year) for year in sums), strict=True)
-        return Result(gpp, reco, tuple(monthly), tuple(jnp.stack(statistic, 1) for statistic in annual), maps, series)
+        of_years = zip(*(_over_blocks(plan, 1)(*year) for year in sums), strict=True)
+        annual = tuple(jnp.stack(statistic, 1) + flaws(inputs)[:, None, None] for statistic in of_years)
+        return Result(gpp, reco, tuple(monthly), annual, maps, series)
 
     specs = (everywhere, everywhere, everywhere, blocks)
     return jax.shard_map(part, mesh=devices(), in_specs=specs, out_specs=blocks, check_vma=False)(arrays, shared, waves, pixels)
@@ -90,6 +91,21 @@ def run_slab_on_accelerator(
 def _alone(values: Array, draws: int) -> Array:
     """`[..., draw]` as `[..., group, lane]`."""
     return in_lanes(values[..., None, :], draws=draws)[..., 0, :]
+
+
+def flaws(inputs: Inputs) -> Array:
+    """NaN for blocks with a parameter that is no number, else 0 `[block]`.
+
+    Minimum and maximum of a GPU take the other value in place of NaN, so that a clipped factor would hide it from the check of the fluxes.
+    """
+    by_block = [*inputs.lasting.values(), *inputs.yearly.values(), *(one.bias for one in inputs.networks.values())]
+    alike = [weights for one in inputs.networks.values() for weights in (one.first, one.second)]
+    sound = jnp.ones(inputs.weight.shape[0], bool)
+    for values in by_block:
+        sound &= jnp.isfinite(values).all(tuple(range(1, values.ndim)))
+    for values in alike:
+        sound &= jnp.isfinite(values).all()
+    return jnp.where(sound, 0.0, jnp.nan)
 
 
 def _is_constant(source) -> bool:

@@ -118,9 +118,19 @@ def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
         return filled if filled.shape[-1] == 1 else filled.at[..., draws:].set(jnp.nan)
 
     monkeypatch.setattr(accelerator, "in_lanes", spoiled)
+    monkeypatch.setattr(accelerator, "flaws", lambda inputs: jnp.zeros(len(inputs.weight)))  # would tell them
     found = jax.device_get(run(shape=Shape(pixels=8, warps=2)))  # another shape, so that it is traced again
     for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(other[slab.active], one[slab.active])
+
+
+@pytest.mark.parametrize("leaf", ["sources.rew_critical.z", "sources.light_use_efficiency.source.z.w1"])
+def test_a_parameter_that_is_no_number_is_told(slab_of, leaf):
+    (model, shared, waves, pixels, plan), slab = slab_of("hybrid")
+    inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, plan))
+    assert not accelerator.flaws(inputs(model)).any()
+    spoiled = with_learned(model, {leaf: learned(model)[leaf].at[0].set(jnp.nan)})
+    assert np.isnan(accelerator.flaws(inputs(spoiled))).all()
 
 
 def test_which_kernel(slab_of):
