@@ -55,6 +55,18 @@ DERIVED = {"fapar_phase": vegetation.phase}
 """What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
 
 
+def standardised(name: str, names: Names) -> Array:
+    """An input of a network by centre and scale of the vocabulary, clipped; elementwise, of any shape.
+
+    Args:
+        name: of a driver or covariate, or of `DERIVED`.
+        names: where it, or what it is made of, is found.
+    """
+    row = variable(name)
+    values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
+    return jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)
+
+
 class AbstractSource(eqx.Module):
     """Gives a parameter its value, from nothing, a class, covariates or a map."""
 
@@ -184,9 +196,7 @@ class Neural(AbstractFree):
             if name == "plant_type":
                 columns.append(jax.nn.one_hot(names[name], len(PLANT_TYPES), dtype=jnp.float32))
             else:
-                row = variable(name)
-                values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
-                columns.append(jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)[..., None])
+                columns.append(standardised(name, names)[..., None])
         return columns
 
     def features(self, names: Names) -> Float[Array, "... feature"]:
@@ -195,14 +205,13 @@ class Neural(AbstractFree):
         shape = jnp.broadcast_shapes(*(column.shape[:-1] for column in columns))
         return jnp.concatenate([jnp.broadcast_to(column, (*shape, column.shape[-1])) for column in columns], -1)
 
-    def from_hidden(self, row: Parameter, names: Names, weighted: Array) -> Array:
-        """The unconstrained parameter, from the weighted sum of the hidden units."""
-        centre = jnp.asarray(class_raw(row))[names["plant_type"]] if "plant_type" in self.inputs else float(to_raw(row.typical, row))
-        return centre + self.reach * row.spread * weighted / self.width**0.5
+    def centre(self, row: Parameter, names: Names) -> ArrayLike:
+        """Prior median of the unconstrained parameter, of the plant type where that is an input."""
+        return jnp.asarray(class_raw(row))[names["plant_type"]] if "plant_type" in self.inputs else float(to_raw(row.typical, row))
 
     def raw(self, row, names):
         hidden = jnp.tanh(self.features(names) @ (self.z["w1"] / len(self.inputs) ** 0.5) + self.z["b1"])
-        return self.from_hidden(row, names, hidden @ self.z["w2"])
+        return self.centre(row, names) + self.reach * row.spread * (hidden @ self.z["w2"]) / self.width**0.5
 
 
 class Pooled(AbstractFree):

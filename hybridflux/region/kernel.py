@@ -189,7 +189,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     """All days of one block."""
     kind, n = pixels.plant_type[number], plan.n
     weather = {name: values[:, pixels.cell[number]] for name, values in shared.weather.items()}
-    fixed = {name: values[number] for name, values in pixels.lasting.items()} | {"plant_type": kind, "site": jnp.int32(0)}
+    fixed = {name: values[number] for name, values in pixels.lasting.items()} | {"plant_type": kind}
+    fixed |= {"site": jnp.int32(0), "site_year": jnp.int32(0)}  # of a run within one year effects of years last
     model = _with_effects(model, shared, waves, kind[0], pixels.row[number], pixels.column[number], plan)
     lasting = parameters_over_draws(model, fixed, plan.lasting)
 

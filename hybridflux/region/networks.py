@@ -18,7 +18,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractFree, AbstractSource, Names, Neural
+from hybridflux.model.sources import AbstractFree, Names, Neural
+from hybridflux.model.unrolled import network_of
 from hybridflux.vocabulary import PARAMETERS, Parameter
 
 
@@ -44,12 +45,6 @@ class Members(NamedTuple):
 
     network: Neural
     pick: Array | None
-
-
-def network_of(source: AbstractSource) -> Neural | None:
-    """The network in a source, pooled or not; None where there is none, or more than one."""
-    found = [node for node in jax.tree.leaves(source, is_leaf=_is_network) if _is_network(node)]
-    return found[0] if len(found) == 1 else None
 
 
 def members_of(network: Neural, *, apart: bool) -> Members:
@@ -78,8 +73,7 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
     sources = dict(model.sources)
     for name, (network, pick) in networks.items():
         raw = raw_of_members(network, PARAMETERS[name], names)
-        given = Solved(raw if pick is None else pick @ raw)
-        sources[name] = jax.tree.map(lambda node, given=given: given if _is_network(node) else node, sources[name], is_leaf=_is_network)
+        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else pick @ raw))
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
 
@@ -103,8 +97,4 @@ def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column, _ in own))
     units = shared.T, [slope.T for _, slope in own], w2.T
     weighted, _ = lax.scan(unit, jnp.zeros(shape, jnp.float32), units)
-    return network.from_hidden(row, names, weighted)
-
-
-def _is_network(node) -> bool:
-    return isinstance(node, Neural)
+    return network.centre(row, names) + network.reach * row.spread * weighted / network.width**0.5

@@ -11,16 +11,18 @@ import numpy as np
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.model.unrolled import network_of
 from hybridflux.region import effects, kernel
 from hybridflux.region.blocks import Slab, slabs
 from hybridflux.region.job import Job
-from hybridflux.region.networks import Members, members_of, network_of
+from hybridflux.region.networks import Members, members_of
 from hybridflux.region.outputs import DAILY_SCALE
 from hybridflux.region.store import Region, TileDrivers
 from hybridflux.region.vegetation import SD, VegetationError, vegetation_draws
 
-SLAB_BYTES = 24 << 20  # of the per-draw sums a slab gives back: small enough to stay in the cache of the allocator
-MOST_BLOCKS = 32
+SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
+"""Bytes of the sums per draw that a slab gives back, and its blocks, at most: small enough to stay in the cache of the allocator of a
+CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
 _LATEST: dict[str, Prepared] = {}
@@ -138,7 +140,8 @@ def _prepare(job: Job) -> Prepared:
     per_block = 2 * 4 * len(calendar.months) * plan.draws * plan.n
     share = jax.local_device_count()
     enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
-    blocks = -(-int(np.clip(min(SLAB_BYTES // per_block, enough), 1, MOST_BLOCKS)) // share) * share
+    most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])
+    blocks = -(-int(np.clip(min(most_bytes // per_block, enough), 1, most_blocks)) // share) * share
     return Prepared(
         model=kernel.on_all_devices(model),
         shared=kernel.on_all_devices(shared),

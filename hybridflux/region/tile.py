@@ -9,13 +9,14 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import jax
 import numpy as np
 import zarr
 
+from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
-from hybridflux.region.kernel import run_slab
 from hybridflux.region.outputs import write_tile
 from hybridflux.region.prepared import Prepared, prepare
 from hybridflux.region.store import TileDrivers, UnreadableTile
@@ -113,7 +114,7 @@ def write_json(path: Path, content: dict) -> None:
 def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> Collected:
     """Maps and totals; a slab is collected while the next one is computed."""
     found, waiting = Collected(job, int(np.prod(drivers.tile.shape))), None
-    waves = prepared.waves(job, drivers)
+    waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.plan)
     for slab, pixels in prepared.slabs(job, drivers):
         result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.plan)  # returns at once, computes behind
         if waiting:

@@ -92,7 +92,20 @@ class VegetationDraws(NamedTuple):
             kind: plant type of the pixels, one for all.
         """
         factor, shift = self.slope[kind][:, None], self.offset[kind][:, None]
-        return jnp.clip((1.0 + factor) * fapar + shift + self.path[day][:, None] * sd, 0.0, 1.0)
+        return with_errors(fapar, sd, factor, shift, self.path[day][:, None])
+
+
+def with_errors(fapar: Array, sd: Array, slope: Array, offset: Array, path: Array) -> Array:
+    """`fapar` with an error of its line and one of its filled series, between 0 and 1 [1]; elementwise.
+
+    Args:
+        fapar: estimate.
+        sd: its standard deviation.
+        slope: relative error of the line.
+        offset: of the line.
+        path: error of the series in standard deviations.
+    """
+    return jnp.clip((1.0 + slope) * fapar + offset + path * sd, 0.0, 1.0)
 
 
 def vegetation_draws(error: VegetationError, days: int, draws: int, seed: int) -> VegetationDraws:

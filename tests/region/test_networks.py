@@ -7,7 +7,8 @@ import pytest
 
 from hybridflux.model import compositions
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned, with_places
-from hybridflux.region.networks import members_of, network_of, solve
+from hybridflux.model.unrolled import network_of
+from hybridflux.region.networks import members_of, solve
 
 DAILY = ("light_use_efficiency", "respiration_ref")
 N = 40
