@@ -24,7 +24,7 @@ from bench_map_throughput import DAYS, make_region, peak_memory
 
 from hybridflux.machine import prepare
 
-TILE = 250
+TILE = 200
 MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
 
 
@@ -77,8 +77,8 @@ def memory(folder: Path, figure: Path) -> None:
     """Peak memory by draws and by size, as numbers and as a figure."""
     import matplotlib.pyplot as plt
 
-    by_draws = [(500, draws) for draws in (1, 10, 25, 50, 100, 200)]
-    by_size = [(size, 10) for size in (250, 500, 1000, 1500, 2000)]
+    by_draws = [(400, draws) for draws in (1, 10, 25, 50, 100, 200)]
+    by_size = [(size, 10) for size in (200, 400, 800, 1200, 1600)]
     peaks = {}
     for size, draws in dict.fromkeys(by_draws + by_size):
         region_of(folder, size)
@@ -86,7 +86,7 @@ def memory(folder: Path, figure: Path) -> None:
         print(f"{size:5d} x {size} pixels, {draws:4d} draws: {peaks[size, draws]:6.0f} MB", flush=True)
     panels, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
     for axis, cases, at, title in zip(
-        axes, (by_draws, by_size), (1, 0), ("draws, at 500 x 500 pixels", "pixels along a side, at 10 draws"), strict=True
+        axes, (by_draws, by_size), (1, 0), ("draws, at 400 x 400 pixels", "pixels along a side, at 10 draws"), strict=True
     ):
         axis.plot([case[at] for case in cases], [peaks[case] for case in cases], "o-")
         axis.set_xlabel(title)
@@ -109,7 +109,7 @@ def part(*words) -> dict:
 
 def region_of(folder: Path, size: int) -> Path:
     """The made-up region of this size, once."""
-    path = folder / f"region{size}.zarr"
+    path = folder / f"region{size}_{TILE}.zarr"
     if not path.exists():
         make_region(path, size, TILE)
     return path

@@ -246,6 +246,13 @@ def test_effects_widen_the_spread_and_share_their_draws(tmp_path, region_path, m
     assert wide > 5 * narrow
 
 
+def test_effects_of_years_in_a_run_within_one_year(tmp_path, make_region, make_posterior):
+    """Nothing before the run: its only year is the first and the last one."""
+    path = make_region(tmp_path / "r.zarr", days=("2018-01-01", "2018-03-31")).path
+    report = map_region(make_posterior(years=True), path, tmp_path / "run", draws=4, start="2018-01-01", end="2018-03-31")
+    assert report.pixels == 466 and (opened(tmp_path / "run", "annual")["GPP_sd"] > 0).sum() == 466
+
+
 def test_network_on_daily_inputs(tmp_path, region_path, make_posterior):
     posterior = make_posterior(network=True)
     report = map_region(posterior, region_path, tmp_path / "run", draws=4, start="2018-03-01", end="2018-04-30")

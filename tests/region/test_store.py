@@ -12,7 +12,7 @@ from hybridflux.region.change import Change, read_changes
 from hybridflux.region.create import create_region
 from hybridflux.region.grid import Grid
 from hybridflux.region.job import region_fingerprint
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.store import EXTREMES, _extremes, open_region, unpacked
 from hybridflux.region.worklist import Worklist
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
@@ -205,3 +205,12 @@ def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_re
     tracemalloc.stop()
     assert [one.id for one in work.tiles] == ["r004_c007"] and work.masked["outside"] == 4096**2 - tile**2
     assert peak < 4 * size[0] * size[1] / 2  # half a map of float32
+
+
+def test_extremes_of_a_pixel_are_the_quantiles_of_its_days():
+    series = np.random.default_rng(0).integers(0, 10_000, (731, 5000)).astype(np.int16)
+    series[3:40, 7] = layout.NODATA
+    found = _extremes(series)
+    known = np.where(series == layout.NODATA, 0, series)
+    for name, share in EXTREMES.items():
+        np.testing.assert_allclose(found[name], np.quantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
