@@ -272,9 +272,11 @@ def _statistics(gpp: Array, reco: Array, levels: tuple[float, ...]) -> list[Arra
 
     In two passes: exact, and twice as fast as differences from one of the draws, which XLA does not vectorise.
     """
-    found = []
+    found, draws = [], gpp.shape[0]
     for flux in (reco - gpp, gpp, reco):
-        draws = flux.shape[0]
+        if draws == 1:  # nothing to sum
+            found += [flux[0], jnp.zeros_like(flux[0]), *(flux[0] for _ in levels)]
+            continue
         mean = flux.sum(0) / draws
         off = flux - mean
         found += [mean, jnp.sqrt((off * off).sum(0) / max(draws - 1, 1))]

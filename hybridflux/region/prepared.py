@@ -98,13 +98,18 @@ def prepare(job: Job) -> Prepared:
     return _LATEST[job.hash]
 
 
-def block_size(draws: int) -> int:
-    """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that.
+def block_size(draws: int, tile: int = 128) -> int:
+    """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that, and a tile has some blocks.
 
-    >>> block_size(1), block_size(64), block_size(100)
-    (2048, 256, 256)
+    Args:
+        draws: of the run.
+        tile: pixels along the side of a tile.
+
+    >>> block_size(1), block_size(64), block_size(100), block_size(1, tile=64)
+    (4096, 256, 256, 1024)
     """
-    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, 2048))
+    most = min(4096, max(1 << (tile * tile // 4).bit_length() - 1, 64))
+    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, most))
 
 
 def _prepare(job: Job) -> Prepared:
@@ -173,7 +178,7 @@ def _plan(job: Job, model: HybridFlux) -> kernel.Plan:
             rhythm["lasting"].append(name)
     return kernel.Plan(
         draws=job.draws,
-        n=block_size(job.draws),
+        n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
         levels=job.levels,
         months_of_years=job.calendar.months_of_years,

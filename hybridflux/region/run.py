@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
+from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
 from hybridflux.region.begin import attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
@@ -154,6 +155,7 @@ def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: 
 
 def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: float) -> RunReport:
     """What is made of all tiles, and the record of the whole run."""
+    give_back_memory()  # what the tiles needed, before the maps for GIS need theirs
     sweep(job)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
