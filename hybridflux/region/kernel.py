@@ -220,7 +220,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
         today, all_parameters = of_day(day, year, parameters)
         state = model.advance(state, today, all_parameters)
         flux = model.exchange(state, today, all_parameters)
-        gpp, reco = (jnp.broadcast_to(flux[name], (plan.draws, n)) for name in ("gpp", "reco"))
+        found = tuple(jnp.broadcast_to(flux[name], (plan.draws, n)) for name in ("gpp", "reco"))
+        gpp, reco = lax.optimization_barrier(found)  # else XLA computes them again for everything that is made of them
         row = day - shared.bounds[0]
         if plan.maps:
             today_maps = _statistics(gpp, reco, plan.daily_levels)

@@ -21,8 +21,8 @@ from hybridflux.region.store import Region, TileDrivers
 from hybridflux.region.vegetation import SD, VegetationError, vegetation_draws
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
-"""Bytes of the sums per draw that a slab gives back, and its blocks, at most: small enough to stay in the cache of the allocator of a
-CPU, enough to fill a GPU (an H200 has 132 processors)."""
+"""Bytes of sums per draw and daily maps that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
+allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
 _LATEST: dict[str, Prepared] = {}
@@ -142,7 +142,8 @@ def _prepare(job: Job) -> Prepared:
         vegetation=vegetation,
         networks=_networks(model, plan, apart=vegetation is not None),
     )
-    per_block = 2 * 4 * len(calendar.months) * plan.draws * plan.n
+    of_maps = 2 * 3 * plan.days * (2 + len(plan.daily_levels)) if plan.maps else 0
+    per_block = plan.n * (2 * 4 * len(calendar.months) * plan.draws + of_maps)
     share = jax.local_device_count()
     enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
     most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])

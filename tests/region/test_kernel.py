@@ -91,7 +91,7 @@ def test_more_draws_cost_no_memory_per_day(region_path, make_posterior):
     job = job_of(make_posterior(draws=6), region_path, daily=True)
     _, found = results_of(job)
     result = found[0][1]
-    n = prepared.block_size(6)
+    n = prepared.block_size(6, job.region.grid.tile)
     assert {array.shape[1:] for array in result.maps} == {(365, n)} and len(result.maps) == 6
     assert {array.shape[1:] for array in result.series} == {(365, 6)}
     assert result.gpp.shape[1:] == (12, 6, n) and {array.shape[1:] for array in result.annual} == {(1, n)}
