@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
+M_ARENA_MAX = -8  # of malloc.h
 
 
 def prepare() -> None:
@@ -26,11 +27,19 @@ def prepare() -> None:
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(compile_cache()))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    few_arenas()
 
 
 def cores() -> int:
     """Processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def few_arenas() -> None:
+    """Let all threads share two heaps of glibc (mallopt(3)), else each keeps what it freed: a map then takes 130 MB less."""
+    options = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if options is not None:
+        options(M_ARENA_MAX, 2)
 
 
 def give_back_memory() -> None:

@@ -60,7 +60,12 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
         groups: (zone, land cover, cells), as `Totals.groups` gives them.
         carbon: function of a flux, cells of some groups and their areas [m2] that gives gC `[group, draw]` and further columns.
         yearly: whether it is the carbon of a whole year.
+
+    Raises:
+        ValueError: no pixel was mapped.
     """
+    if not groups:
+        raise ValueError("nothing was mapped, so there is no budget; `masked` in run.json counts why pixels were left out")
     parts = []
     order = np.argsort([cells[0] for *_, cells in groups], kind="stable")  # neighbours in the file are read together
     for start in range(0, len(groups), GROUPS_AT_ONCE):

@@ -33,7 +33,7 @@ def summary(draws: np.ndarray) -> dict[str, np.ndarray]:
     """
     mean = draws.mean(-1)
     if draws.shape[-1] < 2:
-        return {"mean": mean} | dict.fromkeys(("sd", *QUANTILES), np.full_like(mean, np.nan))
+        return {"mean": mean} | dict.fromkeys(("sd", *QUANTILES), np.full(mean.shape, np.nan)[()])
     quantiles = np.quantile(draws, list(QUANTILES.values()), axis=-1)
     return {"mean": mean, "sd": draws.std(-1, ddof=1)} | dict(zip(QUANTILES, quantiles, strict=True))
 

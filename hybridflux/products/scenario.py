@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pandas as pd
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
-from hybridflux.products.totals import Lazy, Totals, open_totals
+from hybridflux.products.totals import Totals, open_totals
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,6 @@ class Effect:
     control: Totals
     changed: Totals
     changes: tuple[str, ...]
-
-    @property
-    def totals(self) -> Totals:
-        """Changed minus control; errors both runs share are gone."""
-        total = {flux: Lazy(values.shape, partial(self._difference, flux)) for flux, values in self.control.total.items()}
-        return replace(self.control, total=total)
-
-    def _difference(self, flux: str, cells: np.ndarray) -> np.ndarray:
-        return self.changed.total[flux][cells] - self.control.total[flux][cells]
 
 
 def run_scenario(

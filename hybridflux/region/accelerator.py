@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Fixed
-from hybridflux.model.tree import learned, parameters_over_draws, pooled_effects
+from hybridflux.model.tree import learned, parameters_over_draws, physics_effects
 from hybridflux.model.unrolled import Layers, layers, network_of, resting
 from hybridflux.region.day_loop import LANES, Inputs
 from hybridflux.region.kernel import Pixels, Plan, Result, Shared, Waves, _statistics, _with_effects, devices, run_slab
@@ -178,7 +178,7 @@ def _layers(model: HybridFlux, name: str, kind) -> Layers:
 def _years(model: HybridFlux) -> int:
     """Years that the effects of years have; 1 where there are none."""
     leaves = learned(model)
-    return max([leaves[name].shape[1] for name, by in pooled_effects(model).items() if by == "site_year"], default=1)
+    return max([leaves[name].shape[1] for name, by in physics_effects(model).items() if by == "site_year"], default=1)
 
 
 def in_lanes(values: Array, *, draws: int) -> Array:

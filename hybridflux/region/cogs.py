@@ -78,7 +78,7 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, window: slice
             file.build_overviews(_overviews(grid.shape), Resampling.nearest if is_sd else Resampling.average)
         rasterio.shutil.copy(
             scratch, partial, driver="COG", compress="ZSTD", level=1, predictor=3, blocksize=BLOCK, overviews="FORCE_USE_EXISTING",
-            overview_compress="ZSTD", sparse_ok="YES",
+            overview_compress="ZSTD", sparse_ok="YES", BIGTIFF="IF_SAFER",
         )  # fmt: skip
     scratch.unlink()
     os.replace(partial, path)

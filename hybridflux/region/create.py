@@ -107,7 +107,6 @@ def create_region(
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; remove it or take another name")
-    shutil.rmtree(path, ignore_errors=True)
     days = np.asarray(days, "datetime64[D]")
     cells = next(iter(weather.values())).shape[1]
     maps = {
@@ -122,6 +121,7 @@ def create_region(
     _check_shapes({name: (values.shape, (len(days), cells)) for name, values in weather.items()}, "[time, cell]")
     _check_shapes({name: (values.shape, (366, cells)) for name, values in (climatology or {}).items()}, "[day of year, cell]")
 
+    shutil.rmtree(path, ignore_errors=True)
     group = zarr.create_group(path, attributes={
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
         "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),

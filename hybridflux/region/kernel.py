@@ -28,6 +28,7 @@ from hybridflux.region.vegetation import SD, VegetationDraws
 
 FLUXES = ("NEE", "GPP", "RECO")
 LIMIT = 32767.0
+EXACT = "highest"  # precision of products of matrices: a GPU would round their factors to ten bits
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
             today_maps = _statistics(gpp, reco, plan.daily_levels)
             maps = tuple(_put(array, _packed(value, plan.scale), row) for array, value in zip(maps, today_maps, strict=True))
         if plan.series:
-            series = tuple(_put(array, flux @ pixels.weight[number], row) for array, flux in zip(series, (gpp, reco), strict=True))
+            sums = (jnp.matmul(flux, pixels.weight[number], precision=EXACT) for flux in (gpp, reco))
+            series = tuple(_put(array, one, row) for array, one in zip(series, sums, strict=True))
         return state, gpp_sum + gpp, reco_sum + reco, maps, series
 
     def a_month(carry, month):
@@ -255,7 +257,7 @@ def _with_effects(model, shared: Shared, waves: Waves | None, kind, row, column,
     cosine = along[..., 0] * up[..., 0] - along[..., 1] * up[..., 1]
     sine = along[..., 1] * up[..., 0] + along[..., 0] * up[..., 1]
     wave = jnp.concatenate([cosine, sine], -1)
-    tables = {name: jnp.einsum("dyf,nf->dyn", weights[:, kind], wave) for name, weights in shared.effects.items()}
+    tables = {name: jnp.einsum("dyf,nf->dyn", weights[:, kind], wave, precision=EXACT) for name, weights in shared.effects.items()}
     return with_learned(model, tables)
 
 

@@ -63,8 +63,7 @@ class Merged:
         """Look through the files of all tiles, in any order.
 
         Raises:
-            FileNotFoundError: one is missing.
-            ValueError: one is damaged.
+            ValueError: one is missing or damaged.
         """
         found, series = [], {}
         for path in sorted(paths):
@@ -111,11 +110,11 @@ def _carbon_of(path: Path) -> int:
                 np.lib.format.read_magic(stream)
                 np.lib.format.read_array_header_1_0(stream)
                 header = stream.tell()
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, FileNotFoundError, KeyError) as error:
         damaged = error
     if damaged:
         marker = path.parent.parent / "tiles" / f"{path.stem}.json"
-        raise ValueError(f"the totals of a tile, {path}, are damaged ({damaged}); remove {marker} and go on with --resume")
+        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); remove {marker} and go on with --resume")
     with open(path, "rb") as file:
         file.seek(member.header_offset)
         name, extra = struct.unpack("<26xHH", file.read(30))

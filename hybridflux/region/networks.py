@@ -73,7 +73,7 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
     sources = dict(model.sources)
     for name, (network, pick) in networks.items():
         raw = raw_of_members(network, PARAMETERS[name], names)
-        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else pick @ raw))
+        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else jnp.matmul(pick, raw, precision="highest")))
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
 _LATEST: dict[str, Prepared] = {}
+_PREPARING = threading.Lock()  # two tiles begin a run side by side
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,21 @@ def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
 
 def prepare(job: Job) -> Prepared:
     """The latest job of this process, or a new one."""
-    if job.hash not in _LATEST:
-        _LATEST.clear()
-        _LATEST[job.hash] = _prepare(job)
-    return _LATEST[job.hash]
+    with _PREPARING:
+        if job.hash not in _LATEST:
+            _LATEST.clear()
+            _LATEST[job.hash] = _prepare(job)
+        return _LATEST[job.hash]
 
 
-def block_size(draws: int, tile: int = 128) -> int:
+def block_size(draws: int, tile: int) -> int:
     """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that, and a tile has some blocks.
 
     Args:
         draws: of the run.
         tile: pixels along the side of a tile.
 
-    >>> block_size(1), block_size(64), block_size(100), block_size(1, tile=64)
+    >>> block_size(1, 128), block_size(64, 128), block_size(100, 128), block_size(1, 64)
     (4096, 256, 256, 1024)
     """
     most = min(4096, max(1 << (tile * tile // 4).bit_length() - 1, 64))

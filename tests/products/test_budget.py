@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.products.budget import budget_table
+from hybridflux.products.budget import budget_table, rows_of
+from hybridflux.products.rows import summary
 
 ERROR = np.linspace(-1, 1, 41)
 
@@ -25,6 +26,16 @@ def test_totals_by_hand(make_run):
     assert row["q05"] == pytest.approx(grams / 4e6 * (1 + 0.5 * np.quantile(ERROR, 0.95)))
     assert (row["units"], row["total_units"], row["sign"]) == ("gC m-2 yr-1", "tCO2 yr-1", "positive to the atmosphere")
     assert (row["spread"], row["draws"]) == ("parameter+random_effects", 41)
+
+
+def test_nothing_mapped_is_said():
+    with pytest.raises(ValueError, match="nothing was mapped"):
+        rows_of(None, [], None, yearly=True)
+
+
+def test_one_draw_has_no_spread_but_a_number():
+    row = summary(np.array([3.0]))
+    assert row["mean"] == 3.0 and np.isnan(row["sd"]) and pd.DataFrame([row]).dtypes.map(str).eq("float64").all()
 
 
 def test_errors_stay_correlated(make_run):

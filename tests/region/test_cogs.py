@@ -72,3 +72,13 @@ def test_what_fails_in_a_thread_is_told(job, monkeypatch):
     monkeypatch.setattr(cogs, "_write_cog", fails)
     with pytest.raises(OSError, match="No space left"):
         cogs.write_cogs(job, job.tiles, {})
+
+
+def test_a_file_that_may_pass_4_gib_can(tmp_path):
+    """A classic TIFF cannot; the copy of a rough file is told so, though nearly nothing is in it."""
+    grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (33_280, 33_280), 256)
+    array = zarr.create_array(tmp_path / "map.zarr", shape=(1, *grid.shape), chunks=(1, 256, 256), dtype=np.int16, fill_value=layout.NODATA)
+    array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
+    made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread="parameter")
+    cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, slice(0, 1), ["2018"], {"title": "made up"})
+    assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"

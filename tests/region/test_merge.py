@@ -62,14 +62,16 @@ def test_nothing_mapped_gives_no_cells(tmp_path):
     assert len(merged.area) == 0 and list(merged.groups(SHAPE)) == [] and merged.series == {}
 
 
-@pytest.mark.parametrize("where", ["middle", "end"])
+@pytest.mark.parametrize("where", ["middle", "end", "all"])
 def test_a_damaged_file_is_named_with_its_cure(tmp_path, where):
     path = some_tiles(tmp_path)[0]
     raw = bytearray(path.read_bytes())
     if where == "middle":
         raw[len(raw) // 2] ^= 1
     path.write_bytes(raw if where == "middle" else raw[:-100])
-    with pytest.raises(ValueError, match=r"r000_c000.npz, are damaged .*remove .*r000_c000.json and go on with --resume"):
+    if where == "all":
+        path.unlink()
+    with pytest.raises(ValueError, match=r"r000_c000.npz, are lost or damaged .*remove .*r000_c000.json and go on with --resume"):
         Merged.of([path])
 
 
