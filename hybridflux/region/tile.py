@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import zarr
 
+from hybridflux.machine import give_back_memory
 from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
@@ -89,6 +90,8 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_json(job.marker(tile.id), asdict(report))
+    del found
+    give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
     return report
 
 
