@@ -93,6 +93,7 @@ def _look_around(folder: Path, mine: Path, me: Holder) -> None:
     Raises:
         FileExistsError: a living one is in the way.
     """
+    _clear_parts(folder, mine)
     for path in sorted(folder.glob("*.json")):
         try:
             other, age = Holder(**json.loads(path.read_text())), mine.stat().st_mtime - path.stat().st_mtime
@@ -106,6 +107,18 @@ def _look_around(folder: Path, mine: Path, me: Holder) -> None:
             )
         warnings.warn(f"{folder.parent}: taken over from {other}, which ended without saying so", stacklevel=4)
         path.unlink(missing_ok=True)
+
+
+def _clear_parts(folder: Path, mine: Path) -> None:
+    """Remove what processes left that were killed before their file had its name."""
+    for path in folder.glob("*.part"):
+        host, pid, born, _ = path.name.rsplit(".", 3)
+        try:
+            silent = mine.stat().st_mtime - path.stat().st_mtime
+        except FileNotFoundError:  # it has its name now
+            continue
+        if _is_dead(Holder(host, int(pid), born.removeprefix("x"), "", ""), silent):
+            path.unlink(missing_ok=True)
 
 
 def _is_dead(other: Holder, silent: float) -> bool:

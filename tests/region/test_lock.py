@@ -48,6 +48,15 @@ def test_a_dead_process_is_told_and_taken_over(tmp_path):
     assert not list((tmp_path / lock.FOLDER).iterdir())
 
 
+def test_what_was_cut_short_is_cleared_and_what_lives_is_not(tmp_path, living):
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    parts = [leave(tmp_path, one).rename(tmp_path / lock.FOLDER / one.name.replace(".json", ".part")) for one in (
+        living, replace(living, pid=dead.pid), replace(living, host="elsewhere"))]  # fmt: skip
+    with hold(tmp_path):
+        assert [part.exists() for part in parts] == [True, False, True]
+
+
 def test_a_number_used_again_is_another_process(tmp_path, living):
     leave(tmp_path, replace(living, born="1"))
     with pytest.warns(UserWarning, match="taken over"), hold(tmp_path):
