@@ -64,7 +64,7 @@ def job(folder: Path, size: int, draws: int, models: tuple[str, ...]) -> None:
         print(
             f"{model}: {size} x {size} x {DAYS} days x {draws} draws: {told['seconds']:.1f} s ({told['cpu']:.1f} s of the processor), "
             f"of which computing {told['computing']:.1f} s, with start {told['process']:.1f} s; {work / told['seconds']:.0f} M / s; "
-            f"peak memory {told['peak_mb']:.0f} MB\n"
+            f"peak memory {told['peak_mb']:.0f} MiB\n"
             f"   C anchor {before['rate']:.0f} and {after['rate']:.0f} M / s, {floor:.1f} s ({cpu:.1f} s of the processor): "
             f"job / anchor {told['seconds'] / floor:.2f} (processor {told['cpu'] / cpu:.2f}), over the first model "
             f"{told['seconds'] / first['seconds']:.2f} ({told['cpu'] / first['cpu']:.2f}); "
@@ -92,7 +92,7 @@ def memory(folder: Path, figure: Path) -> None:
         axis.set_xlabel(title)
         axis.axhline(1300, color="grey", linestyle=":")
     axes[0].set_ylim(0, 1500)
-    axes[0].set_ylabel("peak memory of the process [MB]")
+    axes[0].set_ylabel("peak memory of the process [MiB]")
     panels.savefig(figure, dpi=120)
     print(f"wrote {figure}")
 

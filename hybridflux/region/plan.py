@@ -17,7 +17,7 @@ from hybridflux.region.trial import Trial
 from hybridflux.region.worklist import Worklist
 
 FEWEST, MOST = 3, 6  # tiles to be timed
-EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: measured, two cores, E11
+EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load
 MERGE_RATE = 300e6  # bytes of totals of tiles a second: measured, E11
 MARGIN = 1.1  # of memory: what a long run has more than a short one
 
