@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +12,9 @@ from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.layers import ANY, Layer, stack
 from hybridflux.data.land.soil import Constant
 from hybridflux.ingest.config import RegionConfig
+from hybridflux.vocabulary import PLANT_TYPES
+
+CROPLAND_OUTSIDE = 0.5  # of the cropland of a land cover outside all parcels, above which parcels seem to be of a part of the region
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
     plant_type, origin["stack"] = cover.plant_type, cover.origin
     if (plant_type == OUTSIDE).all():
         raise ValueError(f"no pixel of region `{config.id}` has a plant type: the land cover does not reach it or knows none of its codes")
+    if "parcels" in origin.get("zones", {}):
+        origin["zones"] |= _cropland(config.zones.place, stack(layers[1:]).plant_type, zone)
     elevation = None
     if config.terrain:
         terrain = read(config.terrain, cover=plant_type)
@@ -69,3 +75,17 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
     soil = read(of_map[0], cover=plant_type) if of_map else Constant(config.soil.capacity).on(geobox)
     origin["soil"] = soil.origin
     return Land(plant_type, soil.values, zone, names, elevation, origin)
+
+
+def _cropland(place: str, land_cover: np.ndarray, zone: np.ndarray) -> dict[str, float]:
+    """Share of the cropland of the land cover that lies in no parcel [1], reported where the parcels seem to be of a part of the region."""
+    crop = land_cover == PLANT_TYPES.index("CRO")
+    if not crop.any():
+        return {}
+    share = float((zone[crop] == 0).mean())
+    if share > CROPLAND_OUTSIDE:
+        warnings.warn(
+            f"{place}: {share:.0%} of the cropland of the land cover lies in no parcel; if the file covers only a part of the region, name "
+            "a folder with the files of all its departments", stacklevel=3,
+        )  # fmt: skip
+    return {"cropland_without_parcel": round(share, 6)}

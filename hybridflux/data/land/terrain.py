@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from math import ceil, floor
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,11 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.height_gaps import REACH, Filled, filled, zero_voids
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import SERVICE, glo30_tiles, located
-from hybridflux.data.land.warp import metres, numbers
+from hybridflux.data.land.requests import SERVICE, located, tiles_at
+from hybridflux.data.land.warp import metres, numbers, positions
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 _WATER = PLANT_TYPES.index("WAT")
-_TILED = "copernicus-dem-glo30"  # whose tiles have names that follow from where they lie
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def _report(place: str | Path, missing: float, shares: dict[str, float]) -> None
 
 
 def _refusal(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoBox, gap: np.ndarray, cover: np.ndarray | None) -> str:
-    longitude, latitude = _places(geobox, gap)
+    longitude, latitude = positions(geobox, gap)
     if cover is None:
         land = "and no land cover says that it is water"
     else:
@@ -107,23 +106,12 @@ def _refusal(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoB
 
 def _tiles(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoBox, gap: np.ndarray) -> str:
     """The tiles of the provider that lie where a gap is, and whether they are among the files."""
-    if dataset.id != _TILED:
+    names = tiles_at(dataset, geobox, gap)
+    if not names:
         return "; add a file that covers it"
-    corners = {(floor(x), floor(y)) for x, y in zip(*_places(geobox, gap), strict=True)}
-    names = sorted(glo30_tiles(x + 0.4, y + 0.4, x + 0.6, y + 0.6)[0] for x, y in corners)
     if str(place) == SERVICE:
         return f"; the service has no tile there or a hole in it ({', '.join(names[:6])}): name a file of another terrain model"
     lacking = [name for name in names if not any(name in file for file in files)]
     if not lacking:
         return f"; the hole is in {', '.join(names)}: download it again, or fill it from another terrain model"
     return f"; add {', '.join(lacking[:6])}{' and more' if len(lacking) > 6 else ''}, or any file that covers it"
-
-
-def _places(geobox: GeoBox, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Longitude and latitude [degrees] of the centres of some pixels."""
-    from pyproj import Transformer
-
-    rows, columns = np.nonzero(pixels)
-    x, y = geobox.affine * (columns + 0.5, rows + 0.5)
-    longitude, latitude = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True).transform(x, y)
-    return np.asarray(longitude), np.asarray(latitude)

@@ -248,6 +248,16 @@ def metres(geobox: GeoBox) -> float:
     return abs(geobox.affine.e) * (_DEGREE if geobox.crs.geographic else 1.0)
 
 
+def positions(geobox: GeoBox, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude [degrees] of the centres of some pixels of a grid, `pixels` `[y, x]` bool."""
+    from pyproj import Transformer
+
+    rows, columns = np.nonzero(pixels)
+    x, y = geobox.affine * (columns + 0.5, rows + 0.5)
+    longitude, latitude = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True).transform(x, y)
+    return np.asarray(longitude), np.asarray(latitude)
+
+
 def source_pixels(geobox: GeoBox, crs, transform) -> float:
     """Width of a pixel at the middle of the grid, in pixels of a raster [1]."""
     from pyproj import Transformer
