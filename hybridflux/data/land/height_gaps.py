@@ -51,6 +51,8 @@ def filled(values: np.ndarray, pixel: float, water: np.ndarray, mapped: np.ndarr
     from scipy.ndimage import distance_transform_edt
 
     gap = np.isnan(values)
+    if not gap.any():
+        return Filled(values, gap, gap, gap, gap, gap)
     distance, nearest = distance_transform_edt(gap, return_indices=True)
     out, level = values.copy(), np.full(values.shape, np.nan)
     _to_shore(out, level, gap & water)

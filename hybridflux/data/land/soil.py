@@ -227,12 +227,12 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
     distance, nearest = distance_transform_edt(gaps, return_indices=True)
     distance *= pixel
     land = gaps if cover is None else gaps & ~np.isin(cover, SOILLESS)
-    held = np.ones(gaps.shape, bool)
-    if land.any() and distance[land].max() > RIM:
+    lost, short = land & (distance > REACH), None
+    if place != SERVICE and (far := land & (distance > RIM)).any():  # the service answers for the whole extent
         for file in files.values():
-            held &= covered([file], geobox)
-    if (lost := land & ((distance > REACH) | (~held & (distance > RIM)))).any():
-        short = next((file for file in files.values() if (~covered([file], geobox) & lost).any()), None)
+            outside = far & ~covered([file], geobox)
+            lost, short = lost | outside, file if outside.any() else short
+    if lost.any():
         why = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
         raise ValueError(
             f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {why}; name layers that "

@@ -55,6 +55,7 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, *, cover: np.ndarr
     pixel = metres(geobox)
     rim = ceil(REACH / pixel)  # so that a gap at the edge of the grid has its other side
     values = numbers(files, geobox.pad(rim), possible=VARIABLES["elevation"].bounds, voids=zero_voids)
+    values[zero_voids(values)] = np.nan  # a whole file of zeros beside others
     inside = (slice(rim, -rim), slice(rim, -rim))
     missing = np.isnan(values[inside])
     if missing.all():

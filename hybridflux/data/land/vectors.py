@@ -203,8 +203,9 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
         crs = pyogrio.read_info(path, layer=layer or None)["crs"]
         near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
         options = {"layer": layer or None, "bbox": near}
+        silent = file.lower().endswith(".shp") and not any(Path(file).with_suffix(ending).exists() for ending in (".cpg", ".CPG"))
         try:
-            meta, _, wkb, columns = pyogrio.raw.read(path, **options)
+            meta, _, wkb, columns = pyogrio.raw.read(path, encoding="UTF-8" if silent else None, **options)
         except UnicodeDecodeError:
             meta, _, wkb, columns = pyogrio.raw.read(path, encoding=_WESTERN, **options)
             warnings.warn(f"{file}: its texts are not UTF-8 and are read as {_WESTERN}", stacklevel=4)

@@ -149,6 +149,7 @@ def _pieces(files: Iterable[str], geobox: GeoBox) -> Iterable[Piece]:
 
 def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
     import rasterio
+    from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
@@ -159,6 +160,8 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
                 raise ValueError(
                     f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
                 )
+            if source.colorinterp[0] == ColorInterp.red:
+                raise ValueError(f"{file} is a picture in red, green and blue, not a map of numbers; export the data, not how they look")
             rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
             if rows.stop <= rows.start or columns.stop <= columns.start:
                 return None

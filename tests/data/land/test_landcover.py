@@ -78,7 +78,14 @@ def test_a_missing_tile_is_named(raster):
     assert found.origin["missing_tiles"] == ["ESA_WorldCover_10m_2021_v200_N48E003_Map.tif"]
 
 
-def test_shares_are_no_codes(grid, raster):
+def test_shares_and_pictures_are_no_codes(grid, raster, tmp_path):
+    import rasterio
+
+    profile = dict(driver="GTiff", height=40, width=40, count=3, dtype="uint8", crs="EPSG:2154", transform=grid.affine)
+    with rasterio.open(tmp_path / "picture.tif", "w", **profile) as file:
+        file.write(np.full((3, 40, 40), 10, np.uint8))  # red 10 would be tree cover
+    with pytest.raises(ValueError, match="picture.tif is a picture in red, green and blue"):
+        landcover.read(WORLDCOVER, tmp_path / "picture.tif", grid)
     with pytest.raises(ValueError, match="share.tif holds 0.25, which is no code"):
         landcover.read(WORLDCOVER, raster("share.tif", np.full((40, 40), 0.25, np.float32)), grid)
 

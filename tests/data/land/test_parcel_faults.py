@@ -167,5 +167,11 @@ def test_names_that_are_not_utf8_are_read(grid, tmp_path, vector):
     with pytest.warns(UserWarning, match="not UTF-8 and are read as ISO-8859-1"):
         found = parcels.read(RPG, path, grid)
     assert found.table["label"].tolist() == ["blé"]
-    shapefile = vector("latin.shp", [FIELD], CODE_GROUP=["1"], LIB_GROUP=["blé"])
-    assert parcels.read(RPG, shapefile, grid).table["label"].tolist() == ["blé"]
+    shapefile = vector("dated.shp", [FIELD], CODE_GROUP=["1"], LIB_GROUP=["blé"])  # UTF-8, as its .cpg says
+    for _ in ("with", "without"):
+        assert parcels.read(RPG, shapefile, grid).table["label"].tolist() == ["blé"]
+        shapefile.with_suffix(".cpg").unlink(missing_ok=True)
+    table = shapefile.with_suffix(".dbf")
+    table.write_bytes(table.read_bytes().replace("blé".encode(), "blé ".encode("latin-1")))
+    with pytest.warns(UserWarning, match="not UTF-8"):
+        assert parcels.read(RPG, shapefile, grid).table["label"].tolist() == ["blé"]

@@ -109,6 +109,10 @@ def test_zeros_on_a_mountain_are_missing_and_a_polder_is_not(grid, raster):
     mountain[5:30, 5:30] = 0
     with pytest.raises(ValueError, match="too wide to be filled"):
         terrain.read(DEM, raster("zeros.tif", mountain), grid, cover=covered_by("ENF"))
+    raster("tiles/a_dem.tif", heights_with(np.s_[:0], 900.0)[:, :20])
+    folder = raster("tiles/b_dem.tif", np.zeros((40, 20), np.float32), west=650200).parent
+    with pytest.raises(ValueError, match="too wide to be filled"):  # a whole file of zeros
+        terrain.read(DEM, folder, grid, cover=covered_by("ENF"))
     polder = heights_with(np.s_[:0], 2.0)
     polder[5:30, 5:30] = 0
     np.testing.assert_array_equal(terrain.read(DEM, raster("polder.tif", polder), grid, cover=covered_by("GRA")).values, polder)
