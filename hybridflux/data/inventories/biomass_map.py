@@ -70,15 +70,13 @@ def stocks(
         Columns of `plots.COLUMNS`; `n_plots` counts pixels, which are no independent samples.
 
     Raises:
-        ValueError: no value on the grid, a biomass that cannot be, or a standard deviation below 0.
+        ValueError: no value on the grid, or a biomass or standard deviation that cannot be.
     """
-    mean = numbers(files_at(biomass, (AGB_FILES,)), geobox, possible=(0.0, MOST_BIOMASS))
-    sd = numbers(files_at(deviation, (SD_FILES,)), geobox)
+    places = ((biomass, AGB_FILES), (deviation, SD_FILES))
+    mean, sd = (numbers(files_at(place, (pattern,)), geobox, possible=(0.0, MOST_BIOMASS)) for place, pattern in places)
     known = np.isfinite(mean) & np.isfinite(sd)
     if not known.any():
         raise ValueError(f"{biomass} and {deviation} have no common value on the grid; name the tiles that cover it")
-    if (sd[known] < 0).any():
-        raise ValueError(f"{deviation} has standard deviations below 0; is it the map of biomass or of its change?")
     rows = []
     for number, name in names.items():
         inside = known & (zone == number)

@@ -2,8 +2,8 @@
 
 Here: rasters and polygons brought to a grid (`warp`, `vectors`, `shapes`), codes -> plant types by the tables of the catalog
 (`landcover`, `layers`), parcels as zones (`parcels`), water capacity of soils and the units of their layers (`soil`, `soil_units`),
-elevation and its gaps (`terrain`, `height_gaps`), and what a download of them would ask for (`requests`). Not here: images (`imagery/`), weather (`weather/`), forest inventories
-(`inventories/`), the region store.
+elevation and its gaps (`terrain`, `height_gaps`), and what a download of them would ask for (`requests`). Not here: images (`imagery/`),
+weather (`weather/`), forest inventories (`inventories/`), the region store.
 """
 
 from __future__ import annotations

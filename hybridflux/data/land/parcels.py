@@ -85,7 +85,7 @@ def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels
     first = duplicates(features.shapes)
     keep = area & (first == np.arange(len(first)))
     if not keep.any():
-        what = f"{len(area)} points or lines, no polygon" if len(area) else "no parcel on the grid"
+        what = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
         where = f" ({features.where})" if features.where else ""
         raise ValueError(f"{features.source} has {what}{where}; name the file of its region or department")
     table = _table(dataset, features)
@@ -105,10 +105,11 @@ def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels
         "no_polygon": int((~area).sum()), **features.mended,
     }  # fmt: skip
     twice = float((claims(shapes, geobox) > 1).mean())
-    _report(dataset, features, table, twice, counts)
+    covered = float((zone > 0).mean())
+    _report(dataset, features, table, twice, covered, counts)
     names = {int(row.zone): f"{row.parcel} {row.label}".strip() for row in table.itertuples()}
     origin = {
-        "dataset": dataset.id, "files": features.source.split("\n"), "covered": round(float((zone > 0).mean()), 6),
+        "dataset": dataset.id, "files": features.source.split("\n"), "covered": round(covered, 6),
         "in_two_parcels": round(twice, 6), **counts,
     }  # fmt: skip
     return Parcels(zone, names, number[zone], table[list(COLUMNS)], origin)
@@ -211,7 +212,7 @@ def _text(values: pd.Series | None, length: int) -> np.ndarray:
     return np.full(length, "", object) if values is None else values.fillna("").astype(str).str.strip().to_numpy(object)
 
 
-def _report(dataset: Dataset, features: Features, table: pd.DataFrame, twice: float, counts: dict) -> None:
+def _report(dataset: Dataset, features: Features, table: pd.DataFrame, twice: float, covered: float, counts: dict) -> None:
     def report(text: str) -> None:
         warnings.warn(f"{features.source}: {text}", stacklevel=4)
 
@@ -223,13 +224,10 @@ def _report(dataset: Dataset, features: Features, table: pd.DataFrame, twice: fl
             + ", ".join(f"{group} ({count})" for group, count in groups.items())
         )
     if count := counts["no_polygon"]:
-        report(f"{count} points or lines are left out")
+        report(f"points or lines, left out: {count}")
     if count := counts["duplicates"]:
         other = counts["duplicates_of_another_group"]
-        report(
-            f"{count} polygons are there twice"
-            + (f", {other} of them with another group of crops" if other else "")
-            + "; the first is kept"
-        )
+        report(f"polygons that are there already, left out: {count}" + (f", {other} of them with another group of crops" if other else ""))
     if twice:
-        report(f"{twice:.2%} of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver")
+        years = "; does the file hold several years? name one" if twice > 0.5 * covered else ""
+        report(f"{twice:.2%} of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver{years}")

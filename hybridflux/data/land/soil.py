@@ -239,7 +239,7 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
             "cover the grid, or take a constant capacity"
         )
     share = float(gaps.mean())
-    broken = f", among them {off} pixels whose texture is not that of one soil," if off else ""
+    broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""
     warnings.warn(
         f"{place}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest one, "
         f"from {distance.max() / 1000:.2g} km at most", stacklevel=3,

@@ -90,14 +90,14 @@ def _report(file: str, features: int, mended: dict[str, float], hectares: dict[s
     if count := mended["without_geometry"]:
         lines.append(f"{count} of {features} features have no geometry and are left out")
     if count := mended["without_area"]:
-        lines.append(f"{count} polygons have no area and are left out")
+        lines.append(f"polygons without an area, left out: {count}")
     if count := mended["repaired"]:
         lines.append(
-            f"{count} polygons are not valid, mostly rings that cross themselves, and are repaired: they had "
-            f"{hectares['area_before']:.2f} ha and have {hectares['area_after']:.2f} ha"
+            f"polygons that are not valid, mostly rings that cross themselves, repaired: {count}, of "
+            f"{hectares['area_before']:.2f} ha before and {hectares['area_after']:.2f} ha after"
         )
     if count := mended["collections"]:
-        lines.append(f"of {count} geometry collections only the polygons are used")
+        lines.append(f"geometry collections of which only the polygons are used: {count}")
     if lines:
         warnings.warn(f"{file}: {'; '.join(lines)}", stacklevel=4)
 

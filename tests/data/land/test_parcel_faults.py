@@ -52,7 +52,7 @@ def test_a_ring_that_crosses_itself_keeps_its_area_and_eats_nothing(read):
     """The area of a figure of eight is 0 by its ring: it was the smallest of all parcels and took the pixels of those below."""
     small = box(650220, 6859760, 650280, 6859790)
     found, said = read([small, BOW], "18", "1")
-    assert "1 polygons are not valid, mostly rings that cross themselves" in said and "they had 0.00 ha and have 2.00 ha" in said
+    assert "not valid, mostly rings that cross themselves, repaired: 1, of 0.00 ha before and 2.00 ha after" in said
     assert found.table["area_ha"].tolist() == pytest.approx([0.18, 2.0])
     assert found.table["pixels"].tolist()[0] == 18 and found.table["pixels"][1] == pytest.approx(200 - 18, abs=12)
     assert found.origin["repaired"] == 1 and found.origin["repaired_ha"] == pytest.approx(2.0)
@@ -61,9 +61,7 @@ def test_a_ring_that_crosses_itself_keeps_its_area_and_eats_nothing(read):
 def test_a_ring_that_overlaps_itself_has_no_hole_there(read):
     assert not shapely.is_valid(LOOP)
     found, said = read([LOOP], "1")
-    assert "1 polygons are not valid" in said and found.table["area_ha"][0] == pytest.approx(
-        shapely.make_valid(LOOP, method="structure").area / 1e4
-    )
+    assert "not valid" in said and found.table["area_ha"][0] == pytest.approx(shapely.make_valid(LOOP, method="structure").area / 1e4)
     assert found.table["pixels"][0] == 96 - 4  # four lie below the grid
 
 
@@ -77,7 +75,7 @@ def test_polygons_of_a_land_cover_are_repaired_too(grid, vector):
 def test_exact_duplicates_count_once_and_the_first_is_kept(read):
     turned = shapely.Polygon(np.roll(np.array(FIELD.exterior.coords)[:-1], 1, axis=0))  # the same ring from another corner
     found, said = read([FIELD, turned, FIELD], "1", "1", "18", ID_PARCEL=["a", "b", "c"])
-    assert "2 polygons are there twice, 1 of them with another group of crops; the first is kept" in said
+    assert "polygons that are there already, left out: 2, 1 of them with another group of crops" in said
     assert found.table["parcel"].tolist() == ["a"] and found.table["area_ha"].sum() == pytest.approx(1.0)
     assert (found.origin["duplicates"], found.origin["duplicates_of_another_group"], found.origin["in_two_parcels"]) == (2, 1, 0)
 
@@ -88,6 +86,11 @@ def test_a_sliver_does_not_take_pixels_of_a_field(read):
         found, said = read(order, "1", "18")
         assert found.table["pixels"][order.index(FIELD)] == 100 and found.origin["slivers"] == 1
         assert "0.62% of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver" in said
+
+
+def test_two_years_in_one_file_are_suspected(read):
+    found, said = read([FIELD, affinity.scale(FIELD, 0.98, 0.98)], "1", "18")
+    assert "does the file hold several years?" in said and found.table["pixels"].tolist() == [0, 100]
 
 
 def test_holes_parts_and_heights(grid, tmp_path):
@@ -101,10 +104,10 @@ def test_holes_parts_and_heights(grid, tmp_path):
 def test_collections_points_and_what_has_no_area(read, grid, tmp_path):
     flat = shapely.Polygon([(650100, 6859700), (650200, 6859700), (650100, 6859700)])
     found, said = read([FIELD, flat], "1", "1")
-    assert "1 polygons have no area and are left out" in said and len(found.table) == 1 and found.origin["without_area"] == 1
+    assert "polygons without an area, left out: 1" in said and len(found.table) == 1 and found.origin["without_area"] == 1
     mixed = shapely.GeometryCollection([FIELD, shapely.LineString([(650200, 6859700), (650300, 6859700)])])
     path = geojson(tmp_path / "mixed.geojson", [mixed, shapely.Point(650200, 6859800)], crs=LAMBERT)
-    with pytest.warns(UserWarning, match="of 1 geometry collections only the polygons are used|1 points or lines are left out"):
+    with pytest.warns(UserWarning, match="geometry collections of which only the polygons are used: 1|points or lines, left out: 1"):
         found = parcels.read(RPG, path, grid)
     assert found.table["area_ha"].tolist() == pytest.approx([1.0]) and found.origin["no_polygon"] == 1
 
@@ -128,7 +131,7 @@ def test_why_no_parcel_lies_on_the_grid(grid, tmp_path, vector):
     with pytest.raises(ValueError, match="no parcel on the grid .it lies from 750020 to 750120 .*, the grid from 650000 to 650400"):
         parcels.read(RPG, vector("far.gpkg", [affinity.translate(FIELD, 1e5)], CODE_GROUP=["1"]), grid)
     middle = shapely.transform(FIELD.centroid, lambda x, y: change.transform(x, y)[::-1], interleaved=False)
-    with pytest.raises(ValueError, match="has 1 points or lines, no polygon"):
+    with pytest.raises(ValueError, match="has no polygon, points or lines: 1"):
         parcels.read(RPG, geojson(tmp_path / "point.geojson", [middle]), grid)
 
 

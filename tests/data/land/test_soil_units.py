@@ -89,7 +89,7 @@ def test_real_soils_pass_in_silence(grid, layers, bands):
 def test_single_pixels_that_do_not_sum_take_their_neighbours(grid, layers):
     sand = np.full((4, 4), 400)
     sand[1, 1] = 100
-    with pytest.warns(UserWarning, match="among them 2.. pixels whose texture is not that of one soil.*takes the nearest one, from 0.* km"):
+    with pytest.warns(UserWarning, match="of these pixels whose texture is not that of one soil: 2..,.*takes the nearest one, from 0.* km"):
         found = soil.capacity(SOILGRIDS, layers(**(LOAM | {"sand": sand, "silt": 400})), grid)
     loam = 900 * (soil.field_capacity(0.4, 0.2, 2.5) - soil.wilting_point(0.4, 0.2, 2.5))
     silty = 900 * (soil.field_capacity(0.1, 0.2, 2.5) - soil.wilting_point(0.1, 0.2, 2.5))
