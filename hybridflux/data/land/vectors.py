@@ -126,14 +126,14 @@ def _bounds(file: str, layer: str) -> tuple[float, ...] | None:
     """Extent of a whole layer in its own coordinates, None where it does not say."""
     if file.lower().endswith(_PARQUET):
         return None
-    return _pyogrio().read_info(_path(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
+    return _pyogrio(file).read_info(_path(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
 
 
-def _pyogrio():
+def _pyogrio(file: str):
     try:
         import pyogrio
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("vector files need pyogrio: pip install 'hybridflux[ingest]'") from error
+        raise ModuleNotFoundError(f"{file}: vector files need pyogrio: pip install 'hybridflux[ingest]'") from error
     return pyogrio
 
 
@@ -195,7 +195,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
     """Coordinate system, WKB and attributes of the features near the grid."""
     from rasterio.warp import transform_bounds
 
-    pyogrio, path = _pyogrio(), _path(file)
+    pyogrio, path = _pyogrio(file), _path(file)
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         if layer not in layers and (layer or len(layers) > 1):
@@ -219,7 +219,7 @@ def _from_parquet(file: str):
         from pyarrow import ArrowInvalid
         from pyarrow.parquet import read_table
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("GeoParquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
+        raise ModuleNotFoundError(f"{file}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
     try:
         stored = read_table(file)
     except (ArrowInvalid, OSError) as error:
