@@ -35,6 +35,7 @@ class Band(BaseModel):
         scale: factor of the stored number.
         offset: added after the factor.
         nodata: stored number that means missing.
+        range: lowest and highest stored number that can be; any other is damage, another unit or an undeclared missing value.
         quality: column or band that qualifies it.
         note: what a reader of the data must know.
     """
@@ -50,6 +51,7 @@ class Band(BaseModel):
     scale: float = 1.0
     offset: float = 0.0
     nodata: float | None = None
+    range: tuple[float, float] | None = None
     quality: str | None = None
     note: str | None = None
 

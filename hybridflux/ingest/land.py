@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hybridflux.data.land import reader
+from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.layers import ANY, Layer, stack
 from hybridflux.data.land.soil import Constant
 from hybridflux.ingest.config import RegionConfig
+from hybridflux.vocabulary import PLANT_TYPES
+
+CROPLAND_OUTSIDE = 0.5  # of the cropland of a land cover outside all parcels, above which parcels seem to be of a part of the region
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Land:
     """Lasting maps `[y, x]`.
 
     Attributes:
-        plant_type: index into PLANT_TYPES, 255 outside.
+        plant_type: index into PLANT_TYPES, `OUTSIDE` where there is none.
         soil_capacity: mm.
         zone: number of the zone, 0 for none.
         zone_names: number -> name.
@@ -37,18 +42,18 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
     """Read all maps onto the grid.
 
     Raises:
-        ValueError: no pixel has a plant type.
+        ValueError: no pixel has a plant type, or what a reader refuses.
     """
     geobox, origin = config.region_grid.geobox, {}
 
-    def read(source):
+    def read(source, **options):
         dataset = catalog[source.dataset]
-        options = {"year": source.year} if dataset.format == "parcels" else {}
         return reader(dataset.format)(dataset, source.place, geobox, **options)
 
     layers, zone, names = [], np.zeros(geobox.shape, np.int32), {}
     if config.zones:
-        parcels = read(config.zones)
+        declared_by_year = catalog[config.zones.dataset].format == "parcels"
+        parcels = read(config.zones, **({"year": config.zones.year} if declared_by_year else {}))
         zone, names = parcels.zone, parcels.names
         origin["zones"] = parcels.origin
         layers.append(Layer(config.zones.dataset, parcels.plant_type))  # a declared crop is surer than a map of crops
@@ -58,13 +63,29 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
         origin.setdefault("landcover", []).append(cover.origin)
     cover = stack(layers)
     plant_type, origin["stack"] = cover.plant_type, cover.origin
+    if (plant_type == OUTSIDE).all():
+        raise ValueError(f"no pixel of region `{config.id}` has a plant type: the land cover does not reach it or knows none of its codes")
+    if "parcels" in origin.get("zones", {}):
+        origin["zones"] |= _cropland(config.zones.place, stack(layers[1:]).plant_type, zone)
     elevation = None
     if config.terrain:
-        terrain = read(config.terrain)
+        terrain = read(config.terrain, cover=plant_type)
         elevation, origin["terrain"] = terrain.values, terrain.origin
     of_map = config.sources().get("soil")
-    soil = read(of_map[0]) if of_map else Constant(config.soil.capacity).on(geobox)
+    soil = read(of_map[0], cover=plant_type) if of_map else Constant(config.soil.capacity).on(geobox)
     origin["soil"] = soil.origin
-    if (plant_type == 255).all():
-        raise ValueError(f"no pixel of region `{config.id}` has a plant type: the land cover does not reach it or knows none of its codes")
     return Land(plant_type, soil.values, zone, names, elevation, origin)
+
+
+def _cropland(place: str, land_cover: np.ndarray, zone: np.ndarray) -> dict[str, float]:
+    """Share of the cropland of the land cover that lies in no parcel [1], reported where the parcels seem to be of a part of the region."""
+    crop = land_cover == PLANT_TYPES.index("CRO")
+    if not crop.any():
+        return {}
+    share = float((zone[crop] == 0).mean())
+    if share > CROPLAND_OUTSIDE:
+        warnings.warn(
+            f"{place}: {share:.0%} of the cropland of the land cover lies in no parcel; if the file covers only a part of the region, name "
+            "a folder with the files of all its departments", stacklevel=3,
+        )  # fmt: skip
+    return {"cropland_without_parcel": round(share, 6)}

@@ -10,6 +10,7 @@ import zarr
 
 from hybridflux.ingest.build import build_region
 from hybridflux.region.store import open_region
+from tests.ingest.test_land import parcels
 
 
 @pytest.fixture
@@ -103,11 +104,14 @@ def test_a_land_cover_that_does_not_reach(copy, make, tmp_path):
 
 def test_the_store_says_what_went_in(place, make, tmp_path):
     out = tmp_path / "r.zarr"
-    build_region(make.configuration(place), out)
+    bow = parcels(tmp_path, [(200, 20), (400, 360), (400, 20), (200, 360)])
+    with pytest.warns(UserWarning, match="repaired: 1, of 0.00 ha before and 3.40 ha after"):
+        build_region(make.configuration(place, zones=bow), out)
     attributes = zarr.open_group(out, mode="r").attrs
     assert attributes["config"]["id"] == "made-up" and attributes["state"] == "complete"
     assert attributes["scenes"][0]["origin"] and attributes["sources"]["weather"]
     assert any("2019" in credit for credit in attributes["attribution"])
+    assert attributes["sources"]["land"]["zones"]["repaired"] == 1
     json.dumps(dict(attributes))
 
 

@@ -13,6 +13,7 @@ from hybridflux.data.inventories.trees import CARBON_FRACTION
 from hybridflux.data.land.warp import files_at, numbers
 
 AGB_FILES, SD_FILES = "*AGB-MERGED*.tif", "*AGB_SD-MERGED*.tif"  # ESA CCI biomass
+MOST_BIOMASS = 5000.0  # t ha-1, above that of any forest: what is not within 0 and this is an undeclared missing value
 CORRELATION_LENGTH = 50_000.0
 """Distance at which the correlation of the errors of two pixels has fallen to 1/e [m]. An assumption: producers publish the sd of
 single pixels only; comparisons with plots find biases common to whole regions (Araza et al. 2022, 10.1016/j.rse.2022.112917)."""
@@ -69,14 +70,13 @@ def stocks(
         Columns of `plots.COLUMNS`; `n_plots` counts pixels, which are no independent samples.
 
     Raises:
-        ValueError: no value on the grid, or a standard deviation below 0.
+        ValueError: no value on the grid, or a biomass or standard deviation that cannot be.
     """
-    mean, sd = (numbers(files_at(place, (pattern,)), geobox) for place, pattern in ((biomass, AGB_FILES), (deviation, SD_FILES)))
+    places = ((biomass, AGB_FILES), (deviation, SD_FILES))
+    mean, sd = (numbers(files_at(place, (pattern,)), geobox, possible=(0.0, MOST_BIOMASS)) for place, pattern in places)
     known = np.isfinite(mean) & np.isfinite(sd)
     if not known.any():
         raise ValueError(f"{biomass} and {deviation} have no common value on the grid; name the tiles that cover it")
-    if (sd[known] < 0).any():
-        raise ValueError(f"{deviation} has standard deviations below 0; is it the map of biomass or of its change?")
     rows = []
     for number, name in names.items():
         inside = known & (zone == number)

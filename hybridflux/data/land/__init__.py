@@ -1,9 +1,9 @@
 """The land of a region: cover, parcels, soil and terrain on its grid, one reader a format.
 
-Here: rasters and polygons brought to a grid (`warp`, `vectors`), codes -> plant types by the tables of the catalog
-(`landcover`, `layers`), parcels as zones (`parcels`), water capacity of soils (`soil`), elevation (`terrain`), and what a
-download of them would ask for (`requests`). Not here: images (`imagery/`), weather (`weather/`), forest inventories
-(`inventories/`), the region store.
+Here: rasters and polygons brought to a grid (`warp`, `vectors`, `shapes`), codes -> plant types by the tables of the catalog
+(`landcover`, `layers`), parcels as zones (`parcels`), water capacity of soils and the units of their layers (`soil`, `soil_units`),
+elevation and its gaps (`terrain`, `height_gaps`), and what a download of them would ask for (`requests`). Not here: images (`imagery/`),
+weather (`weather/`), forest inventories (`inventories/`), the region store.
 """
 
 from __future__ import annotations

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.land.requests import located
+from hybridflux.data.land.requests import located, tiles_at
 from hybridflux.data.land.vectors import is_vector
 from hybridflux.data.land.warp import NO_LABEL, labels
 from hybridflux.vocabulary import PLANT_TYPES
 
 OUTSIDE = 255
 """`plant_type` of a pixel without one: outside all files, no data, or a code the catalog does not map."""
-TELL = 0.001  # share of the grid from which on an unmapped code or a missing part is told
+REPORTED = 0.001  # share of the grid from which on an unmapped code or a missing part is reported
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,21 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox) -> LandCover:
     """
     _has_classes(dataset)
     files = located(dataset, place, geobox)
-    code = _polygon_codes(dataset, files, geobox) if is_vector(files[0]) else labels(files, geobox)
+    code, mended = _polygon_codes(dataset, files, geobox) if is_vector(files[0]) else (labels(files, geobox), {})
     if (code == NO_LABEL).all():
         raise ValueError(f"{place} has no value on the grid ({_extent(geobox)}); name the files that cover it")
-    return of_codes(dataset, code, files)
+    cover = of_codes(dataset, code, files, geobox)
+    return replace(cover, origin=cover.origin | {"polygons": mended}) if mended else cover
 
 
-def of_codes(dataset: Dataset, code: np.ndarray, files: list[str]) -> LandCover:
-    """Plant types of codes on a grid; what has none is counted and told.
+def of_codes(dataset: Dataset, code: np.ndarray, files: list[str], geobox: GeoBox | None = None) -> LandCover:
+    """Plant types of codes on a grid; what has none is counted and reported.
 
     Args:
         dataset: an entry of the catalog with `classes`.
         code: `[y, x]` int32, `NO_LABEL` where missing.
         files: for provenance and messages.
+        geobox: the grid, to name the tiles of a provider that are missing.
     """
     _has_classes(dataset)
     values, counts = np.unique(code, return_counts=True)
@@ -74,9 +76,11 @@ def of_codes(dataset: Dataset, code: np.ndarray, files: list[str]) -> LandCover:
         if value in dataset.classes:
             plant_type[code == value] = PLANT_TYPES.index(dataset.classes[value])
     unmapped = {value: share for value, share in shares.items() if value not in dataset.classes}
-    _tell(dataset, unmapped, missing, files)
+    lacking = [] if geobox is None or missing < REPORTED else tiles_at(dataset, geobox, code == NO_LABEL)
+    lacking = [name for name in lacking if not any(name in file for file in files)]
+    _report(dataset, unmapped, missing, files, lacking)
     origin = {
-        "dataset": dataset.id, "files": [str(file) for file in files], "no_data": round(missing, 6),
+        "dataset": dataset.id, "files": [str(file) for file in files], "no_data": round(missing, 6), "missing_tiles": lacking,
         "unmapped": {str(value): round(share, 6) for value, share in unmapped.items()}, "plant_types": shares_of_types(plant_type),
     }  # fmt: skip
     return LandCover(plant_type, code, shares, origin)
@@ -88,24 +92,25 @@ def shares_of_types(plant_type: np.ndarray) -> dict[str, float]:
     return {name: round(float(counts[index] / plant_type.size), 6) for index, name in enumerate(PLANT_TYPES) if counts[index]}
 
 
-def _tell(dataset: Dataset, unmapped: dict[int, float], missing: float, files: list[str]) -> None:
+def _report(dataset: Dataset, unmapped: dict[int, float], missing: float, files: list[str], lacking: list[str]) -> None:
     where = f"{dataset.kind}/{dataset.id}.toml"
-    told = [f"{value} ({share:.1%})" for value, share in sorted(unmapped.items(), key=lambda item: -item[1]) if share >= TELL]
-    if told:
+    codes = [f"{value} ({share:.1%})" for value, share in sorted(unmapped.items(), key=lambda item: -item[1]) if share >= REPORTED]
+    if codes:
         warnings.warn(
-            f"{files[0]}: codes without a plant type in {where} are masked: {', '.join(told)} of the grid; "
+            f"{files[0]}: codes without a plant type in {where} are masked: {', '.join(codes)} of the grid; "
             "name them under [classes] there, or lay another land cover over them",
             stacklevel=4,
         )
-    if missing >= TELL:
+    if missing >= REPORTED:
+        tiles = f" ({', '.join(lacking)} is not among the files)" if lacking else ""
         warnings.warn(
-            f"{files[0]}{' and others' if len(files) > 1 else ''} have no value on {missing:.1%} of the grid, which is masked; "
+            f"{files[0]}{' and others' if len(files) > 1 else ''} have no value on {missing:.1%} of the grid, which is masked{tiles}; "
             "add the files that cover it, or lay another land cover under it",
             stacklevel=4,
         )
 
 
-def _polygon_codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> np.ndarray:
+def _polygon_codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[np.ndarray, dict]:
     from hybridflux.data.land.polygons import codes
 
     return codes(dataset, files, geobox)

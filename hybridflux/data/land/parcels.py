@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.requests import located
-from hybridflux.data.land.vectors import Features, burn, claims, column, is_vector, needed, read_features
+from hybridflux.data.land.shapes import POLYGONS, duplicates, slivers
+from hybridflux.data.land.vectors import HECTARE, Features, burn, claims, column, is_vector, needed, read_features
 from hybridflux.data.land.warp import NO_LABEL, labels
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -24,8 +26,8 @@ LABEL = ("NOM_CULTU", "LIBELLE_CULTURE", "LIB_GROUP", "label", "name")
 YEAR = ("millesime", "annee", "year")
 """Names of columns over the years of the RPG and in other files, the first found is taken, capitals do not matter. RPG 2015 to
 2023 has ID_PARCEL SURF_PARC CODE_CULTU CODE_GROUP CULTURE_D1 CULTURE_D2; the areas of 2014 and before have no parcel of their own."""
+NO_GROUP = -1  # of a parcel whose group is empty or no number
 COLUMNS = ("zone", "parcel", "crop", "group", "label", "plant_type", "area_ha", "pixels")
-HECTARE = 1e4  # m2
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None =
         FileNotFoundError: no file.
         ValueError: damaged file, no coordinate system, missing columns, no parcel on the grid, or a year the file does not hold.
     """
-    files = located(dataset, place, geobox)
+    files = _files_of_year(located(dataset, place, geobox), str(place), year)
     if not is_vector(files[0]):
         return zones(dataset, labels(files, geobox), files)
     found = [_of_year(read_features(file, geobox), year) for file in files]
@@ -71,39 +73,63 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None =
 def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels:
     """Parcels on a grid from polygons that are read already.
 
+    Of polygons that are exactly alike the first in the file is kept. Where parcels overlap the smaller one has the pixel, but slivers,
+    narrower than half a pixel, lose against all others. A hole is not part of its parcel. All of it is counted in the origin and reported.
+
     Raises:
         ValueError: no polygon, or no column of crops or groups.
     """
     import shapely
 
-    if not len(features):
-        raise ValueError(f"{features.source} has no parcel on the grid; name the file of its region or department")
+    area = np.isin(shapely.get_type_id(features.shapes), POLYGONS)
+    first = duplicates(features.shapes)
+    keep = area & (first == np.arange(len(first)))
+    if not keep.any():
+        what = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
+        where = f" ({features.where})" if features.where else ""
+        raise ValueError(f"{features.source} has {what}{where}; name the file of its region or department")
+    table = _table(dataset, features)
+    alike = (first != np.arange(len(first))) & area
+    changed = int((table["group"].to_numpy()[first[alike]] != table["group"].to_numpy()[alike]).sum())
+    shapes, table = features.shapes[keep], table[keep].reset_index(drop=True)
+    table["zone"] = np.arange(1, len(table) + 1)
+    named = table["parcel"] != ""
+    table["parcel"] = table["parcel"].where(named, table["zone"].astype(str))
+    table["area_ha"] = shapely.area(shapes) / HECTARE
+    zone = burn(shapes, table["zone"].to_numpy(), geobox, fill=0)
+    table["pixels"] = np.bincount(zone.ravel(), minlength=len(table) + 1)[1:]
+    number = np.array([OUTSIDE] + [PLANT_TYPES.index(name) if name else OUTSIDE for name in table["plant_type"]], np.uint8)
+    counts = {
+        "parcels": len(table), "without_a_pixel": int((table["pixels"] == 0).sum()),
+        "slivers": int(slivers(shapes, abs(geobox.affine.e)).sum()), "duplicates": int(alike.sum()), "duplicates_of_another_group": changed,
+        "no_polygon": int((~area).sum()), **features.mended,
+    }  # fmt: skip
+    twice = float((claims(shapes, geobox) > 1).mean())
+    covered = float((zone > 0).mean())
+    _report(dataset, features, table, twice, covered, counts)
+    names = {int(row.zone): f"{row.parcel} {row.label}".strip() for row in table.itertuples()}
+    origin = {
+        "dataset": dataset.id, "files": features.source.split("\n"), "covered": round(covered, 6),
+        "in_two_parcels": round(twice, 6), **counts,
+    }  # fmt: skip
+    return Parcels(zone, names, number[zone], table[list(COLUMNS)], origin)
+
+
+def _table(dataset: Dataset, features: Features) -> pd.DataFrame:
+    """Identifier, crop, group, label and plant type of each feature."""
     group = needed(features, GROUP, "the group of crops")
     crop = _text(column(features, CROP), len(features))
-    identifier = column(features, IDENTIFIER)
     table = pd.DataFrame(
         {
-            "zone": np.arange(1, len(features) + 1),
-            "parcel": _text(identifier, len(features)) if identifier is not None else np.arange(1, len(features) + 1).astype(str),
+            "parcel": _text(column(features, IDENTIFIER), len(features)),
             "crop": crop,
-            "group": pd.to_numeric(group, errors="coerce").fillna(-1).astype(int).to_numpy(),
+            "group": pd.to_numeric(group, errors="coerce").fillna(NO_GROUP).astype(int).to_numpy(),
             "label": _text(column(features, LABEL), len(features)),
-            "area_ha": shapely.area(features.shapes) / HECTARE,
         }
     )
     table["plant_type"] = table["group"].map(dataset.classes).fillna("")
     table["label"] = np.where(table["label"] != "", table["label"], crop)
-    zone = burn(features.shapes, table["zone"].to_numpy(), geobox, fill=0)
-    table["pixels"] = np.bincount(zone.ravel(), minlength=len(table) + 1)[1:]
-    number = np.array([OUTSIDE] + [PLANT_TYPES.index(name) if name else OUTSIDE for name in table["plant_type"]], np.uint8)
-    twice = float((claims(features.shapes, geobox) > 1).mean())
-    _tell(dataset, features, table, twice)
-    names = {int(row.zone): f"{row.parcel} {row.label}".strip() for row in table.itertuples()}
-    origin = {
-        "dataset": dataset.id, "files": features.source.split("\n"), "parcels": len(table), "covered": round(float((zone > 0).mean()), 6),
-        "without_a_pixel": int((table["pixels"] == 0).sum()), "in_two_parcels": round(twice, 6),
-    }  # fmt: skip
-    return Parcels(zone, names, number[zone], table[list(COLUMNS)], origin)
+    return table
 
 
 def zones(dataset: Dataset, code: np.ndarray, files: list[str]) -> Parcels:
@@ -138,6 +164,25 @@ def zones(dataset: Dataset, code: np.ndarray, files: list[str]) -> Parcels:
     return Parcels(number, dict(enumerate(label, start=1)), plant_type, table[list(COLUMNS)], origin)
 
 
+def _files_of_year(files: list[str], place: str, year: int | None) -> list[str]:
+    """Of several files whose names or folders say a year, those of one.
+
+    Raises:
+        ValueError: they are of several years and none is named, or none is of the year.
+    """
+    years = {file: found[-1] for file in files if (found := re.findall(r"(?<!\d)(?:19|20)\d\d(?!\d)", file.removeprefix(place)))}
+    held = sorted({int(found) for found in years.values()})
+    if len(files) == 1 or not held:
+        return files
+    if year is None:
+        if len(held) > 1:
+            raise ValueError(f"{place} holds files of the years {held}, which would overlap; name one with `year`, or one file")
+        return files
+    if year not in held and len(years) == len(files):
+        raise ValueError(f"{place} holds files of the years {held}, not {year}")
+    return [file for file in files if int(years.get(file, year)) == year]
+
+
 def _of_year(features: Features, year: int | None) -> Features:
     """Those of one year, where the file says which year a feature is of."""
     found = column(features, YEAR)
@@ -150,14 +195,16 @@ def _of_year(features: Features, year: int | None) -> Features:
     if year is not None and year not in held:
         raise ValueError(f"{features.source} holds the years {held}, not {year}")
     keep = np.ones(len(features), bool) if year is None else (years == year).to_numpy()
-    return Features(features.shapes[keep], features.table[keep].reset_index(drop=True), features.source)
+    return replace(features, shapes=features.shapes[keep], table=features.table[keep].reset_index(drop=True))
 
 
 def _joined(parts: list[Features]) -> Features:
     if len(parts) == 1:
         return parts[0]
     shapes = np.concatenate([part.shapes for part in parts])
-    return Features(shapes, pd.concat([part.table for part in parts], ignore_index=True), "\n".join(part.source for part in parts))
+    table = pd.concat([part.table for part in parts], ignore_index=True)
+    mended = {key: round(sum(part.mended[key] for part in parts), 4) for key in parts[0].mended}
+    return Features(shapes, table, "\n".join(part.source for part in parts), mended, "" if len(shapes) else parts[0].where)
 
 
 def _text(values: pd.Series | None, length: int) -> np.ndarray:
@@ -165,14 +212,22 @@ def _text(values: pd.Series | None, length: int) -> np.ndarray:
     return np.full(length, "", object) if values is None else values.fillna("").astype(str).str.strip().to_numpy(object)
 
 
-def _tell(dataset: Dataset, features: Features, table: pd.DataFrame, twice: float) -> None:
-    unknown = table[~table["group"].isin(dataset.classes) & (table["group"] > 0)]
+def _report(dataset: Dataset, features: Features, table: pd.DataFrame, twice: float, covered: float, counts: dict) -> None:
+    def report(text: str) -> None:
+        warnings.warn(f"{features.source}: {text}", stacklevel=4)
+
+    unknown = table[~table["group"].isin(dataset.classes)]
     if len(unknown):
-        groups = ", ".join(f"{group} ({len(rows)})" for group, rows in unknown.groupby("group"))
-        warnings.warn(
-            f"{features.source}: parcels of groups without a plant type in {dataset.kind}/{dataset.id}.toml keep that of the land cover "
-            f"below them: group {groups}",
-            stacklevel=3,
+        groups = unknown["group"].map(lambda group: "none or no number" if group == NO_GROUP else str(group)).value_counts(sort=False)
+        report(
+            f"parcels of groups without a plant type in {dataset.kind}/{dataset.id}.toml keep that of the land cover below them: group "
+            + ", ".join(f"{group} ({count})" for group, count in groups.items())
         )
+    if count := counts["no_polygon"]:
+        report(f"points or lines, left out: {count}")
+    if count := counts["duplicates"]:
+        other = counts["duplicates_of_another_group"]
+        report(f"polygons that are there already, left out: {count}" + (f", {other} of them with another group of crops" if other else ""))
     if twice:
-        warnings.warn(f"{features.source}: {twice:.2%} of the grid lies in two parcels and goes to the smaller one", stacklevel=3)
+        years = "; does the file hold several years? name one" if twice > 0.5 * covered else ""
+        report(f"{twice:.2%} of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver{years}")

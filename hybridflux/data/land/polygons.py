@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,8 @@ CODE_COLUMNS = ("CODE_TFV", "TFV", "CODE_GROUP", "classe", "code_18", "code_12",
 _FAMILIES = {"FF": 0, "FO": 10, "LA": 20, "FP": 30}
 
 
-def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> np.ndarray:
-    """Codes of the polygons that hold the centres of the pixels `[y, x]` int32, `NO_LABEL` where none does.
+def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[np.ndarray, dict[str, float]]:
+    """Codes of the polygons that hold the centres of the pixels `[y, x]` int32, `NO_LABEL` where none does; and what was mended.
 
     Args:
         dataset: for the name of its code column, that of its first band; else the usual ones are tried.
@@ -29,14 +30,15 @@ def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> np.ndarray:
     Raises:
         ValueError: no column of codes, or codes that are neither numbers nor BD Foret types.
     """
-    out = np.full(geobox.shape, NO_LABEL, np.int32)
+    out, mended = np.full(geobox.shape, NO_LABEL, np.int32), Counter()
     names = tuple(band.name for band in dataset.bands[:1]) + CODE_COLUMNS
     for file in files:
         features = read_features(file, geobox)
         numbers = as_numbers(needed(features, names, "the land-cover code"), file)
         burned = burn(features.shapes, numbers, geobox, fill=NO_LABEL)
         out = np.where(out == NO_LABEL, burned, out)
-    return out
+        mended.update(features.mended)
+    return out, dict(mended)
 
 
 def as_numbers(values: pd.Series, file: str) -> np.ndarray:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from math import ceil, floor
 from pathlib import Path
 
+import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.land.warp import PARTS, files_at
+from hybridflux.data.land.warp import PARTS, files_at, positions
 
 SERVICE = "service"
 """`place` of a dataset whose provider publishes it under addresses that follow from the extent."""
@@ -66,6 +67,22 @@ def glo30_tiles(west: float, south: float, east: float, north: float) -> list[st
     """
     corners = [(lat, lon) for lat in _steps(south, north, 1) for lon in _steps(west, east, 1)]
     return [f"Copernicus_DSM_COG_10_{_latitude(lat)}_00_{_longitude(lon)}_00_DEM" for lat, lon in corners]
+
+
+def tiles_at(dataset: Dataset, geobox: GeoBox, pixels: np.ndarray) -> list[str]:
+    """Names of the tiles of a provider in which some pixels of a grid lie; empty where the dataset has no such names.
+
+    Args:
+        dataset: of the catalog.
+        geobox: the grid.
+        pixels: `[y, x]` bool.
+    """
+    tiles: dict[str, tuple[int, Callable[..., list[str]]]] = {"worldcover": (3, worldcover_tiles), "copernicus-dem-glo30": (1, glo30_tiles)}
+    if dataset.id not in tiles:
+        return []
+    step, names = tiles[dataset.id]
+    corners = {(floor(lon / step) * step, floor(lat / step) * step) for lon, lat in zip(*positions(geobox, pixels), strict=True)}
+    return sorted(names(lon + 0.4, lat + 0.4, lon + 0.6, lat + 0.6)[0] for lon, lat in corners)
 
 
 def soil_address(band: str, top: int, bottom: int, geobox: GeoBox) -> str:

@@ -10,9 +10,11 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
-from hybridflux.data.land.warp import numbers
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.data.land.soil_units import judge_profile, judge_sand, median, texture_off, water_off
+from hybridflux.data.land.warp import covered, metres, numbers
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 ROOTING_DEPTH = 1000.0
 """Default rooting depth [mm]. By 1 - beta^d of Jackson et al. 1996, 10.1007/BF00333714, it holds 91 % (coniferous forest, beta
@@ -23,6 +25,13 @@ RICHEST, FINEST = 8.0, 0.60  # organic matter [%] and clay [1] beyond which Saxt
 TEXTURE, WATER, STONES = ("sand", "clay", "soc"), ("wv0033", "wv1500"), "cfvo"
 NO_SOIL = 0.0
 """What the coverage service writes where there is no soil, undeclared; no soil has it but for stones, of which it may have none."""
+REACH = 25_000.0
+"""Distance from which a pixel on land may take its soil [m]: a park in the middle of the largest towns of Europe, which SoilGrids leaves
+out, is so far from their fields."""
+RIM = 500.0
+"""The same beyond the extent of the files [m]: two pixels of 250 m, which a cut-out on the extent of the region may lack at its rim."""
+SOILLESS = [OUTSIDE, *(PLANT_TYPES.index(name) for name in ("WAT", "URB"))]
+"""Plant types of pixels that may lie any distance from a soil value."""
 _ENDINGS = (".tif", ".tiff", ".vrt")
 
 
@@ -56,10 +65,15 @@ class Constant:
         return SoilCapacity(values, {"method": method})
 
 
-def capacity(dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: float = ROOTING_DEPTH) -> SoilCapacity:
+def capacity(
+    dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: float = ROOTING_DEPTH, cover: np.ndarray | None = None
+) -> SoilCapacity:
     """Plant-available water capacity of a grid from soil layers: mapped water contents where there are, else texture.
 
     capacity = sum over layers of (field capacity - wilting point) * (1 - coarse fragments) * thickness within the rooting depth.
+
+    The units are checked before they are believed (`soil_units`), with the layers of silt where they are there. Single pixels whose texture
+    does not sum to 1000 g kg-1 are missing. What is missing takes the nearest value within `REACH`, and that is reported.
 
     Args:
         dataset: entry of the catalog whose bands give the scales: `sand clay soc`, or `wv0033 wv1500`; and `cfvo`.
@@ -67,33 +81,49 @@ def capacity(dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: floa
             for the coverage service of SoilGrids (texture).
         geobox: the grid.
         depth: rooting depth [mm].
+        cover: plant types of the grid `[y, x]`: water, towns and pixels without a type need no soil of their own; without them all do.
 
     Raises:
         FileNotFoundError: layers are missing; all are named.
-        ValueError: a damaged file, no value on the grid, or a rooting depth the layers do not reach.
+        ValueError: a damaged file, no value on the grid, other units, land beyond the files or too far from any value, or a rooting depth
+            the layers do not reach.
     """
     if not 0 < depth <= 10 * SLICES[-1][1]:
         raise ValueError(f"a rooting depth of {depth:g} mm is not within the layers, 0 to {10 * SLICES[-1][1]} mm")
     needed = [part for part in SLICES if 10 * part[0] < depth]
     names, files = _asked(needed, geobox) if str(place) == SERVICE else _files(str(place), needed)
-    scales = {band.name: band.scale for band in dataset.bands}
-    missing = {band.name: _missing(band) for band in dataset.bands}
-    if lacking := sorted(set(names) - set(scales)):
+    bands = {band.name: band for band in dataset.bands}
+    if lacking := sorted(set(names) - set(bands)):
         raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no band {', '.join(lacking)}; declare its units and scale there")
-    total, dirty = np.zeros(geobox.shape), np.zeros(geobox.shape, bool)
+    total, beyond, off = np.zeros(geobox.shape), np.zeros(geobox.shape, bool), np.zeros(geobox.shape, bool)
+    profiles: dict[str, dict[int, float]] = {name: {} for name in names}
     for top, bottom in needed:
-        layer = {name: numbers([files[name, top]], geobox, missing[name]) * scales[name] for name in names}
-        water, beyond = _available(layer)
+        of_layer = {name: file for (name, at), file in files.items() if at == top}
+        layer = {name: _values(file, geobox, bands[name]) for name, file in of_layer.items()}
+        off |= water_off(layer, of_layer) if "wv0033" in layer else texture_off(layer, of_layer)
+        for name in names:
+            profiles[name][top] = float(np.nanmax(layer[name], initial=0.0)) if name == STONES else median(layer[name])
+        water, outside = _available(layer)
         total += water * (1.0 - np.clip(layer[STONES], 0.0, 1.0)) * (min(10.0 * bottom, depth) - 10.0 * top)
-        dirty |= beyond
-    values, filled = _without_gaps(total, str(place))
+        beyond |= outside
+    for name, profile in profiles.items():
+        judge_profile(profile, name, {top: files[name, top] for top in profile}, of_provider=str(place) == SERVICE)
+    if "sand" in profiles and ("silt", 0) not in files and str(place) != SERVICE:
+        judge_sand(profiles["sand"], profiles["clay"], files["sand", 0])
+    total[off] = np.nan
+    values, gaps = _without_gaps(total, str(place), files, geobox, cover, int(off.sum()))
     low, high = VARIABLES["soil_capacity"].bounds
     origin = {
         "dataset": dataset.id, "files": sorted(files.values()), "rooting_depth_mm": depth,
         "method": "mapped water contents at 33 and 1500 kPa" if "wv0033" in names else "Saxton & Rawls 2006, 10.2136/sssaj2005.0117",
-        "filled": round(filled, 6), "outside_the_calibration": round(float(dirty.mean()), 6),
+        **gaps, "outside_the_calibration": round(float(beyond.mean()), 6),
     }  # fmt: skip
     return SoilCapacity(np.clip(values, low, high).astype(np.float32), origin)
+
+
+def _values(file: str, geobox: GeoBox, band: Band) -> np.ndarray:
+    """A layer `[y, x]` in the units of the catalog, NaN where missing."""
+    return numbers([file], geobox, _missing(band), possible=band.range) * band.scale
 
 
 def field_capacity(sand, clay, organic_matter):
@@ -150,13 +180,21 @@ def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], 
         found = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
         missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if found[name, top] is None]
         if not missing:
-            return names, found
+            return names, found | (_silt(place, needed) if "sand" in names else {})
         lacking[names] = missing
     nearest = min(lacking.values(), key=len)
     raise FileNotFoundError(
         f"{place} lacks {', '.join(nearest)} (.tif or .vrt); texture needs {', '.join((*TEXTURE, STONES))} of every layer, "
         f"water contents need {', '.join((*WATER, STONES))}; or take a constant capacity"
     )
+
+
+def _silt(place: str, needed: list[tuple[int, int]]) -> dict[tuple[str, int], str]:
+    """The layers of silt that lie in a folder beside the others: only for the sum."""
+    if place.startswith("/vsi") or "://" in place:
+        return {}
+    found = {("silt", top): _file(place, "silt", f"silt_{top}-{bottom}cm_mean") for top, bottom in needed}
+    return {key: file for key, file in found.items() if file is not None}
 
 
 def _asked(needed: list[tuple[int, int]], geobox: GeoBox) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:
@@ -172,18 +210,38 @@ def _file(place: str, band: str, layer: str) -> str | None:
     return next((str(path) for path in paths if path.is_file()), None)
 
 
-def _without_gaps(values: np.ndarray, place: str) -> tuple[np.ndarray, float]:
-    """Gaps (water, towns) take the nearest value; their share is told."""
+def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.ndarray | None, off: int) -> tuple[np.ndarray, dict]:
+    """Gaps (water, towns, single pixels that are no soil) take the nearest value; how many and how far, for the origin.
+
+    Raises:
+        ValueError: no value at all, or land that lies beyond the files or too far from any value.
+    """
     from scipy.ndimage import distance_transform_edt
 
     gaps = ~np.isfinite(values)
     if gaps.all():
         raise ValueError(f"{place} has no value on the grid; name the layers that cover it, or take a constant capacity")
     if not gaps.any():
-        return values, 0.0
+        return values, {"filled": 0.0, "texture_off": 0}
+    pixel = metres(geobox)
+    distance, nearest = distance_transform_edt(gaps, return_indices=True)
+    distance *= pixel
+    land = gaps if cover is None else gaps & ~np.isin(cover, SOILLESS)
+    lost, short = land & (distance > REACH), None
+    if place != SERVICE and (far := land & (distance > RIM)).any():  # the service answers for the whole extent
+        for file in files.values():
+            outside = far & ~covered([file], geobox)
+            lost, short = lost | outside, file if outside.any() else short
+    if lost.any():
+        why = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
+        raise ValueError(
+            f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {why}; name layers that "
+            "cover the grid, or take a constant capacity"
+        )
     share = float(gaps.mean())
+    broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""
     warnings.warn(
-        f"{place}: {share:.1%} of the grid has no soil value (water, towns, or beyond the files) and takes the nearest one", stacklevel=3
-    )
-    rows, columns = distance_transform_edt(gaps, return_distances=False, return_indices=True)
-    return values[rows, columns], share
+        f"{place}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest one, "
+        f"from {distance.max() / 1000:.2g} km at most", stacklevel=3,
+    )  # fmt: skip
+    return values[tuple(nearest)], {"filled": round(share, 6), "filled_from_km": round(float(distance.max()) / 1000, 3), "texture_off": off}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from odc.geo.geobox import GeoBox
 
+from hybridflux.data.land.shapes import POLYGONS, repaired, slivers
 from hybridflux.data.land.warp import VARIABLE
 
 ENDINGS = (".gpkg", ".shp", ".zip", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")
 _PARQUET = (".parquet", ".geoparquet")
+_WESTERN = "ISO-8859-1"  # of texts that are not UTF-8: it reads any byte
+HECTARE = 1e4  # m2
 _LONGITUDE_LATITUDE = "OGC:CRS84"  # GeoParquet 1.1: the coordinate system where none is given
 
 
@@ -23,14 +26,18 @@ class Features:
     """Features of a file that touch a grid.
 
     Attributes:
-        shapes: geometries `[feature]` in the coordinate system of the grid.
+        shapes: geometries `[feature]` in the coordinate system of the grid, polygons valid and without heights.
         table: their attributes, one row each, `RangeIndex`.
         source: the file.
+        mended: what was left out and repaired: `without_geometry`, `without_area`, `repaired`, `repaired_ha`; JSON-ready.
+        where: why none is on the grid, as far as the file shows; empty where some are.
     """
 
     shapes: np.ndarray
     table: pd.DataFrame
     source: str
+    mended: dict[str, float] = field(default_factory=dict)
+    where: str = ""
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -42,7 +49,7 @@ def is_vector(file: str | Path) -> bool:
 
 
 def read_features(file: str | Path, geobox: GeoBox) -> Features:
-    """The features that touch a grid; those without a geometry are dropped and counted.
+    """The features that touch a grid; polygons are repaired, those without a geometry or an area are dropped, all of it counted.
 
     Args:
         file: GeoPackage, Shapefile (also zipped), GeoJSON, FlatGeobuf or GeoParquet; `file.gpkg#LAYER` where it has several layers.
@@ -51,6 +58,7 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
     Raises:
         FileNotFoundError: no such file.
         ValueError: it cannot be read, has several layers and none is named, or names no coordinate system.
+        ModuleNotFoundError: what reads its format is not installed; says how.
     """
     import shapely
 
@@ -60,13 +68,77 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
     crs, wkb, table = _from_parquet(name) if name.lower().endswith(_PARQUET) else _from_ogr(name, layer, geobox)
     if crs is None:
         raise ValueError(f"{file} does not name its coordinate system; give it one with `ogr2ogr -a_srs EPSG:2154 OUT {Path(name).name}`")
-    shapes = shapely.from_wkb(wkb)
-    empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
-    if empty.any():
-        warnings.warn(f"{file}: {int(empty.sum())} of {len(shapes)} features have no geometry and are left out", stacklevel=3)
-    shapes = _transformed(shapes[~empty], crs, geobox)
-    inside = shapely.intersects(shapes, shapely.box(*geobox.boundingbox.bbox))
-    return Features(shapes[inside], table[~empty][inside].reset_index(drop=True), str(file))
+    stored = shapely.from_wkb(wkb, on_invalid="ignore")
+    empty = shapely.is_missing(stored) | shapely.is_empty(stored)
+    shapes = _transformed(stored[~empty], crs, geobox)
+    west, south, east, north = geobox.boundingbox.bbox
+    left, bottom, right, top = shapely.bounds(shapes).reshape(-1, 4).T
+    near = (left <= east) & (right >= west) & (bottom <= north) & (top >= south)
+    shapes, counts = repaired(shapes[near])
+    flat = np.isin(shapely.get_type_id(shapes), POLYGONS) & (shapely.area(shapes) == 0)
+    inside = ~flat & shapely.intersects(shapes, shapely.box(west, south, east, north))
+    hectares = {key: round(counts[key] / HECTARE, 4) for key in ("area_before", "area_after")}
+    mended = {"without_geometry": int(empty.sum()), "without_area": int(flat.sum()), "repaired": counts["invalid"],
+              "repaired_ha": round(hectares["area_after"] - hectares["area_before"], 4), "collections": counts["collections"]}  # fmt: skip
+    _report(str(file), len(stored), mended, hectares)
+    where = "" if inside.any() else _nowhere(name, layer, crs, stored[~empty], geobox)
+    return Features(shapes[inside], table[~empty][near][inside].reset_index(drop=True), str(file), mended, where)
+
+
+def _report(file: str, features: int, mended: dict[str, float], hectares: dict[str, float]) -> None:
+    lines = []
+    if count := mended["without_geometry"]:
+        lines.append(f"{count} of {features} features have no geometry and are left out")
+    if count := mended["without_area"]:
+        lines.append(f"polygons without an area, left out: {count}")
+    if count := mended["repaired"]:
+        lines.append(
+            f"polygons that are not valid, mostly rings that cross themselves, repaired: {count}, of "
+            f"{hectares['area_before']:.2f} ha before and {hectares['area_after']:.2f} ha after"
+        )
+    if count := mended["collections"]:
+        lines.append(f"geometry collections of which only the polygons are used: {count}")
+    if lines:
+        warnings.warn(f"{file}: {'; '.join(lines)}", stacklevel=4)
+
+
+def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox) -> str:
+    """What the extent of a file without a feature on the grid says: where it lies, exchanged or wrongly declared coordinates."""
+    import shapely
+    from pyproj import CRS
+    from rasterio.warp import transform_bounds
+
+    bounds = shapely.total_bounds(stored) if len(stored) else _bounds(file, layer)
+    if bounds is None or not np.isfinite(bounds).all():
+        return "it holds no feature with a place"
+    west, south, east, north = (float(edge) for edge in bounds)
+    lies = f"it lies from {west:.6g} to {east:.6g} and from {south:.6g} to {north:.6g}"
+    geographic = CRS.from_user_input(crs).is_geographic
+    if geographic and (max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90.001):
+        return f"{lies}, which are no degrees as it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
+    left, bottom, right, top = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
+    if south < right and north > left and west < top and east > bottom:
+        return f"{lies}, and on the grid if the two are exchanged: it holds latitude before longitude; exchange them"
+    return f"{lies}, the grid from {left:.6g} to {right:.6g} and from {bottom:.6g} to {top:.6g}"
+
+
+def _bounds(file: str, layer: str) -> tuple[float, ...] | None:
+    """Extent of a whole layer in its own coordinates, None where it does not say."""
+    if file.lower().endswith(_PARQUET):
+        return None
+    return _pyogrio(file).read_info(_path(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
+
+
+def _pyogrio(file: str):
+    try:
+        import pyogrio
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{file}: vector files need pyogrio: pip install 'hybridflux[ingest]'") from error
+    return pyogrio
+
+
+def _path(file: str) -> str:
+    return f"/vsizip/{file}" if file.lower().endswith(".zip") else file
 
 
 def column(features: Features, names: tuple[str, ...]) -> pd.Series | None:
@@ -89,7 +161,9 @@ def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
 
 
 def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -> np.ndarray:
-    """Values of polygons in the pixels whose centres they hold, `[y, x]` int32; where they overlap the smaller polygon wins.
+    """Values of polygons in the pixels whose centres they hold, `[y, x]` int32.
+
+    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, lose against all others.
 
     Args:
         shapes: `[feature]` in the coordinate system of the grid.
@@ -102,7 +176,7 @@ def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -
 
     if not len(shapes):
         return np.full(geobox.shape, fill, np.int32)
-    order = np.argsort(-shapely.area(shapes), kind="stable")
+    order = np.lexsort((-shapely.area(shapes), ~slivers(shapes, abs(geobox.affine.e))))
     pairs = [(shapes[i], int(values[i])) for i in order]
     return rasterize(pairs, geobox.shape, fill=fill, transform=geobox.transform, all_touched=False, dtype="int32")
 
@@ -119,27 +193,33 @@ def claims(shapes: np.ndarray, geobox: GeoBox) -> np.ndarray:
 
 def _from_ogr(file: str, layer: str, geobox: GeoBox):
     """Coordinate system, WKB and attributes of the features near the grid."""
-    from pyogrio import list_layers, raw, read_info
-    from pyogrio.errors import DataLayerError, DataSourceError
     from rasterio.warp import transform_bounds
 
-    path = f"/vsizip/{file}" if file.lower().endswith(".zip") else file
+    pyogrio, path = _pyogrio(file), _path(file)
     try:
-        layers = [str(name) for name, _ in list_layers(path)]
+        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         if layer not in layers and (layer or len(layers) > 1):
             raise ValueError(f"{file} has the layers {', '.join(layers)}; name one: {file}{VARIABLE}{layers[0]}")
-        crs = read_info(path, layer=layer or None)["crs"]
+        crs = pyogrio.read_info(path, layer=layer or None)["crs"]
         near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
-        meta, _, wkb, columns = raw.read(path, layer=layer or None, bbox=near)
-    except (DataSourceError, DataLayerError) as error:
+        options = {"layer": layer or None, "bbox": near}
+        silent = file.lower().endswith(".shp") and not any(Path(file).with_suffix(ending).exists() for ending in (".cpg", ".CPG"))
+        try:
+            meta, _, wkb, columns = pyogrio.raw.read(path, encoding="UTF-8" if silent else None, **options)
+        except UnicodeDecodeError:
+            meta, _, wkb, columns = pyogrio.raw.read(path, encoding=_WESTERN, **options)
+            warnings.warn(f"{file}: its texts are not UTF-8 and are read as {_WESTERN}", stacklevel=4)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
         raise ValueError(f"{file} is damaged or holds no features ({error}); download it again") from error
     return crs, wkb, pd.DataFrame(dict(zip(meta["fields"], columns, strict=True)), index=range(len(wkb)))
 
 
 def _from_parquet(file: str):
-    from pyarrow import ArrowInvalid
-    from pyarrow.parquet import read_table
-
+    try:
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import read_table
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{file}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
     try:
         stored = read_table(file)
     except (ArrowInvalid, OSError) as error:

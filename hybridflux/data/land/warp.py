@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from math import hypot
@@ -20,6 +20,7 @@ MARGIN = 3  # pixels of the source read beyond the grid
 PARTS = "/vsicurl/"
 """Before an address: GDAL reads the parts of the file that are needed. An address without it is fetched as a whole."""
 VARIABLE = "#"  # `file.nc#LC`: the variable LC of a netCDF file
+_DEGREE = 111_195.0  # m of latitude
 _NETCDF = (".nc", ".nc4")
 _WHOLE = ("https://", "http://")
 
@@ -32,11 +33,13 @@ class Piece:
         values: `[y, x]` float64, NaN where missing.
         transform: affine, of the part.
         crs: its coordinate system, as rasterio understands it.
+        file: it is a part of, for messages.
     """
 
     values: np.ndarray
     transform: object
     crs: object
+    file: str
 
 
 def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
@@ -75,30 +78,64 @@ def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
         Codes, `NO_LABEL` where no file has one.
 
     Raises:
-        ValueError: a file is damaged or does not say where it lies.
+        ValueError: a file is damaged, does not say where it lies, or holds numbers that are no codes.
     """
     found = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
+        known = piece.values[~np.isnan(piece.values)]
+        if (broken := known[known != np.round(known)]).size:
+            raise ValueError(f"{piece.file} holds {broken[0]:g}, which is no code; name a map of classes, not of shares or probabilities")
         found = np.where(np.isnan(found), _warp(piece, geobox, coarse="mode", fine="nearest"), found)
     return np.where(np.isnan(found), NO_LABEL, found).round().astype(np.int32)
 
 
-def numbers(files: Iterable[str], geobox: GeoBox, missing: Sequence[float] = ()) -> np.ndarray:
+def numbers(
+    files: Iterable[str], geobox: GeoBox, missing: Sequence[float] = (), *, possible: tuple[float, float] | None = None,
+    voids: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:  # fmt: skip
     """Numbers on a grid `[y, x]` float64: means where the grid is coarser, bilinear where it is finer, NaN where missing.
+
+    Everything is judged in the pixels of the file, before they are averaged with others.
 
     Args:
         files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
         geobox: the grid.
         missing: stored numbers that mean missing, beside those that the files declare.
+        possible: lowest and highest number that can be stored.
+        voids: values of a file `[y, x]` -> whether a pixel is missing although it has a number.
 
     Raises:
-        ValueError: a file is damaged or does not say where it lies.
+        ValueError: a file is damaged, does not say where it lies, or holds numbers that cannot be.
     """
     found = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
-        piece.values[np.isin(piece.values, missing)] = np.nan  # before they are averaged with others
+        piece.values[np.isin(piece.values, missing)] = np.nan
+        if possible is not None:
+            _refuse_impossible(piece, possible)
+        if voids is not None:
+            piece.values[voids(piece.values)] = np.nan
         found = np.where(np.isnan(found), _warp(piece, geobox, coarse="average", fine="bilinear"), found)
     return found
+
+
+def covered(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
+    """Whether a pixel lies within the extent of a file `[y, x]`, with a value there or without."""
+    found = np.zeros(geobox.shape, bool)
+    for piece in _pieces(files, geobox):
+        piece.values[:] = 1.0
+        found |= ~np.isnan(_warp(piece, geobox, coarse="nearest", fine="nearest"))
+    return found
+
+
+def _refuse_impossible(piece: Piece, possible: tuple[float, float]) -> None:
+    low, high = possible
+    wrong = piece.values[(piece.values < low) | (piece.values > high)]
+    if wrong.size:
+        raise ValueError(
+            f"{piece.file} holds {wrong.min():g} to {wrong.max():g} on {wrong.size} of the {piece.values.size} pixels that are read, "
+            f"outside {low:g} to {high:g}; if that is its missing value, declare it with `gdal_edit.py -a_nodata {wrong.min():g}`; "
+            "if it is in another unit, convert it"
+        )
 
 
 def _pieces(files: Iterable[str], geobox: GeoBox) -> Iterable[Piece]:
@@ -112,6 +149,7 @@ def _pieces(files: Iterable[str], geobox: GeoBox) -> Iterable[Piece]:
 
 def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
     import rasterio
+    from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
     from rasterio.windows import Window
 
@@ -122,12 +160,15 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
                 raise ValueError(
                     f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
                 )
+            if source.colorinterp[0] == ColorInterp.red:
+                raise ValueError(f"{file} is a picture in red, green and blue, not a map of numbers; export the data, not how they look")
             rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
             if rows.stop <= rows.start or columns.stop <= columns.start:
                 return None
             window = Window.from_slices(rows, columns)
             values = source.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
-            return Piece(values, source.window_transform(window), source.crs)
+            values = values * source.scales[0] + source.offsets[0]  # 1 and 0 where the file declares none
+            return Piece(values, source.window_transform(window), source.crs, file)
     except RasterioError as error:
         if file.startswith(PARTS) and "404" in str(error):
             return None  # services have no tiles where there is only sea
@@ -167,7 +208,7 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
             values = layer[window].values.astype(np.float64)
         except (OSError, RuntimeError) as error:
             raise ValueError(f"{file}, variable {variable}, is damaged ({error}); download it again") from error
-        return Piece(values, transform * transform.translation(window[1].start, window[0].start), crs)
+        return Piece(values, transform * transform.translation(window[1].start, window[0].start), crs, file)
 
 
 def _transform(y: np.ndarray, x: np.ndarray):
@@ -203,6 +244,21 @@ def _reach(geobox: GeoBox, crs, transform, shape: tuple[int, int]) -> tuple[slic
         slice(int(np.clip(np.floor(axis.min() - margin), 0, size)), int(np.clip(np.ceil(axis.max() + margin), 0, size)))
         for axis, size in zip((rows, columns), shape, strict=True)
     )
+
+
+def metres(geobox: GeoBox) -> float:
+    """Height of a pixel of a grid [m]."""
+    return abs(geobox.affine.e) * (_DEGREE if geobox.crs.geographic else 1.0)
+
+
+def positions(geobox: GeoBox, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Longitude and latitude [degrees] of the centres of some pixels of a grid, `pixels` `[y, x]` bool."""
+    from pyproj import Transformer
+
+    rows, columns = np.nonzero(pixels)
+    x, y = geobox.affine * (columns + 0.5, rows + 0.5)
+    longitude, latitude = Transformer.from_crs(geobox.crs.to_wkt(), "EPSG:4326", always_xy=True).transform(x, y)
+    return np.asarray(longitude), np.asarray(latitude)
 
 
 def source_pixels(geobox: GeoBox, crs, transform) -> float:

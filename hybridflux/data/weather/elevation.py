@@ -51,7 +51,7 @@ def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevati
     rise = mean - own[keys[0]]
     known = np.isfinite(weather.elevation)
     note = {"lapse_rate": LAPSE, "band": band, "vapour": "specific humidity kept", "own_elevation_known": bool(known.all()),
-            "rise": [float(rise.min()), float(rise.max())]}  # fmt: skip
+            "without_height": float(np.isnan(elevation).mean()), "rise": [float(rise.min()), float(rise.max())]}  # fmt: skip
     return cell.reshape(latitude.shape).astype(np.int32), _at(weather, keys[0], mean, rise, {"elevation_correction": note})
 
 

@@ -163,6 +163,10 @@ def test_zones_of_a_biomass_map(tmp_path):
     found = biomass_map.stocks(tmp_path, tmp_path, grid, zone, {1: "west", 2: "east", 3: "none"}, campaign="2020")
     assert found["zone"].tolist() == ["west", "east"] and found["stock_tC_ha"].tolist() == pytest.approx([47.5, 95.0])
     assert found["se"].tolist() == pytest.approx([0.475 * 40, 0.475 * 60], rel=0.02)  # 2 km within 50 km: hardly less than one pixel
+    with rasterio.open(tmp_path / "N50E000_ESACCI-BIOMASS-L4-AGB-MERGED-100m-2020-fv6.0.tif", "r+") as file:
+        file.write(np.full((1, 1), 65535, np.uint16), 1, window=((3, 4), (5, 6)))
+    with pytest.raises(ValueError, match="AGB-MERGED.* holds 65535 to 65535 on 1 of .*declare it with"):  # else 380 t ha-1 more in the mean
+        biomass_map.stocks(tmp_path, tmp_path, grid, zone, {1: "west"}, campaign="2020")
 
 
 def test_changes_need_two_visits_and_are_read_by_the_budget(tmp_path):

@@ -69,6 +69,27 @@ def test_tiles_of_a_folder_are_joined(grid, raster):
     assert found.shares == {30: 0.5, 40: 0.5} and len(found.origin["files"]) == 2
 
 
+def test_a_missing_tile_is_named(raster):
+    """A grid across 3 degrees east, where a tile of WorldCover ends, with the western tile alone."""
+    across = GeoBox((4, 40), Affine(10, 0, 699800, 0, -10, 6860000), "EPSG:2154")
+    path = raster("ESA_WorldCover_10m_2021_v200_N48E000_Map.tif", np.full((4, 20), 30, np.uint8), west=699800)
+    with pytest.warns(UserWarning, match=r"50.0% of the grid, which is masked \(ESA_WorldCover_10m_2021_v200_N48E003_Map.tif is not among"):
+        found = landcover.read(WORLDCOVER, path, across)
+    assert found.origin["missing_tiles"] == ["ESA_WorldCover_10m_2021_v200_N48E003_Map.tif"]
+
+
+def test_shares_and_pictures_are_no_codes(grid, raster, tmp_path):
+    import rasterio
+
+    profile = dict(driver="GTiff", height=40, width=40, count=3, dtype="uint8", crs="EPSG:2154", transform=grid.affine)
+    with rasterio.open(tmp_path / "picture.tif", "w", **profile) as file:
+        file.write(np.full((3, 40, 40), 10, np.uint8))  # red 10 would be tree cover
+    with pytest.raises(ValueError, match="picture.tif is a picture in red, green and blue"):
+        landcover.read(WORLDCOVER, tmp_path / "picture.tif", grid)
+    with pytest.raises(ValueError, match="share.tif holds 0.25, which is no code"):
+        landcover.read(WORLDCOVER, raster("share.tif", np.full((40, 40), 0.25, np.float32)), grid)
+
+
 def test_nodata_is_missing_not_a_code(grid, raster):
     values = np.full((40, 40), 40, np.uint8)
     values[0] = 0

@@ -63,6 +63,7 @@ def test_unknown_height_of_a_cell_is_the_mean_of_its_pixels():
     height[3, 4] = np.nan
     cell, used = cells(weather(), latitude, longitude, height)
     assert used.values["tair"][0, cell[3, 4]] == pytest.approx(15.0, abs=LAPSE * 100)
+    assert used.origin["elevation_correction"]["without_height"] == pytest.approx(1 / height.size)
 
 
 def test_vapour_of_higher_air():
