@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from hybridflux.data.catalog import Dataset, Mask
+from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.masks import clear_on, cloudy_on
+from hybridflux.data.imagery.offset_evidence import Sample, sample_of
+from hybridflux.data.imagery.offset_series import Declared, Member, Series
 from hybridflux.data.imagery.scene import Scene
 
 DEGREES_PER_HOUR = 15.0
+RED, NEAR_INFRARED, CLASSES = "B04", ("B08", "B8A"), "SCL"
+"""Bands by which the offset of Sentinel-2 is judged, and the one of its scene classification."""
 _SCALED = 0.01  # a scale at most this large means stored whole numbers
+_WHOLE, _WINDOWS, _WINDOW = 256, 5, 51
+"""Longest side of a region that is judged as a whole [pixel]; of a larger one, windows along a side, and their size [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +35,14 @@ class Layer:
         scale: factor of the stored number.
         offset: added after the factor.
         resolution: size of its pixels [m], where known before opening.
+        reflective: whether it is a reflectance, and no angle or label.
     """
 
     image: Callable[[], window.Image]
     scale: float = 1.0
     offset: float = 0.0
     resolution: float | None = None
+    reflective: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,10 @@ class Frame:
         masks: rules and their labels; a pixel is clear if all say so.
         absent: what an incomplete product lacks, one sentence for messages.
         origin: files, baseline and offsets, JSON-ready.
+        rank: in a mosaic frames of lower rank lie above.
+        declared: the BOA offset its metadata declare; None where the offsets of the layers hold as they are.
+        tile: of its producer; frames of one tile show one area.
+        correction: gives what the reflectance of all bands has to be corrected by [1], None if the frame has to be left out.
     """
 
     id: str
@@ -58,6 +70,10 @@ class Frame:
     masks: Sequence[tuple[Mask, Layer]] = ()
     absent: str = ""
     origin: dict = field(default_factory=dict)
+    rank: int = 0
+    declared: Declared | None = None
+    tile: str = ""
+    correction: Callable[[], float | None] = lambda: 0.0
 
     def read(self, geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
         """Reflectance of the clear land on a grid, see `Scene.read`."""
@@ -74,8 +90,31 @@ class Frame:
             stored = window.values(image, geobox)
             stored[hidden] = np.nan
             _check_scale(stored, layer, image.name)
-            out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset)
+            out[band] = stored
+        drop_zeros([out[band] for band in bands if self.layers[band].reflective])
+        correct = any(self.layers[band].reflective for band in bands) and any(np.isfinite(stored).any() for stored in out.values())
+        correction = self.correction() if correct else 0.0
+        if correction is None:
+            return {band: np.full(geobox.shape.yx, np.float32(np.nan)) for band in bands}
+        for band, stored in out.items():
+            layer = self.layers[band]
+            out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset + correction * layer.reflective)
         return out
+
+    def sample(self, geobox: GeoBox) -> Sample | None:
+        """Red and near infrared before any offset, of the pixels by which the offset is judged; None if there is no red band."""
+        near = next((band for band in NEAR_INFRARED if band in self.layers), None)
+        if RED not in self.layers:
+            return None
+        parts = []
+        for box in _witnesses(geobox):
+            numbers = [self._scaled(band, box) if band else np.full(box.shape.yx, np.float32(np.nan)) for band in (RED, near)]
+            labels = next((window.labels(layer.image(), box) for mask, layer in self.masks if mask.band == CLASSES), None)
+            parts.append(sample_of(*numbers, _clear_land(self.masks, box), labels))
+        return Sample(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("red", "nir", "land", "water")))
+
+    def _scaled(self, band: str, geobox: GeoBox) -> np.ndarray:
+        return window.values(self.layers[band].image(), geobox) * np.float32(self.layers[band].scale)
 
     def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
         """Where it shows something other than the clear land `[y, x]`; not where a band has no value, beyond the edge of a swath."""
@@ -84,6 +123,45 @@ class Frame:
             image = layer.image()
             hidden |= cloudy_on(mask, geobox, partial(window.labels, image), abs(image.grid.resolution.x))
         return hidden & np.isfinite(window.values(self.layers[band].image(), geobox)) if hidden.any() else hidden
+
+
+def is_reflectance(band: Band) -> bool:
+    """Whether a band of the catalog is a reflectance, and no angle."""
+    return band.units == "1"
+
+
+_BY_CATALOG = 1.5
+"""Log odds that the offset which the catalog names for a kind of files is right: exporters take it out, `load_collection` of openEO for
+instance, but `load_stac` and odc-stac leave it in (Open-EO/openeo-geopyspark-driver issue 1051)."""
+
+
+def by_catalog(dataset: Dataset) -> Declared | None:
+    """The offset of files without any metadata of it: that of the catalog, if the pixels of each scene are to be asked."""
+    red = next((band for band in dataset.bands if band.name == RED), None)
+    if dataset.offsets == "catalog" or red is None:
+        return None
+    return Declared(red.offset, f"the catalog ({dataset.id})", _BY_CATALOG, {"catalog": red.offset})
+
+
+def drop_zeros(stored: Sequence[np.ndarray]) -> None:
+    """Make missing, in place, what is 0 in every one of several bands: no surface reflects nothing, whatever number is declared missing.
+
+    Beyond the swath MAJA stores 0 in some products (those of early 2022) and -10000 in others. One band alone may be cut at zero.
+    """
+    if len(stored) < 2:
+        return
+    nothing = np.all([numbers == 0.0 for numbers in stored], axis=0)
+    for numbers in stored:
+        numbers[nothing] = np.nan
+
+
+def _witnesses(geobox: GeoBox) -> list[GeoBox]:
+    """The parts of a region by which the offset of its frames is judged: all of it, or windows spread over it evenly."""
+    rows, columns = geobox.shape.yx
+    if max(rows, columns) <= _WHOLE:
+        return [geobox]
+    tops, lefts = (np.unique(np.linspace(0, max(size - _WINDOW, 0), _WINDOWS).astype(int)) for size in (rows, columns))
+    return [geobox[top : min(top + _WINDOW, rows), left : min(left + _WINDOW, columns)] for top in tops for left in lefts]
 
 
 def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
@@ -122,18 +200,43 @@ def solar_day_at(time: np.datetime64, grid: GeoBox) -> np.datetime64:
 def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
     """One scene for each day with a frame that touches the grid, in order of days.
 
-    Frames of one day are neighbours: a pixel takes its value from the first, by name, that has one, unless another calls it cloudy. Warns
-    of bands that are there only at a coarser resolution than the catalog names.
+    Frames of one day are neighbours: a pixel takes its value from the first, by rank and name, that has one, unless another calls it
+    cloudy. Warns of bands that are there only at a coarser resolution than the catalog names.
     """
     wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
-    wanted.sort(key=lambda frame: (frame.day, frame.id))
+    wanted.sort(key=lambda frame: (frame.day, frame.rank, frame.id))
     _warn_of_coarse(wanted, dataset)
+    wanted = _judged(wanted, geobox)
     return [_scene(day, list(group)) for day, group in groupby(wanted, key=lambda frame: frame.day)]
+
+
+def _judged(frames: Sequence[Frame], geobox: GeoBox) -> list[Frame]:
+    """Frames whose BOA offset is that of their metadata and of what the pixels of the series show, see `offset_series`."""
+    parts = [replace(frame, origin={"id": frame.id} | frame.origin) for frame in frames]
+    asked = {
+        number: Member(frame.id, frame.tile, frame.day, frame.declared, partial(frame.sample, geobox))
+        for number, frame in enumerate(parts)
+        if frame.declared is not None
+    }
+    series = Series(list(asked.values()))
+    for number, member in asked.items():
+        parts[number].origin.update({"offset": None} | parts[number].origin | {"offset_from": None})
+        parts[number] = replace(parts[number], correction=partial(_correction, series, member, parts[number].origin))
+    return parts
+
+
+def _correction(series: Series, member: Member, origin: dict) -> float | None:
+    """What has to be added to reflectance as the metadata give it [1]; records the verdict on the offset."""
+    verdict, declared = series.verdict(member), member.declared.value or 0.0
+    same = verdict.value == declared
+    origin.update(offset=origin["offset"] if same and origin["offset"] is not None else verdict.value)
+    origin.update(offset_from=verdict.source, offset_evidence=verdict.record)
+    return None if verdict.value is None else verdict.value - declared
 
 
 def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:
     offered = [band for band in frames[0].layers if all(band in frame.layers for frame in frames)]
-    origin = {"bands": offered, "frames": [{"id": frame.id} | frame.origin for frame in frames]}
+    origin = {"bands": offered, "frames": [frame.origin for frame in frames]}
     return Scene("+".join(frame.id for frame in frames), day, lambda geobox, bands: mosaic(frames, geobox, bands), origin)
 
 

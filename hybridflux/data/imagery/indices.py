@@ -22,6 +22,9 @@ LEAST_SUM = 0.02
 """Least sum of the two bands of a ratio [1]: there, an error of 0.005 in each is an error of 0.35 in their normalised difference."""
 LEAST_BAND = 0.005
 """Least reflectance of each band of a ratio [1]: what the surface reflectance of a dark band may be off."""
+NOTHING = 1.5e-4
+"""Near infrared reflectance [1] up to which a pixel shows no land and has no index: 0, which some products store for no data, and 1 of
+10000, which stands for zero and less where 0 is no data (github.com/Element84/earth-search issue 23)."""
 SUBSTITUTES = {"B08": "B8A"}
 """A band and the one that may stand for it in a whole series: near infrared, 842 nm at 10 m and 865 nm at 20 m. Not within one series: B8A
 is a little brighter."""
@@ -54,7 +57,7 @@ def _share(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _evi2(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
-    return 2.5 * (nir - red) / (nir + 2.4 * red + 1.0)
+    return 2.5 * (nir - red) / np.where(nir > NOTHING, nir + 2.4 * red + 1.0, np.nan)
 
 
 INDICES: dict[str, Index] = {

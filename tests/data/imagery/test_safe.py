@@ -80,7 +80,7 @@ def test_two_baselines_of_one_surface_give_the_same_reflectance(tmp_path, make_s
 def test_of_one_acquisition_in_two_baselines_the_newer_is_read(tmp_path, make_safe, dataset, box):
     make_safe(SURFACE, baseline="0214")
     make_safe(SURFACE / 2, baseline="0509")
-    with pytest.warns(UserWarning, match="N0509 is read, not S2A_.*_N0214_"):
+    with pytest.warns(UserWarning, match="two versions of one acquisition: S2A_.*_N0509_.* is read, S2A_.*_N0214_.* is not"):
         (scene,) = safe_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
     np.testing.assert_allclose(scene.read(box(), ("B04",))["B04"], SURFACE / 2, atol=1e-4)
 
