@@ -91,7 +91,7 @@ class Frame:
             stored[hidden] = np.nan
             _check_scale(stored, layer, image.name)
             out[band] = stored
-        drop_zeros([out[band] for band in bands if self.layers[band].reflective])
+        self._drop_zeros(out, geobox)
         correct = any(self.layers[band].reflective for band in bands) and any(np.isfinite(stored).any() for stored in out.values())
         correction = self.correction() if correct else 0.0
         if correction is None:
@@ -100,6 +100,15 @@ class Frame:
             layer = self.layers[band]
             out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset + correction * layer.reflective)
         return out
+
+    def _drop_zeros(self, stored: Mapping[str, np.ndarray], geobox: GeoBox) -> None:
+        """See `drop_zeros`; a band that is read alone is compared with another one where it has zeros."""
+        numbers = [values for band, values in stored.items() if self.layers[band].reflective]
+        if len(numbers) == 1 and (numbers[0] == 0.0).any():
+            others = [band for band, layer in self.layers.items() if layer.reflective and band not in stored]
+            near = next((band for band in (*NEAR_INFRARED, *others) if band in others), None)
+            numbers += [window.values(self.layers[near].image(), geobox)] if near else []
+        drop_zeros(numbers)
 
     def sample(self, geobox: GeoBox) -> Sample | None:
         """Red and near infrared before any offset, of the pixels by which the offset is judged; None if there is no red band."""
@@ -111,7 +120,8 @@ class Frame:
             numbers = [self._scaled(band, box) if band else np.full(box.shape.yx, np.float32(np.nan)) for band in (RED, near)]
             labels = next((window.labels(layer.image(), box) for mask, layer in self.masks if mask.band == CLASSES), None)
             parts.append(sample_of(*numbers, _clear_land(self.masks, box), labels))
-        return Sample(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("red", "nir", "land", "water")))
+        joined = [np.concatenate([getattr(part, name) for part in parts]) for name in ("red", "nir", "land", "water")]
+        return Sample(*joined, screened=bool(self.masks))
 
     def _scaled(self, band: str, geobox: GeoBox) -> np.ndarray:
         return window.values(self.layers[band].image(), geobox) * np.float32(self.layers[band].scale)
@@ -130,9 +140,10 @@ def is_reflectance(band: Band) -> bool:
     return band.units == "1"
 
 
-_BY_CATALOG = 1.5
-"""Log odds that the offset which the catalog names for a kind of files is right: exporters take it out, `load_collection` of openEO for
-instance, but `load_stac` and odc-stac leave it in (Open-EO/openeo-geopyspark-driver issue 1051)."""
+_BY_CATALOG, _ONE_EXPORTER = 1.5, 3.0
+"""Log odds, assumed, that the offset which the catalog names for a kind of files is right, and that two dates in a row are alike in it:
+exporters take it out, `load_collection` of openEO for instance, but `load_stac` and odc-stac leave it in (Open-EO/openeo-geopyspark-driver
+issue 1051), for all dates or for those from 25 January 2022 on."""
 
 
 def by_catalog(dataset: Dataset) -> Declared | None:
@@ -140,7 +151,7 @@ def by_catalog(dataset: Dataset) -> Declared | None:
     red = next((band for band in dataset.bands if band.name == RED), None)
     if dataset.offsets == "catalog" or red is None:
         return None
-    return Declared(red.offset, f"the catalog ({dataset.id})", _BY_CATALOG, {"catalog": red.offset})
+    return Declared(red.offset, f"the catalog ({dataset.id})", _BY_CATALOG, {"catalog": red.offset}, _ONE_EXPORTER)
 
 
 def drop_zeros(stored: Sequence[np.ndarray]) -> None:

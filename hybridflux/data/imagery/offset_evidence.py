@@ -8,7 +8,7 @@ stored whatever the offset (and Element84 stores 1 for what became zero or less 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ LAND, WATER = (4, 5), 6
 areas, among them cast shadow), 3, 7 (unclassified, often haze) to 11 (snow)."""
 FEWEST = 30
 """Pixels below which a kind of land is no witness."""
+_ENOUGH = 100  # pixels of vegetation from which on they count in full
 SHARE = 0.01
 """Share of the land below which vegetation is no witness."""
 _FLOOR, _BRIGHT = 2e-4, 0.6
@@ -46,12 +47,14 @@ class Sample:
         nir: near infrared `[place]` [1], NaN where missing; all NaN where the scene has none.
         land: `[place]`, whether it is clear land.
         water: `[place]`, whether it is clear water.
+        screened: whether a mask has taken clouds out; else what is bright may be cloud.
     """
 
     red: np.ndarray
     nir: np.ndarray
     land: np.ndarray
     water: np.ndarray
+    screened: bool = True
 
     @property
     def contrast(self) -> np.ndarray:
@@ -61,7 +64,7 @@ class Sample:
     def thinned(self, places: int = 8192) -> Sample:
         """Every so many places, so that at most `places` are kept."""
         step = max(1, -(-len(self.red) // places))
-        return Sample(*(part[::step].copy() for part in (self.red, self.nir, self.land, self.water)))
+        return Sample(*(part[::step].copy() for part in (self.red, self.nir, self.land, self.water)), self.screened)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Evidence:
     median: float = float("nan")
 
 
-def sample_of(red: np.ndarray, nir: np.ndarray | None, clear: np.ndarray, labels: np.ndarray | None) -> Sample:
+def sample_of(red: np.ndarray, nir: np.ndarray | None, clear: np.ndarray, labels: np.ndarray | None, screened: bool = True) -> Sample:
     """A sample from images of any shape.
 
     Args:
@@ -91,12 +94,13 @@ def sample_of(red: np.ndarray, nir: np.ndarray | None, clear: np.ndarray, labels
         nir: scaled numbers [1], None if there are none.
         clear: whether a pixel is clear.
         labels: scene classification (SCL); None where the product has another mask, whose clear pixels are all taken as land.
+        screened: whether `clear` comes from a mask.
     """
     near = np.full_like(red, np.nan) if nir is None else nir
     known = clear & (red > _FLOOR) & (red < _BRIGHT)
     land = known if labels is None else known & np.isin(labels, LAND)
     water = np.zeros_like(known) if labels is None else clear & np.isfinite(near) & (labels == WATER)
-    return Sample(red.ravel(), near.ravel(), land.ravel(), water.ravel())
+    return Sample(red.ravel(), near.ravel(), land.ravel(), water.ravel(), screened)
 
 
 def evidence(sample: Sample) -> Evidence:
@@ -104,6 +108,11 @@ def evidence(sample: Sample) -> Evidence:
 
     Only vegetation can show impossible reflectances so clearly that the metadata of a product fall by it; what is merely bright never does.
     """
+    seen = _evidence(sample)
+    return seen if sample.screened else replace(seen, log_odds=max(seen.log_odds, -1.0))
+
+
+def _evidence(sample: Sample) -> Evidence:
     contrast = sample.contrast
     paired = sample.land & np.isfinite(contrast)
     if paired.any():
@@ -124,7 +133,7 @@ def _of_vegetation(red: np.ndarray, contrast: np.ndarray) -> Evidence:
     median = float(np.median(red[greenest]))
     brightest = 20.0 * float(np.median(contrast[greenest]))  # ripe wheat has a difference of 0.2 too, and a red of 0.15
     log_odds = float(np.clip(_SLOPE * (_BETWEEN - median), -min(brightest, 8.0), _DARKEST))
-    return Evidence(log_odds, "vegetation", int(greenest.sum()), "red", median)
+    return Evidence(log_odds * min(1.0, len(red) / _ENOUGH), "vegetation", int(greenest.sum()), "red", median)
 
 
 def _of_bare_land(red: np.ndarray, contrast: np.ndarray) -> Evidence:
@@ -150,9 +159,11 @@ def _of_water(nir: np.ndarray) -> Evidence:
     return Evidence(float(np.clip(100.0 * (0.08 - median), -4.0, 4.0)), "water", len(nir), "near infrared", median)
 
 
-LINK_SD, UNLINKED, _APART = 0.03, 5.0, 0.2
-"""Spread of the change of red between two dates of places of like contrast, the greatest loss of log likelihood by it, and the change from
-which on the land is not the same: snow, haze, flood."""
+_ALIKE, _APART = 0.03, 0.2
+"""Change of the contrast up to which land is taken as unchanged between two dates; change of red from which on it is not: snow, flood."""
+_SAME_SD, _JUMP_SD, _LEAST_FIT = 0.04, 0.02, -5.0
+"""Spread of the change of red of such land where the offset stays (haze adds up to 0.07 to a date, to both bands) and about 0.1 where it
+does not (assumed), and the least log likelihood of a change."""
 
 
 def difference(earlier: Sample, later: Sample) -> float | None:
@@ -161,16 +172,23 @@ def difference(earlier: Sample, later: Sample) -> float | None:
     Where an offset comes or goes between two dates it is 0.1; growth and harvest change the contrast too. None if there is too little such
     land, or if it has changed beyond that.
     """
-    kept = earlier.land & later.land & (np.abs(later.contrast - earlier.contrast) < LINK_SD)
+    kept = earlier.land & later.land & (np.abs(later.contrast - earlier.contrast) < _ALIKE)
     change = float(np.median((later.red - earlier.red)[kept])) if kept.sum() >= FEWEST else np.inf
     return change if abs(change) < _APART else None
 
 
-def passed_on(log_odds: float, change: float) -> float:
-    """What one date says of another: log odds that the other is free of the offset, from those of the first and the change between them."""
+def passed_on(log_odds: float, change: float | None, lasting: float) -> float:
+    """What one date says of another: log odds that the other is free of the offset.
 
-    def fit(expected: float) -> float:
-        return -min(((change - expected) / LINK_SD) ** 2 / 2, UNLINKED)
+    Args:
+        log_odds: that the first is free of the offset.
+        change: of red between them, see `difference`.
+        lasting: log odds that both are alike where nothing can be compared; a third of it where there is a change.
+    """
 
-    same, gained, lost = fit(0.0), fit(-SHIFT), fit(SHIFT)
+    def fit(expected: float, sd: float) -> float:
+        return 0.0 if change is None else max(-(((change - expected) / sd) ** 2) / 2, _LEAST_FIT)
+
+    same, gained, lost = fit(0.0, _SAME_SD), fit(-SHIFT, _JUMP_SD), fit(SHIFT, _JUMP_SD)
+    same += lasting if change is None else lasting / 3
     return float(np.logaddexp(log_odds + same, lost) - np.logaddexp(log_odds + gained, same))

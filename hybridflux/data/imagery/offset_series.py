@@ -22,8 +22,10 @@ FIRM = 9.0
 """Log odds of declarations that agree with each other and with the processing baseline; vegetation with a red below -0.045 outweighs it."""
 SURE = 2.5
 """Log odds, 12 to 1, below which the neighbours of a scene are asked, and a doubtful declaration is reported as not confirmed."""
-_REACH = 6  # dates before and after that are asked at most
-_WEIGHT = 2.0  # dates that the first guess of how far a kind of declaration holds counts for
+_CONFIRMED = 1.5  # log odds by the pixels of a scene from which on they confirm what is declared
+_REACH, _SEASON = 6, np.timedelta64(120, "D")  # dates before and after that are asked at most, and how far away they may be
+_WEIGHT, _FIRM_WEIGHT = 2.0, 8.0
+"""Dates that the first guess of how far a kind of declaration holds counts for; against a firm one only impossible values count."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Declared:
         source: what declares it.
         trust: log odds that it is right; 0 if nothing is declared.
         claims: what each source declares [1].
+        lasting: log odds that two dates in a row are alike in it, where whoever wrote the files treated them alike.
     """
 
     value: float | None
     source: str
     trust: float
     claims: Mapping[str, float] = field(default_factory=dict)
+    lasting: float = 0.0
 
     @property
     def firm(self) -> bool:
@@ -122,7 +126,7 @@ class Series:
         member = self._members[number]
         declared, (seen, sample) = member.declared, self._look(number)
         trust, around, asked = declared.sign * declared.trust, 0.0, []
-        if abs(trust + seen.log_odds) < SURE and not declared.firm and sample is not None:
+        if sample is not None and (declared.sign * seen.log_odds < _CONFIRMED or abs(trust + seen.log_odds) < SURE):
             chains = []
             for step in (-1, 1):
                 chain, looked = self._neighbours(number, step)
@@ -141,45 +145,50 @@ class Series:
         return self._spoken(member, seen, trust, around, record)
 
     def _neighbours(self, number: int, step: int) -> tuple[list[int], list[int]]:
-        """Dates before or after that can be compared, each with the next, nearest first, up to one sure by itself; all that were seen."""
-        chain, looked, at = [], [], number
+        """Dates before or after that can be compared, each with the next, nearest first; and all that were seen."""
+        chain, looked, at, start = [], [], number, number
         for _ in range(_REACH):
             number += step
-            if not 0 <= number < len(self._members) or self._members[number].tile != self._members[at].tile:
+            if not 0 <= number < len(self._members) or not self._near(number, start):
                 break
             try:
-                seen, sample = self._look(number)
+                _, sample = self._look(number)
             except (OSError, ValueError):  # raised again when that scene itself is read
                 continue
             looked.append(number)
-            if sample is None or difference(self._look(at)[1], sample) is None:
+            if sample is None or (difference(self._look(at)[1], sample) is None and not self._members[at].declared.lasting):
                 continue
             chain.append(number)
             at = number
-            declared = self._members[number].declared
-            if declared.firm or abs(seen.log_odds + declared.sign * declared.trust) >= SURE:
-                break
         return chain, looked
+
+    def _near(self, number: int, other: int) -> bool:
+        one, two = self._members[number], self._members[other]
+        return one.tile == two.tile and abs(one.day - two.day) <= _SEASON
 
     def _trust(self, declared: Declared, others: Sequence[int]) -> float:
         """Log odds by the declaration, after what the pixels of other dates show of declarations of its kind."""
-        if declared.firm or declared.value is None:
+        if declared.value is None:
+            return 0.0
+        shown = [self._look(other)[0].log_odds * declared.sign for other in others if _alike(self._members[other].declared, declared)]
+        for_it, against = sum(odds >= SURE for odds in shown), sum(odds <= -(FIRM if declared.firm else SURE) for odds in shown)
+        if declared.firm and not against:
             return declared.sign * declared.trust
-        known = [
-            np.sign(self._look(other)[0].log_odds) == self._members[other].declared.sign
-            for other in others
-            if abs(self._look(other)[0].log_odds) >= SURE and _kind(self._members[other].declared) == _kind(declared)
-        ]
-        right = _WEIGHT / (1.0 + math.exp(-declared.trust)) + sum(known)
-        return declared.sign * math.log(right / (_WEIGHT + len(known) - right))
+        weight = _FIRM_WEIGHT if declared.firm else _WEIGHT
+        right = weight / (1.0 + math.exp(-declared.trust))
+        return declared.sign * math.log((right + for_it) / (weight - right + against))
 
     def _message(self, number: int, chain: Sequence[int], others: Sequence[int]) -> float:
-        """What a chain of neighbours says of a scene [log odds], from the farthest to the nearest."""
-        said, path = 0.0, [*reversed(chain), number]
+        """What a chain of neighbours says of a scene [log odds], from the farthest to the nearest.
+
+        What they declare counts only if it is of another kind: metadata that err do so for many dates alike.
+        """
+        said, path, declared = 0.0, [*reversed(chain), number], self._members[number].declared
         for here, there in zip(path, path[1:], strict=False):
-            seen, sample = self._look(here)
-            own = self._trust(self._members[here].declared, [other for other in others if other != here]) + seen.log_odds
-            said = passed_on(said + own, difference(sample, self._look(there)[1]))
+            (seen, sample), other = self._look(here), self._members[here].declared
+            trust = 0.0 if _alike(other, declared) else self._trust(other, others)
+            change = difference(sample, self._look(there)[1])
+            said = passed_on(said + trust + seen.log_odds, change, declared.lasting if _alike(other, declared) else 0.0)
         return said
 
     def _spoken(self, member: Member, seen: Evidence, trust: float, around: float, record: dict) -> Verdict:
@@ -191,12 +200,17 @@ class Series:
         decided = 0.0 if total > 0.0 else SHIFT
         by = seen.witness if seen.witness and abs(seen.log_odds) >= abs(around) else "neighbouring dates"
         if declared.value is None:
+            if abs(total) < SURE:
+                _warn(
+                    f"{member.name} tells neither its processing baseline nor an offset; {_shown(seen)}{_by_neighbours(around, record)}; "
+                    f"used {decided:+.1f}, which is not certain: compare it with another date of the tile"
+                )
             return Verdict(decided, by, record)
         if total * declared.sign < 0.0:
-            self._report_overruled(member, seen, decided, total, record)
+            self._report_overruled(member, seen, decided, trust, total, record)
             return Verdict(decided, f"{by} against {declared.source}", record)
-        contradicted = (seen.log_odds + around) * declared.sign < (-2.0 if declared.firm else -0.5)
-        if contradicted or (not declared.firm and abs(total) < SURE):
+        contradicted = min(seen.log_odds, seen.log_odds + around) * declared.sign < (-2.0 if declared.firm else -0.5)
+        if contradicted or abs(total) < SURE:
             other = SHIFT if declared.value == 0.0 else 0.0
             how = "against what its pixels show" if contradicted else "which its pixels do not confirm"
             _warn(
@@ -205,24 +219,25 @@ class Series:
             )
         return Verdict(declared.value, declared.source, record)
 
-    def _report_overruled(self, member: Member, seen: Evidence, used: float, total: float, record: dict) -> None:
-        """Warn that a declaration is not followed: once a series where that is certain, else scene by scene."""
-        declared, sure = member.declared, abs(total) >= SURE
-        key = declared.source, used
-        if sure and key in self._reported:
+    def _report_overruled(self, member: Member, seen: Evidence, used: float, trust: float, total: float, record: dict) -> None:
+        """Warn that a declaration is not followed: once a series where other dates show that its kind errs, else scene by scene."""
+        declared, key = member.declared, (member.declared.source, used)
+        common = abs(total) >= SURE and trust * declared.sign < 0.0
+        if common and key in self._reported:
             return
-        ending = "" if sure else ", which is not certain: compare it with another date of the tile"
-        if sure:
+        ending = "; other scenes of the series for which this holds say so in their origin only" if common else ""
+        if common:
             self._reported.add(key)
-            ending = "; other scenes of the series for which this holds say so in their origin only" if len(self._members) > 1 else ""
+        elif abs(total) < SURE:
+            ending = ", which is not certain: compare it with another date of the tile"
         _warn(
             f"{member.name}: {declared.source} gives an offset of {declared.value:+.1f}, but {_shown(seen, declared.value, used)}"
             f"{_by_neighbours(record['log_odds_neighbours'], record)}; used {used:+.1f}{ending}"
         )
 
 
-def _kind(declared: Declared) -> tuple:
-    return declared.source, declared.value
+def _alike(one: Declared, other: Declared) -> bool:
+    return (one.source, one.value) == (other.source, other.value)
 
 
 def _shown(seen: Evidence, first: float | None = None, second: float | None = None) -> str:

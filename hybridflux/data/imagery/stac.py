@@ -87,7 +87,7 @@ def _sample(dataset: Dataset, source: Source, region: GeoBox) -> Sample:
     near = next((name for name in NEAR_INFRARED if name in assets(source.item, dataset.bands)), None)
     red, nir = (known[name].scale * source.sample(grid, known[name]) if name else None for name in (RED, near))
     if mask is None:
-        return sample_of(red, nir, np.isfinite(red), None)
+        return sample_of(red, nir, np.isfinite(red), None, screened=False)
     labels = source.labels(grid, known[mask.band])
     return sample_of(red, nir, masks.clear(mask, labels, abs(grid.resolution.x)), labels if mask.band == CLASSES else None)
 

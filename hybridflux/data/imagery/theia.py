@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import NEAR_INFRARED, Frame, Layer, scenes, solar_day_at
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.versions import current
@@ -50,12 +50,14 @@ def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package,
         number += time - before > _PASS
         latest[key] = number, time
         passes.setdefault((*key, number), []).append(package)
-    kept = [pair for group in passes.values() for pair in enumerate(current(group, _version, partial(_any_band, dataset)))]
+    kept = [pair for group in passes.values() for pair in enumerate(current(group, _version, partial(_brightest, dataset)))]
     return sorted(((package, rank) for rank, package in kept), key=lambda pair: pair[0].name)
 
 
-def _any_band(dataset: Dataset, package: Package) -> str | None:
-    found = next((file for band in dataset.bands if (file := file_of(package, band.aliases or (band.name,)))), None)
+def _brightest(dataset: Dataset, package: Package) -> str | None:
+    """Path of the near infrared, which no version cuts at zero over land; of another band where there is none."""
+    bands = sorted(dataset.bands, key=lambda band: band.name not in NEAR_INFRARED)
+    found = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
     return found and package.raster(found)
 
 
