@@ -131,8 +131,8 @@ def _evidence(sample: Sample) -> Evidence:
 def _of_vegetation(red: np.ndarray, contrast: np.ndarray) -> Evidence:
     greenest = contrast >= np.quantile(contrast, 0.75)
     median = float(np.median(red[greenest]))
-    brightest = 20.0 * float(np.median(contrast[greenest]))  # ripe wheat has a difference of 0.2 too, and a red of 0.15
-    log_odds = float(np.clip(_SLOPE * (_BETWEEN - median), -min(brightest, 8.0), _DARKEST))
+    green = float(np.median(contrast[greenest]))  # ripe wheat has a contrast of 0.22 and a red of 0.15; the greener, the surer
+    log_odds = float(np.clip(_SLOPE * (_BETWEEN - median), -np.clip(30.0 * (green - 0.18), 1.0, 8.0), _DARKEST))
     return Evidence(log_odds * min(1.0, len(red) / _ENOUGH), "vegetation", int(greenest.sum()), "red", median)
 
 
@@ -142,7 +142,7 @@ def _of_bare_land(red: np.ndarray, contrast: np.ndarray) -> Evidence:
     median = float(np.median(red[bare]))
     distance, with_offset = ((value - _SOIL) / _SOIL_SD for value in (median, median + SHIFT))
     log_odds = (min(with_offset**2, 4.0) if with_offset > 0 else with_offset**2) / 2 - min(distance**2, 4.0) / 2
-    possible = 1.2 if median + SHIFT >= 0 else 1.2 + _SLOPE * -(median + SHIFT)  # dark forests of the winter are dark with the offset in
+    possible = 0.8 + _SLOPE * max(0.0, -(median + SHIFT))  # with the offset in, dark soil and forests of the winter look like soil without
     return Evidence(float(np.clip(log_odds, -2.0, min(possible, 8.0))), "bare land", int(bare.sum()), "red", median)
 
 

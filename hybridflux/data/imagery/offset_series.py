@@ -210,7 +210,8 @@ class Series:
             self._report_overruled(member, seen, decided, trust, total, record)
             return Verdict(decided, f"{by} against {declared.source}", record)
         contradicted = min(seen.log_odds, seen.log_odds + around) * declared.sign < (-2.0 if declared.firm else -0.5)
-        if contradicted or abs(total) < SURE:
+        confirmed = declared.firm or max(seen.log_odds * declared.sign, around * declared.sign) >= _CONFIRMED
+        if contradicted or not confirmed or abs(total) < SURE:
             other = SHIFT if declared.value == 0.0 else 0.0
             how = "against what its pixels show" if contradicted else "which its pixels do not confirm"
             _warn(

@@ -304,3 +304,27 @@ def test_what_is_zero_in_every_band_is_no_data(write_cube, unmasked, box, tmp_pa
         got = scene.read(box(20), bands)
         for band in bands:
             assert np.isnan(got[band][:, :2]).all() and np.isfinite(got[band][:, 2:]).all()
+
+
+def test_a_large_region_is_judged_by_windows_spread_over_it(write_cube, unmasked, box, monkeypatch):
+    """A corner that is bright is read with the offset that the rest of the region shows, and little of it is read for that."""
+    from hybridflux.data.imagery import cube as module
+
+    values = np.full((1, 700, 700), 1400)
+    values[0, 100:] = 350
+    values[0, :20] = 1900
+    grid, read = box(700), []
+    stored = module._stored
+    monkeypatch.setattr(module, "_stored", lambda *args: read.append((args[3][0].stop - args[3][0].start) ** 2) or stored(*args))
+    (scene,) = cube_scenes(unmasked, str(write_cube("S2_L2A_a.nc", ["2023-06-01"], values, grid=grid)), grid, FIRST, LAST)
+    np.testing.assert_allclose(scene.read(grid[:20, :20], ("B04",))["B04"], 0.19, atol=1e-6)
+    assert scene.origin["frames"][0]["offset_evidence"]["log_odds_pixels"] > 5 and sum(read) < 0.2 * 700**2
+
+
+def test_saturated_and_wrapped_numbers_are_no_index(write_cube, unmasked, box):
+    """65535 is saturated; 65531 is -5 in 16 bits without sign, where an exporter took 1000 out of 995."""
+    stored = np.full((1, 20, 20), 500)
+    stored[0, 0, :2] = 65535, 65531
+    (scene,) = cube_scenes(unmasked, str(write_cube("S2_L2A_a.nc", ["2020-05-01"], stored)), box(20), FIRST, LAST)
+    red = scene.read(box(20), ("B04",))["B04"]
+    assert np.isnan(compute("evi2", {"B04": red, "B08": np.full_like(red, 0.4)})).sum() == 2
