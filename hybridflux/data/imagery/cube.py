@@ -19,7 +19,8 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, by_catalog, is_reflectance, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
+from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
@@ -14,16 +14,13 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.masks import clear_on, cloudy_on
-from hybridflux.data.imagery.offset_evidence import Sample, sample_of
-from hybridflux.data.imagery.offset_series import Declared, Member, Series
+from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
+from hybridflux.data.imagery.offset_frames import judged, witnesses
+from hybridflux.data.imagery.offset_series import Declared
 from hybridflux.data.imagery.scene import Scene
 
 DEGREES_PER_HOUR = 15.0
-RED, NEAR_INFRARED, CLASSES = "B04", ("B08", "B8A"), "SCL"
-"""Bands by which the offset of Sentinel-2 is judged, and the one of its scene classification."""
 _SCALED = 0.01  # a scale at most this large means stored whole numbers
-_WHOLE, _WINDOWS, _WINDOW = 256, 5, 51
-"""Longest side of a region that is judged as a whole [pixel]; of a larger one, windows along a side, and their size [pixel]."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +113,7 @@ class Frame:
         if RED not in self.layers:
             return None
         parts = []
-        for box in _witnesses(geobox):
+        for box in witnesses(geobox):
             numbers = [self._scaled(band, box) if band else np.full(box.shape.yx, np.float32(np.nan)) for band in (RED, near)]
             labels = next((window.labels(layer.image(), box) for mask, layer in self.masks if mask.band == CLASSES), None)
             parts.append(sample_of(*numbers, _clear_land(self.masks, box), labels))
@@ -140,20 +137,6 @@ def is_reflectance(band: Band) -> bool:
     return band.units == "1"
 
 
-_BY_CATALOG, _ONE_EXPORTER = 1.5, 3.0
-"""Log odds, assumed, that the offset which the catalog names for a kind of files is right, and that two dates in a row are alike in it:
-exporters take it out, `load_collection` of openEO for instance, but `load_stac` and odc-stac leave it in (Open-EO/openeo-geopyspark-driver
-issue 1051), for all dates or for those from 25 January 2022 on."""
-
-
-def by_catalog(dataset: Dataset) -> Declared | None:
-    """The offset of files without any metadata of it: that of the catalog, if the pixels of each scene are to be asked."""
-    red = next((band for band in dataset.bands if band.name == RED), None)
-    if dataset.offsets == "catalog" or red is None:
-        return None
-    return Declared(red.offset, f"the catalog ({dataset.id})", _BY_CATALOG, {"catalog": red.offset}, _ONE_EXPORTER)
-
-
 def drop_zeros(stored: Sequence[np.ndarray]) -> None:
     """Make missing, in place, what is 0 in every one of several bands: no surface reflects nothing, whatever number is declared missing.
 
@@ -164,15 +147,6 @@ def drop_zeros(stored: Sequence[np.ndarray]) -> None:
     nothing = np.all([numbers == 0.0 for numbers in stored], axis=0)
     for numbers in stored:
         numbers[nothing] = np.nan
-
-
-def _witnesses(geobox: GeoBox) -> list[GeoBox]:
-    """The parts of a region by which the offset of its frames is judged: all of it, or windows spread over it evenly."""
-    rows, columns = geobox.shape.yx
-    if max(rows, columns) <= _WHOLE:
-        return [geobox]
-    tops, lefts = (np.unique(np.linspace(0, max(size - _WINDOW, 0), _WINDOWS).astype(int)) for size in (rows, columns))
-    return [geobox[top : min(top + _WINDOW, rows), left : min(left + _WINDOW, columns)] for top in tops for left in lefts]
 
 
 def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
@@ -217,32 +191,8 @@ def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.
     wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
     wanted.sort(key=lambda frame: (frame.day, frame.rank, frame.id))
     _warn_of_coarse(wanted, dataset)
-    wanted = _judged(wanted, geobox)
+    wanted = judged(wanted, geobox)
     return [_scene(day, list(group)) for day, group in groupby(wanted, key=lambda frame: frame.day)]
-
-
-def _judged(frames: Sequence[Frame], geobox: GeoBox) -> list[Frame]:
-    """Frames whose BOA offset is that of their metadata and of what the pixels of the series show, see `offset_series`."""
-    parts = [replace(frame, origin={"id": frame.id} | frame.origin) for frame in frames]
-    asked = {
-        number: Member(frame.id, frame.tile, frame.day, frame.declared, partial(frame.sample, geobox))
-        for number, frame in enumerate(parts)
-        if frame.declared is not None
-    }
-    series = Series(list(asked.values()))
-    for number, member in asked.items():
-        parts[number].origin.update({"offset": None} | parts[number].origin | {"offset_from": None})
-        parts[number] = replace(parts[number], correction=partial(_correction, series, member, parts[number].origin))
-    return parts
-
-
-def _correction(series: Series, member: Member, origin: dict) -> float | None:
-    """What has to be added to reflectance as the metadata give it [1]; records the verdict on the offset."""
-    verdict, declared = series.verdict(member), member.declared.value or 0.0
-    same = verdict.value == declared
-    origin.update(offset=origin["offset"] if same and origin["offset"] is not None else verdict.value)
-    origin.update(offset_from=verdict.source, offset_evidence=verdict.record)
-    return None if verdict.value is None else verdict.value - declared
 
 
 def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:

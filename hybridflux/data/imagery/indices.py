@@ -154,7 +154,7 @@ def compute(name: str, reflectance: Mapping[str, np.ndarray]) -> np.ndarray:
     array([0.6, nan, nan])
     """
     inputs = _inputs(name, reflectance)
-    return INDICES[name].formula(*(_usable(reflectance[band]) for band in inputs))
+    return INDICES[name].formula(*(reflectance[band] if band in ANGLES else _usable(reflectance[band]) for band in inputs))
 
 
 def negatives(reflectance: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:

@@ -14,6 +14,8 @@ import numpy as np
 
 SHIFT = -0.1
 """What has to be added where the offset is still in [1]: BOA_ADD_OFFSET = -1000 over QUANTIFICATION_VALUE = 10000."""
+RED, NEAR_INFRARED, CLASSES = "B04", ("B08", "B8A"), "SCL"
+"""Bands by which the offset of Sentinel-2 is judged, and the one of its scene classification."""
 LAND, WATER = (4, 5), 6
 """Classes of the scene classification (SCL) that are witnesses: vegetation and bare land; water where there is no such land. Not 2 (dark
 areas, among them cast shadow), 3, 7 (unclassified, often haze) to 11 (snow)."""

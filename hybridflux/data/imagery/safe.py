@@ -11,7 +11,8 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import RED, Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.offset_evidence import RED
 from hybridflux.data.imagery.offset_series import FIRM, Declared
 from hybridflux.data.imagery.offsets import Calibration, calibration, mean_angles
 from hybridflux.data.imagery.packages import Package, find_packages

@@ -12,8 +12,8 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import masks
-from hybridflux.data.imagery.frames import CLASSES, NEAR_INFRARED, RED, drop_zeros, is_reflectance, mosaic
-from hybridflux.data.imagery.offset_evidence import Sample, sample_of
+from hybridflux.data.imagery.frames import drop_zeros, is_reflectance, mosaic
+from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
 from hybridflux.data.imagery.offset_series import Member, Series, Verdict
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, tile_of, without_superseded

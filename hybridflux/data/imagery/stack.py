@@ -12,7 +12,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, by_catalog, is_reflectance, scenes
+from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes
+from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import raster
 

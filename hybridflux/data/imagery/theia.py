@@ -16,7 +16,8 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import NEAR_INFRARED, Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.offset_evidence import NEAR_INFRARED
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.versions import current
