@@ -130,7 +130,8 @@ class Dataset(BaseModel):
         bands_of: another dataset with the same bands, instead of `bands`; its mask and offsets hold too where none are given here.
         format: name of its reader, a key of `reader` in `hybridflux.data.imagery`, `.weather`, `.moisture` or `.land`.
         mask: which pixels are clear, for imagery.
-        offsets: who says what is added to a stored number: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each scene.
+        offsets: who says what is added to a stored number: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each
+            scene, or the `offset` of the bands where it has none, judged by its pixels and by the dates around it.
         services: STAC APIs that offer it.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual distance of two acquisitions [d].

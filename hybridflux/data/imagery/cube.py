@@ -19,7 +19,8 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
+from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
 
@@ -139,14 +140,15 @@ def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: 
     finest = min((file.grid for file, _ in members), key=lambda grid: abs(grid.resolution.x))
     stamp = str(np.datetime_as_string(time, unit="s")) + (f"#{number}" if number else "")
     origin = {"files": [str(file.path) for file, _ in members], "time": str(np.datetime_as_string(time, unit="s"))}
-    return Frame(f"{dataset.id} {stamp}", solar_day_at(time, finest), finest, bands, masks, f"the cube has {', '.join(bands)}", origin)
+    absent, day = f"the cube has {', '.join(bands)}", solar_day_at(time, finest)
+    return Frame(f"{dataset.id} {stamp}", day, finest, bands, masks, absent, origin, declared=by_catalog(dataset), tile=str(finest))
 
 
 def _layer(file: _File, index: int, name: str, band: Band) -> Layer:
     own = file.cube[name].attrs
     nodata = stated(band.nodata, own.get("_FillValue"), own.get("missing_value"))
     image = Image(f"{file.path}, {name}, {file.times[index]}", file.grid, partial(_stored, file, index, name), nodata)
-    return Layer(lambda: image, band.scale, band.offset)
+    return Layer(lambda: image, band.scale, band.offset, reflective=is_reflectance(band))
 
 
 def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:

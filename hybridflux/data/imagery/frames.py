@@ -11,9 +11,12 @@ from itertools import groupby
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from hybridflux.data.catalog import Dataset, Mask
+from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.masks import clear_on, cloudy_on
+from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
+from hybridflux.data.imagery.offset_frames import judged, witnesses
+from hybridflux.data.imagery.offset_series import Declared
 from hybridflux.data.imagery.scene import Scene
 
 DEGREES_PER_HOUR = 15.0
@@ -29,12 +32,14 @@ class Layer:
         scale: factor of the stored number.
         offset: added after the factor.
         resolution: size of its pixels [m], where known before opening.
+        reflective: whether it is a reflectance, and no angle or label.
     """
 
     image: Callable[[], window.Image]
     scale: float = 1.0
     offset: float = 0.0
     resolution: float | None = None
+    reflective: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,10 @@ class Frame:
         masks: rules and their labels; a pixel is clear if all say so.
         absent: what an incomplete product lacks, one sentence for messages.
         origin: files, baseline and offsets, JSON-ready.
+        rank: in a mosaic frames of lower rank lie above.
+        declared: the BOA offset its metadata declare; None where the offsets of the layers hold as they are.
+        tile: of its producer; frames of one tile show one area.
+        correction: gives what the reflectance of all bands has to be corrected by [1], None if the frame has to be left out.
     """
 
     id: str
@@ -58,6 +67,10 @@ class Frame:
     masks: Sequence[tuple[Mask, Layer]] = ()
     absent: str = ""
     origin: dict = field(default_factory=dict)
+    rank: int = 0
+    declared: Declared | None = None
+    tile: str = ""
+    correction: Callable[[], float | None] = lambda: 0.0
 
     def read(self, geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
         """Reflectance of the clear land on a grid, see `Scene.read`."""
@@ -74,8 +87,41 @@ class Frame:
             stored = window.values(image, geobox)
             stored[hidden] = np.nan
             _check_scale(stored, layer, image.name)
-            out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset)
+            out[band] = stored
+        self._drop_zeros(out, geobox)
+        correct = any(self.layers[band].reflective for band in bands) and any(np.isfinite(stored).any() for stored in out.values())
+        correction = self.correction() if correct else 0.0
+        if correction is None:
+            return {band: np.full(geobox.shape.yx, np.float32(np.nan)) for band in bands}
+        for band, stored in out.items():
+            layer = self.layers[band]
+            out[band] = stored * np.float32(layer.scale) + np.float32(layer.offset + correction * layer.reflective)
         return out
+
+    def _drop_zeros(self, stored: Mapping[str, np.ndarray], geobox: GeoBox) -> None:
+        """See `drop_zeros`; a band that is read alone is compared with another one where it has zeros."""
+        numbers = [values for band, values in stored.items() if self.layers[band].reflective]
+        if len(numbers) == 1 and (numbers[0] == 0.0).any():
+            others = [band for band, layer in self.layers.items() if layer.reflective and band not in stored]
+            near = next((band for band in (*NEAR_INFRARED, *others) if band in others), None)
+            numbers += [window.values(self.layers[near].image(), geobox)] if near else []
+        drop_zeros(numbers)
+
+    def sample(self, geobox: GeoBox) -> Sample | None:
+        """Red and near infrared before any offset, of the pixels by which the offset is judged; None if there is no red band."""
+        near = next((band for band in NEAR_INFRARED if band in self.layers), None)
+        if RED not in self.layers:
+            return None
+        parts = []
+        for box in witnesses(geobox):
+            numbers = [self._scaled(band, box) if band else np.full(box.shape.yx, np.float32(np.nan)) for band in (RED, near)]
+            labels = next((window.labels(layer.image(), box) for mask, layer in self.masks if mask.band == CLASSES), None)
+            parts.append(sample_of(*numbers, _clear_land(self.masks, box), labels))
+        joined = [np.concatenate([getattr(part, name) for part in parts]) for name in ("red", "nir", "land", "water")]
+        return Sample(*joined, screened=bool(self.masks))
+
+    def _scaled(self, band: str, geobox: GeoBox) -> np.ndarray:
+        return window.values(self.layers[band].image(), geobox) * np.float32(self.layers[band].scale)
 
     def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
         """Where it shows something other than the clear land `[y, x]`; not where a band has no value, beyond the edge of a swath."""
@@ -84,6 +130,23 @@ class Frame:
             image = layer.image()
             hidden |= cloudy_on(mask, geobox, partial(window.labels, image), abs(image.grid.resolution.x))
         return hidden & np.isfinite(window.values(self.layers[band].image(), geobox)) if hidden.any() else hidden
+
+
+def is_reflectance(band: Band) -> bool:
+    """Whether a band of the catalog is a reflectance, and no angle."""
+    return band.units == "1"
+
+
+def drop_zeros(stored: Sequence[np.ndarray]) -> None:
+    """Make missing, in place, what is 0 in every one of several bands: no surface reflects nothing, whatever number is declared missing.
+
+    Beyond the swath MAJA stores 0 in some products (those of early 2022) and -10000 in others. One band alone may be cut at zero.
+    """
+    if len(stored) < 2:
+        return
+    nothing = np.all([numbers == 0.0 for numbers in stored], axis=0)
+    for numbers in stored:
+        numbers[nothing] = np.nan
 
 
 def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
@@ -122,18 +185,19 @@ def solar_day_at(time: np.datetime64, grid: GeoBox) -> np.datetime64:
 def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
     """One scene for each day with a frame that touches the grid, in order of days.
 
-    Frames of one day are neighbours: a pixel takes its value from the first, by name, that has one, unless another calls it cloudy. Warns
-    of bands that are there only at a coarser resolution than the catalog names.
+    Frames of one day are neighbours: a pixel takes its value from the first, by rank and name, that has one, unless another calls it
+    cloudy. Warns of bands that are there only at a coarser resolution than the catalog names.
     """
     wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
-    wanted.sort(key=lambda frame: (frame.day, frame.id))
+    wanted.sort(key=lambda frame: (frame.day, frame.rank, frame.id))
     _warn_of_coarse(wanted, dataset)
+    wanted = judged(wanted, geobox)
     return [_scene(day, list(group)) for day, group in groupby(wanted, key=lambda frame: frame.day)]
 
 
 def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:
     offered = [band for band in frames[0].layers if all(band in frame.layers for frame in frames)]
-    origin = {"bands": offered, "frames": [{"id": frame.id} | frame.origin for frame in frames]}
+    origin = {"bands": offered, "frames": [frame.origin for frame in frames]}
     return Scene("+".join(frame.id for frame in frames), day, lambda geobox, bands: mosaic(frames, geobox, bands), origin)
 
 

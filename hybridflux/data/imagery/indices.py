@@ -1,9 +1,9 @@
 """Vegetation indices of surface reflectance: one table, each formula with its paper and the bands it needs.
 
 Reflectance between `LOWEST` and zero is noise of a dark surface and taken as zero; below `LOWEST` the atmosphere was corrected wrongly and
-the pixel has no index. A normalised difference with a band near zero is near one, whatever the canopy: early MAJA products cut red at zero,
-and a stand seen so in April looked as green as in June. Such a view has no ratio. Where two bands together reflect less than `LEAST_SUM`
-(water, deep shade) their ratio is noise and there is none either.
+the pixel has no index, nor above `HIGHEST`. A normalised difference with a band near zero is near one, whatever the canopy: early MAJA
+products cut red at zero, and a stand seen so in April looked as green as in June. Such a view has no ratio. Where two bands together
+reflect less than `LEAST_SUM` (water, deep shade) their ratio is noise and there is none either.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ from hybridflux.data.imagery.fapar import ANGLES, BANDS, LARGEST, fapar
 LOWEST = -0.02
 """Reflectance [1] below which a value is an error and not noise: four times the 0.005 that the surface reflectance of a dark band may be
 off (specification of level 2A: 0.05 rho + 0.005, L2A Data Quality Report of ESA)."""
+HIGHEST = 3.2767
+"""Reflectance [1] above which a value is no measurement: products store 15 bits, and 65535 for saturated pixels (Sentinel-2 Products
+Specification Document); an exporter that takes the offset out of 16 bits without sign turns small negatives into such numbers."""
 LEAST_SUM = 0.02
 """Least sum of the two bands of a ratio [1]: there, an error of 0.005 in each is an error of 0.35 in their normalised difference."""
 LEAST_BAND = 0.005
 """Least reflectance of each band of a ratio [1]: what the surface reflectance of a dark band may be off."""
+NOTHING = 1.5e-4
+"""Near infrared reflectance [1] up to which a pixel shows no land and has no index: 0, which some products store for no data, and 1 of
+10000, which stands for zero and less where 0 is no data (github.com/Element84/earth-search issue 23)."""
 SUBSTITUTES = {"B08": "B8A"}
 """A band and the one that may stand for it in a whole series: near infrared, 842 nm at 10 m and 865 nm at 20 m. Not within one series: B8A
 is a little brighter."""
@@ -54,7 +60,7 @@ def _share(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _evi2(nir: np.ndarray, red: np.ndarray) -> np.ndarray:
-    return 2.5 * (nir - red) / (nir + 2.4 * red + 1.0)
+    return 2.5 * (nir - red) / np.where(nir > NOTHING, nir + 2.4 * red + 1.0, np.nan)
 
 
 INDICES: dict[str, Index] = {
@@ -148,7 +154,7 @@ def compute(name: str, reflectance: Mapping[str, np.ndarray]) -> np.ndarray:
     array([0.6, nan, nan])
     """
     inputs = _inputs(name, reflectance)
-    return INDICES[name].formula(*(_usable(reflectance[band]) for band in inputs))
+    return INDICES[name].formula(*(reflectance[band] if band in ANGLES else _usable(reflectance[band]) for band in inputs))
 
 
 def negatives(reflectance: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int]]:
@@ -160,7 +166,7 @@ def negatives(reflectance: Mapping[str, np.ndarray]) -> dict[str, tuple[int, int
 
 
 def _usable(values: np.ndarray) -> np.ndarray:
-    return np.where(values < LOWEST, np.nan, np.maximum(values, 0.0))
+    return np.where((values < LOWEST) | (values > HIGHEST), np.nan, np.maximum(values, 0.0))
 
 
 def _inputs(name: str, offered: Collection[str]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -13,9 +12,12 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.offset_evidence import RED
+from hybridflux.data.imagery.offset_series import FIRM, Declared
 from hybridflux.data.imagery.offsets import Calibration, calibration, mean_angles
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
+from hybridflux.data.imagery.versions import current
 
 METADATA = "MTD_MSIL2A.xml"
 _IMAGE = r"(?:.*/)?IMG_DATA/(?:R(?P<folder>\d+)m/)?[^/]*_(?P<band>B\w\w|SCL)(?:_(?P<name>\d+)m)?\.(?:jp2|tif)"
@@ -25,7 +27,8 @@ _ACQUISITION = re.compile(r"(?P<unit>S2[A-D])_MSIL2A_(?P<time>\d{8}T\d{6})_N(?P<
 def safe_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
     """Scenes of SAFE products, see `scene.Reader`.
 
-    A band is read at the best resolution the product has. Of one acquisition and tile in several processing baselines the newest is read.
+    A band is read at the best resolution the product has. Of one acquisition and tile in several processing baselines the newest is read,
+    of several parts all.
     Besides the bands of the catalog a scene has the mean angles of its frames, `sun_zenith sun_azimuth view_zenith view_azimuth` [degree].
 
     Raises:
@@ -33,27 +36,28 @@ def safe_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     """
     packages = find_packages(place, dataset.files, re.escape(METADATA))
     in_time = [package for package in packages if _may_be_in(package, start, end)]
-    return scenes([_frame(package, dataset) for package in newest(in_time)], dataset, geobox, start, end)
+    return scenes([_frame(package, rank, dataset) for package, rank in newest(in_time)], dataset, geobox, start, end)
 
 
-def newest(packages: Sequence[Package]) -> list[Package]:
-    """The products of the newest processing baseline of each acquisition and tile.
-
-    Several products of that baseline are parts of one tile from two strips of data: all are kept.
-    """
-    groups: dict[tuple, list[tuple[str, Package]]] = {}
+def newest(packages: Sequence[Package]) -> list[tuple[Package, int]]:
+    """The products that are read, with their rank: of one acquisition and tile the newest processing of each part, newest first."""
+    groups: dict[tuple, list[Package]] = {}
     for package in packages:
         parts = _ACQUISITION.match(package.name)
         key = (parts["unit"], parts["time"], parts["tile"]) if parts else (package.name,)
-        groups.setdefault(key, []).append((parts["baseline"] if parts else "", package))
-    kept = []
-    for group in groups.values():
-        best = max(baseline for baseline, _ in group)
-        kept += [package for baseline, package in group if baseline == best]
-        old = [package.name for baseline, package in group if baseline != best]
-        if old:
-            warnings.warn(f"one acquisition in several baselines: N{best} is read, not {', '.join(old)}", stacklevel=2)
-    return kept
+        groups.setdefault(key, []).append(package)
+    return [(package, rank) for group in groups.values() for rank, package in enumerate(current(group, _version, _any_band))]
+
+
+def _version(package: Package) -> tuple[str, str]:
+    """Processing baseline and time of the processing, which ends the name."""
+    parts = _ACQUISITION.match(package.name)
+    return (parts["baseline"], package.name.removesuffix(".SAFE").rpartition("_")[2]) if parts else ("", "")
+
+
+def _any_band(package: Package) -> str | None:
+    found = next((file for band, (file, _) in sorted(_best(package).items()) if band.startswith("B")), None)
+    return found and package.raster(found)
 
 
 def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bool:
@@ -64,7 +68,7 @@ def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bo
     return start - 1 <= day <= end + 1
 
 
-def _frame(package: Package, dataset: Dataset) -> Frame:
+def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     metadata = next(iter(package.find(rf"(.*/)?{re.escape(METADATA)}")), None)
     if metadata is None:
         raise ValueError(f"{package.path} has no {METADATA}, which says baseline and offsets; download the product again")
@@ -92,7 +96,17 @@ def _frame(package: Package, dataset: Dataset) -> Frame:
         "resolution": {band: files[band][1] for band in layers},
     }
     layers |= {name: _constant(name, value, grid) for name, value in _angles(package).items()}
-    return Frame(package.name, solar_day_at(facts.time, grid), grid, layers, masks, lacking(package, dataset.bands), origin)
+    absent, day = lacking(package, dataset.bands), solar_day_at(facts.time, grid)
+    parts = _ACQUISITION.match(package.name)
+    tile = parts["tile"] if parts else str(grid)
+    return Frame(package.name, day, grid, layers, masks, absent, origin, rank, _declared(facts, dataset), tile)
+
+
+def _declared(facts: Calibration, dataset: Dataset) -> Declared | None:
+    if dataset.offsets != "sentinel-2":
+        return None
+    _, value = facts.linear(RED)
+    return Declared(value, f"{METADATA} of baseline {facts.baseline}", FIRM, {METADATA: value})
 
 
 def _best(package: Package) -> dict[str, tuple[str, float]]:
@@ -121,7 +135,7 @@ def _constant(name: str, value: float, grid: GeoBox) -> Layer:
     def read(roi: tuple[slice, slice]) -> np.ndarray:
         return np.full([part.stop - part.start for part in roi], value, np.float32)
 
-    return Layer(lambda: window.Image(name, grid, read))
+    return Layer(lambda: window.Image(name, grid, read), reflective=False)
 
 
 def lacking(package: Package, bands: Sequence[Band]) -> str:

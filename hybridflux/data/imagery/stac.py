@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,12 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import masks
-from hybridflux.data.imagery.frames import mosaic
+from hybridflux.data.imagery.frames import drop_zeros, is_reflectance, mosaic
+from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
+from hybridflux.data.imagery.offset_series import Member, Series, Verdict
 from hybridflux.data.imagery.scene import Scene
-from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, without_superseded
-from hybridflux.data.imagery.stac_offsets import Verdict, judge, stated
+from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, tile_of, without_superseded
+from hybridflux.data.imagery.stac_offsets import declared
 from hybridflux.data.imagery.stac_read import Source
 from hybridflux.data.imagery.stac_search import items_of, longitude, signer_of
 from hybridflux.vocabulary import suggestion
@@ -22,9 +25,8 @@ from hybridflux.vocabulary import suggestion
 if TYPE_CHECKING:
     import pystac
 
-RED = "B04"  # band by whose darkest pixels offsets are judged: vegetation and water absorb it, and haze adds little to it
 _SAMPLE = 256
-"""Pixels along the longer side of the region by which an item is judged; means over 80 m tell 56 of the 60 dates of `stac_offsets`."""
+"""Pixels along the longer side of the region by which the offset of an item is judged, from the reduced copies in its files."""
 
 
 def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
@@ -47,16 +49,47 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
         ValueError: the place is neither file nor service.
     """
     sign, days = signer_of(dataset, place), by_day(items_of(dataset, place, geobox, start, end), longitude(geobox))
-    return [_scene(dataset, place, geobox, day, *without_superseded(items), sign) for day, items in days.items()]
+    kept = {day: without_superseded(items) for day, items in days.items()}
+    sources = {day: [Source(item, sign) for item in items] for day, (items, _) in kept.items()}
+    series = Series([])
+    members = {}
+    if dataset.offsets == "sentinel-2":
+        members = {id(source): _member(dataset, source, geobox, day) for day, group in sources.items() for source in group}
+        series = Series([member for member in members.values() if member])
+    out = []
+    for day, (items, superseded) in kept.items():
+        frames = [
+            _Frame(dataset, source, geobox, _origin(dataset, source.item), series, members.get(id(source))) for source in sources[day]
+        ]
+        offered = [band.name for band in dataset.bands if all(band.name in assets(item, dataset.bands) for item in items)]
+        origin = {"place": place, "bands": offered, "items": [frame.origin for frame in frames], "superseded": superseded}
+        out.append(Scene("+".join(item.id for item in items), day, partial(_read, frames), origin))
+    return out
 
 
-def _scene(
-    dataset: Dataset, place: str, geobox: GeoBox, day: np.datetime64, items: list[pystac.Item], superseded: list[str], sign
-) -> Scene:
-    frames = [_Frame(dataset, Source(item, sign), geobox, _origin(dataset, item)) for item in items]
-    offered = [band.name for band in dataset.bands if all(band.name in assets(item, dataset.bands) for item in items)]
-    origin = {"place": place, "bands": offered, "items": [frame.origin for frame in frames], "superseded": superseded}
-    return Scene("+".join(item.id for item in items), day, lambda grid, bands: mosaic(frames, grid, bands), origin)
+def _read(frames: Sequence[_Frame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+    return mosaic(frames, geobox, bands)
+
+
+def _member(dataset: Dataset, source: Source, region: GeoBox, day: np.datetime64) -> Member | None:
+    """An item among the others of its tile, whose offsets are judged together; None if it has no red band."""
+    known = {band.name: band for band in dataset.bands}
+    if RED not in assets(source.item, dataset.bands):
+        return None
+    name = f"item {source.item.id}"
+    return Member(name, tile_of(source.item) or "", day, declared(source.item, known[RED]), partial(_sample, dataset, source, region))
+
+
+def _sample(dataset: Dataset, source: Source, region: GeoBox) -> Sample:
+    """Scaled red and near infrared of the region, on a coarser grid if it is large, with the label under the centre of a pixel."""
+    known, mask = {band.name: band for band in dataset.bands}, dataset.mask
+    grid = region if max(region.shape.yx) <= _SAMPLE else region.zoom_out(max(region.shape.yx) / _SAMPLE)
+    near = next((name for name in NEAR_INFRARED if name in assets(source.item, dataset.bands)), None)
+    red, nir = (known[name].scale * source.sample(grid, known[name]) if name else None for name in (RED, near))
+    if mask is None:
+        return sample_of(red, nir, np.isfinite(red), None, screened=False)
+    labels = source.labels(grid, known[mask.band])
+    return sample_of(red, nir, masks.clear(mask, labels, abs(grid.resolution.x)), labels if mask.band == CLASSES else None)
 
 
 def _origin(dataset: Dataset, item: pystac.Item) -> dict:
@@ -75,13 +108,17 @@ class _Frame:
         dataset: of the catalog.
         source: item with the access to its files.
         region: grid of the whole region, by which the offset is judged, so that it is one for all tiles.
-        origin: what a reader must know, JSON-ready; the first reading of clear land puts in the offset that is used.
+        origin: what a reader must know, JSON-ready; the first reading of clear land puts in the offset that is used, and the evidence.
+        series: the offsets of all items.
+        member: the item in it; None where there is nothing to judge.
     """
 
     dataset: Dataset
     source: Source
     region: GeoBox
     origin: dict
+    series: Series
+    member: Member | None
 
     @property
     def grid(self) -> GeoBox:
@@ -97,6 +134,7 @@ class _Frame:
         if not offsets or None in offsets.values():
             return {name: np.full(geobox.shape.yx, np.float32(np.nan)) for name in bands}
         out = self.source.values(geobox, wanted)
+        drop_zeros([numbers for name, numbers in out.items() if is_reflectance(wanted[name])])
         for name, numbers in out.items():
             numbers *= np.float32(wanted[name].scale)
             numbers += np.float32(offsets[name])
@@ -125,26 +163,18 @@ class _Frame:
         """What is added to the scaled numbers of a band; None if the item has to be left out."""
         if self.dataset.offsets == "catalog":
             return band.offset
-        verdict, own = self._verdict(), stated(self.source.item, band).value
+        own = declared(self.source.item, band).value
+        if self.member is None:  # no red band to judge by
+            self.origin.update(offset=own, offset_from="metadata, no red band to compare with")
+            return own
+        verdict = self._verdict(self.member)
         agrees = own is not None and verdict.value is not None and (own == 0.0) == (verdict.value == 0.0)
         return own if agrees else verdict.value  # a product may have an offset for each band
 
-    def _verdict(self) -> Verdict:
-        if self.origin["offset_from"] is None:
-            verdict = judge(self.source.item.id, stated(self.source.item, self._band(RED)), self._dark())
-            self.origin.update(offset=verdict.value, offset_from=verdict.source)
-        return Verdict(self.origin["offset"], self.origin["offset_from"])
-
-    def _dark(self) -> np.ndarray:
-        """Scaled red numbers of the clear pixels of the region, a sample on a coarser grid, with the label under the centre of a pixel."""
-        red, mask, sample = self._band(RED), self.dataset.mask, self.region
-        if max(sample.shape.yx) > _SAMPLE:
-            sample = sample.zoom_out(max(sample.shape.yx) / _SAMPLE)
-        numbers = self.source.sample(sample, red)
-        seen = np.isfinite(numbers)
-        if mask is not None:
-            seen &= masks.clear(mask, self.source.labels(sample, self._band(mask.band)), abs(sample.resolution.x))
-        return red.scale * numbers[seen]
+    def _verdict(self, member: Member) -> Verdict:
+        verdict = self.series.verdict(member)
+        self.origin.update(offset=verdict.value, offset_from=verdict.source, offset_evidence=verdict.record)
+        return verdict
 
     def _band(self, name: str) -> Band:
         known = {band.name: band for band in self.dataset.bands}

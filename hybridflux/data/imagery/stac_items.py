@@ -9,6 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 import numpy as np
+from odc.geo.geom import Geometry
 
 from hybridflux.data.catalog import Band
 from hybridflux.data.imagery.frames import solar_day
@@ -21,6 +22,7 @@ _NAMED_BASELINE = re.compile(r"_N(\d{2})(\d{2})_R\d{3}")  # in a product name: S
 _BASELINE = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline")
 _PROCESSED = ("s2:generation_time", "processing:datetime", "updated", "created")
 _PRODUCT = ("s2:product_uri", "sentinel:product_id")
+_RIM = 0.1  # share of its footprint by which two versions of one acquisition may differ
 _SAME_ACQUISITION = np.timedelta64(60, "s")  # items of one acquisition differ by seconds between processings
 
 
@@ -112,13 +114,25 @@ def by_day(items: Iterable[pystac.Item], longitude: float) -> dict[np.datetime64
 def without_superseded(items: Sequence[pystac.Item]) -> tuple[list[pystac.Item], list[str]]:
     """Items of a day without those of which the same acquisition is there in a newer baseline, and the names of what was left out.
 
-    Two items of one tile, time and baseline are both kept: an acquisition that a ground station received in two parts is two items.
+    Two items of one tile, time and baseline are both kept, and so are two of different baselines whose footprints differ: an acquisition
+    that a ground station received in two parts is two items.
     """
     kept, left = [], []
     for item in items:
-        newer = any(_same_acquisition(item, other) and (baseline_of(other) or (0, 0)) > (baseline_of(item) or (0, 0)) for other in items)
+        newer = any(
+            _same_acquisition(item, other) and (baseline_of(other) or (0, 0)) > (baseline_of(item) or (0, 0)) and _covers(other, item)
+            for other in items
+        )
         (left if newer else kept).append(item)
     return kept, [item.id for item in left]
+
+
+def _covers(newer: pystac.Item, item: pystac.Item) -> bool:
+    """Whether the footprint of an item lies in that of a newer one, but for a rim."""
+    if item.geometry is None or newer.geometry is None:
+        return True
+    own, other = (Geometry(one.geometry, "EPSG:4326") for one in (item, newer))
+    return own.area == 0 or own.intersects(other) and (own & other).area >= (1 - _RIM) * own.area
 
 
 def _same_acquisition(item: pystac.Item, other: pystac.Item) -> bool:

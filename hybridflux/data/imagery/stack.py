@@ -12,7 +12,8 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, scenes
+from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes
+from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import raster
 
@@ -38,11 +39,13 @@ def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
     frames = []
     for date, day in enumerate(days):
         layers = {
-            band.name: Layer(partial(raster, path, date * len(names) + number, band.nodata), band.scale, band.offset)
+            band.name: Layer(
+                partial(raster, path, date * len(names) + number, band.nodata), band.scale, band.offset, reflective=is_reflectance(band)
+            )
             for number, band in enumerate(dataset.bands, start=1)
         }
         origin = {"place": path, "bands": [date * len(names) + 1, (date + 1) * len(names)]}
-        frames.append(Frame(f"{dataset.id} {day}", day, grid, layers, origin=origin))
+        frames.append(Frame(f"{dataset.id} {day}", day, grid, layers, origin=origin, declared=by_catalog(dataset), tile=path))
     return scenes(frames, dataset, geobox, start, end)
 
 

@@ -8,7 +8,6 @@ format", MAJA, CESBIO.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,36 +17,49 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.offset_evidence import NEAR_INFRARED
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
+from hybridflux.data.imagery.versions import current
 
 NAME = re.compile(r"SENTINEL2(?P<unit>[A-DX])_(?P<date>\d{8})-(?P<time>\d{6})-\d+_L[23]A_(?P<tile>T\w{5})_\w_V(?P<version>[\d-]+)")
 BESIDES = (Mask(band="EDG", clear=(0,)), Mask(band="MG2", cloudy_bits=(2, 4, 5, 6, 7)))
 """Masks that hold too where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
 sun. Bits as MAJA's tool majamask reads them."""
+_PASS = np.timedelta64(10, "m")  # acquisitions of a tile by one satellite less apart are of one pass; orbits are 100 minutes apart
 
 
 def theia_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
-    """Scenes of Theia level 2A, see `scene.Reader`. Of two versions of one acquisition the newer is read.
+    """Scenes of Theia level 2A, see `scene.Reader`. Of two versions of one acquisition the newer is read, of two parts of a tile both.
 
     Raises:
         ValueError: a product without the mask of the catalog, an incomplete file.
     """
     packages = find_packages(place, dataset.files, r"[^/]*_(FRE|SRE)_B\d+A?\.tif")
     in_time = [package for package in packages if start - 1 <= acquisition(package).astype("datetime64[D]") <= end + 1]
-    return scenes([_frame(package, dataset) for package in newest(in_time)], dataset, geobox, start, end)
+    return scenes([_frame(package, rank, dataset) for package, rank in newest(in_time, dataset)], dataset, geobox, start, end)
 
 
-def newest(packages: Sequence[Package]) -> list[Package]:
-    """Of the products of one acquisition (satellite, date, tile), that of the newest version."""
-    chosen: dict[tuple, Package] = {}
-    for package in sorted(packages, key=_version):
-        parts = name_of(package)
-        key = parts["unit"], parts["date"], parts["tile"]
-        if key in chosen:
-            warnings.warn(f"two versions of one acquisition: {package.name} is read, {chosen[key].name} is not", stacklevel=2)
-        chosen[key] = package
-    return sorted(chosen.values(), key=lambda package: package.name)
+def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package, int]]:
+    """The products that are read, with their rank: of one pass and tile the newest version of each part, the newest part first."""
+    passes: dict[tuple, list[Package]] = {}
+    latest: dict[tuple, tuple[int, np.datetime64]] = {}
+    for package in sorted(packages, key=acquisition):
+        parts, time = name_of(package), acquisition(package)
+        key = parts["unit"], parts["tile"]
+        number, before = latest.get(key, (0, time))
+        number += time - before > _PASS
+        latest[key] = number, time
+        passes.setdefault((*key, number), []).append(package)
+    kept = [pair for group in passes.values() for pair in enumerate(current(group, _version, partial(_brightest, dataset)))]
+    return sorted(((package, rank) for rank, package in kept), key=lambda pair: pair[0].name)
+
+
+def _brightest(dataset: Dataset, package: Package) -> str | None:
+    """Path of the near infrared, which no version cuts at zero over land; of another band where there is none."""
+    bands = sorted(dataset.bands, key=lambda band: band.name not in NEAR_INFRARED)
+    found = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
+    return found and package.raster(found)
 
 
 def name_of(package: Package) -> re.Match:
@@ -106,7 +118,7 @@ def lacking(package: Package, bands: Sequence[Band], has: Sequence[str]) -> str:
     return f"of the bands of the catalog it has {', '.join(has) or 'none'} and lacks {', '.join(absent) or 'none'}; see {package.path}"
 
 
-def _frame(package: Package, dataset: Dataset) -> Frame:
+def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     layers, files = band_layers(package, dataset)
     masks = []
     if dataset.mask:
@@ -119,4 +131,4 @@ def _frame(package: Package, dataset: Dataset) -> Frame:
     grid = next(iter(layers.values())).image().grid
     origin = {"place": str(package.path), "files": files, "version": name_of(package)["version"]}
     absent = lacking(package, dataset.bands, list(layers))
-    return Frame(package.name, solar_day_at(acquisition(package), grid), grid, layers, masks, absent, origin)
+    return Frame(package.name, solar_day_at(acquisition(package), grid), grid, layers, masks, absent, origin, rank)

@@ -24,14 +24,14 @@ def synthesis_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.dat
     """
     packages = find_packages(place, dataset.files, r"[^/]*_FRC_B\d+A?\.tif")
     in_time = [package for package in packages if start <= _day(package) <= end]
-    return scenes([_frame(package, dataset) for package in newest(in_time)], dataset, geobox, start, end)
+    return scenes([_frame(package, rank, dataset) for package, rank in newest(in_time, dataset)], dataset, geobox, start, end)
 
 
 def _day(package: Package) -> np.datetime64:
     return acquisition(package).astype("datetime64[D]")
 
 
-def _frame(package: Package, dataset: Dataset) -> Frame:
+def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     layers, files = band_layers(package, dataset)
     masks = []
     if dataset.mask:
@@ -41,4 +41,4 @@ def _frame(package: Package, dataset: Dataset) -> Frame:
         masks.append((dataset.mask, flags))
     grid = next(iter(layers.values())).image().grid
     origin = {"place": str(package.path), "files": files, "version": name_of(package)["version"]}
-    return Frame(package.name, _day(package), grid, layers, masks, lacking(package, dataset.bands, list(layers)), origin)
+    return Frame(package.name, _day(package), grid, layers, masks, lacking(package, dataset.bands, list(layers)), origin, rank)

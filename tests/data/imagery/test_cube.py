@@ -1,5 +1,7 @@
 """Cubes: the real extracts of Flanders and Slovenia, and synthetic ones with what goes wrong."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -65,6 +67,7 @@ def test_the_extract_of_flanders_is_read_as_it_is_stored(shared, dataset):
     assert seen > 1000
 
 
+@pytest.mark.filterwarnings("ignore:.*gives an offset of .0.0, (which its pixels do not|against what)")  # without a mask, under cloud
 def test_the_extract_of_flanders_holds_no_offset(shared, unmasked):
     """Were 1000 still in it, no red reflectance would be below 0.1."""
     scenes = cube_scenes(unmasked, str(shared / "data" / "eo" / "flanders_s2"), FLANDERS, FIRST, LAST)
@@ -183,3 +186,145 @@ def test_a_cube_without_coordinate_system_or_dates_is_refused(tmp_path, unmasked
     bare.assign_coords(time=np.array(["2020-05-01"], "datetime64[ns]")).to_netcdf(tmp_path / "S2_L2A_a.nc", engine="h5netcdf")
     with pytest.raises(ValueError, match="no coordinate system"):
         cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
+
+
+class Surfaces:
+    """Reflectance of red and near infrared, and the class of the scene classification."""
+
+    rows, columns = np.mgrid[:20, :20] / 20
+    forest = 0.02 + 0.01 * rows, 0.25 + 0.05 * columns, 4
+    winter_forest = 0.02 + 0.01 * rows, 0.14 + 0.02 * columns, 4
+    meadow = 0.03 + 0.04 * rows, 0.42 - 0.1 * columns, 4
+    soil = 0.20 + 0.04 * rows, 0.27 + 0.04 * rows, 5
+    water = 0.03 + 0.01 * rows, 0.015 + 0.01 * columns, 6
+    snow = 0.80 + 0.04 * rows, 0.78 + 0.04 * rows, 11
+
+
+@pytest.fixture
+def offset_cube(tmp_path, box):
+    """`offset_cube(dates)`: a cube of 20 x 20 pixels; of each date its name, the surface and what was added to the stored numbers."""
+
+    def write(dates, dtype=np.uint16, bands=("B04", "B08")):
+        grid, times = box(20), np.array([day for day, _, _ in dates], "datetime64[ns]")
+        surfaces = [(*getattr(Surfaces, name), added) for _, name, added in dates]
+        stored = {
+            "B04": [np.rint(red * 1e4) + added for red, _, _, added in surfaces],
+            "B08": [np.rint(nir * 1e4) + added for _, nir, _, added in surfaces],
+            "SCL": [np.full((20, 20), label) for _, _, label, _ in surfaces],
+        }
+        variables = {
+            name: (("time", "y", "x"), np.stack(stored[name]).astype(dtype), {"grid_mapping": "spatial_ref"}) for name in (*bands, "SCL")
+        }
+        cube = xr.Dataset(variables, coords={"time": times} | dict(xr_coords(grid)))
+        folder = tmp_path / f"cube_{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        cube.to_netcdf(folder / "S2_L2A_cube.nc", engine="h5netcdf")
+        return str(folder)
+
+    return write
+
+
+def read_all(scenes, geobox, bands):
+    """What each scene gives, and all it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        values = [scene.read(geobox, bands) for scene in scenes]
+    return values, [str(one.message) for one in caught if one.category is UserWarning]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+@pytest.mark.parametrize("surface", ["forest", "meadow", "water"])
+def test_the_offset_that_a_cube_still_holds_is_taken_out(offset_cube, dataset, box, surface, dtype):
+    """Of vegetation in one date; of water, which is a weaker witness, too."""
+    grown = dataset.model_copy(update={"mask": dataset.mask.model_copy(update={"grow": 0.0})})
+    for added in (0, 1000):
+        scenes = cube_scenes(grown, offset_cube([("2023-06-01T10:50", surface, added)], dtype), box(20), FIRST, LAST)
+        (values,), said = read_all(scenes, box(20), ("B04", "B08"))
+        np.testing.assert_allclose(values["B04"], getattr(Surfaces, surface)[0], atol=1e-4)
+        np.testing.assert_allclose(values["B08"], getattr(Surfaces, surface)[1], atol=1e-4)
+        assert bool(said) == bool(added)
+        frame = scenes[0].origin["frames"][0]
+        assert frame["offset"] == (-0.1 if added else 0.0) and frame["offset_evidence"]["declared"] == {"catalog": 0.0}
+
+
+def test_a_cube_across_the_change_of_baseline_is_judged_date_by_date(offset_cube, dataset, box):
+    """Bare land and a forest of the winter, which alone say little, are decided by the dates beside them; one warning for all."""
+    before = [("2021-10-20", "meadow"), ("2021-12-10", "winter_forest"), ("2022-01-05", "winter_forest")]
+    since = [("2022-01-26", "winter_forest"), ("2022-02-10", "winter_forest"), ("2022-03-20", "soil"), ("2022-05-01", "meadow")]
+    dates = [(*one, 0) for one in before] + [(*one, 1000) for one in since]
+    scenes = cube_scenes(dataset, offset_cube(dates), box(20), FIRST, LAST)
+    values, said = read_all(scenes[::-1], box(20), ("B04", "B08"))
+    for (_, name, _), got in zip(dates, values[::-1], strict=True):
+        np.testing.assert_allclose(got["B04"], getattr(Surfaces, name)[0], atol=1e-4)
+    assert any("the catalog (sentinel-2-l2a-cube) gives an offset of +0.0, but" in line and "used -0.1" in line for line in said)
+
+
+def test_bare_land_of_a_cube_whose_offset_is_gone_is_not_shifted(offset_cube, dataset, box):
+    scenes = cube_scenes(dataset, offset_cube([("2023-03-01", "soil", 0)]), box(20), FIRST, LAST)
+    (values,), said = read_all(scenes, box(20), ("B04",))
+    np.testing.assert_allclose(values["B04"], Surfaces.soil[0], atol=1e-4)
+    assert "which its pixels do not confirm" in said[0]
+
+
+def test_red_alone_that_is_nowhere_dark_is_reported(offset_cube, dataset, box):
+    """Meadow with the offset in and soil without look alike in one band."""
+    scenes = cube_scenes(dataset, offset_cube([("2023-06-01", "meadow", 1000)], bands=("B04",)), box(20), FIRST, LAST)
+    _, said = read_all(scenes, box(20), ("B04",))
+    assert "0.1" in said[0] and "pixels of darker land in the red is" in said[0]
+    scenes = cube_scenes(dataset, offset_cube([("2023-06-01", "meadow", 0)], bands=("B04",)), box(20), FIRST, LAST)
+    (values,), said = read_all(scenes, box(20), ("B04",))
+    np.testing.assert_allclose(values["B04"], Surfaces.meadow[0], atol=1e-4)
+    assert not said
+
+
+def test_angles_are_not_judged_nor_shifted(shared, dataset):
+    (scene, *_) = cube_scenes(dataset, str(shared / "data" / "eo" / "flanders_s2"), FLANDERS, FIRST, LAST)
+    zenith = scene.read(FLANDERS, ("sun_zenith",))["sun_zenith"]
+    assert scene.origin["frames"][0]["offset_from"] is None and (np.isnan(zenith) | (zenith > 30)).all()
+
+
+def test_a_dataset_may_say_that_nothing_is_judged(offset_cube, dataset, box):
+    sure = dataset.model_copy(update={"offsets": "catalog"})
+    (scene,) = cube_scenes(sure, offset_cube([("2023-06-01", "meadow", 1000)]), box(20), FIRST, LAST)
+    np.testing.assert_allclose(scene.read(box(20), ("B04",))["B04"], Surfaces.meadow[0] + 0.1, atol=1e-4)
+
+
+def test_what_is_zero_in_every_band_is_no_data(write_cube, unmasked, box, tmp_path):
+    """Whatever number is declared missing; zero in one band of two is a number."""
+    rule = {"bands": tuple(band.model_copy(update={"nodata": -9999}) for band in unmasked.bands), "offsets": "catalog"}
+    path = write_cube("S2_L2A_a.nc", ["2020-05-01"], 500)
+    with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as cube:
+        both = cube.load().assign(B08=cube["B04"] * 5)
+    both["B04"][0, :, :2] = both["B08"][0, :, :2] = both["B04"][0, 0, 5] = 0
+    path.unlink()
+    both["B08"].attrs["grid_mapping"] = "spatial_ref"
+    both.to_netcdf(tmp_path / "S2_L2A_b.nc", engine="h5netcdf")
+    (scene,) = cube_scenes(unmasked.model_copy(update=rule), str(tmp_path), box(20), FIRST, LAST)
+    for bands in (("B04", "B08"), ("B04",), ("B08",)):
+        got = scene.read(box(20), bands)
+        for band in bands:
+            assert np.isnan(got[band][:, :2]).all() and np.isfinite(got[band][:, 2:]).all()
+
+
+def test_a_large_region_is_judged_by_windows_spread_over_it(write_cube, unmasked, box, monkeypatch):
+    """A corner that is bright is read with the offset that the rest of the region shows, and little of it is read for that."""
+    from hybridflux.data.imagery import cube as module
+
+    values = np.full((1, 700, 700), 1400)
+    values[0, 100:] = 350
+    values[0, :20] = 1900
+    grid, read = box(700), []
+    stored = module._stored
+    monkeypatch.setattr(module, "_stored", lambda *args: read.append((args[3][0].stop - args[3][0].start) ** 2) or stored(*args))
+    (scene,) = cube_scenes(unmasked, str(write_cube("S2_L2A_a.nc", ["2023-06-01"], values, grid=grid)), grid, FIRST, LAST)
+    np.testing.assert_allclose(scene.read(grid[:20, :20], ("B04",))["B04"], 0.19, atol=1e-6)
+    assert scene.origin["frames"][0]["offset_evidence"]["log_odds_pixels"] > 5 and sum(read) < 0.2 * 700**2
+
+
+def test_saturated_and_wrapped_numbers_are_no_index(write_cube, unmasked, box):
+    """65535 is saturated; 65531 is -5 in 16 bits without sign, where an exporter took 1000 out of 995."""
+    stored = np.full((1, 20, 20), 500)
+    stored[0, 0, :2] = 65535, 65531
+    (scene,) = cube_scenes(unmasked, str(write_cube("S2_L2A_a.nc", ["2020-05-01"], stored)), box(20), FIRST, LAST)
+    red = scene.read(box(20), ("B04",))["B04"]
+    assert np.isnan(compute("evi2", {"B04": red, "B08": np.full_like(red, 0.4)})).sum() == 2

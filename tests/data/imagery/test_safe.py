@@ -1,5 +1,7 @@
 """SAFE products: real and incomplete, synthetic and complete; baselines, zips, swaths, zones, damage."""
 
+import warnings
+
 import numpy as np
 import pytest
 from affine import Affine
@@ -80,9 +82,42 @@ def test_two_baselines_of_one_surface_give_the_same_reflectance(tmp_path, make_s
 def test_of_one_acquisition_in_two_baselines_the_newer_is_read(tmp_path, make_safe, dataset, box):
     make_safe(SURFACE, baseline="0214")
     make_safe(SURFACE / 2, baseline="0509")
-    with pytest.warns(UserWarning, match="N0509 is read, not S2A_.*_N0214_"):
+    with pytest.warns(UserWarning, match="two versions of one acquisition: S2A_.*_N0509_.* is read, S2A_.*_N0214_.* is not"):
         (scene,) = safe_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
     np.testing.assert_allclose(scene.read(box(), ("B04",))["B04"], SURFACE / 2, atol=1e-4)
+
+
+def test_parts_of_one_acquisition_in_different_baselines_are_both_read(tmp_path, make_safe, dataset, box):
+    west, east, labels = SURFACE.copy(), SURFACE / 2, np.full((30, 30), 4)
+    west[:, 30:] = np.nan
+    labels[:, 15:] = 0
+    make_safe(west, baseline="0509", labels=labels)
+    make_safe(east, baseline="0400")
+    (scene,) = safe_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
+    got = scene.read(box(), ("B04",))["B04"]
+    np.testing.assert_allclose(got[:, :30], SURFACE[:, :30], atol=1e-4)
+    np.testing.assert_allclose(got[:, 30:], SURFACE[:, 30:] / 2, atol=1e-4)
+
+
+@pytest.mark.parametrize(("added", "offset"), [(1000, -1000), (0, 0.0)])
+def test_an_offset_that_the_metadata_keep_and_the_images_lost_is_found(make_safe, write_raster, dataset, box, added, offset):
+    """Images that a tool has harmonised in place: a red of -0.06 over grass is impossible."""
+    folder = make_safe(SURFACE, baseline="0509")
+    for band, value, grid in (("B04", 0.04, box()), ("B08", 0.40, box()), ("B8A", 0.42, box(30, 20.0))):
+        (image,) = folder.rglob(f"*_{band}_?0m.jp2")
+        write_raster(image, np.full(grid.shape.yx, round(value * 1e4) + added, np.uint16), grid)
+    (scene,) = safe_scenes(dataset, str(folder), box(), FIRST, LAST)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        got = scene.read(box(), ("B04", "B8A"))
+    said = [str(one.message) for one in caught if one.category is UserWarning]
+    recorded = scene.origin["frames"][0]["offset"]
+    assert (recorded["B04"] if added else recorded) == offset and bool(said) == (not added)
+    if said:
+        assert "MTD_MSIL2A.xml of baseline 05.09 gives an offset of -0.1, but" in said[0]
+        assert "is -0.060 with it and 0.040 with +0.0" in said[0]
+    np.testing.assert_allclose(got["B04"], 0.04, atol=1e-6)
+    np.testing.assert_allclose(got["B8A"], 0.42, atol=1e-6)
 
 
 def test_negative_reflectance_is_kept_and_zero_is_missing(make_safe, unmasked, box):

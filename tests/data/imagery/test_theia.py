@@ -148,3 +148,68 @@ def test_a_monthly_synthesis_stands_for_the_day_in_its_name(tmp_path, catalog, w
     got = scene.read(box(), ("B04",))["B04"]
     assert np.isnan(got[:3]).all() and got[3:] == pytest.approx(0.1234)
     assert synthesis_scenes(catalog["theia-l3a"], str(tmp_path), box(), np.datetime64("2018-05-16"), LAST) == []
+
+
+@pytest.fixture
+def product(tmp_path, write_raster, box):
+    """`product(time, version, columns, red)`: a product of level 2A or 3A whose images have values in some columns."""
+
+    def make(time, version, columns, red=0.04, level="L2A", nodata=-10000, edge=False):
+        name, kind, mask = f"SENTINEL2A_{time}_{level}_T31TDJ_C_V{version}", *{"L2A": ("FRE", "CLM"), "L3A": ("FRC", "FLG")}[level]
+        for band, value in (("B4", red), ("B8", 0.4)):
+            stored = np.full((60, 60), nodata, np.int16)
+            stored[:, columns] = round(value * 1e4)
+            write_raster(tmp_path / name / f"{name}_{kind}_{band}.tif", stored, box())
+        write_raster(tmp_path / name / "MASKS" / f"{name}_{mask}_R1.tif", np.full((60, 60), {"L2A": 0, "L3A": 4}[level], np.uint8), box())
+        return name
+
+    return make
+
+
+WEST, EAST, ALL = slice(0, 30), slice(30, 60), slice(0, 60)
+
+
+@pytest.mark.parametrize("nodata", [-10000, 0])
+def test_two_parts_of_a_tile_are_both_read(product, dataset, tmp_path, box, nodata):
+    """Of one pass, some seconds apart; of the part that there is in two versions, the newer."""
+    product("20220530-104851-531", "3-0", WEST, 0.03, nodata=nodata)
+    product("20220530-104907-102", "3-0", EAST, 0.05, nodata=nodata)
+    old = product("20220530-104907-102", "2-2", EAST, 0.09, nodata=nodata)
+    with pytest.warns(UserWarning, match=f"two versions of one acquisition: .* is read, {old} is not"):
+        (scene,) = theia_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
+    red = scene.read(box(), ("B04", "B08"))["B04"]
+    np.testing.assert_allclose(red[:, [2, -3]], np.broadcast_to([0.03, 0.05], (60, 2)), atol=1e-6)
+    assert len(scene.origin["frames"]) == 2
+
+
+def test_where_parts_of_two_versions_overlap_the_newer_lies_above(product, dataset, tmp_path, box):
+    product("20220530-104851-531", "2-2", ALL, 0.09)
+    product("20220530-104907-102", "3-0", EAST, 0.05)
+    (scene,) = theia_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
+    red = scene.read(box(), ("B04",))["B04"]
+    np.testing.assert_allclose(red[:, [2, -3]], np.broadcast_to([0.09, 0.05], (60, 2)), atol=1e-6)
+
+
+def test_two_orbits_of_a_day_are_two_acquisitions(product, dataset, tmp_path, box):
+    """In the far north a satellite sees a tile twice a day: the second pass is no other version of the first."""
+    product("20220530-104851-531", "3-0", ALL, 0.03)
+    product("20220530-122951-531", "2-2", ALL, 0.05)
+    (scene,) = theia_scenes(dataset, str(tmp_path), box(), FIRST, LAST)
+    assert len(scene.origin["frames"]) == 2 and np.isfinite(scene.read(box(), ("B04",))["B04"]).all()
+
+
+@pytest.mark.parametrize(("level", "read", "source"), [("L2A", theia_scenes, "theia-l2a"), ("L3A", synthesis_scenes, "theia-l3a")])
+def test_zero_in_every_band_is_beyond_the_swath(product, catalog, tmp_path, box, level, read, source):
+    """MAJA products of early 2022 store 0 there, not -10000, and may come without the mask of the edge."""
+    product("20220530-104851-531", "3-0", EAST, level=level, nodata=0)
+    (scene,) = read(catalog[source], str(tmp_path), box(), FIRST, LAST)
+    both = scene.read(box(), ("B04", "B08"))
+    for values in (*both.values(), compute("evi2", both), scene.read(box(), ("B04",))["B04"]):
+        assert np.isnan(values[:, WEST]).all() and np.isfinite(values[:, EAST]).all()
+
+
+def test_the_parts_of_a_synthesis_are_both_read(product, catalog, tmp_path, box):
+    product("20220515-000000-000", "1-0", WEST, level="L3A")
+    product("20220515-000000-000", "1-1", EAST, level="L3A")
+    (scene,) = synthesis_scenes(catalog["theia-l3a"], str(tmp_path), box(), FIRST, LAST)
+    assert np.isfinite(scene.read(box(), ("B04",))["B04"]).all()
