@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive, read_table
+from hybridflux.data.clock import Noon
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES
@@ -46,7 +47,7 @@ class Quality:
             raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
 
 
-def read_tower(archive: Archive, quality: Quality, noon: float | None = None) -> pd.DataFrame:
+def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
 
     `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
@@ -56,7 +57,7 @@ def read_tower(archive: Archive, quality: Quality, noon: float | None = None) ->
     Args:
         archive: the file.
         quality: which days count.
-        noon: hour of the highest sun in local standard time; half-hourly stamps are checked against it.
+        noon: of the site in local standard time; half-hourly stamps are checked against it.
 
     Raises:
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
@@ -75,7 +76,7 @@ def read_tower(archive: Archive, quality: Quality, noon: float | None = None) ->
     return frame.asfreq("D")
 
 
-def _table(archive: Archive, noon: float | None) -> pd.DataFrame:
+def _table(archive: Archive, noon: Noon | None) -> pd.DataFrame:
     """Daily FLUXNET columns, indexed by day; what only half-hours tell from a finer table where the daily one lacks it."""
     if archive.resolution == "DD":
         table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS)), archive)

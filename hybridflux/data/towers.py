@@ -15,6 +15,7 @@ from hybridflux.data.alignment import align, describe, with_co2
 from hybridflux.data.archives import FOLDERS, Archive, find_archives
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
+from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.site_table import parse_years, pick_sites, read_sites
@@ -167,8 +168,7 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
 
 
 def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
-    noon = 12 - site["lon"] / 15 + site["utc_offset"]
-    frame = read_tower(archive, quality, noon if np.isfinite(noon) else None)
+    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]))
     check_units(frame, str(archive))
     check_latitude(frame["par_potential"], site["lat"], str(archive))
     return drop_outliers(frame, str(archive))

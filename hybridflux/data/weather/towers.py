@@ -12,6 +12,7 @@ import pandas as pd
 from hybridflux.data.archives import Archive, find_archives, read_table
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
+from hybridflux.data.clock import Noon
 from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
 from hybridflux.data.gaps import FLAGS, GIVEN
@@ -94,8 +95,7 @@ def distance_km(latitude, longitude, latitudes, longitudes):
 def _frame(candidate: _Candidate) -> pd.DataFrame:
     """Daily drivers of a tower, checked as those of a fit are, NaN where missing."""
     row, where = candidate.row, str(candidate.archive)
-    noon = 12 - row["lon"] / 15 + row["utc_offset"]
-    frame = read_tower(candidate.archive, Quality(), noon if np.isfinite(noon) else None)
+    frame = read_tower(candidate.archive, Quality(), Noon.of(row["lon"], row["utc_offset"]))
     check_units(frame, where)
     check_latitude(frame["par_potential"], row["lat"], where)
     return drop_outliers(frame, where)[list(DRIVERS)]
