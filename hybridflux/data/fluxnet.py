@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.archives import Archive, read_table
+from hybridflux.data.archives import Archive
 from hybridflux.data.clock import Noon
+from hybridflux.data.fluxnet_table import read_table
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.data.archives import find_archives, read_table
+from hybridflux.data.archives import find_archives
 from hybridflux.data.clock import Noon, check_clock, daylight_saving, equation_of_time
+from hybridflux.data.fluxnet_table import read_table
 
 PLACES = {
     "ES": (37.0, -3.0, 1, "Europe/Paris"), "FR": (43.5, 1.2, 1, "Europe/Paris"), "DK": (55.0, 10.0, 1, "Europe/Paris"),

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.data.archives import find_archives, read_table
+from hybridflux.data.archives import find_archives
 from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import DAILY_COLUMNS
+from hybridflux.data.fluxnet_table import read_table
 from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
 from hybridflux.units import GC_PER_UMOL_PER_SECOND_DAY
 

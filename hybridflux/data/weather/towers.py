@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.archives import Archive, find_archives, read_table
+from hybridflux.data.archives import Archive, find_archives
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
 from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
+from hybridflux.data.fluxnet_table import read_table
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
