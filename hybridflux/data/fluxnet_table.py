@@ -22,16 +22,23 @@ _TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
 _DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError)
 
 
+class NoRecord(ValueError):
+    """A file that holds nothing to use: no row, or a needed column without a value."""
+
+
 def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     """The wanted columns of an archive; -9999 and -6999 become NaN, time stamps stay text.
 
     Raises:
+        NoRecord: the file is empty.
         ValueError: the file is damaged, or a cell is not a number; the message names the file, the column and the row.
     """
     try:
         table = _read(archive, columns)
     except _DAMAGE as error:
         raise ValueError(f"{archive} is damaged or cut short ({error}); download it again") from error
+    except NoRecord:
+        raise
     except ValueError as error:  # pandas and pyarrow: no table at all
         raise ValueError(f"{archive} is not a readable FLUXNET table ({error}); download it again") from error
     if not len(table.columns):
@@ -60,7 +67,10 @@ def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     if archive.path.suffix.lower() == ".parquet":
         return pd.read_parquet(archive.path).filter(items=sorted(columns))
     with _opened(archive) as file:
-        dialect = sniff(file.read(HEAD_BYTES), columns, "the file")
+        head = file.read(HEAD_BYTES)
+    if not head.strip():
+        raise NoRecord(f"{archive} is not a readable FLUXNET table (it is empty); download it again")
+    dialect = sniff(head, columns, "the file")
     with _opened(archive) as file:
         return pd.read_csv(
             file, usecols=lambda name: name.strip() in columns, low_memory=False, dtype=dict.fromkeys(_TEXT, str),

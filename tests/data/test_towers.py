@@ -238,3 +238,45 @@ def test_co2_from_a_file_and_built_in(one_site):
     with pytest.raises(ValueError, match="between 280 and 600 ppm"):
         open_towers(one_site.path)
 
+
+
+@pytest.mark.parametrize("spoil", ["class", "no bytes", "no rows", "no values"])
+def test_one_site_without_use_does_not_stop_the_others(folder, table, spoil, caplog):
+    """Case 06: left out with a line, in the warning and in the summary."""
+    if spoil == "class":
+        folder.sites.loc[1, "igbp"] = "CVM"
+        folder.write_sites()
+    elif spoil == "no bytes":
+        folder.file("DE-Bbb").write_bytes(b"")
+    else:
+        folder.write("DE-Bbb", table.iloc[:0] if spoil == "no rows" else table.assign(P_F=np.nan))
+    with caplog.at_level(logging.WARNING):
+        towers = open_towers(folder.path)
+    assert list(towers.sites.index) == ["FR-Aaa"] and list(towers.left_out) == ["DE-Bbb"]
+    assert "1 sites left out: DE-Bbb (" in caplog.text and "DE-Bbb is left out: " in repr(towers)
+    with pytest.raises(ValueError, match="no site left: DE-Bbb: "):
+        open_towers(folder.path, sites="DE-Bbb")
+
+
+def test_faults_of_all_sites_come_in_one_message_and_those_of_others_do_not_matter(folder, table):
+    folder.write("FR-Aaa", table.assign(TA_F=table["TA_F"] + 273.15))
+    folder.sites["elev"] = ["100", "1,100"]
+    folder.write_sites()
+    with pytest.raises(ValueError, match="(?s)2 faults.*TA_F looks like kelvin.*\n.*DE-Bbb: column elev, row 3: `1,100`"):
+        open_towers(folder.path)
+    folder.write("FR-Aaa", table)
+    assert len(open_towers(folder.path, sites="FR-Aaa")) == 1
+
+
+def test_site_ids_in_lower_case_and_in_blanks_are_the_same_sites(folder, make_vegetation):
+    folder.sites["site_id"] = ["fr-aaa", " DE-Bbb "]
+    folder.write_sites()
+    folder.write_vegetation(make_vegetation(["FR-AAA", "DE-Bbb"]))
+    towers = open_towers(folder.path)
+    assert list(towers.sites.index) == ["fr-aaa", "DE-Bbb"] and not towers.left_out
+
+
+def test_files_with_other_names_are_listed_where_none_is_left(one_site):
+    one_site.file("FR-Aaa").rename(one_site.path / "fluxnet_dd" / "my tower 2009.csv")
+    with pytest.raises(FileNotFoundError, match="no FLUXNET file of FR-Aaa.*other names: my tower 2009.csv"):
+        open_towers(one_site.path)

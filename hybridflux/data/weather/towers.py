@@ -72,7 +72,10 @@ def _candidates(folder: Path, name: str, extent: Extent) -> list[_Candidate]:
     """Towers with a file, by distance: the named one, or all within reach."""
     table = read_sites(folder)
     if name:
-        table = table.loc[pick_sites(name, table.index, f"{folder}/sites.csv")]
+        table.refuse(chosen := pick_sites(name, table.rows.index, f"{folder}/sites.csv"))
+        table = table.rows.loc[chosen]
+    else:
+        table = table.rows.drop(index=list(table.faults))
     west, south, east, north = extent
     distance = distance_km(0.5 * (south + north), 0.5 * (west + east), table["lat"].to_numpy(float), table["lon"].to_numpy(float))
     archives = find_archives(folder, list(table.index))
