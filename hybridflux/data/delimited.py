@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -293,9 +294,16 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_]+", "", name.strip().strip('"').casefold())
 
 
+def open_bytes(path: Path) -> IO[bytes]:
+    """A file of bytes, unpacked where it is gzipped, whatever its name ends with."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
+
+
 def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        with open_bytes(path) as file:
+            return file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path.name} is damaged or cut short ({error}); make or download it again") from error

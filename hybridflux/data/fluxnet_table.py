@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.delimited import HEAD_BYTES, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, open_bytes, shown, sniff
 from hybridflux.vocabulary import MISSING_FLUXNET
 
 MISSING_AMERIFLUX = -6999.0
@@ -54,9 +54,7 @@ def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
 def _opened(archive: Archive) -> Iterator[IO[bytes]]:
     """The bytes of the table, unpacked."""
     if archive.member is None:
-        with archive.path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(archive.path) if packed else archive.path.open("rb") as file:
+        with open_bytes(archive.path) as file:
             yield file
     else:
         with zipfile.ZipFile(archive.path) as outer, outer.open(archive.member) as inner:

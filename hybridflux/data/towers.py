@@ -225,5 +225,5 @@ def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, 
 def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
     frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]))
     check_units(frame, str(archive))
-    check_latitude(frame["par_potential"], site["lat"], str(archive))
+    check_latitude(frame, site["lat"], str(archive))
     return drop_outliers(frame, str(archive))

@@ -165,6 +165,12 @@ def test_unknown_soil_capacity_is_assumed_aloud(folder, caplog):
         ("TA_F_NIGHT", lambda x: x + 273.15, "column TA_F_NIGHT looks like kelvin"),
         ("VPD_F", lambda x: x * 100, "column VPD_F looks like Pa; FLUXNET has hPa; convert it"),
         ("VPD_F", lambda x: x / 10, "column VPD_F looks like kPa"),
+        ("SW_IN_F", lambda x: x * 2.1, "column SW_IN_F looks like umol m-2 s-1 of photons"),
+        ("P_F", lambda x: x / 1000, "column P_F looks like m or kg m-2 s-1.*FLUXNET has mm d-1"),
+        ("P_F", lambda x: 0 * x, "column P_F looks like .*no rain at all .0 a year"),
+        ("P_F", lambda x: x * 25, "column P_F .*(looks like 0.1 mm|outside 0 to 500)"),
+        ("NEE_VUT_REF", lambda x: -x, "column NEE_VUT_REF falls where RECO - GPP rises; FLUXNET counts NEE positive"),
+        ("NEE_VUT_REF_NIGHT", lambda x: -x, "column NEE_VUT_REF is -2.* gC m-2 d-1 in the usual night"),
         ("SW_IN_F", lambda x: x * 86400, "column SW_IN_F looks like J m-2"),
         ("SW_IN_F", lambda x: x * 0.0864, "column SW_IN_F looks like MJ m-2"),
         ("SWC_F_MDS_1", lambda x: x / 100, "column SWC_F_MDS_1 looks like m3 m-3; FLUXNET has percent"),
@@ -192,11 +198,20 @@ def test_swapped_coordinates_are_noticed(one_site):
         open_towers(one_site.path)
 
 
+def test_the_other_hemisphere_is_noticed_without_potential_radiation(one_site, table):
+    one_site.write("FR-Aaa", table.drop(columns="SW_IN_POT"))
+    assert len(open_towers(one_site.path)) == 1
+    one_site.sites["lat"] = -48.5
+    one_site.write_sites()
+    with pytest.raises(ValueError, match="SW_IN_F is above the sun outside the atmosphere on .* latitude -48.5 .*; south is negative"):
+        open_towers(one_site.path)
+
+
 def test_half_hours_are_enough_and_their_time_zone_is_checked(one_site):
     times = pd.date_range("2009-01-01", "2009-12-31 23:30", freq="30min")
     height = np.clip(np.cos((times.hour + times.minute / 60 - 12.6) * np.pi / 12), 0, None)
     halves = pd.DataFrame({"TIMESTAMP_START": times.strftime("%Y%m%d%H%M"), "TA_F": 10 + 4 * height, "SW_IN_F": 400 * height})
-    halves = halves.assign(VPD_F=5.0, P_F=0.0, NIGHT=(height == 0).astype(int), NEE_VUT_REF=2 - 9 * height, NEE_VUT_REF_QC=0)
+    halves = halves.assign(VPD_F=5.0, P_F=0.05, NIGHT=(height == 0).astype(int), NEE_VUT_REF=2 - 9 * height, NEE_VUT_REF_QC=0)
     one_site.file("FR-Aaa").unlink()
     halves.to_csv(one_site.path / "FLX_FR-Aaa_FLUXNET2015_FULLSET_HH_2009-2009_1-4.csv", index=False)
     one_site.sites["utc_offset"] = 1
@@ -225,17 +240,25 @@ def test_one_excluded_source_may_be_a_text(one_site, table):
         open_towers(one_site.path, exclude_met="tower")
 
 
-def test_co2_from_a_file_and_built_in(one_site):
+def test_co2_from_a_file_and_built_in(one_site, caplog):
     built_in = open_towers(one_site.path).daily["co2"].to_numpy()
     assert built_in[181, 0] == pytest.approx(387.64, abs=0.1), "the annual mean of 2009 in its middle"
     assert (np.diff(built_in[:, 0]) > 0).all()
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,400\n2001,402\n")
     assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(418, abs=0.1), "continued along the last slope"
     (one_site.path / "co2_annual.csv").write_text("year,ppm\n2000,400\n")
-    with pytest.raises(ValueError, match="co2_annual.csv needs the columns year and co2_ppm; it has year, ppm"):
+    with pytest.raises(ValueError, match="co2_annual.csv lacks column co2_ppm; it has year, ppm; it must have year,co2_ppm"):
         open_towers(one_site.path)
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,0.04\n2001,0.04\n")
     with pytest.raises(ValueError, match="between 280 and 600 ppm"):
+        open_towers(one_site.path)
+    (one_site.path / "co2_annual.csv").write_text("# Mauna Loa\nyear,mean,unc\n1991,355.5,0.1\n1992,356.5,0.1\n")
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(373.5, abs=0.1), "as NOAA publishes it"
+    assert "continued over 18 years beyond the annual means of 1991 to 1992" in caplog.text
+    (one_site.path / "co2_annual.csv").write_text("year;co2_ppm\n2008;385,5\n2009;387,0\n2010;390,0\n;\n")
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(387, abs=0.1), "decimal commas"
+    (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,-9999\n2001,402\n")
+    with pytest.raises(ValueError, match="co2_annual.csv, column co2_ppm, row 2 is missing"):
         open_towers(one_site.path)
 
 

@@ -101,7 +101,7 @@ def _frame(candidate: _Candidate) -> pd.DataFrame:
     row, where = candidate.row, str(candidate.archive)
     frame = read_tower(candidate.archive, Quality(), Noon.of(row["lon"], row["utc_offset"]))
     check_units(frame, where)
-    check_latitude(frame["par_potential"], row["lat"], where)
+    check_latitude(frame, row["lat"], where)
     return drop_outliers(frame, where)[list(DRIVERS)]
 
 
