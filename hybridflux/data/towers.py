@@ -16,16 +16,18 @@ from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
+from hybridflux.data.delimited import shown
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, suggestion, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
+_NOT_OWN = ("name", "lat", "lon", "elev", "igbp", "utc_offset", "first", "last")  # columns of sites.csv that are no covariates
 _SHOWN = 20  # sites left out that a summary lists
 
 ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
@@ -91,7 +93,7 @@ class Towers:
         wanted = sorted(set(names) - set(_BY_INFERENCE))
         drivers = {name: self._values(name) for name in wanted}
         known = np.ones((self.daily.sizes["time"], len(self)), bool)
-        for flag in {f"{variable(name).name}_flag" for name in wanted} & set(self.daily):
+        for flag in {f"{variable(name).name}_flag" for name in wanted if name not in self.sites} & set(self.daily):
             known &= self.daily[flag].to_numpy() != CLIMATOLOGY
 
         def where_known(name):
@@ -106,6 +108,8 @@ class Towers:
         )
 
     def _values(self, name: str) -> np.ndarray:
+        if is_own(name) or (name in self.sites and name not in VARIABLES):
+            return self._own(name)
         row = variable(name)
         if name == "plant_type":
             return self.sites["igbp"].map(PLANT_TYPES.index).to_numpy(np.int32)
@@ -114,7 +118,7 @@ class Towers:
             if row.name != name:
                 values = trailing_mean(values, int(name.removeprefix(f"{row.name}_").removesuffix("d")))
         elif name in self.sites or name in ASSUMED:
-            values = self.sites.get(name, pd.Series(np.nan, self.sites.index)).to_numpy(np.float32)
+            values = _column(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
             if name in ASSUMED and np.isnan(values).any():
                 unknown = self.sites.index[np.isnan(values)]
                 _LOG.warning("sites.csv gives no %s for %s: %g %s assumed", name, ", ".join(unknown), ASSUMED[name], row.units)
@@ -125,6 +129,37 @@ class Towers:
         if not known.all():
             raise ValueError(f"no `{name}` at {', '.join(self.sites.index[~known])}; leave these sites out or take a model without it")
         return values
+
+    def _own(self, name: str) -> np.ndarray:
+        """A covariate that is not in the vocabulary: a column of sites.csv, `[place]`."""
+        if name not in self.sites:
+            own = [column for column in self.sites.columns if column not in _NOT_OWN and column not in VARIABLES]
+            there = ", ".join(own) or "none of its own"
+            raise ValueError(
+                f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{suggestion(name, VARIABLES)}"
+            )
+        values = _column(self.sites[name])
+        if np.isnan(values).any():
+            unknown = ", ".join(self.sites.index[np.isnan(values)])
+            raise ValueError(f"sites.csv gives no `{name}` for {unknown}; write it, leave these sites out or take a model without it")
+        return values
+
+
+def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
+    """Numbers of a column of sites.csv `[place]`, NaN where empty.
+
+    Raises:
+        ValueError: a cell is no number or out of bounds; names the sites.
+    """
+    values = pd.to_numeric(column.replace("", np.nan), errors="coerce")
+    wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
+    if wrong.any():
+        cells = ", ".join(f"{shown(column[site])} at {site}" for site in column.index[wrong][:5])
+        raise ValueError(
+            f"sites.csv, column {column.name}: {cells} ({int(wrong.sum())} cells) is not a number between {bounds[0]:g} and {bounds[1]:g}; "
+            "write the number alone, and check the unit"
+        )
+    return values.to_numpy(np.float32)
 
 
 def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto") -> Towers:

@@ -303,3 +303,22 @@ def test_files_with_other_names_are_listed_where_none_is_left(one_site):
     one_site.file("FR-Aaa").rename(one_site.path / "fluxnet_dd" / "my tower 2009.csv")
     with pytest.raises(FileNotFoundError, match="no FLUXNET file of FR-Aaa.*other names: my tower 2009.csv"):
         open_towers(one_site.path)
+
+
+def test_covariates_of_ones_own_are_columns_of_the_table(folder):
+    """README: sites.csv may hold them; numbers in full, or the sites without are named."""
+    folder.sites["canopy_height"] = [20.5, 31]
+    folder.sites["stand"] = ["young", "old"]
+    folder.sites["age"] = [np.nan, 80]
+    folder.sites["soil_capacity"] = [0.15, 0.1]
+    folder.write_sites()
+    towers = open_towers(folder.path)
+    assert towers.sequences(["tair", "canopy_height"]).drivers["canopy_height"].tolist() == [20.5, 31]
+    for name, message in {
+        "stand": "column stand: `young` at FR-Aaa, `old` at DE-Bbb .2 cells. is not a number",
+        "age": "no `age` for FR-Aaa; write it, leave these sites out",
+        "biomass_2": "`biomass_2` is not a variable of hybridflux and not a column of sites.csv, which has canopy_height, stand, age",
+        "soil_capacity": "column soil_capacity: `0.15` at FR-Aaa, .* between 5 and 1000; write the number alone, and check the unit",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            towers.sequences([name])
