@@ -48,6 +48,7 @@ _HOME = {
     "open_towers": "data.towers",
     "load_catalog": "data.catalog",
     # region and products
+    "add_map": "region.own_maps",
     "map_region": "region.run",
     "run_scenario": "products.scenario",
     "budget_table": "products.budget",

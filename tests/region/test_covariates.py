@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from odc.geo.xr import xr_coords
 
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
@@ -12,6 +13,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Neural
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
+from hybridflux.region.own_maps import add_map
 from hybridflux.region.run import map_region
 from hybridflux.region.store import open_region, unpacked
 from hybridflux.vocabulary import PARAMETERS
@@ -54,7 +56,23 @@ def over_draw(source, draw):
     return with_learned(source, {name: leaf[draw] for name, leaf in learned(source).items()})
 
 
-def test_a_region_without_the_map_is_refused_with_the_cure(tmp_path, make_region, posterior):
+def test_a_region_without_the_map_is_refused_with_a_cure_that_cures(tmp_path, make_region, posterior):
     writer = make_region(tmp_path / "r.zarr", **SMALL)
-    with pytest.raises(ValueError, match=r"needs canopy_height, which .* does not have; add a map `canopy_height` \[y, x\] to the region"):
+    with pytest.raises(ValueError, match=r"needs canopy_height, which .*; add a map `canopy_height` .hf.add_map. to the region"):
         map_region(posterior, writer.path, tmp_path / "run", draws=2)
+    box = writer.grid.geobox
+    raster = xr.DataArray(np.full(box.shape, 17.0, np.float32), dims=("y", "x"), coords=xr_coords(box))
+    raster[:, 5:] = np.nan
+    raster.odc.write_cog(str(tmp_path / "height.tif"), overwrite=True, nodata=np.nan)
+    add_map(writer.path, "canopy_height", tmp_path / "height.tif", units="m")
+    region = open_region(writer.path)
+    drivers = region.read(next(region.tiles()), ("canopy_height", *posterior.model.needs()), slice(365, 396))
+    assert np.unique(drivers.lasting["canopy_height"]).tolist() == [17.0] and drivers.masked["no covariate"] == 50
+    for name, source, message in (
+        ("canopy_height", np.ones(box.shape), "has a map `canopy_height` already"),
+        ("tair", np.ones(box.shape), "`tair` cannot be the name of a covariate"),
+        ("age", np.ones((3, 3)), r"`age` has shape .3, 3.; \[y, x\]"),
+        ("age", np.full(box.shape, np.nan), "`age` has no value on"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            add_map(writer.path, name, source)
