@@ -61,7 +61,7 @@ class Survey:
         faults: site -> why none of its files can be taken: two are equally good, or a zip is damaged.
         unread: site -> files that bear its name and are not of the FLUXNET product, with what they are.
         unknown: files whose names say neither site nor product.
-        beside: site -> tables of another product or period that are not read, because a better one is.
+        beside: site -> files that are not read because a better one is, and may surprise: another product or period, AmeriFlux BASE.
     """
 
     archives: Mapping[str, Archive]
@@ -96,7 +96,7 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
     """
     spelt = None if sites is None else {site.casefold(): site for site in sites}
     found: dict[str, list[Archive]] = {}
-    faults, unread, unknown = {}, {}, []
+    faults, unread, unknown, base = {}, {}, [], {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
         if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
             continue
@@ -116,8 +116,10 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
         for archive in tables:
             if own := _spelt(archive.site, spelt):
                 found.setdefault(own, []).append(replace(archive, site=own))
-        if not tables and what:
+        if not tables:
             unread[site] = "; ".join(filter(None, (unread.get(site), what)))
+            if _BASE.search(what):
+                base[site] = f"ignored: {what}"
     archives, beside = {}, {}
     for site, several in sorted(found.items()):
         try:
@@ -125,8 +127,9 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
         except ValueError as error:
             faults[site] = str(error)
         else:
-            if others:
-                beside[site] = f"{archives[site]} is read, not {', '.join(map(str, others))}"
+            passed = f"{archives[site]} is read, not {', '.join(map(str, others))}" if others else None
+            if notes := [note for note in (passed, base.get(site)) if note]:
+                beside[site] = "; ".join(notes)
     return Survey({site: one for site, one in archives.items() if site not in faults}, faults, unread, tuple(unknown), beside)
 
 
@@ -134,15 +137,15 @@ def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
     return site if spelt is None else spelt.get(site.casefold())
 
 
-def _other(name: str) -> str | None:
-    """What a file is that is not of the FLUXNET product; None for a resolution that is not needed."""
+def _other(name: str) -> str:
+    """What a file is that holds no days or half-hours of the FLUXNET product."""
     if _BASE.search(name):
         return (
             f"{name} is AmeriFlux BASE (half-hours as measured, not filtered or filled), not the FLUXNET product; download `AmeriFlux "
             "FLUXNET` of the site from ameriflux.lbl.gov, AMF_*_FLUXNET_*"
         )
-    if _RESOLUTION.search(name):
-        return None
+    if resolution := _RESOLUTION.search(name):
+        return f"{name} holds {resolution[1]}, the daily (DD) or half-hourly (HH) file is needed"
     return f"{name} is not of the FLUXNET product: no DD, HH or HR in its name"
 
 

@@ -234,7 +234,7 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
     Args:
         path: the file.
         required: columns that must be there.
-        aliases: other names of columns -> the name here.
+        aliases: other names of columns -> the name here, taken where no column has that name.
         example: a header or row for the message of what is missing.
 
     Raises:
@@ -286,8 +286,10 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
-    known = {_key(name): name for name in required} | {_key(other): name for other, name in aliases.items()}
-    return [known.get(_key(name), name.strip()) for name in names]
+    own = {_key(name): name for name in (*required, *aliases.values())}
+    there = {own[_key(name)] for name in names if _key(name) in own}
+    other = {_key(alias): name for alias, name in aliases.items() if name not in there}
+    return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
 
 
 def _key(name: str) -> str:

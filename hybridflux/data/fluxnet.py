@@ -10,6 +10,7 @@ import pandas as pd
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.clock import Noon
+from hybridflux.data.delimited import shown
 from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
@@ -113,10 +114,11 @@ def _threshold(table: pd.DataFrame, archive: Archive) -> pd.DataFrame:
 
 
 def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
-    days = pd.to_datetime(stamps, format="%Y%m%d", errors="coerce")
+    days = pd.to_datetime(stamps.str.replace("-", ""), format="%Y%m%d", errors="coerce")  # 2018-12-31 has one meaning too
     if days.isna().any():
         row = int(np.flatnonzero(days.isna())[0])
-        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: `{stamps.iloc[row]}` is not a day; YYYYMMDD is expected")
+        stamp = stamps.iloc[row]
+        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {shown(stamp)} is not a day; YYYYMMDD is expected{_lost(stamp)}")
     step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
     if len(step) and np.median(step) >= 2:
         raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")
@@ -125,6 +127,10 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
         what = "twice" if step[row - 1] == 0 else "after a later day"
         raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {stamps.iloc[row]} comes {what}; sort the rows, each day once")
     return pd.DatetimeIndex(days, name="time")
+
+
+def _lost(stamp: str) -> str:
+    return ", and a spreadsheet has rounded it away; take the file as downloaded" if "E+" in stamp.upper() else ""
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:

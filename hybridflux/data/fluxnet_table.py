@@ -42,7 +42,8 @@ def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     except ValueError as error:  # pandas and pyarrow: no table at all
         raise ValueError(f"{archive} is not a readable FLUXNET table ({error}); download it again") from error
     if not len(table.columns):
-        raise ValueError(f"{archive} is not a readable FLUXNET table (it has none of the columns {', '.join(sorted(columns)[:3])} ...)")
+        some = ", ".join(sorted(columns)[:3])
+        raise ValueError(f"{archive} is not a readable FLUXNET table (it has none of the columns {some} ...); download it again")
     if {*_TEXT[1:]} & {*table}:
         table = table[~table.isna().all(axis=1)]  # rows that a spreadsheet leaves at the end
     for name in table.columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.delimited import Cells, read_cells, shown
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
+from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES, suggestion
 
 _REQUIRED = ("site_id", "lat", "lon", "igbp")
 _ALIASES = {
@@ -85,7 +86,7 @@ def read_sites(folder: Path) -> SiteTable:
         if name not in table:
             table[name] = site if name == "name" else np.nan
     table["name"] = table["name"].where(table["name"].ne(""), site)
-    table["igbp"] = table["igbp"].str.upper()
+    table["igbp"] = table["igbp"].map(_class)
     for row in table.index[_clock_off(table)]:
         sun, clock = table.at[row, "lon"] / 15, table.at[row, "utc_offset"]
         faults.setdefault(row, []).append(
@@ -98,6 +99,17 @@ def read_sites(folder: Path) -> SiteTable:
     }
     of_site = {site[row]: f"{site[row]}: {'; '.join(found)}" for row, found in faults.items()}
     return SiteTable(table.set_index(pd.Index(site, name="site_id")), unusable, of_site)
+
+
+def _class(text: str) -> str:
+    """The IGBP code of a class as people write it: `dbf`, `DBF (Deciduous Broadleaf Forests)`, `Deciduous Broadleaf Forests`.
+
+    >>> _class("Deciduous Broadleaf Forests"), _class("dbf: forest"), _class("CVM")
+    ('DBF', 'DBF', 'CVM')
+    """
+    of_name = {name: code for code, name in PLANT_TYPE_NAMES.items()}
+    first = re.split(r"[\s:(,-]", text.strip(), maxsplit=1)[0].upper()
+    return of_name.get(text.strip().casefold().removesuffix("s")) or (first if first in PLANT_TYPES else text.strip().upper())
 
 
 def _in_range(cells: Cells, name: str) -> tuple[pd.Series, dict[int, str]]:

@@ -205,7 +205,7 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         raise ValueError(_together(faults))
     if left_out:
         _LOG.warning("%d sites left out: %s", len(left_out), "; ".join(f"{site} ({why})" for site, why in left_out.items()))
-    for note in (*found.beside.values(), *(f"ignored: {what}" for site, what in found.unread.items() if site in found.archives)):
+    for note in found.beside.values():
         _LOG.warning("%s", note)
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")

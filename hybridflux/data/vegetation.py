@@ -125,14 +125,13 @@ def _shares(cells: Cells, column: str) -> pd.Series:
     wrong = (values > 1) | (values < (-1 if is_ndvi else 0))
     largest = values.max()
     unit = "per cent" if 1 < largest <= 100 else "stored numbers with a scale factor" if largest > 100 else "fill values"
-    for row in values.index[wrong]:
+    if wrong.any():
+        row = values.index[wrong][0]
         faults[row] = (
             f"column {column}, row {row}: {shown(cells.text.at[row, column])} is not a share of 0 to 1 ({int(wrong.sum())} of "
             f"{len(values)} rows, largest {largest:g}: {unit}?); divide percent by 100, apply the scale factor of the product, leave fill "
             "values empty"
         )
-        if len(faults) > 5:
-            break
     cells.refuse(dict(sorted(faults.items())))
     return fapar_of_ndvi(values) if is_ndvi else values
 

@@ -99,6 +99,9 @@ def test_other_files_and_sites_are_left_alone(tmp_path):
     put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_YY_2005-2014_1-4.csv")
     put(tmp_path, "FLX_DE-Tha_FLUXNET2015_FULLSET_2005-2014.zip", b"damaged, but not asked for")
     assert find_archives(tmp_path, ["FR-Fon"]) == {}
+    found = survey(tmp_path, ["FR-Fon"])
+    assert "_YY_2005-2014_1-4.csv holds YY, the daily .DD. or" in found.unread["FR-Fon"].replace("(DD)", ".DD.") and not found.beside
+    assert found.unknown == ("notes.csv",)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +141,7 @@ def test_ameriflux_base_is_ignored_beside_fluxnet_and_named_where_it_is_alone(tm
     put(tmp_path, "AMF_FR-Fon_FLUXNET_FULLSET_DD_2005-2020_3-5.csv")
     found = survey(tmp_path)
     assert found.archives["FR-Fon"].path.name.startswith("AMF_FR-Fon_FLUXNET") and found.archives["FR-Fon"].finer is None
+    assert "ignored: AMF_FR-Fon_BASE" in found.beside["FR-Fon"]
 
 
 def test_names_in_lower_case_are_read_and_spelt_as_in_the_table(tmp_path):
