@@ -15,7 +15,7 @@ from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
 from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
-from hybridflux.data.fluxnet_table import read_table
+from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
@@ -57,7 +57,11 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     candidates = _candidates(Path(folder), name, extent)
     tried = []
     for candidate in candidates:
-        frame = _frame(candidate)
+        try:
+            frame = _frame(candidate)
+        except NoRecord as error:
+            tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives nothing: {error}")
+            continue
         share = _share_given(frame, days)
         if share >= ENOUGH or (name and share > 0):
             return _weather(dataset, candidate, frame, days, share, utc_offset, tried)
