@@ -151,7 +151,7 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
     Raises:
         ValueError: a cell is no number or out of bounds; names the sites.
     """
-    values = pd.to_numeric(column.replace("", np.nan), errors="coerce")
+    values = pd.to_numeric(column.where(column != ""), errors="coerce")
     wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
     if wrong.any():
         cells = ", ".join(f"{shown(column[site])} at {site}" for site in column.index[wrong][:5])
