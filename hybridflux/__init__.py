@@ -19,6 +19,7 @@ _HOME = {
     "VARIABLES": "vocabulary",
     "PARAMETERS": "vocabulary",
     "PLANT_TYPES": "vocabulary",
+    "Covariate": "vocabulary",
     # physics: modules of functions
     "light": "process.light",
     "stress": "process.stress",
@@ -47,6 +48,7 @@ _HOME = {
     "open_towers": "data.towers",
     "load_catalog": "data.catalog",
     # region and products
+    "add_map": "region.own_maps",
     "map_region": "region.run",
     "run_scenario": "products.scenario",
     "budget_table": "products.budget",

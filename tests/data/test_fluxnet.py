@@ -75,6 +75,12 @@ def test_the_coldest_half_hour_of_a_finer_table_gives_tmin(one_site, table):
     assert (read(one_site)["tmin"] == -3.0).all()
 
 
+def test_days_with_dashes_are_the_same_days(one_site, table):
+    expected = read(one_site)
+    one_site.write("FR-Aaa", table.assign(TIMESTAMP=pd.to_datetime(table["TIMESTAMP"]).dt.strftime("%Y-%m-%d")))
+    pd.testing.assert_frame_equal(read(one_site), expected)
+
+
 def test_the_constant_threshold_where_there_is_no_variable_one(one_site, table, caplog):
     constant = table.rename(columns={name: name.replace("_VUT_", "_CUT_") for name in table})
     one_site.write("FR-Aaa", constant.assign(NEE_VUT_REF=np.nan))
@@ -94,8 +100,10 @@ def spoil(table, how):
         return table.iloc[::7]
     if how == "header only":
         return table.iloc[:0]
-    if how == "iso date":
-        return table.assign(TIMESTAMP=pd.to_datetime(table["TIMESTAMP"]).dt.strftime("%Y-%m-%d"))
+    if how == "rounded":
+        return table.assign(TIMESTAMP=table["TIMESTAMP"].astype(float).map("{:.2E}".format))
+    if how == "day first":
+        return table.assign(TIMESTAMP=pd.to_datetime(table["TIMESTAMP"]).dt.strftime("%d/%m/%Y"))
     if how == "no flux":
         return table.assign(NEE_VUT_REF=np.nan)
     if how == "no weather":
@@ -110,7 +118,8 @@ def spoil(table, how):
         ("unsorted", "row 4: 20090102 comes after a later day"),
         ("weekly", "7 days apart; the daily"),
         ("header only", "no rows"),
-        ("iso date", "row 2: `2009-01-01` is not a day; YYYYMMDD"),
+        ("rounded", r"row 2: `2.01E.07` is not a day; YYYYMMDD is expected, and a spreadsheet has rounded it away"),
+        ("day first", "row 2: `01/01/2009` is not a day; YYYYMMDD"),
         ("no flux", "column NEE_VUT_REF: -9999 on all days"),
         ("no weather", "column VPD_F: -9999 on all days"),
         ("NEE_VUT_REF P_F", "lacks column P_F, NEE_VUT_REF; hybridflux reads the FLUXNET product"),

@@ -32,6 +32,15 @@ def test_nearest_with_weather_wins(read, folder, make_table):
         assert read(folder.path, utc_offset=0.0).other_days == "local standard days of the tower (UTC+01:00)"
 
 
+def test_a_nearer_tower_without_a_record_is_passed_over(read, folder):
+    folder.sites.loc[0, "lat"] = 48.6
+    folder.sites["utc_offset"] = 1
+    folder.write_sites()
+    folder.file("DE-Bbb").write_bytes(b"")
+    weather = read(folder.path)
+    assert weather.origin["site"] == "FR-Aaa" and "DE-Bbb (0 km) gives nothing: " in weather.origin["nearer_without_weather"][0]
+
+
 def test_values_are_those_of_the_file_and_gaps_are_told(read, one_site, make_table):
     table = make_table()
     table.loc[100:103, "TA_F"] = np.nan
