@@ -13,7 +13,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ import pandas as pd
 from hybridflux.data.text_dates import parse_dates
 
 _DELIMITERS = (",", ";", "\t")
-_HEAD = 65536  # bytes that show the dialect of a long file
+HEAD_BYTES = 65536
+"""Enough of a long file to show its dialect."""
 _SHOWN_CELL, _SHOWN_FAULTS = 40, 5
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _NOT_TEXT = (
@@ -58,11 +59,13 @@ class Dialect:
     Attributes:
         encoding: of the text, a name of Python's.
         delimiter: between cells: comma, semicolon or tab.
+        decimal: mark of the numbers: a comma only where the delimiter is none, and no number has a point.
         skip: lines before the header: comments that begin with `#`, and Excel's `sep=`.
     """
 
     encoding: str
     delimiter: str
+    decimal: str = "."
     skip: int = 0
 
 
@@ -91,14 +94,35 @@ def sniff(head: bytes, required: Iterable[str] = (), where: str = "the table") -
         raise ValueError(f"{where} is empty; it needs a header and rows")
     declared = re.fullmatch(r'"?sep=(.)"?', lines[skip].strip(" \r;,")) or re.fullmatch(r'"?sep=(\t|;|,)"?', lines[skip].strip(" \r"))
     if declared:
-        return Dialect(encoding, declared[1], skip + 1)
+        return _with_decimal(Dialect(encoding, declared[1], ".", skip + 1), lines)
     wanted = {_key(name) for name in required}
 
     def known(delimiter):
         cells = {_key(cell) for cell in next(csv.reader([lines[skip]], delimiter=delimiter))}
         return len(cells & wanted), len(cells)
 
-    return Dialect(encoding, max(_DELIMITERS, key=known), skip)
+    return _with_decimal(Dialect(encoding, max(_DELIMITERS, key=known), ".", skip), lines)
+
+
+def _with_decimal(dialect: Dialect, lines: list[str]) -> Dialect:
+    if dialect.delimiter == ",":
+        return dialect
+    cells = [cell.strip().strip('"') for line in lines[dialect.skip + 1 : -1] or lines[-1:] for cell in line.split(dialect.delimiter)]
+    return replace(dialect, decimal=_decimal(pd.Series(cells, dtype=object), dialect.delimiter))
+
+
+def _decimal(cells: pd.Series, delimiter: str) -> str:
+    """The decimal mark: some comma must be one for sure, and no number may have a point of another reading than thousands.
+
+    Spreadsheets put semicolons between cells where the comma is the decimal mark; after a tab `1,100` alone has two readings.
+    """
+    if delimiter == ",":
+        return "."
+    commas = cells.str.fullmatch(r"[+-]?\d*,\d+")
+    grouped = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
+    points = cells.str.fullmatch(r"[+-]?\d*\.\d+") & ~cells.str.fullmatch(_GROUPED)
+    sure = commas if delimiter == ";" else commas & ~grouped
+    return "," if sure.any() and not points.any() else "."
 
 
 def _encoding(content: bytes) -> str:
@@ -122,12 +146,12 @@ class Cells:
     Attributes:
         where: name of the file, for messages.
         text: cells as text without blanks at their ends, `""` where empty; the index is the row as a spreadsheet counts it, header = 1.
-        delimiter: between the cells.
+        decimal: mark of the numbers, see `Dialect`.
     """
 
     where: str
     text: pd.DataFrame
-    delimiter: str
+    decimal: str = "."
 
     def __contains__(self, column: str) -> bool:
         return column in self.text
@@ -150,7 +174,7 @@ class Cells:
         numbers = pd.Series(np.nan, self.text.index)
         fast = pd.to_numeric(known, errors="coerce")
         plain = np.isfinite(fast) & known.str.fullmatch(_POINT)
-        comma = self.delimiter != "," and self._decimal_comma()
+        comma = self.decimal == ","
         grouped = plain & known.str.fullmatch(_GROUPED) & comma
         numbers[known.index[plain & ~grouped]] = fast[plain & ~grouped]
         faults = {}
@@ -160,15 +184,6 @@ class Cells:
             else:
                 faults[row] = f"column {column}, row {row}: {shown(self.text.at[row, column])} {_reason(cell, cure)}"
         return numbers, faults
-
-    def _decimal_comma(self) -> bool:
-        """Whether commas in numbers are decimal marks: some must be, and no number may have a decimal point of another reading."""
-        cells = pd.Series(self.text.to_numpy().ravel())
-        commas = cells.str.fullmatch(r"[+-]?\d*,\d+")
-        grouped = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
-        points = cells.str.fullmatch(r"[+-]?\d*\.\d+") & ~cells.str.fullmatch(_GROUPED)
-        sure = commas if self.delimiter == ";" else commas & ~grouped
-        return bool(sure.any() and not points.any())
 
     def numbers(self, column: str, cure: str = "write the number alone, with a decimal point") -> pd.Series:
         """Numbers of a column by row, NaN where missing.
@@ -253,7 +268,7 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
     if lacking := [name for name in required if name not in text]:
         needed = f"; it must have {example}" if example else ""
         raise ValueError(f"{path.name} lacks column {', '.join(lacking)}; it has {', '.join(map(str, text.columns))[:300]}{needed}")
-    return Cells(path.name, text, dialect.delimiter)
+    return Cells(path.name, text, _decimal(pd.Series(text.to_numpy().ravel(), dtype=object), dialect.delimiter))
 
 
 def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
