@@ -10,7 +10,7 @@ from hybridflux.data.catalog import Dataset
 from hybridflux.data.moisture.moisture import Moisture
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.border import Extent, check_spelling, find_band, wanted_days
-from hybridflux.data.weather.netcdf import parts, same_cells, window
+from hybridflux.data.weather.netcdf import WITH_TABLES, parts, same_cells, window
 
 THICKNESS = {"swvl1": 7.0, "swvl2": 21.0, "swvl3": 72.0, "swvl4": 189.0}
 """Layers of the land surface model (cm): 0-7, 7-28, 28-100, 100-289; ECMWF, ERA5-Land documentation."""
@@ -23,7 +23,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; those of its bands `swvl1` to `swvl4` that are in the files, the first at least.
-        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not.
+        place: folder, file or pattern: netCDF or GRIB of any months, or CSV of points, zipped or not.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an hour are left out.
@@ -36,7 +36,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
     windows, series = [], {}
-    for where, data in parts(place):
+    for where, data in parts(place, WITH_TABLES):
         found = find_band(dataset, data.data_vars)
         if not found:
             continue

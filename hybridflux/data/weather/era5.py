@@ -12,7 +12,7 @@ from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.air import vpd_of_dewpoint
 from hybridflux.data.weather.border import Extent, assemble, check_spelling, find_band, to_units, wanted_days
-from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
+from hybridflux.data.weather.netcdf import WITH_TABLES, Window, parts, same_cells, window
 from hybridflux.data.weather.weather import Weather
 from hybridflux.time import time_zone_name
 from hybridflux.units import convert
@@ -48,7 +48,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
-        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not, one or several streams a zip.
+        place: folder, file or pattern: netCDF or GRIB of any months, netCDF or CSV of points (the time series of the data store), zipped or
+            not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
@@ -83,7 +84,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
     series: dict[str, tuple[list, list]] = {}
     windows, silent, held, elevation = [], set(), set(), np.nan
     bands = {band.name: band for band in dataset.bands}
-    for where, data in parts(place):
+    for where, data in parts(place, WITH_TABLES):
         held |= set(map(str, data.data_vars))
         found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
         has_height = _GEOPOTENTIAL in data.data_vars
@@ -101,7 +102,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
             stamps.append(cells.stamps)
             values.append(cells.values(data[name]))
     if not windows:
-        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time, nor GRIB; found {_listed(held)}")
+        raise ValueError(f"{place}: no netCDF, GRIB or CSV file with {', '.join(REQUEST_NAMES)} and an axis of time; found {_listed(held)}")
     lacking = [name for name in REQUEST_NAMES if name not in series]
     if lacking:
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)

@@ -12,11 +12,12 @@ import pandas as pd
 from pyproj import Transformer
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.delimited import HEAD_BYTES, Cells, Dialect, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, Dialect, shown, sniff
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
 from hybridflux.data.weather.netcdf import files_of
+from hybridflux.data.weather.tables import numbers
 from hybridflux.data.weather.weather import Weather
 from hybridflux.units import convert
 
@@ -114,19 +115,11 @@ def _part(dataset: Dataset, part: pd.DataFrame, dialect: Dialect, file: Path, bo
     part = part[[*_KEYS, *found.values()]].dropna(how="all").rename(columns={stored: band for band, stored in found.items()})
     part.index = part.index + dialect.skip + 2  # rows as a spreadsheet counts them
     for name in ("LAMBX", "LAMBY"):
-        part[name] = _numbers(part, name, dialect, file)
+        part[name] = numbers(part, name, dialect, file.name)
     inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3])
     part = part[inside].assign(DATE=_dates(part, file)[inside.to_numpy()])
     part = part[part["DATE"].between(days[0], days[-1])]
-    return part.assign(**{name: _numbers(part, name, dialect, file) for name in found})
-
-
-def _numbers(part: pd.DataFrame, name: str, dialect: Dialect, file: Path) -> pd.Series:
-    """Numbers of a column; those that pandas did not recognise are read cell by cell, or refused with their row."""
-    if pd.api.types.is_numeric_dtype(part[name]):
-        return part[name]
-    text = part[[name]].astype(object).fillna("").astype(str).apply(lambda column: column.str.strip())
-    return Cells(file.name, text, dialect.decimal).numbers(name)
+    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in found})
 
 
 def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:

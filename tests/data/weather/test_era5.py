@@ -187,7 +187,7 @@ def says(name, units):
         (lambda data: data.isel(valid_time=np.sort(np.append(np.arange(744), 100))), "2018-05-05T04:00:00 UTC comes twice"),
         (lambda data: data.isel(valid_time=slice(0, 240)), "runs from .* to 2018-05-10T23:00:00 UTC"),
         (lambda data: data.drop_vars("d2m"), "no d2m in the files; add `2m_dewpoint_temperature` to the request of era5-land"),
-        (lambda data: data.rename(t2m="a", d2m="b", ssrd="c", tp="d"), "no netCDF file with t2m, d2m, ssrd, tp"),
+        (lambda data: data.rename(t2m="a", d2m="b", ssrd="c", tp="d"), "no netCDF, GRIB or CSV file with t2m, d2m, ssrd, tp"),
         (lambda data: data.expand_dims(number=[0, 1]), "2 entries along `number`"),
         (lambda data: data.where(data.valid_time != np.datetime64("2018-05-10T12")), "12 gaps, the first at 2018-05-10T12:00:00 UTC"),
         (lambda data: data.drop_vars("latitude"), "no axes of time and place"),
