@@ -1,10 +1,14 @@
 """Configurations: what ships is right, what is wrong is said with its place."""
 
+import warnings
+
 import numpy as np
 import pytest
 
 from hybridflux.data.catalog import REGIONS, catalog_folder, load_catalog
+from hybridflux.data.weather.weather import Weather
 from hybridflux.ingest.config import DATA, RegionConfig, describe_regions, load_config
+from hybridflux.ingest.drivers import check_reach
 
 SHIPPED = sorted(path.stem for path in (catalog_folder() / REGIONS).glob("*.toml"))
 
@@ -120,3 +124,19 @@ def test_both_sides_of_the_date_line():
 def test_a_coordinate_system_with_a_slip():
     with pytest.raises(ValueError, match="`EPSG:3263l` is unknown"):
         at(500_000, "3263l")
+
+
+def test_weather_of_a_part_of_the_region_is_reported():
+    """A file that ends 30 km west of the eastern edge; one whose cells enclose the region is silent."""
+    latitude, longitude = np.meshgrid(np.linspace(44.0, 44.3, 7), np.linspace(1.0, 1.5, 11), indexing="ij")
+
+    def weather(*columns):
+        y, x = np.meshgrid([44.0, 44.1, 44.2, 44.3], columns, indexing="ij")
+        return Weather(np.zeros(0, "datetime64[D]"), {}, y.ravel(), x.ravel(), np.full(y.size, np.nan))
+
+    with pytest.warns(UserWarning, match="nearest cell is 32 km from an edge, cells are 11 km apart"):
+        check_reach(weather(1.0, 1.1), latitude, longitude, 0.1, "here")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_reach(weather(1.0, 1.1, 1.2, 1.3, 1.4, 1.5), latitude, longitude, 0.1, "here")
+        check_reach(weather(1.0), latitude, longitude, None, "a tower")

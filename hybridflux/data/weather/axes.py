@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-_VALID = "valid_time"
+_VALID, _LATEST = "valid_time", "5"
 _PLACES = (("latitude", "lat"), ("longitude", "lon"))
 
 
@@ -49,3 +49,23 @@ def _at_places(data: xr.Dataset) -> xr.Dataset:
         (axis,) = next(iter(axes))
         return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: found}).unstack(axis)
     return data
+
+
+def preliminary(data: xr.Dataset) -> np.ndarray:
+    """Hours of which the data are preliminary, ERA5T or `expver` 5: ECMWF replaces them two to three months later.
+
+    An axis `expver` holds both versions, the final one NaN where it does not exist yet; newer files have one version for each hour.
+    """
+    time = next((name for name in (_VALID, "time") if name in data.variables), None)
+    if "expver" not in data.variables or time is None:
+        return np.zeros(0, "datetime64[s]")
+    version = np.char.lstrip(np.atleast_1d(data["expver"].to_numpy()).astype(str), "0")
+    stamps = np.atleast_1d(data[time].to_numpy()).astype("datetime64[s]")
+    if "expver" not in data.dims:
+        return stamps[np.broadcast_to(version == _LATEST, stamps.shape)]
+    if not (version == _LATEST).any():
+        return stamps[:0]
+    of_both = [part for part in data.data_vars.values() if {"expver", time} <= set(part.dims)]
+    parts = [part.isel(expver=int(np.argmax(version == _LATEST))) for part in of_both]
+    there = [part.notnull().any([axis for axis in part.dims if axis != time]).to_numpy() for part in parts]
+    return stamps[np.any(there, axis=0)] if there else stamps[:0]
