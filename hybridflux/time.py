@@ -7,6 +7,7 @@ Seasons follow the latitude: `warm_season`.
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -17,6 +18,7 @@ FARTHEST_FROM_SUN = 2.0
 """How far legal standard time lies from the sun [h] before it is reported. Spain is 1.3 h ahead of it, Argentina 1.5 h; western China, by
 Beijing's clock 3 h ahead, is reported: its days are not those of the sun."""
 TROPIC = 23.44  # degrees; obliquity of the ecliptic
+_ZONE = re.compile(r"(UTC|GMT|Z)?((?P<sign>[+-]?)(?P<hours>\d{1,2}(\.\d+)?)(:(?P<minutes>\d{2}))?)?", re.IGNORECASE)
 _NORTHERN_SUMMER, _SOUTHERN_SUMMER = (5, 6, 7, 8, 9), (11, 12, 1, 2, 3)
 
 
@@ -42,6 +44,22 @@ def time_zone_name(utc_offset: float) -> str:
     """
     hours, minutes = divmod(round(abs(utc_offset) * 60), 60)
     return f"UTC{'-' if utc_offset < 0 else '+'}{hours:02d}:{minutes:02d}"
+
+
+def hours_of_zone(text: str) -> float:
+    """Hours from UTC of a zone as people write it.
+
+    Raises:
+        ValueError: it is no offset; names of zones such as `CET` or `Europe/Paris`, which may have summer time, are none.
+
+    >>> hours_of_zone("UTC+1"), hours_of_zone("GMT-03:30"), hours_of_zone("+5.5"), hours_of_zone("UTC")
+    (1.0, -3.5, 5.5, 0.0)
+    """
+    found = _ZONE.fullmatch(text.replace("\u2212", "-").replace(" ", ""))
+    if not found or not text.strip():
+        raise ValueError(f"`{text[:40]}` is no offset from UTC; write hours of standard time, without summer time, such as 1 or UTC+01:00")
+    hours = float(found["hours"] or 0) + float(found["minutes"] or 0) / 60
+    return -hours if found["sign"] == "-" else hours
 
 
 def zone_of_longitude(longitude: float) -> int:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import logging
 import tomllib
 import warnings
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pyproj.exceptions import CRSError
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
 from hybridflux.region.grid import Grid
-from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, time_zone_name, zone_of_longitude
+from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, hours_of_zone, time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import suggestion
 
 _LOG = logging.getLogger("hybridflux.ingest")
 DATA = "{data}"
 """In a `place`, the folder named on the command line."""
+
+
+def _hours(offset: object) -> object:
+    return hours_of_zone(offset) if isinstance(offset, str) else offset
 
 
 class _Part(BaseModel):
@@ -178,7 +183,7 @@ class RegionConfig(_Part):
     title: str
     note: str | None = None
     status: Literal["sample", "live"] = "live"
-    utc_offset: Annotated[float, Field(ge=LEGAL_OFFSETS[0], le=LEGAL_OFFSETS[1], multiple_of=0.25)] | None = None
+    utc_offset: Annotated[float, BeforeValidator(_hours), Field(ge=LEGAL_OFFSETS[0], le=LEGAL_OFFSETS[1], multiple_of=0.25)] | None = None
     grid: Frame
     period: Period
     vegetation: Vegetation = Vegetation()
@@ -278,9 +283,18 @@ def load_config(name: str | Path) -> RegionConfig:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     except ValidationError as error:
-        lines = [f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
+        lines = [_line(fault) for fault in error.errors()]
         raise ValueError(f"{path} is not the configuration of a region:\n" + "\n".join(lines)) from error
     return config
+
+
+def _line(fault: Mapping) -> str:
+    """A fault of a configuration: where, what, the value, and for a date the cure."""
+    what = fault["msg"].removeprefix("Value error, ")
+    shown = isinstance(fault["input"], (str, int, float)) and fault["type"] != "value_error"
+    given = f"; it is `{str(fault['input'])[:40]}`" if shown else ""
+    cure = ": write YYYY-MM-DD" if fault["type"].startswith("date") else ""
+    return f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {what}{given}{cure}"
 
 
 _STATUS = {

@@ -98,7 +98,7 @@ def test_the_standard_day_follows_the_longitude(zone, offset):
 
 def test_a_declared_standard_time_is_kept():
     assert at(500_000, 32630, utc_offset=1).utc_offset == 1  # Spain, 3 degrees west: 1.2 h ahead of the sun
-    assert at(500_000, 32644, utc_offset=5.5).utc_offset == 5.5  # India
+    assert at(500_000, 32644, utc_offset=5.5).utc_offset == at(500_000, 32644, utc_offset="UTC+05:30").utc_offset == 5.5  # India
     assert all(load_config(name).utc_offset == 1 for name in SHIPPED)
 
 
@@ -110,7 +110,7 @@ def test_an_offset_that_contradicts_the_longitude_is_reported(zone, offset, off)
     assert config.utc_offset == offset
 
 
-@pytest.mark.parametrize("offset", [60, -13, 5.3])
+@pytest.mark.parametrize("offset", [60, -13, 5.3, "CET", ""])
 def test_offsets_that_no_clock_has(offset):
     with pytest.raises(ValueError, match="utc_offset"):
         at(500_000, 32631, utc_offset=offset)
@@ -140,3 +140,11 @@ def test_weather_of_a_part_of_the_region_is_reported():
         warnings.simplefilter("error")
         check_reach(weather(1.0, 1.1, 1.2, 1.3, 1.4, 1.5), latitude, longitude, 0.1, "here")
         check_reach(weather(1.0), latitude, longitude, None, "a tower")
+
+
+def test_a_date_of_a_spreadsheet(tmp_path):
+    text = (catalog_folder() / REGIONS / "toulouse.toml").read_text(encoding="utf-8")
+    path = tmp_path / "toulouse.toml"
+    path.write_text(text.replace("start = 2018-01-01", 'start = "01/06/2018"'), encoding="utf-8")
+    with pytest.raises(ValueError, match="period.start: .*; it is `01/06/2018`: write YYYY-MM-DD"):
+        load_config(path)
