@@ -53,8 +53,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     table = pd.concat([part for file in files for part in _rows(dataset, file, box, days)], ignore_index=True)
     if table.empty:
         raise ValueError(
-            f"{place}: no row of the extent {extent} between {days[0]} and {days[-1]}; the grid covers metropolitan "
-            "France, its LAMBX and LAMBY are hectometres of EPSG:27572"
+            f"{place}: no row of the extent {' '.join(f'{edge:.2f}' for edge in extent)} between {days[0]} and {days[-1]}; the grid covers "
+            "metropolitan France, its LAMBX and LAMBY are hectometres of EPSG:27572"
         )
     centres, cell = np.unique(table[["LAMBX", "LAMBY"]].to_numpy(float), axis=0, return_inverse=True)
     stored = {name: _matrix(table, name, cell.ravel(), len(centres), days, place) for name in bands}

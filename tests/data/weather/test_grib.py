@@ -107,6 +107,7 @@ def test_the_whole_globe(read, tmp_path):
     longitudes, latitudes = tuple(np.arange(0.0, 360.0, 10.0)), (50.0, 40.0)
     hourly = sky(stamps, longitudes, latitudes)
     hourly["t2m"] = np.broadcast_to(273.15 + 20 * np.cos(np.radians(longitudes)), hourly["t2m"].shape)
+    hourly["d2m"] = hourly["t2m"] - 4.0
     (tmp_path / "globe.grib").write_bytes(messages(hourly, stamps, latitudes=latitudes, longitudes=longitudes))
     for west in (-21.0, 119.0, 169.0):
         weather = read(tmp_path, "2018-05-02", "2018-05-02", extent=(west, 45.0, west + 12, 55.0))
