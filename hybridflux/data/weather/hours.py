@@ -27,6 +27,13 @@ def check_hours(stamps: np.ndarray, where: str) -> None:
         hour = stamps[int(np.argmin(step))]
         raise ValueError(f"{where}: the hour {hour} UTC comes twice; keep one file of each period")
     wrong = np.flatnonzero(step != _HOUR)
+    usual = np.median(step.astype(int)) / 3600 if len(step) else 1.0
+    if usual != 1:
+        every = "one value a day" if usual == 24 else f"a value every {usual:g} h"
+        raise ValueError(
+            f"{where}: holds {every} from {stamps[0]} UTC; hours are needed, since days of the region are made of them: request all 24 "
+            "hours of the hourly dataset, not daily statistics"
+        )
     if len(wrong):
         raise ValueError(f"{where}: the hour {stamps[wrong[0]] + _HOUR} UTC is missing; request all 24 hours of all days of the month")
 
