@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -233,7 +234,7 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
     Args:
         path: the file.
         required: columns that must be there.
-        aliases: other names of columns -> the name here.
+        aliases: other names of columns -> the name here, taken where no column has that name.
         example: a header or row for the message of what is missing.
 
     Raises:
@@ -285,17 +286,26 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
-    known = {_key(name): name for name in required} | {_key(other): name for other, name in aliases.items()}
-    return [known.get(_key(name), name.strip()) for name in names]
+    own = {_key(name): name for name in (*required, *aliases.values())}
+    there = {own[_key(name)] for name in names if _key(name) in own}
+    other = {_key(alias): name for alias, name in aliases.items() if name not in there}
+    return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
 
 
 def _key(name: str) -> str:
     return re.sub(r"[\s_]+", "", name.strip().strip('"').casefold())
 
 
+def open_bytes(path: Path) -> IO[bytes]:
+    """A file of bytes, unpacked where it is gzipped, whatever its name ends with."""
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if packed else path.open("rb")
+
+
 def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        with open_bytes(path) as file:
+            return file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path.name} is damaged or cut short ({error}); make or download it again") from error

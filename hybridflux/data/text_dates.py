@@ -34,5 +34,10 @@ def parse_dates(text: pd.Series) -> tuple[pd.Series, dict[int, str]]:
             why = "mixes day/month and month/day with other rows" if day_first else "may be day/month or month/day"
             faults = dict.fromkeys(text.index[year_last], f"{why}; {_CURE}")
     dates = pd.to_datetime(parts.astype(float), errors="coerce")
-    faults = {row: faults.get(row, f"is not a date; {_CURE}") for row in text.index[dates.isna()]}
-    return dates, faults
+    return dates, {row: faults.get(row) or _reason(text[row]) for row in text.index[dates.isna()]}
+
+
+def _reason(cell: str) -> str:
+    if cell.isdigit() and 20_000 <= int(cell) < 60_000:
+        return f"is the number by which a spreadsheet counts days; give the cells the format of a date, {_CURE}"
+    return f"is not a date; {_CURE}"

@@ -33,6 +33,11 @@ def test_empty_rows_and_columns_comments_and_blanks_are_left_out_and_rows_counte
     np.testing.assert_array_equal(cells.numbers("value"), [1.5, np.nan])
 
 
+def test_an_alias_gives_way_to_the_name_itself(tmp_path):
+    cells = read_cells(written(tmp_path, "latitude,LAT\n1,2\n"), ("lat",), {"latitude": "lat"})
+    assert list(cells.text.columns) == ["latitude", "lat"] and cells.numbers("lat").tolist() == [2]
+
+
 def test_gzip_and_excels_line_of_the_separator(tmp_path):
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress(b"sep=;\r\nyear;value\r\n2001;1,5\r\n"))
@@ -131,7 +136,7 @@ def test_dates_of_one_reading(tmp_path, dates, expected):
         (["31/01/2018", "01/31/2018"], "mixes day/month and month/day"),
         (["2018-13-01"], "is not a date"),
         (["1 Jan 18"], "is not a date"),
-        (["43101"], "is not a date"),
+        (["43101"], "is the number by which a spreadsheet counts days"),
     ],
 )
 def test_dates_of_two_readings_or_none(tmp_path, dates, message):

@@ -14,7 +14,7 @@ from hybridflux.data.catalog import Dataset
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
-from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, GIVEN, INTERPOLATED
+from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
 from hybridflux.data.weather.weather import DAILY, MORE, Weather
@@ -24,7 +24,7 @@ FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second
 ENOUGH = 0.8  # least share of the days on which the tower's file gives the weather
 _NEEDED = ("tair", "par", "vpd", "rain")  # tmin follows from these where a file lacks it
 _EARTH_RADIUS = 6371.0  # km, mean
-_MADE_UP = (FLAGS[INTERPOLATED], FLAGS[CLIMATOLOGY])
+_MADE_UP = ("interpolated", "climatology")  # of `gaps.FLAGS`; `derived` is computed from what was measured
 _SOURCE = "MET_SOURCE"  # column of where temperature, radiation and vapour pressure of a day come from
 
 
