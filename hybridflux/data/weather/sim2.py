@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pandas as pd
 from pyproj import Transformer
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.delimited import HEAD_BYTES, Dialect, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, shown, sniff
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
@@ -86,9 +84,9 @@ def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFr
     possible.
     """
     try:
-        with _opened(file) as text:
+        with open_bytes(file) as text:
             dialect = sniff(text.read(HEAD_BYTES), _KEYS, file.name)
-        with _opened(file) as text:
+        with open_bytes(file) as text:
             options = {"sep": dialect.delimiter, "encoding": dialect.encoding, "decimal": dialect.decimal, "skiprows": dialect.skip}
             options |= {"usecols": lambda name: name.strip().upper() in _KEYS or bool(find_band(dataset, [name.strip()]))}
             table = pd.read_csv(text, dtype={"DATE": str}, chunksize=_ROWS, low_memory=False, skipinitialspace=True, **options)
@@ -96,13 +94,6 @@ def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFr
                 return [_part(dataset, part, dialect, file, box, days) for part in table]
     except (EOFError, OSError, zlib.error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{file.name} is damaged or no table ({str(error)[:200]}); download it again") from error
-
-
-def _opened(file: Path) -> IO[bytes]:
-    """A table, whether its name or its first bytes say that it is compressed."""
-    with file.open("rb") as raw:
-        compressed = raw.read(2) == b"\x1f\x8b"
-    return gzip.open(file, "rb") if compressed else file.open("rb")
 
 
 def _part(dataset: Dataset, part: pd.DataFrame, dialect: Dialect, file: Path, box, days: np.ndarray) -> pd.DataFrame:
