@@ -105,6 +105,8 @@ class Towers:
             drivers=drivers,
             targets={**{name: where_known(name) for name in TARGETS}, "swc": where_known("swc_measured")},
             uncertainty={"nee": where_known("nee_uncertainty")},
+            latitude=self.sites["lat"].to_numpy(float),
+            longitude=self.sites["lon"].to_numpy(float),
         )
 
     def _values(self, name: str) -> np.ndarray:

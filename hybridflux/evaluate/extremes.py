@@ -9,34 +9,34 @@ import numpy as np
 
 from hybridflux.evaluate.dryness import NEEDS, dryness
 from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
-from hybridflux.evaluate.seasons import GROWING, WINDOW, day_of_year, month_of, seasonal_cycle, years_seen
+from hybridflux.evaluate.seasons import WINDOW, day_of_year, in_warm_season, month_of, seasonal_cycle, years_seen
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import VARIABLES
 
 SHARE = 0.1
+EUROPE = (-12.0, 35.0, 45.0, 72.0)
+"""West, south, east, north [degrees]: Portugal to the Caspian, the Mediterranean to the North Cape."""
 
 
 @dataclass(frozen=True)
 class Extreme:
-    """The days of the growing season on which something is highest at a place.
+    """The days of the warm season of a place (`time.warm_season`) on which something is highest there.
 
     Attributes:
         measure: sequences -> `[time, place]`.
         needs: drivers it reads.
         share: of the measured days of the season, all years together.
-        months: of the season.
     """
 
     measure: Callable[[Sequences], np.ndarray]
     needs: tuple[str, ...]
     share: float = SHARE
-    months: tuple[int, ...] = GROWING
 
     def days(self, sequences: Sequences) -> np.ndarray:
         """Whether a day is extreme, `[time, place]` of bool. Only days on which a flux was measured count and can be.
 
         Raises:
-            ValueError: a driver is missing.
+            ValueError: a driver is missing, or where the places are.
         """
         missing = [name for name in self.needs if name not in sequences.drivers]
         if missing:
@@ -44,7 +44,7 @@ class Extreme:
         values = np.asarray(self.measure(sequences), float)
         fluxes = [target for name, target in sequences.targets.items() if VARIABLES[name].kind == "flux"]
         measured = np.any([np.isfinite(flux) for flux in fluxes], axis=0)
-        counted = measured & np.isin(month_of(sequences.days), self.months)[:, None]
+        counted = measured & in_warm_season(sequences)
         found = np.zeros(values.shape, bool)
         for at in np.flatnonzero(counted.any(axis=0)):
             found[:, at] = counted[:, at] & (values[:, at] > np.quantile(values[counted[:, at], at], 1.0 - self.share))
@@ -88,26 +88,41 @@ class Tail:
 
 @dataclass(frozen=True)
 class Drought:
-    """What counts as drought: the summers of the European droughts, and the driest days of each place.
+    """What counts as drought: at places in Europe the summers of its great droughts, and everywhere the driest days of the place.
 
     2003: Ciais et al. 2005, 10.1038/nature03972; 2015: Ionita et al. 2017, 10.5194/hess-21-1397-2017; 2018 to 2020: Rakovec et al. 2022,
-    10.1029/2021EF002394.
+    10.1029/2021EF002394. These events say nothing of other continents.
 
     Attributes:
         years: of the events.
         months: of these years that are tested as a whole.
+        extent: of the events: west, south, east, north [degrees].
         extreme: days of any year that are tested too.
     """
 
     years: tuple[int, ...] = (2003, 2015, 2018, 2019, 2020)
     months: tuple[int, ...] = (6, 7, 8, 9)
+    extent: tuple[float, float, float, float] = EUROPE
     extreme: Extreme = DRIEST
 
     def days(self, sequences: Sequences) -> np.ndarray:
-        """Whether a day is one of drought, `[time, place]` of bool."""
+        """Whether a day is one of drought, `[time, place]` of bool.
+
+        Raises:
+            ValueError: a driver is missing, or where the places are.
+        """
         year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
         events = np.isin(year, self.years) & np.isin(month_of(sequences.days), self.months)
-        return events[:, None] | self.extreme.days(sequences)
+        return (events[:, None] & self._hit(sequences)) | self.extreme.days(sequences)
+
+    def _hit(self, sequences: Sequences) -> np.ndarray:
+        """Whether the events were at a place `[place]`."""
+        if sequences.latitude is None or sequences.longitude is None:
+            names = ", ".join(sequences.places)[:200]
+            raise ValueError(f"drought at {names} depends on where they are; give `latitude` and `longitude` to Sequences")
+        west, south, east, north = self.extent
+        latitude, longitude = np.asarray(sequences.latitude), np.asarray(sequences.longitude)
+        return (latitude >= south) & (latitude <= north) & (longitude >= west) & (longitude <= east)
 
 
 @dataclass(frozen=True)

@@ -112,4 +112,8 @@ DAY = Period("D", 1, 1.0, "gC m-2 d-1")
 WEEK = Period("W", 4, 1.0, "gC m-2 d-1")
 MONTH = Period("M", 15, 1.0, "gC m-2 d-1")
 YEAR = Period("Y", 251, 365.0, "gC m-2 yr-1")
-"""The mean over the observed days of a year x 365; it needs more than 250 of them."""
+"""The mean over the observed days of a calendar year x 365; it needs more than 250 of them.
+
+In the south the calendar cuts the growing season in two: an anomaly of one summer is shared by two years, as in the annual sums of FLUXNET
+files, which are calendar years everywhere.
+"""

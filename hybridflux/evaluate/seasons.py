@@ -1,12 +1,15 @@
-"""The course of the year: the day of the year, the months of growth, and the smoothed mean of each day."""
+"""The course of the year at a place: the day of its year, whether it is its warm season, and the smoothed mean of each day."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hybridflux.model.sequences import Sequences
+from hybridflux.time import warm_season
+
 YEAR = 366
 WINDOW = 31  # days of the running mean of a seasonal cycle
-GROWING = (5, 6, 7, 8, 9)  # months of growth and of drought between 35 and 70 degrees north
+_SECOND_HALF = 185  # days from 1 July to the end of a year of 366
 
 
 def day_of_year(days: np.ndarray) -> np.ndarray:
@@ -19,20 +22,45 @@ def month_of(days: np.ndarray) -> np.ndarray:
     return days.astype("datetime64[M]").astype(int) % 12 + 1
 
 
-def seasonal_cycle(days: np.ndarray, values: np.ndarray, window: int = WINDOW) -> np.ndarray:
+def in_warm_season(sequences: Sequences) -> np.ndarray:
+    """Whether a day lies in the warm season of its place (`time.warm_season`), `[time, place]` of bool.
+
+    Raises:
+        ValueError: the sequences do not say where their places are.
+    """
+    if sequences.latitude is None:
+        names = ", ".join(sequences.places)[:200]
+        raise ValueError(f"the warm season of {names} follows from their latitude; give `latitude` to Sequences")
+    month = month_of(sequences.days)
+    return np.stack([np.isin(month, warm_season(latitude)) for latitude in np.asarray(sequences.latitude, float)], axis=1)
+
+
+def day_of_season(sequences: Sequences) -> np.ndarray:
+    """Day of the year `[time, place]`, 1 to 366, counted in the south from 1 July, so that the same number is the same season everywhere.
+
+    Where the sequences do not say where their places are it is the day of the calendar year: right as long as all lie in one hemisphere.
+    """
+    north = np.broadcast_to(day_of_year(sequences.days)[:, None], (len(sequences.days), len(sequences.places)))
+    if sequences.latitude is None:
+        return north
+    return np.where(np.asarray(sequences.latitude) < 0, (north - 1 + _SECOND_HALF) % YEAR + 1, north)
+
+
+def seasonal_cycle(days: np.ndarray, values: np.ndarray, window: int = WINDOW, number: np.ndarray | None = None) -> np.ndarray:
     """Mean of each day of the year over all years, over a circular window of days.
 
     Args:
         days: `datetime64[D]` `[time]`.
         values: `[..., time]`, NaN on the days that do not count, the same ones in every row.
         window: days of the running mean, odd.
+        number: of each day in its year `[time]`, 1 to 366; that of the calendar by default.
 
     Returns:
         `[..., 366]`, NaN where the window holds no value.
     """
     rows = np.asarray(values, float).reshape(-1, len(days))
     seen = np.isfinite(rows[0])
-    day = day_of_year(days)[seen] - 1
+    day = (day_of_year(days) if number is None else number)[seen] - 1
     total = np.zeros((YEAR, len(rows)))
     np.add.at(total, day, rows[:, seen].T)
     count = np.bincount(day, minlength=YEAR).astype(float)[:, None]

@@ -106,15 +106,15 @@ def leave_drought_out(sequences: Sequences, drought: Drought | None = None) -> t
     hold all targets.
 
     Args:
-        sequences: all days; with drivers `tair`, `par`, `rain`, `fapar`.
-        drought: what counts as drought; by default June to September of 2003, 2015 and 2018 to 2020, and the driest tenth of the measured
-            days of May to September.
+        sequences: all days; with drivers `tair`, `par`, `rain`, `fapar`, and where their places are.
+        drought: what counts as drought; by default, in Europe, June to September of 2003, 2015 and 2018 to 2020, and everywhere the driest
+            tenth of the measured days of the warm season of the place.
 
     Returns:
         Days to fit and days to test, `[time, place]` of bool; use them with `only_days`.
 
     Raises:
-        ValueError: a driver is missing.
+        ValueError: a driver is missing, or where the places are.
     """
     test = (drought or Drought()).days(sequences)
     return ~test, test

@@ -24,11 +24,11 @@ MEANING: Mapping[str, str] = {
     "day": "days",
     "week": "weeks with at least 4 observed days",
     "month": "months with at least 15 observed days",
-    "year": "annual sums (mean of more than 250 observed days x 365)",
+    "year": "annual sums (mean of more than 250 observed days of a calendar year x 365)",
     "anomaly": "monthly anomalies from the mean seasonal cycle of the site, observed and predicted each from its own (3 years or more)",
     "iav": "annual sums minus the mean of the site (3 years or more)",
-    "driest": "days with the driest tenth of the soils of May to September",
-    "hottest": "the hottest tenth of the days of May to September",
+    "driest": "days with the driest tenth of the soils of the warm season (May to September in the north, November to March in the south)",
+    "hottest": "the hottest tenth of the days of the warm season",
     "drought": "weekly departures of drought days from the usual course of the year (3 years without drought or more)",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,11 +16,15 @@ from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.elevation import cells
 from hybridflux.data.weather.requests import download, requests_of
+from hybridflux.data.weather.towers import distance_km
 from hybridflux.data.weather.weather import DAILY, Weather
 from hybridflux.ingest import moisture
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
 from hybridflux.vocabulary import VARIABLES
+
+KM_PER_DEGREE = 111.2  # of a great circle
+REACH = 1.0  # cells from a pixel to the centre of its weather; within a grid it is 0.71 at most
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def read_drivers(
     check(weather, days, place)
     grid = config.region_grid
     longitude, latitude = grid.lonlat(*np.meshgrid(grid.x, grid.y))
+    check_reach(weather, latitude, longitude, dataset.ground_resolution, place)
     cell, weather = cells(weather, latitude, longitude, elevation)
     swc = moisture.driver(config, soil_water, weather)
     observed = {} if swc is None else {"swc": swc}
@@ -72,6 +78,31 @@ def read_drivers(
     co2 = np.repeat(np.asarray(daily_co2(None)(index))[:, None], len(weather.latitude), axis=1)
     values = {name: np.asarray(column, np.float32) for name, column in {**weather.values, **observed, **sun, "co2": co2}.items()}
     return Drivers(values, cell, weather.origin, weather.other_days)
+
+
+def check_reach(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, spacing: float | None, place: str) -> None:
+    """Warn where the weather does not reach over the region: a file of a smaller area, or sea all around.
+
+    Args:
+        weather: of the source's cells.
+        latitude: of the pixels `[y, x]`, degrees north.
+        longitude: of the pixels `[y, x]`, degrees east.
+        spacing: of two cells of the source [degrees]; None where it is no grid.
+        place: of the source, for the message.
+    """
+    if spacing is None:
+        return
+    corners = np.ix_([0, latitude.shape[0] // 2, -1], [0, latitude.shape[1] // 2, -1])  # the farthest pixel is at an edge
+    points = zip(latitude[corners].ravel(), longitude[corners].ravel(), strict=True)
+    away = np.array([distance_km(*point, weather.latitude, weather.longitude).min() for point in points])
+    reach = REACH * spacing * KM_PER_DEGREE
+    if (away > reach).any():
+        warnings.warn(
+            f"the weather at {place} does not reach over the region: its nearest cell is {away.max():.0f} km from an edge, cells are "
+            f"{spacing * KM_PER_DEGREE:.0f} km apart; pixels take that of the nearest cell: get the cells of the whole region, unless they "
+            "are sea",
+            stacklevel=3,
+        )
 
 
 def check(weather: Weather, days: np.ndarray, place: str) -> None:

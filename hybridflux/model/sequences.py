@@ -18,6 +18,8 @@ class Sequences:
         targets: `[time, place]`, NaN where nothing was measured: `nee`, `nee_day`, `nee_night`, `swc` to fit; `gpp`, `reco` to
             evaluate.
         uncertainty: `[time, place]` known random error of a target of the same name, NaN where unknown.
+        latitude: `[place]` degrees north, None where nobody said; seasons follow it.
+        longitude: `[place]` degrees east, None where nobody said.
     """
 
     places: tuple[str, ...]
@@ -25,6 +27,8 @@ class Sequences:
     drivers: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     uncertainty: dict[str, np.ndarray]
+    latitude: np.ndarray | None = None
+    longitude: np.ndarray | None = None
 
     def __post_init__(self):
         shape = (len(self.days), len(self.places))
@@ -37,6 +41,10 @@ class Sequences:
         for name, values in {**self.targets, **self.uncertainty}.items():
             if values.shape != shape:
                 raise ValueError(f"target `{name}` has shape {values.shape}; [time, place] is {shape}")
+        for name in ("latitude", "longitude"):
+            where = getattr(self, name)
+            if where is not None and (np.shape(where) != shape[1:] or not np.isfinite(where).all()):
+                raise ValueError(f"`{name}` of {', '.join(self.places)[:200]} is {np.asarray(where)}; give one number of degrees a place")
 
     def select(self, places) -> Sequences:
         """Only some places, in the order asked for.
@@ -52,4 +60,5 @@ class Sequences:
             field: {name: values[..., at] for name, values in getattr(self, field).items()}
             for field in ("drivers", "targets", "uncertainty")
         }
-        return replace(self, places=tuple(places), **pick)
+        located = {name: np.asarray(of)[at] for name in ("latitude", "longitude") if (of := getattr(self, name)) is not None}
+        return replace(self, places=tuple(places), **pick, **located)

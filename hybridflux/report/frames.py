@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pyproj import Transformer
 
 from hybridflux.report.look import units
+from hybridflux.time import warm_season
 
 LEVELS = 254  # a byte is 0 to 254 from the low to the high end of the colour scale; 255 is outside
 OUTSIDE = 255
@@ -69,7 +71,8 @@ def run_viewer(run: str | Path) -> dict | None:
         return None
     first = "monthly" if any(group["id"] == "monthly" for group in groups) else groups[0]["id"]
     shown = next(group for group in groups if group["id"] == first)
-    return {"groups": groups, "first": first, "frame": _summer(shown["frames"]), "luts": luts(COLOURS.values())}
+    begin = first_frame(shown["frames"], latitude_of(open_group(run, first)))
+    return {"groups": groups, "first": first, "frame": begin, "luts": luts(COLOURS.values())}
 
 
 def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: bool, ends=None) -> dict:
@@ -161,7 +164,18 @@ def _group(run, name: str) -> dict | None:
     return named | {"layers": layers} | grid_of(data)
 
 
-def _summer(frames: list[str]) -> int:
-    """The frame to begin with: the first June, or the middle one."""
-    june = [i for i, frame in enumerate(frames) if frame[5:7] == "06"]
-    return june[0] if june else len(frames) // 2
+def first_frame(frames: list[str], latitude: float) -> int:
+    """The frame to begin with: the first of the second month of the warm season (June, in the south December), or the middle one.
+
+    >>> first_frame(["2018-01", "2018-06", "2018-12"], 48.0), first_frame(["2018-01", "2018-06", "2018-12"], -35.0)
+    (1, 2)
+    """
+    season = warm_season(latitude)
+    inside = [i for i, frame in enumerate(frames) if frame[5:7] == f"{season[1]:02d}"] if len(season) < 12 else []
+    return inside[0] if inside else len(frames) // 2
+
+
+def latitude_of(data) -> float:
+    """Latitude of the middle of a group of maps [degrees north]."""
+    x, y = (float(data[name].values.mean()) for name in ("x", "y"))
+    return float(Transformer.from_crs(data["spatial_ref"].attrs["crs_wkt"], "EPSG:4326", always_xy=True).transform(x, y)[1])

@@ -38,6 +38,7 @@ def test_a_folder_becomes_sequences_without_gaps(folder):
         assert np.isfinite(values).all(), name
         assert values.dtype == (np.int32 if name == "plant_type" else np.float32), name
     assert sequences.drivers["plant_type"].tolist() == [3, 0]
+    assert [sequences.latitude.tolist(), sequences.longitude.tolist()] == [towers.sites["lat"].tolist(), towers.sites["lon"].tolist()]
     assert {name: values.dtype for name, values in sequences.targets.items()} == dict.fromkeys(
         ("nee", "nee_day", "nee_night", "gpp", "reco", "swc"), np.dtype("float32")
     )

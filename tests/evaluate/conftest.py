@@ -71,4 +71,4 @@ def sequences(posterior):
     for values in targets.values():
         values[::3] = np.nan
     targets["reco"][:, 1] = np.nan
-    return Sequences(bare.places, DAYS, bare.drivers, targets, {})
+    return Sequences(bare.places, DAYS, bare.drivers, targets, {}, latitude=np.full(len(CODES), 48.0), longitude=np.full(len(CODES), 2.0))

@@ -1,8 +1,12 @@
 """Dryness, the driest and hottest days, and the drought split, on small series known by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from hybridflux.evaluate.baselines import Climatology
+from hybridflux.evaluate.baselines.predictors import predictor_table
 from hybridflux.evaluate.dryness import dryness
 from hybridflux.evaluate.extremes import DRIEST, HOTTEST, Drought, DroughtAnomaly, Tail
 from hybridflux.evaluate.scores import score_table
@@ -16,7 +20,7 @@ SUMMER = np.isin(month_of(DAYS), (5, 6, 7, 8, 9))
 JUNE_2003 = (DAYS >= np.datetime64("2003-06-01")) & (DAYS < np.datetime64("2003-10-01"))
 
 
-def sequences(rain=None, tair=20.0, nee=None, places=1):
+def sequences(rain=None, tair=20.0, nee=None, places=1, latitude=48.0, longitude=2.0):
     shape = (len(DAYS), places)
     wet = np.full(shape, 10.0) if rain is None else np.broadcast_to(np.asarray(rain, float).reshape(len(DAYS), -1), shape)
     drivers = {
@@ -24,7 +28,8 @@ def sequences(rain=None, tair=20.0, nee=None, places=1):
         "par": np.full(shape, 9.0), "rain": wet, "fapar": np.full(shape, 0.5), "plant_type": np.zeros(places, int),
     }  # fmt: skip
     target = np.zeros(shape) if nee is None else np.broadcast_to(np.asarray(nee, float).reshape(len(DAYS), -1), shape)
-    return Sequences(tuple(f"S{at}" for at in range(places)), DAYS, drivers, {"nee": np.array(target)}, {})
+    where = {"latitude": np.full(places, latitude), "longitude": np.full(places, longitude)}
+    return Sequences(tuple(f"S{at}" for at in range(places)), DAYS, drivers, {"nee": np.array(target)}, {}, **where)
 
 
 def test_dryness_grows_by_evaporation_and_ends_with_rain():
@@ -60,6 +65,52 @@ def test_hottest_are_a_tenth_of_the_measured_days_of_the_season():
     starts, y, x = Tail(HOTTEST)(sequences(tair=tair, nee=nee), observed, 2 * observed[None])
     np.testing.assert_array_equal(starts, DAYS[found])
     np.testing.assert_allclose(x[0], 2 * y)
+
+
+def test_the_warm_season_follows_the_latitude_of_each_place():
+    """A northern, a southern and an equatorial tower side by side: each has the hottest days of its own warm season."""
+    rng = np.random.default_rng(1)
+    three = replace(sequences(tair=rng.normal(size=len(DAYS)), places=3), latitude=np.array([45.0, -35.3, 0.5]))
+    found = HOTTEST.days(three)
+    months = [set(month_of(DAYS[found[:, at]])) for at in range(3)]
+    assert months == [{5, 6, 7, 8, 9}, {11, 12, 1, 2, 3}, set(range(1, 13))]
+    for at in range(3):
+        np.testing.assert_array_equal(found[:, at], HOTTEST.days(three.select([f"S{at}"]))[:, 0])
+
+
+def test_a_summer_drought_of_the_south_is_found_there():
+    rain = np.full(len(DAYS), 10.0)
+    spell = (DAYS >= np.datetime64("2002-12-20")) & (DAYS < np.datetime64("2003-03-01"))
+    rain[spell] = 0.0
+    found = DRIEST.days(sequences(rain, latitude=-35.0))[:, 0]
+    assert DAYS[found].min() > np.datetime64("2002-12-20") and DAYS[found].max() < np.datetime64("2003-03-20")
+    assert not (DRIEST.days(sequences(rain))[:, 0] & spell).any()  # in the north the same days are winter
+
+
+@pytest.mark.parametrize(("latitude", "longitude", "there"), [(48.0, 2.0, True), (40.0, -88.0, False), (-35.3, 149.0, False)])
+def test_european_droughts_are_of_europe(latitude, longitude, there):
+    days = Drought().days(sequences(latitude=latitude, longitude=longitude))[:, 0]
+    assert days[JUNE_2003].all() == there
+
+
+def test_who_does_not_say_where_it_is_has_no_season():
+    nowhere = replace(sequences(), latitude=None)
+    for kind in (HOTTEST, Drought()):
+        with pytest.raises(ValueError, match="S0 .* give `latitude`"):
+            kind.days(nowhere)
+
+
+def test_baselines_know_the_season_of_the_south():
+    """A climatology and trees fitted in the north read a southern tower half a year apart."""
+    season = 5 - 4 * np.cos(2 * np.pi * np.arange(len(DAYS)) / 365.25)
+    north, south = sequences(nee=season), sequences(latitude=-35.0)
+    predicted = Climatology(variables=("nee",)).fit(north).predict(south)["nee"][:, 0]
+    summer, winter = (np.isin(month_of(DAYS), months) for months in ((12, 1), (6, 7)))
+    assert predicted[summer].mean() > 8 and predicted[winter].mean() < 2
+    same = Climatology(variables=("nee",)).fit(south).predict(south)["nee"]
+    np.testing.assert_allclose(same, 0.0)
+    number = predictor_table(south, ("day_of_year",), "trees")[:, 0, 0]
+    assert number[DAYS == np.datetime64("2001-07-01")] == 1 and number[DAYS == np.datetime64("2001-06-30")] == 366
 
 
 def test_driest_days_are_those_of_the_dry_spell_of_each_place_alone():

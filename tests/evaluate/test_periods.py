@@ -13,7 +13,8 @@ DAYS = np.arange("2001-01-01", "2003-01-01", dtype="datetime64[D]")
 
 def place(days=DAYS):
     drivers = {name: np.ones((len(days), 1), np.float32) for name in ("tair", "par", "rain", "fapar")}
-    return Sequences(("S0",), days, drivers, {"nee": np.full((len(days), 1), np.nan)}, {})
+    where = {"latitude": np.array([48.0]), "longitude": np.array([2.0])}
+    return Sequences(("S0",), days, drivers, {"nee": np.full((len(days), 1), np.nan)}, {}, **where)
 
 
 def test_day_and_month_of_the_year():

@@ -1,5 +1,7 @@
 """Tables of scores of posteriors and of plain predictions."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pandas as pd
@@ -97,7 +99,7 @@ def test_towers_are_asked_for_what_the_steps_need(posterior, sequences):
         def sequences(self, names):
             assert {"rain", "vpd"} <= set(names)
             rain = np.ones_like(sequences.drivers["tair"])
-            return type(sequences)(sequences.places, sequences.days, {**sequences.drivers, "rain": rain}, sequences.targets, {})
+            return replace(sequences, drivers={**sequences.drivers, "rain": rain})
 
     table = evaluate(posterior, Towers(), draws=5, step="driest", variables=("nee",))
     assert (table.n > 15).all()

@@ -75,7 +75,7 @@ def configuration(folder, **changes) -> RegionConfig:
     """The configuration of the made-up place."""
     place = str(folder)
     parts = {
-        "id": "made-up", "title": "A made-up place",
+        "id": "made-up", "title": "A made-up place", "utc_offset": 1,
         "grid": {"crs": CRS_CODE, "west": WEST, "south": NORTH - 360, "east": WEST + 400, "north": NORTH, "tile": 16},
         "period": {"start": "2019-06-01", "end": LAST, "lead": 92},
         "imagery": [{"dataset": "sentinel-2-l2a-cube", "place": place}],

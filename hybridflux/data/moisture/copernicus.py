@@ -14,6 +14,7 @@ from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
 from hybridflux.units import convert
 
 _WETTEST = 100.0  # %; counts 0 to 200 are data, flags 241 to 254 would be 120.5 to 127 %
+_STEP, _ENOUGH = 0.5, 50  # % of a count, and values that show whether they have such steps
 _STATE, _FROZEN = "SSF", (2.0, 3.0)  # surface state flag: frozen, melting or under water
 
 
@@ -30,7 +31,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: no file of these days, a day twice or several in a file, a file is damaged, or the extent lies outside.
+        ValueError: no file of these days, a day twice or several in a file, fractions instead of per cent, a file is damaged, or the
+            extent lies outside.
     """
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
@@ -64,6 +66,21 @@ def _share(band: Band, variable: xr.DataArray, cells: Window) -> np.ndarray:
     return convert(np.where((percent >= 0) & (percent <= _WETTEST), percent, np.nan), band.units, "1")
 
 
+def _check_percent(share: np.ndarray, where: str) -> None:
+    """Refuse fractions that were taken for per cent: all below 1 %, and not in steps of half a per cent as the product has them.
+
+    Raises:
+        ValueError: they are likely fractions.
+    """
+    known = share[np.isfinite(share)]
+    steps = known * 100.0 / _STEP
+    if known.size >= _ENOUGH and 0 < known.max() <= 0.01 and not np.allclose(steps, steps.round(), atol=1e-3):
+        raise ValueError(
+            f"{where}: the wettest of {known.size} values is {known.max():.2%} of saturation; the file is perhaps in fractions (0 to 1): "
+            "take the original file, or set `scale` of the band in the catalog"
+        )
+
+
 def _moisture(dataset: Dataset, days: np.ndarray, windows: list[Window], values: dict, quality: dict, utc_offset: float) -> Moisture:
     order = np.argsort(days)
     double = days[order][:-1][days[order][1:] == days[order][:-1]]
@@ -71,6 +88,8 @@ def _moisture(dataset: Dataset, days: np.ndarray, windows: list[Window], values:
         names = ", ".join(one.where for one, day in zip(windows, days, strict=True) if day == double[0])
         raise ValueError(f"{names} are both of {double[0]}; keep the newest version of each day")
     cells = same_cells(windows)
+    for name, part in values.items():
+        _check_percent(np.concatenate(part), f"{windows[0].where} and others, `{name}`")
 
     def stacked(series):
         return {name.lower(): np.concatenate(part)[order].astype(np.float32) for name, part in series.items() if len(part) == len(days)}

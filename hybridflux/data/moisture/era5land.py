@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from hybridflux.data.catalog import Dataset
 from hybridflux.data.moisture.moisture import Moisture
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.border import Extent, check_spelling, find_band, wanted_days
-from hybridflux.data.weather.netcdf import parts, same_cells, window
+from hybridflux.data.weather.netcdf import WITH_TABLES, parts, same_cells, window
 
 THICKNESS = {"swvl1": 7.0, "swvl2": 21.0, "swvl3": 72.0, "swvl4": 189.0}
 """Layers of the land surface model (cm): 0-7, 7-28, 28-100, 100-289; ECMWF, ERA5-Land documentation."""
 _FIRST_METRE = ("swvl1", "swvl2", "swvl3")
+_WET = 0.6  # m3 m-3; above the porosity of all textures of the land surface model but organic soil (ECMWF IFS documentation, part IV)
 _POROUS = 0.9  # m3 m-3; no mineral soil holds more, a number above is in percent
 
 
@@ -23,7 +25,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; those of its bands `swvl1` to `swvl4` that are in the files, the first at least.
-        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not.
+        place: folder, file or pattern: netCDF or GRIB of any months, or CSV of points, zipped or not.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an hour are left out.
@@ -36,7 +38,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
     windows, series = [], {}
-    for where, data in parts(place):
+    for where, data in parts(place, WITH_TABLES):
         found = find_band(dataset, data.data_vars)
         if not found:
             continue
@@ -72,4 +74,10 @@ def _daily(stamps: list, values: list, days: np.ndarray, utc_offset: float, wher
     highest = float(np.nanmax(values, initial=0.0))
     if highest > _POROUS or float(np.nanmin(values, initial=0.0)) < -1e-3:
         raise ValueError(f"{where} runs up to {highest:.3g}; soil water is 0 to {_POROUS} m3 m-3: is it in percent, or -9999 missing?")
+    middle = float(np.nanmedian(values))
+    if middle > _WET:
+        warnings.warn(
+            f"{where}: the median is {middle:.2f} m3 m-3, more than mineral soils hold when full; is it the degree of saturation (0 to 1)?",
+            stacklevel=3,
+        )
     return hours.means(hours.day_of(stamps, days, utc_offset, before=0.0), values, len(days))

@@ -21,6 +21,8 @@ _PASSES = {_RETRIEVAL: "", f"{_RETRIEVAL}_AM": "", f"{_RETRIEVAL}_PM": "_pm"}
 _ANALYSIS = {"sm_surface": "ssm", "sm_rootzone": "root_zone"}
 _NOT_RECOMMENDED = 1  # bit 0 of retrieval_qual_flag: uncertain quality, or no retrieval at all
 _DAMAGE = (OSError, KeyError, RuntimeError)
+_RELEASE = re.compile(r"_R\d+_\d+(?=\.)|_Vv\d+_\d+(?=\.)")  # of the composite, and of the science version of L4
+_POROUS = 0.9  # m3 m-3; no soil holds more
 
 
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Moisture:
@@ -44,7 +46,9 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     days = wanted_days(start, end)
     spacing = dataset.ground_resolution or 0.36
     tables, skipped, names = [], 0, []
-    for file in files_of(place, (".h5", ".hdf5")):
+    files = files_of(place, (".h5", ".hdf5"))
+    _check_versions(files)
+    for file in files:
         try:
             with h5py.File(file, "r") as data:
                 pieces = list(_analysis(data, file, utc_offset) if "Geophysical_Data" in data else _retrievals(data, file, utc_offset))
@@ -57,6 +61,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
             except ValueError:
                 continue  # an orbit elsewhere
             inside = inside[inside["day"].isin(days)]
+            _check_range(inside, file.name)
             skipped += int((~inside["good"]).sum())
             tables.append(inside[inside["good"]])
     table = pd.concat(tables) if tables else pd.DataFrame()
@@ -66,6 +71,30 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
             f"({skipped} of uncertain quality were left out)"
         )
     return _moisture(dataset, table, names, skipped)
+
+
+def _check_versions(files: list[Path]) -> None:
+    """Refuse two releases of one granule, which would be averaged.
+
+    Raises:
+        ValueError: names them.
+    """
+    first: dict[str, Path] = {}
+    for file in files:
+        other = first.setdefault(_RELEASE.sub("", file.name), file)
+        if other is not file:
+            raise ValueError(f"{other.name} and {file.name} are two releases of one granule; keep the newest")
+
+
+def _check_range(table: pd.DataFrame, where: str) -> None:
+    """Refuse water contents that no soil holds.
+
+    Raises:
+        ValueError: names the highest.
+    """
+    for name in ("ssm", "root_zone"):
+        if name in table and (highest := float(table.loc[table["good"], name].max())) > _POROUS:
+            raise ValueError(f"{where}: `{name}` runs up to {highest:.3g}; soil water is 0 to {_POROUS} m3 m-3: is it in per cent?")
 
 
 def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.DataFrame]:

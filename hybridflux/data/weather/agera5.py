@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.weather.air import check_vapour, vpd_of_extremes
-from hybridflux.data.weather.border import Extent, assemble, check_bounds, find_band, place_of_days, to_units, wanted_days
+from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
 from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
+from hybridflux.data.weather.plausible import check_bounds
 from hybridflux.data.weather.weather import Weather
 from hybridflux.units import convert
 
@@ -76,6 +78,8 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict, list[Window
             when.append(cells.stamps.astype("datetime64[D]"))
             values.append(cells.values(data[name]))
             units[band] = data[name].attrs.get("units")
+    if silent := sorted(band for band, said in units.items() if not said):
+        warnings.warn(f"{place}: {', '.join(silent)} carry no units; those of the catalog are taken", stacklevel=3)
     if not windows:
         raise ValueError(f"{place}: no netCDF file with a band of {dataset.id}; variables are called like {dataset.bands[0].name}")
     return series, windows, units

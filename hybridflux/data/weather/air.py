@@ -73,3 +73,19 @@ def check_vapour(vapour, temperature, where: str) -> None:
             f"{where}: a mean vapour pressure of {float(np.nanmean(vapour)):.3g} makes a relative humidity of {humidity:.0%} at these "
             f"temperatures; it is perhaps in {likely}: set `units` of the band in the catalog"
         )
+
+
+def check_humidity(humidity, where: str) -> None:
+    """Refuse a relative humidity that no place has.
+
+    Args:
+        humidity: [1].
+        where: file and variable, for the message.
+
+    Raises:
+        ValueError: its mean is dry as nowhere, or far above saturation: a fraction was taken for per cent, or per cent for a fraction.
+    """
+    mean = float(np.nanmean(humidity))
+    if not _DRIEST <= mean <= _WETTEST:
+        likely = "a fraction (0 to 1)" if mean < 1 else "per cent (0 to 100)"
+        raise ValueError(f"{where}: mean relative humidity would be {mean:.2%}; the file is perhaps in {likely}: set `units` of the band")

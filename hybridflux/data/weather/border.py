@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 
 import numpy as np
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.solar import potential_par
+from hybridflux.data.weather.plausible import check_air, check_bounds, check_gaps, check_radiation, check_rain, land
 from hybridflux.data.weather.weather import DAILY, Weather
 from hybridflux.units import PAR_PER_SHORTWAVE, convert
 from hybridflux.vocabulary import VARIABLES
 
 Extent = tuple[float, float, float, float]
 """West, south, east, north [degrees]."""
-_CLEAREST = (0.12, 1.15)  # share of the radiation at the top of the atmosphere on the clearest day: below and above, another unit
-_ENOUGH_DAYS = 20  # for a clear day among them
 _SPELLINGS = {
     "kelvin": "K", "celsius": "degC", "c": "degC", "degc": "degC", "°c": "degC", "degree_celsius": "degC", "degrees_celsius": "degC",
     "mm day-1": "mm d-1", "mm/day": "mm d-1", "j m-2 day-1": "J m-2 d-1", "mj m-2 day-1": "MJ m-2 d-1", "w/m2": "W m-2",
@@ -157,74 +154,13 @@ def assemble(days, values: Mapping[str, np.ndarray], latitude, longitude, elevat
     lacking = [name for name in DAILY if name not in values]
     if lacking:
         raise ValueError(f"{where} gives no {', '.join(lacking)}; it gives {', '.join(values) or 'nothing'}")
-    land = np.logical_and.reduce([np.isfinite(part).any(axis=0) for part in values.values()])
-    if not land.any():
-        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all is missing (-9999)")
-    values = {name: np.asarray(part[:, land], np.float32) for name, part in values.items()}
-    places = [np.broadcast_to(np.asarray(part, float), land.shape)[land] for part in (latitude, longitude, elevation)]
+    known = land(values, latitude, longitude, where)
+    values = {name: np.asarray(part[:, known], np.float32) for name, part in values.items()}
+    places = [np.broadcast_to(np.asarray(part, float), known.shape)[known] for part in (latitude, longitude, elevation)]
     for name, part in values.items():
-        _check_gaps(name, part, days, where)
+        check_gaps(name, part, days, where)
         check_bounds(name, part, days, where)
     check_radiation(values["par"], places[0], days, where)
-    _check_rain(values["rain"], where)
+    check_air(values, where)
+    check_rain(values["rain"], where)
     return Weather(np.asarray(days, "datetime64[D]"), values, *places, origin)
-
-
-def _check_gaps(name: str, values: np.ndarray, days: np.ndarray, where: str) -> None:
-    gaps = ~np.isfinite(values)
-    if gaps.any():
-        time, cell = np.argwhere(gaps)[0]
-        raise ValueError(
-            f"{where}: `{name}` has {int(gaps.sum())} gaps, the first on {days[time]} in cell {cell}; a reanalysis has none: get it again"
-        )
-
-
-def check_bounds(name: str, values: np.ndarray, days: np.ndarray, where: str) -> None:
-    """Refuse values outside the bounds of the vocabulary; gaps pass.
-
-    Args:
-        name: of the variable.
-        values: `[time, cell]` in its units.
-        days: `[time]`.
-        where: file, for the message.
-
-    Raises:
-        ValueError: names the first value and its day.
-    """
-    low, high = VARIABLES[name].bounds
-    wrong = (values < low) | (values > high)
-    if wrong.any():
-        time, cell = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{where}: `{name}` is {values[time, cell]:.4g} {VARIABLES[name].units} on {days[time]}, outside {low:g} to {high:g}; "
-            "check `units`, `scale` and `nodata` of the band in the catalog"
-        )
-
-
-def check_radiation(par: np.ndarray, latitude: np.ndarray, days: np.ndarray, where: str) -> None:
-    """Refuse radiation that the sun cannot give, or of which the clearest day has almost nothing.
-
-    Args:
-        par: `[time, cell]` MJ m-2 d-1.
-        latitude: `[cell]` degrees north.
-        days: `[time]`.
-        where: file, for the message.
-
-    Raises:
-        ValueError: another unit, another scale, or sums that were never, or twice, taken apart.
-    """
-    day_of_year = (days - days.astype("datetime64[Y]")).astype(int) + 1
-    sun = potential_par(np.asarray(latitude)[None, :], day_of_year[:, None])
-    clearest = float(np.max(np.where(sun > 0.5, par / np.maximum(sun, 0.5), 0.0)))
-    low, high = _CLEAREST
-    if clearest > high or (clearest < low and len(days) >= _ENOUGH_DAYS and (sun > 0.5).any()):
-        raise ValueError(
-            f"{where}: on its clearest day radiation is {clearest:.3g} of that at the top of the atmosphere, {low} to {high} is possible; "
-            "check `units` of the band in the catalog, and whether hourly values were accumulated"
-        )
-
-
-def _check_rain(rain: np.ndarray, where: str) -> None:
-    wettest = float(rain.max())
-    if len(rain) >= 60 and 0 < wettest < 0.1:
-        warnings.warn(f"{where}: the wettest of {len(rain)} days has {wettest:.2g} mm of rain; is the file in m?", stacklevel=3)

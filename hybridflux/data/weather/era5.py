@@ -11,8 +11,9 @@ import numpy as np
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.air import vpd_of_dewpoint
+from hybridflux.data.weather.axes import preliminary
 from hybridflux.data.weather.border import Extent, assemble, check_spelling, find_band, to_units, wanted_days
-from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
+from hybridflux.data.weather.netcdf import WITH_TABLES, Window, parts, same_cells, window
 from hybridflux.data.weather.weather import Weather
 from hybridflux.time import time_zone_name
 from hybridflux.units import convert
@@ -26,6 +27,7 @@ _INSTANT, _FALLEN = ("t2m", "d2m"), ("ssrd", "tp")
 _GEOPOTENTIAL, _GRAVITY = "z", 9.80665  # m s-2, the standard gravity by which ECMWF divides
 _DARK = 3600.0  # J m-2 of an hour: 1 W m-2, above the noise of packed files
 _KELVIN = (170.0, 340.0)
+_SUPERSATURATED, _OFTEN = 1.0, 0.02  # K and share of hours; packing and the vapour over ice leave less
 _SLACK = 2  # h that a day at an end may lack: what UTC+1 moves out of whole UTC days; more would take its morning or evening
 
 
@@ -48,7 +50,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
-        place: folder, file or pattern: netCDF or GRIB of any months, zipped or not, one or several streams a zip.
+        place: folder, file or pattern: netCDF or GRIB of any months, netCDF or CSV of points (the time series of the data store), zipped or
+            not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
@@ -81,9 +84,9 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours], Window, np.ndarray | float, list[str]]:
     """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
     series: dict[str, tuple[list, list]] = {}
-    windows, silent, held, elevation = [], set(), set(), np.nan
+    windows, silent, held, elevation, early = [], set(), set(), np.nan, []
     bands = {band.name: band for band in dataset.bands}
-    for where, data in parts(place):
+    for where, data in parts(place, WITH_TABLES):
         held |= set(map(str, data.data_vars))
         found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
         has_height = _GEOPOTENTIAL in data.data_vars
@@ -91,6 +94,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
             continue
         cells = window(data, extent, dataset.ground_resolution, where)
         windows.append(cells)
+        early.append(preliminary(data))
         if has_height:
             elevation = np.nanmean(cells.values(data[_GEOPOTENTIAL]), axis=0) / _GRAVITY
         for band, name in found.items():
@@ -101,13 +105,19 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours]
             stamps.append(cells.stamps)
             values.append(cells.values(data[name]))
     if not windows:
-        raise ValueError(f"{place}: no netCDF file with {', '.join(REQUEST_NAMES)} and an axis of time, nor GRIB; found {_listed(held)}")
+        raise ValueError(f"{place}: no netCDF, GRIB or CSV file with {', '.join(REQUEST_NAMES)} and an axis of time; found {_listed(held)}")
     lacking = [name for name in REQUEST_NAMES if name not in series]
     if lacking:
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
         raise ValueError(f"{place}: no {', '.join(lacking)} in the files; add {asked} to the request of {dataset.id}")
     if silent:
         warnings.warn(f"{place}: {', '.join(sorted(silent))} carry no units; those of the catalog are taken", stacklevel=4)
+    if len(hasty := np.unique(np.concatenate(early))):
+        warnings.warn(
+            f"{place}: {len(hasty)} hours, {hasty[0]} to {hasty[-1]} UTC, are preliminary (ERA5T, expver 5); they are replaced after two "
+            "to three months: download them again then",
+            stacklevel=4,
+        )
     return {band: _sorted(*both, f"{place}, `{band}`") for band, both in series.items()}, same_cells(windows), elevation, _names(windows)
 
 
@@ -192,6 +202,12 @@ def _to_days(bands, warm, fallen, days, utc_offset, place) -> tuple[dict[str, np
     n, air = len(days), warm["t2m"]
     if not np.array_equal(air.stamps, warm["d2m"].stamps):
         raise ValueError(f"{place}: `t2m` and `d2m` have other hours; request both for the same months")
+    above = float(np.nanmean(warm["d2m"].values - air.values > _SUPERSATURATED))
+    if above > _OFTEN:
+        raise ValueError(
+            f"{place}: the dew point `d2m` lies more than {_SUPERSATURATED:g} K above the temperature `t2m` in {above:.0%} of the hours, "
+            "which no air has: are the two swapped?"
+        )
     which = hours.day_of(air.stamps, days, utc_offset, before=0.0)
     out = _air(which, air.values, vpd_of_dewpoint(air.values, warm["d2m"].values), _at(fallen["ssrd"], air.stamps), n)
     counts = [np.bincount(which[which >= 0], minlength=n)]

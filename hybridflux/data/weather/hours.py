@@ -7,6 +7,7 @@ import numpy as np
 _HOUR = np.timedelta64(1, "h")
 _NOISE = 1e-3  # of the largest value: packed files step back by less
 _FEW, _MANY = 0.005, 0.05  # share of steps that go down: below, a sum that grows all day; above, single hours
+_WET_DAYS, _NEVER_AGAIN = 3, 0.5  # days with something, and their share whose sum does not fall at 01 UTC, from which it never begins again
 _NOON_ERROR = 0.75  # h; clouds of a month shift the centre of the day by less, a wrong time zone by 1 or more
 _NOON_DAYS = 5
 
@@ -26,6 +27,13 @@ def check_hours(stamps: np.ndarray, where: str) -> None:
         hour = stamps[int(np.argmin(step))]
         raise ValueError(f"{where}: the hour {hour} UTC comes twice; keep one file of each period")
     wrong = np.flatnonzero(step != _HOUR)
+    usual = np.median(step.astype(int)) / 3600 if len(step) else 1.0
+    if usual != 1:
+        every = "one value a day" if usual == 24 else f"a value every {usual:g} h"
+        raise ValueError(
+            f"{where}: holds {every} from {stamps[0]} UTC; hours are needed, since days of the region are made of them: request all 24 "
+            "hours of the hourly dataset, not daily statistics"
+        )
     if len(wrong):
         raise ValueError(f"{where}: the hour {stamps[wrong[0]] + _HOUR} UTC is missing; request all 24 hours of all days of the month")
 
@@ -66,7 +74,7 @@ def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarr
         where: files and variable, for the message.
 
     Raises:
-        ValueError: a sum goes down by more than the noise of packing, of the largest sum.
+        ValueError: a sum goes down by more than the noise of packing, of the largest sum; or it goes on growing over midnight.
 
     >>> day = np.datetime64("2020-01-01T01") + np.arange(24) * np.timedelta64(1, "h")
     >>> deaccumulate(day, np.cumsum(np.ones((24, 1)), axis=0), "a file").ravel().tolist() == [1.0] * 24
@@ -75,6 +83,13 @@ def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarr
     first = _hour_of(stamps) == 1
     steps = np.full(values.shape, np.nan)
     steps[1:] = np.diff(values, axis=0)
+    again = np.flatnonzero(first[1:]) + 1
+    fallen = values[again - 1] > _NOISE * float(np.nanmax(values, initial=0.0))  # days on which something fell
+    if fallen.sum() >= _WET_DAYS and float((values[again] >= values[again - 1])[fallen].mean()) > _NEVER_AGAIN:
+        raise ValueError(
+            f"{where}: the sums go on growing from day to day, up to {float(np.nanmax(values)):.3g}; those of ERA5-Land begin again after "
+            "00 UTC: get the file as the data store gives it"
+        )
     steps[first] = values[first]
     return without_noise(stamps, steps, float(np.nanmax(values, initial=0.0)), where)
 

@@ -15,7 +15,8 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
-from hybridflux.data.weather import grib
+from hybridflux.data.weather import grib, tables
+from hybridflux.data.weather.axes import on_axes
 from hybridflux.data.weather.border import Extent, choose_cells
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
@@ -24,6 +25,8 @@ _CLASSIC = b"CDF"  # first bytes of netCDF-3, which data stores delivered until 
 _NETCDF = (".nc", ".nc4")
 ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
 """What the names of files of a data store end in."""
+WITH_TABLES = (*ENDINGS, tables.ENDING)
+"""The same where series of points may come as CSV."""
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError, ValueError, TypeError)
 _UNREADABLE = (*_DAMAGE, ImportError)  # times that nothing but cftime would decode are damaged too
 
@@ -67,6 +70,10 @@ def _damaged(name: str, error: Exception) -> ValueError:
 def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = ENDINGS) -> Iterator[tuple[str, xr.Dataset]]:
     """Every netCDF file of a place, every element of its GRIB files and every such member of its zips, open while it is its turn.
 
+    Args:
+        place: folder, file, pattern, or several of them.
+        endings: of the files that are read, `ENDINGS` or `WITH_TABLES`.
+
     Yields:
         Name of the file and its data.
 
@@ -80,7 +87,7 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
                 yield from _parts(file, path, path.name)
             continue
         with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if name.endswith((*_NETCDF, *grib.ENDINGS))]
+            members = [name for name in archive.namelist() if name.endswith(tuple(one for one in endings if one != ".zip"))]
             if not members:
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
                 raise ValueError(f"{path.name} is a zip without netCDF or GRIB, it holds {held}; request netCDF")
@@ -93,7 +100,12 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
 
 
 def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[str, xr.Dataset]]:
-    """A netCDF file, or each element of a GRIB file, whatever its name says."""
+    """A netCDF file, each element of a GRIB file, whatever its name says, or a table of points."""
+    if name.endswith(tables.ENDING):
+        data = tables.points(content, name)
+        if data is not None:
+            yield name, data
+        return
     is_grib = file.read(len(grib.START)) == grib.START
     file.seek(0)
     if is_grib:
@@ -101,7 +113,7 @@ def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[s
             yield name, data
         return
     with _opened(file, name) as data:
-        yield name, data
+        yield name, on_axes(data)
 
 
 @dataclass(frozen=True)
@@ -168,10 +180,14 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
     """
     time, row, column = (next((name for name in names if name in data.variables), None) for names in (_TIMES, _ROWS, _COLUMNS))
     if time is None or row is None or column is None:
-        raise ValueError(f"{where}: no axes of time and place; it has {', '.join(map(str, data.variables))}")
+        what = "when" if time is None else "where"
+        held = ", ".join(map(str, data.variables))[:200]
+        raise ValueError(f"{where} does not say {what} it is: no axes of time and place; it has {held}: add them, or download it again")
     stamps = np.atleast_1d(data[time].to_numpy())
     if not np.issubdtype(stamps.dtype, np.datetime64):
         raise ValueError(f"{where}: the times of `{time}` carry no `units` such as `hours since 1970-01-01`; download it again")
+    if data[row].ndim > 1 or data[column].ndim > 1:
+        raise ValueError(f"{where}: `{row}` and `{column}` are of a turned grid {data[row].dims}; regrid it to latitudes and longitudes")
     latitude, longitude = _centres(data, row, column, where)
     step = spacing or _spacing(latitude, longitude)
     chosen = choose_cells(latitude.ravel(), longitude.ravel(), extent, step, where)

@@ -10,9 +10,12 @@ import pandas as pd
 from pyproj import Transformer
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.weather.air import vpd_of_humidity
+from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, shown, sniff
+from hybridflux.data.text_dates import parse_dates
+from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
 from hybridflux.data.weather.netcdf import files_of
+from hybridflux.data.weather.tables import numbers
 from hybridflux.data.weather.weather import Weather
 from hybridflux.units import convert
 
@@ -30,7 +33,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: of the catalog; its bands `T_Q TINF_H_Q TSUP_H_Q SSI_Q PRELIQ_Q PRENEI_Q HU_Q`, in newer files without `_Q`.
-        place: folder, file or pattern of tables, `.csv` or `.csv.gz`, `;` between columns.
+        place: folder, file or pattern of tables, `.csv` or `.csv.gz`, as delivered or saved again by a spreadsheet.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
@@ -38,7 +41,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a column or day is missing or doubled, or the extent lies outside France.
+        ValueError: a column or day is missing or doubled, a cell is no number or date (with file, column and row), a quantity has another
+            unit, or the extent lies outside France.
     """
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
@@ -46,7 +50,10 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     files = files_of(place, (".csv", ".csv.gz"))
     table = pd.concat([part for file in files for part in _rows(dataset, file, box, days)], ignore_index=True)
     if table.empty:
-        raise ValueError(f"{place}: no row of the extent {extent} between {days[0]} and {days[-1]}; the grid covers metropolitan France")
+        raise ValueError(
+            f"{place}: no row of the extent {' '.join(f'{edge:.2f}' for edge in extent)} between {days[0]} and {days[-1]}; the grid covers "
+            "metropolitan France, its LAMBX and LAMBY are hectometres of EPSG:27572"
+        )
     centres, cell = np.unique(table[["LAMBX", "LAMBY"]].to_numpy(float), axis=0, return_inverse=True)
     stored = {name: _matrix(table, name, cell.ravel(), len(centres), days, place) for name in bands}
     values = {name: to_units(bands[name], part, None, f"{place}, `{name}`") for name, part in stored.items()}
@@ -54,6 +61,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     out = {bands[name].variable: part for name, part in values.items() if bands[name].variable}
     out["rain"] = out["rain"] + convert(values["PRENEI_Q"], bands["PRENEI_Q"].units, "mm d-1")
     out["tmax"] = warmest
+    check_humidity(humidity, f"{place}, `HU_Q`")
     out["vpd"] = vpd_of_humidity(out["tmin"], warmest, humidity)
     longitude, latitude = Transformer.from_crs(GRID, "EPSG:4326", always_xy=True).transform(*(centres.T * _HECTOMETRE))
     origin = {
@@ -70,27 +78,60 @@ def _box(extent: Extent) -> tuple[float, float, float, float]:
 
 
 def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFrame]:
-    """The rows of a table in the box and on the days, columns under the names of the bands."""
+    """The rows of a table in the box and on the days, columns under the names of the bands, `DATE` as `datetime64`.
+
+    As delivered, or saved again by a spreadsheet: any encoding, delimiter, decimal mark and order of the date of which one reading only is
+    possible.
+    """
     try:
-        header = pd.read_csv(file, sep=";", nrows=0).columns
-        found = find_band(dataset, header)
-        lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*header, *found)]
-        if lacking:
-            raise ValueError(f"{file.name} lacks column {', '.join(lacking)}; a daily SIM2 table has {', '.join(_KEYS)} and one a variable")
-        names = {stored: band for band, stored in found.items()}
-        first, last = (str(day).replace("-", "") for day in days[[0, -1]])
-        kept = []
-        for part in pd.read_csv(file, sep=";", usecols=[*_KEYS, *names], dtype={"DATE": str}, chunksize=_ROWS):
-            inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3]) & part["DATE"].between(first, last)
-            kept.append(part[inside].rename(columns=names))
-        return kept
-    except (EOFError, OSError, zlib.error, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{file.name} is damaged or no table ({error}); download it again") from error
+        with open_bytes(file) as text:
+            dialect = sniff(text.read(HEAD_BYTES), _KEYS, file.name)
+        with open_bytes(file) as text:
+            options = {"sep": dialect.delimiter, "encoding": dialect.encoding, "decimal": dialect.decimal, "skiprows": dialect.skip}
+            options |= {"usecols": lambda name: name.strip().upper() in _KEYS or bool(find_band(dataset, [name.strip()]))}
+            table = pd.read_csv(text, dtype={"DATE": str}, chunksize=_ROWS, low_memory=False, skipinitialspace=True, **options)
+            with table:
+                return [_part(dataset, part, dialect, file, box, days) for part in table]
+    except (EOFError, OSError, zlib.error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{file.name} is damaged or no table ({str(error)[:200]}); download it again") from error
+
+
+def _part(dataset: Dataset, part: pd.DataFrame, dialect: Dialect, file: Path, box, days: np.ndarray) -> pd.DataFrame:
+    """The rows of a piece of a table in the box and on the days."""
+    part = part.rename(columns={name: key if (key := name.strip().upper()) in _KEYS else name.strip() for name in part.columns})
+    found = find_band(dataset, part.columns)
+    lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*part.columns, *found)]
+    if lacking:
+        raise ValueError(f"{file.name} lacks column {', '.join(lacking)}; a daily SIM2 table has {', '.join(_KEYS)} and one a variable")
+    part = part[[*_KEYS, *found.values()]].dropna(how="all").rename(columns={stored: band for band, stored in found.items()})
+    part.index = part.index + dialect.skip + 2  # rows as a spreadsheet counts them
+    for name in ("LAMBX", "LAMBY"):
+        part[name] = numbers(part, name, dialect, file.name)
+    inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3])
+    part = part[inside].assign(DATE=_dates(part, file)[inside.to_numpy()])
+    part = part[part["DATE"].between(days[0], days[-1])]
+    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in found})
+
+
+def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
+    """Days `datetime64[D]` of the rows; each spelling is read once.
+
+    Raises:
+        ValueError: a cell is no date, or day and month cannot be distinguished.
+    """
+    codes, spellings = pd.factorize(part["DATE"].fillna("").str.strip().str.removesuffix(".0"))
+    dates, faults = parse_dates(pd.Series(spellings, dtype=object))
+    if faults:
+        (number, why), *more = faults.items()
+        row = part.index[int(np.argmax(codes == number))]
+        others = f"; and {len(more)} other dates" if more else ""
+        raise ValueError(f"{file.name}, column DATE, row {row}: {shown(spellings[number])} {why} or YYYYMMDD, as Meteo-France does{others}")
+    return dates.to_numpy("datetime64[D]")[codes]
 
 
 def _matrix(table: pd.DataFrame, name: str, cell: np.ndarray, n: int, days: np.ndarray, place) -> np.ndarray:
     """One column as `[time, cell]`; every cell must have every day once."""
-    when = pd.to_datetime(table["DATE"], format="%Y%m%d").to_numpy("datetime64[D]")
+    when = table["DATE"].to_numpy("datetime64[D]")
     values, column = np.empty((len(days), n)), table[name].to_numpy(float)
     for one in range(n):
         mine = cell == one

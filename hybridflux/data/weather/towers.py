@@ -26,6 +26,7 @@ FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second
 ENOUGH = 0.8  # least share of the days on which the tower's file gives the weather
 _NEEDED = ("tair", "par", "vpd", "rain")  # tmin follows from these where a file lacks it
 _EARTH_RADIUS = 6371.0  # km, mean
+_MADE_UP = ("interpolated", "climatology")  # of `gaps.FLAGS`; `derived` is computed from what was measured
 _SOURCE = "MET_SOURCE"  # column of where temperature, radiation and vapour pressure of a day come from
 
 
@@ -119,7 +120,7 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
     names = [name for name in (*DAILY, *MORE) if values[name].notna().all()]
     filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in names}
-    _warn(candidate, days, share, utc_offset)
+    _warn(candidate, days, share, filled, utc_offset)
     origin = {
         "dataset": dataset.id, "file": str(candidate.archive), "site": site, "distance_km": round(candidate.distance, 1),
         "elevation": float(row["elev"]), "days": f"local standard days of the tower ({_zone(row)})",
@@ -135,12 +136,17 @@ def _zone(row: pd.Series) -> str:
     return time_zone_name(row["utc_offset"]) if np.isfinite(row["utc_offset"]) else "of a time zone that sites.csv does not give"
 
 
-def _warn(candidate: _Candidate, days: np.ndarray, share: float, utc_offset: float) -> None:
+def _warn(candidate: _Candidate, days: np.ndarray, share: float, filled: dict, utc_offset: float) -> None:
     site, own = candidate.site, candidate.row["utc_offset"]
     if candidate.distance > FAR:
         warnings.warn(f"the weather is that of {site}, {candidate.distance:.0f} km away: rain of a day is not the region's", stacklevel=4)
-    if share < ENOUGH:
-        warnings.warn(f"{site} gives weather on {share:.0%} of the days {days[0]} to {days[-1]}; the rest is its mean season", stacklevel=4)
+    gaps = [f"{name} {n} {how}" for name, parts in filled.items() for how, n in parts.items() if how in _MADE_UP]
+    if gaps:
+        warnings.warn(
+            f"{site} gives all its weather on {share:.0%} of the {len(days)} days {days[0]} to {days[-1]}; filled are {', '.join(gaps)} "
+            "(a climatology has no spells: its rain falls a little every day)",
+            stacklevel=4,
+        )
     if np.isfinite(own) and own != utc_offset:
         warnings.warn(f"days of {site} are {time_zone_name(own)} days, those of the region {time_zone_name(utc_offset)}", stacklevel=4)
 

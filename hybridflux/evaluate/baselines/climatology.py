@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from hybridflux.evaluate.baselines.baseline import FLUXES
-from hybridflux.evaluate.seasons import WINDOW, day_of_year, seasonal_cycle
+from hybridflux.evaluate.seasons import WINDOW, day_of_season, seasonal_cycle
 from hybridflux.model.sequences import Sequences
 
 
@@ -16,7 +16,8 @@ from hybridflux.model.sequences import Sequences
 class Climatology:
     """The mean of the fitted sites of the same plant type on this day of the year; of all sites where the type is new.
 
-    Every site counts the same, however long its record; the mean runs over a circular window of days.
+    Every site counts the same, however long its record; the mean runs over a circular window of days. In the south the year is counted
+    from 1 July (`seasons.day_of_season`).
 
     Attributes:
         variables: fluxes to predict.
@@ -32,9 +33,10 @@ class Climatology:
         """A climatology of these sites."""
         types = np.asarray(sequences.drivers["plant_type"]).astype(int)
         groups = {-1: np.full(len(types), True), **{int(code): types == code for code in np.unique(types)}}
-        curves = {}
+        curves, days = {}, day_of_season(sequences)
         for name in self.variables:
-            of_site = np.stack([seasonal_cycle(sequences.days, series, self.window) for series in sequences.targets[name].T])
+            series = sequences.targets[name].T
+            of_site = np.stack([seasonal_cycle(sequences.days, one, self.window, day) for one, day in zip(series, days.T, strict=True)])
             curves[name] = {code: _mean(of_site[members], np.isfinite(of_site[members])) for code, members in groups.items()}
         return replace(self, curves=curves)
 
@@ -42,9 +44,13 @@ class Climatology:
         """Variable -> `[time, place]`, gC m-2 d-1."""
         if not self.curves:
             raise ValueError("this climatology is not fitted; use Climatology().fit(sequences).predict(...)")
-        day = day_of_year(sequences.days) - 1
+        day = day_of_season(sequences) - 1
         types = np.asarray(sequences.drivers["plant_type"]).astype(int)
-        return {name: np.stack([_filled(curves, int(code))[day] for code in types], axis=1) for name, curves in self.curves.items()}
+
+        def of_places(curves):
+            return np.stack([_filled(curves, int(code))[day[:, at]] for at, code in enumerate(types)], axis=1)
+
+        return {name: of_places(curves) for name, curves in self.curves.items()}
 
 
 def _mean(values: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hybridflux.evaluate.seasons import day_of_year
+from hybridflux.evaluate.seasons import day_of_season
 from hybridflux.model.sequences import Sequences
 
 PREDICTORS = (
@@ -21,14 +21,14 @@ def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: s
     """Predictors `[time, place, predictor]`.
 
     Args:
-        sequences: hold them as drivers; `day_of_year` comes from the days.
+        sequences: hold them as drivers; `day_of_year` comes from the days, in the south from 1 July.
         predictors: their names.
         baseline: who reads them, for the message.
 
     Raises:
         ValueError: the sequences lack a predictor.
     """
-    there = {**sequences.drivers, "day_of_year": day_of_year(sequences.days)[:, None]}
+    there = {**sequences.drivers, "day_of_year": day_of_season(sequences)}
     missing = [name for name in predictors if name not in there]
     if missing:
         raise ValueError(f"{baseline} reads {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")

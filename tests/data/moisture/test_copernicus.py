@@ -104,3 +104,16 @@ def test_every_format_of_the_catalog_has_a_reader(catalog):
     assert all(callable(reader(name)) for name in reader.of)
     with pytest.raises(ValueError, match="no reader of soil moisture for the format `smapp`. Did you mean `smap`"):
         reader("smapp")
+
+
+def test_fractions_for_per_cent_are_refused(read, tmp_path):
+    """A map that somebody wrote in 0 to 1; a dry map in counts of half a per cent stays."""
+    for name, water in (("fractions", np.linspace(0.05, 0.6, 100)), ("dry", np.repeat([0.0, 0.5, 1.0, 0.5], 25))):
+        folder = tmp_path / name
+        folder.mkdir()
+        axes = {"time": [np.datetime64("2017-06-01", "ns")], "lat": 43.65 + np.arange(10) / 500, "lon": 1.23 + np.arange(10) / 500}
+        data = xr.Dataset({"ssm": (("time", "lat", "lon"), water.reshape(1, 10, 10))}, coords=axes)
+        data.to_netcdf(folder / "c_gls_ssm.nc", engine="h5netcdf", encoding={"ssm": {"scale_factor": 1.0, "dtype": "float64"}})
+    with pytest.raises(ValueError, match="`ssm`: the wettest of 100 values is 0.60% of saturation; the file is perhaps in fractions"):
+        read("cgls-ssm-1km", tmp_path / "fractions")
+    assert read("cgls-ssm-1km", tmp_path / "dry").values["ssm"].max() == pytest.approx(0.01)

@@ -112,3 +112,20 @@ def test_layers_refused(read, tmp_path):
     with pytest.raises(ValueError, match="no hour on land between 2018-01-01"):
         (tmp_path / "b.nc").unlink()
         read("era5-land-soil", tmp_path, start="2018-01-01", end="2018-01-31")
+
+
+def test_what_no_soil_holds_and_what_is_there_twice(read, tmp_path):
+    composite(tmp_path / "SMAP_L3_SM_P_20170803_R18290_001.h5", 0.10, 0.20)
+    composite(tmp_path / "SMAP_L3_SM_P_20170803_R19240_001.h5", 0.30, 0.40)
+    with pytest.raises(ValueError, match="R18290_001.h5 and SMAP_L3_SM_P_20170803_R19240_001.h5 are two releases"):
+        read("smap-l3", tmp_path)
+    (tmp_path / "SMAP_L3_SM_P_20170803_R19240_001.h5").unlink()
+    composite(tmp_path / "SMAP_L3_SM_P_20170804_R18290_001.h5", 10.0, 20.0)
+    with pytest.raises(ValueError, match="20170804_R18290_001.h5: `ssm` runs up to 10; soil water is 0 to 0.9 m3 m-3: is it in per cent"):
+        read("smap-l3", tmp_path)
+
+
+def test_degree_of_saturation_is_warned_of(read, tmp_path):
+    layers(tmp_path, swvl1=0.75)
+    with pytest.warns(UserWarning, match="`swvl1`: the median is 0.79 m3 m-3, .* degree of saturation"):
+        read("era5-land-soil", tmp_path)

@@ -114,14 +114,15 @@ def test_months_and_streams_and_zips(read, store, tmp_path):
         assert weather.values[name] == pytest.approx(values, abs=1e-5), name
 
 
-def split_expver(data):
+def split_expver(data, late=5):
     """The old layout: two versions side by side, each missing where the other is."""
     half = data.sizes["valid_time"] // 2
     final = data.where(np.arange(data.sizes["valid_time"])[:, None, None] < half)
     later = data.where(np.arange(data.sizes["valid_time"])[:, None, None] >= half)
-    return xr.concat([final, later], dim=xr.DataArray([1, 5], dims="expver", name="expver")).transpose("valid_time", "expver", ...)
+    return xr.concat([final, later], dim=xr.DataArray([1, late], dims="expver", name="expver")).transpose("valid_time", "expver", ...)
 
 
+@pytest.mark.filterwarnings("ignore:.*are preliminary")
 @pytest.mark.parametrize(
     "change",
     [
@@ -142,6 +143,19 @@ def test_layouts(read, store, change):
     order, same = (np.lexsort((one.longitude.round(3), one.latitude.round(3))) for one in (weather, expected))
     for name, values in expected.values.items():
         assert weather.values[name][:, order] == pytest.approx(values[:, same], abs=1e-5), name
+
+
+def along_time(data):
+    """The layout since 2024: one version for each hour."""
+    late = np.arange(data.sizes["valid_time"]) >= data.sizes["valid_time"] // 2
+    return data.assign_coords(expver=("valid_time", np.where(late, "0005", "0001")))
+
+
+@pytest.mark.parametrize("change", [split_expver, along_time, lambda data: split_expver(data).rename(valid_time="time")])
+def test_preliminary_hours_are_reported(read, store, change):
+    store.month(change=change)
+    with pytest.warns(UserWarning, match="372 hours, 2018-05-16T12:00:00 to 2018-05-31T23:00:00 UTC, are preliminary"):
+        read()
 
 
 def test_longitudes_across_greenwich(read, store):
@@ -187,8 +201,10 @@ def says(name, units):
         (lambda data: data.isel(valid_time=np.sort(np.append(np.arange(744), 100))), "2018-05-05T04:00:00 UTC comes twice"),
         (lambda data: data.isel(valid_time=slice(0, 240)), "runs from .* to 2018-05-10T23:00:00 UTC"),
         (lambda data: data.drop_vars("d2m"), "no d2m in the files; add `2m_dewpoint_temperature` to the request of era5-land"),
-        (lambda data: data.rename(t2m="a", d2m="b", ssrd="c", tp="d"), "no netCDF file with t2m, d2m, ssrd, tp"),
+        (lambda data: data.rename(t2m="a", d2m="b", ssrd="c", tp="d"), "no netCDF, GRIB or CSV file with t2m, d2m, ssrd, tp"),
         (lambda data: data.expand_dims(number=[0, 1]), "2 entries along `number`"),
+        (lambda data: data.rename(t2m="d2m", d2m="t2m"), "`d2m` lies more than 1 K above the temperature `t2m` in 100% of the hours"),
+        (lambda data: data.assign(tp=data.tp.where(data.longitude > 1.05)), "4 of 12 cells are incomplete: at 44.20 1.00 .* has rain"),
         (lambda data: data.where(data.valid_time != np.datetime64("2018-05-10T12")), "12 gaps, the first at 2018-05-10T12:00:00 UTC"),
         (lambda data: data.drop_vars("latitude"), "no axes of time and place"),
     ],

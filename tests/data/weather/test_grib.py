@@ -107,6 +107,7 @@ def test_the_whole_globe(read, tmp_path):
     longitudes, latitudes = tuple(np.arange(0.0, 360.0, 10.0)), (50.0, 40.0)
     hourly = sky(stamps, longitudes, latitudes)
     hourly["t2m"] = np.broadcast_to(273.15 + 20 * np.cos(np.radians(longitudes)), hourly["t2m"].shape)
+    hourly["d2m"] = hourly["t2m"] - 4.0
     (tmp_path / "globe.grib").write_bytes(messages(hourly, stamps, latitudes=latitudes, longitudes=longitudes))
     for west in (-21.0, 119.0, 169.0):
         weather = read(tmp_path, "2018-05-02", "2018-05-02", extent=(west, 45.0, west + 12, 55.0))
@@ -178,7 +179,7 @@ def test_other_elements_are_named(read, tmp_path):
     stamps = stamps_of("2018-05-01", "2018-05-03")
     wind = {"u10": np.ones((len(stamps), 4, 3)) + sky(stamps)["t2m"]}
     (tmp_path / "may.grib").write_bytes(messages(wind, stamps))
-    with pytest.raises(ValueError, match="no netCDF file with t2m, d2m, ssrd, tp and an axis of time, nor GRIB; found 10U"):
+    with pytest.raises(ValueError, match="no netCDF, GRIB or CSV file with t2m, d2m, ssrd, tp and an axis of time; found 10U"):
         read(tmp_path, "2018-05-02", "2018-05-02")
     (tmp_path / "may.grib").write_bytes(messages(wind | {"t2m": sky(stamps)["t2m"]}, stamps))
     with pytest.raises(ValueError, match="no d2m, ssrd, tp in the files; add `2m_dewpoint_temperature`"):

@@ -36,6 +36,20 @@ def test_taking_apart_undoes_summing():
     assert hours.deaccumulate(stamps(120), accumulate(stamps(120), values), "x") == pytest.approx(values)
 
 
+def test_sums_that_never_begin_again_are_refused():
+    """Somebody summed a month: its first hour of each day would be the rain since the beginning."""
+    values = np.random.default_rng(0).exponential(size=(24 * 5, 1))
+    with pytest.raises(ValueError, match="go on growing from day to day, up to 1.*; those of ERA5-Land begin again after 00 UTC"):
+        hours.deaccumulate(stamps(120), np.cumsum(values, axis=0), "x")
+
+
+@pytest.mark.parametrize(("step", "said"), [(24, "one value a day"), (3, "a value every 3 h"), (0.5, "a value every 0.5 h")])
+def test_what_is_no_series_of_hours_is_called_so(step, said):
+    when = np.datetime64("2018-05-01T00", "s") + np.arange(30) * np.timedelta64(int(step * 3600), "s")
+    with pytest.raises(ValueError, match=f"holds {said} from 2018-05-01T00:00:00 UTC; hours are needed"):
+        hours.check_hours(when, "x")
+
+
 def test_first_hour_is_unknown_unless_it_begins_a_sum():
     values = np.ones((24, 1))
     when = stamps(24, "2018-05-01T06")

@@ -35,6 +35,52 @@ def test_columns_units_and_places(read, make_sim2, suffix):
     assert "06 UTC" in weather.other_days
 
 
+SAVED = {
+    "French Excel": dict(sep=";", decimal=",", encoding="utf-8-sig"),
+    "English Excel": dict(sep=",", encoding="cp1252"),
+    "LibreOffice": dict(sep="\t", decimal=",", encoding="utf-16"),
+    "quoted": dict(sep=";", quoting=1),
+}
+DATES = {"as delivered": "%Y%m%d", "ISO": "%Y-%m-%d", "French": "%d/%m/%Y"}
+PAIRS = [(how, form) for how in SAVED for form in DATES.values()] + [("English Excel", "%Y%m%d.0")]
+
+
+@pytest.mark.parametrize(("how", "form"), PAIRS)
+def test_tables_saved_again_by_a_spreadsheet(read, make_sim2, tmp_path, catalog, how, form):
+    table = make_sim2(DAYS)
+    expected = read(table)
+    table["DATE"] = pd.to_datetime(table["DATE"]).dt.strftime(form)
+    table = table.rename(columns={"LAMBX": "lambx "})
+    path = tmp_path / "QUOT_SIM2_2010-2019.csv.gz"
+    table.to_csv(path, index=False, compression=None if how == "quoted" else "gzip", **SAVED[how])
+    found = reader("sim2")(catalog["sim2"], path, (EAST - 0.02, NORTH - 0.02, EAST + 0.02, NORTH + 0.02), DAYS[1], DAYS[-2], 1.0)
+    for name, values in expected.values.items():
+        np.testing.assert_allclose(found.values[name], values, rtol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "said"),
+    [
+        ("T_Q", "12.5 C", r"QUOT_SIM2_2010-2019.csv.gz, column T_Q, row 7: `12.5 C` is not a number alone"),
+        ("SSI_Q", "#REF!", r"column SSI_Q, row 7: .* formula of the spreadsheet"),
+        ("LAMBX", "east", r"column LAMBX, row 7: `east` is not a number"),
+        ("DATE", "mai 2018", r"QUOT_SIM2_2010-2019.csv.gz, column DATE, row 7: `mai 2018` is not a date; write YYYY-MM-DD or YYYYMMDD"),
+    ],
+)
+def test_a_cell_that_cannot_be_read_is_named(read, make_sim2, column, cell, said):
+    table = make_sim2(DAYS).astype(object)
+    table.loc[5, column] = cell
+    with pytest.raises(ValueError, match=said):
+        read(table)
+
+
+def test_a_date_of_two_readings_is_refused(read, make_sim2):
+    table = make_sim2(DAYS[:12])
+    table["DATE"] = pd.to_datetime(table["DATE"]).dt.strftime("%d/%m/%Y")
+    with pytest.raises(ValueError, match=r"column DATE, row 2: `01/05/2018` may be day/month or month/day"):
+        read(table, end="2018-05-10")
+
+
 def test_refused(read, make_sim2, tmp_path, catalog):
     table = make_sim2(DAYS)
     with pytest.raises(ValueError, match="SSI_Q"):
@@ -47,6 +93,8 @@ def test_refused(read, make_sim2, tmp_path, catalog):
         read(table.assign(T_Q=table["T_Q"] + 273.15))
     with pytest.raises(ValueError, match="on its clearest day"):
         read(table.assign(SSI_Q=table["SSI_Q"] / 100))
+    with pytest.raises(ValueError, match="mean relative humidity would be 0.70%; the file is perhaps in a fraction"):
+        read(table.assign(HU_Q=table["HU_Q"] / 100))
     with pytest.raises(ValueError, match="no row of the extent"):
         read(table, extent=(10.0, 50.0, 10.1, 50.1))
     path = tmp_path / "QUOT_SIM2_2010-2019.csv.gz"

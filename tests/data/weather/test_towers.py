@@ -48,7 +48,8 @@ def test_values_are_those_of_the_file_and_gaps_are_told(read, one_site, make_tab
     one_site.sites["utc_offset"] = 1
     one_site.write_sites()
     one_site.write("FR-Aaa", table)
-    weather = read(one_site.path, start="2009-01-01", end="2009-12-31")
+    with pytest.warns(UserWarning, match="on 88% of the 365 days .*; filled are tair 4 interpolated, .*vpd 40 climatology"):
+        weather = read(one_site.path, start="2009-01-01", end="2009-12-31")
     assert weather.values["par"][:, 0] == pytest.approx(table["SW_IN_F"][:365] * 0.0864 * 0.45, rel=1e-5)
     assert weather.values["rain"].sum() == pytest.approx(table["P_F"][:365].sum(), rel=1e-5)
     filled = weather.origin["filled_days"]
@@ -73,7 +74,7 @@ def test_a_short_record_is_refused_unless_the_site_is_named(read, one_site):
     one_site.write_sites()
     with pytest.raises(ValueError, match=r"FR-Aaa \(0 km\) gives 67%"):
         read(one_site.path, start="2009-01-01", end="2011-12-31")
-    with pytest.warns(UserWarning, match="FR-Aaa gives weather on 67% of the days"):
+    with pytest.warns(UserWarning, match="FR-Aaa gives all its weather on 67% of the 1095 days"):
         weather = read(f"{one_site.path}#FR-Aaa", start="2009-01-01", end="2011-12-31")
     assert weather.origin["filled_days"]["rain"] == {"climatology": 365}
     with pytest.raises(ValueError, match="gives 0%"):
