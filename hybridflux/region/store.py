@@ -14,6 +14,7 @@ import zarr
 from hybridflux.data.gaps import seasonal_mean, trailing_mean
 from hybridflux.region import layout
 from hybridflux.region.change import Change, days_of_year
+from hybridflux.region.chunks import READ_ERRORS
 from hybridflux.region.grid import Grid, Tile
 from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED
 
@@ -88,7 +89,7 @@ class Region:
     @cached_property
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
-        return zarr.open_group(self.path, mode="r")
+        return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
 
     def __getstate__(self):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -131,7 +132,7 @@ class Region:
         found = {}
         for name in names:
             base, history = _split(name)
-            values = self._changed(base, self.group[base][:])
+            values = self._changed(base, self.group[base][:].astype(np.float32, copy=False))
             found[name] = (trailing_mean(values, history) if history else values)[window]
         return found
 
@@ -213,12 +214,12 @@ class Region:
             if window is None:
                 return self.group[name][tile.y, tile.x].reshape(-1)
             return self.group[name][window, tile.y, tile.x].reshape(window.stop - window.start, -1)
-        except (RuntimeError, ValueError, OSError) as error:
+        except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
     def _lasting(self, names: Iterable[str], tile: Tile, series: np.ndarray | None) -> dict[str, np.ndarray]:
         """Covariates of a tile; `series` is its fapar, of all days or not."""
-        found = {name: self._chunk(name, tile) for name in names if name not in _DERIVED}
+        found = {name: self._chunk(name, tile).astype(np.float32, copy=False) for name in names if name not in _DERIVED}
         if "latitude" in names:
             found["latitude"] = self.grid.latitude(tile).reshape(-1)
         if {*EXTREMES} & {*names}:
@@ -268,16 +269,18 @@ def open_region(path: str | Path, check: bool = True) -> Region:
     from hybridflux.region.checks import check_region, grid_of
 
     path = Path(path)
+    if any((path / name).exists() for name in (".zgroup", ".zmetadata")):
+        raise ValueError(f"{path} is Zarr of version 2; a region store is of version 3: save it again with `to_zarr(..., zarr_format=3)`")
     if not (path / "zarr.json").exists():
         raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
-    group = zarr.open_group(path, mode="r")
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
     if check:
         check_region(path, group)
     numbers = group["zone"].attrs.get("zone_names", {})
     return Region(
         path=path,
         grid=grid_of(group),
-        days=layout.EPOCH + group["time"][:].astype("timedelta64[D]"),
+        days=layout.days_of(group["time"]),
         names=tuple(sorted(group.array_keys())),
         zone_names={int(number): name for number, name in numbers.items()},
         time_zone=group.attrs.get("time_zone", ""),

@@ -1,3 +1,4 @@
+import json
 import shutil
 import tracemalloc
 from functools import partial
@@ -214,3 +215,153 @@ def test_extremes_of_a_pixel_are_the_quantiles_of_its_days():
     known = np.where(series == layout.NODATA, 0, series)
     for name, share in EXTREMES.items():
         np.testing.assert_allclose(found[name], np.quantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
+
+
+def again(path, out, change=None, **encoding):
+    """A store read and saved by xarray, as a user would."""
+    import xarray as xr
+
+    with xr.open_zarr(path, consolidated=False, chunks=None) as data:
+        data = data.load()
+    data = change(data) if change else data
+    for variable in data.variables.values():
+        for key in ("compressors", "filters", "serializer", "shards", "fill_value"):
+            variable.encoding.pop(key, None)
+    data.to_zarr(out, zarr_format=3, encoding=encoding, consolidated=False)
+    return out
+
+
+def read_all(path):
+    region = open_region(path)
+    return [region.read(tile, NAMES, whole(region)) for tile in region.tiles()]
+
+
+@pytest.mark.parametrize("compressors", ["zstd", None, "gzip"])
+def test_saved_again_by_xarray_reads_the_same(region_path, tmp_path, compressors):
+    """Another compressor, another fill value, another epoch of time, chunks left out that hold the fill value only."""
+    from zarr.codecs import GzipCodec
+
+    def change(data):
+        data["time"].encoding.clear()  # xarray counts from the first day
+        for name in ("plant_type", "zone", "cell"):
+            data[name].encoding.clear()  # fill value 0, one chunk
+        return data
+
+    kept = {"dtype": "int16", "scale_factor": 1e-4, "_FillValue": -32768, "chunks": (730, 10, 10)}
+    more = {"fapar": kept | {"compressors": [GzipCodec()] if compressors == "gzip" else compressors}} if compressors != "zstd" else {}
+    path = again(region_path, tmp_path / "again.zarr", change, **more)
+    assert zarr.open_group(path, mode="r")["time"].attrs["units"] != layout.TIME_UNITS
+    np.testing.assert_array_equal(open_region(path).days, open_region(region_path).days)
+    for one, other in zip(read_all(region_path), read_all(path), strict=True):
+        np.testing.assert_array_equal(one.pixel, other.pixel)
+        for name in ("daily", "weather", "lasting"):
+            for key, values in getattr(one, name).items():
+                np.testing.assert_array_equal(values, getattr(other, name)[key], err_msg=key)
+        np.testing.assert_array_equal(one.zone, other.zone)
+
+
+def test_a_chunk_left_out_because_all_is_fill_value_is_no_loss(make_region, tmp_path):
+    """One weather cell, number 0; no zones: xarray leaves these chunks out."""
+    size = (24, 20)
+    path = make_region(tmp_path / "r.zarr", cells=1, zone=np.zeros(size, np.int32), zone_names=None).path
+
+    def change(data):
+        for name in ("plant_type", "zone", "cell"):
+            data[name].encoding = {"chunks": (10, 10)}
+        return data
+
+    path = again(path, tmp_path / "again.zarr", change)
+    assert not (path / "zone" / "c").exists() and not (path / "cell" / "c").exists()
+    assert sum(len(one.pixel) for one in read_all(path)) == sum(len(one.pixel) for one in read_all(tmp_path / "r.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding", "message"),
+    [
+        (lambda data: data.drop_encoding(), {}, "`fapar` is float64; it is kept as int16 with scale_factor"),
+        (lambda data: data.rename(time="t"), {}, "the array `time` is missing"),
+        (lambda data: data.assign(fapar=data.fapar.rename(y="lat")), {}, "rename or transpose"),
+        (lambda data: data.assign(fapar=data.fapar.transpose("y", "x", "time")), {}, "must be time, y, x"),
+        (lambda data: data.assign(tair=data.tair.T), {}, "`tair` has the dimensions cell, time"),
+        (lambda data: data.sortby("y"), {}, "sortby"),
+        (lambda data: data.drop_vars("spatial_ref"), {}, "no coordinate system"),
+        (lambda data: data.drop_attrs(deep=False), {}, "attributes of the store"),
+        (lambda data: data.isel(time=slice(0, 300)).assign_attrs(lead=365), {}, "no day is left to map"),
+        (lambda data: data.assign(plant_type=data.plant_type.where(data.plant_type != 255)), {}, "`plant_type` is float"),
+        (None, {"fapar": {"scale_factor": 0.004, "dtype": "int16", "_FillValue": -32768}}, "scale_factor 0.004"),
+        (None, {"fapar": {"_FillValue": -9999, "dtype": "int16", "scale_factor": 1e-4}}, "missing days by -9999"),
+        (None, {"soil_capacity": {"dtype": "int16", "scale_factor": 0.1, "_FillValue": -1}}, "`soil_capacity` is packed"),
+        (None, {"fapar": {"shards": (730, 10, 10), "chunks": (730, 5, 5)}}, "shards"),
+        (None, {"fapar": {"chunks": (100, 10, 10)}}, "a chunk must hold a tile for all days"),
+    ],
+)  # fmt: skip
+def test_saved_again_otherwise_is_refused_with_the_cure(region_path, tmp_path, change, encoding, message):
+    if "fapar" in encoding and "shards" not in encoding["fapar"]:
+        encoding = {"fapar": {"chunks": (730, 10, 10)} | encoding["fapar"]}
+    path = again(region_path, tmp_path / "again.zarr", change, **encoding)
+    with pytest.raises(ValueError, match=message):
+        open_region(path)
+
+
+def test_zarr_of_version_2_and_unknown_codecs(region_path, tmp_path):
+    zarr.create_group(tmp_path / "old.zarr", zarr_format=2)
+    with pytest.raises(ValueError, match="version 2"):
+        open_region(tmp_path / "old.zarr")
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    record = json.loads((path / "fapar" / "zarr.json").read_text())
+    record["codecs"][-1] = {"name": "zfp"}
+    (path / "fapar" / "zarr.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="zfp"):
+        open_region(path)
+
+
+MAPS_AND_WEATHER = ("plant_type", "soil_capacity", "zone", "cell", "tair", "x")
+
+
+@pytest.fixture(scope="module")
+def saved_by_xarray(region_path, tmp_path_factory):
+    return again(region_path, tmp_path_factory.mktemp("again") / "again.zarr")
+
+
+@pytest.mark.parametrize("name", MAPS_AND_WEATHER)
+def test_a_lost_chunk_of_any_array_is_refused(region_path, saved_by_xarray, tmp_path, name):
+    for number, store in enumerate((region_path, saved_by_xarray)):
+        path = shutil.copytree(store, tmp_path / f"{number}.zarr")
+        lose_last_chunk(path, name)
+
+
+def lose_last_chunk(path, name):
+    chunk = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())[-1]
+    chunk.unlink()
+    with pytest.raises(ValueError, match=rf"`{name}` cannot be read in 1 of . (tiles|chunks): .*\(missing\); .*copy"):
+        open_region(path)
+
+
+@pytest.mark.parametrize("name", MAPS_AND_WEATHER)
+def test_a_chunk_cut_short_of_any_array_is_refused(region_path, saved_by_xarray, tmp_path, name):
+    for number, store in enumerate((region_path, saved_by_xarray)):
+        path = shutil.copytree(store, tmp_path / f"{number}.zarr")
+        chunk = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())[0]
+        chunk.write_bytes(chunk.read_bytes()[:-3])
+        with pytest.raises(ValueError, match=rf"`{name}` cannot be read .*({'cut short' if not number else 'not readable'})"):
+            open_region(path)
+
+
+def test_a_tile_outside_needs_no_chunks_and_one_never_seen_is_no_loss(make_region, tmp_path):
+    kinds = np.full((24, 20), PLANT_TYPES.index("GRA"), np.uint8)
+    kinds[:10, :10] = layout.OUTSIDE
+    writer = make_region(tmp_path / "r.zarr", plant_type=kinds)
+    assert not (writer.path / "plant_type" / "c" / "0" / "0").exists()
+    (writer.path / "fapar" / "c" / "0" / "0" / "0").unlink()
+    tile = writer.grid.tile_of("r001_c001")
+    writer.write(tile, np.full((730, *tile.shape), np.nan, np.float32))
+    region = open_region(writer.path)
+    assert region.read(tile, NAMES, whole(region)).masked["no vegetation series"] == 100
+
+
+def test_a_store_of_an_earlier_version_is_warned_of(region_path, tmp_path):
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    del zarr.open_group(path, mode="r+")["zone"].attrs["uniform_tiles"]
+    (path / "zone" / "c" / "2" / "1").unlink()
+    with pytest.warns(UserWarning, match="`zone` has no chunk in 1 of 6 tiles, whose pixels count as in no zone"):
+        open_region(path)
