@@ -1,0 +1,69 @@
+"""The command line: each command is a few lines over the public API; heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from hybridflux.cli import accounts, look, maps, regions, towers
+from hybridflux.machine import prepare
+from hybridflux.terminal import is_for_user
+
+app = typer.Typer(
+    name="hybridflux",
+    help="Hybrid carbon-flux model: fitted to eddy-covariance towers, mapped at 10 m. NEE = RECO - GPP, positive to the atmosphere.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # the rich help page doubles the start-up time
+    pretty_exceptions_enable=False,
+)
+
+region_app = typer.Typer(name="region", help="Build and check the store of a region's drivers.", no_args_is_help=True)
+app.add_typer(region_app)
+
+app.command()(look.demo)
+app.command()(towers.fit)
+app.command()(towers.evaluate)
+app.command("map")(maps.map_)
+app.command()(maps.scenario)
+app.command()(accounts.budget)
+app.command()(accounts.report)
+app.command()(look.catalog)
+region_app.command()(regions.build)
+region_app.command()(regions.check)
+app.command()(look.info)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib import metadata
+
+        typer.echo(f"hybridflux {metadata.version('hybridflux')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    prepare()
+    try:
+        app(arguments)
+    except (ValueError, KeyError, OSError) as error:
+        if debug or not is_for_user(error):
+            raise
+        message = error.args[0] if isinstance(error, KeyError) else error
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+        sys.exit(2)

@@ -1,0 +1,120 @@
+"""Commands that map a region: map, scenario."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hybridflux.cli.options import Draws, End, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.terminal import progress_of, wrote
+
+
+class Spread(StrEnum):
+    """What the draws of a map contain."""
+
+    parameter = "parameter"
+    random_effects = "parameter+random_effects"
+    vegetation = "parameter+random_effects+vegetation"
+
+
+class ExecutorKind(StrEnum):
+    """Who runs the tiles of a map."""
+
+    serial = "serial"
+    dask = "dask"
+    slurm = "slurm"
+
+
+def map_(
+    posterior: PosteriorFile,
+    region: Region,
+    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    draws: Draws = 64,
+    start: Start = None,
+    end: End = None,
+    daily: Annotated[bool, typer.Option("--daily", help="Write daily maps too, not only months and years.")] = False,
+    spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
+    seed: Seed = 0,
+    resume: Resume = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, memory, time.")] = False,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out pixels whose covariate is outside its range at the towers: elevation. May be repeated."),
+    ] = None,
+    executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
+    sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+) -> None:
+    """Map daily fluxes of a region with their spread.
+
+    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --resume.
+    """
+    from hybridflux.region.executors import choose
+
+    who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
+
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.region.run import map_region
+
+    fitted = Posterior.load(posterior)
+    options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "daily": daily, "seed": seed, "resume": resume}
+    options |= {"within": within or (), "executor": who}
+    with progress_of("mapping") as progress:
+        typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
+
+
+def scenario(
+    posterior: PosteriorFile,
+    region: Region,
+    change: Annotated[list[str], typer.Option(help="rain=*0.6, tair=+2 or vpd=climatology; may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder for the control run, the changed run and their difference.")],
+    draws: Draws = 64,
+    start: Start = None,
+    end: End = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Map a region with and without a change of drivers.
+
+    Both runs use the same draws, so that the difference keeps only what the change does.
+    """
+    from hybridflux.region.change import read_changes
+
+    changes = _by_driver(change)
+    read_changes(changes)  # a slip of the pen is told before anything large is opened
+
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.scenario import run_scenario
+    from hybridflux.region.executors import choose
+
+    kind = "dask" if workers or scheduler else "serial"
+    options = {"executor": choose(kind, workers=workers, scheduler=scheduler), "draws": draws, "start": start, "end": end, "seed": seed}
+    fitted = Posterior.load(posterior)
+    with progress_of("mapping") as progress:
+        run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)
+    wrote(out)
+
+
+def _by_driver(changes: list[str]) -> dict[str, str]:
+    """Driver -> change, of texts such as `rain=*0.6`.
+
+    Raises:
+        ValueError: no `=`, or one driver twice.
+    """
+    found: dict[str, str] = {}
+    for text in changes:
+        name, equals, change = text.partition("=")
+        if not equals:
+            raise ValueError(f"--change `{text}`: write a change as rain=*0.6, tair=+2 or vpd=climatology")
+        if name.strip() in found:
+            raise ValueError(f"--change: `{name.strip()}` is changed twice")
+        found[name.strip()] = change.strip()
+    return found

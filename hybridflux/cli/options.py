@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
+Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
+PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="File written by `hybridflux fit`.")]
+Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store of the region's drivers on a 10 m grid.")]
+Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
+Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a dask cluster that runs: tcp://host:8786")]
