@@ -14,6 +14,7 @@ from hybridflux.data.imagery.stac_search import expected
 from hybridflux.data.land.requests import SERVICE, requests
 from hybridflux.data.weather.requests import describe, requests_of
 from hybridflux.ingest.config import RegionConfig, Source
+from hybridflux.time import time_zone_name
 
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, said in the plan
 SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
@@ -77,7 +78,8 @@ class Plan:
         rows, columns = grid.shape
         lines = [
             f"{self.config.id}: {self.config.title}",
-            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tiles; {days[0]} to {days[-1]}, {len(days)} days",
+            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tiles; {days[0]} to {days[-1]}, {len(days)} days "
+            f"of {time_zone_name(self.config.utc_offset)}",
         ]
         for request in self.requests:
             size = f"{_size(request.bytes)}, {_time(request.seconds)}" if request.bytes else "local"

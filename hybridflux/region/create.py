@@ -14,7 +14,7 @@ from hybridflux.provenance import provenance
 from hybridflux.region import layout
 from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.grid import Grid, Tile
-from hybridflux.time import FRANCE_UTC_OFFSET, time_zone_name
+from hybridflux.time import time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 DAYS_AT_ONCE = 32  # of a tile, scaled together to bound memory
@@ -76,7 +76,7 @@ def create_region(
     climatology: Mapping[str, np.ndarray] | None = None,
     layers: Mapping[str, Mapping] | None = None,
     lead: int = 0,
-    utc_offset: float = FRANCE_UTC_OFFSET,
+    utc_offset: float | None = None,
     title: str = "",
     overwrite: bool = False,
 ) -> RegionWriter:
@@ -99,7 +99,7 @@ def create_region(
         climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
         layers: daily maps beside `fapar`, for instance `fapar_sd`: name -> attributes besides those of the vocabulary.
         lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
-        utc_offset: of the region's standard day [h].
+        utc_offset: of the region's standard day [h]; that of the longitude of its middle (`time.zone_of_longitude`) by default.
         title: one line.
         overwrite: replace a store that is there.
 
@@ -111,6 +111,7 @@ def create_region(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; remove it or take another name")
     days = np.asarray(days, "datetime64[D]")
+    utc_offset = zone_of_longitude(grid.centre[0]) if utc_offset is None else utc_offset
     cells = next(iter(weather.values())).shape[1]
     maps = {
         "plant_type": (plant_type, np.uint8),

@@ -31,6 +31,12 @@ def test_opens(region_path):
     assert region.grid.crs == "EPSG:2154" and len(region.days) == 730
 
 
+
+def test_the_day_of_a_store_follows_its_longitude(make_region, tmp_path):
+    region = open_region(make_region(tmp_path / "far.zarr", crs="EPSG:32756", utc_offset=None).path)
+    assert region.time_zone == "UTC+10:00"  # 155 degrees east
+
+
 def test_read_a_tile(region_path):
     region = open_region(region_path)
     tile = list(region.tiles())[0]
