@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.data.gaps import seasonal_mean, trailing_mean
+from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
-from hybridflux.region.change import Change, days_of_year
+from hybridflux.region.change import TEMPERATURES, Change
 from hybridflux.region.chunks import READ_ERRORS
+from hybridflux.region.climatology import usual_course, usual_rain
 from hybridflux.region.grid import Grid, Tile
-from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED, VARIABLES
 
 CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
@@ -104,17 +105,17 @@ class Region:
 
     def offers(self, name: str) -> bool:
         """Whether a driver or covariate can be had."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names or name in (*_INDICES, *_DERIVED)
 
     def is_coarse(self, name: str) -> bool:
         """Whether a name is weather or a running mean of it, kept by cell."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names and self.group[base].metadata.dimension_names == ("time", "cell")
 
     def is_daily(self, name: str) -> bool:
         """Whether a name changes by pixel and day."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names and self.group[base].metadata.dimension_names == ("time", "y", "x")
 
     def window(self, start: np.datetime64, end: np.datetime64) -> slice:
@@ -131,7 +132,7 @@ class Region:
         """Coarse drivers and their running means `[time, cell]`, changes applied."""
         found = {}
         for name in names:
-            base, history = _split(name)
+            base, history = split_history(name)
             values = self._changed(base, self.group[base][:].astype(np.float32, copy=False))
             found[name] = (trailing_mean(values, history) if history else values)[window]
         return found
@@ -151,12 +152,13 @@ class Region:
             UnreadableTile: a chunk cannot be read.
         """
         names = list(names)
-        before = max((_split(name)[1] for name in names if self.is_daily(name)), default=0)
+        before = max((split_history(name)[1] for name in names if self.is_daily(name)), default=0)
         first = max(window.start - before, 0)
         weather = self.weather([name for name in names if self.is_coarse(name)], window)
         kind, zone, cell = (self._chunk(name, tile) for name in ("plant_type", "zone", "cell"))
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
-        raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in {_split(n)[0] for n in names if self.is_daily(n)}}
+        daily_names = {split_history(name)[0] for name in names if self.is_daily(name)}
+        raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in daily_names}
         lasting = self._lasting(rest, tile, raw.get("fapar"))
 
         calm = np.ones(self.group["tair"].shape[1], bool)
@@ -177,7 +179,7 @@ class Region:
         daily = {}
         for name in names:
             if self.is_daily(name):
-                base, history = _split(name)
+                base, history = split_history(name)
                 series = self._series(base, raw[base], slice(first, window.stop))
                 daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
         return TileDrivers(
@@ -187,26 +189,30 @@ class Region:
 
     def _changed(self, name: str, values: np.ndarray, days: np.ndarray | None = None) -> np.ndarray:
         """`values` of all days, or of some, under the changes of the region."""
-        for change in self.changes:
-            if name in change.names:
-                usual = self._climatology(name, values) if change.operation == "climatology" else None
-                values = change.apply(values, self.days if days is None else days, usual)
+        days = self.days if days is None else days
+        for change in (change for change in self.changes if name in change.names):
+            if change.operation != "climatology":
+                values = change.apply(values, days, name=name)
+            elif change.name in TEMPERATURES and change.name != name:  # the course of a day stays: all move by the same difference
+                lead = self.group[change.name][:].astype(np.float32)
+                moved = change.apply(lead, days, self._usual(change.name, lead)) - lead
+                values = np.clip(values + moved, *VARIABLES[name].bounds).astype(np.float32)
+            else:
+                values = change.apply(values, days, self._usual(name, values), name)
         return values
 
-    def _climatology(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Mean by day of the year `[366, cell]`."""
-        if f"{name}_climatology" in self.names:
-            return self.group[f"{name}_climatology"][:]
-        years = len(self.days) / 365.25
+    def _usual(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The climatology of weather on every day `[time, cell]`."""
         if not self.is_coarse(name):
             raise ValueError(f"`{name}=climatology`: only weather can be set to its climatology")
-        if years < CLIMATE_YEARS:
+        given = self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
+        years = len(self.days) / 365.25
+        if given is None and years < CLIMATE_YEARS:
             raise ValueError(
                 f"`{name}=climatology`: {self.path} has {years:.1f} years of weather and a climatology takes {CLIMATE_YEARS}; "
                 f"give one when the region is created (`climatology={{'{name}': ...}}`)"
             )
-        day = days_of_year(self.days)
-        return np.stack([seasonal_mean(column, day) for column in values.T], 1).astype(np.float32)
+        return (usual_rain if name == "rain" else usual_course)(values, self.days, given)
 
     def _chunk(self, name: str, tile: Tile, window: slice | None = None) -> np.ndarray:
         """An array of the store over a tile, pixels flat."""
@@ -289,7 +295,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
     )
 
 
-def _split(name: str) -> tuple[str, int]:
+def split_history(name: str) -> tuple[str, int]:
     """`tair_30d` -> (`tair`, 30); `tair` -> (`tair`, 0)."""
     base, _, window = name.rpartition("_")
     return (base, int(window[:-1])) if window in {f"{days}d" for days in HISTORY_DAYS} else (name, 0)

@@ -9,7 +9,6 @@ import zarr
 
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
-from hybridflux.region.change import Change, read_changes
 from hybridflux.region.create import create_region
 from hybridflux.region.grid import Grid
 from hybridflux.region.job import region_fingerprint
@@ -29,7 +28,6 @@ def test_opens(region_path):
     assert region.grid.shape == (24, 20) and len(region.grid) == 6
     assert region.zone_names == {1: "north", 2: "south"} and region.time_zone == "UTC+01:00"
     assert region.grid.crs == "EPSG:2154" and len(region.days) == 730
-
 
 
 def test_the_day_of_a_store_follows_its_longitude(make_region, tmp_path):
@@ -67,35 +65,6 @@ def test_masked_pixels_are_counted_and_stay_alone(region_path, tmp_path):
     assert np.isfinite(left.daily["fapar_30d"][:, left.pixel]).all()
     right = region.read(region.grid.tile_of("r000_c001"), NAMES, whole(region))
     assert right.masked["no weather"] == 100 and len(right.pixel) == 0
-
-
-def test_changes(region_path):
-    region = open_region(region_path)
-    changed = region.with_changes(read_changes({"rain": "*0.6", "tair": "+2@2018-06-01:", "fapar": "*0.5"}))
-    before, after = (one.weather(("rain", "tair", "tmin", "vpd", "tair_30d"), whole(region)) for one in (region, changed))
-    np.testing.assert_allclose(after["rain"], before["rain"] * 0.6, rtol=1e-6)
-    june = region.days >= np.datetime64("2018-06-01")
-    for name in ("tair", "tmin"):
-        np.testing.assert_allclose(after[name][june], before[name][june] + 2, rtol=1e-5)
-        np.testing.assert_array_equal(after[name][~june], before[name][~june])
-    np.testing.assert_array_equal(after["vpd"], before["vpd"])
-    np.testing.assert_allclose(after["tair_30d"][-1], before["tair_30d"][-1] + 2, rtol=1e-5)
-    tile = next(region.tiles())
-    a, b = (one.read(tile, ("fapar",), whole(region)) for one in (region, changed))
-    a, b = (unpacked(one.daily["fapar"])[:, one.pixel] for one in (a, b))
-    np.testing.assert_allclose(b, a * 0.5, rtol=1e-6)
-
-
-def test_climatology_needs_years(region_path):
-    region = open_region(region_path).with_changes([Change.parse("vpd", "climatology")])
-    with pytest.raises(ValueError, match="has 2.0 years of weather and a climatology takes 3"):
-        region.weather(("vpd",), whole(region))
-
-
-@pytest.mark.parametrize(("name", "text"), [("rain", "0.6*"), ("rain", "*x"), ("tair", "*2"), ("rian", "*2"), ("rain", "*0.5@May")])
-def test_wrong_changes(name, text):
-    with pytest.raises(ValueError, match=name):
-        Change.parse(name, text)
 
 
 def spoil(group, path, what):
