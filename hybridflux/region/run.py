@@ -27,6 +27,7 @@ from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
+from hybridflux.region.plausible import warn_of_implausible
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
 from hybridflux.region.training import check_within
@@ -177,6 +178,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         hint = "; `predictive` adds measurement noise and belongs beside a tower" if spread == "predictive" else ""
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
     region = region if isinstance(region, Region) else open_region(region)
+    warn_of_implausible(region)
     if "vegetation" in spread and not region.offers(SD):
         raise ValueError(
             f"the spread `{spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "

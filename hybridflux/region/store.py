@@ -137,6 +137,14 @@ class Region:
             found[name] = (trailing_mean(values, history) if history else values)[window]
         return found
 
+    def map_of(self, name: str, tile: Tile) -> np.ndarray:
+        """An array of the store over a tile as it is stored, pixels flat: `[pixel]`, or `[time, pixel]` of all days.
+
+        Raises:
+            UnreadableTile: a chunk cannot be read.
+        """
+        return self._chunk(name, tile, slice(0, len(self.days)) if self.is_daily(name) else None)
+
     def read(self, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:
         """Drivers and covariates of a tile.
 
