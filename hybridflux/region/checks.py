@@ -98,6 +98,8 @@ def _arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
         yield f"weather is missing: {', '.join(missing)}; a region has {', '.join(layout.WEATHER)}"
     yield from (f"the map `{name}` is missing" for name in MAPS if name not in group)
     for name, array in group.arrays():
+        if not layout.is_ours(name, array.metadata.dimension_names):
+            continue
         dims = _dims_of(name, array)
         shape = {("time", "y", "x"): (days, *grid.shape), ("y", "x"): grid.shape}.get(dims, array.shape)
         if tuple(array.metadata.dimension_names or ()) != dims:

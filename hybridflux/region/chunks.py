@@ -72,7 +72,8 @@ def lost_chunks(path: Path, group: zarr.Group, grid: Grid) -> Iterator[str]:
     if fault:
         yield fault
     for name, array in group.arrays():
-        if not array.size or not array.shape or name in ("x", "y", "time") or (name == "plant_type" and fault):
+        ours = layout.is_ours(name, array.metadata.dimension_names)
+        if not ours or not array.size or not array.shape or name in ("x", "y", "time") or (name == "plant_type" and fault):
             continue
         faults = [*_faults(path, name, array, grid, needed)]
         if faults:

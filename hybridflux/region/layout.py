@@ -7,6 +7,8 @@ import re
 import numpy as np
 from zarr.codecs import BloscCodec
 
+from hybridflux.vocabulary import VARIABLES
+
 WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction", "co2")
 """Weather every region has, `[time, cell]`."""
 
@@ -22,6 +24,12 @@ CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
+
+
+def is_ours(name: str, dims: tuple[str, ...] | None) -> bool:
+    """Whether an array of a store is part of a region, by its name or its dimensions; what else libraries and users add is let be."""
+    known = name in VARIABLES or name in ("x", "y", "time", "cell", "zone") or name.endswith("_climatology")
+    return known or dims in (("time", "y", "x"), ("y", "x"), ("time", "cell"))
 
 
 def days_of(time) -> np.ndarray:

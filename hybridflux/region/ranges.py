@@ -1,10 +1,10 @@
 """What a region usually looks like: the ranges that `region check` and `map` hold a store against, declared once, with their sources.
 
-Vegetation: monthly means of the sites of a land cover, 8 to 92 % of 146 eddy-covariance sites of Europe, North America and East Asia
-(MODIS FPAR of collection 5 and MODIS reflectance at 1 km, fapar of the Sentinel-2 Toolbox at 50 m and of HR-VPP at 10 m, 2000 to 2020),
-widened where there are few sites: evergreen broadleaf forest 2, larches none, wetlands 10; and for cropland, which lies bare after a harvest
-whenever that is. The two poplar coppices of the
-sample (July 0.39, just cut) lie outside on purpose. Months are those of the north; in the south they are half a year later.
+Vegetation: monthly means of the sites of a land cover, 8 to 92 % of the eddy-covariance sites of Europe, North America and East Asia that
+have a series (MODIS FPAR of collection 5 and MODIS reflectance at 1 km, fapar of the Sentinel-2 Toolbox at 50 m and of HR-VPP at 10 m, 2000
+to 2020): 42 sites of evergreen needleleaf forest, 21 of deciduous broadleaf forest, 22 of grassland, 16 of cropland. Widened where there
+are few: evergreen broadleaf forest 2, larches none, mixed forest 6, wetlands 10; and for cropland, which lies bare after a harvest whenever
+that is. Two poplar coppices (July 0.39, just cut) lie outside. Months are those of the north; in the south they are half a year later.
 """
 
 from __future__ import annotations
