@@ -278,16 +278,12 @@ def open_region(path: str | Path, check: bool = True) -> Region:
 
     Raises:
         FileNotFoundError: no Zarr group there.
-        ValueError: everything that is wrong with it, at once.
+        ValueError: everything that is wrong with it, at once; or Zarr of version 2, or damaged metadata.
     """
-    from hybridflux.region.checks import check_region, grid_of
+    from hybridflux.region.checks import check_region, grid_of, open_store
 
     path = Path(path)
-    if any((path / name).exists() for name in (".zgroup", ".zmetadata")):
-        raise ValueError(f"{path} is Zarr of version 2; a region store is of version 3: save it again with `to_zarr(..., zarr_format=3)`")
-    if not (path / "zarr.json").exists():
-        raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
-    group = zarr.open_group(path, mode="r", use_consolidated=False)
+    group = open_store(path)
     if check:
         check_region(path, group)
     numbers = group["zone"].attrs.get("zone_names", {})

@@ -291,6 +291,20 @@ def test_zarr_of_version_2_and_unknown_codecs(region_path, tmp_path):
         open_region(path)
 
 
+@pytest.mark.parametrize(("file", "text"), [("tair/zarr.json", "{ cut"), ("spatial_ref/zarr.json", "{}"), ("zarr.json", "[]")])
+def test_damaged_metadata_name_the_file(region_path, tmp_path, file, text):
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    (path / file).write_text(text)
+    with pytest.raises(ValueError, match=f"`{file}` cannot be read .*restore it from a copy"):
+        open_region(path)
+
+
+def test_a_store_that_was_cut_at_its_beginning_is_warned_of(make_region, tmp_path):
+    path = again(make_region(tmp_path / "r.zarr", lead=365).path, tmp_path / "cut.zarr", lambda data: data.isel(time=slice(100, None)))
+    with pytest.warns(UserWarning, match="begins on 2017-04-11, 100 days later .* set the attribute to 265"):
+        open_region(path)
+
+
 MAPS_AND_WEATHER = ("plant_type", "soil_capacity", "zone", "cell", "tair", "x")
 
 
