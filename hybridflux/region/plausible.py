@@ -88,12 +88,13 @@ def some_tiles(region: Region) -> list[Tile]:
 
 
 def warn_of_implausible(region: Region) -> None:
-    """Warn before a run of what is wrong in some tiles of a region, and of a forest that is odd there."""
+    """Warn before a run of what is wrong in some tiles of a region, and of a forest that is less green there than is usual in summer."""
     forests = tuple(f" of {code} " for code in FORESTS)
     found = findings(region, some_tiles(region))
-    told = [one for one in found if one.level == "wrong" or (one.level == "odd" and any(forest in one.what for forest in forests))]
-    if told:
-        lines = "".join(f"\n- {one}" for one in told)
+    odd = [one for one in found if one.level == "odd" and one.hint.endswith(LOW) and any(forest in one.what for forest in forests)]
+    said = [one for one in found if one.level == "wrong"] + odd
+    if said:
+        lines = "".join(f"\n- {one}" for one in said)
         warnings.warn(f"{region.path} does not look like a region should; `hybridflux region check` shows all of it:{lines}", stacklevel=2)
 
 
