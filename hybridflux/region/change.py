@@ -110,7 +110,8 @@ class Change:
         return (days >= first) & (days <= last)
 
     def __str__(self) -> str:
-        what = self.operation if self.operation == "climatology" else f"{self.operation}{self.value:g}"
+        number = repr(float(self.value)).removesuffix(".0")  # all digits: a run is resumed by what is written here
+        what = {"*": f"*{number}", "+": number if self.value < 0 else f"+{number}"}.get(self.operation, self.operation)
         return f"{self.name}={what}" + (f"@{self.first or ''}:{self.last or ''}" if self.first or self.last else "")
 
 

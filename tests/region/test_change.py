@@ -111,6 +111,12 @@ def test_wrong_changes(name, text, said):
         Change.parse(name, text)
 
 
+@pytest.mark.parametrize("text", ["*0.6", "-1.5", "+2", "*0.1234567891", "climatology@:2018-09-30", "*0.6@2018-05-01:"])
+def test_a_change_is_read_again_as_it_is_written(text):
+    change = Change.parse("rain", text)
+    assert str(change) == f"rain={text}" and Change.parse(*str(change).split("=", 1)) == change
+
+
 def test_two_forms_of_one_driver():
     with pytest.raises(ValueError, match="`tmin` is already changed by `tair=\\+2`"):
         read_changes({"tmin": "+1", "tair": "+2"})
