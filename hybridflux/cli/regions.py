@@ -35,15 +35,24 @@ def build(
 
 def check(
     region: Annotated[Path, typer.Argument(exists=True, help="Region store, *.zarr.")],
-    figure: Annotated[Path | None, typer.Option(help="PNG to write: land cover, vegetation and its sd, soil water.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG to write: land cover, vegetation with the usual range of its year, soil water.")
+    ] = None,
     run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
 ) -> None:
-    """What a region store holds: coverage, gaps, ranges and origin."""
-    from hybridflux.ingest.check import check_text
+    """What a region store holds, and whether it looks like a region.
 
-    typer.echo(check_text(region))
+    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil held against declared ranges, a line each: ok,
+    odd or wrong. The exit code is 2 where one is wrong.
+    """
+    from hybridflux.ingest.check import check
+
+    found = check(region)
+    typer.echo(found)
     if figure:
         from hybridflux.report.region import draw_region
 
         draw_region(region, figure, run)
         wrote(figure)
+    if found.level == "wrong":
+        raise typer.Exit(2)

@@ -43,7 +43,7 @@ class Frame(_Part):
         east: right edge [m].
         north: upper edge [m].
         pixel: size of a pixel [m].
-        tile: pixels along the side of a tile.
+        tile: pixels along the side of a tile; a multiple of 64 is filled quickest, and the numbers do not depend on it.
     """
 
     crs: str

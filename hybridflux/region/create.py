@@ -12,6 +12,7 @@ import zarr
 
 from hybridflux.provenance import provenance
 from hybridflux.region import layout
+from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.grid import Grid, Tile
 from hybridflux.time import time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
@@ -50,7 +51,9 @@ class RegionWriter:
         for name, values in {"fapar": fapar, **layers}.items():
             if values.shape != shape:
                 raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
-            zarr.open_array(self.path / name, mode="r+")[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
+            with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
+                array = zarr.open_array(self.path / name, mode="r+")
+            array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
 
     def write_all(self, fapar: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`."""
@@ -149,10 +152,13 @@ def create_region(
             name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
             fill_value=fills.get(name, np.nan), attributes={"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {}),
         )  # fmt: skip
+        one_value = []
         for tile in grid.tiles():
             values = source(tile) if callable(source) else np.asarray(source)[tile.y, tile.x]
             _check_shapes({f"{name} of tile {tile.id}": (np.shape(values), tile.shape)}, "[y, x]")
-            array[tile.y, tile.x] = np.asarray(values, kind)
+            array[tile.y, tile.x] = values = np.asarray(values, kind)
+            one_value.append(only_value(values))
+        array.attrs[UNIFORM] = uniform_tiles(grid.tile, one_value)
     stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
     for name, attributes in {"fapar": {}, **(layers or {})}.items():
         group.create_array(
