@@ -118,8 +118,9 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     site, row = candidate.site, candidate.row
     axis = pd.DatetimeIndex(days, name="time")
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
-    names = [name for name in (*DAILY, *MORE) if values[name].notna().all()]
-    filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in names}
+    filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in (*DAILY, *MORE)}
+    names = [name for name in (*DAILY, *MORE) if values[name].notna().all() and (name in DAILY or _is_the_towers(filled[name], days))]
+    filled = {name: filled[name] for name in names}
     _warn(candidate, days, share, filled, utc_offset)
     origin = {
         "dataset": dataset.id, "file": str(candidate.archive), "site": site, "distance_km": round(candidate.distance, 1),
@@ -130,6 +131,11 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     }  # fmt: skip
     cells = {name: values[name].to_numpy()[:, None] for name in names}
     return assemble(days, cells, [row["lat"]], [row["lon"]], [row["elev"]], origin, f"{candidate.archive}")
+
+
+def _is_the_towers(filled: dict[str, int], days: np.ndarray) -> bool:
+    """Whether a tower gives a variable that a region can do without: one that is mostly a climatology is not offered."""
+    return sum(n for how, n in filled.items() if how in _MADE_UP) <= (1 - ENOUGH) * len(days)
 
 
 def _zone(row: pd.Series) -> str:

@@ -139,6 +139,7 @@ def test_days_are_those_of_the_towers(read, catalog, shared):
     cell = read(shared / "data" / "eo" / "flanders_s2", *days, extent)
     with pytest.warns(UserWarning, match="the weather is that of BE-Bra, 118 km away"):
         tower = reader("tower-weather")(catalog["tower-weather"], shared / "data" / "towers", extent, *days, 1.0)
+    assert not {"tmax", "vpd_day"} & set(tower.values), "what the file does not give is not offered as a climatology"
     for name, least in {"tair": 0.98, "par": 0.95, "vpd": 0.94, "rain": 0.8}.items():
         one, other = cell.values[name][:, 0], tower.values[name][:, 0]
         rank = [np.corrcoef(one[1:-1], np.roll(other, shift)[1:-1])[0, 1] for shift in (-1, 0, 1)]
