@@ -12,6 +12,7 @@ from hybridflux.region.outputs import SIGN, SPREADS, create_store
 from hybridflux.region.tile import write_json
 
 OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
+UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
 
 
 def begin(job: Job, resume: bool) -> dict:
@@ -68,7 +69,7 @@ def _record(job: Job) -> dict:
     return {
         "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path), "spread": job.spread,
         "spread_meaning": SPREADS[job.spread], "sign": SIGN, "draws": job.draws, "seed": job.seed, "start": config["start"],
-        "end": config["end"], "changes": config["changes"], "config": config, "config_hash": job.hash,
+        "end": config["end"], "days": len(job.calendar.mapped), "changes": config["changes"], "attribution": job.region.attribution, "config": config, "config_hash": job.hash,
         "provenance": provenance(config, job.seed),
     }  # fmt: skip
 
@@ -79,6 +80,10 @@ def attributes(record: Mapping) -> dict[str, str]:
     return {
         "title": record["title"],
         "spread": record["spread"],
+        "time_coverage_start": record["start"],
+        "time_coverage_end": record["end"],
+        "days": str(record.get("days", "")),
+        "credit": "; ".join(record.get("attribution", ())) or UNCREDITED,
         "source": "hybridflux, posterior of a hybrid carbon-flux model",
         "history": f"{written} hybridflux map",
         "changes": " ".join(record["changes"]) or "none",

@@ -13,7 +13,8 @@ from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
 from hybridflux.region.merge import Merged
-from hybridflux.region.outputs import SIGN, SPREADS, mapped_days
+from hybridflux.region.outputs import SIGN, SPREADS
+from hybridflux.region.periods import mapped_days
 from hybridflux.region.structural import ErrorPaths
 from hybridflux.vocabulary import PLANT_TYPES
 

@@ -16,6 +16,7 @@ TIME_UNITS = "days since 1970-01-01"
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
+ATTRIBUTION = "attribution"  # attribute with the sentences that credit the sources of a region
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
 
 

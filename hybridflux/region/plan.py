@@ -12,7 +12,7 @@ import numpy as np
 
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
-from hybridflux.region.outputs import mapped_days
+from hybridflux.region.periods import mapped_days
 from hybridflux.region.trial import Trial
 from hybridflux.region.worklist import Worklist
 

@@ -11,6 +11,7 @@ from hybridflux.region import cogs, layout
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.grid import Grid
 from hybridflux.region.outputs import create_store, write_tile
+from hybridflux.region.periods import Period
 
 DAYS = np.arange(np.datetime64("2017-06-01"), np.datetime64("2019-01-01"))
 
@@ -80,5 +81,7 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     array = zarr.create_array(tmp_path / "map.zarr", shape=(1, *grid.shape), chunks=(1, 256, 256), dtype=np.int16, fill_value=layout.NODATA)
     array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
     made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread="parameter")
-    cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, slice(0, 1), ["2018"], {"title": "made up"})
+    year = Period(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
+    content = cogs.File("NEE", "annual", slice(0, 1), [year])
+    cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})
     assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"
