@@ -88,7 +88,7 @@ def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:
     found = []
     for one in sorted(set(year)):
         months = np.flatnonzero(year == one)
-        found.append((str(one), months, 1) if one in whole else (_part(totals, months), months, 0))
+        found.append((str(one), months, 1) if one in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
         found.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
     return found
@@ -114,12 +114,6 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     if len(twice):
         raise ValueError(f"{path}: zone `{twice.iloc[0]}` stands twice; a zone can be in one group only")
     return dict(zip(table["zone"], table["group"], strict=True))
-
-
-def _part(totals: Totals, months: np.ndarray) -> str:
-    """Name of a part of a year: `2018-03..2018-09`."""
-    first, last = totals.months[months[0]], totals.months[months[-1]]
-    return f"{first:%Y-%m}..{last:%Y-%m}"
 
 
 def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:

@@ -64,7 +64,8 @@ class File(NamedTuple):
             "units": units_of(self.group, not part),
             "long_name": attributes["long_name"] + (f"; only {', '.join(part)}" if part else ""),
             "days": str(sum(band.days for band in self.bands)),
-            "period": f"{self.bands[0].first}/{self.bands[-1].last}",
+            "time_coverage_start": str(self.bands[0].first),
+            "time_coverage_end": str(self.bands[-1].last),
         }
 
 

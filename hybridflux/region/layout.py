@@ -13,6 +13,7 @@ SCALE = 1e-4  # of fapar, int16
 NODATA = -32768
 EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
+TIME = {"standard_name": "time", "axis": "T", "units_metadata": "leap_seconds: none"}  # attributes of a coordinate of days
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region

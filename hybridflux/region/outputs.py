@@ -87,7 +87,8 @@ def create_store(
             layout.put(group, axis, values, (axis,), **described)
         grid = region.grid
         layout.put(group, "spatial_ref", np.int32(0), (), **layout.spatial_ref(grid.crs, grid.west, grid.north, grid.pixel))
-        time = {"standard_name": "time", "units": layout.TIME_UNITS, "calendar": "standard", "axis": "T", "bounds": "time_bnds"}
+        time = layout.TIME | {"units": layout.TIME_UNITS, "calendar": "standard", "long_name": "first mapped day of the period"}
+        time["bounds"] = "time_bnds"
         layout.put(group, "time", first, ("time",), fill=-1, **time)
         layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
         described = {"units": "1", "long_name": "number of mapped days in the period"}
