@@ -161,6 +161,7 @@ def create_region(
             name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
         )  # fmt: skip
+    layout.consolidate(path)
     return RegionWriter(path, grid, days)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import numpy as np
+import zarr
 from zarr.codecs import BloscCodec
 
 WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction", "co2")
@@ -49,3 +53,20 @@ def put(group, name: str, values: np.ndarray, dims: tuple[str, ...], *, chunks=N
         fill_value=fill, attributes=attributes,
     )  # fmt: skip
     array[...] = values
+
+
+def consolidate(path: str | Path) -> None:
+    """Put the metadata of all arrays of a finished Zarr store beside those of its groups, so that xarray opens each without a warning.
+
+    Readers of ours do not use them. zarr-python warns that they are not yet part of the specification of Zarr 3 (they are its widely
+    read convention, and a reader that does not know them ignores them): that warning is for the writer, so it ends here.
+
+    Args:
+        path: of the store; called again after a change of its arrays or their attributes.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        groups = zarr.open_group(path, mode="r", use_consolidated=False).members(max_depth=None)
+        below = sorted((name for name, member in groups if isinstance(member, zarr.Group)), key=lambda name: -name.count("/"))
+        for name in (*below, ""):
+            zarr.consolidate_metadata(path, path=name or None, zarr_format=3)

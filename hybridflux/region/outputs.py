@@ -101,6 +101,7 @@ def create_store(
                     dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
                     attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
                 )  # fmt: skip
+    layout.consolidate(path)
 
 
 def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:

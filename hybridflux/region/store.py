@@ -88,7 +88,7 @@ class Region:
     @cached_property
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
-        return zarr.open_group(self.path, mode="r")
+        return zarr.open_group(self.path, mode="r", use_consolidated=False)
 
     @property
     def attribution(self) -> list[str]:
@@ -276,7 +276,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
     path = Path(path)
     if not (path / "zarr.json").exists():
         raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
-    group = zarr.open_group(path, mode="r")
+    group = zarr.open_group(path, mode="r", use_consolidated=False)
     if check:
         check_region(path, group)
     numbers = group["zone"].attrs.get("zone_names", {})
