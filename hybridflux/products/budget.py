@@ -25,7 +25,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
     `total_*` columns are the same over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
     `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. Where the run knows the
-    structural error of its model, intervals hold it, and the name of the `spread` says so.
+    structural error of its model, intervals hold it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
@@ -72,9 +73,10 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
         area = np.array([totals.area[one].sum() for one in cells])
+        unseen = np.array([totals.area_without_tower(one) for one in cells]) / 1e4
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
-            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | more
+            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {"area_without_tower_ha": unseen} | more
             parts.append(pd.DataFrame(columns, index=len(FLUXES) * numbers + place))
     return pd.concat(parts).sort_index()
 

@@ -19,6 +19,9 @@ SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+ve
 STRUCTURAL = "+structural_error"
 """Added to the name of the spread of totals that hold the error of the model itself."""
 
+AT_TOWERS = "plant_types_at_towers"
+"""Attribute of `totals.nc`: plant types that the posterior has towers of."""
+
 REGION = "region"
 ALL = "all"
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
@@ -55,6 +58,7 @@ class Totals:
         spread: what the draws contain, one of `SPREADS`.
         meaning: the same in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
+        at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
         structural: error of NEE by what the model itself gets wrong `[cell, month, draw]`, gC, mean zero; None where it is not known.
     """
 
@@ -67,6 +71,7 @@ class Totals:
     spread: str
     meaning: str = ""
     first: pd.DatetimeIndex | None = None
+    at_towers: frozenset[str] | None = None
     structural: np.ndarray | Lazy | None = None
 
     @property
@@ -118,6 +123,12 @@ class Totals:
             share = gpp / np.maximum(gpp + reco, 1e-9)
             part = -share * part if flux == "GPP" else (1.0 - share) * part
         return self.total[flux][cells] + (part - part.mean(axis=-1, keepdims=True))
+
+    def area_without_tower(self, cells: np.ndarray) -> float:
+        """Area of some cells whose plant type no tower of the posterior has, m2; NaN where the run does not record it."""
+        if self.at_towers is None:
+            return np.nan
+        return float(self.area[cells][~np.isin(self.land_cover[cells].astype(str), [*self.at_towers])].sum())
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of every row of a budget: the region, its land covers, each zone, its land covers."""
@@ -227,6 +238,7 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
         spread=spread,
         meaning=data.attrs.get("spread_meaning", ""),
         first=pd.DatetimeIndex(data["month"].values.astype("datetime64[s]")) if "month_bnds" in data else None,
+        at_towers=frozenset(data.attrs[AT_TOWERS].split()) if AT_TOWERS in data.attrs else None,
         structural=structural,
     )
 

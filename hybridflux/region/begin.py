@@ -69,7 +69,8 @@ def _record(job: Job) -> dict:
     return {
         "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path), "spread": job.spread,
         "spread_meaning": SPREADS[job.spread], "sign": SIGN, "draws": job.draws, "seed": job.seed, "start": config["start"],
-        "end": config["end"], "days": len(job.calendar.mapped), "changes": config["changes"], "attribution": job.region.attribution, "config": config, "config_hash": job.hash,
+        "end": config["end"], "days": len(job.calendar.mapped), "changes": config["changes"], "attribution": job.region.attribution,
+        "plant_types": {"at_towers": job.at_towers}, "config": config, "config_hash": job.hash,
         "provenance": provenance(config, job.seed),
     }  # fmt: skip
 

@@ -40,7 +40,7 @@ def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
     common = dict(attributes) | {
         "Conventions": layout.CONVENTIONS, "spread": job.spread, "spread_meaning": SPREADS[job.spread], "sign": SIGN,
         "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
-    }  # fmt: skip
+    } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
     for name, write in (("totals", _write_carbon), ("series", _write_series)):
         partial = job.out / f"{name}.part"
         write(partial, job, merged, common)
@@ -77,7 +77,8 @@ def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
     flags = {"flag_values": np.arange(len(PLANT_TYPES), dtype=merged.plant_type.dtype), "flag_meanings": " ".join(PLANT_TYPES)}
     xr.Dataset(
         {"month_bnds": _bounds(job.calendar, "monthly", "month")},
-        coords=_labels(job.draws, FLUXES) | {
+        coords=_labels(job.draws, FLUXES)
+        | {
             "month": _axis(first, "month", "first mapped day of the month"),
             "zone": ("cell", merged.zone, {"long_name": "number of the zone, 0 for none; names in the attribute zone_names"}),
             "plant_type": ("cell", merged.plant_type, plant_type | flags),
@@ -96,7 +97,9 @@ def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
         total.attrs.update(methods | {"long_name": "carbon exchanged over the mapped days of the month, all of the cell"})
         if paths is not None:
             error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
-            error.attrs.update(methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"})
+            error.attrs.update(
+                methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
+            )
         for cells, carbon in merged.groups((len(first), 2, job.draws)):
             gpp, reco = carbon[:, :, 0], carbon[:, :, 1]
             for number, values in enumerate((reco - gpp, gpp, reco)):  # as in FLUXES
@@ -123,7 +126,8 @@ def _write_series(path, job: Job, merged: Merged, attributes: Mapping) -> None:
             "series": (("flux", "plant_type", "draw", "time"), mean.astype(np.float32).swapaxes(2, 3), described),
             "time_bnds": _bounds(job.calendar, "daily", "time"),
         },
-        coords=_labels(job.draws, FLUXES) | {
+        coords=_labels(job.draws, FLUXES)
+        | {
             "plant_type": ("plant_type", [PLANT_TYPES[kind] for kind in kinds], {"long_name": "IGBP plant type"}),
             "time": _axis(job.calendar.mapped, "time", f"day, {job.region.time_zone}"),
             "area": ("plant_type", area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),

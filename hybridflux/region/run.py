@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -23,14 +24,14 @@ from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
-from hybridflux.region.job import LENGTH, QUANTILES, Job, region_fingerprint
+from hybridflux.region.job import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
 from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
-from hybridflux.region.training import check_within
+from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
 from hybridflux.vocabulary import VARIABLES
@@ -113,6 +114,9 @@ def map_region(
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
             waiting = [tile for tile in mine if done_report(job, tile.id) is None]
+            unseen = work.without_tower(job.at_towers)
+            if unseen and PLANT_TYPE not in job.within:
+                warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=2)
             so_far.markers = tuple(job.marker(tile.id) for tile in mine)
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
@@ -159,14 +163,16 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     sweep(job)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
-    masked, outside, pixels = Counter(work.masked), Counter(), 0
+    masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
     for tile in work.tiles:
         report = done_report(job, tile.id)
         masked.update(report.masked)
         outside.update(report.outside)
+        unseen.update(report.without_tower)
         pixels += report.pixels
     found = {"pixels": pixels, "masked": dict(masked), "outside": {name: round(count, 1) for name, count in outside.items()}}
-    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, **found)
+    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, without_tower=dict(unseen), **found)
+    found["plant_types"] = {"at_towers": job.at_towers, "without_tower": dict(unseen)}
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
@@ -191,7 +197,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + ", ".join(f"{name} ({VARIABLES[name].units})" for name in missing if name in VARIABLES)
             + " to the region or fit a model without"
         )
-    check_within(within, posterior.info.get("ranges", {}), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
+    info = posterior.info
+    check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     first = np.datetime64(start, "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
     last = np.datetime64(end, "D") if end is not None else region.days[-1]
     region.window(first, last)

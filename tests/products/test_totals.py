@@ -62,7 +62,9 @@ def test_a_structural_error_leaves_the_mean_of_the_maps(run, flux):
     for cover, row in rows.iterrows():
         cells = plain.land_cover == cover
         expected = plain.total[flux][:][cells].mean(-1).sum() / plain.area[cells].sum()
-        assert row["mean"] == pytest.approx(expected, rel=1e-12) and row["total_tCO2"] == pytest.approx(expected * row["area_ha"] * 44 / 1200)
+        assert row["mean"] == pytest.approx(expected, rel=1e-12) and row["total_tCO2"] == pytest.approx(
+            expected * row["area_ha"] * 44 / 1200
+        )
 
 
 def in_memory(found):
@@ -71,7 +73,10 @@ def in_memory(found):
 
 
 def test_what_is_read_is_what_was_written(run):
-    data, found = xr.open_dataset(run / "totals.nc", engine="h5netcdf").load().transpose("flux", "cell", "month", "draw", ...), open_totals(run)
+    data, found = (
+        xr.open_dataset(run / "totals.nc", engine="h5netcdf").load().transpose("flux", "cell", "month", "draw", ...),
+        open_totals(run),
+    )
     dry = np.flatnonzero(data["plant_type"] != PLANT_TYPES.index("WAT"))
     assert 0 < len(dry) < data.sizes["cell"] and found.total["GPP"].shape == (len(dry), 12, 7)
     np.testing.assert_array_equal(found.total["GPP"][:], data["total"][1, dry])

@@ -72,7 +72,9 @@ def test_a_file_says_of_which_days_it_is(job, name, units, bands, days):
 
 def test_arrays_that_hold_a_part_of_a_year_are_no_amounts_per_year(job, tmp_path):
     annual = zarr.open_group(job.store, mode="r")["annual"]
-    assert annual["GPP"].attrs["units"] == "g m-2" and "standard_name" not in annual["GPP"].attrs and annual["days"][:].tolist() == [61, 365]
+    assert (
+        annual["GPP"].attrs["units"] == "g m-2" and "standard_name" not in annual["GPP"].attrs and annual["days"][:].tolist() == [61, 365]
+    )
     whole = Calendar.of(DAYS, np.datetime64("2018-01-01"), np.datetime64("2018-12-31"))
     create_store(tmp_path / "whole.zarr", job.region, whole, {"spread": "parameter"}, levels={"annual": ()})
     gpp = zarr.open_group(tmp_path / "whole.zarr", mode="r")["annual"]["GPP"].attrs

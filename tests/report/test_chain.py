@@ -38,7 +38,9 @@ def test_effect_maps_agree_with_the_runs_and_open_in_a_gis(mapped):
     with rasterio.open(mapped.scenario / "cog" / "NEE_change_annual_2022.tif") as file:
         assert file.crs.to_epsg() == 2154 and file.res == (10.0, 10.0)
         tags = file.tags()
-        assert tags["spread"] == "parameter" and tags["days"] == "365" and file.units == ("g m-2 year-1",) and file.descriptions == ("2022",)
+        assert (
+            tags["spread"] == "parameter" and tags["days"] == "365" and file.units == ("g m-2 year-1",) and file.descriptions == ("2022",)
+        )
         assert "hybridflux twin" in tags["credit"] and "NEE = RECO - GPP" in tags["sign"] and read_origin(file.name)["config_hash"]
         np.testing.assert_allclose(file.read(1), effect["NEE_change"][0], equal_nan=True)
         assert (file.bounds.left + 5, file.bounds.top - 5) == (float(effect["x"][0]), float(effect["y"][0]))
