@@ -42,7 +42,9 @@ def map_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, memory, time.")] = False,
     within: Annotated[
         list[str] | None,
-        typer.Option(help="Leave out pixels whose covariate is outside its range at the towers: elevation. May be repeated."),
+        typer.Option(
+            help="Leave out pixels outside the towers of the posterior, by plant_type or a covariate: elevation. May be repeated."
+        ),
     ] = None,
     executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
     workers: Workers = None,

@@ -14,6 +14,7 @@ from hybridflux.products.totals import Totals, open_totals
 
 FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
+WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -42,6 +43,7 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     table = budget_of(totals)
     if inventory is not None:
         table = pd.concat([table, compare(totals, read_inventory(inventory))], ignore_index=True)
+        table[WITHOUT_TOWER] = table.groupby(["zone", "land_cover"])[WITHOUT_TOWER].transform("first")
     table = table.assign(spread=totals.spread, draws=totals.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
@@ -76,7 +78,7 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
         unseen = np.array([totals.area_without_tower(one) for one in cells]) / 1e4
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
-            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {"area_without_tower_ha": unseen} | more
+            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
             parts.append(pd.DataFrame(columns, index=len(FLUXES) * numbers + place))
     return pd.concat(parts).sort_index()
 

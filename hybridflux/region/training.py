@@ -1,7 +1,7 @@
 """Where a region lies outside what the towers of the fit have seen: in a covariate, or in its plant type.
 
-Of a plant type without a tower a posterior knows its prior and what the types share: values per plant type are drawn from the prior,
-and the inputs of a network that mark the type were never on, so that its flux is that of a network without a plant type.
+Of a plant type without a tower a posterior knows what all types share, and else its prior: values per plant type, and the weights of a
+network that belong to the type, are those of the prior. Members of an ensemble and NUTS spread like it; a MAP has its median and no spread.
 """
 
 from __future__ import annotations
