@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.region import lock
 from hybridflux.region.job import Job, differences
 from hybridflux.region.outputs import SIGN, SPREADS, create_store
 from hybridflux.region.tile import write_json
+
+POSTERIOR = "posterior.nc"
+"""File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
 
 OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
 UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
@@ -32,6 +36,7 @@ def begin(job: Job, resume: bool) -> dict:
         write_json(path, record)
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
+        replace(job.posterior, observed={}).save(job.out / POSTERIOR)
         create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
         record["state"] = "running"
         write_json(path, record)
@@ -67,7 +72,8 @@ def _record(job: Job) -> dict:
     """A new `run.json`."""
     config = json.loads(canonical_json(job.config()))
     return {
-        "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path), "spread": job.spread,
+        "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path.resolve()),
+        "spread": job.spread,
         "spread_meaning": SPREADS[job.spread], "sign": SIGN, "draws": job.draws, "seed": job.seed, "start": config["start"],
         "end": config["end"], "days": len(job.calendar.mapped), "changes": config["changes"], "attribution": job.region.attribution,
         "plant_types": {"at_towers": job.at_towers}, "config": config, "config_hash": job.hash,

@@ -25,7 +25,7 @@ DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 def sweep(job: Job) -> None:
     """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
     beside = (path for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))) for path in folder.glob("*.part"))
-    for path in (*beside, *job.store.rglob("*.partial")):
+    for path in (*beside, *job.out.glob("*.partial"), *job.store.rglob("*.partial")):
         path.unlink()
 
 

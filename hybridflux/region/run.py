@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import warnings
 from collections import Counter
@@ -16,7 +17,7 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
-from hybridflux.region.begin import attributes, begin, check, is_begun
+from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -104,6 +105,51 @@ def map_region(
         return RunReport(
             job.out, "dry run", found.tiles, pixels=found.pixels, draws=job.draws, days=len(job.calendar.mapped), estimate=found
         )
+    return _map(job, resume, executor, progress, began)
+
+
+def resume_run(
+    out: str | Path, *, region: str | Path | None = None, executor: Executor | Slurm | None = None, progress: Notify | None = None
+) -> RunReport:
+    """Go on with a run from its folder alone: `run.json` and `posterior.nc` say all that decides its results.
+
+    It is what the tasks of a batch system are given, so that no setting can be lost on the way.
+
+    Args:
+        out: run folder of `map_region`.
+        region: where the region store is now, if not where it was.
+        executor: as for `map_region`.
+        progress: as for `map_region`.
+
+    Raises:
+        FileNotFoundError: it is not a run folder, or its posterior or region is not there.
+        ValueError: the region is not the one that the run was begun with.
+        RunStopped: as `map_region`.
+        RunInterrupted: as `map_region`.
+    """
+    began, out = time.perf_counter(), Path(out)
+    return _map(job_of_run(out, region), True, executor or Serial(), progress, began)
+
+
+def job_of_run(out: Path, region: str | Path | None = None) -> Job:
+    """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
+    if not (out / "run.json").exists():
+        raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
+    record = json.loads((out / "run.json").read_text())
+    path, config = Path(region or record["region"]), record["config"]
+    for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
+        if not needed.exists():
+            raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
+    settings = {name: config[name] for name in ("draws", "start", "end", "spread", "daily", "seed")}
+    settings |= {"levels": tuple(config["quantiles"]), "daily_levels": tuple(config["daily_quantiles"]), "length": config["effect_length"]}
+    settings |= {"change": {text: Change.parse(*text.split("=", 1)) for text in config["changes"]}, "within": tuple(config["within"])}
+    job = _job(Posterior.load(out / POSTERIOR), path, out, **settings)
+    check(job, resume=True)
+    return job
+
+
+def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | None, began: float) -> RunReport:
+    """Map what is left of a run."""
     so_far, whole = Progress(job.out), executor.work == WHOLE
     check(job, resume or not whole)
     with stopping(so_far):
@@ -116,7 +162,7 @@ def map_region(
             waiting = [tile for tile in mine if done_report(job, tile.id) is None]
             unseen = work.without_tower(job.at_towers)
             if unseen and PLANT_TYPE not in job.within:
-                warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=2)
+                warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
             so_far.markers = tuple(job.marker(tile.id) for tile in mine)
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
