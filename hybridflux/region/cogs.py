@@ -30,8 +30,8 @@ def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Pat
     store = zarr.open_group(job.store, mode="r")
     waiting = {}
     with ThreadPoolExecutor(min(cores(), AT_ONCE)) as pool:
-        for file in _files(job):
-            path = job.out / "cog" / f"{file.name}_{file.group}_{file.bands[0].first.astype('datetime64[Y]')}.tif"
+        for file in files(job):
+            path = job.out / "cog" / f"{file.name}_{file.group}_{file.year}.tif"
             waiting[path] = pool.submit(_write_cog, path, job, tiles, store[file.group][file.name], file, dict(attributes))
         try:
             for future in waiting.values():
@@ -57,6 +57,11 @@ class File(NamedTuple):
     window: slice
     bands: Sequence[Period]
 
+    @property
+    def year(self) -> int:
+        """Calendar year of all bands."""
+        return int(str(self.bands[0].first)[:4])
+
     def tags(self, attributes: Mapping) -> dict[str, str]:
         """What its numbers are, in which units and of which days; `attributes` are those of the array."""
         part = [str(band) for band in self.bands if not band.whole]
@@ -69,7 +74,7 @@ class File(NamedTuple):
         }
 
 
-def _files(job: Job) -> Iterator[File]:
+def files(job: Job) -> Iterator[File]:
     """A file for each flux, year and period."""
     years, months = (periods_of(job.calendar, group) for group in ("annual", "monthly"))
     for name in (flux + ending for flux in FLUXES for ending in ("", "_sd")):

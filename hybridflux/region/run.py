@@ -17,6 +17,7 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
+from hybridflux.region import stac
 from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
@@ -221,6 +222,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     found["plant_types"] = {"at_towers": job.at_towers, "without_tower": dict(unseen)}
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
+    write_json(job.out / stac.FILE, stac.item_of(job, record))
     write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
