@@ -12,8 +12,6 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
@@ -31,6 +29,7 @@ from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
+from hybridflux.region.settings import check_folder, check_numbers, day_of, names_of
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
 from hybridflux.region.training import check_within, of_unseen
@@ -60,7 +59,7 @@ def map_region(
     executor: Executor | Slurm | None = None,
     seed: int = 0,
     effect_length: float = LENGTH,
-    within: Sequence[str] = (),
+    within: str | Sequence[str] = (),
     progress: Notify | None = None,
 ) -> RunReport:
     """Map GPP, RECO and NEE of every pixel with their spread, and totals per zone, plant type, month and draw.
@@ -99,7 +98,7 @@ def map_region(
     executor = executor or Serial()
     job = _job(
         posterior, region, Path(out), draws=draws, start=start, end=end, spread=spread, daily=daily, levels=tuple(quantiles),
-        daily_levels=tuple(daily_quantiles), change=change or {}, seed=seed, length=effect_length, within=tuple(within),
+        daily_levels=tuple(daily_quantiles), change=change or {}, seed=seed, length=effect_length, within=within,
     )  # fmt: skip
     if dry_run:
         found = estimate(job, getattr(executor, "threads", 1))
@@ -231,6 +230,10 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     if spread not in SPREADS:
         hint = "; `predictive` adds measurement noise and belongs beside a tower" if spread == "predictive" else ""
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
+    check_folder(out)
+    levels, daily_levels = (tuple(dict.fromkeys(settings[name])) for name in ("levels", "daily_levels"))
+    check_numbers(draws, (*levels, *daily_levels), settings["length"])
+    settings, within = settings | {"levels": levels, "daily_levels": daily_levels}, names_of(within)
     region = region if isinstance(region, Region) else open_region(region)
     region = region.with_changes(read_changes(change))
     if "vegetation" in spread and not region.offers(SD):
@@ -247,8 +250,12 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         )
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
-    first = np.datetime64(start, "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
-    last = np.datetime64(end, "D") if end is not None else region.days[-1]
+    first = day_of(start, "start") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
+    last = day_of(end, "end") if end is not None else region.days[-1]
+    if last < first:
+        raise ValueError(
+            f"the last day, {last}, is before the first one, {first}" + ("" if start is not None else " (after the lead of the region)")
+        )
     region.window(first, last)
     job = Job(
         region=region, posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,

@@ -105,7 +105,7 @@ def check_within(names: Iterable[str], ranges: Ranges, at_towers: Mapping[str, i
             continue
         if name not in ranges:
             known = ", ".join([*ranges, *([] if at_towers is None else [PLANT_TYPE])]) or "none; fit again"
-            raise ValueError(f"the posterior does not know the range of `{name}` at its towers; it knows {known}")
+            raise ValueError(f"the posterior does not know the range of `{name[:40]}` at its towers; it knows {known}")
         if not is_lasting(name):
             raise ValueError(f"`{name}` changes from day to day, and a pixel is left out for all days; it is counted in the run report")
 
