@@ -12,6 +12,7 @@ import zarr
 from rasterio.warp import transform_bounds
 
 from hybridflux.data.origin import read_origin
+from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.region import layout
 from hybridflux.region.run import map_region
 
@@ -118,3 +119,23 @@ def test_every_zarr_group_opens_without_a_warning(run):
         assert xr.open_zarr(run / "fluxes.zarr", group=group)["NEE"].attrs["units"] == {"monthly": "g m-2 day-1", "annual": "g m-2"}[group]
     tree = xr.open_datatree(run / "fluxes.zarr", engine="zarr")
     assert set(tree.children) == {"monthly", "annual"} and layout.CONVENTIONS == tree.attrs["Conventions"]
+
+
+def test_effect_maps_of_parts_of_years_say_so(run, tmp_path):
+    for name in ("control", "changed"):
+        (tmp_path / name).symlink_to(run)
+    write_effect_maps(tmp_path, ["rain=*0.5"])
+    with rasterio.open(tmp_path / "cog" / "GPP_change_annual_2017.tif") as file:
+        said = file.tags()
+        assert file.units == ("g m-2",) and said["units"] == "g m-2" and file.descriptions == ("2017-12-20..2017-12-31 (12 days)",)
+        assert (
+            said["days"] == "12"
+            and all(text in said["credit"] for text in CREDIT)
+            and "provenance" in said
+            and said["changes"] == "rain=*0.5"
+        )
+        assert "only 2017-12-20..2017-12-31" in said["long_name"] and np.nanmax(np.abs(file.read(1))) == 0
+    for group in ("monthly", "annual"):
+        effect = xr.open_zarr(tmp_path / "effect.zarr", group=group)
+        assert effect["days"].values.tolist() == {"monthly": [12, 31, 10], "annual": [12, 41]}[group]
+        assert effect.attrs["credit"] and effect["NEE_change"].attrs["units"] == {"monthly": "g m-2 day-1", "annual": "g m-2"}[group]
