@@ -49,7 +49,10 @@ def _attributes(path: Path) -> Mapping:
             raise ValueError(f"{path} carries no provenance of its own, and its description {beside.name} is not beside it")
         return json.loads(beside.read_text(encoding="utf-8"))
     if path.suffix.lower() == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("type") == "Feature":  # a STAC item
+            return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
+        return found
     if path.suffix.lower() == ".nc":
         import h5netcdf
 

@@ -217,8 +217,9 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
         unseen.update(report.without_tower)
         pixels += report.pixels
     found = {"pixels": pixels, "masked": dict(masked), "outside": {name: round(count, 1) for name, count in outside.items()}}
-    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, without_tower=dict(unseen), **found)
-    found["plant_types"] = {"at_towers": job.at_towers, "without_tower": dict(unseen)}
+    found["without_tower"] = None if job.at_towers is None else dict(unseen)
+    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, **found)
+    found["plant_types"] = {"at_towers": job.at_towers, "without_tower": found.pop("without_tower")}
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac.FILE, stac.item_of(job, record))

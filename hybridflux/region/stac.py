@@ -42,6 +42,7 @@ def item_of(job: Job, record: Mapping) -> dict:
         "processing:software": {"hybridflux": str(origin["hybridflux"])},
         "processing:datetime": _utc(datetime.fromisoformat(origin["time"])),
         "processing:lineage": f"hybridflux map, configuration {record['config_hash']}; changes: {' '.join(record['changes']) or 'none'}",
+        "hybridflux:config_hash": record["config_hash"],
         "hybridflux:spread": record["spread"],
         "hybridflux:draws": record["draws"],
         "hybridflux:days": len(job.calendar.mapped),

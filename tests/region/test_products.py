@@ -46,6 +46,7 @@ def test_every_product_says_credit_sign_spread_and_days(run):
         assert "positive to the atmosphere" in said["sign"] and said["spread"] == "parameter+random_effects", name
         assert DAYS[0] <= said["time_coverage_start"] <= said["time_coverage_end"] <= DAYS[1] and int(said["days"]) <= 53, name
     assert len(names) == 6 * 2 * 2 + 5
+    assert read_origin(run / "item.json")["config_hash"] == read_origin(run)["config_hash"]
     assert read_origin(run)["attribution"] == CREDIT and read_origin(run)["days"] == 53
 
 

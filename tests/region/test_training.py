@@ -162,6 +162,10 @@ def test_a_region_of_which_nothing_was_seen(tmp_path, region_path, make_posterio
 
 
 def test_a_posterior_that_does_not_record_its_plant_types(tmp_path, region_path, make_posterior):
+    report = map_region(make_posterior(), region_path, tmp_path / "all", **SETTINGS)
+    assert report.without_tower is None and "the posterior does not record the plant types of its towers" in str(report)
+    assert json.loads((tmp_path / "all" / "run.json").read_text())["plant_types"] == {"at_towers": None, "without_tower": None}
+    assert budget_table(tmp_path / "all")["area_without_tower_ha"].isna().all()
     with pytest.raises(ValueError, match="does not record the plant types of its towers; fit it again"):
         map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, within=("plant_type",))
 
