@@ -84,8 +84,14 @@ def test_origin_is_read_back(tmp_path, name, write):
 
 def test_what_is_not_ours_is_refused(tmp_path):
     (tmp_path / "a.json").write_text("{}")
-    (tmp_path / "a.csv").write_text("x")
-    for name, said in {"a.json": "no provenance", "a.csv": "none of them", ".": "neither a run, a scenario nor a Zarr store"}.items():
+    for name in ("a.csv", "a.txt"):
+        (tmp_path / name).write_text("x")
+    for name, said in {
+        "a.json": "no provenance",
+        "a.csv": "a.csv-metadata.json is not beside it",
+        "a.txt": "none of them",
+        ".": "neither a run, a scenario nor a Zarr store",
+    }.items():
         with pytest.raises(ValueError, match=said):
             read_origin(tmp_path / name)
     with pytest.raises(FileNotFoundError):

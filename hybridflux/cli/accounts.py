@@ -21,8 +21,10 @@ def budget(
     With --inventory, compared with independently measured stock changes.
     """
     from hybridflux.products.budget import budget_table
+    from hybridflux.products.sheet import write_table
+    from hybridflux.products.totals import run_record
 
-    budget_table(run, zones=zones, inventory=inventory).to_csv(out, index=False)
+    write_table(budget_table(run, zones=zones, inventory=inventory), out, run_record(run))
     wrote(out)
 
 

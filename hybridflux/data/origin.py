@@ -8,13 +8,15 @@ from pathlib import Path
 
 RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
+DESCRIBED_BY = "-metadata.json"
+"""What is added to the name of a table to get that of its description (CSV on the Web)."""
 
 
 def read_origin(path: str | Path) -> dict:
     """What a file says about its making: provenance, specification, spread, sign; JSON-ready.
 
     Args:
-        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, or a JSON file.
+        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, or a table with its description beside it.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -41,14 +43,22 @@ def _attributes(path: Path) -> Mapping:
 
         with rasterio.open(path) as raster:
             return raster.tags()
+    if path.suffix.lower() == ".csv":
+        beside = path.with_name(path.name + DESCRIBED_BY)
+        if not beside.exists():
+            raise ValueError(f"{path} carries no provenance of its own, and its description {beside.name} is not beside it")
+        return json.loads(beside.read_text(encoding="utf-8"))
     if path.suffix.lower() == ".json":
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("type") == "Feature":  # a STAC item
+            return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
+        return found
     if path.suffix.lower() == ".nc":
         import h5netcdf
 
         with h5netcdf.File(path, "r") as file:
             return dict(file.attrs)
-    raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif and .json; this is none of them")
+    raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv and .json; this is none of them")
 
 
 def _parsed(value):

@@ -14,6 +14,7 @@ import pandas as pd
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
+from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import Totals, open_totals
 
 
@@ -77,10 +78,15 @@ def run_scenario(
         notify = partial(_notify_half, progress, half, name) if progress else None
         map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
     words = tuple(str(change) for change in read)
-    record = {"changes": words, "spread": spread, "provenance": json.loads((out / "changed" / "run.json").read_text())["provenance"]}
+    run = json.loads((out / "changed" / "run.json").read_text())
+    record = {
+        "changes": words,
+        "spread": spread,
+        **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
+    }
     (out / "scenario.json").write_text(json.dumps(record, indent=2))
     effect = open_scenario(out)
-    effect_table(effect).to_csv(out / "effect.csv", index=False, float_format="%.6g")
+    write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
     return effect
 

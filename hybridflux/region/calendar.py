@@ -7,6 +7,7 @@ from datetime import date
 
 import numpy as np
 
+from hybridflux.region.settings import day_of
 from hybridflux.region.store import Region
 
 SPIN_UP_DAYS = 365
@@ -47,10 +48,13 @@ class Calendar:
         """The calendar of a run over a region: by default from the first day after its lead to its last one.
 
         Raises:
-            ValueError: days that the region does not have.
+            ValueError: no days, a last day before the first one, or days that the region does not have.
         """
-        first = np.datetime64(start, "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
-        last = np.datetime64(end, "D") if end is not None else region.days[-1]
+        first = day_of(start, "start") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
+        last = day_of(end, "end") if end is not None else region.days[-1]
+        if last < first:
+            after = "" if start is not None else " (after the lead of the region)"
+            raise ValueError(f"the last day, {last}, is before the first one, {first}{after}")
         region.window(first, last)
         return cls.of(region.days, first, last)
 

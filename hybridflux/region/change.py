@@ -110,8 +110,8 @@ class Change:
         return (days >= first) & (days <= last)
 
     def __str__(self) -> str:
-        number = repr(float(self.value)).removesuffix(".0")  # all digits: a run is resumed by what is written here
-        what = {"*": f"*{number}", "+": number if self.value < 0 else f"+{number}"}.get(self.operation, self.operation)
+        value = np.format_float_positional(self.value, trim="-", sign=self.operation == "+")
+        what = {"climatology": "climatology", "*": f"*{value}", "+": value}[self.operation]
         return f"{self.name}={what}" + (f"@{self.first or ''}:{self.last or ''}" if self.first or self.last else "")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -13,7 +15,8 @@ from pathlib import Path
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
-from hybridflux.region.begin import attributes, begin, check, is_begun
+from hybridflux.region import stac
+from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -22,15 +25,16 @@ from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
-from hybridflux.region.job import LENGTH, QUANTILES, Job, region_fingerprint
+from hybridflux.region.job import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
 from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.plausible import warn_of_implausible
+from hybridflux.region.settings import check_folder, check_numbers, names_of
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
-from hybridflux.region.training import check_within
+from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
 from hybridflux.vocabulary import VARIABLES
@@ -57,7 +61,7 @@ def map_region(
     executor: Executor | Slurm | None = None,
     seed: int = 0,
     effect_length: float = LENGTH,
-    within: Sequence[str] = (),
+    within: str | Sequence[str] = (),
     progress: Notify | None = None,
 ) -> RunReport:
     """Map GPP, RECO and NEE of every pixel with their spread, and totals per zone, plant type, month and draw.
@@ -96,13 +100,58 @@ def map_region(
     executor = executor or Serial()
     job = _job(
         posterior, region, Path(out), draws=draws, start=start, end=end, spread=spread, daily=daily, levels=tuple(quantiles),
-        daily_levels=tuple(daily_quantiles), change=change or {}, seed=seed, length=effect_length, within=tuple(within),
+        daily_levels=tuple(daily_quantiles), change=change or {}, seed=seed, length=effect_length, within=within,
     )  # fmt: skip
     if dry_run:
         found = estimate(job, getattr(executor, "threads", 1))
         return RunReport(
             job.out, "dry run", found.tiles, pixels=found.pixels, draws=job.draws, days=len(job.calendar.mapped), estimate=found
         )
+    return _map(job, resume, executor, progress, began)
+
+
+def resume_run(
+    out: str | Path, *, region: str | Path | None = None, executor: Executor | Slurm | None = None, progress: Notify | None = None
+) -> RunReport:
+    """Go on with a run from its folder alone: `run.json` and `posterior.nc` say all that decides its results.
+
+    It is what the tasks of a batch system are given, so that no setting can be lost on the way.
+
+    Args:
+        out: run folder of `map_region`.
+        region: where the region store is now, if not where it was.
+        executor: as for `map_region`.
+        progress: as for `map_region`.
+
+    Raises:
+        FileNotFoundError: it is not a run folder, or its posterior or region is not there.
+        ValueError: the region is not the one that the run was begun with.
+        RunStopped: as `map_region`.
+        RunInterrupted: as `map_region`.
+    """
+    began, out = time.perf_counter(), Path(out)
+    return _map(job_of_run(out, region), True, executor or Serial(), progress, began)
+
+
+def job_of_run(out: Path, region: str | Path | None = None) -> Job:
+    """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
+    if not (out / "run.json").exists():
+        raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
+    record = json.loads((out / "run.json").read_text())
+    path, config = Path(region or record["region"]), record["config"]
+    for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
+        if not needed.exists():
+            raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
+    settings = {name: config[name] for name in ("draws", "start", "end", "spread", "daily", "seed")}
+    settings |= {"levels": tuple(config["quantiles"]), "daily_levels": tuple(config["daily_quantiles"]), "length": config["effect_length"]}
+    settings |= {"change": {text: Change.parse(*text.split("=", 1)) for text in config["changes"]}, "within": tuple(config["within"])}
+    job = _job(Posterior.load(out / POSTERIOR), path, out, **settings)
+    check(job, resume=True)
+    return job
+
+
+def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | None, began: float) -> RunReport:
+    """Map what is left of a run."""
     so_far, whole = Progress(job.out), executor.work == WHOLE
     check(job, resume or not whole)
     with stopping(so_far):
@@ -113,6 +162,9 @@ def map_region(
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
             waiting = [tile for tile in mine if done_report(job, tile.id) is None]
+            unseen = work.without_tower(job.at_towers)
+            if unseen and PLANT_TYPE not in job.within:
+                warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
             so_far.markers = tuple(job.marker(tile.id) for tile in mine)
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
@@ -159,16 +211,20 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     sweep(job)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
-    masked, outside, pixels = Counter(work.masked), Counter(), 0
+    masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
     for tile in work.tiles:
         report = done_report(job, tile.id)
         masked.update(report.masked)
         outside.update(report.outside)
+        unseen.update(report.without_tower)
         pixels += report.pixels
     found = {"pixels": pixels, "masked": dict(masked), "outside": {name: round(count, 1) for name, count in outside.items()}}
+    found["without_tower"] = None if job.at_towers is None else dict(unseen)
     about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, **found)
+    found["plant_types"] = {"at_towers": job.at_towers, "without_tower": found.pop("without_tower")}
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
+    write_json(job.out / stac.FILE, stac.item_of(job, record))
     write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
@@ -177,6 +233,10 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     if spread not in SPREADS:
         hint = "; `predictive` adds measurement noise and belongs beside a tower" if spread == "predictive" else ""
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
+    check_folder(out)
+    levels, daily_levels = (tuple(dict.fromkeys(settings[name])) for name in ("levels", "daily_levels"))
+    check_numbers(draws, (*levels, *daily_levels), settings["length"])
+    settings, within = settings | {"levels": levels, "daily_levels": daily_levels}, names_of(within)
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     if "vegetation" in spread and not region.offers(SD):
@@ -191,7 +251,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing)
             + " to the region or fit a model without"
         )
-    check_within(within, posterior.info.get("ranges", {}), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
+    info = posterior.info
+    check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)
     check_changes(region, posterior.model.needs(), calendar.days, changes)
     job = Job(

@@ -92,6 +92,12 @@ class Region:
         """The Zarr group, read only."""
         return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
 
+    @property
+    def attribution(self) -> list[str]:
+        """What a product made of this region must say of its sources, one sentence each; empty where the store does not record them."""
+        found = self.group.attrs.get(layout.ATTRIBUTION, ())
+        return [found] if isinstance(found, str) else [str(one) for one in found]
+
     def __getstate__(self):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 

@@ -1,9 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
+from hybridflux.data.origin import read_origin
 from hybridflux.products.budget import budget_table, rows_of
 from hybridflux.products.rows import summary
+from hybridflux.products.sheet import write_table
 
 ERROR = np.linspace(-1, 1, 41)
 
@@ -21,7 +24,7 @@ def test_totals_by_hand(make_run):
     grams = -200 * 3e6 - 50 * 1e6
     assert row["mean"] == pytest.approx(grams / 4e6)
     assert row["area_ha"] == pytest.approx(400)  # water left out
-    assert row["total_tCO2"] == pytest.approx(grams * 44.009 / 12.011 / 1e6)
+    assert row["total_tCO2"] == pytest.approx(grams * 44 / 12 / 1e6)  # the factor of inventories: IPCC 2006
     assert row["sd"] == pytest.approx(abs(grams) / 4e6 * 0.5 * ERROR.std(ddof=1))
     assert row["q05"] == pytest.approx(grams / 4e6 * (1 + 0.5 * np.quantile(ERROR, 0.95)))
     assert (row["units"], row["total_units"], row["sign"]) == ("gC m-2 yr-1", "tCO2 yr-1", "positive to the atmosphere")
@@ -124,3 +127,42 @@ def test_a_known_structural_error_widens_intervals_and_says_so(make_run):
     assert (after["sd"] > before["sd"])[[at for at in after.index if at[2] == "NEE"]].all()
     mean = wide[(wide["zone"] == "region") & (wide["land_cover"] == "CRO")].set_index("variable")["mean"]
     assert mean["NEE"] == pytest.approx(mean["RECO"] - mean["GPP"], rel=1e-9)
+
+
+def test_a_budget_says_where_it_comes_from(make_run, tmp_path):
+    run, out = make_run(), tmp_path / "new" / "budget.csv"
+    record = {"attribution": ["Contains modified Copernicus Sentinel data 2018"], "config_hash": "abc", "provenance": {"seed": 1}}
+    table = budget_table(run)
+    write_table(table, out, record)
+    said = read_origin(out)
+    assert said["attribution"] == record["attribution"] and said["provenance"] == {"seed": 1} and said["url"] == "budget.csv"
+    columns = {one["titles"]: one["dc:description"] for one in said["tableSchema"]["columns"]}
+    assert list(columns) == list(table) and "44/12" in columns["total_tCO2"] and all(columns[name] != name for name in list(table)[:-3])
+    pd.testing.assert_frame_equal(pd.read_csv(out)[["mean", "q95"]], table[["mean", "q95"]])
+    (out.parent / "budget.csv-metadata.json").unlink()
+    with pytest.raises(ValueError, match="budget.csv-metadata.json is not beside it"):
+        read_origin(out)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "periods"),
+    [
+        ("2018-06-01", "2018-06-30", {"2018-06": 30}),
+        ("2022-07-01", "2022-07-03", {"2022-07-01..2022-07-03": 3}),
+        ("2017-12-20", "2019-01-31", {"2017-12-20..2017-12-31": 12, "2018": 365, "2019-01": 31}),
+    ],
+)
+def test_a_part_of_a_year_or_month_is_named_by_its_days(make_run, start, end, periods):
+    run = make_run(start=start, end=end)
+    path = run / "totals.nc"
+    with xr.open_dataset(path, engine="h5netcdf") as data:
+        data = data.load()
+    first = data["month"].values.copy()
+    first[0] = np.datetime64(start)  # as a run writes it
+    bounds = np.stack([first, first + data["days"].values.astype("timedelta64[D]")], 1)
+    data.assign_coords(month=first).assign(month_bnds=(("month", "bnds"), bounds)).to_netcdf(path, engine="h5netcdf")
+    table = budget_table(run)
+    assert dict(zip(table["period"], table["days"], strict=True)) == periods
+    per_year = table["units"] == "gC m-2 yr-1"
+    assert set(table.loc[per_year, "period"]) == {period for period in periods if len(period) == 4}
+    assert set(table.loc[~per_year, "total_units"]) <= {"tCO2"}

@@ -1,0 +1,58 @@
+"""Tables as CSV with a description beside them: what a column means, the credit of the sources and the provenance of the run.
+
+The description follows CSV on the Web (W3C recommendation of 2015-12-17, Metadata Vocabulary for Tabular Data): `budget.csv` is
+described by `budget.csv-metadata.json`, where programs that know the recommendation look for it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from hybridflux.data.origin import DESCRIBED_BY
+from hybridflux.files import whole
+
+COLUMNS = {
+    "zone": "zone of the region, `region` for all of it",
+    "land_cover": "IGBP plant type, `all` for all of them",
+    "period": "calendar year, days or months of a part of one, or mean of whole years",
+    "days": "number of mapped days in the period",
+    "variable": "NEE = RECO - GPP, GPP, RECO, or NBP (NEE and exports, with an inventory)",
+    "quantity": "flux; anomaly: a year minus the mean of the other whole years; effect: changed minus control",
+    "units": "of mean, sd and quantiles; per year only for whole years",
+    "area_ha": "mapped area with vegetation",
+    "area_without_tower_ha": "the part of it whose plant type no tower of the posterior has",
+    "mean": "mean over the draws, per area",
+    "sd": "standard deviation over the draws, per area",
+    "q05": "5 % quantile of the draws, per area",
+    "q50": "median of the draws, per area",
+    "q95": "95 % quantile of the draws, per area",
+    "total_units": "of the columns total_tCO2*",
+    "total_tCO2": "mean over the draws, of the whole area; 1 gC is 44/12 gCO2, as in greenhouse gas inventories (IPCC 2006 guidelines)",
+    "sign": "what positive means",
+    "spread": "what the draws contain",
+    "draws": "number of posterior draws",
+}
+
+
+def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options) -> Path:
+    """Write a table and its description, each complete or absent.
+
+    Args:
+        table: budget or effect.
+        out: CSV file.
+        record: `run.json` or `scenario.json` of what the table is of.
+        options: of `DataFrame.to_csv`.
+    """
+    out = Path(out)
+    names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")
+    described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
+    columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]
+    with whole(out) as partial:
+        table.to_csv(partial, index=False, **options)
+    with whole(out.with_name(out.name + DESCRIBED_BY)) as partial:
+        partial.write_text(json.dumps(described | {"tableSchema": {"columns": columns}}, indent=1), encoding="utf-8")
+    return out

@@ -1,0 +1,74 @@
+"""Settings of a run, looked at before any work: what is refused here would else fail late, or pass under a wrong name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+SHOWN = 40  # characters of a value in a message
+
+
+def day_of(value: str | date | np.datetime64, name: str) -> np.datetime64:
+    """A day, from `2018-06-01` or a date.
+
+    Args:
+        value: of the setting.
+        name: of the setting, for messages.
+
+    Raises:
+        ValueError: it is no single day; the order of day and month in `01/06/2018` is not guessed.
+
+    >>> day_of("2018-06-01", "start")
+    np.datetime64('2018-06-01')
+    """
+    try:
+        found = np.datetime64(value)
+    except ValueError:
+        found = np.datetime64("NaT")
+    whole = np.datetime_data(found.dtype)[0] not in ("Y", "M", "W")
+    if np.isnat(found) or not whole:
+        raise ValueError(f"{name} `{str(value)[:SHOWN]}` is not a day; write it as YYYY-MM-DD, for instance 2018-06-01")
+    return found.astype("datetime64[D]")
+
+
+def check_folder(out: Path) -> None:
+    """Refuse a run folder that cannot be made.
+
+    Raises:
+        ValueError: it, or a folder above it, is a file.
+    """
+    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"{out} cannot be a run folder: {there} is a file; give another folder")
+
+
+def check_numbers(draws: int, quantiles: Iterable[float], length: float) -> None:
+    """Refuse numbers that mean nothing.
+
+    Args:
+        draws: posterior draws.
+        quantiles: of maps, 0 to 1.
+        length: over which effects of places are alike [m].
+
+    Raises:
+        ValueError: one is outside its range, or a quantile would get the name of another one.
+    """
+    if not isinstance(draws, int | np.integer) or draws < 1:
+        raise ValueError(f"draws `{draws}` is not a whole number from 1")
+    for level in quantiles:
+        if not 0 < level < 1 or abs(100 * level - round(100 * level)) > 1e-6:
+            raise ValueError(f"quantile `{level}`: maps are named by whole per cents, so a quantile is one of 0.01, 0.02 ... 0.99")
+    if not (np.isfinite(length) and length > 0):
+        raise ValueError(f"effect_length `{length}` is not a distance above 0 m")
+
+
+def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Names in their order, each once; a single one may stand alone.
+
+    >>> names_of("elevation"), names_of(["a", "b", "a"])
+    (('elevation',), ('a', 'b'))
+    """
+    return tuple(dict.fromkeys([names] if isinstance(names, str) else names))

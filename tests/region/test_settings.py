@@ -1,0 +1,44 @@
+"""Slips of a user that are refused before any work, with the value and the cure."""
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from hybridflux.region.run import map_region
+from hybridflux.region.settings import day_of
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (dict(start="01/06/2018"), r"start `01/06/2018` is not a day; write it as YYYY-MM-DD"),
+        (dict(start="2018"), r"start `2018` is not a day"),
+        (dict(end="2018-06"), r"end `2018-06` is not a day"),
+        (dict(end="NaT"), r"end `NaT` is not a day"),
+        (dict(start="2018-06-10", end="2018-06-01"), r"last day, 2018-06-01, is before the first one, 2018-06-10"),
+        (dict(draws=0), r"draws `0` is not a whole number from 1"),
+        (dict(draws=2.5), r"draws `2.5` is not a whole number"),
+        (dict(quantiles=(5, 50)), r"quantile `5`: .*0.01, 0.02"),
+        (dict(quantiles=(0.975,)), r"quantile `0.975`: maps are named by whole per cents"),
+        (dict(effect_length=-5.0), r"effect_length `-5.0` is not a distance above 0 m"),
+        (dict(within="soil_capacity"), r"does not know the range of `soil_capacity`"),
+    ],
+)
+def test_a_slip_is_refused_before_any_work(tmp_path, region_path, make_posterior, settings, said):
+    with pytest.raises(ValueError, match=said):
+        map_region(make_posterior(), region_path, tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_where_the_run_folder_should_be(tmp_path, region_path, make_posterior, below):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="notes.txt is a file; give another folder"):
+        map_region(make_posterior(), region_path, tmp_path / "notes.txt" / below)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("value", ["2018-06-01", date(2018, 6, 1), np.datetime64("2018-06-01"), "2018-06-01T12:00"])
+def test_a_day_in_any_form(value):
+    assert day_of(value, "start") == np.datetime64("2018-06-01", "D")
