@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Draws, End, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
 
@@ -57,6 +58,7 @@ def map_(
     """
     from hybridflux.region.executors import choose
 
+    check_folder(out)
     who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
 
     from hybridflux.inference.posterior import Posterior
@@ -89,6 +91,7 @@ def scenario(
     from hybridflux.region.change import read_changes
 
     changes = _by_driver(change)
+    check_folder(out)
     read_changes(changes)  # a slip of the pen is told before anything large is opened
 
     from hybridflux.inference.posterior import Posterior

@@ -239,6 +239,16 @@ def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Da
     return dataset.model_copy(update=taken if "offsets" in dataset.model_fields_set else taken | {"offsets": other.offsets})
 
 
+def matching(datasets: dict[str, Dataset], word: str) -> dict[str, Dataset]:
+    """The datasets whose description holds a word, whatever its capitals: id, kind, title, licence, access, bands, services, note.
+
+    >>> sorted(matching(load_catalog(), "S2 100 m"))
+    []
+    """
+    wanted = word.casefold()
+    return {name: dataset for name, dataset in datasets.items() if wanted in dataset.model_dump_json().casefold()}
+
+
 def describe(datasets: dict[str, Dataset]) -> str:
     """A catalog as text for the terminal, by kind."""
     lines = []

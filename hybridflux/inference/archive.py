@@ -82,12 +82,14 @@ def read(path: str | Path) -> Contents:
     try:
         file = h5netcdf.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
+        what = "is a folder" if path.is_dir() else "cannot be read as netCDF: it is truncated, or something else"
+        raise ValueError(f"{path} {what}; name a posterior that `hybridflux fit` wrote, or fit again") from error
     with file:
-        if file.attrs.get("hybridflux_format") != FORMAT:
-            raise ValueError(
-                f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
-            )
+        form = file.attrs.get("hybridflux_format")
+        if form is None:
+            raise ValueError(f"{path} is a netCDF file, but not a posterior; name one that `hybridflux fit` wrote")
+        if form != FORMAT:
+            raise ValueError(f"{path} is a posterior of another version of hybridflux ({form}, this one reads {FORMAT}); fit again")
         header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
         leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
         stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
+from hybridflux.files import read_text
 from hybridflux.region.grid import Grid
 from hybridflux.time import FRANCE_UTC_OFFSET
 from hybridflux.vocabulary import suggestion
@@ -224,6 +225,8 @@ def load_config(name: str | Path) -> RegionConfig:
         ValueError: everything that is wrong in it, one line each.
     """
     path = Path(name)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name the configuration of a region, a TOML file")
     if not path.is_file():
         path = catalog_folder() / REGIONS / f"{name}.toml"
     if not path.is_file():
@@ -231,7 +234,7 @@ def load_config(name: str | Path) -> RegionConfig:
         near = suggestion(str(name), known)
         raise FileNotFoundError(f"`{name}` is neither a file nor a region of the catalog: {', '.join(known)}.{near}")
     try:
-        config = RegionConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = RegionConfig.model_validate(tomllib.loads(read_text(path)))
         config.region_grid  # noqa: B018  a grid that cannot be is told here
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
@@ -247,10 +250,11 @@ _STATUS = {
 }
 
 
-def describe_regions() -> str:
-    """The regions of the catalog as text for the terminal."""
-    lines = ["regions, for `hybridflux region build ID --data FOLDER`:"]
+def describe_regions(word: str = "") -> str:
+    """The regions of the catalog as text for the terminal: those in whose configuration a word stands; empty where it stands in none."""
+    lines = []
     for path in sorted((catalog_folder() / REGIONS).glob("*.toml")):
-        config = load_config(path)
-        lines += [f"  {config.id}: {config.title}", f"    {config.period.start} to {config.period.end}; {_STATUS[config.status]}"]
-    return "\n".join(lines)
+        if word.casefold() in read_text(path).casefold():
+            config = load_config(path)
+            lines += [f"  {config.id}: {config.title}", f"    {config.period.start} to {config.period.end}; {_STATUS[config.status]}"]
+    return "\n".join(["regions, for `hybridflux region build ID --data FOLDER`:", *lines] if lines else [])

@@ -33,6 +33,7 @@ from hybridflux.region.tile import done_report, write_json
 from hybridflux.region.training import check_within
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
+from hybridflux.time import parse_day
 from hybridflux.vocabulary import VARIABLES
 
 PATIENCE = 120  # seconds a task waits for another one that prepares the run
@@ -192,8 +193,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + " to the region or fit a model without"
         )
     check_within(within, posterior.info.get("ranges", {}), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
-    first = np.datetime64(start, "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
-    last = np.datetime64(end, "D") if end is not None else region.days[-1]
+    first = np.datetime64(parse_day(start, "start"), "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
+    last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
     region.window(first, last)
     job = Job(
         region=region, posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,

@@ -269,8 +269,12 @@ def open_region(path: str | Path, check: bool = True) -> Region:
 
     path = Path(path)
     if not (path / "zarr.json").exists():
-        raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
-    group = zarr.open_group(path, mode="r")
+        what = "a folder without zarr.json" if path.is_dir() else "a file, not a folder" if path.exists() else "not there"
+        raise FileNotFoundError(f"{path} is not a region store ({what}); name a store written by `hybridflux region build`")
+    try:
+        group = zarr.open_group(path, mode="r")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a region store: its zarr.json cannot be read ({str(error)[:100]}); build it again") from error
     if check:
         check_region(path, group)
     numbers = group["zone"].attrs.get("zone_names", {})

@@ -50,6 +50,7 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
 
     Raises:
         FileNotFoundError: no such file.
+        ModuleNotFoundError: the package that reads it is not installed; names the extra that brings it.
         ValueError: it cannot be read, has several layers and none is named, or names no coordinate system.
     """
     import shapely
@@ -119,8 +120,11 @@ def claims(shapes: np.ndarray, geobox: GeoBox) -> np.ndarray:
 
 def _from_ogr(file: str, layer: str, geobox: GeoBox):
     """Coordinate system, WKB and attributes of the features near the grid."""
-    from pyogrio import list_layers, raw, read_info
-    from pyogrio.errors import DataLayerError, DataSourceError
+    try:
+        from pyogrio import list_layers, raw, read_info
+        from pyogrio.errors import DataLayerError, DataSourceError
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{file}: vector files need pyogrio: pip install 'hybridflux[ingest]'") from error
     from rasterio.warp import transform_bounds
 
     path = f"/vsizip/{file}" if file.lower().endswith(".zip") else file
@@ -137,8 +141,11 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
 
 
 def _from_parquet(file: str):
-    from pyarrow import ArrowInvalid
-    from pyarrow.parquet import read_table
+    try:
+        from pyarrow import ArrowInvalid
+        from pyarrow.parquet import read_table
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{file}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
 
     try:
         stored = read_table(file)
