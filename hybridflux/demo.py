@@ -48,7 +48,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
     """
     demo = _Demo(Path(out), size, days, draws, seed)
     if demo.out.is_dir() and any(demo.out.iterdir()) and not demo.journal.exists():
-        raise FileExistsError(f"{demo.out} is not empty and not the folder of a demo, whose files it would replace; name another with --out")
+        raise FileExistsError(f"{demo.out} is not empty and not the folder of a demo; files could be replaced, name another with --out")
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {days} days, {draws} posterior draws -> {demo.out}")
     began = time.perf_counter()

@@ -42,6 +42,26 @@ def message_of(error: Exception) -> str:
     return str(error)
 
 
+def scores_text(overview) -> str:
+    """The table of `evaluate.scores.overview` as text, with what its columns mean."""
+    from hybridflux.evaluate.steps import MEANING
+
+    scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % holds"})
+    decimals = {"NSE": 2, "nNSE": 2}
+    form = {name: (lambda value, digits=digits: f"{value:.{digits}f}") for name, digits in decimals.items()}
+    form |= {name: lambda value: f"{value:.3g}" for name in ("RMSE", "bias")}
+    form["90 % holds"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
+    lines = [scored.to_string(index=False, formatters=form)] if len(scored) else []
+    lines.append(
+        "medians over sites of NSE, RMSE and bias (predicted - observed); nNSE: mean of 1 / (2 - NSE); 90 % holds: share of all "
+        "observations inside the 90 % interval.\nNEE is measured, positive to the atmosphere; GPP and RECO are compared with the "
+        "partitioned products of the tower files."
+    )
+    without = overview[overview["sites"] == 0].groupby("step", sort=False)["flux"].agg(lambda fluxes: ", ".join(dict.fromkeys(fluxes)))
+    lines += [f"{step}: no tower has enough observations of {fluxes} ({MEANING[step]})" for step, fluxes in without.items()]
+    return "\n".join(lines)
+
+
 def wrote(path: Path) -> None:
     """Say what was written, beside the results."""
     typer.echo(f"wrote {path}", err=True)

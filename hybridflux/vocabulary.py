@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 MISSING_FLUXNET = -9999.0
+SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def demo(
 
 
 def catalog(
-    word: Annotated[str | None, typer.Argument(help="Only datasets and regions in whose text it stands: worldcover, soil, licence.")] = None,
+    word: Annotated[str | None, typer.Argument(help="Only datasets and regions in whose text it stands: worldcover, soil.")] = None,
 ) -> None:
     """Datasets hybridflux knows and how to get them, and regions that can be built."""
     from hybridflux.data.catalog import describe, load_catalog, matching

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import PosteriorFile, Seed, Sites, Towers
-from hybridflux.terminal import progress_of, wrote
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.files import check_output, whole
+from hybridflux.terminal import progress_of, scores_text, wrote
 
 
 class Method(StrEnum):
@@ -40,32 +41,62 @@ def fit(
 
     fitted = compositions.get(model or compositions.DEFAULT[method])
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
-    methods = {
-        "map": inference.MAP,
-        "ensemble": inference.Ensemble,
-        "laplace": inference.LaplaceApproximation,
-        "svi": inference.SVI,
-        "nuts": inference.NUTS,
-    }
     with progress_of("fitting") as progress:
-        posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
+        posterior = getattr(inference, inference.METHODS[method])().fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)
     wrote(out)
 
 
 def evaluate(
-    posterior: PosteriorFile,
     towers: Towers,
-    out: Annotated[Path, typer.Option(help="Table to write: one row per site and variable.")],
+    out: Annotated[Path, typer.Option(help="Table to write: one row per site, flux and step.")],
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`; or --leave-site-out.")] = None,
     sites: Sites = None,
+    years: Years = None,
+    step: Annotated[
+        str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")
+    ] = "day",
+    leave_site_out: Annotated[
+        int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
+    method: Annotated[Method, typer.Option(help="Of --leave-site-out: how to fit.")] = Method.ensemble,
+    seed: Seed = 0,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Score a posterior at towers.
+    """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
-    A site that the fit has not seen is predicted as unseen. One row per site and variable.
+    A site that the fit has not seen is predicted as unseen. Prints medians over sites, writes one row per site, flux and step.
     """
+    if (posterior is None) == (leave_site_out is None):
+        raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
+    if posterior and (model or resume):
+        raise ValueError("--model and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux import inference
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.scores import evaluate as score
+    from hybridflux.evaluate.scores import overview
+    from hybridflux.evaluate.steps import steps_named
+    from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.model import compositions
 
-    score(Posterior.load(posterior), open_towers(towers, sites=sites)).to_csv(out, index=False)
+    steps = steps_named(step)
+    if posterior:
+        table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
+    else:
+        fitted = compositions.get(model or compositions.DEFAULT[method])
+        how = getattr(inference, inference.METHODS[method])()
+        measured = open_towers(towers, sites=sites, years=years)
+        with progress_of("fitting") as progress:
+            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": out.with_suffix(".folds"), "resume": resume}
+            table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
+    with whole(out) as partial:
+        table.to_csv(partial, index=False)
+    typer.echo(scores_text(overview(table)))
     wrote(out)
+    if leave_site_out:
+        clear_folds(out.with_suffix(".folds"))

@@ -17,7 +17,10 @@ _HOME = {
     "SVI": "methods",
 }
 
-__all__ = list(_HOME)
+METHODS = {"map": "MAP", "ensemble": "Ensemble", "laplace": "LaplaceApproximation", "svi": "SVI", "nuts": "NUTS"}
+"""Name of a method on the command line -> its class."""
+
+__all__ = ["METHODS", *_HOME]
 
 
 def __getattr__(name: str):

@@ -22,8 +22,10 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+from hybridflux.vocabulary import PLANT_TYPES, SIGN, VARIABLES
 
+FLUXES = ("nee", "gpp", "reco")
+NOISE_ONLY = ("nee_day", "nee_night")  # targets that are parts of NEE
 NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
 
 
@@ -100,9 +102,48 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
+        self, towers, *, seed: int = 0, noise: bool = False, variables=("nee", "gpp", "reco"), draws: int | None = None
+    ) -> xr.Dataset:
+        """Daily fluxes with their spread, as xarray.
+
+        Args:
+            towers: `Towers`, or `Sequences` with the drivers of the places.
+            seed: of the effects of places and years that took no part in the fit, and of the noise; the same seed gives the same draws.
+            noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
+                `parameter+random_effects`.
+            variables: which fluxes; `swc` too where the model compares it.
+            draws: as many draws, see `thin`; all of the posterior by default.
+
+        Returns:
+            Variables `(draw, time, place)` with `units` and `long_name`, fluxes in gC m-2 d-1, NEE positive to the atmosphere; along
+            `place` the coordinate `known`: whether it took part in the fit. The attributes name `spread` and `sign`.
+
+        Raises:
+            KeyError: a variable that the model does not predict.
+            ValueError: a driver that the towers do not have.
+        """
+        predicted = [*FLUXES, *(name for name in self.model.noise if name not in NOISE_ONLY and name not in FLUXES)]
+        unknown = [name for name in variables if name not in predicted]
+        if unknown:
+            raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
+        sequences = towers.sequences(self.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+        drawn = (self if draws is None else self.thin(draws)).simulate(
+            sequences, key=jax.random.key(seed), noise=noise, variables=tuple(variables)
+        )
+        coords = {
+            "time": ("time", sequences.days.astype("datetime64[ns]"), {"standard_name": "time", "long_name": "local standard day"}),
+            "place": list(sequences.places),
+            "known": ("place", np.isin(sequences.places, self.places), {"long_name": "whether the place took part in the fit"}),
+        }
+        described = {name: {"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name} for name in drawn}
+        data = {name: (("draw", "time", "place"), np.asarray(values), described[name]) for name, values in drawn.items()}
+        about = {"spread": "predictive" if noise else "parameter+random_effects", "sign": SIGN, "seed": seed}
+        return xr.Dataset(data, coords, about)
+
+    def simulate(
         self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=("nee", "gpp", "reco")
     ) -> dict[str, Array]:
-        """Draws of fluxes `[draw, time, place]`, gC m-2 d-1, NEE positive to the atmosphere; `swc` in m3 m-3.
+        """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
         Args:
             sequences: drivers of the places.
@@ -116,7 +157,8 @@ class Posterior:
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
         keys = jax.random.split(errors, self.draws)
-        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables))
+        shape = (len(sequences.days), len(sequences.places))
+        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables), shape)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -162,10 +204,10 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables: tuple[str, ...]):
+def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int]):
     def one(parts):
         draw, key, error = parts
-        fluxes = draw.fluxes(names)
+        fluxes = {name: jnp.broadcast_to(values, shape) for name, values in draw.fluxes(names).items()}  # one may be the same every day
         if not noise:
             return {name: fluxes[name] for name in variables}
         observed = {}

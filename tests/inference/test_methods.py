@@ -90,7 +90,7 @@ def test_saved_and_loaded_is_the_same(method, plain_model, plain_series, tmp_pat
     assert before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
     key = jax.random.key(0)
     assert np.array_equal(
-        posterior.predict(plain_series, key=key, noise=True)["nee"], again.predict(plain_series, key=key, noise=True)["nee"]
+        posterior.simulate(plain_series, key=key, noise=True)["nee"], again.simulate(plain_series, key=key, noise=True)["nee"]
     )
     assert again.info == posterior.info and again.chains == posterior.chains
 
@@ -98,7 +98,7 @@ def test_saved_and_loaded_is_the_same(method, plain_model, plain_series, tmp_pat
 @pytest.mark.parametrize("method", SPREADING, ids=ids)
 def test_intervals_cover_new_days(method, plain_model, plain_series):
     predicted = np.asarray(
-        fitted(method, plain_model, plain_series).thin(300).predict(plain_series, key=jax.random.key(1), noise=True)["nee"]
+        fitted(method, plain_model, plain_series).thin(300).simulate(plain_series, key=jax.random.key(1), noise=True)["nee"]
     )
     low, high = np.quantile(predicted, [0.05, 0.95], axis=0)
     observed = plain_series.targets["nee"]
