@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 import pandas as pd
 
 from hybridflux.evaluate.calibration import PIT, pit_counts
 from hybridflux.evaluate.metrics import SCORES, score
+from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.steps import step_named
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PLANT_TYPES
@@ -54,17 +54,14 @@ def evaluate(
     asked = (step,) if isinstance(step, str) else tuple(step)
     needed = {name for one in asked for name in step_named(one).needs}
     sequences = towers if isinstance(towers, Sequences) else towers.sequences({*posterior.model.needs_at_towers(), *needed})
-    thinned = posterior.thin(draws)
-    key = jax.random.key(seed)
-    tables = []
-    for number, place in enumerate(sequences.places):
-        here = sequences.select([place])
-        of_place = jax.random.fold_in(key, number)
-        exact = thinned.simulate(here, key=of_place, noise=False, variables=tuple(variables))
-        noisy = thinned.simulate(here, key=of_place, noise=True, variables=tuple(variables))
-        point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
-        tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
-    return pd.concat(tables, ignore_index=True)
+    found = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
+    return pd.concat([score_prediction(one, variables=variables, step=step) for one in found], ignore_index=True)
+
+
+def score_prediction(one: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day") -> pd.DataFrame:
+    """Scores of a prediction of one tower; see `score_table`."""
+    known = one.here.places if one.known else ()
+    return score_table(one.here, one.draws, one.point, variables=variables, step=step, known=known)
 
 
 def score_table(

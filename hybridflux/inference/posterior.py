@@ -66,7 +66,12 @@ class Posterior:
 
         Repeated draws still differ in the effects of new places.
         """
-        pick = np.linspace(0, self.draws - 1, draws).round().astype(int) if draws <= self.draws else np.arange(draws) % self.draws
+        few = draws <= self.draws
+        return self.pick(np.linspace(0, self.draws - 1, draws).round().astype(int) if few else np.arange(draws) % self.draws)
+
+    def pick(self, numbers) -> Posterior:
+        """Only some draws, by their numbers from 0, in the order asked for."""
+        pick = np.asarray(numbers, int)
         values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}

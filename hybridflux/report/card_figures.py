@@ -18,7 +18,7 @@ def coverage_by_step(variable: str, rows: Mapping[str, Mapping | None]) -> str:
         rows: step -> row of the card's `skill`, or None.
     """
     colour = FLUX_COLOURS.get(variable, ACCENT)
-    with figure(3.6, 3.0) as (drawn, ax):
+    with figure(4.8, 3.0) as (drawn, ax):
         ax.plot([40, 100], [40, 100], color=FAINT, linestyle="--", linewidth=1)
         for step, row in rows.items():
             if row is None or row["coverage90"] is None:
@@ -32,7 +32,7 @@ def coverage_by_step(variable: str, rows: Mapping[str, Mapping | None]) -> str:
         ax.set_xlabel("probability of the interval, %")
         ax.set_ylabel("observations inside, %")
         ax.set_title(f"{variable}: inside the intervals", fontweight="bold")
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower right")
         return to_svg(drawn, f"Coverage of intervals of {variable} at each time step")
 
 

@@ -14,7 +14,7 @@ from hybridflux.products.totals import Totals, open_totals, run_record
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.frames import open_group, run_viewer
 from hybridflux.report.look import ASSETS, number, units
-from hybridflux.report.markup import Section, definitions, paragraph
+from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
 from hybridflux.report.seasons import seasons_section
 from hybridflux.report.tables import budget_section, closure_section, with_truth
@@ -81,26 +81,14 @@ def write_report(
     sections.append(Section("origin", "Origin", "Where this comes from", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(_page(heading, _lead(totals), [part for part in sections if part], maps), encoding="utf-8")
+    out.write_text(document("run report", heading, _lead(totals), [part for part in sections if part], _data_of(maps)), encoding="utf-8")
     return out
 
 
-def _page(heading: str, lead: str, sections: list[Section], maps: dict[str, dict | None]) -> str:
-    """The whole page as text."""
-    links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
+def _data_of(maps: dict[str, dict | None]) -> str:
+    """Data and script of the map viewers."""
     data = "\n".join(_data(name, value) for name, value in maps.items() if value)
-    body = "\n".join(part.html() for part in sections)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
-<link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
-<body><header><div class="kicker">hybridflux · run report</div><h1>{escape(heading)}</h1>{lead}</header>
-<nav><div>{links}</div></nav>
-<main>{body}</main>
-<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. This page needs no network.</footer>
-{data}
-<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script></body></html>
-"""
+    return f'{data}\n<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script>'
 
 
 def _data(name: str, value: dict) -> str:

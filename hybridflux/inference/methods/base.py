@@ -95,6 +95,7 @@ class AbstractMethod(eqx.Module):
             "ranges": covariate_ranges(model, sequences),
             "diagnostics": drawn.diagnostics,
             "concerns": list(drawn.concerns),
+            "left_out": _left_out(drawn.left_out, indices.places),
             "seconds": round(time.perf_counter() - began, 2),
         }
         info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
@@ -106,3 +107,8 @@ class AbstractMethod(eqx.Module):
             return posterior
         info |= {"structural_error": told.summary, "seconds": round(time.perf_counter() - began, 2)}
         return posterior.with_structure(told.error, told.spread if drawn.left_out is not None else {})
+
+
+def _left_out(away: np.ndarray | None, places: tuple[str, ...]) -> dict[str, list[int]]:
+    """Place -> numbers of the draws that were not fitted to it; empty where all draws saw all places."""
+    return {} if away is None else {place: np.flatnonzero(away[:, at]).tolist() for at, place in enumerate(places)}
