@@ -110,7 +110,7 @@ def calibration_section(scores: pd.DataFrame) -> str:
             of = {step: row_of(made, MODEL, flux, step) for step in STEPS}
             if any(row and row["coverage90"] is not None for row in of.values()):
                 counts = {step: (row_of(made, MODEL, flux, step, table="pit") or {}).get("counts") for step in STEPS}
-                figures += [coverage_by_step(flux, of), pit_bars(flux, counts)]
+                figures += [coverage_by_step(flux, of, words), pit_bars(flux, counts, words)]
         parts.append(f"<h3>{words}</h3>{grid(figures, 'large')}")
     return "".join(parts)
 

@@ -47,7 +47,8 @@ def test_units_sign_and_nothing_from_elsewhere(page):
 
 
 def test_without_draws_that_left_a_tower_out_the_way_is_named(mapped, tmp_path):
-    text = write_tower_report(mapped.posterior, mapped.sequences.select(mapped.sequences.places[:1]), tmp_path / "t.html").read_text("utf-8")
+    one = mapped.sequences.select(mapped.sequences.places[:1])
+    text = write_tower_report(mapped.posterior, one, tmp_path / "t.html").read_text("utf-8")
     assert "--leave-site-out" in text and "left out</div>" not in text
 
 
