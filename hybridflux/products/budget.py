@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import read_cells, shown
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import Totals, open_totals
 
 FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
-SHOWN = 8  # zones in a message
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -105,11 +103,13 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     path = Path(path)
     if path.suffix.lower() not in (".csv", ".txt"):
         raise ValueError(f"{path} is not a CSV: zones are those the region was built with; to put them together give a CSV zone,group")
-    table = read_cells(path, ("zone", "group"), example="zone,group").text
-    for row, zone in table["zone"].items():
+    table = pd.read_csv(path, dtype=str, skipinitialspace=True)
+    for column in ("zone", "group"):
+        if column not in table:
+            raise ValueError(f"{path} has no column `{column}`; it must have zone,group and has {','.join(table.columns)}")
+    for zone in table["zone"]:
         if zone not in known:
-            there = ", ".join(sorted(known)[:SHOWN]) + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
-            raise ValueError(f"{path}, row {row}: the run has no zone {shown(zone)}; it has {there}; is the file of another region?")
+            raise ValueError(f"{path}: the run has no zone `{zone}`; it has {', '.join(sorted(known))}")
     twice = table["zone"][table["zone"].duplicated()]
     if len(twice):
         raise ValueError(f"{path}: zone `{twice.iloc[0]}` stands twice; a zone can be in one group only")

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import read_cells
 from hybridflux.products.closure import judge
 from hybridflux.products.rows import budget_row, mixed_with_normal
 from hybridflux.products.totals import ALL, REGION, Totals
@@ -50,12 +49,13 @@ def read_inventory(path: str | Path) -> list[Entry]:
     Raises:
         ValueError: a column is missing, or a value is not as it must be; the message names file, line and cure.
     """
-    cells = read_cells(Path(path), COLUMNS, example=EXAMPLE)
-    if cells.text.empty:
+    table = pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"{path} has no column `{missing[0]}`; it must have {','.join(COLUMNS)}, for instance {EXAMPLE}")
+    if table.empty:
         raise ValueError(f"{path} has no rows; add one a pool, for instance {EXAMPLE}")
-    numbers = {name: cells.numbers(name) for name in ("start_year", "end_year", "value", "sd")}
-    text = cells.text.assign(**numbers)
-    rows = pd.DataFrame([_checked(row, f"{path}, row {at}") for at, row in zip(text.index, text.to_dict("records"), strict=True)])
+    rows = pd.DataFrame([_checked(row, f"{path}, line {line}") for line, row in enumerate(table.to_dict("records"), start=2)])
     return [_entry(path, *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
 
 
@@ -99,20 +99,21 @@ def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
     }
 
 
-def _checked(row: dict, where: str) -> dict:
+def _checked(row: dict[str, str], where: str) -> dict:
     """One row with its types, or an error that names line and cure."""
     pool = row["pool"].strip().lower()
     if pool not in POOLS:
         raise ValueError(f"{where}: pool `{row['pool']}` is not one of {', '.join(POOLS)}")
-    numbers = {"value": row["value"], "sd": row["sd"]}
-    for name in ("start_year", "end_year"):
-        if not float(row[name]).is_integer():
-            raise ValueError(f"{where}: {name} `{row[name]:g}` is not a whole year")
-        numbers[name] = int(row[name])
+    numbers = {}
+    for name, kind in (("start_year", int), ("end_year", int), ("value", float), ("sd", float)):
+        try:
+            numbers[name] = kind(row[name])
+        except ValueError:
+            raise ValueError(f"{where}: {name} `{row[name]}` is not {'a whole year' if kind is int else 'a number'}") from None
     if numbers["end_year"] < numbers["start_year"]:
         raise ValueError(f"{where}: end_year {numbers['end_year']} is before start_year {numbers['start_year']}")
     if not (np.isfinite(numbers["value"]) and np.isfinite(numbers["sd"]) and numbers["sd"] >= 0):
-        raise ValueError(f"{where}: value {row['value']:g} and sd {row['sd']:g} must be finite and sd must not be negative (gC m-2 yr-1)")
+        raise ValueError(f"{where}: value {row['value']} and sd {row['sd']} must be finite and sd must not be negative (gC m-2 yr-1)")
     zone, cover = row["zone"].strip() or REGION, row["land_cover"].strip() or ALL
     return {"zone": REGION if zone == ALL else zone, "land_cover": cover, "pool": pool, **numbers}
 
