@@ -19,6 +19,7 @@ _HOME = {
     "VARIABLES": "vocabulary",
     "PARAMETERS": "vocabulary",
     "PLANT_TYPES": "vocabulary",
+    "Covariate": "vocabulary",
     # physics: modules of functions
     "light": "process.light",
     "stress": "process.stress",

@@ -48,6 +48,31 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Covariate:
+    """A quantity of the user's own with one value a place: a column of sites.csv, and a map `[y, x]` of that name in a region.
+
+    Attributes:
+        name: of the column and of the map; none of `VARIABLES` or `PARAMETERS`.
+        units: for messages and figures; towers and regions must have the same.
+        centre: typical value, subtracted before a network sees it; None: the mean of the towers of the fit.
+        scale: typical spread, divided by before a network sees it; None: the standard deviation over the towers of the fit.
+    """
+
+    name: str
+    units: str = "1"
+    centre: float | None = None
+    scale: float | None = None
+
+    def __post_init__(self):
+        if self.name in VARIABLES or self.name in PARAMETERS:
+            raise ValueError(f"`{self.name}` is a name of the vocabulary; write it as a text, or give your covariate another name")
+        if not self.name.isidentifier():
+            raise ValueError(f"a covariate is named by letters, digits and underscores, not `{self.name}`")
+        if self.scale is not None and not self.scale > 0:
+            raise ValueError(f"the scale of `{self.name}` is {self.scale}; it is a spread, above 0")
+
+
+@dataclass(frozen=True)
 class Parameter:
     """One process parameter: its bounds, its prior and where they come from.
 
@@ -169,6 +194,17 @@ def variable(name: str) -> Variable:
     if name not in VARIABLES:
         raise KeyError(f"`{name}` is not a variable of hybridflux.{suggestion(name, VARIABLES)}")
     return VARIABLES[name]
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is a covariate of the user's own: none of the vocabulary, and too far from all of it for a slip.
+
+    >>> is_own("canopy_height"), is_own("tairr"), is_own("tair_30d")
+    (True, False, False)
+    """
+    histories = {f"{base}_{days}d" for base in VARIABLES for days in HISTORY_DAYS}
+    known = {*VARIABLES, *PARAMETERS, *histories}
+    return name not in known and not get_close_matches(name, known, n=1, cutoff=0.8) and name.isidentifier()
 
 
 def suggestion(name: str, known) -> str:

@@ -1,28 +1,22 @@
-"""Find the FLUXNET files a user downloaded and open the right table in them: daily if there is one, else half-hourly."""
+"""Find the FLUXNET files a user downloaded: of each site the daily table if there is one, else the half-hourly one."""
 
 from __future__ import annotations
 
 import re
 import zipfile
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-from hybridflux.vocabulary import MISSING_FLUXNET
 
 FOLDERS = ("fluxnet_dd", "fluxnet", "halfhourly", ".")
 """Where flux files may lie below a towers folder."""
-_NAME = re.compile(r"^[A-Z0-9]+_(?P<site>[A-Z]{2}-[A-Za-z0-9]{3})_(?P<rest>.+)$")
-_RESOLUTION = re.compile(r"(?:^|_)(DD|HH|HR|WW|MM|YY)(?=[_.])")
-_SIDE_FILE = re.compile(r"ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README")
+_NAME = re.compile(r"^[A-Z0-9]+_(?P<site>[A-Z]{2}-[A-Z0-9]{3})_(?P<rest>.+)$", re.IGNORECASE)
+_RESOLUTION = re.compile(r"(?:^|_)(DD|HH|HR|WW|MM|YY)(?=[_.])", re.IGNORECASE)
+_YEARS = re.compile(r"(?<!\d)(\d{4}-\d{4})(?!\d)")
+_SIDE_FILE = re.compile(r"ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README", re.IGNORECASE)
+_BASE = re.compile(r"_BASE(-BADM)?[_.]", re.IGNORECASE)
 _PREFERENCE = ("DD", "HH", "HR")
 _ENDINGS = (".csv", ".csv.gz", ".zip", ".parquet")
-_TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
-_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError)
 
 
 @dataclass(frozen=True)
@@ -46,10 +40,35 @@ class Archive:
     @property
     def table_name(self) -> str:
         """Name of the table without folder and ending."""
-        return re.sub(r"\.(csv|csv\.gz|parquet)$", "", Path(self.member or self.path.name).name)
+        return re.sub(r"\.(csv|csv\.gz|parquet)$", "", Path(self.member or self.path.name).name, flags=re.IGNORECASE)
+
+    @property
+    def product(self) -> tuple[str, ...]:
+        """What must agree for two tables to be one processing: network and years of the name."""
+        years = _YEARS.search(self.table_name)
+        return self.table_name.split("_")[0].upper(), years[1] if years else ""
 
     def __str__(self):
         return self.path.name if self.member is None else f"{self.path.name}:{self.member}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the flux folders of a towers folder hold.
+
+    Attributes:
+        archives: site -> its best table.
+        faults: site -> why none of its files can be taken: two are equally good, or a zip is damaged.
+        unread: site -> files that bear its name and are not of the FLUXNET product, with what they are.
+        unknown: files whose names say neither site nor product.
+        beside: site -> tables of another product or period that are not read, because a better one is.
+    """
+
+    archives: Mapping[str, Archive]
+    faults: Mapping[str, str]
+    unread: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str, Archive]:
@@ -60,17 +79,71 @@ def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str,
         sites: only these; all by default.
 
     Raises:
-        ValueError: two files are equally good for a site, or a zip is damaged or holds no table.
+        ValueError: two files are equally good for a site, or a zip is damaged; all such sites in one message.
     """
-    wanted = None if sites is None else set(sites)
+    found = survey(folder, sites)
+    if found.faults:
+        raise ValueError("; ".join(found.faults.values()))
+    return dict(found.archives)
+
+
+def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
+    """All flux files below a towers folder, and which table of each site is taken.
+
+    Args:
+        folder: the towers folder; files may lie in it or in `FOLDERS`.
+        sites: only these; all by default. The ids found are spelt as these.
+    """
+    spelt = None if sites is None else {site.casefold(): site for site in sites}
     found: dict[str, list[Archive]] = {}
+    faults, unread, unknown = {}, {}, []
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
-        name = _NAME.match(path.name)
-        if name is None or not path.name.endswith(_ENDINGS) or _SIDE_FILE.search(path.name) or (wanted and name["site"] not in wanted):
+        if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
             continue
-        for archive in _members(path) if path.suffix == ".zip" else _tables([path.name], path):
-            found.setdefault(archive.site, []).append(archive)
-    return {site: _best(site, archives) for site, archives in sorted(found.items())}
+        name = _NAME.match(path.name)
+        if name is None:
+            if path.parent != folder:
+                unknown.append(path.name)
+            continue
+        site = _spelt(name["site"], spelt)
+        if site is None:
+            continue
+        try:
+            tables, what = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
+        except ValueError as error:
+            faults[site] = str(error)
+            continue
+        for archive in tables:
+            if own := _spelt(archive.site, spelt):
+                found.setdefault(own, []).append(replace(archive, site=own))
+        if not tables and what:
+            unread[site] = "; ".join(filter(None, (unread.get(site), what)))
+    archives, beside = {}, {}
+    for site, several in sorted(found.items()):
+        try:
+            archives[site], others = _best(site, several)
+        except ValueError as error:
+            faults[site] = str(error)
+        else:
+            if others:
+                beside[site] = f"{archives[site]} is read, not {', '.join(map(str, others))}"
+    return Survey({site: one for site, one in archives.items() if site not in faults}, faults, unread, tuple(unknown), beside)
+
+
+def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
+    return site if spelt is None else spelt.get(site.casefold())
+
+
+def _other(name: str) -> str | None:
+    """What a file is that is not of the FLUXNET product; None for a resolution that is not needed."""
+    if _BASE.search(name):
+        return (
+            f"{name} is AmeriFlux BASE (half-hours as measured, not filtered or filled), not the FLUXNET product; download `AmeriFlux "
+            "FLUXNET` of the site from ameriflux.lbl.gov, AMF_*_FLUXNET_*"
+        )
+    if _RESOLUTION.search(name):
+        return None
+    return f"{name} is not of the FLUXNET product: no DD, HH or HR in its name"
 
 
 def _tables(names: Iterable[str], path: Path) -> list[Archive]:
@@ -78,66 +151,35 @@ def _tables(names: Iterable[str], path: Path) -> list[Archive]:
     for name in names:
         file = Path(name).name
         inside, resolution = _NAME.match(file), _RESOLUTION.search(file)
-        if inside and resolution and resolution[1] in _PREFERENCE and not _SIDE_FILE.search(file):
-            tables.append(Archive(inside["site"], path, resolution[1], name if path.suffix == ".zip" else None))
+        if inside and resolution and resolution[1].upper() in _PREFERENCE and not _SIDE_FILE.search(file) and not _BASE.search(file):
+            member = name if path.suffix.lower() == ".zip" else None
+            tables.append(Archive(inside["site"], path, resolution[1].upper(), member))
     return tables
 
 
-def _members(path: Path) -> list[Archive]:
+def _members(path: Path) -> tuple[list[Archive], str]:
+    """Tables of a zip, and what to say of it where it holds none."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith((".csv", ".csv.gz"))]
+            names = [name for name in archive.namelist() if name.lower().endswith((".csv", ".csv.gz"))]
     except (zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
-    tables = _tables(names, path)
-    if not tables:
-        raise ValueError(f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {', '.join(names) or 'no csv'}")
-    return tables
+    held = ", ".join(names)[:200] or "no csv"
+    base = next((name for name in (path.name, *names) if _BASE.search(name)), None)
+    what = _other(base) if base else f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {held}"
+    return _tables(names, path), what
 
 
-def _best(site: str, archives: list[Archive]) -> Archive:
+def _best(site: str, archives: list[Archive]) -> tuple[Archive, list[Archive]]:
+    """The table to read, and tables of another product or period that are not."""
+
     def rank(archive):
-        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name
+        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name.upper()
 
     unpacked = {archive.table_name: archive for archive in sorted(archives, key=lambda a: a.member is None)}  # a zip beside its own content
     best, *others = sorted(unpacked.values(), key=rank)
     if others and rank(others[0]) == rank(best):
         raise ValueError(f"two files for {site}: {best} and {others[0]}; keep one: two processings of a tower are not mixed silently")
     finer = next((other for other in others if other.resolution != "DD"), None)
-    return replace(best, finer=finer) if best.resolution == "DD" else best
-
-
-def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
-    """The wanted columns of an archive; -9999 becomes NaN, time stamps stay text.
-
-    Raises:
-        ValueError: the file is damaged, or a cell is not a number; the message names the file, the column and the row.
-    """
-    try:
-        table = _read(archive, columns)
-    except _DAMAGE as error:
-        raise ValueError(f"{archive} is damaged or cut short ({error}); download it again") from error
-    except ValueError as error:  # pandas and pyarrow: no table at all
-        raise ValueError(f"{archive} is not a readable FLUXNET table ({error}); download it again") from error
-    for name in table.columns:
-        table[name] = table[name].astype(str) if name in _TEXT else _numbers(table[name], archive)
-    return table
-
-
-def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
-    if archive.path.suffix == ".parquet":
-        return pd.read_parquet(archive.path).filter(items=sorted(columns))
-    options = {"usecols": lambda name: name in columns, "low_memory": False, "dtype": dict.fromkeys(_TEXT, str)}
-    if archive.member is None:
-        return pd.read_csv(archive.path, **options)
-    with zipfile.ZipFile(archive.path) as outer, outer.open(archive.member) as inner:
-        return pd.read_csv(inner, compression="gzip" if archive.member.endswith(".gz") else None, **options)
-
-
-def _numbers(column: pd.Series, archive: Archive) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
-    wrong = numbers.isna() & column.notna()
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(f"{archive}, column {column.name}, row {row + 2}: `{column.iloc[row]}` is not a number")
-    return numbers.astype(float).mask(numbers <= MISSING_FLUXNET)
+    foreign = [other for other in others if other.resolution == best.resolution and other.product != best.product]
+    return (replace(best, finer=finer) if best.resolution == "DD" else best), foreign

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.delimited import read_cells
+from hybridflux.vocabulary import VARIABLES
+
+_LOG = logging.getLogger("hybridflux.data")
+_BOUNDS = VARIABLES["co2"].bounds
+_FARTHEST = 5.0  # years beyond the file that its last slope is trusted for without a warning: within 2 ppm since 1990
 _FIRST_YEAR = 1990
 _MAUNA_LOA = (
     354.45, 355.70, 356.54, 357.21, 358.96, 360.97, 362.74, 363.88, 366.84, 368.54,
@@ -25,23 +32,32 @@ def daily_co2(folder: Path | None) -> Callable[[pd.DatetimeIndex], np.ndarray]:
         folder: may hold `co2_annual.csv` with the columns year and co2_ppm; else, or if None, the annual means of Mauna Loa are taken.
 
     Raises:
-        ValueError: the file lacks a column, or holds fewer than two years.
+        ValueError: the file lacks a column, holds fewer than two years, or means that are no ppm.
     """
     path = folder / "co2_annual.csv" if folder else None
     if path is None or not path.exists():
         years, means = _FIRST_YEAR + np.arange(len(_MAUNA_LOA)), np.array(_MAUNA_LOA)
     else:
-        table = pd.read_csv(path)
-        if not {"year", "co2_ppm"} <= set(table.columns):
-            raise ValueError(f"co2_annual.csv needs the columns year and co2_ppm; it has {', '.join(table.columns)}")
-        table = table.sort_values("year")
+        cells = read_cells(path, ("year", "co2_ppm"), {"mean": "co2_ppm"}, "year,co2_ppm")
+        table = pd.DataFrame({name: cells.numbers(name) for name in ("year", "co2_ppm")}).sort_values("year")
+        if table.isna().any(axis=None):
+            row, name = table.isna().stack().loc[lambda missing: missing].index[0]
+            raise ValueError(f"co2_annual.csv, column {name}, row {row} is missing; delete the row")
         years, means = table["year"].to_numpy(), table["co2_ppm"].to_numpy()
-    if len(years) < 2 or (np.diff(years) <= 0).any() or not ((means > 280) & (means < 600)).all():
-        raise ValueError("co2_annual.csv needs two or more years, each once, with means between 280 and 600 ppm")
+    if len(years) < 2 or (np.diff(years) <= 0).any() or (years % 1 != 0).any():
+        raise ValueError("co2_annual.csv needs two or more whole years, each once, with means between 280 and 600 ppm")
+    if (wrong := (means <= _BOUNDS[0]) | (means >= _BOUNDS[1])).any():
+        raise ValueError(
+            f"co2_annual.csv: {means[wrong][0]:g} in {years[wrong][0]:g} is not between {_BOUNDS[0]:g} and {_BOUNDS[1]:g} ppm; multiply a "
+            "mole fraction by 1e6"
+        )
 
     def of_days(days: pd.DatetimeIndex) -> np.ndarray:
         when = days.year + (days.day_of_year - 0.5) / 365.25
         middle = years + 0.5
+        beyond = max(middle[0] - when.min(), when.max() - middle[-1])
+        if beyond > _FARTHEST:
+            _LOG.warning("CO2 of the air is continued over %.0f years beyond the annual means of %g to %g", beyond, years[0], years[-1])
         inside = np.interp(when, middle, means)
         first, last = ((means[i + 1] - means[i]) / (middle[i + 1] - middle[i]) for i in (0, -2))
         return inside + first * np.minimum(when - middle[0], 0) + last * np.maximum(when - middle[-1], 0)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.archives import Archive, read_table
+from hybridflux.data.archives import Archive
+from hybridflux.data.clock import Noon
+from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES
@@ -46,7 +48,7 @@ class Quality:
             raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
 
 
-def read_tower(archive: Archive, quality: Quality, noon: float | None = None) -> pd.DataFrame:
+def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
 
     `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
@@ -56,9 +58,10 @@ def read_tower(archive: Archive, quality: Quality, noon: float | None = None) ->
     Args:
         archive: the file.
         quality: which days count.
-        noon: hour of the highest sun in local standard time; half-hourly stamps are checked against it.
+        noon: of the site in local standard time; half-hourly stamps are checked against it.
 
     Raises:
+        NoRecord: there is no row, or a column has no value.
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
     """
     table = _table(archive, noon)
@@ -70,17 +73,19 @@ def read_tower(archive: Archive, quality: Quality, noon: float | None = None) ->
         )
     empty = [name for name in _REQUIRED if table[name].isna().all()]
     if empty:
-        raise ValueError(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
+        raise NoRecord(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
     frame = pd.concat([_drivers(table), _targets(table, quality, archive)], axis=1)
     return frame.asfreq("D")
 
 
-def _table(archive: Archive, noon: float | None) -> pd.DataFrame:
+def _table(archive: Archive, noon: Noon | None) -> pd.DataFrame:
     """Daily FLUXNET columns, indexed by day; what only half-hours tell from a finer table where the daily one lacks it."""
-    if archive.resolution == "DD":
-        table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS)), archive)
-    else:
-        table = to_daily(_threshold(read_table(archive, _or_constant(HALFHOURLY_COLUMNS)), archive), archive, noon)
+    daily = archive.resolution == "DD"
+    table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS if daily else HALFHOURLY_COLUMNS)), archive)
+    if table.empty:
+        raise NoRecord(f"{archive} has a header and no rows; download it again")
+    if not daily:
+        table = to_daily(table, archive, noon)
     if "TIMESTAMP" not in table:
         raise ValueError(f"{archive} lacks column TIMESTAMP; the daily FLUXNET file has it")
     table.index = _days(table.pop("TIMESTAMP"), archive)
@@ -112,8 +117,6 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
     if days.isna().any():
         row = int(np.flatnonzero(days.isna())[0])
         raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: `{stamps.iloc[row]}` is not a day; YYYYMMDD is expected")
-    if len(days) == 0:
-        raise ValueError(f"{archive} has a header and no rows; download it again")
     step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
     if len(step) and np.median(step) >= 2:
         raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")

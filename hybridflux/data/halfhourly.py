@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.clock import Noon, check_clock
 from hybridflux.units import convert
 
 _STATES = ("TA_F", "SW_IN_F", "SW_IN_POT", "VPD_F", "SWC_F_MDS_1")
@@ -16,11 +17,10 @@ OF_HALFHOURS = ("TMIN_F", "TMAX_F", "VPD_F_DAY")
 """Daily columns that official daily files lack; made of `COLUMNS_OF_HALFHOURS`."""
 COLUMNS_OF_HALFHOURS = frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "SW_IN_POT", "TA_F", "VPD_F"))
 _LEAST_SHARE = 46 / 48  # of the steps of a day
-_NOON_TOLERANCE = 0.75  # h; clouds move the centre of light by half an hour at most, a wrong time zone by an hour or more
 _GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good quality
 
 
-def to_daily(table: pd.DataFrame, archive, noon: float | None = None) -> pd.DataFrame:
+def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataFrame:
     """Daily FLUXNET columns of half-hours (or hours) of local standard time.
 
     A day needs 46 of its 48 half-hours (23 of 24 hours). Means over the day; rain is a sum; `TMIN_F` and `TMAX_F` are the extremes; fluxes
@@ -30,14 +30,14 @@ def to_daily(table: pd.DataFrame, archive, noon: float | None = None) -> pd.Data
     Args:
         table: columns of FLUXNET HH or HR files.
         archive: what the table came from, for messages.
-        noon: hour of the highest sun in local standard time, checked against the light of the table.
+        noon: of the site in local standard time, checked against the light of the table.
 
     Raises:
-        ValueError: no time stamps, steps that are neither half an hour nor an hour, or stamps of another time zone.
+        ValueError: no time stamps, steps that are neither half an hour nor an hour, or stamps that are not local standard time.
     """
     start, per_day = _start(table, archive)
-    if noon is not None:
-        _check_noon(table, start + pd.Timedelta(days=0.5 / per_day), noon, archive)
+    if "SW_IN_F" in table:
+        check_clock(table["SW_IN_F"], start + pd.Timedelta(days=0.5 / per_day), noon, str(archive))
     day = start.dt.floor("D")
     least = int(_LEAST_SHARE * per_day)
 
@@ -77,24 +77,14 @@ def _start(table: pd.DataFrame, archive) -> tuple[pd.Series, int]:
     steps = stamps.diff()
     if (steps <= pd.Timedelta(0)).any():
         row = int(np.flatnonzero(steps <= pd.Timedelta(0))[0])
-        raise ValueError(f"{archive}, column {name}, row {row + 2}: {table[name].iloc[row]} comes twice or too late; sort the rows")
+        raise ValueError(
+            f"{archive}, column {name}, row {row + 2}: {table[name].iloc[row]} comes twice or too late; sort the rows; an hour that comes "
+            "twice in autumn is clock time with daylight saving, where local standard time is needed"
+        )
     step = steps.median()
     if step not in (pd.Timedelta(minutes=30), pd.Timedelta(hours=1)):
         raise ValueError(f"{archive}: the usual step is {step}; half-hours or hours are expected")
     return (stamps if name == "TIMESTAMP_START" else stamps - step), int(pd.Timedelta(days=1) / step)
-
-
-def _check_noon(table: pd.DataFrame, middle: pd.Series, noon: float, archive) -> None:
-    light = table["SW_IN_F"].clip(lower=0).fillna(0) if "SW_IN_F" in table else pd.Series(0.0, index=table.index)
-    if light.sum() == 0:
-        return
-    angle = (middle.dt.hour + middle.dt.minute / 60 - noon) * np.pi / 12
-    late = 12 / np.pi * np.arctan2((light * np.sin(angle)).sum(), (light * np.cos(angle)).sum())
-    if abs(late) > _NOON_TOLERANCE:
-        raise ValueError(
-            f"{archive}: the light is centred on {(noon + late) % 24:.1f} h, the sun of this longitude and utc_offset on {noon:.1f} h; "
-            "the stamps must be local standard time without daylight saving, or utc_offset in sites.csv is wrong"
-        )
 
 
 def _night(table: pd.DataFrame) -> pd.Series:

@@ -2,47 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hybridflux.vocabulary import PLANT_TYPES, suggestion
+from hybridflux.data.delimited import Cells, read_cells, shown
+from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
 
 _REQUIRED = ("site_id", "lat", "lon", "igbp")
+_ALIASES = {
+    "site": "site_id", "siteid": "site_id", "latitude": "lat", "location_lat": "lat", "longitude": "lon", "long": "lon",
+    "location_long": "lon", "elevation": "elev", "location_elev": "elev",
+    **{name: name for name in ("name", "elev", "utc_offset", "soil_capacity")},
+}  # fmt: skip
+"""Other names of columns, among them those of the site information (BADM) of AmeriFlux."""
+_NUMBERS = {
+    "lat": (-90.0, 90.0, "write decimal degrees north"),
+    "lon": (-180.0, 180.0, "write decimal degrees east"),
+    "elev": (*VARIABLES["elevation"].bounds, "write metres as a number alone"),
+    "utc_offset": (-12.0, 14.0, "write hours as a number alone, 1 for UTC+1"),
+}
+_FARTHEST_CLOCK = 3.25  # h between legal and solar time; western China has 3
+_TEXT = frozenset({"name", "igbp"})
 
 
-def read_sites(folder: Path) -> pd.DataFrame:
-    """`sites.csv` of a towers folder, indexed by site_id.
+@dataclass(frozen=True)
+class SiteTable:
+    """`sites.csv` of a towers folder.
+
+    Attributes:
+        rows: one a site, indexed by site_id: name, lat, lon, elev, igbp, utc_offset, NaN where missing or faulty, and what else it holds.
+        unusable: site -> why it cannot take part: its class is none of `PLANT_TYPES`.
+        faults: site -> what is wrong in its row, with column, row, value and cure.
+    """
+
+    rows: pd.DataFrame
+    unusable: Mapping[str, str]
+    faults: Mapping[str, str]
+
+    def refuse(self, sites: Iterable[str]) -> None:
+        """Raise a ValueError with all faults of these sites in one message, if there are any."""
+        if found := [self.faults[site] for site in sites if site in self.faults]:
+            raise ValueError(f"sites.csv: {'; '.join(found)}")
+
+
+def read_sites(folder: Path) -> SiteTable:
+    """`sites.csv` of a towers folder, as any spreadsheet saves it.
+
+    Other columns become numbers where all their cells are, and stay text else.
 
     Raises:
         FileNotFoundError: no folder or no table.
-        ValueError: a column or value is missing or wrong.
+        ValueError: not a table, a column is missing, or a site is named twice or not at all.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder; a towers folder holds sites.csv, fluxnet_dd/ and satellite/")
     path = folder / "sites.csv"
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; a towers folder needs it, with at least the columns {', '.join(_REQUIRED)}")
-    table = pd.read_csv(path, dtype={"site_id": str, "name": str, "igbp": str})
-    missing = [name for name in _REQUIRED if name not in table]
-    if missing:
-        raise ValueError(f"sites.csv lacks column {', '.join(missing)}; it has {', '.join(table.columns)}")
-    if table["site_id"].duplicated().any():
-        raise ValueError(f"sites.csv names {table.loc[table['site_id'].duplicated(), 'site_id'].iloc[0]} twice; keep one row")
-    for row, site, code in zip(range(2, len(table) + 2), table["site_id"], table["igbp"], strict=True):
-        if code not in PLANT_TYPES:
-            raise ValueError(f"sites.csv, column igbp, row {row} ({site}): `{code}` is unknown; the codes are {', '.join(PLANT_TYPES)}")
-    for name, limit in (("lat", 90), ("lon", 180)):
-        wrong = ~(pd.to_numeric(table[name], errors="coerce").abs() <= limit)
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise ValueError(f"sites.csv, column {name}, row {row + 2}: `{table[name].iloc[row]}` is not between -{limit} and {limit}")
+    cells = read_cells(path, _REQUIRED, _ALIASES)
+    site = cells.text["site_id"]
+    if site.empty:
+        raise ValueError("sites.csv has a header and no rows; add one a site")
+    if site.eq("").any():
+        raise ValueError(f"sites.csv, column site_id, row {site.index[site.eq('')][0]} is empty; name the site or delete the row")
+    if (twice := site.str.casefold().duplicated()).any():
+        raise ValueError(f"sites.csv names {site[twice].iloc[0]} twice; keep one row")
+    columns: dict[str, pd.Series] = {}
+    faults: dict[int, list[str]] = {}
+    for name in cells.text.columns.drop("site_id"):
+        if name in _NUMBERS:
+            columns[name], wrong = _in_range(cells, name)
+            for row, fault in wrong.items():
+                faults.setdefault(row, []).append(fault)
+        else:
+            columns[name] = _numbers_or_text(cells, name)
+    table = pd.DataFrame(columns, index=cells.text.index)
     for name in ("name", "elev", "utc_offset"):
         if name not in table:
-            table[name] = table["site_id"] if name == "name" else np.nan
-    return table.set_index("site_id")
+            table[name] = site if name == "name" else np.nan
+    table["name"] = table["name"].where(table["name"].ne(""), site)
+    table["igbp"] = table["igbp"].str.upper()
+    for row in table.index[_clock_off(table)]:
+        sun, clock = table.at[row, "lon"] / 15, table.at[row, "utc_offset"]
+        faults.setdefault(row, []).append(
+            f"column utc_offset, row {row}: {clock:g} h contradicts the longitude {table.at[row, 'lon']:g}, where the sun has {sun:+.1f} h;"
+            " write the offset of local standard time, negative west of Greenwich"
+        )
+    unusable = {
+        site[row]: f"column igbp, row {row}: {shown(cells.text.at[row, 'igbp'])} is unknown; the codes are {', '.join(PLANT_TYPES)}"
+        for row in table.index[~table["igbp"].isin(PLANT_TYPES)]
+    }
+    of_site = {site[row]: f"{site[row]}: {'; '.join(found)}" for row, found in faults.items()}
+    return SiteTable(table.set_index(pd.Index(site, name="site_id")), unusable, of_site)
+
+
+def _in_range(cells: Cells, name: str) -> tuple[pd.Series, dict[int, str]]:
+    """Numbers of a column, NaN where missing or faulty; faults of cells that are none, out of range, or missing though required."""
+    low, high, cure = _NUMBERS[name]
+    numbers, faults = cells.parsed(name, cure)
+    for row in numbers.index[(numbers < low) | (numbers > high)]:
+        swapped = "; are lat and lon swapped?" if name == "lat" and abs(numbers[row]) <= 180 else f"; {cure}"
+        faults[row] = f"column {name}, row {row}: {shown(cells.text.at[row, name])} is not between {low:g} and {high:g}{swapped}"
+        numbers[row] = np.nan
+    if name in _REQUIRED:
+        faults |= {row: f"column {name}, row {row} is empty; {cure}" for row in numbers.index[numbers.isna()] if row not in faults}
+    return numbers, faults
+
+
+def _numbers_or_text(cells: Cells, name: str) -> pd.Series:
+    if name in _TEXT:
+        return cells.text[name]
+    numbers, faults = cells.parsed(name)
+    return cells.text[name] if faults else numbers
+
+
+def _clock_off(table: pd.DataFrame) -> pd.Series:
+    """Where the offset cannot be that of the longitude, whatever the law of the country."""
+    return ((table["utc_offset"] - table["lon"] / 15 + 12) % 24 - 12).abs() > _FARTHEST_CLOCK
 
 
 def pick_sites(sites: str | Iterable[str], known: pd.Index, where: str) -> list[str]:

@@ -12,18 +12,23 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.alignment import align, describe, with_co2
-from hybridflux.data.archives import FOLDERS, Archive, find_archives
+from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
+from hybridflux.data.clock import Noon
+from hybridflux.data.delimited import shown
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
+from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
-from hybridflux.data.site_table import parse_years, pick_sites, read_sites
+from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, suggestion, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
+_NOT_OWN = ("name", "lat", "lon", "elev", "igbp", "utc_offset", "first", "last")  # columns of sites.csv that are no covariates
+_SHOWN = 20  # sites left out that a summary lists
 
 ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
 """Covariates a model can do without knowing: what is taken where sites.csv does not give them, with a warning."""
@@ -52,7 +57,9 @@ class Towers:
         days = self.daily["time"].to_numpy().astype("datetime64[D]")
         counts = ", ".join(f"{n} {code}" for code, n in self.sites["igbp"].value_counts().items())
         period = f"{days[0]} to {days[-1]}, {int(self.daily['nee'].count())} days of measured NEE"
-        return f"Towers: {len(self)} sites ({counts}), {period}; {len(self.left_out)} left out"
+        away = "".join(f"\n  {site} is left out: {why}" for site, why in list(self.left_out.items())[:_SHOWN])
+        more = f"\n  ... and {len(self.left_out) - _SHOWN} more, see `left_out`" if len(self.left_out) > _SHOWN else ""
+        return f"Towers: {len(self)} sites ({counts}), {period}; {len(self.left_out)} left out{away}{more}"
 
     def flag_shares(self) -> pd.DataFrame:
         """Share of the days of measured NEE on which each driver is given, interpolated, a climatology or derived [1]."""
@@ -86,7 +93,7 @@ class Towers:
         wanted = sorted(set(names) - set(_BY_INFERENCE))
         drivers = {name: self._values(name) for name in wanted}
         known = np.ones((self.daily.sizes["time"], len(self)), bool)
-        for flag in {f"{variable(name).name}_flag" for name in wanted} & set(self.daily):
+        for flag in {f"{variable(name).name}_flag" for name in wanted if name not in self.sites} & set(self.daily):
             known &= self.daily[flag].to_numpy() != CLIMATOLOGY
 
         def where_known(name):
@@ -101,6 +108,8 @@ class Towers:
         )
 
     def _values(self, name: str) -> np.ndarray:
+        if is_own(name) or (name in self.sites and name not in VARIABLES):
+            return self._own(name)
         row = variable(name)
         if name == "plant_type":
             return self.sites["igbp"].map(PLANT_TYPES.index).to_numpy(np.int32)
@@ -109,7 +118,7 @@ class Towers:
             if row.name != name:
                 values = trailing_mean(values, int(name.removeprefix(f"{row.name}_").removesuffix("d")))
         elif name in self.sites or name in ASSUMED:
-            values = self.sites.get(name, pd.Series(np.nan, self.sites.index)).to_numpy(np.float32)
+            values = _column(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
             if name in ASSUMED and np.isnan(values).any():
                 unknown = self.sites.index[np.isnan(values)]
                 _LOG.warning("sites.csv gives no %s for %s: %g %s assumed", name, ", ".join(unknown), ASSUMED[name], row.units)
@@ -121,11 +130,44 @@ class Towers:
             raise ValueError(f"no `{name}` at {', '.join(self.sites.index[~known])}; leave these sites out or take a model without it")
         return values
 
+    def _own(self, name: str) -> np.ndarray:
+        """A covariate that is not in the vocabulary: a column of sites.csv, `[place]`."""
+        if name not in self.sites:
+            own = [column for column in self.sites.columns if column not in _NOT_OWN and column not in VARIABLES]
+            there = ", ".join(own) or "none of its own"
+            raise ValueError(
+                f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{suggestion(name, VARIABLES)}"
+            )
+        values = _column(self.sites[name])
+        if np.isnan(values).any():
+            unknown = ", ".join(self.sites.index[np.isnan(values)])
+            raise ValueError(f"sites.csv gives no `{name}` for {unknown}; write it, leave these sites out or take a model without it")
+        return values
+
+
+def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
+    """Numbers of a column of sites.csv `[place]`, NaN where empty.
+
+    Raises:
+        ValueError: a cell is no number or out of bounds; names the sites.
+    """
+    values = pd.to_numeric(column.replace("", np.nan), errors="coerce")
+    wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
+    if wrong.any():
+        cells = ", ".join(f"{shown(column[site])} at {site}" for site in column.index[wrong][:5])
+        raise ValueError(
+            f"sites.csv, column {column.name}: {cells} ({int(wrong.sum())} cells) is not a number between {bounds[0]:g} and {bounds[1]:g}; "
+            "write the number alone, and check the unit"
+        )
+    return values.to_numpy(np.float32)
+
 
 def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto") -> Towers:
     """Read, check and align a folder of towers.
 
-    Sites without flux file, vegetation series or measured days are left out with one warning.
+    Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left
+    out with one warning. What is wrong in the files and rows of the sites that are asked for is refused, all of it in one message; other
+    sites are not looked at.
 
     Args:
         folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there is one,
@@ -143,41 +185,80 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     folder, period = Path(folder), parse_years(years)
     quality = Quality(qc, (exclude_met,) if isinstance(exclude_met, str) else tuple(exclude_met))
     table = read_sites(folder)
-    chosen = list(table.index) if sites is None else pick_sites(sites, table.index, "sites.csv")
-    archives = find_archives(folder, None if sites is None else chosen)
-    if not archives:
-        raise FileNotFoundError(f"no FLUXNET file of {', '.join(chosen)} in {folder / FOLDERS[0]}; names begin like FLX_FR-Fon_FLUXNET")
-    series = read_vegetation(folder / "satellite", table.loc[chosen, "igbp"], vegetation)
-    left_out = {site: "no row in sites.csv" for site in archives if site not in table.index}
-    frames = {}
+    chosen = list(table.rows.index) if sites is None else pick_sites(sites, table.rows.index, "sites.csv")
+    found = survey(folder, None if sites is None else chosen)
+    left_out = {site: "no row in sites.csv" for site in found.archives if site.casefold() not in table.rows.index.str.casefold()}
+    archives = _spelt(found.archives, chosen)
+    if not archives and not found.faults:
+        raise FileNotFoundError(_no_file(folder, chosen, found))
+    series = _spelt(read_vegetation(folder / "satellite", table.rows.loc[chosen, "igbp"], vegetation), chosen)
+    frames: dict[str, pd.DataFrame] = {}
+    faults: list[str] = []
     for site in chosen:
-        frame = _checked(archives[site], quality, table.loc[site]) if site in archives and site in series else None
-        reason = _why_not(site in archives, site in series, frame, period)
-        if reason:
-            left_out[site] = reason
-        else:
-            frames[site] = frame
+        try:
+            frames[site] = _frame(site, table, found, archives.get(site), site in series, quality, period)
+        except NoRecord as error:
+            left_out[site] = str(error)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError(_together(faults))
     if left_out:
         _LOG.warning("%d sites left out: %s", len(left_out), "; ".join(f"{site} ({why})" for site, why in left_out.items()))
+    for note in (*found.beside.values(), *(f"ignored: {what}" for site, what in found.unread.items() if site in found.archives)):
+        _LOG.warning("%s", note)
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
-    daily = align(frames, series, table["lat"], archives, period)
+    daily = align(frames, series, table.rows["lat"], archives, period)
     daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
-    return Towers(describe(table.loc[list(frames)], frames, daily), daily, left_out)
+    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out)
+
+
+def _spelt(found: Mapping[str, object], sites: list[str]) -> dict:
+    """What was found for sites, under their ids as the table of sites spells them."""
+    spelt = {site.casefold(): site for site in sites}
+    return {spelt[site.casefold()]: one for site, one in found.items() if site.casefold() in spelt}
+
+
+def _no_file(folder: Path, sites: list[str], found: Survey) -> str:
+    wanted = ", ".join(sites)[:300]
+    said = [f"no FLUXNET file of {wanted} in {folder / FOLDERS[0]}; names begin like FLX_FR-Fon_FLUXNET", *found.unread.values()]
+    if found.unknown:
+        said.append(f"there are files with other names: {', '.join(found.unknown)[:200]}")
+    return "; ".join(said)
+
+
+def _together(faults: list[str]) -> str:
+    """One fault as it is, several with their number, a line each."""
+    if len(faults) == 1:
+        return faults[0]
+    return f"{len(faults)} faults, mend them or leave these sites out with `sites`:\n  " + "\n  ".join(faults)
+
+
+def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, has_series: bool, quality: Quality, period) -> pd.DataFrame:
+    """Checked daily frame of a site.
+
+    Raises:
+        NoRecord: the site cannot take part though nothing is wrong with it.
+        ValueError: something is wrong in its files or its row of sites.csv.
+    """
+    if site in found.faults:
+        raise ValueError(found.faults[site])
+    if archive is None:
+        raise NoRecord(f"no flux file; {found.unread[site]}" if site in found.unread else "no flux file")
+    if site in table.unusable:
+        raise NoRecord(table.unusable[site])
+    if not has_series:
+        raise NoRecord("no vegetation series")
+    table.refuse([site])
+    frame = _checked(archive, quality, table.rows.loc[site])
+    if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
+        raise NoRecord("no day of measured NEE in the period")
+    return frame
 
 
 def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
-    noon = 12 - site["lon"] / 15 + site["utc_offset"]
-    frame = read_tower(archive, quality, noon if np.isfinite(noon) else None)
+    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]))
     check_units(frame, str(archive))
-    check_latitude(frame["par_potential"], site["lat"], str(archive))
+    check_latitude(frame, site["lat"], str(archive))
     return drop_outliers(frame, str(archive))
-
-
-def _why_not(has_flux: bool, has_vegetation: bool, frame: pd.DataFrame | None, period) -> str | None:
-    if not has_flux:
-        return "no flux file"
-    if not has_vegetation:
-        return "no vegetation series"
-    inside = frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])]
-    return None if inside.notna().any() else "no day of measured NEE in the period"

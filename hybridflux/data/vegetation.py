@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import zlib
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.delimited import Cells, read_cells, shown
+
+_LOG = logging.getLogger("hybridflux.data")
 _PREFERRED = "modis_fpar_c5"  # start of the file name taken first by `auto`
 _KINDS = ("fapar", "fpar", "ndvi")
+_NO_VALUES = ("_sd", "_std", "_se", "_qc", "_qa", "_flag", "_n", "_count", "_uncertainty", "_fill")  # ends of names that go with a value
+_FAINT = 0.05  # 95 % quantile of a series below which even a semi-desert stays above; its scale factor was applied twice
 _LONGEST_GAP = 100  # days without a composite before the season is used instead; a polar winter is shorter
 _SIDE_DAYS = 24  # before and after a composite that it is compared with
 _DIP, _JUMP = 0.5, 3.0  # robust standard deviations; with 17 days of smoothing the best of 30 settings against GPP at 45 towers
@@ -31,7 +38,7 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
 
     Raises:
         FileNotFoundError: no series at all.
-        ValueError: no file of that name, or a file that cannot be read.
+        ValueError: no file of that name, no file with the columns needed, or wrong dates or values at one of the sites.
     """
     files = {path.name.removesuffix(".gz").removesuffix(".csv"): path for path in sorted(folder.glob("*.csv*"))}
     if not files:
@@ -40,34 +47,57 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
         raise ValueError(f"vegetation `{choice}` is not a file of {folder}; there are {', '.join(files)}, or `auto`")
     order = sorted(files, key=lambda name: (not name.startswith(_PREFERRED), name)) if choice == "auto" else [choice]
     found: dict[str, pd.Series] = {}
+    others = []
     for name in order:
-        for site, raw in read_series(files[name]).items():
-            if site in plant_types.index and site not in found:
+        try:
+            series = read_series(files[name], plant_types.index)
+        except NoSeries as error:
+            others.append(str(error))
+            continue
+        for site, raw in series.items():
+            if site not in found:
                 found[site] = daily(raw, evergreen=plant_types[site] in _EVERGREEN)
+    if len(others) == len(order):
+        raise ValueError("; ".join(others))
+    for why in others:
+        _LOG.warning("ignored: %s", why)
     return found
 
 
-def read_series(path: Path) -> dict[str, pd.Series]:
+class NoSeries(ValueError):
+    """A table that is no vegetation series: it lacks the columns."""
+
+
+def read_series(path: Path, sites: Iterable[str] | None = None) -> dict[str, pd.Series]:
     """Raw `fapar` series [1] of each site of a file: the first column with data; of several sources, the longest.
 
+    Args:
+        path: the file, as any spreadsheet saves it.
+        sites: only these are looked at, and spelt so; all by default.
+
     Raises:
-        ValueError: damaged file, missing column, wrong date or number, values not between 0 and 1; names the row.
+        NoSeries: a column is missing.
+        ValueError: not a table, damaged, wrong date or number, values not between 0 and 1, two values on a day; names all rows.
     """
-    try:
-        table = pd.read_csv(path, dtype={"site_id": str, "date": str})
-    except (EOFError, OSError, zlib.error, ValueError) as error:
-        raise ValueError(f"{path.name} is damaged or not a table ({error}); make or download it again") from error
-    columns = value_columns(table.columns)
-    if not columns or not {"site_id", "date"} <= set(table.columns):
-        raise ValueError(f"{path.name} needs the columns site_id, date and one of fapar, fpar, ndvi; it has {', '.join(table.columns)}")
-    dates = pd.to_datetime(table["date"], format="%Y-%m-%d", errors="coerce")
-    if dates.isna().any():
-        row = int(np.flatnonzero(dates.isna())[0])
-        raise ValueError(f"{path.name}, column date, row {row + 2}: `{table['date'].iloc[row]}` is not a date; YYYY-MM-DD is expected")
-    source = table["source"] if "source" in table else pd.Series("", index=table.index)
+    cells = read_cells(path, aliases={"site": "site_id", "site_id": "site_id", "date": "date"})
+    columns = value_columns(cells.text.columns)
+    if not columns or not {"site_id", "date"} <= set(cells.text.columns):
+        raise NoSeries(
+            f"{path.name} needs the columns site_id, date and one of fapar, fpar, ndvi; it has {', '.join(cells.text.columns)[:200]}"
+        )
+    site = cells.text["site_id"]
+    if sites is not None:
+        site = site.str.casefold().map({one.casefold(): one for one in sites})
+        cells = replace(cells, text=cells.text[site.notna()])
+        site = site[site.notna()]
+    dates = cells.dates("date")
+    source = cells.text["source"] if "source" in cells else pd.Series("", index=site.index)
     found: dict[str, pd.Series] = {}
     for column in columns:
-        found = _longest(_shares(table[column], path), table["site_id"], source, dates, path) | found
+        found = _longest(_shares(cells, column), site, source, dates, path) | found
+    for name, series in found.items():
+        if len(series) > 20 and series.quantile(0.95) < _FAINT:
+            _LOG.warning("%s: fapar of %s stays below %.3f; was a scale factor applied twice?", path.name, name, series.quantile(0.95))
     return found
 
 
@@ -82,22 +112,29 @@ def value_columns(columns) -> list[str]:
     """
 
     def rank(name):
-        kind = next(i for i, kind in enumerate(_KINDS) if name.startswith(kind))
-        return kind, name not in _KINDS, "center" not in name, name
+        lower = name.lower()
+        kind = next(i for i, kind in enumerate(_KINDS) if lower.startswith(kind))
+        return kind, lower not in _KINDS, "center" not in lower, lower
 
-    return sorted((name for name in columns if name.startswith(_KINDS)), key=rank)
+    return sorted((name for name in columns if name.lower().startswith(_KINDS) and not name.lower().endswith(_NO_VALUES)), key=rank)
 
 
-def _shares(column: pd.Series, path: Path) -> pd.Series:
-    values = pd.to_numeric(column, errors="coerce")
-    wrong = (values.isna() & column.notna()) | (values > 1) | (values < (-1 if column.name.startswith("ndvi") else 0))
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise ValueError(
-            f"{path.name}, column {column.name}, row {row + 2}: `{column.iloc[row]}` is not a share of 0 to 1; "
-            "divide percent by 100, apply the scale factor of the product, leave fill values empty"
+def _shares(cells: Cells, column: str) -> pd.Series:
+    values, faults = cells.parsed(column)
+    is_ndvi = column.lower().startswith("ndvi")
+    wrong = (values > 1) | (values < (-1 if is_ndvi else 0))
+    largest = values.max()
+    unit = "per cent" if 1 < largest <= 100 else "stored numbers with a scale factor" if largest > 100 else "fill values"
+    for row in values.index[wrong]:
+        faults[row] = (
+            f"column {column}, row {row}: {shown(cells.text.at[row, column])} is not a share of 0 to 1 ({int(wrong.sum())} of "
+            f"{len(values)} rows, largest {largest:g}: {unit}?); divide percent by 100, apply the scale factor of the product, leave fill "
+            "values empty"
         )
-    return fapar_of_ndvi(values) if column.name.startswith("ndvi") else values
+        if len(faults) > 5:
+            break
+    cells.refuse(dict(sorted(faults.items())))
+    return fapar_of_ndvi(values) if is_ndvi else values
 
 
 def _longest(values: pd.Series, site: pd.Series, source: pd.Series, dates: pd.Series, path: Path) -> dict[str, pd.Series]:
@@ -106,7 +143,13 @@ def _longest(values: pd.Series, site: pd.Series, source: pd.Series, dates: pd.Se
     for (name, _), rows in values[known].groupby([site[known], source[known]]):
         series = rows.set_axis(dates[rows.index]).sort_index()
         if series.index.has_duplicates:
-            raise ValueError(f"{path.name}: two values for {name} on {series.index[series.index.duplicated()][0]:%Y-%m-%d}; keep one")
+            again = series.groupby(level=0).nunique()
+            if (again > 1).any():
+                days = again.index[again > 1]
+                others = f" and {len(days) - 1} other days" if len(days) > 1 else ""
+                raise ValueError(f"{path.name}: two values for {name} on {days[0]:%Y-%m-%d}{others}; keep one")
+            _LOG.warning("%s: %d days of %s stand twice with the same value", path.name, len(series) - len(again), name)
+            series = series[~series.index.duplicated()]
         if len(series) > len(longest.get(name, ())):
             longest[name] = series
     return longest

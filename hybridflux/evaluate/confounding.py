@@ -16,7 +16,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import AbstractSource, Neural, Pooled
 from hybridflux.model.tree import learned
 from hybridflux.process.call import arguments
-from hybridflux.vocabulary import VARIABLES, variable
+from hybridflux.vocabulary import VARIABLES, is_own, variable
 
 KIN = (
     frozenset({"tair", "tmin", "tmax", "tair_night", "tair_day", "tair_lagged"}),
@@ -81,6 +81,8 @@ def related(name: str, driver: str) -> bool:
     >>> related("tair_7d", "tair"), related("tmin", "tair"), related("vpd", "tair")
     (True, True, False)
     """
+    if is_own(name):
+        return False
     base = variable(name).name
     return base == driver or any({base, driver} <= kin for kin in KIN)
 

@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from hybridflux.process import vegetation
 from hybridflux.process.call import arguments, call
-from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Parameter, variable
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Covariate, Parameter, is_own, variable
 
 Names = Mapping[str, ArrayLike]
 POPULATIONS = ("site", "site_year")
@@ -55,16 +55,39 @@ DERIVED = {"fapar_phase": vegetation.phase}
 """What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
 
 
-def standardised(name: str, names: Names) -> Array:
-    """An input of a network by centre and scale of the vocabulary, clipped; elementwise, of any shape.
+def standardised(name: str, names: Names, own: Sequence[Covariate] = ()) -> Array:
+    """An input of a network by centre and scale of the vocabulary or of a covariate of one's own, clipped; elementwise, of any shape.
 
     Args:
         name: of a driver or covariate, or of `DERIVED`.
         names: where it, or what it is made of, is found.
+        own: covariates that are not in the vocabulary.
+
+    Raises:
+        ValueError: the covariate has no centre and scale yet.
     """
-    row = variable(name)
+    row = next((covariate for covariate in own if covariate.name == name), None) or variable(name)
+    if row.centre is None or row.scale is None:
+        raise ValueError(f"`{name}` has no centre and scale before a fit; declare them: Covariate('{name}', centre=..., scale=...)")
     values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
     return jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)
+
+
+def declared(name: str | Covariate) -> Covariate | None:
+    """The covariate of one's own that an input is, or None for a name of the vocabulary.
+
+    Raises:
+        KeyError: a slip of a name of the vocabulary; a covariate of one's own that is so close to it must be declared as `Covariate`.
+    """
+    if isinstance(name, Covariate):
+        return name
+    if is_own(name):
+        return Covariate(name)
+    try:
+        variable(name)
+    except KeyError as error:
+        raise KeyError(f"{error.args[0]} A column of sites.csv of your own that is so called is Covariate('{name}')") from None
+    return None
 
 
 class AbstractSource(eqx.Module):
@@ -108,14 +131,18 @@ class Fixed(AbstractSource):
 
 
 class Given(AbstractSource):
-    """Not learned: read from a driver or a map, clipped to the bounds of the parameter."""
+    """Not learned: read from a driver, a map or a column of sites.csv, clipped to the bounds of the parameter."""
 
     name: str = eqx.field(static=True)
 
-    def __init__(self, name: str):
-        """`name` of the variable that holds the value, in the units of the parameter."""
-        variable(name)
-        self.name = name
+    def __init__(self, name: str | Covariate):
+        """`name` of the variable, or of the covariate of one's own, that holds the value in the units of the parameter.
+
+        Raises:
+            KeyError: a slip of a name of the vocabulary.
+        """
+        declared(name)
+        self.name = name.name if isinstance(name, Covariate) else name
 
     def reads(self):
         return (self.name,)
@@ -165,20 +192,23 @@ class Neural(AbstractFree):
     inputs: tuple[str, ...] = eqx.field(static=True)
     width: int = eqx.field(static=True)
     reach: float = eqx.field(static=True)
+    own: tuple[Covariate, ...] = eqx.field(static=True)
 
-    def __init__(self, *inputs: str, width: int = 8, reach: float = 1.0, seed: int = 0):
+    def __init__(self, *inputs: str | Covariate, width: int = 8, reach: float = 1.0, seed: int = 0):
         """A network on `inputs` with one hidden layer of `width` tanh units.
+
+        An input that is not in the vocabulary is a column of sites.csv, see `Covariate`.
 
         Raises:
             ValueError: no input was named.
-            KeyError: an input is not a variable.
+            KeyError: an input is a slip of a name of the vocabulary.
         """
         if not inputs:
             raise ValueError("a Neural source needs at least one input, for instance Neural('plant_type', 'tair_30d')")
-        for name in inputs:
-            variable(name)
-        self.inputs, self.width, self.reach = inputs, width, reach
-        features = sum(len(PLANT_TYPES) if name == "plant_type" else 1 for name in inputs)
+        self.own = tuple(covariate for name in inputs if (covariate := declared(name)) is not None)
+        self.inputs = tuple(name.name if isinstance(name, Covariate) else name for name in inputs)
+        self.width, self.reach = width, reach
+        features = sum(len(PLANT_TYPES) if name == "plant_type" else 1 for name in self.inputs)
         hidden, out = jax.random.split(jax.random.key(seed))
         self.z = {
             "w1": jax.random.normal(hidden, (features, width)),
@@ -196,7 +226,7 @@ class Neural(AbstractFree):
             if name == "plant_type":
                 columns.append(jax.nn.one_hot(names[name], len(PLANT_TYPES), dtype=jnp.float32))
             else:
-                columns.append(standardised(name, names)[..., None])
+                columns.append(standardised(name, names, self.own)[..., None])
         return columns
 
     def features(self, names: Names) -> Float[Array, "... feature"]:
@@ -258,4 +288,5 @@ def is_daily(name: str) -> bool:
     >>> is_daily("tair_30d"), is_daily("plant_type"), is_daily("site_year")
     (True, False, True)
     """
-    return name == "site_year" or name in {f"{v}_{d}d" for v in VARIABLES for d in HISTORY_DAYS} or variable(name).kind == "driver"
+    histories = {f"{v}_{d}d" for v in VARIABLES for d in HISTORY_DAYS}
+    return name == "site_year" or name in histories or (name in VARIABLES and VARIABLES[name].kind == "driver")

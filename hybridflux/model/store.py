@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import jax
 import jax.numpy as jnp
 
@@ -11,6 +13,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.soil_water import SoilWater
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress, water
+from hybridflux.vocabulary import Covariate
 
 _ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water}
 _NOISES = {"Laplace": noises.Laplace, "StudentT": noises.StudentT, "SoilWater": SoilWater}
@@ -50,10 +53,20 @@ def _source_spec(source) -> dict:
         case kinds.PerClass():
             return {"kind": "PerClass"}
         case kinds.Neural():
-            return {"kind": "Neural", "inputs": list(source.inputs), "width": source.width, "reach": source.reach}
+            spec = {"kind": "Neural", "inputs": list(source.inputs), "width": source.width, "reach": source.reach}
+            return spec | ({"own": [asdict(covariate) for covariate in source.own]} if source.own else {})
         case kinds.Pooled():
             return {"kind": "Pooled", "source": _source_spec(source.source), "by": source.by, "spread": source.spread}
     raise ValueError(f"a {type(source).__name__} source cannot be saved")
+
+
+def _named(name: str) -> str | Covariate:
+    """A name of a spec, which was checked when the model was composed."""
+    try:
+        kinds.declared(name)
+    except KeyError:
+        return Covariate(name)
+    return name
 
 
 def _source_from(spec: dict):
@@ -61,13 +74,14 @@ def _source_from(spec: dict):
         case "Fixed":
             return kinds.Fixed(spec["value"])
         case "Given":
-            return kinds.Given(spec["name"])
+            return kinds.Given(_named(spec["name"]))
         case "Shared":
             return kinds.Shared()
         case "PerClass":
             return kinds.PerClass()
         case "Neural":
-            return kinds.Neural(*spec["inputs"], width=spec["width"], reach=spec["reach"])
+            own = {row["name"]: Covariate(**row) for row in spec.get("own", ())}
+            return kinds.Neural(*(own.get(name, name) for name in spec["inputs"]), width=spec["width"], reach=spec["reach"])
         case "Pooled":
             return kinds.Pooled(_source_from(spec["source"]), by=spec["by"], spread=spec["spread"])
     raise ValueError(f"unknown kind of source `{spec['kind']}` in this file")

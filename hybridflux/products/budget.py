@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.delimited import read_cells, shown
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import Totals, open_totals
@@ -98,22 +99,20 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     """Zone name -> group, from a CSV with columns `zone` and `group`.
 
     Raises:
-        ValueError: not a CSV, a column is missing, or a zone the run does not have.
+        FileNotFoundError: no such file.
+        ValueError: not a CSV, a column is missing, or zones the run does not have, that stand twice or have no group; all of them.
     """
     path = Path(path)
     if path.suffix.lower() not in (".csv", ".txt"):
         raise ValueError(f"{path} is not a CSV: zones are those the region was built with; to put them together give a CSV zone,group")
-    table = pd.read_csv(path, dtype=str, skipinitialspace=True)
-    for column in ("zone", "group"):
-        if column not in table:
-            raise ValueError(f"{path} has no column `{column}`; it must have zone,group and has {','.join(table.columns)}")
-    for zone in table["zone"]:
-        if zone not in known:
-            raise ValueError(f"{path}: the run has no zone `{zone}`; it has {', '.join(sorted(known))}")
-    twice = table["zone"][table["zone"].duplicated()]
-    if len(twice):
-        raise ValueError(f"{path}: zone `{twice.iloc[0]}` stands twice; a zone can be in one group only")
-    return dict(zip(table["zone"], table["group"], strict=True))
+    cells = read_cells(path, ("zone", "group"), example="zone,group")
+    zone, group = cells.text["zone"], cells.text["group"]
+    there = f"(it has {', '.join(sorted(known))[:500]})"
+    faults = {row: f"row {row}: zone {shown(zone[row])} has no group" for row in zone.index[group == ""]}
+    faults |= {row: f"row {row}: zone {shown(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
+    faults |= {row: f"row {row}: the run has no zone {shown(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
+    cells.refuse(dict(sorted(faults.items())))
+    return dict(zip(zone, group, strict=True))
 
 
 def _part(totals: Totals, months: np.ndarray) -> str:

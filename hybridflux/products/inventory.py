@@ -9,12 +9,14 @@ All in gC m-2 yr-1. `biomass` and `soil` are gains of that pool, `export` is car
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.delimited import Cells, read_cells, shown
 from hybridflux.products.closure import judge
 from hybridflux.products.rows import budget_row, mixed_with_normal
 from hybridflux.products.totals import ALL, REGION, Totals
@@ -22,6 +24,11 @@ from hybridflux.products.totals import ALL, REGION, Totals
 COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
 POOLS = ("biomass", "soil", "export")
 EXAMPLE = "region,CRO,export,2018,2018,420,40"
+UNITS = {"gC m-2 yr-1": 1.0, "tC ha-1 yr-1": 100.0}
+"""What the optional column `units` may say -> gC m-2 yr-1 of one unit; the first where there is no such column."""
+_FEW, _MANY = 12.0, 2500.0
+"""Values of biomass and export that all stay below the first look like tC ha-1 yr-1, a gain beyond the second like a stock: the net
+productivity of the most productive forests and crops is some 2000 gC m-2 yr-1 (Luyssaert et al. 2007, 10.1111/j.1365-2486.2007.01439.x)."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +49,26 @@ class Entry:
 
 
 def read_inventory(path: str | Path) -> list[Entry]:
-    """Read a CSV with columns `zone,land_cover,pool,start_year,end_year,value,sd`.
+    """Read a table with columns `zone,land_cover,pool,start_year,end_year,value,sd`, as any spreadsheet saves it.
 
-    Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one.
+    Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one. A column
+    `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Values that look like another unit are warned of where no column says so.
 
     Raises:
-        ValueError: a column is missing, or a value is not as it must be; the message names file, line and cure.
+        FileNotFoundError: no such file.
+        ValueError: a column is missing, or values are not as they must be; the message names file, rows and cure.
     """
-    table = pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise ValueError(f"{path} has no column `{missing[0]}`; it must have {','.join(COLUMNS)}, for instance {EXAMPLE}")
-    if table.empty:
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; an inventory is a table {','.join(COLUMNS)}")
+    cells = read_cells(path, COLUMNS, {"units": "units", "unit": "units"}, f"{','.join(COLUMNS)}, for instance {EXAMPLE}")
+    if cells.text.empty:
         raise ValueError(f"{path} has no rows; add one a pool, for instance {EXAMPLE}")
-    rows = pd.DataFrame([_checked(row, f"{path}, line {line}") for line, row in enumerate(table.to_dict("records"), start=2)])
-    return [_entry(path, *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
+    rows = _checked(cells)
+    entries = [_entry(path, *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
+    if "units" not in cells:
+        _question_units(path, rows)
+    return entries
 
 
 def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
@@ -66,13 +78,11 @@ def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
         ValueError: an entry for a zone or land cover the run does not have.
     """
     places = {(zone, cover): cells for zone, cover, cells in totals.groups()}
-    rows = []
-    for entry in entries:
-        if (entry.zone, entry.land_cover) not in places:
-            known = ", ".join(f"{zone}/{cover}" for zone, cover in places)
-            raise ValueError(f"the inventory has {entry.zone}/{entry.land_cover}, the run has {known}; zone `{REGION}` is all of it")
-        rows.append(_compared(totals, entry, places[entry.zone, entry.land_cover]))
-    return pd.DataFrame(rows)
+    unknown = [f"{entry.zone}/{entry.land_cover}" for entry in entries if (entry.zone, entry.land_cover) not in places]
+    if unknown:
+        known = ", ".join(f"{zone}/{cover}" for zone, cover in places)
+        raise ValueError(f"the inventory has {', '.join(unknown)[:300]}, the run has {known[:1000]}; zone `{REGION}` is all of it")
+    return pd.DataFrame([_compared(totals, entry, places[entry.zone, entry.land_cover]) for entry in entries])
 
 
 def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
@@ -99,23 +109,43 @@ def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
     }
 
 
-def _checked(row: dict[str, str], where: str) -> dict:
-    """One row with its types, or an error that names line and cure."""
-    pool = row["pool"].strip().lower()
-    if pool not in POOLS:
-        raise ValueError(f"{where}: pool `{row['pool']}` is not one of {', '.join(POOLS)}")
-    numbers = {}
-    for name, kind in (("start_year", int), ("end_year", int), ("value", float), ("sd", float)):
-        try:
-            numbers[name] = kind(row[name])
-        except ValueError:
-            raise ValueError(f"{where}: {name} `{row[name]}` is not {'a whole year' if kind is int else 'a number'}") from None
-    if numbers["end_year"] < numbers["start_year"]:
-        raise ValueError(f"{where}: end_year {numbers['end_year']} is before start_year {numbers['start_year']}")
-    if not (np.isfinite(numbers["value"]) and np.isfinite(numbers["sd"]) and numbers["sd"] >= 0):
-        raise ValueError(f"{where}: value {row['value']} and sd {row['sd']} must be finite and sd must not be negative (gC m-2 yr-1)")
-    zone, cover = row["zone"].strip() or REGION, row["land_cover"].strip() or ALL
-    return {"zone": REGION if zone == ALL else zone, "land_cover": cover, "pool": pool, **numbers}
+def _checked(cells: Cells) -> pd.DataFrame:
+    """Rows with their types, values in gC m-2 yr-1, or one error that names all faults with row and cure."""
+    text = cells.text
+    faults: dict[int, str] = {}
+
+    def refuse(wrong: pd.Series, column: str, why: str) -> None:
+        for row in wrong.index[wrong]:
+            faults.setdefault(row, f"row {row}: {column} {shown(text.at[row, column])} {why}")
+
+    rows = pd.DataFrame({"zone": text["zone"].replace({"": REGION, ALL: REGION}), "pool": text["pool"].str.lower()})
+    rows["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL})
+    refuse(~rows["pool"].isin(POOLS), "pool", f"is not one of {', '.join(POOLS)}")
+    for column in ("start_year", "end_year", "value", "sd"):
+        rows[column], wrong = cells.parsed(column)
+        for row, fault in wrong.items():
+            faults.setdefault(row, fault)
+        refuse(rows[column].isna(), column, "is missing")
+    for column in ("start_year", "end_year"):
+        refuse((rows[column] % 1 != 0) | ~rows[column].between(1000, 3000), column, "is not a whole year")
+    refuse(rows["end_year"] < rows["start_year"], "end_year", "is before start_year")
+    refuse(rows["sd"] < 0, "sd", "is negative, but sd must not be negative")
+    refuse(text.duplicated(), "pool", "stands twice: the whole row is the same as one above")
+    if "units" in cells:
+        refuse(~text["units"].isin(UNITS), "units", f"is not one of {', '.join(UNITS)}")
+        rows[["value", "sd"]] = rows[["value", "sd"]].mul(text["units"].map(UNITS), axis=0)
+    cells.refuse(dict(sorted(faults.items())))
+    return rows.astype({"start_year": int, "end_year": int})
+
+
+def _question_units(path: Path, rows: pd.DataFrame) -> None:
+    largest = rows.loc[rows["pool"] != "soil", "value"].abs().max()
+    gain = rows.loc[rows["pool"] != "export", "value"].abs().max()
+    cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to say what they are"
+    if 0 < largest < _FEW:
+        warnings.warn(f"{path}: biomass and export stay below {largest:g}, read as gC m-2 yr-1; is it tC ha-1 yr-1? {cure}", stacklevel=3)
+    if gain > _MANY:
+        warnings.warn(f"{path}: a gain of {gain:g} gC m-2 yr-1 is beyond any productivity; is it a stock, or kg ha-1? {cure}", stacklevel=3)
 
 
 def _entry(path, zone: str, cover: str, *, rows: pd.DataFrame) -> Entry:

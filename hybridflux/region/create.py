@@ -180,7 +180,7 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def _describe(name: str) -> dict:
     """CF attributes from the vocabulary."""
     if name not in VARIABLES:
-        return {"long_name": {"cell": "weather cell of the pixel", "zone": "zone of the pixel, 0 for none"}[name]}
+        return {"long_name": {"cell": "weather cell of the pixel", "zone": "zone of the pixel, 0 for none"}.get(name, name)}
     row = VARIABLES[name]
     return {"units": row.units, "long_name": row.long_name} | ({"standard_name": row.cf_name} if row.cf_name else {})
 

@@ -147,7 +147,7 @@ class _Day:
             return source.value(row, names)
         network, (first, bias, second) = network_of(source), self.refs.networks[name]
         added = unrolled(
-            [standardised(one, names) for one in inputs_of(network)],
+            [standardised(one, names, network.own) for one in inputs_of(network)],
             network.width,
             lambda number, unit: _over_draws(first, number, unit),
             lambda unit: _over_draws(bias, unit),

@@ -189,7 +189,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     if missing:
         raise ValueError(
             f"the model needs {', '.join(missing)}, which {region.path} does not have; add "
-            + ", ".join(f"{name} ({VARIABLES[name].units})" for name in missing if name in VARIABLES)
+            + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` [y, x]" for name in missing)
             + " to the region or fit a model without"
         )
     check_within(within, posterior.info.get("ranges", {}), lambda one: not (region.is_coarse(one) or region.is_daily(one)))

@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from hybridflux.data.archives import find_archives, read_table
+from hybridflux.data.archives import find_archives, survey
+from hybridflux.data.fluxnet_table import read_table
 
 COLUMNS = frozenset(("TIMESTAMP", "TIMESTAMP_START", "TA_F", "NEE_VUT_REF"))
 CSV = b"TIMESTAMP,TA_F,NEE_VUT_REF,OTHER\n20010101,3.5,-9999,7\n20010102,4.5,-1.25,7\n"
@@ -104,14 +105,13 @@ def test_other_files_and_sites_are_left_alone(tmp_path):
     ("name", "content", "message"),
     [
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", gzip.compress(CSV * 50, mtime=0)[:60], "damaged or cut short.*download it again"),
-        ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv.gz", CSV, "damaged or cut short"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"", "not a readable FLUXNET table"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", b"\xff\xfe\x00\x81" * 9, "damaged or cut short|not a readable"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH.parquet", CSV, "not a readable FLUXNET table"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"4,5;"), "not a readable|not a number"),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD.csv", CSV.replace(b"4.5", b"n/d"), "column TA_F, row 3: `n/d` is not a number"),
     ],
-    ids=("gzip cut", "no gzip", "empty", "binary", "parquet", "comma", "word"),
+    ids=("gzip cut", "empty", "binary", "parquet", "comma", "word"),
 )
 def test_damage_is_named(tmp_path, name, content, message):
     put(tmp_path, name, content)
@@ -124,5 +124,57 @@ def test_a_damaged_zip_and_a_zip_without_tables_are_named(tmp_path):
     with pytest.raises(ValueError, match="FLX_FR-Fon_FLUXNET2015.zip is not a readable zip"):
         find_archives(tmp_path)
     put(tmp_path, "FLX_FR-Fon_FLUXNET2015.zip", zipped(**{"FLX_FR-Fon_FLUXNET2015_FULLSET_YY.csv": CSV}))
-    with pytest.raises(ValueError, match="holds no FLUXNET table of days.*FULLSET_YY.csv"):
+    found = survey(tmp_path)
+    assert not found.archives and "holds no FLUXNET table of days" in found.unread["FR-Fon"] and "FULLSET_YY.csv" in found.unread["FR-Fon"]
+
+
+def test_ameriflux_base_is_ignored_beside_fluxnet_and_named_where_it_is_alone(tmp_path):
+    """As the AmeriFlux portal offers both: BASE has comments before its header and other columns."""
+    base = b"# Site: FR-Fon\n# Version: 17-5\nTIMESTAMP_START,TIMESTAMP_END,FC\n200101010000,200101010030,1\n"
+    put(tmp_path, "AMF_FR-Fon_BASE-BADM_17-5.zip", zipped(**{"AMF_FR-Fon_BASE_HH_17-5.csv": base, "AMF_FR-Fon_BIF_2.xlsx": b""}))
+    put(tmp_path, "AMF_FR-Fon_BASE_HH_17-5.csv", base)
+    alone = survey(tmp_path)
+    assert not alone.archives and "is AmeriFlux BASE" in alone.unread["FR-Fon"] and "ameriflux.lbl.gov" in alone.unread["FR-Fon"]
+    put(tmp_path, "AMF_FR-Fon_FLUXNET_FULLSET_DD_2005-2020_3-5.csv")
+    found = survey(tmp_path)
+    assert found.archives["FR-Fon"].path.name.startswith("AMF_FR-Fon_FLUXNET") and found.archives["FR-Fon"].finer is None
+
+
+def test_names_in_lower_case_are_read_and_spelt_as_in_the_table(tmp_path):
+    put(tmp_path, "flx_fr-fon_fluxnet2015_fullset_dd_2005-2014_1-4.CSV")
+    archive = find_archives(tmp_path, ["FR-Fon"])["FR-Fon"]
+    assert archive.resolution == "DD" and len(read_table(archive, COLUMNS)) == 2
+
+
+def test_a_shorter_or_other_product_that_is_not_read_is_reported(tmp_path):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020_1-4.csv")
+    assert "FULLSET_DD_2005-2014_1-4.csv is read, not FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020" in survey(tmp_path).beside["FR-Fon"]
+
+
+def test_all_sites_with_two_files_are_named_together(tmp_path):
+    for site in ("FR-Fon", "DE-Tha"):
+        for end in ("2014_1-4", "2020_beta-3"):
+            put(tmp_path, f"FLX_{site}_FLUXNET2015_FULLSET_DD_2005-{end}.csv")
+    with pytest.raises(ValueError, match="two files for FR-Fon.*two files for DE-Tha|two files for DE-Tha.*two files for FR-Fon"):
         find_archives(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CSV,
+        b"\xef\xbb\xbf" + CSV.replace(b"\n", b"\r\n"),
+        CSV.replace(b",", b";").replace(b".", b","),
+        CSV.replace(b",", b"\t").decode().encode("utf-16"),
+        CSV + b",,,\n,,,\n",
+        CSV.replace(b"-9999", b"-6999"),
+        CSV.replace(b"20010101", b"20010101.0").replace(b"TA_F", b' "TA_F"'),
+    ],
+    ids=("plain", "BOM", "semicolons", "unicode text", "empty rows", "-6999", "stamps as numbers"),
+)
+def test_a_table_saved_again_by_a_spreadsheet_has_the_same_values(tmp_path, content):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv", content)
+    table = read_table(find_archives(tmp_path)["FR-Fon"], COLUMNS)
+    assert table["TIMESTAMP"].tolist() == ["20010101", "20010102"] and table["TA_F"].tolist() == [3.5, 4.5]
+    assert table["NEE_VUT_REF"].fillna(99).tolist() == [99, -1.25]

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.data.archives import find_archives, read_table
+from hybridflux.data.archives import find_archives
+from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import DAILY_COLUMNS
+from hybridflux.data.fluxnet_table import read_table
 from hybridflux.data.halfhourly import HALFHOURLY_COLUMNS, to_daily
 from hybridflux.units import GC_PER_UMOL_PER_SECOND_DAY
 
@@ -87,11 +89,11 @@ def test_refusals(spoil, message):
 
 def test_another_time_zone_is_noticed():
     table = halfhours()
-    assert len(to_daily(table, "file", noon=12.3)) == 3
+    assert len(to_daily(table, "file", noon=Noon(12.3))) == 3
     with pytest.raises(
         ValueError, match=r"light is centred on 12.0 h, the sun of this longitude and utc_offset on 17.9 h; the stamps must"
     ):
-        to_daily(table, "file", noon=17.9)
+        to_daily(table, "file", noon=Noon(17.9))
 
 
 @pytest.mark.parametrize("site", ["FR-Pue", "DE-Tha"])
@@ -99,7 +101,7 @@ def test_real_half_hours_give_the_daily_file(shared, site):
     """Within the rounding of the two files: 0.05 W m-2, 0.006 of every other unit, the shares to 1e-4; stamps are UTC+1."""
     archive = find_archives(shared / "data" / "towers", [site])[site]
     daily = read_table(archive, DAILY_COLUMNS).set_index("TIMESTAMP")
-    noon = 13 - {"FR-Pue": 3.596, "DE-Tha": 13.567}[site] / 15
+    noon = Noon.of({"FR-Pue": 3.596, "DE-Tha": 13.567}[site], 1.0)
     ours = to_daily(read_table(archive.finer, HALFHOURLY_COLUMNS), archive.finer, noon).set_index("TIMESTAMP")
     both = [name for name in ours if name in daily]
     assert len(both) >= 14

@@ -165,6 +165,12 @@ def test_unknown_soil_capacity_is_assumed_aloud(folder, caplog):
         ("TA_F_NIGHT", lambda x: x + 273.15, "column TA_F_NIGHT looks like kelvin"),
         ("VPD_F", lambda x: x * 100, "column VPD_F looks like Pa; FLUXNET has hPa; convert it"),
         ("VPD_F", lambda x: x / 10, "column VPD_F looks like kPa"),
+        ("SW_IN_F", lambda x: x * 2.1, "column SW_IN_F looks like umol m-2 s-1 of photons"),
+        ("P_F", lambda x: x / 1000, "column P_F looks like m or kg m-2 s-1.*FLUXNET has mm d-1"),
+        ("P_F", lambda x: 0 * x, "column P_F looks like .*no rain at all .0 a year"),
+        ("P_F", lambda x: x * 25, "column P_F .*(looks like 0.1 mm|outside 0 to 500)"),
+        ("NEE_VUT_REF", lambda x: -x, "column NEE_VUT_REF falls where RECO - GPP rises; FLUXNET counts NEE positive"),
+        ("NEE_VUT_REF_NIGHT", lambda x: -x, "column NEE_VUT_REF is -2.* gC m-2 d-1 in the usual night"),
         ("SW_IN_F", lambda x: x * 86400, "column SW_IN_F looks like J m-2"),
         ("SW_IN_F", lambda x: x * 0.0864, "column SW_IN_F looks like MJ m-2"),
         ("SWC_F_MDS_1", lambda x: x / 100, "column SWC_F_MDS_1 looks like m3 m-3; FLUXNET has percent"),
@@ -192,11 +198,20 @@ def test_swapped_coordinates_are_noticed(one_site):
         open_towers(one_site.path)
 
 
+def test_the_other_hemisphere_is_noticed_without_potential_radiation(one_site, table):
+    one_site.write("FR-Aaa", table.drop(columns="SW_IN_POT"))
+    assert len(open_towers(one_site.path)) == 1
+    one_site.sites["lat"] = -48.5
+    one_site.write_sites()
+    with pytest.raises(ValueError, match="SW_IN_F is above the sun outside the atmosphere on .* latitude -48.5 .*; south is negative"):
+        open_towers(one_site.path)
+
+
 def test_half_hours_are_enough_and_their_time_zone_is_checked(one_site):
     times = pd.date_range("2009-01-01", "2009-12-31 23:30", freq="30min")
     height = np.clip(np.cos((times.hour + times.minute / 60 - 12.6) * np.pi / 12), 0, None)
     halves = pd.DataFrame({"TIMESTAMP_START": times.strftime("%Y%m%d%H%M"), "TA_F": 10 + 4 * height, "SW_IN_F": 400 * height})
-    halves = halves.assign(VPD_F=5.0, P_F=0.0, NIGHT=(height == 0).astype(int), NEE_VUT_REF=2 - 9 * height, NEE_VUT_REF_QC=0)
+    halves = halves.assign(VPD_F=5.0, P_F=0.05, NIGHT=(height == 0).astype(int), NEE_VUT_REF=2 - 9 * height, NEE_VUT_REF_QC=0)
     one_site.file("FR-Aaa").unlink()
     halves.to_csv(one_site.path / "FLX_FR-Aaa_FLUXNET2015_FULLSET_HH_2009-2009_1-4.csv", index=False)
     one_site.sites["utc_offset"] = 1
@@ -225,16 +240,85 @@ def test_one_excluded_source_may_be_a_text(one_site, table):
         open_towers(one_site.path, exclude_met="tower")
 
 
-def test_co2_from_a_file_and_built_in(one_site):
+def test_co2_from_a_file_and_built_in(one_site, caplog):
     built_in = open_towers(one_site.path).daily["co2"].to_numpy()
     assert built_in[181, 0] == pytest.approx(387.64, abs=0.1), "the annual mean of 2009 in its middle"
     assert (np.diff(built_in[:, 0]) > 0).all()
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,400\n2001,402\n")
     assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(418, abs=0.1), "continued along the last slope"
     (one_site.path / "co2_annual.csv").write_text("year,ppm\n2000,400\n")
-    with pytest.raises(ValueError, match="co2_annual.csv needs the columns year and co2_ppm; it has year, ppm"):
+    with pytest.raises(ValueError, match="co2_annual.csv lacks column co2_ppm; it has year, ppm; it must have year,co2_ppm"):
         open_towers(one_site.path)
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,0.04\n2001,0.04\n")
     with pytest.raises(ValueError, match="between 280 and 600 ppm"):
         open_towers(one_site.path)
+    (one_site.path / "co2_annual.csv").write_text("# Mauna Loa\nyear,mean,unc\n1991,355.5,0.1\n1992,356.5,0.1\n")
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(373.5, abs=0.1), "as NOAA publishes it"
+    assert "continued over 18 years beyond the annual means of 1991 to 1992" in caplog.text
+    (one_site.path / "co2_annual.csv").write_text("year;co2_ppm\n2008;385,5\n2009;387,0\n2010;390,0\n;\n")
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(387, abs=0.1), "decimal commas"
+    (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,-9999\n2001,402\n")
+    with pytest.raises(ValueError, match="co2_annual.csv, column co2_ppm, row 2 is missing"):
+        open_towers(one_site.path)
 
+
+
+@pytest.mark.parametrize("spoil", ["class", "no bytes", "no rows", "no values"])
+def test_one_site_without_use_does_not_stop_the_others(folder, table, spoil, caplog):
+    """Case 06: left out with a line, in the warning and in the summary."""
+    if spoil == "class":
+        folder.sites.loc[1, "igbp"] = "CVM"
+        folder.write_sites()
+    elif spoil == "no bytes":
+        folder.file("DE-Bbb").write_bytes(b"")
+    else:
+        folder.write("DE-Bbb", table.iloc[:0] if spoil == "no rows" else table.assign(P_F=np.nan))
+    with caplog.at_level(logging.WARNING):
+        towers = open_towers(folder.path)
+    assert list(towers.sites.index) == ["FR-Aaa"] and list(towers.left_out) == ["DE-Bbb"]
+    assert "1 sites left out: DE-Bbb (" in caplog.text and "DE-Bbb is left out: " in repr(towers)
+    with pytest.raises(ValueError, match="no site left: DE-Bbb: "):
+        open_towers(folder.path, sites="DE-Bbb")
+
+
+def test_faults_of_all_sites_come_in_one_message_and_those_of_others_do_not_matter(folder, table):
+    folder.write("FR-Aaa", table.assign(TA_F=table["TA_F"] + 273.15))
+    folder.sites["elev"] = ["100", "1,100"]
+    folder.write_sites()
+    with pytest.raises(ValueError, match="(?s)2 faults.*TA_F looks like kelvin.*\n.*DE-Bbb: column elev, row 3: `1,100`"):
+        open_towers(folder.path)
+    folder.write("FR-Aaa", table)
+    assert len(open_towers(folder.path, sites="FR-Aaa")) == 1
+
+
+def test_site_ids_in_lower_case_and_in_blanks_are_the_same_sites(folder, make_vegetation):
+    folder.sites["site_id"] = ["fr-aaa", " DE-Bbb "]
+    folder.write_sites()
+    folder.write_vegetation(make_vegetation(["FR-AAA", "DE-Bbb"]))
+    towers = open_towers(folder.path)
+    assert list(towers.sites.index) == ["fr-aaa", "DE-Bbb"] and not towers.left_out
+
+
+def test_files_with_other_names_are_listed_where_none_is_left(one_site):
+    one_site.file("FR-Aaa").rename(one_site.path / "fluxnet_dd" / "my tower 2009.csv")
+    with pytest.raises(FileNotFoundError, match="no FLUXNET file of FR-Aaa.*other names: my tower 2009.csv"):
+        open_towers(one_site.path)
+
+
+def test_covariates_of_ones_own_are_columns_of_the_table(folder):
+    """README: sites.csv may hold them; numbers in full, or the sites without are named."""
+    folder.sites["canopy_height"] = [20.5, 31]
+    folder.sites["stand"] = ["young", "old"]
+    folder.sites["age"] = [np.nan, 80]
+    folder.sites["soil_capacity"] = [0.15, 0.1]
+    folder.write_sites()
+    towers = open_towers(folder.path)
+    assert towers.sequences(["tair", "canopy_height"]).drivers["canopy_height"].tolist() == [20.5, 31]
+    for name, message in {
+        "stand": "column stand: `young` at FR-Aaa, `old` at DE-Bbb .2 cells. is not a number",
+        "age": "no `age` for FR-Aaa; write it, leave these sites out",
+        "biomass_2": "`biomass_2` is not a variable of hybridflux and not a column of sites.csv, which has canopy_height, stand, age",
+        "soil_capacity": "column soil_capacity: `0.15` at FR-Aaa, .* between 5 and 1000; write the number alone, and check the unit",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            towers.sequences([name])

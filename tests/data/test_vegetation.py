@@ -86,9 +86,10 @@ def test_no_series_at_all(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"fapar": 65}, "column fapar, row 2: `65` is not a share of 0 to 1; divide percent by 100"),
-        ({"fapar": "cloud"}, "row 2: `cloud` is not a share"),
-        ({"date": "17/01/2003"}, "column date, row 2: `17/01/2003` is not a date; YYYY-MM-DD"),
+        ({"fapar": 65}, r"column fapar, row 2: `65` is not a share of 0 to 1 .141 of 141 rows, largest 65: per cent\?.; divide percent"),
+        ({"fapar": 6500}, r"largest 6500: stored numbers with a scale factor\?"),
+        ({"fapar": "cloud"}, "row 2: `cloud` is not a number"),
+        ({"date": "1/2/2003"}, "column date, row 2: `1/2/2003` may be day/month or month/day; write YYYY-MM-DD"),
         ({"date": "2003-01-01"}, "two values for A on 2003-01-01; keep one"),
     ],
 )
@@ -105,3 +106,32 @@ def test_missing_columns_and_damage(tmp_path, make_vegetation):
     cut.write_bytes(gzip.compress(make_vegetation(["A"]).to_csv().encode())[:80])
     with pytest.raises(ValueError, match="cut.csv.gz is damaged"):
         read_series(cut)
+
+
+def test_series_of_a_spreadsheet_and_days_that_stand_twice(tmp_path, make_vegetation, caplog):
+    """Semicolons, decimal commas, day/month/year, other columns of the same name, a row repeated by a merged download."""
+    plain = make_vegetation(["A"])
+    other = plain.assign(date=pd.to_datetime(plain["date"]).dt.strftime("%d/%m/%Y"), fapar_qc=255, fapar_sd=7)
+    other = pd.concat([other, other.iloc[:1]]).rename(columns={"site_id": "SITE_ID", "fapar": "FAPAR"})
+    other.to_csv(tmp_path / "french.csv", index=False, sep=";", decimal=",", encoding="utf-8-sig")
+    with caplog.at_level("WARNING"):
+        pd.testing.assert_series_equal(
+            read_series(tmp_path / "french.csv")["A"], read_series(write(tmp_path, plain))["A"], check_names=False, check_index_type=False
+        )
+    assert "1 days of A stand twice with the same value" in caplog.text
+
+
+def test_rows_of_other_sites_and_other_tables_do_not_matter(tmp_path, make_vegetation, caplog):
+    write(tmp_path, pd.concat([make_vegetation(["A"]), make_vegetation(["B"]).assign(fapar=255, date="?")]))
+    write(tmp_path, pd.DataFrame({"site_id": ["A"], "cloud": [3]}), "clouds.csv")
+    with caplog.at_level("WARNING"):
+        assert list(read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")) == ["A"]
+    assert "ignored: clouds.csv needs the columns" in caplog.text
+    with pytest.raises(ValueError, match="some.csv, column date, row 143: .*and 136 more"):
+        read_vegetation(tmp_path, pd.Series({"A": "DBF", "B": "DBF"}), "auto")
+
+
+def test_a_scale_factor_applied_twice_is_reported(tmp_path, make_vegetation, caplog):
+    with caplog.at_level("WARNING"):
+        read_series(write(tmp_path, make_vegetation(["A"]).assign(fapar=0.006)))
+    assert "some.csv: fapar of A stays below 0.006" in caplog.text

@@ -73,7 +73,7 @@ def test_a_spread_must_be_named(make_run, spread, why):
 
 def test_zones_put_together(make_run, tmp_path):
     groups = tmp_path / "groups.csv"
-    groups.write_text("zone,group\nnorth,catchment\nsouth,catchment\n")
+    groups.write_bytes("Zone;Group;\r\nnorth;catchment;\r\nsouth;catchment;\r\n;;\r\n".encode("utf-16"))  # as a spreadsheet saves it
     table = budget_table(make_run(), zones=groups)
     assert set(table.zone) == {"region", "catchment"}
     assert pick(table, "catchment", "CRO", "GPP")["mean"] == pytest.approx(1200)
@@ -83,9 +83,10 @@ def test_zones_put_together(make_run, tmp_path):
     ("name", "text", "why"),
     [
         ("zones.gpkg", "", "not a CSV"),
-        ("a.csv", "zone,name\nnorth,x\n", "no column `group`"),
+        ("a.csv", "zone,name\nnorth,x\n", "lacks column group"),
         ("b.csv", "zone,group\nwest,x\n", "no zone `west`"),
         ("c.csv", "zone,group\nnorth,x\nnorth,y\n", "stands twice"),
+        ("d.csv", "zone,group\nnorth,\nwest,x\neast,x\n", "row 2: zone `north` has no group; row 3: .*`west`.*; row 4: .*`east`"),
     ],
 )
 def test_bad_zone_files(make_run, tmp_path, name, text, why):

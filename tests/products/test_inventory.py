@@ -80,11 +80,15 @@ def test_exports_of_a_period_add_up(tmp_path):
     ("rows", "why"),
     [
         ((), "no rows"),
-        (("a,CRO,litter,2018,2018,1,1",), "line 2: pool `litter`"),
-        (("a,CRO,soil,2018,2018,x,1",), "value `x` is not a number"),
+        (("a,CRO,litter,2018,2018,1,1",), "row 2: pool `litter` is not one of biomass, soil, export"),
+        (("a,CRO,soil,2018,2018,x,1",), "column value, row 2: `x` is not a number"),
         (("a,CRO,soil,2018.5,2018,1,1",), "not a whole year"),
         (("a,CRO,soil,2018,2017,1,1",), "before start_year"),
         (("a,CRO,soil,2018,2018,1,-1",), "sd must not be negative"),
+        (("a,CRO,soil,2018,2018,1,",), "row 2: sd `` is missing"),
+        (("a,CRO,soil,2018,2018,1,1", "a,CRO,litter,2018,2018,1,1", "a,CRO,soil,2019,2018,1,-1"), "row 3: pool .*; row 4: end_year"),
+        (("a,CRO,export,2018,2018,9,1", "a,CRO,export,2018,2018,9,1"), "row 3: .*the whole row is the same as one above"),
+        (('a,CRO,soil,2018,2018,"48,5",1',), "row 2: `48,5` has a decimal comma"),
         (("a,CRO,soil,2018,2018,1,1", "a,CRO,biomass,2017,2018,1,1"), "different periods"),
         (("a,CRO,soil,2017,2018,1,1", "a,CRO,export,2018,2018,1,1"), "must cover 2017 to 2018"),
         (("a,CRO,soil,2018,2018,1,1", "a,CRO,soil,2018,2018,2,1"), "stands twice"),
@@ -97,7 +101,35 @@ def test_bad_inventories(tmp_path, rows, why):
 
 def test_missing_column_and_unknown_place(make_run, tmp_path):
     (tmp_path / "bad.csv").write_text("zone,pool\na,soil\n")
-    with pytest.raises(ValueError, match="no column `land_cover`"):
+    with pytest.raises(ValueError, match="lacks column land_cover.*it must have zone,land_cover"):
         read_inventory(tmp_path / "bad.csv")
-    with pytest.raises(ValueError, match="west/CRO"):
-        budget_table(make_run(), inventory=write(tmp_path, "west,CRO,soil,2018,2018,1,1"))
+    with pytest.raises(ValueError, match="west/CRO, east/DBF, the run has"):
+        rows = ("west,CRO,soil,2018,2018,1,1", "east,DBF,soil,2018,2018,1,1")
+        budget_table(make_run(), inventory=write(tmp_path, *rows))
+    with pytest.raises(FileNotFoundError, match="nowhere.csv is not a file"):
+        read_inventory(tmp_path / "nowhere.csv")
+
+
+def test_a_spreadsheet_and_a_column_of_units_give_the_same_entry(tmp_path):
+    (plain,) = read_inventory(write(tmp_path, "north,DBF,biomass,2010,2020,95.5,30"))
+    path = tmp_path / "french.csv"
+    head = "\ufeffZone;Land Cover;Pool;Start Year;End Year;Value;SD;Units\r\n"
+    path.write_bytes(f"{head}north;dbf;Biomass;2010;2020;0,955;0,3;tC ha-1 yr-1\r\n;;;;;;;\r\n".encode())
+    (french,) = read_inventory(path)
+    assert (french.zone, french.land_cover, french.years) == (plain.zone, plain.land_cover, plain.years)
+    assert french.pools["biomass"] == pytest.approx(plain.pools["biomass"])
+    path.write_text(HEAD.strip() + ",units\nnorth,DBF,biomass,2010,2020,95,30,kg\n")
+    with pytest.raises(ValueError, match="units `kg` is not one of gC m-2 yr-1, tC ha-1 yr-1"):
+        read_inventory(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("north,DBF,biomass,2010,2020,0.95,0.3", "biomass and export stay below 0.95, read as gC m-2 yr-1; is it tC ha-1 yr-1"),
+        ("north,DBF,biomass,2010,2020,9500,300", "a gain of 9500 gC m-2 yr-1 is beyond any productivity; is it a stock"),
+    ],
+)
+def test_values_of_another_unit_are_warned_of(tmp_path, row, message):
+    with pytest.warns(UserWarning, match=message):
+        read_inventory(write(tmp_path, row))

@@ -49,9 +49,9 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
     return writer
 
 
-def a_model(*, network=False, years=False):
-    """A model with soil water, effects of places (and of years), perhaps a network on daily inputs."""
-    efficiency = Neural("plant_type", "tair_30d", "fapar_30d", width=4) if network else PerClass()
+def a_model(*, network=False, years=False, own=()):
+    """A model with soil water, effects of places (and of years), perhaps a network on daily inputs and on covariates of one's own."""
+    efficiency = Neural("plant_type", "tair_30d", "fapar_30d", *own, width=4) if network else PerClass()
     efficiency = Pooled(efficiency)
     return HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),

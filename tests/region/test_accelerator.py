@@ -21,17 +21,19 @@ from hybridflux.region import accelerator, kernel, prepared
 from hybridflux.region.programs import Shape
 from hybridflux.region.run import _job
 from hybridflux.region.vegetation import SD, LineError, VegetationError
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 WINTER = dict(days=("2017-11-15", "2018-01-12"), size=(12, 6), tile=12)
 SMALL = Shape(pixels=8, warps=4)
+
+HEIGHT = Covariate("canopy_height", centre=10.0, scale=4.0)
 
 CASES = {
     "several cells in a block": dict(cells=2, draws=6, levels=(0.05, 0.5)),
     "two warps of draws, effects of places": dict(cells=1, draws=40, spread="parameter+random_effects"),
     "one draw": dict(cells=1, draws=1),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
-    "a network, effects of places": dict(cells=2, draws=6, network=True, spread="parameter+random_effects"),
+    "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of the vegetation": dict(cells=1, draws=6, spread="parameter+random_effects+vegetation"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
@@ -47,7 +49,8 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         levels = settings.pop("levels", ())
         error = VegetationError(20.0, {"CRO": LineError(0.02, 0.05, -0.5)})
         layers = {SD: error.attributes()} if "vegetation" in spread else {}
-        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, layers=layers, **WINTER)
+        heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
+        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, layers=layers, covariates=heights, **WINTER)
         if layers:
             tile = writer.grid.tile_of("r000_c000")
             part = np.random.default_rng(1).uniform(0.2, 0.8, (59, *tile.shape)).astype(np.float32)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.delimited import HEAD_BYTES, open_bytes, sniff
 from hybridflux.data.inventories.sampling import simple
 
 REGION = "region"
@@ -57,7 +58,7 @@ class Polygon:
 
 
 def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """A table of plots or trees, csv or parquet.
+    """A table of plots or trees, parquet or csv of any usual dialect: the tables of IGN have semicolons, spreadsheets decimal commas.
 
     Raises:
         FileNotFoundError: no such file.
@@ -67,12 +68,20 @@ def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else _csv(path, columns)
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is damaged or not a table ({error}); download it again") from error
     if missing := [name for name in columns if name not in table]:
         raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
     return table
+
+
+def _csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    with open_bytes(path) as file:
+        dialect = sniff(file.read(HEAD_BYTES), columns, path.name)
+    with open_bytes(path) as file:
+        table = pd.read_csv(file, sep=dialect.delimiter, decimal=dialect.decimal, encoding=dialect.encoding, skiprows=dialect.skip)
+    return table.dropna(how="all")
 
 
 def per_plot(carbon: np.ndarray, plot_of_tree: np.ndarray, plots: np.ndarray) -> np.ndarray:

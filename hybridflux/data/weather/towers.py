@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.archives import Archive, find_archives, read_table
+from hybridflux.data.archives import Archive, find_archives
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
+from hybridflux.data.clock import Noon
 from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
+from hybridflux.data.fluxnet_table import read_table
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import pick_sites, read_sites
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
@@ -70,7 +72,10 @@ def _candidates(folder: Path, name: str, extent: Extent) -> list[_Candidate]:
     """Towers with a file, by distance: the named one, or all within reach."""
     table = read_sites(folder)
     if name:
-        table = table.loc[pick_sites(name, table.index, f"{folder}/sites.csv")]
+        table.refuse(chosen := pick_sites(name, table.rows.index, f"{folder}/sites.csv"))
+        table = table.rows.loc[chosen]
+    else:
+        table = table.rows.drop(index=list(table.faults))
     west, south, east, north = extent
     distance = distance_km(0.5 * (south + north), 0.5 * (west + east), table["lat"].to_numpy(float), table["lon"].to_numpy(float))
     archives = find_archives(folder, list(table.index))
@@ -94,10 +99,9 @@ def distance_km(latitude, longitude, latitudes, longitudes):
 def _frame(candidate: _Candidate) -> pd.DataFrame:
     """Daily drivers of a tower, checked as those of a fit are, NaN where missing."""
     row, where = candidate.row, str(candidate.archive)
-    noon = 12 - row["lon"] / 15 + row["utc_offset"]
-    frame = read_tower(candidate.archive, Quality(), noon if np.isfinite(noon) else None)
+    frame = read_tower(candidate.archive, Quality(), Noon.of(row["lon"], row["utc_offset"]))
     check_units(frame, where)
-    check_latitude(frame["par_potential"], row["lat"], where)
+    check_latitude(frame, row["lat"], where)
     return drop_outliers(frame, where)[list(DRIVERS)]
 
 

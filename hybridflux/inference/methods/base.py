@@ -17,6 +17,7 @@ from jaxtyping import Array, PRNGKeyArray
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.structure import learn
+from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.store import to_spec
@@ -74,7 +75,7 @@ class AbstractMethod(eqx.Module):
         """
         began = time.perf_counter()
         indices = Indices.of(sequences)
-        model = with_places(model, indices.sizes())
+        model = scaled(with_places(model, indices.sizes()), sequences.drivers)
         data = batch(model, sequences)
         counts = {name: int(measured.sum()) for name, measured in data.measured.items()}
         if not sum(counts.values()):

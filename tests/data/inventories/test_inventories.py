@@ -190,5 +190,17 @@ def test_a_stock_table_is_no_change_table(tmp_path):
     table = tables.soil_stocks(sites, zone="zone", stock="stock", campaign="2000-2009")
     assert table["stock_tC_ha"].tolist() == [55.0, 80.0] and table["se"].tolist() == [5.0, 10.0]
     tables.write(table, tmp_path / "stock.csv")
-    with pytest.raises(ValueError, match="has no column `land_cover`"):
+    with pytest.raises(ValueError, match="lacks column land_cover"):
         read_inventory(tmp_path / "stock.csv")
+
+
+def test_a_table_of_plots_with_semicolons_and_decimal_commas_is_the_same(tmp_path):
+    """The published tables of IGN have semicolons; a French spreadsheet adds decimal commas and a byte order mark."""
+    table = pd.DataFrame({"idp": [1, 2], "xl93": [650000.5, 651000.25], "espar": ["02", "51"]})
+    table.to_csv(tmp_path / "plain.csv", index=False)
+    table.to_csv(tmp_path / "french.csv", index=False, sep=";", decimal=",", encoding="utf-8-sig")
+    french, plain = (plots.read_table(tmp_path / f"{name}.csv", ("idp", "xl93")) for name in ("french", "plain"))
+    pd.testing.assert_frame_equal(french, plain)
+    (tmp_path / "page.csv").write_text("<html>login</html>")
+    with pytest.raises(ValueError, match="page.csv is a web page"):
+        plots.read_table(tmp_path / "page.csv", ("idp",))

@@ -1,0 +1,64 @@
+"""Covariates of the user's own: centre and scale from the places of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import AbstractSource, Given, Neural
+from hybridflux.vocabulary import PARAMETERS, Covariate
+
+
+def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
+    """The model with a centre and a scale for each covariate of its networks that has none: mean and standard deviation over places.
+
+    Args:
+        model: a composed model, with or without draws.
+        values: covariate -> `[place]`.
+
+    Raises:
+        ValueError: the places do not vary in it, or all values of a `Given` are outside the bounds of its parameter.
+    """
+    for name, source in model.sources.items():
+        if isinstance(source, Given) and source.name in values:
+            _check_bounds(name, source, values[source.name])
+
+    def settled(network: Neural) -> Neural:
+        if not any(covariate.centre is None or covariate.scale is None for covariate in network.own):
+            return network
+        own = {covariate.name: _settled(covariate, values) for covariate in network.own}
+        whole = Neural(*(own.get(name, name) for name in network.inputs), width=network.width, reach=network.reach)
+        return eqx.tree_at(lambda one: one.z, whole, network.z)
+
+    def is_network(node) -> bool:
+        return isinstance(node, Neural)
+
+    return jax.tree.map(lambda node: settled(node) if is_network(node) else node, model, is_leaf=is_network)
+
+
+def _settled(covariate: Covariate, values: Mapping[str, np.ndarray]) -> Covariate:
+    if covariate.name not in values:
+        return covariate
+    known = np.asarray(values[covariate.name], float)
+    centre = float(known.mean()) if covariate.centre is None else covariate.centre
+    scale = float(known.std()) if covariate.scale is None else covariate.scale
+    if not scale > 0:
+        raise ValueError(
+            f"`{covariate.name}` is {known.flat[0]:g} at all {known.size} places of the fit, so that its scale is not known; declare it: "
+            f"Covariate('{covariate.name}', centre=..., scale=...)"
+        )
+    return replace(covariate, centre=centre, scale=scale)
+
+
+def _check_bounds(name: str, source: AbstractSource, values: np.ndarray) -> None:
+    row = PARAMETERS[name]
+    if np.all((values <= row.lower) | (values >= row.upper)):
+        raise ValueError(
+            f"`{source.name}` gives `{name}`, and runs from {np.min(values):g} to {np.max(values):g}, all outside its bounds "
+            f"({row.lower:g}, {row.upper:g}) {row.units}; check the unit"
+        )

@@ -1,0 +1,60 @@
+"""A map of the user's own in a region: read by the model, masked where it has no value, asked for where it is missing."""
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridflux.inference.batch import Indices
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.covariates import scaled
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import Neural
+from hybridflux.model.tree import learned, with_learned
+from hybridflux.process import light, respiration
+from hybridflux.region.run import map_region
+from hybridflux.region.store import open_region, unpacked
+from hybridflux.vocabulary import PARAMETERS
+
+SMALL = dict(size=(12, 10), tile=10, days=("2017-01-01", "2018-01-31"), cells=1)
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    model = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={"light_use_efficiency": Neural("canopy_height")})
+    model = scaled(model, {"canopy_height": np.array([5.0, 30.0])})
+    leaves = {name: np.stack([leaf + 0.3, leaf - 0.3]) for name, leaf in learned(model).items()}
+    drawn = with_learned(model, jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), leaves))
+    return Posterior(drawn, Indices(("a",), (2017,)), info={"method": "made up", "ranges": {"canopy_height": [5.0, 30.0]}})
+
+
+def test_a_map_is_read_counted_and_masked_where_it_has_gaps(tmp_path, make_region, posterior):
+    """GPP of every pixel is its light times the efficiency of its own height."""
+    height = np.linspace(2, 40, 120).reshape(12, 10).astype(np.float32)
+    height[5, 5] = np.nan
+    writer = make_region(tmp_path / "r.zarr", covariates={"canopy_height": height}, **SMALL)
+    report = map_region(posterior, writer.path, tmp_path / "run", draws=2, start="2018-01-01", end="2018-01-31", spread="parameter")
+    assert report.masked["no covariate"] == 1
+    found = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="monthly", consolidated=False)["GPP"].load().squeeze().to_numpy()
+    region = open_region(writer.path)
+    window = region.window(np.datetime64("2018-01-01"), np.datetime64("2018-01-31"))
+    tile = next(region.tiles())
+    drivers = region.read(tile, ("fapar", "par", "canopy_height"), window)
+    row = PARAMETERS["light_use_efficiency"]
+    for at in (0, 40, len(drivers.pixel) - 1):
+        pixel = drivers.pixel[at]
+        light_absorbed = float((unpacked(drivers.daily["fapar"])[:, pixel] * drivers.weather["par"][:, 0]).mean())
+        sources = [over_draw(posterior.model.sources["light_use_efficiency"], draw) for draw in (0, 1)]
+        efficiency = np.mean([float(one.value(row, {"canopy_height": drivers.lasting["canopy_height"][at]})) for one in sources])
+        y, x = divmod(int(pixel), tile.shape[1])
+        assert found[tile.y.start + y, tile.x.start + x] == pytest.approx(light_absorbed * efficiency, abs=2e-3)
+
+
+def over_draw(source, draw):
+    return with_learned(source, {name: leaf[draw] for name, leaf in learned(source).items()})
+
+
+def test_a_region_without_the_map_is_refused_with_the_cure(tmp_path, make_region, posterior):
+    writer = make_region(tmp_path / "r.zarr", **SMALL)
+    with pytest.raises(ValueError, match=r"needs canopy_height, which .* does not have; add a map `canopy_height` \[y, x\] to the region"):
+        map_region(posterior, writer.path, tmp_path / "run", draws=2)
