@@ -14,7 +14,7 @@ Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store 
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
 Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]

@@ -17,7 +17,7 @@ FIGURES = (".png", ".svg", ".pdf")
 def build(
     config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
-    data: Annotated[Path | None, typer.Option(help="Folder that stands for {data} in the configuration.")] = None,
+    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the files you bring yourself.")] = None,
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked for, its size and its time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,

@@ -257,6 +257,7 @@ def describe(datasets: dict[str, Dataset]) -> str:
         facts = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
         facts |= {"credit": dataset.attribution, "note": dataset.note}
         lines.append(f"{dataset.kind}/{dataset.id}: {dataset.title}")
-        lines += [fill(text, 100, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10) for name, text in facts.items() if text]
+        layout = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}  # addresses stay whole
+        lines += [fill(text, initial_indent=f"  {name:<8}", **layout) for name, text in facts.items() if text]
         lines.append("")
     return "\n".join(lines)

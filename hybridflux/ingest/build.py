@@ -18,7 +18,7 @@ from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
 from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
 from hybridflux.ingest.land import read_land
-from hybridflux.ingest.plan import Plan, plan
+from hybridflux.ingest.plan import BROUGHT, Plan, plan
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
@@ -101,9 +101,9 @@ def build_region(
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
-    """What `build_region` would ask for, read and write, without asking for it."""
+    """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(data) if data else config, _datasets(config), Path(out))
+    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:

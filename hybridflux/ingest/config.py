@@ -210,7 +210,7 @@ class RegionConfig(_Part):
         """
         text = self.model_dump_json()
         if DATA in text and data is None:
-            raise ValueError(f"the places of region `{self.id}` begin with {DATA}: name the folder with `--data FOLDER`")
+            raise ValueError(f"region `{self.id}` reads files that you bring yourself: name their folder with `--data FOLDER`")
         return self if data is None else RegionConfig.model_validate_json(text.replace(DATA, data.as_posix()))
 
 
