@@ -5,7 +5,7 @@ from __future__ import annotations
 SECONDS_PER_DAY = 86400.0
 GRAMS_C_PER_MOL = 12.011  # IUPAC 2021 standard atomic weight of carbon
 GC_PER_UMOL_PER_SECOND_DAY = GRAMS_C_PER_MOL * 1e-6 * SECONDS_PER_DAY  # 1.03775
-GCO2_PER_GC = 44.009 / GRAMS_C_PER_MOL  # 3.664
+GCO2_PER_GC = 44.0 / 12.0  # 3.667, as in greenhouse gas inventories: IPCC 2006 guidelines, vol. 4, ch. 2; 3.664 by atomic weights
 PAR_PER_SHORTWAVE = 0.45  # Running & Zhao 2015, MOD17 user's guide
 FREEZING_KELVIN = 273.15
 LATENT_HEAT = 2.45  # MJ kg-1 of water at 20 degC, Allen et al. 1998 (FAO-56)

@@ -47,7 +47,7 @@ def test_scores_have_the_promised_columns(folder):
 
 
 def test_maps_hold_the_months_asked_for(folder):
-    with xr.open_zarr(folder / "run" / "fluxes.zarr", group="monthly", consolidated=False) as monthly:
+    with xr.open_zarr(folder / "run" / "fluxes.zarr", group="monthly") as monthly:
         assert monthly.sizes["time"] == 2
         closed = monthly["NEE"] - (monthly["RECO"] - monthly["GPP"])
         assert float(abs(closed).max()) < 0.05 * float(abs(monthly["GPP"]).max())

@@ -12,6 +12,9 @@ from hybridflux.cli.options import Draws, End, PosteriorFile, Region, Resume, Sc
 from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
+SETTINGS = ("draws", "start", "end", "daily", "spread", "seed", "within", "dry_run")
+"""Options of `map` that a run folder remembers, or that make no sense for one."""
+
 
 class Spread(StrEnum):
     """What the draws of a map contain."""
@@ -30,8 +33,10 @@ class ExecutorKind(StrEnum):
 
 
 def map_(
-    posterior: PosteriorFile,
-    region: Region,
+    ctx: typer.Context,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
+    region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
+    *,
     out: Annotated[Path, typer.Option(help="Run folder to write.")],
     draws: Draws = 64,
     start: Start = None,
@@ -43,7 +48,9 @@ def map_(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, memory, time.")] = False,
     within: Annotated[
         list[str] | None,
-        typer.Option(help="Leave out pixels whose covariate is outside its range at the towers: elevation. May be repeated."),
+        typer.Option(
+            help="Leave out pixels outside the towers of the posterior, by plant_type or a covariate: elevation. May be repeated."
+        ),
     ] = None,
     executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
     workers: Workers = None,
@@ -54,12 +61,23 @@ def map_(
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
-    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --resume.
+    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --out RUN --resume alone: the run folder
+    holds its settings and its posterior.
     """
     from hybridflux.region.executors import choose
 
     check_folder(out)
     who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
+    if posterior is None:
+        _only_the_run_folder(ctx, resume)
+
+        from hybridflux.region.run import resume_run
+
+        with progress_of("mapping") as progress:
+            typer.echo(resume_run(out, region=region, executor=who, progress=progress))
+        return
+    if region is None:
+        raise ValueError("--region is missing: the Zarr store of the region's drivers")
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.region.run import map_region
@@ -69,6 +87,22 @@ def map_(
     options |= {"within": within or (), "executor": who}
     with progress_of("mapping") as progress:
         typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
+
+
+def _only_the_run_folder(ctx: typer.Context, resume: bool) -> None:
+    """Refuse a command without a posterior that is no bare resumption.
+
+    Raises:
+        ValueError: it does not resume, or gives settings that the run folder decides.
+    """
+    if not resume:
+        raise ValueError("--posterior and --region are missing; only an interrupted run goes on without them: --out RUN --resume")
+    given = [name for name in SETTINGS if ctx.get_parameter_source(name).name == "COMMANDLINE"]
+    if given:
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise ValueError(
+            f"{options}: the run folder decides this where no --posterior is given; leave it out, or give --posterior and --region"
+        )
 
 
 def scenario(

@@ -14,6 +14,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process.call import arguments
+from hybridflux.vocabulary import PLANT_TYPES
 
 
 class Batch(NamedTuple):
@@ -69,6 +70,18 @@ def covariate_ranges(model: HybridFlux, sequences: Sequences) -> dict[str, list[
     read = dict.fromkeys(name for source in model.sources.values() if learned(source) for name in source.reads())
     values = {name: np.asarray(sequences.drivers[name]) for name in read if name in sequences.drivers and name != "plant_type"}
     return {name: [float(np.nanmin(found)), float(np.nanmax(found))] for name, found in values.items()}
+
+
+def plant_types_at_towers(sequences: Sequences) -> dict[str, int] | None:
+    """Plant type -> number of towers with an observed day of any target: of other types a fit has seen nothing.
+
+    A map counts their pixels as outside the training of the model. None where the sequences do not say the plant types.
+    """
+    if "plant_type" not in sequences.drivers:
+        return None
+    observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
+    kinds = np.broadcast_to(np.asarray(sequences.drivers["plant_type"], int), observed.shape)[observed]
+    return {PLANT_TYPES[kind]: int(count) for kind, count in zip(*np.unique(kinds, return_counts=True), strict=True)}
 
 
 def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:

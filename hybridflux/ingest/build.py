@@ -189,4 +189,5 @@ def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> floa
         "scenes": listed, "smoother": {name: {kind: asdict(prior) for kind, prior in of_kind.items()} for name, of_kind in priors.items()},
         "views": views, "state": layout.COMPLETE,
     })  # fmt: skip
+    layout.consolidate(out)
     return float(np.mean([scene["clear"] for scene in listed]))

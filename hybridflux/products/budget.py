@@ -15,6 +15,7 @@ from hybridflux.products.totals import Totals, open_totals
 
 FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
+WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -26,7 +27,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
     `total_*` columns are the same over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
     `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. Where the run knows the
-    structural error of its model, intervals hold it, and the name of the `spread` says so.
+    structural error of its model, intervals hold it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
@@ -42,6 +44,7 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     table = budget_of(totals)
     if inventory is not None:
         table = pd.concat([table, compare(totals, read_inventory(inventory))], ignore_index=True)
+        table[WITHOUT_TOWER] = table.groupby(["zone", "land_cover"])[WITHOUT_TOWER].transform("first")
     table = table.assign(spread=totals.spread, draws=totals.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
@@ -73,9 +76,10 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
         area = np.array([totals.area[one].sum() for one in cells])
+        unseen = np.array([totals.area_without_tower(one) for one in cells]) / 1e4
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
-            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | more
+            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
             parts.append(pd.DataFrame(columns, index=len(FLUXES) * numbers + place))
     return pd.concat(parts).sort_index()
 
@@ -89,7 +93,7 @@ def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:
     found = []
     for one in sorted(set(year)):
         months = np.flatnonzero(year == one)
-        found.append((str(one), months, 1) if one in whole else (_part(totals, months), months, 0))
+        found.append((str(one), months, 1) if one in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
         found.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
     return found
@@ -113,12 +117,6 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     faults |= {row: f"row {row}: the run has no zone {shown(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
     cells.refuse(dict(sorted(faults.items())))
     return dict(zip(zone, group, strict=True))
-
-
-def _part(totals: Totals, months: np.ndarray) -> str:
-    """Name of a part of a year: `2018-03..2018-09`."""
-    first, last = totals.months[months[0]], totals.months[months[-1]]
-    return f"{first:%Y-%m}..{last:%Y-%m}"
 
 
 def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.region import layout
+from hybridflux.region.outputs import units_of
+from hybridflux.region.periods import Period
+
 GROUPS = ("monthly", "annual")
 FLUXES = ("NEE", "GPP", "RECO")
 
@@ -35,6 +39,7 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
         effect.to_zarr(folder / "effect.zarr", group=group, mode="w", consolidated=False)
         if group == "annual":
             _write_cogs(folder / "cog", effect)
+    layout.consolidate(folder / "effect.zarr")
 
 
 def _difference(control, changed, changes: Sequence[str]):
@@ -46,6 +51,7 @@ def _difference(control, changed, changes: Sequence[str]):
         "units": control.attrs["units"],
         "comment": control.attrs.get("comment", "grams of carbon"),
         "long_name": f"change of {name} under {' '.join(changes)}; changed minus control, mean over the draws",
+        "cell_methods": control.attrs["cell_methods"],
         "grid_mapping": "spatial_ref",
     }
     return effect
@@ -67,17 +73,30 @@ def _write_cogs(folder: Path, effect) -> None:
         blockxsize=256, blockysize=256, BIGTIFF="IF_SAFER", crs=effect["spatial_ref"].attrs["crs_wkt"],
         transform=Affine(step, 0, x[0] - step / 2, 0, -step, y[0] + step / 2),
     )  # fmt: skip
-    rows = 512
+    rows, years = 512, _years(effect)
     for flux in FLUXES:
         array = effect[f"{flux}_change"]
-        for number, year in enumerate(array["time"].dt.year.values):
-            path = folder / f"{flux}_change_annual_{year}.tif"
+        for number, year in enumerate(years):
+            path = folder / f"{flux}_change_annual_{year.calendar}.tif"
             scratch = path.with_suffix(".scratch.tif")
             with rasterio.open(scratch, "w", **profile) as file:
                 for top in range(0, height, rows):
                     part = array.isel(time=number, y=slice(top, top + rows)).values
                     file.write(part, 1, window=Window(0, top, width, len(part)))
-                tags = {name: effect.attrs.get(name, "") for name in ("title", "changes", "spread", "sign")}
-                file.update_tags(units=array.attrs["units"], long_name=array.attrs["long_name"], **tags)
+                units = units_of("annual", year.whole)
+                tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
+                tags |= {"units": units, "days": str(year.days)}
+                tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}
+                tags["long_name"] += "" if year.whole else f"; only {year}"
+                file.update_tags(**{name: text for name, text in tags.items() if name != "grid_mapping"})
+                file.set_band_description(1, str(year))
+                file.set_band_unit(1, units)
             rasterio.shutil.copy(scratch, path, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
             scratch.unlink()
+
+
+def _years(effect) -> list[Period]:
+    """Calendar years of the maps, with their mapped days."""
+    firsts = effect["time"].values.astype("datetime64[D]")
+    lasts = firsts + effect["days"].values.astype("timedelta64[D]") - 1
+    return [Period(first, last, first.astype("datetime64[Y]")) for first, last in zip(firsts, lasts, strict=True)]

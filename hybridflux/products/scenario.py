@@ -76,7 +76,8 @@ def run_scenario(
         notify = partial(_notify_half, progress, half, name) if progress else None
         map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
     words = tuple(str(change) for change in read)
-    record = {"changes": words, "spread": spread, "provenance": json.loads((out / "changed" / "run.json").read_text())["provenance"]}
+    run = json.loads((out / "changed" / "run.json").read_text())
+    record = {"changes": words, "spread": spread, **{name: run[name] for name in ("sign", "days", "attribution", "provenance")}}
     (out / "scenario.json").write_text(json.dumps(record, indent=2))
     effect = open_scenario(out)
     effect_table(effect).to_csv(out / "effect.csv", index=False, float_format="%.6g")

@@ -20,6 +20,9 @@ SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+ve
 STRUCTURAL = "+structural_error"
 """Added to the name of the spread of totals that hold the error of the model itself."""
 
+AT_TOWERS = "plant_types_at_towers"
+"""Attribute of `totals.nc`: plant types that the posterior has towers of."""
+
 REGION = "region"
 ALL = "all"
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
@@ -55,6 +58,8 @@ class Totals:
         days: days the run covers in each month `[month]`.
         spread: what the draws contain, one of `SPREADS`.
         meaning: the same in words.
+        first: first mapped day of each month `[month]`; None where it is not recorded.
+        at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
         structural: error of NEE by what the model itself gets wrong `[cell, month, draw]`, gC, mean zero; None where it is not known.
     """
 
@@ -66,6 +71,8 @@ class Totals:
     days: np.ndarray
     spread: str
     meaning: str = ""
+    first: pd.DatetimeIndex | None = None
+    at_towers: frozenset[str] | None = None
     structural: np.ndarray | Lazy | None = None
 
     @property
@@ -101,7 +108,8 @@ class Totals:
         """Draws that hold the structural error too, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE are not told by NEE and are not in it.
+        in NEE are not told by NEE and are not in it. Each share has its mean over the draws taken off, in each cell and month: where
+        draws with more GPP err more, the shares would else shift the mean, and a budget would differ from the maps.
         """
         if self.structural is None:
             return self
@@ -110,12 +118,18 @@ class Totals:
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
-        error = self.structural[cells]
-        if flux == "NEE":
-            return self.total[flux][cells] + error
-        gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
-        share = gpp / np.maximum(gpp + reco, 1e-9)
-        return gpp - share * error if flux == "GPP" else reco + (1.0 - share) * error
+        part = self.structural[cells]
+        if flux != "NEE":
+            gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
+            share = gpp / np.maximum(gpp + reco, 1e-9)
+            part = -share * part if flux == "GPP" else (1.0 - share) * part
+        return self.total[flux][cells] + (part - part.mean(axis=-1, keepdims=True))
+
+    def area_without_tower(self, cells: np.ndarray) -> float:
+        """Area of some cells whose plant type no tower of the posterior has, m2; NaN where the run does not record it."""
+        if self.at_towers is None:
+            return np.nan
+        return float(self.area[cells][~np.isin(self.land_cover[cells].astype(str), [*self.at_towers])].sum())
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of every row of a budget: the region, its land covers, each zone, its land covers."""
@@ -131,6 +145,16 @@ class Totals:
         """Calendar years the run covers from the first to the last day."""
         covered = pd.Series(self.days, self.months.year).groupby(level=0).sum()
         return [int(year) for year, days in covered.items() if days == 366 - (not pd.Timestamp(year, 1, 1).is_leap_year)]
+
+    def part_of(self, months: np.ndarray) -> str:
+        """Name of some consecutive months: `2018-03..2018-09`, `2018-03`, or `2022-07-01..2022-07-03` where months are not whole."""
+        at = np.arange(len(self.months))[months][[0, -1]]
+        if (self.days[at] == self.months[at].days_in_month).all() or self.first is None:
+            names = [f"{month:%Y-%m}" for month in self.months[at]]
+        else:
+            last = self.first[at[1]] + pd.Timedelta(days=int(self.days[at[1]]) - 1)
+            names = [f"{day:%Y-%m-%d}" for day in (self.first[at[0]], last)]
+        return "..".join(dict.fromkeys(names))
 
     def regroup(self, groups: Mapping[str, str]) -> Totals:
         """The same totals with zones put together; zones that are not named become `other`."""
@@ -187,13 +211,14 @@ def open_totals(run: str | Path) -> Totals:
         cells = np.flatnonzero(_kept(found))
         shape = (len(cells), found.sizes["month"], found.sizes["draw"])
         names = [str(flux).upper() for flux in found["flux"].values]
-        total = {flux: Lazy(shape, partial(_stored, path, "total", (number,), cells)) for number, flux in enumerate(names)}
-        structural = Lazy(shape, partial(_stored, path, "structural", (), cells)) if "structural" in found else None
+        read = partial(_stored, path, found["total"].dims.index("month") > found["total"].dims.index("draw"))
+        total = {flux: Lazy(shape, partial(read, "total", (number,), cells)) for number, flux in enumerate(names)}
+        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in found else None
         return _described(found, cells, spread, total, structural)
 
 
 def totals_of(data, spread: str) -> Totals:
-    """Totals as arrays, from a dataset `total(flux, cell, month, draw)`."""
+    """Totals as arrays, from a dataset `total` of flux, cell, month and draw, in any order."""
     cells = np.flatnonzero(_kept(data))
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
     total = {str(flux).upper(): values[number][cells] for number, flux in enumerate(data["flux"].values)}
@@ -213,23 +238,26 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
         zone=zone_names(data)[cells],
         land_cover=np.array(PLANT_TYPES, dtype=object)[data["plant_type"].values[cells].astype(int)],
         area=data["area"].values.astype(float)[cells],
-        months=pd.DatetimeIndex(pd.to_datetime(data["month"].values).astype("datetime64[s]")).normalize(),
+        months=pd.DatetimeIndex(data["month"].values.astype("datetime64[M]").astype("datetime64[s]")),
         days=data["days"].values.astype(int),
         spread=spread,
         meaning=data.attrs.get("spread_meaning", ""),
+        first=pd.DatetimeIndex(data["month"].values.astype("datetime64[s]")) if "month_bnds" in data else None,
+        at_towers=frozenset(data.attrs[AT_TOWERS].split()) if AT_TOWERS in data.attrs else None,
         structural=structural,
     )
 
 
-def _stored(path: Path, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Carbon of some of the kept cells from a file, read in runs of neighbours."""
+def _stored(path: Path, month_last: bool, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Carbon of some of the kept cells from a file `[cell, month, draw]`, read in runs of neighbours."""
     import h5py
 
     places, back = np.unique(kept[cells], return_inverse=True)
     runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
     with h5py.File(path, "r") as file:
         read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
-        return np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
+        carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
+        return carbon.swapaxes(1, 2) if month_last else carbon
 
 
 def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.region import lock
@@ -11,7 +12,11 @@ from hybridflux.region.job import Job, differences
 from hybridflux.region.outputs import SIGN, SPREADS, create_store
 from hybridflux.region.tile import write_json
 
+POSTERIOR = "posterior.nc"
+"""File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
+
 OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
+UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
 
 
 def begin(job: Job, resume: bool) -> dict:
@@ -31,6 +36,7 @@ def begin(job: Job, resume: bool) -> dict:
         write_json(path, record)
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
+        replace(job.posterior, observed={}).save(job.out / POSTERIOR)
         create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
         record["state"] = "running"
         write_json(path, record)
@@ -66,9 +72,11 @@ def _record(job: Job) -> dict:
     """A new `run.json`."""
     config = json.loads(canonical_json(job.config()))
     return {
-        "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path), "spread": job.spread,
+        "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path.resolve()),
+        "spread": job.spread,
         "spread_meaning": SPREADS[job.spread], "sign": SIGN, "draws": job.draws, "seed": job.seed, "start": config["start"],
-        "end": config["end"], "changes": config["changes"], "config": config, "config_hash": job.hash,
+        "end": config["end"], "days": len(job.calendar.mapped), "changes": config["changes"], "attribution": job.region.attribution,
+        "plant_types": {"at_towers": job.at_towers}, "config": config, "config_hash": job.hash,
         "provenance": provenance(config, job.seed),
     }  # fmt: skip
 
@@ -79,6 +87,10 @@ def attributes(record: Mapping) -> dict[str, str]:
     return {
         "title": record["title"],
         "spread": record["spread"],
+        "time_coverage_start": record["start"],
+        "time_coverage_end": record["end"],
+        "days": str(record.get("days", "")),
+        "credit": "; ".join(record.get("attribution", ())) or UNCREDITED,
         "source": "hybridflux, posterior of a hybrid carbon-flux model",
         "history": f"{written} hybridflux map",
         "changes": " ".join(record["changes"]) or "none",

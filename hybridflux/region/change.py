@@ -84,7 +84,8 @@ class Change:
         return np.where(inside, np.clip(changed, *VARIABLES[self.name].bounds), values).astype(values.dtype)
 
     def __str__(self) -> str:
-        what = self.operation if self.operation == "climatology" else f"{self.operation}{self.value:g}"
+        value = np.format_float_positional(self.value, trim="-", sign=self.operation == "+")
+        what = {"climatology": "climatology", "*": f"*{value}", "+": value}[self.operation]
         return f"{self.name}={what}" + (f"@{self.first or ''}:{self.last or ''}" if self.first or self.last else "")
 
 

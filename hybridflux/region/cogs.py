@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from hybridflux.region import layout
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
-from hybridflux.region.outputs import SIGN, SPREADS
+from hybridflux.region.outputs import SIGN, SPREADS, units_of
+from hybridflux.region.periods import Period, periods_of
 
 BLOCK = 512  # pixels of a block, and the size at which overviews end
 AT_ONCE = 2  # files, at most: their rough copies lie uncompressed on the disk meanwhile, and each takes some 150 MB of memory
@@ -28,9 +30,9 @@ def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Pat
     store = zarr.open_group(job.store, mode="r")
     waiting = {}
     with ThreadPoolExecutor(min(cores(), AT_ONCE)) as pool:
-        for name, group, year, window, bands in _files(job):
-            path = job.out / "cog" / f"{name}_{group}_{year}.tif"
-            waiting[path] = pool.submit(_write_cog, path, job, tiles, store[group][name], window, bands, dict(attributes))
+        for file in _files(job):
+            path = job.out / "cog" / f"{file.name}_{file.group}_{file.bands[0].first.astype('datetime64[Y]')}.tif"
+            waiting[path] = pool.submit(_write_cog, path, job, tiles, store[file.group][file.name], file, dict(attributes))
         try:
             for future in waiting.values():
                 future.result()
@@ -40,16 +42,43 @@ def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Pat
     return list(waiting)
 
 
-def _files(job: Job) -> Iterator[tuple[str, str, int, slice, list[str]]]:
-    """(array, group, year, its periods, names of the bands) of each file."""
-    months = [str(month) for month in job.calendar.months]
+class File(NamedTuple):
+    """What one file holds.
+
+    Attributes:
+        name: array of the store.
+        group: `monthly` or `annual`.
+        window: its periods of that array.
+        bands: the periods themselves, all of one calendar year.
+    """
+
+    name: str
+    group: str
+    window: slice
+    bands: Sequence[Period]
+
+    def tags(self, attributes: Mapping) -> dict[str, str]:
+        """What its numbers are, in which units and of which days; `attributes` are those of the array."""
+        part = [str(band) for band in self.bands if not band.whole]
+        return {name: attributes[name] for name in ("comment", "cell_methods")} | {
+            "units": units_of(self.group, not part),
+            "long_name": attributes["long_name"] + (f"; only {', '.join(part)}" if part else ""),
+            "days": str(sum(band.days for band in self.bands)),
+            "time_coverage_start": str(self.bands[0].first),
+            "time_coverage_end": str(self.bands[-1].last),
+        }
+
+
+def _files(job: Job) -> Iterator[File]:
+    """A file for each flux, year and period."""
+    years, months = (periods_of(job.calendar, group) for group in ("annual", "monthly"))
     for name in (flux + ending for flux in FLUXES for ending in ("", "_sd")):
-        for number, (year, (first, end)) in enumerate(zip(job.calendar.years, job.calendar.months_of_years, strict=True)):
-            yield name, "annual", year, slice(number, number + 1), [str(year)]
-            yield name, "monthly", year, slice(first, end), months[first:end]
+        for number, (first, end) in enumerate(job.calendar.months_of_years):
+            yield File(name, "annual", slice(number, number + 1), years[number : number + 1])
+            yield File(name, "monthly", slice(first, end), months[first:end])
 
 
-def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, window: slice, bands: list[str], attributes: dict) -> None:
+def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File, attributes: dict) -> None:
     """One file, copied tile by tile so that a large region fits into memory; what has no tile is not stored.
 
     Overviews are made of the rough copy, before anything is compressed, and ZSTD works at its fastest level: a third of the time of
@@ -61,19 +90,20 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, window: slice
 
     grid, scratch, partial = job.region.grid, path.with_suffix(".scratch.part"), path.with_suffix(".part")
     profile = dict(
-        driver="GTiff", dtype="float32", count=len(bands), height=grid.shape[0], width=grid.shape[1], crs=grid.crs,
+        driver="GTiff", dtype="float32", count=len(content.bands), height=grid.shape[0], width=grid.shape[1], crs=grid.crs,
         transform=grid.geobox.affine, nodata=np.nan, tiled=True, blockxsize=256, blockysize=256, interleave="band", BIGTIFF="IF_SAFER",
         SPARSE_OK="TRUE",
     )  # fmt: skip
     with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
         with rasterio.open(scratch, "w", **profile) as file:
-            _copy(array, window, tiles, file)
-            file.update_tags(**{name: array.attrs[name] for name in ("units", "long_name", "comment", "cell_methods")})
-            file.update_tags(spread_meaning=SPREADS[job.spread], sign=SIGN, **attributes)
-            for number, band in enumerate(bands, 1):
-                file.set_band_description(number, band)
-                file.set_band_unit(number, array.attrs["units"])
-        is_sd = path.stem.split("_")[1] == "sd"  # the mean of sds is not the sd of the mean
+            _copy(array, content.window, tiles, file)
+            said = content.tags(array.attrs)
+            file.update_tags(**({"spread_meaning": SPREADS[job.spread], "sign": SIGN} | attributes | said))
+            for number, band in enumerate(content.bands, 1):
+                file.set_band_description(number, str(band))
+                file.set_band_unit(number, said["units"])
+                file.update_tags(number, period=f"{band.first}/{band.last}", days=str(band.days))
+        is_sd = content.name.endswith("_sd")  # the mean of sds is not the sd of the mean
         with rasterio.open(scratch, "r+") as file:
             file.build_overviews(_overviews(grid.shape), Resampling.nearest if is_sd else Resampling.average)
         rasterio.shutil.copy(

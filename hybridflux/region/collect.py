@@ -15,7 +15,8 @@ from hybridflux.region import layout
 from hybridflux.region.blocks import Slab
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES, Result
-from hybridflux.region.outputs import mapped_days, packed, scale_of, statistics
+from hybridflux.region.outputs import packed, scale_of, statistics
+from hybridflux.region.periods import mapped_days
 from hybridflux.region.reduce import Totals
 from hybridflux.region.store import TileDrivers
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +75,7 @@ def create_region(
     lead: int = 0,
     utc_offset: float = FRANCE_UTC_OFFSET,
     title: str = "",
+    attribution: Sequence[str] = (),
     overwrite: bool = False,
 ) -> RegionWriter:
     """Create a region store with everything but the vegetation.
@@ -98,6 +99,7 @@ def create_region(
         lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
         utc_offset: of the region's standard day [h].
         title: one line.
+        attribution: credit of the sources of the data, a sentence each; every product of the region carries them.
         overwrite: replace a store that is there.
 
     Raises:
@@ -125,6 +127,7 @@ def create_region(
     group = zarr.create_group(path, attributes={
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
         "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
+        layout.ATTRIBUTION: list(attribution),
         "provenance": provenance({"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead}),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
@@ -158,6 +161,7 @@ def create_region(
             name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
         )  # fmt: skip
+    layout.consolidate(path)
     return RegionWriter(path, grid, days)
 
 

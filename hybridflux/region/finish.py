@@ -13,34 +13,58 @@ from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
 from hybridflux.region.merge import Merged
-from hybridflux.region.outputs import SIGN, SPREADS, mapped_days
+from hybridflux.region.outputs import SIGN, SPREADS
+from hybridflux.region.periods import bounds_of, mapped_days
 from hybridflux.region.structural import ErrorPaths
 from hybridflux.vocabulary import PLANT_TYPES
+
+DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
+"""How time is written."""
 
 
 def sweep(job: Job) -> None:
     """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
     beside = (path for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))) for path in folder.glob("*.part"))
-    for path in (*beside, *job.store.rglob("*.partial")):
+    for path in (*beside, *job.out.glob("*.partial"), *job.store.rglob("*.partial")):
         path.unlink()
 
 
 def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
     """Merge the totals of all tiles into `totals.nc` and `series.nc`, each whole or not at all.
 
-    `total(flux, cell, month, draw)` is carbon in g; a cell is a zone and a plant type. `structural(cell, month,
-    draw)` is the error of NEE to be added where the posterior knows its structural error. `series(flux, plant_type, time, draw)`
-    is the mean flux over the area of a plant type, day by day and draw by draw.
+    `total(flux, cell, draw, month)` is carbon in g; a cell is a zone and a plant type. `structural(cell, draw, month)` is the error
+    of NEE to be added where the posterior knows its structural error. `series(flux, plant_type, draw, time)` is the mean flux over
+    the area of a plant type, day by day and draw by draw. Time stands last, as CF recommends (section 2.4).
     """
     merged = Merged.of(job.totals(tile.id) for tile in tiles)
     common = dict(attributes) | {
         "Conventions": layout.CONVENTIONS, "spread": job.spread, "spread_meaning": SPREADS[job.spread], "sign": SIGN,
         "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
-    }  # fmt: skip
+    } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
     for name, write in (("totals", _write_carbon), ("series", _write_series)):
         partial = job.out / f"{name}.part"
         write(partial, job, merged, common)
         os.replace(partial, job.out / f"{name}.nc")
+
+
+def _bounds(calendar, group: str, dim: str) -> tuple:
+    """First mapped day, and the day after the last one, of each period: bounds in the sense of CF."""
+    first, end = bounds_of(calendar, group)
+    return (dim, "bnds"), (layout.EPOCH + np.stack([first, end], 1).astype("timedelta64[D]")).astype("datetime64[ns]")
+
+
+def _axis(values: np.ndarray, name: str, long_name: str) -> tuple:
+    """A CF time coordinate with bounds."""
+    attributes = layout.TIME | {"long_name": long_name, "bounds": f"{name}_bnds"}
+    return name, values.astype("datetime64[ns]"), attributes
+
+
+def _labels(draws: int, flux: Sequence[str]) -> dict:
+    """Coordinates of draws and fluxes."""
+    return {
+        "flux": ("flux", list(flux), {"long_name": "carbon flux: net ecosystem exchange, gross primary productivity, respiration"}),
+        "draw": ("draw", np.arange(draws), {"long_name": "posterior draw", "standard_name": "realization", "units": "1"}),
+    }
 
 
 def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
@@ -48,36 +72,40 @@ def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
     import h5netcdf
     import xarray as xr
 
-    months = job.calendar.months.astype("datetime64[D]")
+    first = layout.EPOCH + bounds_of(job.calendar, "monthly")[0].astype("timedelta64[D]")
+    plant_type = {"long_name": "IGBP plant type, index into the attribute plant_types"}
+    flags = {"flag_values": np.arange(len(PLANT_TYPES), dtype=merged.plant_type.dtype), "flag_meanings": " ".join(PLANT_TYPES)}
     xr.Dataset(
-        coords={
-            "flux": list(FLUXES),
-            "month": ("month", months.astype("datetime64[ns]"), {"long_name": "first day of the month"}),
-            "draw": np.arange(job.draws),
-            "zone": ("cell", merged.zone, {"long_name": "number of the zone, 0 for none"}),
-            "plant_type": ("cell", merged.plant_type, {"long_name": "index into the attribute plant_types"}),
+        {"month_bnds": _bounds(job.calendar, "monthly", "month")},
+        coords=_labels(job.draws, FLUXES)
+        | {
+            "month": _axis(first, "month", "first mapped day of the month"),
+            "zone": ("cell", merged.zone, {"long_name": "number of the zone, 0 for none; names in the attribute zone_names"}),
+            "plant_type": ("cell", merged.plant_type, plant_type | flags),
             "area": ("cell", merged.area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),
-            "days": ("month", mapped_days(job.calendar, "monthly"), {"units": "1", "long_name": "mapped days in the month"}),
+            "days": ("month", mapped_days(job.calendar, "monthly"), {"units": "1", "long_name": "number of mapped days in the month"}),
         },
         attrs=attributes,
-    ).to_netcdf(path, engine="h5netcdf")
+    ).to_netcdf(path, engine="h5netcdf", encoding={"month": DAYS})
     paths = None
     if job.posterior.structure is not None:
-        month_of_day = np.searchsorted(months, job.calendar.mapped, side="right") - 1
+        month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
         paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed)
     with h5netcdf.File(path, "a") as file:
-        total = file.create_variable("total", ("flux", "cell", "month", "draw"), np.float64)
-        total.attrs.update({"units": "g", "long_name": "carbon of the cell and month"})
+        methods = {"units": "g", "cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
+        total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
+        total.attrs.update(methods | {"long_name": "carbon exchanged over the mapped days of the month, all of the cell"})
         if paths is not None:
-            error = file.create_variable("structural", ("cell", "month", "draw"), np.float64)
-            named = {"units": "g", "long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
-            error.attrs.update(named)
-        for cells, carbon in merged.groups((len(months), 2, job.draws)):
+            error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
+            error.attrs.update(
+                methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
+            )
+        for cells, carbon in merged.groups((len(first), 2, job.draws)):
             gpp, reco = carbon[:, :, 0], carbon[:, :, 1]
             for number, values in enumerate((reco - gpp, gpp, reco)):  # as in FLUXES
-                total[number, cells] = values
+                total[number, cells] = values.swapaxes(1, 2)
             if paths is not None:
-                error[cells] = paths.monthly_error(carbon, merged.area[cells])
+                error[cells] = paths.monthly_error(carbon, merged.area[cells]).swapaxes(1, 2)
 
 
 def _write_series(path, job: Job, merged: Merged, attributes: Mapping) -> None:
@@ -89,16 +117,20 @@ def _write_series(path, job: Job, merged: Merged, attributes: Mapping) -> None:
     daily = np.array([merged.series[kind] for kind in kinds]).reshape(len(kinds), len(job.calendar.mapped), 2, job.draws)
     gpp, reco = daily[:, :, 0], daily[:, :, 1]
     mean = np.stack([reco - gpp, gpp, reco]) / area.reshape(1, -1, 1, 1)
+    described = {
+        "units": "g m-2 day-1", "comment": "grams of carbon", "long_name": "mean over the area of the plant type",
+        "cell_methods": "area: mean time: mean", "coordinates": "area",
+    }  # fmt: skip
     xr.Dataset(
         {
-            "series": (
-                ("flux", "plant_type", "time", "draw"), mean.astype(np.float32),
-                {"units": "g m-2 day-1", "comment": "grams of carbon", "long_name": "mean over the area of the plant type"},
-            )
+            "series": (("flux", "plant_type", "draw", "time"), mean.astype(np.float32).swapaxes(2, 3), described),
+            "time_bnds": _bounds(job.calendar, "daily", "time"),
         },
-        coords={
-            "flux": list(FLUXES), "plant_type": [PLANT_TYPES[kind] for kind in kinds], "time": job.calendar.mapped.astype("datetime64[ns]"),
-            "draw": np.arange(job.draws), "area": ("plant_type", area, {"units": "m2"}),
+        coords=_labels(job.draws, FLUXES)
+        | {
+            "plant_type": ("plant_type", [PLANT_TYPES[kind] for kind in kinds], {"long_name": "IGBP plant type"}),
+            "time": _axis(job.calendar.mapped, "time", f"day, {job.region.time_zone}"),
+            "area": ("plant_type", area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),
         },
         attrs=attributes,
-    ).to_netcdf(path, engine="h5netcdf")  # fmt: skip
+    ).to_netcdf(path, engine="h5netcdf", encoding={"time": DAYS})

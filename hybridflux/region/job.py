@@ -16,6 +16,7 @@ from hybridflux.region.calendar import Calendar
 from hybridflux.region.effects import LENGTH
 from hybridflux.region.store import Region
 
+PLANT_TYPE = "plant_type"
 QUANTILES = (0.05, 0.5, 0.95)
 __all__ = ["LENGTH", "QUANTILES", "Job", "differences", "posterior_fingerprint", "region_fingerprint"]
 
@@ -70,6 +71,11 @@ class Job:
         """Covariate -> lowest and highest value at the towers of the fit; empty for posteriors that do not know them."""
         return {name: tuple(limits) for name, limits in self.posterior.info.get("ranges", {}).items()}
 
+    @property
+    def at_towers(self) -> dict[str, int] | None:
+        """Plant type -> number of towers of the fit; None for posteriors that do not record them."""
+        return self.posterior.info.get("plant_types")
+
     def config(self) -> dict:
         """All that decides the results, as plain values."""
         return {
@@ -86,7 +92,7 @@ class Job:
             "changes": [str(change) for change in self.region.changes],
             "seed": self.seed,
             "effect_length": self.length,
-            "within": {name: self.ranges[name] for name in self.within},
+            "within": {name: sorted(self.at_towers) if name == PLANT_TYPE else self.ranges[name] for name in self.within},
         }
 
     def marker(self, tile_id: str) -> Path:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+from pathlib import Path
+
 import numpy as np
+import zarr
 from zarr.codecs import BloscCodec
 
 WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction", "co2")
@@ -13,9 +17,11 @@ SCALE = 1e-4  # of fapar, int16
 NODATA = -32768
 EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
+TIME = {"standard_name": "time", "axis": "T", "units_metadata": "leap_seconds: none"}  # attributes of a coordinate of days
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
+ATTRIBUTION = "attribution"  # attribute with the sentences that credit the sources of a region
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
 
 
@@ -47,3 +53,20 @@ def put(group, name: str, values: np.ndarray, dims: tuple[str, ...], *, chunks=N
         fill_value=fill, attributes=attributes,
     )  # fmt: skip
     array[...] = values
+
+
+def consolidate(path: str | Path) -> None:
+    """Put the metadata of all arrays of a finished Zarr store beside those of its groups, so that xarray opens each without a warning.
+
+    Readers of ours do not use them. zarr-python warns that they are not yet part of the specification of Zarr 3 (they are its widely
+    read convention, and a reader that does not know them ignores them): that warning is for the writer, so it ends here.
+
+    Args:
+        path: of the store; called again after a change of its arrays or their attributes.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        groups = zarr.open_group(path, mode="r", use_consolidated=False).members(max_depth=None)
+        below = sorted((name for name, member in groups if isinstance(member, zarr.Group)), key=lambda name: -name.count("/"))
+        for name in (*below, ""):
+            zarr.consolidate_metadata(path, path=name or None, zarr_format=3)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hybridflux.region.plan import Estimate
+from hybridflux.region.training import of_unseen
 
 SHOWN = 8  # tiles named in a message
 
@@ -25,6 +26,7 @@ class RunReport:
         pixels: mapped, all tiles.
         masked: reason -> pixels left out, all tiles.
         outside: covariate -> pixels outside the range of the towers, a pixel counting as much as the share of its days.
+        without_tower: plant type that no tower of the fit has -> pixels mapped, all tiles.
         draws: of the posterior.
         days: mapped.
         seconds: of this call.
@@ -39,6 +41,7 @@ class RunReport:
     pixels: int = 0
     masked: dict[str, int] = field(default_factory=dict)
     outside: dict[str, float] = field(default_factory=dict)
+    without_tower: dict[str, int] = field(default_factory=dict)
     draws: int = 0
     days: int = 0
     seconds: float = 0.0
@@ -55,7 +58,8 @@ class RunReport:
         size = f"{self.pixels:,} pixels x {self.days} days x {self.draws} draws"
         shares = [f"{name} {100 * count / max(self.pixels, 1):.1f} %" for name, count in self.outside.items() if count]
         beyond = f"; outside the range of the towers: {', '.join(shares)}" if shares else ""
-        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}"
+        unseen = f"; {of_unseen(self.without_tower, self.pixels)}" if self.without_tower else ""
+        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}"
 
 
 class RunStopped(OSError):

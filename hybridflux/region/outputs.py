@@ -12,6 +12,7 @@ from hybridflux.region import layout
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.grid import Tile
 from hybridflux.region.kernel import FLUXES
+from hybridflux.region.periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.store import Region
 from hybridflux.vocabulary import SIGN, VARIABLES
 
@@ -23,9 +24,10 @@ SPREADS = {
 }
 DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits
 ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
-_UNITS = {"daily": "g m-2 day-1", "monthly": "g m-2 day-1", "annual": "g m-2 year-1"}
 _METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}
-_OF_PERIOD = {"daily": "", "monthly": ", mean rate of the month", "annual": ", sum over the mapped days of the calendar year"}
+_OF_PERIOD = {
+    "daily": "", "monthly": ", mean rate of the mapped days of the month", "annual": ", sum over the mapped days of the calendar year",
+}  # fmt: skip
 
 
 def statistics(levels: tuple[float, ...]) -> tuple[str, ...]:
@@ -40,6 +42,19 @@ def statistics(levels: tuple[float, ...]) -> tuple[str, ...]:
 def scale_of(group: str) -> float:
     """Step of the scaled integers of a group."""
     return ANNUAL_SCALE if group == "annual" else DAILY_SCALE
+
+
+def units_of(group: str, whole: bool) -> str:
+    """Units of a map, grams of carbon: a sum over a part of a year is not an amount per year.
+
+    Args:
+        group: `daily`, `monthly` or `annual`.
+        whole: whether every period of the map is a whole calendar year.
+
+    >>> units_of("annual", True), units_of("annual", False), units_of("monthly", False)
+    ('g m-2 year-1', 'g m-2', 'g m-2 day-1')
+    """
+    return ("g m-2 year-1" if whole else "g m-2") if group == "annual" else "g m-2 day-1"
 
 
 def create_store(
@@ -64,16 +79,18 @@ def create_store(
     common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | other | dict(attributes)
     root = zarr.create_group(path, overwrite=True, attributes=common)
     for name in levels:
-        first, end = periods(calendar, name)
+        first, end = bounds_of(calendar, name)
+        whole = all(period.whole for period in periods_of(calendar, name))
         group = root.create_group(name, attributes=common)
         for axis, (values, described) in layout.axes(region.grid.x, region.grid.y).items():
             layout.put(group, axis, values, (axis,), **described)
         grid = region.grid
         layout.put(group, "spatial_ref", np.int32(0), (), **layout.spatial_ref(grid.crs, grid.west, grid.north, grid.pixel))
-        time = {"standard_name": "time", "units": layout.TIME_UNITS, "calendar": "standard", "axis": "T", "bounds": "time_bnds"}
+        time = layout.TIME | {"units": layout.TIME_UNITS, "calendar": "standard", "long_name": "first mapped day of the period"}
+        time["bounds"] = "time_bnds"
         layout.put(group, "time", first, ("time",), fill=-1, **time)
         layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
-        described = {"units": "1", "long_name": "mapped days in the period"}
+        described = {"units": "1", "long_name": "number of mapped days in the period"}
         layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
         chunks = (min(len(first), chunk_days), grid.tile, grid.tile)
         for flux in FLUXES:
@@ -81,8 +98,9 @@ def create_store(
                 group.create_array(
                     flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codec(),
                     dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
-                    attributes=_describe(flux, ending, name) | {"spread": attributes["spread"]},
+                    attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
                 )  # fmt: skip
+    layout.consolidate(path)
 
 
 def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:
@@ -95,29 +113,12 @@ def packed(values: np.ndarray, scale: float) -> np.ndarray:
     return np.clip(np.rint(values / scale), -32767, 32767).astype(np.int16)
 
 
-def periods(calendar: Calendar, group: str) -> tuple[np.ndarray, np.ndarray]:
-    """First day and the day after the last of each period that is mapped, days since 1970, int32."""
-    days = (calendar.mapped - layout.EPOCH).astype(np.int32)
-    bounds = calendar.bounds - calendar.lead
-    if group == "daily":
-        return days, days + 1
-    if group == "annual":
-        bounds = bounds[[0, *(end for _, end in calendar.months_of_years)]]
-    return days[bounds[:-1]], days[bounds[1:] - 1] + 1
-
-
-def mapped_days(calendar: Calendar, group: str) -> np.ndarray:
-    """Days in each period, int32."""
-    first, end = periods(calendar, group)
-    return end - first
-
-
-def _describe(flux: str, ending: str, group: str) -> dict:
-    """CF attributes of one array."""
+def _describe(flux: str, ending: str, group: str, whole: bool) -> dict:
+    """CF attributes of one array; `whole` says whether its periods are whole calendar periods."""
     row = VARIABLES[flux.lower()]
     what = {"": "mean over the draws", "_sd": "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
     found = {
-        "units": _UNITS[group],
+        "units": units_of(group, whole),
         "comment": "grams of carbon",
         "long_name": f"{row.long_name}{_OF_PERIOD[group]}; {what}",
         "cell_methods": f"area: mean {_METHODS[group]}",
@@ -125,7 +126,7 @@ def _describe(flux: str, ending: str, group: str) -> dict:
         "scale_factor": scale_of(group),
         "_FillValue": layout.NODATA,
     }
-    if row.cf_name and not ending:
+    if row.cf_name and not ending and found["units"] != "g m-2":  # the standard name is one of a rate
         found["standard_name"] = row.cf_name
     if row.positive:
         found["positive"] = row.positive

@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region.job import Job
+from hybridflux.region.job import PLANT_TYPE, Job
 from hybridflux.region.kernel import FLUXES
-from hybridflux.region.outputs import mapped_days
+from hybridflux.region.periods import mapped_days
+from hybridflux.region.training import of_unseen
 from hybridflux.region.trial import Trial
 from hybridflux.region.worklist import Worklist
 
@@ -36,6 +37,7 @@ class Estimate:
         bytes_out: of the run folder: maps, totals, maps for GIS.
         memory: of the process at its largest.
         seconds: from beginning to end, on this machine as busy as it is now.
+        without_tower: plant type that no tower of the fit has -> pixels, unless they are left out.
     """
 
     tiles: int
@@ -44,13 +46,14 @@ class Estimate:
     bytes_out: float
     memory: float
     seconds: float
+    without_tower: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
             f"{self.tiles} tiles, {self.pixels:,} pixels to map\n"
             f"reads {_size(self.bytes_in)}, writes about {_size(self.bytes_out)}, memory up to about {_size(self.memory)}\n"
             f"about {_duration(self.seconds)} on this machine"
-        )
+        ) + (f"\n{of_unseen(self.without_tower, self.pixels)}" if self.without_tower else "")
 
 
 def estimate(job: Job, threads: int) -> Estimate:
@@ -73,6 +76,7 @@ def estimate(job: Job, threads: int) -> Estimate:
     return Estimate(
         tiles=work.all,
         pixels=pixels,
+        without_tower=work.without_tower(job.at_towers) if PLANT_TYPE not in job.within else {},
         bytes_in=bytes_in,
         bytes_out=trial.stored * pixels + merged,
         memory=MARGIN * trial.memory,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -15,7 +17,7 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
-from hybridflux.region.begin import attributes, begin, check, is_begun
+from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -23,14 +25,14 @@ from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
-from hybridflux.region.job import LENGTH, QUANTILES, Job, region_fingerprint
+from hybridflux.region.job import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
 from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
-from hybridflux.region.training import check_within
+from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
 from hybridflux.time import parse_day
@@ -104,6 +106,51 @@ def map_region(
         return RunReport(
             job.out, "dry run", found.tiles, pixels=found.pixels, draws=job.draws, days=len(job.calendar.mapped), estimate=found
         )
+    return _map(job, resume, executor, progress, began)
+
+
+def resume_run(
+    out: str | Path, *, region: str | Path | None = None, executor: Executor | Slurm | None = None, progress: Notify | None = None
+) -> RunReport:
+    """Go on with a run from its folder alone: `run.json` and `posterior.nc` say all that decides its results.
+
+    It is what the tasks of a batch system are given, so that no setting can be lost on the way.
+
+    Args:
+        out: run folder of `map_region`.
+        region: where the region store is now, if not where it was.
+        executor: as for `map_region`.
+        progress: as for `map_region`.
+
+    Raises:
+        FileNotFoundError: it is not a run folder, or its posterior or region is not there.
+        ValueError: the region is not the one that the run was begun with.
+        RunStopped: as `map_region`.
+        RunInterrupted: as `map_region`.
+    """
+    began, out = time.perf_counter(), Path(out)
+    return _map(job_of_run(out, region), True, executor or Serial(), progress, began)
+
+
+def job_of_run(out: Path, region: str | Path | None = None) -> Job:
+    """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
+    if not (out / "run.json").exists():
+        raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
+    record = json.loads((out / "run.json").read_text())
+    path, config = Path(region or record["region"]), record["config"]
+    for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
+        if not needed.exists():
+            raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
+    settings = {name: config[name] for name in ("draws", "start", "end", "spread", "daily", "seed")}
+    settings |= {"levels": tuple(config["quantiles"]), "daily_levels": tuple(config["daily_quantiles"]), "length": config["effect_length"]}
+    settings |= {"change": {text: Change.parse(*text.split("=", 1)) for text in config["changes"]}, "within": tuple(config["within"])}
+    job = _job(Posterior.load(out / POSTERIOR), path, out, **settings)
+    check(job, resume=True)
+    return job
+
+
+def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | None, began: float) -> RunReport:
+    """Map what is left of a run."""
     so_far, whole = Progress(job.out), executor.work == WHOLE
     check(job, resume or not whole)
     with stopping(so_far):
@@ -114,6 +161,9 @@ def map_region(
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
             waiting = [tile for tile in mine if done_report(job, tile.id) is None]
+            unseen = work.without_tower(job.at_towers)
+            if unseen and PLANT_TYPE not in job.within:
+                warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
             so_far.markers = tuple(job.marker(tile.id) for tile in mine)
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
@@ -160,14 +210,16 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     sweep(job)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
-    masked, outside, pixels = Counter(work.masked), Counter(), 0
+    masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
     for tile in work.tiles:
         report = done_report(job, tile.id)
         masked.update(report.masked)
         outside.update(report.outside)
+        unseen.update(report.without_tower)
         pixels += report.pixels
     found = {"pixels": pixels, "masked": dict(masked), "outside": {name: round(count, 1) for name, count in outside.items()}}
-    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, **found)
+    about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, without_tower=dict(unseen), **found)
+    found["plant_types"] = {"at_towers": job.at_towers, "without_tower": dict(unseen)}
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
@@ -192,7 +244,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` [y, x]" for name in missing)
             + " to the region or fit a model without"
         )
-    check_within(within, posterior.info.get("ranges", {}), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
+    info = posterior.info
+    check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     first = np.datetime64(parse_day(start, "start"), "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
     last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
     region.window(first, last)

@@ -88,7 +88,13 @@ class Region:
     @cached_property
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
-        return zarr.open_group(self.path, mode="r")
+        return zarr.open_group(self.path, mode="r", use_consolidated=False)
+
+    @property
+    def attribution(self) -> list[str]:
+        """What a product made of this region must say of its sources, one sentence each; empty where the store does not record them."""
+        found = self.group.attrs.get(layout.ATTRIBUTION, ())
+        return [found] if isinstance(found, str) else [str(one) for one in found]
 
     def __getstate__(self):
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -272,7 +278,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
         what = "a folder without zarr.json" if path.is_dir() else "a file, not a folder" if path.exists() else "not there"
         raise FileNotFoundError(f"{path} is not a region store ({what}); name a store written by `hybridflux region build`")
     try:
-        group = zarr.open_group(path, mode="r")
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a region store: its zarr.json cannot be read ({str(error)[:100]}); build it again") from error
     if check:

@@ -21,7 +21,7 @@ from hybridflux.region.job import Job
 from hybridflux.region.outputs import write_tile
 from hybridflux.region.prepared import Prepared, prepare
 from hybridflux.region.store import TileDrivers, UnreadableTile
-from hybridflux.region.training import only_within, outside
+from hybridflux.region.training import only_within, outside, without_tower
 
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
 
@@ -39,6 +39,7 @@ class TileReport:
         write_s: seconds of writing.
         hash: of the configuration.
         outside: covariate -> pixels outside the range of the towers (`training.outside`).
+        without_tower: plant type that no tower of the fit has -> pixels mapped.
         refused: why the tile was not mapped; empty where it was.
     """
 
@@ -50,6 +51,7 @@ class TileReport:
     write_s: float
     hash: str
     outside: dict[str, float] = field(default_factory=dict)
+    without_tower: dict[str, int] = field(default_factory=dict)
     refused: str = ""
 
     def __str__(self) -> str:
@@ -73,7 +75,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     began = time.perf_counter()
     try:
         drivers = job.region.read(tile, prepared.names, prepared.window)
-        drivers = only_within(drivers, job.ranges, job.within) if job.within else drivers
+        drivers = only_within(drivers, job.ranges, job.within, job.at_towers) if job.within else drivers
         after_reading = time.perf_counter()
         with _COMPUTING:
             started = time.perf_counter()
@@ -81,7 +83,10 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
             computed = time.perf_counter()
     except (UnreadableTile, NotANumber) as error:
         return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
-    about = {"tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges)}
+    about = {
+        "tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges),
+        "without_tower": without_tower(drivers.plant_type, job.at_towers),
+    }  # fmt: skip
     del drivers  # its memory is for the next tile
     store = zarr.open_group(job.store, mode="r+")
     for group, name, values in found.in_order():

@@ -18,7 +18,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 MONTHS = np.arange(12)
 
 
-def many_zones(folder, zones, draws):
+def many_zones(folder, zones, draws, order=("draw", "month")):
     """A run folder of one year with as many zones, one to three land covers in each, and a structural error."""
     random = np.random.default_rng(0)
     kinds = [PLANT_TYPES.index(code) for code in ("CRO", "GRA", "WAT")]
@@ -33,19 +33,38 @@ def many_zones(folder, zones, draws):
         attrs={"spread": "parameter", "zone_names": json.dumps({"1": "zebra", "2": "aardvark"})},
     ).to_netcdf(folder / "totals.nc", engine="h5netcdf")  # fmt: skip
     with h5netcdf.File(folder / "totals.nc", "a") as file:
-        total = file.create_variable("total", ("flux", "cell", "month", "draw"), float)
-        structural = file.create_variable("structural", ("cell", "month", "draw"), float)
+        total = file.create_variable("total", ("flux", "cell", *order), float)
+        structural = file.create_variable("structural", ("cell", *order), float)
         for first in range(0, len(zone), 1000):
             rows = slice(first, min(first + 1000, len(zone)))
             gpp, reco, error = random.random((3, rows.stop - first, 12, draws))
-            total[0, rows], total[1, rows], total[2, rows], structural[rows] = reco - gpp, gpp, reco, error - error.mean(-1, keepdims=True)
+            for number, values in enumerate((reco - gpp, gpp, reco)):
+                total[number, rows] = values if order[-1] == "draw" else values.swapaxes(1, 2)
+            error = gpp * (error - error.mean(-1, keepdims=True))  # draws with more GPP err more
+            structural[rows] = error if order[-1] == "draw" else error.swapaxes(1, 2)
     (folder / "run.json").write_text(json.dumps({"state": "done"}))
     return folder
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return many_zones(tmp_path_factory.mktemp("run"), 40, 7)
+@pytest.fixture(scope="module", params=[("draw", "month"), ("month", "draw")], ids=["month last", "as before"])
+def run(request, tmp_path_factory):
+    return many_zones(tmp_path_factory.mktemp("run"), 40, 7, request.param)
+
+
+@pytest.mark.parametrize("flux", ["NEE", "GPP", "RECO"])
+def test_a_structural_error_leaves_the_mean_of_the_maps(run, flux):
+    """In every cell and month, and so in every row of a budget; draws stay NEE = RECO - GPP."""
+    plain, wide = open_totals(run), open_totals(run).with_structural_error()
+    np.testing.assert_allclose(wide.total[flux][:].mean(-1), plain.total[flux][:].mean(-1), rtol=1e-12, atol=1e-15)
+    assert (wide.total[flux][:].std(-1) > plain.total[flux][:].std(-1)).mean() > 0.6
+    np.testing.assert_allclose(wide.total["NEE"][:], wide.total["RECO"][:] - wide.total["GPP"][:], atol=1e-12)
+    rows = budget_table(run).query("variable == @flux and land_cover != 'all' and zone == 'region'").set_index("land_cover")
+    for cover, row in rows.iterrows():
+        cells = plain.land_cover == cover
+        expected = plain.total[flux][:][cells].mean(-1).sum() / plain.area[cells].sum()
+        assert row["mean"] == pytest.approx(expected, rel=1e-12) and row["total_tCO2"] == pytest.approx(
+            expected * row["area_ha"] * 44 / 1200
+        )
 
 
 def in_memory(found):
@@ -54,7 +73,10 @@ def in_memory(found):
 
 
 def test_what_is_read_is_what_was_written(run):
-    data, found = xr.open_dataset(run / "totals.nc", engine="h5netcdf").load(), open_totals(run)
+    data, found = (
+        xr.open_dataset(run / "totals.nc", engine="h5netcdf").load().transpose("flux", "cell", "month", "draw", ...),
+        open_totals(run),
+    )
     dry = np.flatnonzero(data["plant_type"] != PLANT_TYPES.index("WAT"))
     assert 0 < len(dry) < data.sizes["cell"] and found.total["GPP"].shape == (len(dry), 12, 7)
     np.testing.assert_array_equal(found.total["GPP"][:], data["total"][1, dry])

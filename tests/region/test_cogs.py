@@ -11,6 +11,7 @@ from hybridflux.region import cogs, layout
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.grid import Grid
 from hybridflux.region.outputs import create_store, write_tile
+from hybridflux.region.periods import Period
 
 DAYS = np.arange(np.datetime64("2017-06-01"), np.datetime64("2019-01-01"))
 
@@ -52,6 +53,41 @@ def test_every_number_is_that_of_the_store(job, name, window):
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG" and file.overviews(1) == [2, 4] and np.isfinite(expected).mean() < 0.2
 
 
+@pytest.mark.parametrize(
+    ("name", "units", "bands", "days"),
+    [
+        ("NEE_annual_2017", "g m-2", ["2017-11-01..2017-12-31 (61 days)"], "61"),
+        ("NEE_annual_2018", "g m-2 year-1", ["2018"], "365"),
+        ("GPP_sd_monthly_2017", "g m-2 day-1", ["2017-11", "2017-12"], "61"),
+    ],
+)
+def test_a_file_says_of_which_days_it_is(job, name, units, bands, days):
+    with rasterio.open(job.out / "cog" / f"{name}.tif") as file:
+        tags = file.tags()
+        assert set(file.units) == {units} == {tags["units"]} and list(file.descriptions) == bands and tags["days"] == days
+        assert [file.tags(band)["period"][:7] for band in file.indexes] == [tags["time_coverage_start"][:7], *(b[:7] for b in bands[1:])]
+        assert ("only 2017-11-01..2017-12-31 (61 days)" in tags["long_name"]) == (units == "g m-2")
+        assert "positive to the atmosphere" in tags["sign"] and tags["spread"] == "parameter"
+
+
+def test_arrays_that_hold_a_part_of_a_year_are_no_amounts_per_year(job, tmp_path):
+    annual = zarr.open_group(job.store, mode="r")["annual"]
+    assert (
+        annual["GPP"].attrs["units"] == "g m-2" and "standard_name" not in annual["GPP"].attrs and annual["days"][:].tolist() == [61, 365]
+    )
+    whole = Calendar.of(DAYS, np.datetime64("2018-01-01"), np.datetime64("2018-12-31"))
+    create_store(tmp_path / "whole.zarr", job.region, whole, {"spread": "parameter"}, levels={"annual": ()})
+    gpp = zarr.open_group(tmp_path / "whole.zarr", mode="r")["annual"]["GPP"].attrs
+    assert gpp["units"] == "g m-2 year-1" and gpp["standard_name"] == "gross_primary_productivity_of_biomass_expressed_as_carbon"
+
+
+@pytest.mark.parametrize("name", ["RECO_annual_2018", "NEE_sd_monthly_2018"])
+def test_a_checker_of_others_takes_them_for_cloud_optimised(job, name):
+    rio_cogeo = pytest.importorskip("rio_cogeo", reason="rio-cogeo is not installed (extra `dev`)")
+    valid, errors, warned = rio_cogeo.cog_validate(job.out / "cog" / f"{name}.tif", strict=True, quiet=True)
+    assert valid and not errors and not warned
+
+
 def test_overviews_of_means_are_means_and_of_sds_are_single_sds(job):
     for name in ("RECO", "RECO_sd"):
         path = job.out / "cog" / f"{name}_annual_2018.tif"
@@ -80,5 +116,7 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     array = zarr.create_array(tmp_path / "map.zarr", shape=(1, *grid.shape), chunks=(1, 256, 256), dtype=np.int16, fill_value=layout.NODATA)
     array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
     made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread="parameter")
-    cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, slice(0, 1), ["2018"], {"title": "made up"})
+    year = Period(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
+    content = cogs.File("NEE", "annual", slice(0, 1), [year])
+    cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})
     assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"

@@ -38,7 +38,7 @@ def run(region_path, posterior, tmp_path_factory):
 
 
 def opened(out, group):
-    return xr.open_zarr(out / "fluxes.zarr", group=group, consolidated=False).load()
+    return xr.open_zarr(out / "fluxes.zarr", group=group).load()
 
 
 def arrays_of(out):

@@ -1,6 +1,9 @@
 """A run on a real SLURM of one node: submitted, a task cancelled, resumed. Needs the programs of SLURM and to be root."""
 
+import dataclasses
+import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -136,9 +139,7 @@ def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, 
     assert "#SBATCH --array=1\n" in (out / "slurm" / "tasks.sh").read_text()
     until(lambda: (out / "totals.nc").exists() and ended(), what="the end of the run")
 
-    command = (out / "slurm" / "finish.sh").read_text().partition("exec ")[2].replace(str(out), str(tmp_path / "here"))
-    command = command.replace(str(tmp_path / "here" / "posterior.nc"), str(out / "posterior.nc"))
-    subprocess.run(command, shell=True, check=True, capture_output=True)
+    map_region(posterior, region_path, tmp_path / "here", **SETTINGS)
     here, there = (zarr.open_group(run / "fluxes.zarr", mode="r") for run in (tmp_path / "here", out))
     for group, arrays in here.groups():
         for name, array in arrays.arrays():
@@ -168,9 +169,24 @@ def test_without_slurm_it_is_told(tmp_path, region_path, make_posterior, monkeyp
         map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Slurm())
 
 
-def test_what_the_command_line_cannot_say_is_refused(tmp_path, region_path, make_posterior, monkeypatch):
-    (tmp_path / "sbatch").write_text(f"#!{sys.executable}\n")
+def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_path, make_posterior, monkeypatch):
+    """The scripts that `sbatch` gets are run here: as the tasks of a job array, then the job that ends the run."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    (tmp_path / "sbatch").write_text(f"#!{sys.executable}\nprint(7)\n")
     (tmp_path / "sbatch").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match="cannot be sent to SLURM"):
-        map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Slurm(), change={"rain": "*0.5"})
+    posterior = dataclasses.replace(make_posterior(), info={"ranges": {"soil_capacity": [60.0, 140.0]}})
+    settings = SETTINGS | {"within": ("soil_capacity",), "change": {"rain": "*0.25"}, "quantiles": (0.1,), "effect_length": 2e4}
+    report = map_region(posterior, region_path, tmp_path / "run", **settings, executor=Slurm(2))
+    assert report.state == "submitted"
+    alone = map_region(posterior, region_path, tmp_path / "alone", **settings)
+    command = [sys.executable, "-c", "from hybridflux.cli import main; main()"]
+    for script, task in (("tasks", "0"), ("tasks", "1"), ("finish", "")):
+        words = shlex.split((tmp_path / "run" / "slurm" / f"{script}.sh").read_text().partition("exec ")[2])
+        assert words[1:5] == ["map", "--out", str(tmp_path / "run"), "--resume"]
+        words = [word.replace("$SLURM_ARRAY_TASK_ID", task) for word in words[1:]]
+        done = subprocess.run([*command, *words], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    record, expected = (json.loads((run / "run.json").read_text()) for run in (tmp_path / "run", tmp_path / "alone"))
+    assert record["state"] == "done" and record["config"] == expected["config"] and record["masked"] == expected["masked"] == alone.masked
+    one, other = (xr.open_dataset(tmp_path / run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in ("run", "alone"))
+    xr.testing.assert_identical(one, other)

@@ -156,7 +156,7 @@ def test_all_faults_at_once(region_path, tmp_path):
 def test_read_by_xarray(region_path):
     import xarray as xr
 
-    data = xr.open_zarr(region_path, consolidated=False)
+    data = xr.open_zarr(region_path)
     assert data["fapar"].dtype.kind == "f" and 0 <= float(data["fapar"][0].min()) <= 1
     assert data["time"].values[0] == np.datetime64("2017-01-01") and PLANT_TYPES[int(data["plant_type"][5, 5])]
 

@@ -53,10 +53,11 @@ def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     found = xr.open_dataset(job.out / "totals.nc", engine="h5netcdf").load()
     merged = merge.Merged.of(job.totals(tile.id) for tile in job.region.tiles())
     ((_, carbon),) = merged.groups((12, 2, 6), 1 << 30)
-    assert found["total"].dims == ("flux", "cell", "month", "draw") and found["flux"].values.tolist() == ["NEE", "GPP", "RECO"]
+    assert found["total"].dims == ("flux", "cell", "draw", "month") and found["flux"].values.tolist() == ["NEE", "GPP", "RECO"]
     assert found["total"].attrs["units"] == "g" and found.attrs["spread"] == "parameter" and found["total"].dtype == np.float64
     assert set(found["total"].coords) == {"flux", "month", "draw", "zone", "plant_type", "area", "days"}
     gpp, reco = carbon[:, :, 0], carbon[:, :, 1]
+    found = found.transpose("flux", "cell", "month", "draw", ...)
     np.testing.assert_array_equal(found["total"], np.stack([reco - gpp, gpp, reco]))
     month = job.calendar.mapped.astype("datetime64[M]").astype(int) - 48 * 12
     error = ErrorPaths.of(job.posterior.structure, 6, month, job.seed).monthly_error(carbon, merged.area)

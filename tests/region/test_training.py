@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import zarr
 
+from hybridflux.inference.batch import plant_types_at_towers
+from hybridflux.model.sequences import Sequences
 from hybridflux.model.tree import learned, with_learned
+from hybridflux.products.budget import budget_table
 from hybridflux.region.run import map_region
 from hybridflux.region.store import open_region
-from hybridflux.region.training import OUTSIDE_RANGE, outside
+from hybridflux.region.training import OUTSIDE_RANGE, WITHOUT_TOWER, outside
+from hybridflux.vocabulary import PLANT_TYPES
 
 SETTINGS = dict(draws=3, start="2018-06-01", end="2018-06-30")
 
@@ -109,3 +113,61 @@ def test_days_outside_count_by_their_share(region_path):
     fapar = (drivers.daily["fapar"] > 7000).mean(0)[drivers.pixel].sum()
     found = outside(drivers, {"tair": (-99.0, 15.0), "fapar": (0.0, 0.7)})
     assert 0 < found["tair"] < len(drivers.pixel) and found == pytest.approx({"tair": share, "fapar": fapar}, abs=1e-3)
+
+
+def of_types(posterior, **towers):
+    return dataclasses.replace(posterior, info=dict(posterior.info) | {"plant_types": towers})
+
+
+def test_plant_types_without_a_tower_are_reported_everywhere(tmp_path, region_path, make_posterior, whole):
+    posterior, run = of_types(make_posterior(), ENF=2, DBF=1), tmp_path / "run"
+    kinds = open_region(region_path).group["plant_type"][:]
+    expected = {code: int(((kinds == PLANT_TYPES.index(code)) & (whole != -32768)).sum()) for code in ("GRA", "CRO")}
+    with pytest.warns(UserWarning, match=r"no tower of the posterior has plant type GRA \(.* %.*CRO .*--within plant_type"):
+        report = map_region(posterior, region_path, run, **SETTINGS)
+    assert report.without_tower == expected and f"CRO ({100 * expected['CRO'] / 466:.1f} % of the pixels)" in str(report)
+    record = json.loads((run / "run.json").read_text())["plant_types"]
+    assert record == {"at_towers": {"DBF": 1, "ENF": 2}, "without_tower": expected}
+    np.testing.assert_array_equal(annual(run), whole)
+    budget = budget_table(run).query("zone == 'region' and variable == 'GPP'").set_index("land_cover")
+    unseen, area = budget["area_without_tower_ha"], budget["area_ha"]
+    assert unseen[["ENF", "DBF"]].tolist() == [0, 0] and unseen["CRO"] == area["CRO"] and unseen["all"] == area["GRA"] + area["CRO"]
+    told = str(map_region(posterior, region_path, tmp_path / "dry", **SETTINGS, dry_run=True))
+    assert "no tower of the posterior has plant type GRA" in told
+
+
+def test_plant_types_without_a_tower_are_masked_where_declared(tmp_path, region_path, make_posterior, whole):
+    posterior = with_ranges(of_types(make_posterior(), ENF=2, DBF=1), soil_capacity=[60.0, 140.0])
+    region = open_region(region_path).group
+    unseen = ~np.isin(region["plant_type"][:], [PLANT_TYPES.index("ENF"), PLANT_TYPES.index("DBF")]) & (whole != -32768)
+    beyond = ((region["soil_capacity"][:] < 60) | (region["soil_capacity"][:] > 140)) & (whole != -32768)
+    report = map_region(posterior, region_path, tmp_path / "run", **SETTINGS, within=("plant_type", "soil_capacity"))
+    assert report.masked[WITHOUT_TOWER] == unseen.sum() and report.masked[OUTSIDE_RANGE] == (beyond & ~unseen).sum() > 0
+    assert report.without_tower == {} and json.loads((tmp_path / "run" / "run.json").read_text())["config"]["within"]["plant_type"] == [
+        "DBF",
+        "ENF",
+    ]
+    np.testing.assert_array_equal(annual(tmp_path / "run"), np.where(unseen | beyond, -32768, whole))
+    with pytest.raises(ValueError, match="within: .* there, .* now"):
+        map_region(
+            of_types(posterior, ENF=2), region_path, tmp_path / "run", **SETTINGS, within=("plant_type", "soil_capacity"), resume=True
+        )
+
+
+def test_a_region_of_which_nothing_was_seen(tmp_path, region_path, make_posterior):
+    report = map_region(of_types(make_posterior(), SAV=1), region_path, tmp_path / "run", **SETTINGS, within=("plant_type",))
+    assert report.pixels == 0 and report.masked[WITHOUT_TOWER] == 466
+    with pytest.raises(ValueError, match="nothing was mapped"):
+        budget_table(tmp_path / "run")
+
+
+def test_a_posterior_that_does_not_record_its_plant_types(tmp_path, region_path, make_posterior):
+    with pytest.raises(ValueError, match="does not record the plant types of its towers; fit it again"):
+        map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, within=("plant_type",))
+
+
+def test_a_tower_without_a_measured_day_has_taught_nothing():
+    days, kinds = np.arange("2018-01-01", "2018-01-04", dtype="datetime64[D]"), [PLANT_TYPES.index(code) for code in ("ENF", "CRO", "ENF")]
+    nee = np.array([[1.0, np.nan, np.nan], [np.nan, np.nan, 2.0], [0.5, np.nan, np.nan]])
+    sequences = Sequences(("a", "b", "c"), days, {"plant_type": np.array(kinds)}, {"nee": nee}, {})
+    assert plant_types_at_towers(sequences) == {"ENF": 2}

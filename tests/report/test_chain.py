@@ -6,6 +6,7 @@ import pytest
 import rasterio
 import xarray as xr
 
+from hybridflux.data.origin import read_origin
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import effect_table, open_scenario, run_scenario
 from hybridflux.products.totals import open_totals
@@ -31,12 +32,16 @@ def test_effect_is_changed_minus_control(mapped):
 
 
 def test_effect_maps_agree_with_the_runs_and_open_in_a_gis(mapped):
-    runs = [xr.open_zarr(mapped.scenario / name / "fluxes.zarr", group="annual", consolidated=False) for name in ("control", "changed")]
-    effect = xr.open_zarr(mapped.scenario / "effect.zarr", group="annual", consolidated=False)
+    runs = [xr.open_zarr(mapped.scenario / name / "fluxes.zarr", group="annual") for name in ("control", "changed")]
+    effect = xr.open_zarr(mapped.scenario / "effect.zarr", group="annual")
     np.testing.assert_allclose(effect["NEE_change"], runs[1]["NEE"] - runs[0]["NEE"], atol=1e-3)
     with rasterio.open(mapped.scenario / "cog" / "NEE_change_annual_2022.tif") as file:
         assert file.crs.to_epsg() == 2154 and file.res == (10.0, 10.0)
-        assert file.tags()["spread"] == "parameter"
+        tags = file.tags()
+        assert (
+            tags["spread"] == "parameter" and tags["days"] == "365" and file.units == ("g m-2 year-1",) and file.descriptions == ("2022",)
+        )
+        assert "hybridflux twin" in tags["credit"] and "NEE = RECO - GPP" in tags["sign"] and read_origin(file.name)["config_hash"]
         np.testing.assert_allclose(file.read(1), effect["NEE_change"][0], equal_nan=True)
         assert (file.bounds.left + 5, file.bounds.top - 5) == (float(effect["x"][0]), float(effect["y"][0]))
 
@@ -73,5 +78,5 @@ def test_courses_add_up_to_the_budget(mapped):
 
 
 def test_independence_would_understate(mapped):
-    annual = xr.open_zarr(mapped.run / "fluxes.zarr", group="annual", consolidated=False)
+    annual = xr.open_zarr(mapped.run / "fluxes.zarr", group="annual")
     assert independence_factor(annual, open_totals(mapped.run)) > 3

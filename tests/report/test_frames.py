@@ -38,7 +38,7 @@ def test_viewer_shows_the_store(mapped):
     assert [group["id"] for group in viewer["groups"]] == ["annual", "monthly"]
     monthly = viewer["groups"][1]
     nee = next(layer for layer in monthly["layers"] if layer["name"] == "NEE")
-    store = xr.open_zarr(mapped.run / "fluxes.zarr", group="monthly", consolidated=False)
+    store = xr.open_zarr(mapped.run / "fluxes.zarr", group="monthly")
     shape = (12, monthly["height"], monthly["width"])
     for spec, name in zip(nee["panels"], ("NEE", "NEE_sd"), strict=True):
         step = (spec["hi"] - spec["lo"]) / LEVELS

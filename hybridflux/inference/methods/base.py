@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges
+from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
@@ -94,6 +94,7 @@ class AbstractMethod(eqx.Module):
             "seed": seed,
             "observed_days": counts,
             "ranges": covariate_ranges(model, sequences),
+            "plant_types": plant_types_at_towers(sequences),
             "diagnostics": drawn.diagnostics,
             "concerns": list(drawn.concerns),
             "left_out": _left_out(drawn.left_out, indices.places),

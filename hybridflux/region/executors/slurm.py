@@ -59,7 +59,7 @@ class Slurm:
             What was submitted, how to look at it and how to go on.
 
         Raises:
-            ValueError: a setting that the command line cannot say, or `sbatch` refused.
+            ValueError: `sbatch` refused.
             FileNotFoundError: there is no `sbatch`.
         """
         if not shutil.which("sbatch"):
@@ -68,7 +68,6 @@ class Slurm:
         shares = [number for number in range(self.tasks) if left & {tile.id for tile in Share(number, self.tasks).mine(tiles)}]
         command = self._command(job)
         folder.mkdir(exist_ok=True)
-        job.posterior.save(job.out / "posterior.nc")
         before = []
         if shares:
             lines = [f"#SBATCH --array={','.join(map(str, shares))}", f"#SBATCH --output={folder.resolve()}/%A_%a.log"]
@@ -86,18 +85,9 @@ class Slurm:
         )  # fmt: skip
 
     def _command(self, job: Job) -> str:
-        """The command of a task, ready for a shell."""
-        from hybridflux.region.job import LENGTH, QUANTILES
-
-        if job.levels != QUANTILES or job.daily_levels or job.length != LENGTH or job.region.changes:
-            raise ValueError("other quantiles, another effect_length and changes of drivers cannot be sent to SLURM; use Serial or Dask")
+        """The command of a task, ready for a shell: the run folder says the rest."""
         program = Path(sys.executable).with_name("hybridflux")
-        words = [
-            program if program.exists() else "hybridflux", "map", "--posterior", (job.out / "posterior.nc").resolve(),
-            "--region", job.region.path.resolve(), "--out", job.out.resolve(), "--draws", job.draws, "--start", job.calendar.mapped[0],
-            "--end", job.calendar.mapped[-1], "--spread", job.spread, "--seed", job.seed, *(["--daily"] if job.daily else []), "--resume",
-        ]  # fmt: skip
-        return shlex.join(str(word) for word in words)
+        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--out", str(job.out.resolve()), "--resume"])
 
     def _sbatch(self, script: Path, *more: str) -> str:
         """Submit a script; gives the number of its job."""

@@ -1,0 +1,82 @@
+"""A run goes on from its folder alone: every setting that decides its results comes back from `run.json`."""
+
+import dataclasses
+import json
+
+import pytest
+
+from hybridflux.region.begin import begin
+from hybridflux.region.change import Change, read_changes
+from hybridflux.region.run import _job, job_of_run, resume_run
+
+DEFAULTS = dict(
+    draws=6, start=None, end=None, spread="parameter", daily=False, levels=(0.05, 0.5, 0.95), daily_levels=(), change={}, seed=0,
+    length=1e4, within=(),
+)  # fmt: skip
+OTHER = {  # every field of the configuration of a run -> settings that change it
+    "region": {},
+    "region_fingerprint": {},
+    "posterior_fingerprint": {},
+    "draws": {"draws": 9},
+    "start": {"start": "2018-06-01"},
+    "end": {"end": "2018-07-15"},
+    "spread": {"spread": "parameter+random_effects"},
+    "quantiles": {"levels": (0.9, 0.1)},
+    "daily": {"daily": True},
+    "daily_quantiles": {"daily": True, "daily_levels": (0.25,)},
+    "changes": {"change": {"rain": "*0.123456789@2018-05-01:2018-09-30", "tair": "-1.5", "vpd": "+2", "par": "*1e-7"}},
+    "seed": {"seed": 11},
+    "effect_length": {"length": 12_345.678},
+    "within": {"within": ("soil_capacity", "plant_type")},
+}
+
+
+@pytest.fixture
+def job_with(region_path, make_posterior, tmp_path):
+    """Function that gives the job of a run in `tmp_path / "run"`."""
+    info = {"ranges": {"soil_capacity": [60.123456789, 140.0]}, "plant_types": {"ENF": 1, "GRA": 1, "CRO": 2, "DBF": 1}}
+    (tmp_path / "run").mkdir()
+    posterior = dataclasses.replace(make_posterior(), info=info)
+    return lambda **settings: _job(posterior, region_path, tmp_path / "run", **(DEFAULTS | settings))
+
+
+@pytest.mark.parametrize("field", OTHER)
+def test_every_field_of_the_configuration_comes_back(job_with, field):
+    job = job_with(**OTHER[field])
+    assert set(job.config()) == set(OTHER), "a new field of the configuration needs a row here, and `job_of_run` must restore it"
+    assert not OTHER[field] or job.config()[field] != job_with().config()[field]
+    begin(job, False)
+    again = job_of_run(job.out)
+    assert again.config() == job.config() and again.hash == job.hash
+    assert again.region.changes == job.region.changes and again.within == tuple(sorted(job.within))
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_folder_alone(job_with, region_path, tmp_path):
+    job = job_with(start="2018-06-01", end="2018-06-30")
+    begin(job, False)
+    report = resume_run(job.out)
+    assert report.state == "done" and report.pixels == 466 and not list(job.out.glob("*.part*"))
+
+
+def test_what_is_not_there_is_named(job_with, region_path, make_region, tmp_path):
+    with pytest.raises(FileNotFoundError, match="not a run folder: it has no run.json"):
+        resume_run(tmp_path / "none")
+    job = job_with(start="2018-06-01")
+    begin(job, False)
+    record = json.loads((job.out / "run.json").read_text())
+    (job.out / "run.json").write_text(json.dumps(record | {"region": str(tmp_path / "gone.zarr")}))
+    with pytest.raises(FileNotFoundError, match=r"gone.zarr is not there; give --region"):
+        job_of_run(job.out)
+    assert job_of_run(job.out, region_path).hash == job.hash
+    other = make_region(tmp_path / "x" / region_path.name, seed=5).path
+    with pytest.raises(ValueError, match="region_fingerprint: .* there, .* now"):
+        job_of_run(job.out, other)
+    (job.out / "posterior.nc").unlink()
+    with pytest.raises(FileNotFoundError, match=r"posterior.nc is not there; give --posterior and --region"):
+        job_of_run(job.out, region_path)
+
+
+@pytest.mark.parametrize("text", ["tair=-1.5", "rain=*0.123456789", "vpd=climatology", "par=*1@2018-05-01:", "tair=+2@:2018-09-30"])
+def test_a_change_as_text_is_the_change(text):
+    (change,) = read_changes(dict([text.split("=", 1)]))
+    assert str(change) == text and Change.parse(*str(change).split("=", 1)) == change
