@@ -49,6 +49,8 @@ def here(tmp_path_factory) -> Path:
         (here / name).write_bytes(NOISE)
     for name, text in {"empty": "", "header": HEADER, "pools": f"{HEADER}\nregion,all,wood,2022,2022,1,1"}.items():
         (here / f"{name}.csv").write_text(text)
+    (here / "broken.py").write_text("model = (\n")
+    (here / "broken.json").write_text('{"gpp": 1}')
     (here / "mars.csv").write_text("zone,group\nMars,a\n")
     xr.Dataset({"a": 1.0}).to_netcdf(here / "other.nc", engine="h5netcdf")
     text = CONFIG.read_text()
@@ -137,6 +139,7 @@ MISTAKES = {
     f"{MAP} --out new --start 2022-05-01 --end 2022": ("end `2022`", "YYYY-MM-DD"),
     f"{MAP} --out new --end 2022-02-30": ("end `2022-02-30`", "YYYY-MM-DD"),
     f"{MAP} --out new --start 1999-01-01": ("1999-01-01 to 2022-12-31", "2021-01-01 to 2022-12-31"),
+    "map --resume --out bad-run.json": ("run.json is damaged", "hybridflux map"),
     f"{SCENARIO} --out new --start June": ("start `June`", "YYYY-MM-DD"),
     f"{EVALUATE} --out new.csv --years 2010:2001": ("2010:2001", "first year first"),
     f"{EVALUATE} --out new.csv --years recent": ("recent", "2001:2010"),
@@ -146,6 +149,10 @@ MISTAKES = {
     "evaluate --towers world/towers --out new.csv": ("--posterior FILE", "--leave-site-out"),
     "evaluate --leave-site-out 50 --towers world/towers --out new.csv": ("50 folds of 3 sites", "2 to 3"),
     "evaluate --posterior posterior.nc --towers folder --out new.csv": ("sites.csv is missing", "columns"),
+    # models
+    "evaluate --leave-site-out 2 --towers world/towers --model broken.py --out new.csv": ("broken.py, line 1", "sets `model`"),
+    "evaluate --leave-site-out 2 --towers world/towers --model broken.json --out new.csv": ("broken.json", "to_spec"),
+    "evaluate --leave-site-out 2 --towers world/towers --model noise.nc --out new.csv": ("noise.nc", ".py"),
     # configurations
     "region build syntax.toml --out new.zarr": ("syntax.toml is not TOML", "line"),
     "region build noise.toml --out new.zarr": ("noise.toml is not text", "UTF-8"),
@@ -168,7 +175,10 @@ def test_a_mistake_is_one_line_with_what_is_wrong_and_a_cure(run, here, command)
     assert after == before and not any(here.glob("new*"))
 
 
-LISTS = {"region build field.toml --out new.zarr": "pixels", "map --posterior posterior.nc --region run/fluxes.zarr --out new": "spatial_ref"}
+LISTS = {
+    "region build field.toml --out new.zarr": "pixels",
+    "map --posterior posterior.nc --region run/fluxes.zarr --out new": "spatial_ref",
+}
 
 
 @pytest.mark.parametrize("command", LISTS)

@@ -52,7 +52,7 @@ class BuildReport:
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
-        told = f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+        told = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
         return told + (f"\n{WEATHER_SAYS}: {self.other_days}" if self.other_days else "")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+from hybridflux.files import read_json
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace, StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
@@ -83,16 +83,30 @@ def get(name: str) -> HybridFlux:
         name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
 
     Raises:
-        ValueError: neither a known name nor a readable file.
+        ValueError: neither a known name nor a readable file. An error of the user's own .py file passes as it is.
     """
     if name in MODELS:
         return MODELS[name]()
     path = Path(name)
     if not path.exists():
         raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
+    if path.suffix not in (".py", ".json"):
+        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.store.to_spec`")
     if path.suffix == ".json":
-        return from_spec(json.loads(path.read_text()))
-    model = runpy.run_path(str(path)).get("model")
+        return _from_json(path)
+    try:
+        model = runpy.run_path(str(path)).get("model")
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; it must be Python that sets `model`") from error
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model
+
+
+def _from_json(path: Path) -> HybridFlux:
+    what = "the specification of a model, written by `hybridflux.model.store.to_spec`"
+    spec = read_json(path, what)
+    try:
+        return from_spec(spec)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is not {what}: {str(error)[:200]}") from error

@@ -25,6 +25,7 @@ AT_TOWERS = "plant_types_at_towers"
 
 REGION = "region"
 ALL = "all"
+NO_ZONE = "no zone"
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
 GAP = 4  # cells that are not wanted and are read over
 
@@ -275,4 +276,4 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
 def zone_names(data) -> np.ndarray:
     """Names of the zones of a totals dataset `[cell]`; zone 0 is outside all zones."""
     names = {int(number): name for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
-    return np.array([names.get(int(z), f"zone {int(z)}" if z else "no zone") for z in data["zone"].values], dtype=object)
+    return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)
