@@ -1,14 +1,23 @@
-"""What a day is.
+"""What a day and a season are.
 
 Towers: a day is the tower's local standard day, without daylight saving, as in FLUXNET daily files.
-Regions: a day is a day of the region's standard time; UTC+1 for France.
+Regions: a day is a day of the region's standard time, which follows from its longitude unless it is declared.
+Seasons follow the latitude: `warm_season`.
 """
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 
-FRANCE_UTC_OFFSET = 1  # hours
+import numpy as np
+
+DEGREES_PER_HOUR = 15.0  # the sun's way round the earth in 24 h
+LEGAL_OFFSETS = (-12.0, 14.0)  # of standard time from UTC [h]; IANA time zone database
+FARTHEST_FROM_SUN = 2.0
+"""How far legal standard time lies from the sun [h] before it is reported. Spain is 1.3 h ahead of it, Argentina 1.5 h; western China, by
+Beijing's clock 3 h ahead, is reported: its days are not those of the sun."""
+TROPIC = 23.44  # degrees; obliquity of the ecliptic
+_NORTHERN_SUMMER, _SOUTHERN_SUMMER = (5, 6, 7, 8, 9), (11, 12, 1, 2, 3)
 
 
 def days(start: date, end: date) -> list[date]:
@@ -52,8 +61,50 @@ def parse_day(day: str | date, name: str = "day") -> date:
 def time_zone_name(utc_offset: float) -> str:
     """The `time_zone` attribute of a product.
 
-    >>> time_zone_name(1)
-    'UTC+01:00'
+    >>> time_zone_name(1), time_zone_name(-3.5)
+    ('UTC+01:00', 'UTC-03:30')
     """
     hours, minutes = divmod(round(abs(utc_offset) * 60), 60)
     return f"UTC{'-' if utc_offset < 0 else '+'}{hours:02d}:{minutes:02d}"
+
+
+def zone_of_longitude(longitude: float) -> int:
+    """Standard time of the nautical zone of a longitude: whole hours from UTC, nearest to the mean sun.
+
+    What a region's day is where nobody declares it. Whole hours, because the hours of reanalyses are; within half an hour of the sun, so
+    that the night, in which little happens, is where one day ends. Legal time may differ by an hour or two and is declared, for instance
+    UTC+1 of mainland France, which lies at 5 degrees west to 10 degrees east and has UTC or UTC+1 by this rule.
+
+    Args:
+        longitude: degrees east, -180 to 180.
+
+    >>> zone_of_longitude(-122.0), zone_of_longitude(2.3), zone_of_longitude(8.0), zone_of_longitude(179.0)
+    (-8, 0, 1, 12)
+    """
+    return int(np.floor(longitude / DEGREES_PER_HOUR + 0.5))
+
+
+def hours_from_sun(utc_offset: float, longitude: float) -> float:
+    """How far a standard time is ahead of the mean sun of a longitude [h], -12 to 12: the calendar date at the date line is a convention.
+
+    >>> round(hours_from_sun(-3, -58.4), 2), round(hours_from_sun(13, -172.0), 2)  # Buenos Aires; Samoa, west of the date line by law
+    (0.89, 0.47)
+    """
+    return (utc_offset - longitude / DEGREES_PER_HOUR + 12.0) % 24.0 - 12.0
+
+
+def warm_season(latitude: float) -> tuple[int, ...]:
+    """Months of growth and of summer drought at a latitude: May to September in the north, November to March in the south.
+
+    Between the tropics all months: temperature and light have no season there that two halves of the year could be named after, and wet
+    and dry seasons follow no latitude.
+
+    Args:
+        latitude: degrees north.
+
+    >>> warm_season(48.0), warm_season(-35.0), len(warm_season(5.0))
+    ((5, 6, 7, 8, 9), (11, 12, 1, 2, 3), 12)
+    """
+    if abs(latitude) <= TROPIC:
+        return tuple(range(1, 13))
+    return _NORTHERN_SUMMER if latitude > 0 else _SOUTHERN_SUMMER

@@ -108,7 +108,13 @@ def _only_the_run_folder(ctx: typer.Context, resume: bool) -> None:
 def scenario(
     posterior: PosteriorFile,
     region: Region,
-    change: Annotated[list[str], typer.Option(help="rain=*0.6, tair=+2 or vpd=climatology; may be repeated.")],
+    change: Annotated[
+        list[str],
+        typer.Option(
+            help="rain=*0.6, tair=+2 or vpd=climatology; for a part of the time rain=*0.6@2018-05-01:2018-09-30, from a day on "
+            "rain=*0.6@2018-05-01:. tair moves the lowest, highest, night and day temperature with it; VPD is held. May be repeated."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the control run, the changed run and their difference.")],
     draws: Draws = 64,
     start: Start = None,

@@ -42,22 +42,31 @@ def build(
 
 def check(
     region: Annotated[Path, typer.Argument(exists=True, help="Region store, *.zarr.")],
-    figure: Annotated[Path | None, typer.Option(help="PNG to write: land cover, vegetation and its sd, soil water.")] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="PNG to write: land cover, vegetation with the usual range of its year, soil water.")
+    ] = None,
     run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """What a region store holds: coverage, gaps, ranges and origin."""
+    """What a region store holds, and whether it looks like a region.
+
+    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil held against declared ranges, a line each: ok,
+    odd or wrong. The exit code is 2 where one is wrong.
+    """
     if figure:
         check_output(figure, overwrite=overwrite)
         if figure.suffix.lower() not in FIGURES:
             raise ValueError(f"{figure}: a figure ends in {', '.join(FIGURES)}; give it such a name")
 
-    from hybridflux.ingest.check import check_text
+    from hybridflux.ingest.check import check
 
-    typer.echo(check_text(region))
+    found = check(region)
+    typer.echo(found)
     if figure:
         from hybridflux.report.region import draw_region
 
         with whole(figure) as partial:
             draw_region(region, partial, run)
         wrote(figure)
+    if found.level == "wrong":
+        raise typer.Exit(2)

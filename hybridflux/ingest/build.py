@@ -23,6 +23,8 @@ from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
 from hybridflux.region.create import RegionWriter, create_region
+from hybridflux.region.plausible import Finding, findings
+from hybridflux.region.store import open_region
 from hybridflux.region.vegetation import SD, LineError, VegetationError
 
 Progress = Callable[[int, int, str], None]
@@ -40,6 +42,7 @@ class BuildReport:
         days: of the store.
         seconds: of this call.
         other_days: what the days of the weather are, empty where they are those of the region.
+        unusual: what of the region is odd or wrong by the declared ranges.
     """
 
     out: Path
@@ -49,11 +52,13 @@ class BuildReport:
     days: int
     seconds: float
     other_days: str = ""
+    unusual: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
         told = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
-        return told + (f"\n{WEATHER_SAYS}: {self.other_days}" if self.other_days else "")
+        lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
+        return "\n".join([told, *lines, *(str(one) for one in self.unusual)])
 
 
 def build_region(
@@ -96,8 +101,9 @@ def build_region(
     fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
     clear = _finish(config, priors, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
+    unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
     seconds = time.perf_counter() - began
-    return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days)
+    return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:

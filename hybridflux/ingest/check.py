@@ -12,6 +12,7 @@ from hybridflux.data.weather.weather import MORE
 from hybridflux.ingest.moisture import against_bucket
 from hybridflux.region import layout
 from hybridflux.region.checks import daily_maps
+from hybridflux.region.plausible import LEVELS, Finding, findings, worst
 from hybridflux.region.store import Region, open_region, unpacked
 from hybridflux.region.vegetation import SD
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES
@@ -39,25 +40,53 @@ class Summary:
     missing: float
 
 
-def check_text(path: str | Path) -> str:
-    """The report of `hybridflux region check`.
+@dataclass(frozen=True)
+class RegionReport:
+    """What `hybridflux region check` says.
+
+    Attributes:
+        text: of the whole report.
+        findings: the region held against declared ranges.
+    """
+
+    text: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> str:
+        """The worst of the findings: `ok`, `odd` or `wrong`."""
+        return worst(self.findings)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def check(path: str | Path) -> RegionReport:
+    """Look at a region: what it holds, and whether it looks like a region.
 
     Raises:
         FileNotFoundError: no region there.
         ValueError: everything that makes it unfit to be mapped, at once.
     """
     region = open_region(path)
+    found = findings(region)
     lines = [f"{path}: {region.title}", *_frame(region), "", "land cover:", *_cover(region), "", "daily maps:", *_maps(region), ""]
-    lines += ["weather:", *_weather(region), "", *_scenes(region), *against_bucket(region), *_origin(region)]
-    return "\n".join(lines)
+    lines += ["weather:", *_weather(region), "", *_scenes(region), *against_bucket(region)]
+    counts = ", ".join(f"{sum(one.level == level for one in found)} {level}" for level in LEVELS)
+    lines += [f"held against the usual ranges: {counts}", *(f"  {one}" for one in found), "", *_origin(region)]
+    return RegionReport("\n".join(lines), found)
+
+
+def check_text(path: str | Path) -> str:
+    """The text of `check`."""
+    return check(path).text
 
 
 def summarise(region: Region, name: str) -> Summary:
     """Numbers of a daily map, one tile in memory at a time."""
     parts, missing, count = [], 0, 0
     for tile in region.tiles():
-        inside = region.group["plant_type"][tile.y, tile.x].reshape(-1) != layout.OUTSIDE
-        stored = region.group[name][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
+        stored = region.map_of(name, tile)[:, region.map_of("plant_type", tile) != layout.OUTSIDE]
         known = stored != layout.NODATA
         missing, count = missing + int((~known).sum()), count + stored.size
         if known.any():
@@ -95,7 +124,7 @@ def _maps(region: Region) -> Iterator[str]:
         yield f"  {name:<10}{found.low:8.3f}{found.middle:8.3f}{found.high:8.3f}{100 * found.missing:9.1f} %"
     if SD in region.names:
         unsure = np.mean([
-            (unpacked(region.group[SD][region.lead :, tile.y, tile.x]) > UNSURE).mean() for tile in region.tiles()
+            (unpacked(region.map_of(SD, tile)[region.lead :]) > UNSURE).mean() for tile in region.tiles()
         ])  # fmt: skip
         yield f"  sd of fapar above {UNSURE:g} on {100 * unsure:.1f} % of the mapped days and pixels"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import tomllib
+import warnings
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +12,15 @@ from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pyproj.exceptions import CRSError
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
 from hybridflux.files import read_text
 from hybridflux.region.grid import Grid
-from hybridflux.time import FRANCE_UTC_OFFSET
+from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import suggestion
 
+_LOG = logging.getLogger("hybridflux.ingest")
 DATA = "{data}"
 """In a `place`, the folder named on the command line."""
 
@@ -35,7 +39,7 @@ class Frame(_Part):
         east: right edge [m].
         north: upper edge [m].
         pixel: size of a pixel [m].
-        tile: pixels along the side of a tile.
+        tile: pixels along the side of a tile; a multiple of 64 is filled quickest, and the numbers do not depend on it.
     """
 
     crs: str
@@ -50,14 +54,17 @@ class Frame(_Part):
         """The grid of the region.
 
         Raises:
-            ValueError: the edges are crossed or not on whole pixels.
+            ValueError: the edges are crossed or not on whole pixels, or the coordinate system is unknown.
         """
         width, height = (self.east - self.west) / self.pixel, (self.north - self.south) / self.pixel
         if width <= 0 or height <= 0:
             raise ValueError(f"the grid is empty: west {self.west}, east {self.east}, south {self.south}, north {self.north}")
         if abs(width - round(width)) > 1e-6 or abs(height - round(height)) > 1e-6:
             raise ValueError(f"the grid is {width:g} x {height:g} pixels of {self.pixel:g} m; move its edges so that both are whole")
-        return Grid(self.crs, self.west, self.north, self.pixel, (round(height), round(width)), self.tile)
+        try:
+            return Grid(self.crs, self.west, self.north, self.pixel, (round(height), round(width)), self.tile)
+        except CRSError as error:
+            raise ValueError(f"the coordinate system `{self.crs[:40]}` is unknown; write a code such as EPSG:32631 or EPSG:2154") from error
 
 
 class Period(_Part):
@@ -155,7 +162,7 @@ class RegionConfig(_Part):
         title: one line.
         note: what a reader must know.
         status: `sample`, built from cut-outs that lie beside a checkout; `live`, from services.
-        utc_offset: of the region's standard day [h].
+        utc_offset: of the region's standard day [h]; where it is left out, the whole hours of its longitude (`time.zone_of_longitude`).
         grid: where.
         period: when.
         vegetation: how fapar is made.
@@ -172,7 +179,7 @@ class RegionConfig(_Part):
     title: str
     note: str | None = None
     status: Literal["sample", "live"] = "live"
-    utc_offset: float = FRANCE_UTC_OFFSET
+    utc_offset: Annotated[float, Field(ge=LEGAL_OFFSETS[0], le=LEGAL_OFFSETS[1], multiple_of=0.25)] | None = None
     grid: Frame
     period: Period
     vegetation: Vegetation = Vegetation()
@@ -183,6 +190,38 @@ class RegionConfig(_Part):
     soil: Soil
     terrain: Source | None = None
     moisture: tuple[Source, ...] = ()
+
+    @model_validator(mode="after")
+    def _standard_time(self) -> RegionConfig:
+        """The offset that is left out follows from the longitude; one that contradicts it is reported."""
+        west, middle, east = self._longitudes()
+        if self.utc_offset is None:
+            object.__setattr__(self, "utc_offset", float(zone_of_longitude(middle)))  # once, before anybody has seen it
+            zone = time_zone_name(self.utc_offset)
+            _LOG.info("region %s names no `utc_offset`: days of %s, of its longitude %.2f degrees east", self.id, zone, middle)
+        off = max((hours_from_sun(self.utc_offset, edge) for edge in (west, east)), key=abs)
+        if abs(off) > FARTHEST_FROM_SUN:
+            warnings.warn(
+                f"region `{self.id}`: utc_offset {self.utc_offset:g} is {off:+.1f} h from the sun at {west:.1f} to {east:.1f} degrees "
+                f"east, where {zone_of_longitude(middle):+d} is nearest; days begin at {off % 24:.1f} h of the sun: is the sign right?",
+                stacklevel=2,
+            )
+        return self
+
+    def _longitudes(self) -> tuple[float, float, float]:
+        """Westernmost corner, middle and easternmost corner [degrees east].
+
+        Raises:
+            ValueError: no grid, or one that lies on both sides of the date line.
+        """
+        grid, frame = self.region_grid, self.grid
+        middle = grid.centre[0]
+        corners, _ = grid.lonlat(np.array([frame.west, frame.west, frame.east, frame.east]), np.array([frame.south, frame.north] * 2))
+        around = middle + (np.asarray(corners) - middle + 180.0) % 360.0 - 180.0
+        west, east = float(around.min()), float(around.max())
+        if west < -180.0 or east > 180.0:
+            raise ValueError(f"the region lies on both sides of the date line, {west:.2f} to {east:.2f} degrees east; make two of it")
+        return west, middle, east
 
     @cached_property
     def region_grid(self) -> Grid:
@@ -211,7 +250,11 @@ class RegionConfig(_Part):
         text = self.model_dump_json()
         if DATA in text and data is None:
             raise ValueError(f"region `{self.id}` reads files that you bring yourself: name their folder with `--data FOLDER`")
-        return self if data is None else RegionConfig.model_validate_json(text.replace(DATA, data.as_posix()))
+        if data is None or DATA not in text:
+            return self
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is to say of the configuration was said when it was read
+            return RegionConfig.model_validate_json(text.replace(DATA, data.as_posix()))
 
 
 def load_config(name: str | Path) -> RegionConfig:
@@ -235,7 +278,6 @@ def load_config(name: str | Path) -> RegionConfig:
         raise FileNotFoundError(f"`{name}` is neither a file nor a region of the catalog: {', '.join(known)}.{near}")
     try:
         config = RegionConfig.model_validate(tomllib.loads(read_text(path)))
-        config.region_grid  # noqa: B018  a grid that cannot be is told here
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     except ValidationError as error:

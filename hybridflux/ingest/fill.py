@@ -1,8 +1,13 @@
-"""From clear views to the daily fapar of every pixel with its standard deviation, tile by tile."""
+"""From clear views to the daily fapar of every pixel with its standard deviation, tile by tile.
+
+What is computed does not depend on the tiles. Pixels are sampled and filled in squares that are fixed in the grid, so that the same pixels
+meet in the same order in every array, whatever the tile that wants them: sums of floating-point numbers depend on their order, and the
+prior on its sample.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -17,6 +22,7 @@ from hybridflux.region.grid import Grid, Tile
 from hybridflux.series import Prior, fill, learn
 from hybridflux.vocabulary import PLANT_TYPES
 
+SQUARE = 64  # pixels along the side of a square; a tile that is not a multiple of it costs the whole squares that it touches
 SAMPLE = 1500  # pixels of a class of land from which the numbers of the smoother are learned
 LEAST_VIEWS = 4  # a pixel seen less often teaches nothing
 LEAST_PIXELS = 100  # a rarer class takes the numbers of the whole region
@@ -62,17 +68,30 @@ def _some(pixels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _sample(config: RegionConfig, views: Views, name: str, plant_type: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Views `[view, pixel]` and plant types `[pixel]` of pixels from up to 64 tiles spread over the region, in order of tiles."""
-    random, tiles = np.random.default_rng(seed), list(config.region_grid.tiles())
-    chosen = np.sort(random.permutation(len(tiles))[:64])
+    """Views `[view, pixel]` and plant types `[pixel]` of pixels from up to 64 squares spread over the region, in order of squares."""
+    random, (rows, columns) = np.random.default_rng(seed), config.region_grid.shape
+    everywhere = list(squares(config.region_grid, slice(0, rows), slice(0, columns)))
+    chosen = np.sort(random.permutation(len(everywhere))[:64])
     parts, kinds = [], []
-    for tile in (tiles[number] for number in chosen):
-        values, kind = views.read(name, tile), plant_type[tile.y, tile.x].reshape(-1)
+    for square in (everywhere[number] for number in chosen):
+        values, kind = views.read(name, square), plant_type[square.y, square.x].reshape(-1)
         usable = np.flatnonzero((np.isfinite(values).sum(axis=0) >= LEAST_VIEWS) & (kind != layout.OUTSIDE))
         pick = np.sort(random.permutation(usable)[: max(len(PLANT_TYPES) * SAMPLE // len(chosen), 1)])
         parts.append(values[:, pick])
         kinds.append(kind[pick])
     return np.concatenate(parts, axis=1), np.concatenate(kinds)
+
+
+def squares(grid: Grid, y: slice, x: slice) -> Iterator[Tile]:
+    """The squares that a window of the grid touches, row by row; those at the lower and right edge of the grid may be smaller.
+
+    >>> [(square.id, square.shape) for square in squares(Grid("EPSG:2154", 0.0, 0.0, 10.0, (70, 60)), slice(50, 70), slice(0, 9))]
+    [('s000_000', (64, 60)), ('s001_000', (6, 60))]
+    """
+    for row in range(y.start // SQUARE, -(-y.stop // SQUARE)):
+        for column in range(x.start // SQUARE, -(-x.stop // SQUARE)):
+            ends = (min((number + 1) * SQUARE, size) for number, size in zip((row, column), grid.shape, strict=True))
+            yield Tile(f"s{row:03d}_{column:03d}", *(slice(number * SQUARE, end) for number, end in zip((row, column), ends, strict=True)))
 
 
 def fill_tiles(
@@ -83,24 +102,39 @@ def fill_tiles(
     grid: Grid = config.region_grid
     for number, tile in enumerate(grid.tiles()):
         if work.read(f"tiles/{tile.id}") is None:
-            work.write(f"tiles/{tile.id}", _fill_tile(config, views, priors, lines, writer, plant_type[tile.y, tile.x], tile))
+            work.write(f"tiles/{tile.id}", _fill_tile(config, views, priors, lines, writer, plant_type, tile))
         progress(number + 1, len(grid), f"tile {tile.id}")
 
 
 def _fill_tile(
-    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, kinds: np.ndarray, tile: Tile
+    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, plant_type: np.ndarray, tile: Tile
 ) -> dict:
-    shape, layers, record = (len(config.period.days), *tile.shape), {}, {}
-    for name, of_kind in priors.items():
-        values = views.read(name, tile)
-        mean, sd, used = _filled(values, views.day, shape[0], of_kind, kinds.reshape(-1))
-        record[name] = {"views": int(np.isfinite(values).sum()), "rejected": int((np.isfinite(values) & ~used).sum())}
-        if name == config.vegetation.index:
-            fapar, layers["fapar_sd"] = (part.reshape(shape) for part in _brought(mean, sd, lines, kinds.reshape(-1)))
-        if name in config.vegetation.also:
-            layers[name] = mean.reshape(shape)
-    writer.write(tile, fapar, **layers)
+    layers = {name: np.empty((len(config.period.days), *tile.shape), np.float32) for name in ("fapar", "fapar_sd", *config.vegetation.also)}
+    record = {name: {"views": 0, "rejected": 0} for name in priors}
+    for square in squares(config.region_grid, tile.y, tile.x):
+        kinds = plant_type[square.y, square.x].reshape(-1)
+        of_square, of_tile = _common(square, tile), _common(tile, square)
+        for name, of_kind in priors.items():
+            values = views.read(name, square)
+            mean, sd, used = _filled(values, views.day, len(config.period.days), of_kind, kinds)
+            found = {name: mean}
+            if name == config.vegetation.index:
+                found |= dict(zip(("fapar", "fapar_sd"), _brought(mean, sd, lines, kinds), strict=True))
+            for layer in found.keys() & layers.keys():
+                layers[layer][:, *of_tile] = found[layer].reshape(-1, *square.shape)[:, *of_square]
+            clear = np.isfinite(values).reshape(-1, *square.shape)[:, *of_square]
+            record[name]["views"] += int(clear.sum())
+            record[name]["rejected"] += int((clear & ~used.reshape(-1, *square.shape)[:, *of_square]).sum())
+    writer.write(tile, **layers)
     return record
+
+
+def _common(inner: Tile, outer: Tile) -> tuple[slice, slice]:
+    """Where in `inner` the pixels are that it shares with `outer`: rows and columns."""
+    return tuple(
+        slice(max(one.start, other.start) - one.start, min(one.stop, other.stop) - one.start)
+        for one, other in ((inner.y, outer.y), (inner.x, outer.x))
+    )
 
 
 def _brought(mean: np.ndarray, sd: np.ndarray, lines: dict[str, Line], kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,15 +63,20 @@ def run_scenario(
         FileExistsError: the folder holds something else.
         ValueError: no change, or one that cannot be made.
     """
+    from hybridflux.region.calendar import Calendar
     from hybridflux.region.change import read_changes
+    from hybridflux.region.changeable import check_changes
     from hybridflux.region.run import map_region
+    from hybridflux.region.store import Region, open_region
 
     read = read_changes(changes)
     if not read:
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
-    out = Path(out)
+    out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     if out.is_dir() and any(out.iterdir()) and not (out / "control").is_dir():
         raise FileExistsError(f"{out} is not empty and not the folder of a scenario; give another folder")
+    days = Calendar.of_region(region, options.get("start"), options.get("end")).days
+    check_changes(region, posterior.model.needs(), days, read)  # before the control run
     for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
         notify = partial(_notify_half, progress, half, name) if progress else None
         map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
+
+from hybridflux.region.store import Region
+from hybridflux.time import parse_day
 
 SPIN_UP_DAYS = 365
 
@@ -38,6 +42,18 @@ class Calendar:
         months = days[lead:].astype("datetime64[M]")
         turns = np.flatnonzero(months[1:] != months[:-1]) + 1
         return cls(days, lead, np.concatenate([[0], turns, [len(months)]]).astype(np.int32) + np.int32(lead))
+
+    @classmethod
+    def of_region(cls, region: Region, start: str | date | None = None, end: str | date | None = None) -> Calendar:
+        """The calendar of a run over a region: by default from the first day after its lead to its last one.
+
+        Raises:
+            ValueError: days that the region does not have.
+        """
+        first = np.datetime64(parse_day(start, "start"), "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
+        last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
+        region.window(first, last)
+        return cls.of(region.days, first, last)
 
     @property
     def mapped(self) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""Changes of drivers for counterfactual runs: `rain=*0.6`, `tair=+2`, `vpd=climatology`."""
+"""Changes of drivers for counterfactual runs: `rain=*0.6`, `tair=+2`, `vpd=climatology`, for a part of the time `rain=*0.6@2018-05-01:`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,16 +10,23 @@ import numpy as np
 
 from hybridflux.vocabulary import VARIABLES, suggestion
 
-TEMPERATURES = ("tair", "tmin", "tmax", "tair_night", "tair_day")
-_HELP = "write `*0.6`, `+2`, `-1.5` or `climatology`, and `@2018-05-01:2018-09-30` behind it for a part of the time"
+ALONG = {"tair": ("tmin", "tmax", "tair_night", "tair_day"), "vpd": ("vpd_day",)}
+"""Driver -> what describes another part of the same day and moves with it."""
+TEMPERATURES = ("tair", *ALONG["tair"])
+_HELP = (
+    "write `*0.6`, `+2`, `-1.5` or `climatology`, and `@2018-05-01:2018-09-30` behind it for a part of the time "
+    "(`@2018-05-01:` from then on, `@:2018-09-30` until then)"
+)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
 class Change:
     """What happens to one driver.
 
-    A shift of `tair` also shifts the other temperatures of a day. VPD is not touched unless it is changed itself: warmer air that
-    keeps its VPD is moister air. Running means and the spin-up see the changed driver.
+    A change of `tair` moves the other temperatures of a day by the same difference, one of `vpd` acts on `vpd_day` too. What is held: VPD
+    under a change of temperature (warmer air that keeps its VPD is moister air), PAR under a change of rain, and what a place is
+    (`fapar_top`, `fapar_base`) under a change of fapar. Running means and the spin-up see the changed driver.
 
     Attributes:
         name: driver.
@@ -39,49 +47,67 @@ class Change:
         """Read `*0.6`, `+2`, `-1.5` or `climatology`, perhaps with `@2018-05-01:2018-09-30`.
 
         Raises:
-            ValueError: not a driver, or not a change.
+            ValueError: not a driver, not a change, one that changes nothing, or a period that ends before it begins.
 
         >>> Change.parse("rain", "*0.6@2018-05-01:2018-09-30")
         Change(name='rain', operation='*', value=0.6, first='2018-05-01', last='2018-09-30')
         """
         drivers = [known for known, row in VARIABLES.items() if row.kind == "driver"]
         if name not in drivers:
-            raise ValueError(f"`{name}` is not a driver that can be changed.{suggestion(name, drivers)}")
-        what, _, when = text.strip().partition("@")
-        first, _, last = when.partition(":")
+            raise ValueError(f"`{name[:40]}` is not a driver that can be changed.{suggestion(name, drivers)}")
+        said = f"`{name}={text[:60]}`"
+        what, at, when = text.strip().partition("@")
+        first, colon, last = when.partition(":")
         try:
+            if at and (not colon or not (first or last) or any(day and not _DAY.fullmatch(day) for day in (first, last))):
+                raise ValueError
             between = [str(np.datetime64(day, "D")) if day else None for day in (first, last)]
             if what == "climatology":
-                return cls(name, what, 0.0, *between)
-            operation, value = ("*", float(what[1:])) if what[:1] == "*" else ("+", float(what))
-            if what[:1] not in "*+-":
-                raise ValueError
+                operation, value = what, 0.0
+            else:
+                operation, value = ("*", float(what[1:])) if what[:1] == "*" else ("+", float(what))
+                if what[:1] not in "*+-" or not np.isfinite(value):
+                    raise ValueError
         except ValueError:
-            raise ValueError(f"`{name}={text}` is not a change; {_HELP}") from None
+            raise ValueError(f"{said} is not a change; {_HELP}") from None
+        if first and last and last < first:
+            raise ValueError(f"{said} ends before it begins; swap the two days")
+        if (operation, value) in (("*", 1.0), ("+", 0.0)):
+            raise ValueError(f"{said} changes nothing; {_HELP}")
         if operation == "*" and name in TEMPERATURES:
-            raise ValueError(f"`{name}={text}`: a factor of a temperature in degC means nothing; shift it, for instance {name}=+2")
+            raise ValueError(f"{said}: a factor of a temperature in degC means nothing; shift it, for instance {name}=+2")
+        if operation == "*" and value < 0 and VARIABLES[name].bounds[0] >= 0:
+            raise ValueError(f"{said}: `{name}` is not negative and has no negative factor; {name}=*0 takes it away")
         return cls(name, operation, value, *between)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The drivers it changes."""
-        return TEMPERATURES if self.name == "tair" and self.operation == "+" else (self.name,)
+        return (self.name, *ALONG.get(self.name, ()))
 
-    def apply(self, values: np.ndarray, days: np.ndarray, climatology: np.ndarray | None = None) -> np.ndarray:
-        """Changed values, kept inside the bounds of the driver.
+    def unbounded(self, values: np.ndarray, days: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
+        """Changed values, wherever they fall.
 
         Args:
             values: `[time, ...]`.
             days: `datetime64[D]`, `[time]`.
-            climatology: `[366, ...]`, where it is asked for.
+            usual: values of the climatology `[time, ...]`, where it is asked for.
         """
         if self.operation == "climatology":
-            changed = climatology[days_of_year(days) - 1]
+            changed = usual
         else:
             changed = values * self.value if self.operation == "*" else values + self.value
+        return np.where(self.holds(days).reshape(-1, *(1,) * (values.ndim - 1)), changed, values).astype(values.dtype)
+
+    def apply(self, values: np.ndarray, days: np.ndarray, usual: np.ndarray | None = None, name: str | None = None) -> np.ndarray:
+        """Changed values, kept inside the bounds of the driver; arguments as `unbounded`, `name` of one that moves along."""
+        changed = np.clip(self.unbounded(values, days, usual), *VARIABLES[name or self.name].bounds)
+        return np.where(self.holds(days).reshape(-1, *(1,) * (values.ndim - 1)), changed, values).astype(values.dtype)
+
+    def holds(self, days: np.ndarray) -> np.ndarray:
+        """Whether it acts on a day `[time]`."""
         first, last = np.datetime64(self.first or days[0]), np.datetime64(self.last or days[-1])
-        inside = ((days >= first) & (days <= last)).reshape(-1, *(1,) * (values.ndim - 1))
-        return np.where(inside, np.clip(changed, *VARIABLES[self.name].bounds), values).astype(values.dtype)
+        return (days >= first) & (days <= last)
 
     def __str__(self) -> str:
         value = np.format_float_positional(self.value, trim="-", sign=self.operation == "+")
@@ -92,16 +118,15 @@ class Change:
 def read_changes(change: Mapping[str, str | Change]) -> tuple[Change, ...]:
     """Driver -> change, as objects.
 
+    Raises:
+        ValueError: as `Change.parse`; or one driver is changed twice, for instance `tmin` by itself and along with `tair`.
+
     >>> [str(one) for one in read_changes({"rain": "*0.6", "tair": "+2"})]
     ['rain=*0.6', 'tair=+2']
     """
-    return tuple(what if isinstance(what, Change) else Change.parse(name, what) for name, what in change.items())
-
-
-def days_of_year(days: np.ndarray) -> np.ndarray:
-    """Day of the year of each day, from 1.
-
-    >>> days_of_year(np.array(["2018-01-01", "2018-12-31"], "datetime64[D]")).tolist()
-    [1, 365]
-    """
-    return (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
+    found = tuple(what if isinstance(what, Change) else Change.parse(name, what) for name, what in change.items())
+    for one in found:
+        along = [other for other in found if other is not one and other.name in one.names]
+        if along:
+            raise ValueError(f"`{along[0]}`: `{along[0].name}` is already changed by `{one}`, which moves it along; leave one of them out")
+    return found

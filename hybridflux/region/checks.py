@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import struct
+import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import numpy as np
 import zarr
 
 from hybridflux.region import layout
+from hybridflux.region.chunks import READ_ERRORS, lost_axes, lost_chunks
+from hybridflux.region.form import MAPS, arrays, attributes
 from hybridflux.region.grid import Grid
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
-
-MAPS = ("plant_type", "soil_capacity", "cell", "zone")
+from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED, VARIABLES
 
 
 def grid_of(group: zarr.Group) -> Grid:
@@ -24,18 +24,49 @@ def grid_of(group: zarr.Group) -> Grid:
         ValueError: no coordinate system, or not a grid of square north-up pixels.
     """
     if "spatial_ref" not in group or not group["spatial_ref"].attrs.get("crs_wkt"):
-        raise ValueError("there is no coordinate system: `spatial_ref` with the attribute `crs_wkt` is missing")
+        raise ValueError(
+            "there is no coordinate system: `spatial_ref` with the attribute `crs_wkt` is missing; write it with "
+            "`layout.spatial_ref(crs, west, north, pixel)` or `rio.write_crs` of rioxarray"
+        )
     for name in ("x", "y", "fapar"):
         if name not in group:
             raise ValueError(f"the array `{name}` is missing")
     x, y = group["x"][:], group["y"][:]
     pixel = float(x[1] - x[0]) if len(x) > 1 else float(y[0] - y[1])
     if not (np.allclose(np.diff(x), pixel) and np.allclose(np.diff(y), -pixel)):
-        raise ValueError("`x` must rise and `y` fall in equal steps of the same size: square pixels, north up")
-    tile = group["fapar"].chunks[-1]
+        raise ValueError(
+            "`x` must rise and `y` fall in equal steps of the same size: square pixels, north up; sort a store that is turned "
+            "(`sortby('y', ascending=False)`) and save it again"
+        )
+    tile = max(group["fapar"].chunks[-2:]) if group["fapar"].ndim == 3 else max(len(x), len(y))
     return Grid(
         _name(group["spatial_ref"].attrs["crs_wkt"]), float(x[0]) - pixel / 2, float(y[0]) + pixel / 2, pixel, (len(y), len(x)), tile
     )
+
+
+def open_store(path: Path) -> zarr.Group:
+    """The group of a store, read only, by the metadata of the arrays themselves: consolidated metadata may be older.
+
+    Raises:
+        FileNotFoundError: no Zarr group there.
+        ValueError: Zarr of version 2, or metadata that cannot be read, with the file.
+    """
+    if any((path / name).exists() for name in (".zgroup", ".zmetadata")):
+        raise ValueError(f"{path} is Zarr of version 2; a region store is of version 3: save it again with `to_zarr(..., zarr_format=3)`")
+    if not (path / "zarr.json").exists():
+        what = "a folder without zarr.json" if path.is_dir() else "a file, not a folder" if path.exists() else "not there"
+        raise FileNotFoundError(f"{path} is not a region store ({what}); name a store written by `hybridflux region build`")
+    faults = []
+    for file in (path / "zarr.json", *sorted(path.glob("*/zarr.json"))):
+        try:
+            opened = {"array": zarr.open_array, "group": zarr.open_group}[json.loads(file.read_text(encoding="utf-8"))["node_type"]]
+            opened(file.parent, mode="r")
+        except (*READ_ERRORS, KeyError, TypeError) as error:
+            said = f"{type(error).__name__}: {str(error)[:120]}"
+            faults.append(f"- `{file.relative_to(path)}` cannot be read ({said}); restore it from a copy, or make the store again")
+    if faults:
+        raise ValueError(f"{path} is not a region that can be mapped:\n" + "\n".join(faults))
+    return zarr.open_group(path, mode="r", use_consolidated=False)
 
 
 def daily_maps(group: zarr.Group) -> tuple[str, ...]:
@@ -53,12 +84,28 @@ def check_region(path: Path, group: zarr.Group) -> None:
     try:
         if group.attrs.get("state", layout.COMPLETE) != layout.COMPLETE:
             raise ValueError("it is not complete; go on with `hybridflux region build ... --resume`")
-        grid = grid_of(group)
-        found = [*_arrays(group, grid)] or [*_values(group), *_chunks(path, group, grid)]
-    except ValueError as error:
+        found = [*lost_axes(path, group)]
+        if not found:
+            grid = grid_of(group)
+            found = [*attributes(group), *arrays(group, grid)] or [*lost_chunks(path, group, grid)] or [*_values(group)]
+    except READ_ERRORS as error:
         found = [str(error)]
     if found:
         raise ValueError(f"{path} is not a region that can be mapped:\n" + "\n".join(f"- {one}" for one in found))
+    _warn_of_cut(path, group)
+
+
+def _warn_of_cut(path: Path, group: zarr.Group) -> None:
+    """Warn of a store that begins later than the one it was made of, whose lead would be counted from there."""
+    made = (group.attrs.get("provenance") or {}).get("config") or {}
+    first, lead = layout.days_of(group["time"])[0], int(group.attrs.get("lead", 0))
+    if lead and made.get("lead") == lead and "first" in made and first > np.datetime64(made["first"]):
+        gone = int((first - np.datetime64(made["first"])).astype(int))
+        warnings.warn(
+            f"{path} begins on {first}, {gone} days later than the store it was made of, and still says `lead` {lead}: no day before "
+            f"{first + np.timedelta64(lead, 'D')} is mapped unless `--start` asks for it; set the attribute to {max(lead - gone, 0)}",
+            stacklevel=2,
+        )
 
 
 def _name(wkt: str) -> str:
@@ -68,37 +115,9 @@ def _name(wkt: str) -> str:
     return f"EPSG:{code}" if code else wkt
 
 
-def _arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
-    """Missing arrays, wrong shapes, wrong chunks."""
-    if "time" not in group:
-        yield "the array `time` is missing"
-        return
-    days = len(group["time"][:])
-    missing = [name for name in layout.WEATHER if name not in group]
-    if missing:
-        yield f"weather is missing: {', '.join(missing)}; a region has {', '.join(layout.WEATHER)}"
-    for name in MAPS:
-        if name not in group:
-            yield f"the map `{name}` is missing"
-        elif group[name].shape != grid.shape:
-            yield f"`{name}` has shape {group[name].shape}; [y, x] is {grid.shape}"
-    for name in daily_maps(group):
-        if group[name].shape != (days, *grid.shape):
-            yield f"`{name}` has shape {group[name].shape}; [time, y, x] is {(days, *grid.shape)}"
-        elif group[name].chunks[1:] != (grid.tile, grid.tile) or group[name].chunks[0] < days:
-            wanted = (days, grid.tile, grid.tile)
-            yield f"`{name}` has chunks {group[name].chunks}; a chunk must hold a tile for all days, {wanted}: write it anew"
-    cells = {group[name].shape[1:] for name in layout.WEATHER if name in group}
-    if len(cells) > 1 or any(group[name].shape[0] != days for name in layout.WEATHER if name in group):
-        shapes = ", ".join(f"{name} {group[name].shape}" for name in layout.WEATHER if name in group)
-        yield f"the weather must all be [time, cell] with {days} days and the same cells; it is {shapes}"
-
-
 def _values(group: zarr.Group) -> Iterator[str]:
     """Days, codes, cells and units that cannot be."""
-    days = group["time"][:].astype(int)
-    if group["time"].attrs.get("units") != layout.TIME_UNITS:
-        yield f"`time` must be in `{layout.TIME_UNITS}`, not `{group['time'].attrs.get('units')}`"
+    days = layout.days_of(group["time"]).astype(int)
     for step, what in ((0, "is there twice"), (None, "is not followed by the next day")):
         wrong = np.flatnonzero(np.diff(days) == 0 if step == 0 else (np.diff(days) > 1) | (np.diff(days) < 0))
         if len(wrong):
@@ -115,12 +134,24 @@ def _values(group: zarr.Group) -> Iterator[str]:
         if wrong.any():
             yield f"`cell` holds {part[wrong][0]}; the weather has cells 0 to {cells - 1}"
             break
-    for name in layout.WEATHER:
-        low, high = VARIABLES[name].bounds
-        values = group[name][:]
-        if np.nanmin(values, initial=low) < low or np.nanmax(values, initial=high) > high:
-            span = f"{np.nanmin(values):g} to {np.nanmax(values):g}"
-            yield f"`{name}` runs from {span}; {VARIABLES[name].units} between {low:g} and {high:g} is expected, check the unit"
+    for name, array in group.arrays():
+        dims = tuple(array.metadata.dimension_names or ())
+        if name in VARIABLES and name not in MAPS[:1] and dims in (("time", "cell"), ("y", "x")):
+            yield from _bounds(name, array, group["plant_type"] if dims == ("y", "x") else None)
+
+
+def _bounds(name: str, array: zarr.Array, kinds: zarr.Array | None) -> Iterator[str]:
+    """Values of weather, or of a map where there is vegetation, outside the bounds of the quantity."""
+    bare, ends = [*(PLANT_TYPES.index(code) for code in UNVEGETATED), layout.OUTSIDE], []
+    for start in range(0, array.shape[0], array.chunks[0]):
+        part = array[start : start + array.chunks[0]]
+        part = part if kinds is None else part[~np.isin(kinds[start : start + array.chunks[0]], bare)]
+        part = part[~np.isnan(part)]
+        ends += [float(part.min()), float(part.max())] if part.size else []
+    low, high = VARIABLES[name].bounds
+    if ends and (min(ends) < low or max(ends) > high):
+        units = VARIABLES[name].units
+        yield f"`{name}` runs from {min(ends):g} to {max(ends):g}; {units} between {low:g} and {high:g} is expected, check the unit"
 
 
 def _rows(array: zarr.Array, height: int = 0) -> Iterator[np.ndarray]:
@@ -128,30 +159,3 @@ def _rows(array: zarr.Array, height: int = 0) -> Iterator[np.ndarray]:
     height = height or array.chunks[0]
     for start in range(0, array.shape[0], height):
         yield array[start : start + height]
-
-
-def _chunks(path: Path, group: zarr.Group, grid: Grid) -> Iterator[str]:
-    """Tiles with vegetation whose chunk is missing or cut short."""
-    tiles, columns = list(grid.tiles()), -(-grid.shape[1] // grid.tile)
-    for name in daily_maps(group):
-        lost = []
-        for row, kinds in enumerate(_rows(group["plant_type"], grid.tile)):
-            for column, tile in enumerate(tiles[row * columns : (row + 1) * columns]):
-                whole = _is_whole(path / name / "c" / "0" / str(row) / str(column))
-                if whole is None and (kinds[:, tile.x] != layout.OUTSIDE).any():
-                    lost.append(f"{tile.id} (missing)")
-                elif whole is False:
-                    lost.append(f"{tile.id} (cut short)")
-        if lost:
-            shown = ", ".join(lost[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
-            yield f"`{name}` cannot be read in {len(lost)} of {len(grid)} tiles: {shown}; write these tiles again"
-
-
-def _is_whole(file: Path) -> bool | None:
-    """Whether a Blosc chunk is as long as its header says (bytes 12 to 15); None where there is no file."""
-    try:
-        with open(file, "rb") as stream:
-            header, size = stream.read(16), os.fstat(stream.fileno()).st_size
-    except FileNotFoundError:
-        return None
-    return len(header) == 16 and struct.unpack("<I", header[12:])[0] == size

@@ -12,8 +12,9 @@ import zarr
 
 from hybridflux.provenance import provenance
 from hybridflux.region import layout
+from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.grid import Grid, Tile
-from hybridflux.time import FRANCE_UTC_OFFSET, time_zone_name
+from hybridflux.time import time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 DAYS_AT_ONCE = 32  # of a tile, scaled together to bound memory
@@ -50,7 +51,9 @@ class RegionWriter:
         for name, values in {"fapar": fapar, **layers}.items():
             if values.shape != shape:
                 raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
-            zarr.open_array(self.path / name, mode="r+")[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
+            with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
+                array = zarr.open_array(self.path / name, mode="r+")
+            array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
 
     def write_all(self, fapar: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`."""
@@ -73,7 +76,7 @@ def create_region(
     climatology: Mapping[str, np.ndarray] | None = None,
     layers: Mapping[str, Mapping] | None = None,
     lead: int = 0,
-    utc_offset: float = FRANCE_UTC_OFFSET,
+    utc_offset: float | None = None,
     title: str = "",
     attribution: Sequence[str] = (),
     overwrite: bool = False,
@@ -97,7 +100,7 @@ def create_region(
         climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
         layers: daily maps beside `fapar`, for instance `fapar_sd`: name -> attributes besides those of the vocabulary.
         lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
-        utc_offset: of the region's standard day [h].
+        utc_offset: of the region's standard day [h]; that of the longitude of its middle (`time.zone_of_longitude`) by default.
         title: one line.
         attribution: credit of the sources of the data, a sentence each; every product of the region carries them.
         overwrite: replace a store that is there.
@@ -110,6 +113,7 @@ def create_region(
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; remove it or take another name")
     days = np.asarray(days, "datetime64[D]")
+    utc_offset = zone_of_longitude(grid.centre[0]) if utc_offset is None else utc_offset
     cells = next(iter(weather.values())).shape[1]
     maps = {
         "plant_type": (plant_type, np.uint8),
@@ -151,10 +155,13 @@ def create_region(
             name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
             fill_value=fills.get(name, np.nan), attributes={"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {}),
         )  # fmt: skip
+        one_value = []
         for tile in grid.tiles():
             values = source(tile) if callable(source) else np.asarray(source)[tile.y, tile.x]
             _check_shapes({f"{name} of tile {tile.id}": (np.shape(values), tile.shape)}, "[y, x]")
-            array[tile.y, tile.x] = np.asarray(values, kind)
+            array[tile.y, tile.x] = values = np.asarray(values, kind)
+            one_value.append(only_value(values))
+        array.attrs[UNIFORM] = uniform_tiles(grid.tile, one_value)
     stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
     for name, attributes in {"fapar": {}, **(layers or {})}.items():
         group.create_array(

@@ -90,6 +90,13 @@ class Grid:
         """Centres of the rows [m], from north to south."""
         return self.north - self.pixel * (np.arange(self.shape[0]) + 0.5)
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the middle of the grid [degrees]."""
+        rows, columns = self.shape
+        longitude, latitude = self.lonlat(self.west + 0.5 * self.pixel * columns, self.north - 0.5 * self.pixel * rows)
+        return float(longitude), float(latitude)
+
     def __len__(self) -> int:
         return int(np.prod(GeoboxTiles(self.geobox, (self.tile, self.tile)).shape.yx))
 

@@ -140,7 +140,7 @@ def region_fingerprint(region: Region) -> str:
         if array.metadata.dimension_names == ("time", "y", "x"):
             files = sorted((region.path / name).rglob("*"))
             digest.update(repr([(file.name, file.stat().st_size) for file in files if file.is_file()]).encode())
-        elif array.size and name not in ("x", "y", "time", "spatial_ref"):
+        elif array.ndim and array.size and name not in ("x", "y", "time", "spatial_ref"):
             for start in range(0, array.shape[0], array.chunks[0]):
                 digest.update(np.ascontiguousarray(array[start : start + array.chunks[0]]).tobytes())
     return digest.hexdigest()[:16]

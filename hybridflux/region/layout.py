@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec
+
+from hybridflux.vocabulary import VARIABLES
 
 WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction", "co2")
 """Weather every region has, `[time, cell]`."""
@@ -18,11 +21,38 @@ NODATA = -32768
 EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
 TIME = {"standard_name": "time", "axis": "T", "units_metadata": "leap_seconds: none"}  # attributes of a coordinate of days
+_STEPS = {"day": "D", "hour": "h", "minute": "m", "second": "s", "millisecond": "ms", "microsecond": "us", "nanosecond": "ns"}
+_SINCE = re.compile(rf"({'|'.join(_STEPS)})s? since (\d{{4}}-\d{{2}}-\d{{2}})(?:[ T]00:00(?::00(?:\.0*)?)?)?(?:Z| UTC)?")
+_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 CONVENTIONS = "CF-1.11"
 FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
 ATTRIBUTION = "attribution"  # attribute with the sentences that credit the sources of a region
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
+
+
+def is_ours(name: str, dims: tuple[str, ...] | None) -> bool:
+    """Whether an array of a store is part of a region, by its name or its dimensions; what else libraries and users add is let be."""
+    known = name in VARIABLES or name in ("x", "y", "time", "cell", "zone") or name.endswith("_climatology")
+    return known or dims in (("time", "y", "x"), ("y", "x"), ("time", "cell"))
+
+
+def days_of(time) -> np.ndarray:
+    """Days of an axis of time in CF units, `datetime64[D]`: libraries that save a store again count from another day, or in hours.
+
+    Raises:
+        ValueError: other units, another calendar, or a time that is not the beginning of a day.
+    """
+    units, calendar = str(time.attrs.get("units", "")), time.attrs.get("calendar", "standard")
+    found = _SINCE.fullmatch(units.strip())
+    if not found or calendar not in _CALENDARS:
+        raise ValueError(f"`time` is in `{units[:60]}` of the calendar `{calendar}`; give `{TIME_UNITS}` of the standard calendar")
+    step, values = _STEPS[found[1]], time[:]
+    exact = np.datetime64(found[2], step) + values.astype("timedelta64[" + step + "]")
+    days = exact.astype("datetime64[D]")
+    if (values != np.floor(values)).any() or (days != exact).any():
+        raise ValueError(f"`time` holds {exact[np.flatnonzero(days != exact)[:1]]}; a region has days, each at 00:00")
+    return days
 
 
 def codec() -> BloscCodec:

@@ -11,8 +11,6 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from hybridflux.files import read_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
@@ -21,6 +19,7 @@ from hybridflux.region.begin import MADE, POSTERIOR, attributes, begin, check, i
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
+from hybridflux.region.changeable import check_changes
 from hybridflux.region.cogs import write_cogs
 from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
@@ -30,12 +29,12 @@ from hybridflux.region.lock import WHOLE, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
+from hybridflux.region.plausible import warn_of_implausible
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
 from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
-from hybridflux.time import parse_day
 from hybridflux.vocabulary import VARIABLES
 
 PATIENCE = 120  # seconds a task waits for another one that prepares the run
@@ -231,7 +230,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         hint = "; `predictive` adds measurement noise and belongs beside a tower" if spread == "predictive" else ""
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
     region = region if isinstance(region, Region) else open_region(region)
-    region = region.with_changes(read_changes(change))
+    warn_of_implausible(region)
     if "vegetation" in spread and not region.offers(SD):
         raise ValueError(
             f"the spread `{spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "
@@ -246,12 +245,11 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         )
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
-    first = np.datetime64(parse_day(start, "start"), "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
-    last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
-    region.window(first, last)
+    calendar, changes = Calendar.of_region(region, start, end), read_changes(change)
+    check_changes(region, posterior.model.needs(), calendar.days, changes)
     job = Job(
-        region=region, posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,
-        calendar=Calendar.of(region.days, first, last), spread=spread, within=within, by_cell=one_cell_per_block(region),
+        region=region.with_changes(changes), posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,
+        calendar=calendar, spread=spread, within=within, by_cell=one_cell_per_block(region),
         fingerprint=region_fingerprint(region), **settings,
     )  # fmt: skip
     return dataclasses.replace(job, hash=config_hash(job.config()))

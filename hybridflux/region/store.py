@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.data.gaps import seasonal_mean, trailing_mean
+from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
-from hybridflux.region.change import Change, days_of_year
+from hybridflux.region.change import TEMPERATURES, Change
+from hybridflux.region.chunks import READ_ERRORS
+from hybridflux.region.climatology import usual_course, usual_rain
 from hybridflux.region.grid import Grid, Tile
-from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED, VARIABLES
 
 CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
@@ -88,7 +90,7 @@ class Region:
     @cached_property
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
-        return zarr.open_group(self.path, mode="r", use_consolidated=False)
+        return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
 
     @property
     def attribution(self) -> list[str]:
@@ -109,17 +111,17 @@ class Region:
 
     def offers(self, name: str) -> bool:
         """Whether a driver or covariate can be had."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names or name in (*_INDICES, *_DERIVED)
 
     def is_coarse(self, name: str) -> bool:
         """Whether a name is weather or a running mean of it, kept by cell."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names and self.group[base].metadata.dimension_names == ("time", "cell")
 
     def is_daily(self, name: str) -> bool:
         """Whether a name changes by pixel and day."""
-        base, _ = _split(name)
+        base, _ = split_history(name)
         return base in self.names and self.group[base].metadata.dimension_names == ("time", "y", "x")
 
     def window(self, start: np.datetime64, end: np.datetime64) -> slice:
@@ -136,10 +138,18 @@ class Region:
         """Coarse drivers and their running means `[time, cell]`, changes applied."""
         found = {}
         for name in names:
-            base, history = _split(name)
-            values = self._changed(base, self.group[base][:])
+            base, history = split_history(name)
+            values = self._changed(base, self.group[base][:].astype(np.float32, copy=False))
             found[name] = (trailing_mean(values, history) if history else values)[window]
         return found
+
+    def map_of(self, name: str, tile: Tile) -> np.ndarray:
+        """An array of the store over a tile as it is stored, pixels flat: `[pixel]`, or `[time, pixel]` of all days.
+
+        Raises:
+            UnreadableTile: a chunk cannot be read.
+        """
+        return self._chunk(name, tile, slice(0, len(self.days)) if self.is_daily(name) else None)
 
     def read(self, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:
         """Drivers and covariates of a tile.
@@ -156,12 +166,13 @@ class Region:
             UnreadableTile: a chunk cannot be read.
         """
         names = list(names)
-        before = max((_split(name)[1] for name in names if self.is_daily(name)), default=0)
+        before = max((split_history(name)[1] for name in names if self.is_daily(name)), default=0)
         first = max(window.start - before, 0)
         weather = self.weather([name for name in names if self.is_coarse(name)], window)
         kind, zone, cell = (self._chunk(name, tile) for name in ("plant_type", "zone", "cell"))
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
-        raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in {_split(n)[0] for n in names if self.is_daily(n)}}
+        daily_names = {split_history(name)[0] for name in names if self.is_daily(name)}
+        raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in daily_names}
         lasting = self._lasting(rest, tile, raw.get("fapar"))
 
         calm = np.ones(self.group["tair"].shape[1], bool)
@@ -182,7 +193,7 @@ class Region:
         daily = {}
         for name in names:
             if self.is_daily(name):
-                base, history = _split(name)
+                base, history = split_history(name)
                 series = self._series(base, raw[base], slice(first, window.stop))
                 daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
         return TileDrivers(
@@ -192,26 +203,30 @@ class Region:
 
     def _changed(self, name: str, values: np.ndarray, days: np.ndarray | None = None) -> np.ndarray:
         """`values` of all days, or of some, under the changes of the region."""
-        for change in self.changes:
-            if name in change.names:
-                usual = self._climatology(name, values) if change.operation == "climatology" else None
-                values = change.apply(values, self.days if days is None else days, usual)
+        days = self.days if days is None else days
+        for change in (change for change in self.changes if name in change.names):
+            if change.operation != "climatology":
+                values = change.apply(values, days, name=name)
+            elif change.name in TEMPERATURES and change.name != name:  # the course of a day stays: all move by the same difference
+                lead = self.group[change.name][:].astype(np.float32)
+                moved = change.apply(lead, days, self._usual(change.name, lead)) - lead
+                values = np.clip(values + moved, *VARIABLES[name].bounds).astype(np.float32)
+            else:
+                values = change.apply(values, days, self._usual(name, values), name)
         return values
 
-    def _climatology(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Mean by day of the year `[366, cell]`."""
-        if f"{name}_climatology" in self.names:
-            return self.group[f"{name}_climatology"][:]
-        years = len(self.days) / 365.25
+    def _usual(self, name: str, values: np.ndarray) -> np.ndarray:
+        """The climatology of weather on every day `[time, cell]`."""
         if not self.is_coarse(name):
             raise ValueError(f"`{name}=climatology`: only weather can be set to its climatology")
-        if years < CLIMATE_YEARS:
+        given = self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
+        years = len(self.days) / 365.25
+        if given is None and years < CLIMATE_YEARS:
             raise ValueError(
                 f"`{name}=climatology`: {self.path} has {years:.1f} years of weather and a climatology takes {CLIMATE_YEARS}; "
                 f"give one when the region is created (`climatology={{'{name}': ...}}`)"
             )
-        day = days_of_year(self.days)
-        return np.stack([seasonal_mean(column, day) for column in values.T], 1).astype(np.float32)
+        return (usual_rain if name == "rain" else usual_course)(values, self.days, given)
 
     def _chunk(self, name: str, tile: Tile, window: slice | None = None) -> np.ndarray:
         """An array of the store over a tile, pixels flat."""
@@ -219,12 +234,12 @@ class Region:
             if window is None:
                 return self.group[name][tile.y, tile.x].reshape(-1)
             return self.group[name][window, tile.y, tile.x].reshape(window.stop - window.start, -1)
-        except (RuntimeError, ValueError, OSError) as error:
+        except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
     def _lasting(self, names: Iterable[str], tile: Tile, series: np.ndarray | None) -> dict[str, np.ndarray]:
         """Covariates of a tile; `series` is its fapar, of all days or not."""
-        found = {name: self._chunk(name, tile) for name in names if name not in _DERIVED}
+        found = {name: self._chunk(name, tile).astype(np.float32, copy=False) for name in names if name not in _DERIVED}
         if "latitude" in names:
             found["latitude"] = self.grid.latitude(tile).reshape(-1)
         if {*EXTREMES} & {*names}:
@@ -269,25 +284,19 @@ def open_region(path: str | Path, check: bool = True) -> Region:
 
     Raises:
         FileNotFoundError: no Zarr group there.
-        ValueError: everything that is wrong with it, at once.
+        ValueError: everything that is wrong with it, at once; or Zarr of version 2, or damaged metadata.
     """
-    from hybridflux.region.checks import check_region, grid_of
+    from hybridflux.region.checks import check_region, grid_of, open_store
 
     path = Path(path)
-    if not (path / "zarr.json").exists():
-        what = "a folder without zarr.json" if path.is_dir() else "a file, not a folder" if path.exists() else "not there"
-        raise FileNotFoundError(f"{path} is not a region store ({what}); name a store written by `hybridflux region build`")
-    try:
-        group = zarr.open_group(path, mode="r", use_consolidated=False)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a region store: its zarr.json cannot be read ({str(error)[:100]}); build it again") from error
+    group = open_store(path)
     if check:
         check_region(path, group)
     numbers = group["zone"].attrs.get("zone_names", {})
     return Region(
         path=path,
         grid=grid_of(group),
-        days=layout.EPOCH + group["time"][:].astype("timedelta64[D]"),
+        days=layout.days_of(group["time"]),
         names=tuple(sorted(group.array_keys())),
         zone_names={int(number): name for number, name in numbers.items()},
         time_zone=group.attrs.get("time_zone", ""),
@@ -296,7 +305,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
     )
 
 
-def _split(name: str) -> tuple[str, int]:
+def split_history(name: str) -> tuple[str, int]:
     """`tair_30d` -> (`tair`, 30); `tair` -> (`tair`, 0)."""
     base, _, window = name.rpartition("_")
     return (base, int(window[:-1])) if window in {f"{days}d" for days in HISTORY_DAYS} else (name, 0)

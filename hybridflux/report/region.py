@@ -9,12 +9,15 @@ import numpy as np
 
 from hybridflux.ingest.moisture import bucket_of
 from hybridflux.region import layout
+from hybridflux.region.plausible import MONTHS, middle_latitude, vegetation_courses
+from hybridflux.region.ranges import VEGETATION
 from hybridflux.region.store import Region, open_region, unpacked
 from hybridflux.region.vegetation import SD
 from hybridflux.report.frames import COLOURS, open_group
 from hybridflux.report.look import plain_units
 from hybridflux.vocabulary import PLANT_TYPES
 
+MOST_BANDS = 4  # land covers drawn beside their usual range: more bands hide each other
 WIDEST = 400  # pixels along the longer side of a map; more are left out evenly
 YEAR = plain_units("gC m-2 yr-1")
 _COVER = {"CRO": "#e3b23c", "GRA": "#9cc96b", "DBF": "#3f7d3a", "ENF": "#1d4d4f", "MF": "#5d8a66", "EBF": "#2f6b4f", "WET": "#6fa8a6"}
@@ -41,14 +44,16 @@ def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None
                                 "axes.spines.right": False, "figure.facecolor": "white"}):  # fmt: skip
         columns = min(3, len(maps))
         rows = -(-len(maps) // columns)
-        figure = Figure(figsize=(4.2 * columns, 3.5 * rows + 4.4), layout="constrained")
+        figure = Figure(figsize=(4.2 * columns, 3.5 * rows + 7.0), layout="constrained")
         figure.suptitle(region.title, fontweight="bold", fontsize=11)
-        upper, lower = figure.subfigures(2, 1, height_ratios=[3.5 * rows, 4.4])
+        upper, lower = figure.subfigures(2, 1, height_ratios=[3.5 * rows, 7.0])
         for ax, draw in zip(np.ravel(upper.subplots(rows, columns, squeeze=False)), maps, strict=False):
             draw(ax)
-        series = lower.subplots(2, 1, sharex=True)
+        year, *series = lower.subplots(3, 1)
+        _year(year, region)
         _vegetation(series[0], region)
         _water(series[1], region)
+        series[0].sharex(series[1])
         figure.savefig(out, dpi=90)
 
 
@@ -112,6 +117,24 @@ def _flux_maps(region: Region, run: str | Path) -> Iterator:
     yield lambda ax: _show(ax, gpp, f"GPP {label}", COLOURS["GPP"], YEAR, 0, None, step)
     yield lambda ax: _show(ax, nee, f"NEE {label} (negative: uptake)", COLOURS["NEE"], YEAR, -reach, reach, step)
     yield lambda ax: _show(ax, sd, f"sd of NEE {label}", COLOURS["sd"], YEAR, 0, None, step)
+
+
+def _year(ax, region: Region) -> None:
+    """Monthly means of fapar of the largest land covers, each beside the range that is usual for it."""
+    latitude = middle_latitude(region)
+    courses = [course for course in vegetation_courses(region, latitude) if course.name == "fapar"]
+    months = np.arange(1, 13)
+    for course in sorted(courses, key=lambda course: -course.pixels)[:MOST_BANDS]:
+        low, high = VEGETATION["fapar"][course.code].at(latitude)
+        colour = _COVER.get(course.code, _OTHER)
+        ax.fill_between(months, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(months, np.stack([low, high], 1), color=colour, linewidth=0.6, linestyle=":")
+        ax.plot(months, course.mean, "o-", color=colour, markersize=3, linewidth=1.4, label=f"{course.code}, {course.pixels:,} pixels")
+    ax.set_ylim(0, 1)
+    ax.set_xticks(months, [name[:3] for name in MONTHS])
+    ax.set_ylabel("fapar")
+    ax.legend(ncols=4, fontsize=7, loc="upper left")
+    ax.set_title("mean fapar of each month (points), and what is usual for the land cover at towers (bands)")
 
 
 def _vegetation(ax, region: Region) -> None:

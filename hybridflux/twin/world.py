@@ -172,7 +172,7 @@ class _World:
             self.folder / "region.zarr", grid, self.days[self.stored],
             weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
             plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
-            lead=self.mapped.start - self.stored.start, title="the twin's plateau", overwrite=True,
+            lead=self.mapped.start - self.stored.start, utc_offset=1, title="the twin's plateau", overwrite=True,
             attribution=["synthetic data of the hybridflux twin (CC0-1.0)"],
         )  # fmt: skip
         writer.write_all(daily[self.stored])

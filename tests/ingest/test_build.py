@@ -1,6 +1,5 @@
 """A region built from files: right values, resumable after a kill, the same whatever the tiles, errors before work is lost."""
 
-import json
 import os
 import shutil
 import signal
@@ -19,7 +18,6 @@ from hybridflux.region.calendar import Calendar
 from hybridflux.region.outputs import create_store
 from hybridflux.region.store import open_region, unpacked
 from hybridflux.region.vegetation import SD, VegetationError
-from hybridflux.series import Prior
 from hybridflux.vocabulary import PLANT_TYPES
 
 
@@ -57,7 +55,7 @@ def test_land_and_weather_arrive(built):
     region = open_region(path)
     kinds = region.group["plant_type"][:]
     assert (kinds[5, 5], kinds[5, 30], kinds[0, 0]) == tuple(PLANT_TYPES.index(code) for code in ("GRA", "CRO", "WAT"))
-    assert region.days[0] == np.datetime64("2019-03-01") and region.lead == 92 and region.time_zone == "UTC+01:00"
+    assert region.days[0] == np.datetime64("2019-03-01") and region.lead == 92 and region.time_zone == "UTC+00:00"
     assert region.group["soil_capacity"][0, 0] == 120
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
@@ -85,34 +83,28 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
 
 def test_check_says_what_there_is(built):
     text = check_text(built[0])
-    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    assert text.count("the weather is of other days than the region (UTC+00:00): days of local time as the product defines them") == 1
     assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
 
 
-@pytest.mark.parametrize("tile", [20, 64])
-def test_tiles_do_not_matter(built, place, make, tmp_path, tile):
-    config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()
-    config["grid"]["tile"] = tile
-    priors = {name: json.loads((built[0].with_suffix(".build") / f"prior_{name}.json").read_text()) for name in ("ndvi", "kndvi")}
-    out = tmp_path / "region.zarr"
-    work = out.with_suffix(".build")
-    build_with_priors(type(make.configuration(place)).model_validate(config), out, work, priors)
-    for name in ("fapar", SD, "kndvi"):
-        difference = arrays(out)[name].astype(int) - arrays(built[0])[name].astype(int)
-        assert np.abs(difference).max() <= 1  # the last digit of 1e-4
-
-
-def build_with_priors(config, out, work, priors):
-    """Build with given numbers of the smoother, which are learned from a sample of pixels that depends on the tiles."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hybridflux.ingest.build.learn_priors", lambda *_: _priors(priors))
-        build_region(config, out)
-
-
-def _priors(records):
-    return {name: {kind: Prior(**numbers) for kind, numbers in record.items()} for name, record in records.items()}
+def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
+    """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
+    monkeypatch.setattr("hybridflux.ingest.fill.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.fill.SAMPLE", 40)  # a sample, not all pixels
+    stores = []
+    for tile in (20, 64):
+        config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()
+        config["grid"]["tile"] = tile
+        stores.append(tmp_path / f"{tile}.zarr")
+        build_region(type(make.configuration(place)).model_validate(config), stores[-1])
+    one, other = (arrays(store) for store in stores)
+    assert one.keys() == other.keys() and {"fapar", SD, "kndvi"} <= one.keys()
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+    learned = [zarr.open_group(store, mode="r").attrs.asdict() for store in stores]
+    assert learned[0]["smoother"] == learned[1]["smoother"] and learned[0]["views"] == learned[1]["views"]
 
 
 RUN = """

@@ -74,3 +74,49 @@ def test_a_line_or_fapar():
 def test_days_hold_the_lead():
     days = load_config("meuse-forest").period.days
     assert days[365] == np.datetime64("2016-06-01") and days[-1] == np.datetime64("2020-06-30")
+
+
+def at(middle, zone, **changes):
+    """A configuration of 20 km by 400 m around an easting of a UTM zone, without `utc_offset`."""
+    parts = load_config("flanders-demo").model_dump(exclude={"utc_offset"})
+    frame = {"crs": f"EPSG:{zone}", "west": middle - 10_000, "east": middle + 10_000, "south": 5_000_000, "north": 5_000_400}
+    return RegionConfig.model_validate(parts | {"grid": frame} | changes)
+
+
+@pytest.mark.parametrize(
+    ("zone", "offset"), [(32610, -8), (32719, -5), (32631, 0), (32632, 1), (32643, 5), (32756, 10), (32601, -12), (32760, 12)]
+)
+def test_the_standard_day_follows_the_longitude(zone, offset):
+    """The central meridians: 123 W, 69 W, 3 E, 9 E, 75 E, 153 E, 177 W, 177 E."""
+    config = at(500_000, zone)
+    assert config.utc_offset == offset and RegionConfig.model_validate_json(config.model_dump_json()).utc_offset == offset
+
+
+def test_a_declared_standard_time_is_kept():
+    assert at(500_000, 32630, utc_offset=1).utc_offset == 1  # Spain, 3 degrees west: 1.2 h ahead of the sun
+    assert at(500_000, 32644, utc_offset=5.5).utc_offset == 5.5  # India
+    assert all(load_config(name).utc_offset == 1 for name in SHIPPED)
+
+
+@pytest.mark.parametrize(("zone", "offset", "off"), [(32610, 8, r"\-7.8"), (32631, 6, r"\+5.8"), (32645, 8, r"\+2.2")])
+def test_an_offset_that_contradicts_the_longitude_is_reported(zone, offset, off):
+    """A forgotten sign in Oregon, minutes read as hours, and western China by the clock of Beijing."""
+    with pytest.warns(UserWarning, match=f"utc_offset {offset} is {off} h from the sun at .* degrees east"):
+        config = at(500_000, zone, utc_offset=offset)
+    assert config.utc_offset == offset
+
+
+@pytest.mark.parametrize("offset", [60, -13, 5.3])
+def test_offsets_that_no_clock_has(offset):
+    with pytest.raises(ValueError, match="utc_offset"):
+        at(500_000, 32631, utc_offset=offset)
+
+
+def test_both_sides_of_the_date_line():
+    with pytest.raises(ValueError, match="both sides of the date line"):
+        at(736_000, 32660)
+
+
+def test_a_coordinate_system_with_a_slip():
+    with pytest.raises(ValueError, match="`EPSG:3263l` is unknown"):
+        at(500_000, "3263l")

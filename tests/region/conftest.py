@@ -17,7 +17,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 CODES = [PLANT_TYPES.index(code) for code in ("CRO", "DBF", "GRA", "ENF")]
 
 
-def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, **more):
+def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, crs="EPSG:2154", **more):
     """A region with patches of four plant types, some water, some outside, weather of `cells` cells."""
     random = np.random.default_rng(seed)
     days = np.arange(np.datetime64(days[0]), np.datetime64(days[1]) + np.timedelta64(1, "D"))
@@ -31,7 +31,7 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
         "rain": random.gamma(0.3, 7.0, noise.shape), "par_potential": par * 1.3 + 1,
         "day_fraction": 0.5 + 0.16 * season[:, None] + 0 * noise, "co2": 405 + 0 * noise,
     }  # fmt: skip
-    grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, size, tile)
+    grid = Grid(crs, 638_000.0, 6_851_000.0, 10.0, size, tile)
     plant_type = (
         np.array(CODES)[random.integers(0, 4, (-(-size[0] // 6), -(-size[1] // 6)))].repeat(6, 0).repeat(6, 1)[: size[0], : size[1]]
     )
@@ -42,7 +42,7 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
     inputs = dict(
         weather={name: values.astype(np.float32) for name, values in weather.items()}, plant_type=plant_type,
         soil_capacity=100 + 50 * np.sin(rows / 5.0), cell=((columns >= size[1] // 2) if cells > 1 else 0 * columns).astype(np.int32),
-        zone=1 + (rows >= size[0] // 2), zone_names={1: "north", 2: "south"},
+        zone=1 + (rows >= size[0] // 2), zone_names={1: "north", 2: "south"}, utc_offset=1,
     )  # fmt: skip
     writer = create_region(path, grid, days, **(inputs | more))
     writer.write_all(fapar)

@@ -1,3 +1,4 @@
+import json
 import shutil
 import tracemalloc
 from functools import partial
@@ -8,7 +9,6 @@ import zarr
 
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
-from hybridflux.region.change import Change, read_changes
 from hybridflux.region.create import create_region
 from hybridflux.region.grid import Grid
 from hybridflux.region.job import region_fingerprint
@@ -28,6 +28,11 @@ def test_opens(region_path):
     assert region.grid.shape == (24, 20) and len(region.grid) == 6
     assert region.zone_names == {1: "north", 2: "south"} and region.time_zone == "UTC+01:00"
     assert region.grid.crs == "EPSG:2154" and len(region.days) == 730
+
+
+def test_the_day_of_a_store_follows_its_longitude(make_region, tmp_path):
+    region = open_region(make_region(tmp_path / "far.zarr", crs="EPSG:32756", utc_offset=None).path)
+    assert region.time_zone == "UTC+10:00"  # 155 degrees east
 
 
 def test_read_a_tile(region_path):
@@ -60,35 +65,6 @@ def test_masked_pixels_are_counted_and_stay_alone(region_path, tmp_path):
     assert np.isfinite(left.daily["fapar_30d"][:, left.pixel]).all()
     right = region.read(region.grid.tile_of("r000_c001"), NAMES, whole(region))
     assert right.masked["no weather"] == 100 and len(right.pixel) == 0
-
-
-def test_changes(region_path):
-    region = open_region(region_path)
-    changed = region.with_changes(read_changes({"rain": "*0.6", "tair": "+2@2018-06-01:", "fapar": "*0.5"}))
-    before, after = (one.weather(("rain", "tair", "tmin", "vpd", "tair_30d"), whole(region)) for one in (region, changed))
-    np.testing.assert_allclose(after["rain"], before["rain"] * 0.6, rtol=1e-6)
-    june = region.days >= np.datetime64("2018-06-01")
-    for name in ("tair", "tmin"):
-        np.testing.assert_allclose(after[name][june], before[name][june] + 2, rtol=1e-5)
-        np.testing.assert_array_equal(after[name][~june], before[name][~june])
-    np.testing.assert_array_equal(after["vpd"], before["vpd"])
-    np.testing.assert_allclose(after["tair_30d"][-1], before["tair_30d"][-1] + 2, rtol=1e-5)
-    tile = next(region.tiles())
-    a, b = (one.read(tile, ("fapar",), whole(region)) for one in (region, changed))
-    a, b = (unpacked(one.daily["fapar"])[:, one.pixel] for one in (a, b))
-    np.testing.assert_allclose(b, a * 0.5, rtol=1e-6)
-
-
-def test_climatology_needs_years(region_path):
-    region = open_region(region_path).with_changes([Change.parse("vpd", "climatology")])
-    with pytest.raises(ValueError, match="has 2.0 years of weather and a climatology takes 3"):
-        region.weather(("vpd",), whole(region))
-
-
-@pytest.mark.parametrize(("name", "text"), [("rain", "0.6*"), ("rain", "*x"), ("tair", "*2"), ("rian", "*2"), ("rain", "*0.5@May")])
-def test_wrong_changes(name, text):
-    with pytest.raises(ValueError, match=name):
-        Change.parse(name, text)
 
 
 def spoil(group, path, what):
@@ -214,3 +190,168 @@ def test_extremes_of_a_pixel_are_the_quantiles_of_its_days():
     known = np.where(series == layout.NODATA, 0, series)
     for name, share in EXTREMES.items():
         np.testing.assert_allclose(found[name], np.quantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
+
+
+def again(path, out, change=None, **encoding):
+    """A store read and saved by xarray, as a user would."""
+    import xarray as xr
+
+    with xr.open_zarr(path, consolidated=False, chunks=None) as data:
+        data = data.load()
+    data = change(data) if change else data
+    for variable in data.variables.values():
+        for key in ("compressors", "filters", "serializer", "shards", "fill_value"):
+            variable.encoding.pop(key, None)
+    data.to_zarr(out, zarr_format=3, encoding=encoding, consolidated=False)
+    return out
+
+
+def read_all(path):
+    region = open_region(path)
+    return [region.read(tile, NAMES, whole(region)) for tile in region.tiles()]
+
+
+@pytest.mark.parametrize("compressors", ["zstd", None, "gzip"])
+def test_saved_again_by_xarray_reads_the_same(region_path, tmp_path, compressors):
+    """Another compressor, another fill value, another epoch of time, chunks left out that hold the fill value only."""
+    from zarr.codecs import GzipCodec
+
+    def change(data):
+        data["time"].encoding.clear()  # xarray counts from the first day
+        for name in ("plant_type", "zone", "cell"):
+            data[name].encoding.clear()  # fill value 0, one chunk
+        return data.assign_coords(band=0, month=("time", data["time"].dt.month.values))  # of the user's own
+
+    kept = {"dtype": "int16", "scale_factor": 1e-4, "_FillValue": -32768, "chunks": (730, 10, 10)}
+    more = {"fapar": kept | {"compressors": [GzipCodec()] if compressors == "gzip" else compressors}} if compressors != "zstd" else {}
+    path = again(region_path, tmp_path / "again.zarr", change, **more)
+    assert zarr.open_group(path, mode="r")["time"].attrs["units"] != layout.TIME_UNITS
+    np.testing.assert_array_equal(open_region(path).days, open_region(region_path).days)
+    assert region_fingerprint(open_region(path))
+    for one, other in zip(read_all(region_path), read_all(path), strict=True):
+        np.testing.assert_array_equal(one.pixel, other.pixel)
+        for name in ("daily", "weather", "lasting"):
+            for key, values in getattr(one, name).items():
+                np.testing.assert_array_equal(values, getattr(other, name)[key], err_msg=key)
+        np.testing.assert_array_equal(one.zone, other.zone)
+
+
+def test_a_chunk_left_out_because_all_is_fill_value_is_no_loss(make_region, tmp_path):
+    """One weather cell, number 0; no zones: xarray leaves these chunks out."""
+    size = (24, 20)
+    path = make_region(tmp_path / "r.zarr", cells=1, zone=np.zeros(size, np.int32), zone_names=None).path
+
+    def change(data):
+        for name in ("plant_type", "zone", "cell"):
+            data[name].encoding = {"chunks": (10, 10)}
+        return data
+
+    path = again(path, tmp_path / "again.zarr", change)
+    assert not (path / "zone" / "c").exists() and not (path / "cell" / "c").exists()
+    assert sum(len(one.pixel) for one in read_all(path)) == sum(len(one.pixel) for one in read_all(tmp_path / "r.zarr"))
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding", "message"),
+    [
+        (lambda data: data.drop_encoding(), {}, "`fapar` is float64; it is kept as int16 with scale_factor"),
+        (lambda data: data.rename(time="t"), {}, "the array `time` is missing"),
+        (lambda data: data.assign(fapar=data.fapar.rename(y="lat")), {}, "rename or transpose"),
+        (lambda data: data.assign(fapar=data.fapar.transpose("y", "x", "time")), {}, "must be time, y, x"),
+        (lambda data: data.assign(tair=data.tair.T), {}, "`tair` has the dimensions cell, time"),
+        (lambda data: data.sortby("y"), {}, "sortby"),
+        (lambda data: data.drop_vars("spatial_ref"), {}, "no coordinate system"),
+        (lambda data: data.drop_attrs(deep=False), {}, "attributes of the store"),
+        (lambda data: data.isel(time=slice(0, 300)).assign_attrs(lead=365), {}, "no day is left to map"),
+        (lambda data: data.assign(plant_type=data.plant_type.where(data.plant_type != 255)), {}, "`plant_type` is float"),
+        (None, {"fapar": {"scale_factor": 0.004, "dtype": "int16", "_FillValue": -32768}}, "scale_factor 0.004"),
+        (None, {"fapar": {"_FillValue": -9999, "dtype": "int16", "scale_factor": 1e-4}}, "missing days by -9999"),
+        (None, {"soil_capacity": {"dtype": "int16", "scale_factor": 0.1, "_FillValue": -1}}, "`soil_capacity` is packed"),
+        (None, {"fapar": {"shards": (730, 10, 10), "chunks": (730, 5, 5)}}, "shards"),
+        (None, {"fapar": {"chunks": (100, 10, 10)}}, "a chunk must hold a tile for all days"),
+    ],
+)  # fmt: skip
+def test_saved_again_otherwise_is_refused_with_the_cure(region_path, tmp_path, change, encoding, message):
+    if "fapar" in encoding and "shards" not in encoding["fapar"]:
+        encoding = {"fapar": {"chunks": (730, 10, 10)} | encoding["fapar"]}
+    path = again(region_path, tmp_path / "again.zarr", change, **encoding)
+    with pytest.raises(ValueError, match=message):
+        open_region(path)
+
+
+def test_zarr_of_version_2_and_unknown_codecs(region_path, tmp_path):
+    zarr.create_group(tmp_path / "old.zarr", zarr_format=2)
+    with pytest.raises(ValueError, match="version 2"):
+        open_region(tmp_path / "old.zarr")
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    record = json.loads((path / "fapar" / "zarr.json").read_text())
+    record["codecs"][-1] = {"name": "zfp"}
+    (path / "fapar" / "zarr.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="zfp"):
+        open_region(path)
+
+
+@pytest.mark.parametrize(("file", "text"), [("tair/zarr.json", "{ cut"), ("spatial_ref/zarr.json", "{}"), ("zarr.json", "[]")])
+def test_damaged_metadata_name_the_file(region_path, tmp_path, file, text):
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    (path / file).write_text(text)
+    with pytest.raises(ValueError, match=f"`{file}` cannot be read .*restore it from a copy"):
+        open_region(path)
+
+
+def test_a_store_that_was_cut_at_its_beginning_is_warned_of(make_region, tmp_path):
+    path = again(make_region(tmp_path / "r.zarr", lead=365).path, tmp_path / "cut.zarr", lambda data: data.isel(time=slice(100, None)))
+    with pytest.warns(UserWarning, match="begins on 2017-04-11, 100 days later .* set the attribute to 265"):
+        open_region(path)
+
+
+MAPS_AND_WEATHER = ("plant_type", "soil_capacity", "zone", "cell", "tair", "x")
+
+
+@pytest.fixture(scope="module")
+def saved_by_xarray(region_path, tmp_path_factory):
+    return again(region_path, tmp_path_factory.mktemp("again") / "again.zarr")
+
+
+@pytest.mark.parametrize("name", MAPS_AND_WEATHER)
+def test_a_lost_chunk_of_any_array_is_refused(region_path, saved_by_xarray, tmp_path, name):
+    for number, store in enumerate((region_path, saved_by_xarray)):
+        path = shutil.copytree(store, tmp_path / f"{number}.zarr")
+        lose_last_chunk(path, name)
+
+
+def lose_last_chunk(path, name):
+    chunk = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())[-1]
+    chunk.unlink()
+    with pytest.raises(ValueError, match=rf"`{name}` cannot be read in 1 of . (tiles|chunks): .*\(missing\); .*copy"):
+        open_region(path)
+
+
+@pytest.mark.parametrize("name", MAPS_AND_WEATHER)
+def test_a_chunk_cut_short_of_any_array_is_refused(region_path, saved_by_xarray, tmp_path, name):
+    for number, store in enumerate((region_path, saved_by_xarray)):
+        path = shutil.copytree(store, tmp_path / f"{number}.zarr")
+        chunk = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())[0]
+        chunk.write_bytes(chunk.read_bytes()[:-3])
+        with pytest.raises(ValueError, match=rf"`{name}` cannot be read .*({'cut short' if not number else 'not readable'})"):
+            open_region(path)
+
+
+def test_a_tile_outside_needs_no_chunks_and_one_never_seen_is_no_loss(make_region, tmp_path):
+    kinds = np.full((24, 20), PLANT_TYPES.index("GRA"), np.uint8)
+    kinds[:10, :10] = layout.OUTSIDE
+    writer = make_region(tmp_path / "r.zarr", plant_type=kinds)
+    assert not (writer.path / "plant_type" / "c" / "0" / "0").exists()
+    (writer.path / "fapar" / "c" / "0" / "0" / "0").unlink()
+    tile = writer.grid.tile_of("r001_c001")
+    writer.write(tile, np.full((730, *tile.shape), np.nan, np.float32))
+    region = open_region(writer.path)
+    assert region.read(tile, NAMES, whole(region)).masked["no vegetation series"] == 100
+
+
+def test_a_store_of_an_earlier_version_is_warned_of(region_path, tmp_path):
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    del zarr.open_group(path, mode="r+")["zone"].attrs["uniform_tiles"]
+    (path / "zone" / "c" / "2" / "1").unlink()
+    with pytest.warns(UserWarning, match="`zone` has no chunk in 1 of 6 tiles, whose pixels count as in no zone"):
+        open_region(path)
