@@ -1,5 +1,6 @@
 """What users get wrong, command by command: exit code 2, one line that names what is wrong and a cure, and nothing written."""
 
+import re
 import shutil
 import sys
 import warnings
@@ -55,6 +56,7 @@ def here(tmp_path_factory) -> Path:
     xr.Dataset({"a": 1.0}).to_netcdf(here / "other.nc", engine="h5netcdf")
     text = CONFIG.read_text()
     (here / "syntax.toml").write_text(text + "\n[[[x\n")
+    (here / "crs.toml").write_text(re.sub(r'crs = ".*?"', 'crs = "ESPG:32631"', text))
     (here / "field.toml").write_text(text.replace("[grid]", "[grid]\npixels = 3", 1))
     return here
 
@@ -177,6 +179,7 @@ def test_a_mistake_is_one_line_with_what_is_wrong_and_a_cure(run, here, command)
 
 LISTS = {
     "region build field.toml --out new.zarr": "pixels",
+    "region build crs.toml --out new.zarr": "`ESPG:32631` is unknown; write a code such as EPSG:32631",
     "map --posterior posterior.nc --region run/fluxes.zarr --out new": "spatial_ref",
 }
 
