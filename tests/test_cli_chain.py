@@ -20,7 +20,7 @@ MONTHS = ("--start", "2022-05-01", "--end", "2022-06-30")
 def folder(tmp_path_factory) -> Path:
     """A world and all that the commands make of it, in the order a user would."""
     here = tmp_path_factory.mktemp("chain")
-    world = make_world(here / "world", size=16, days=365, towers=3, seed=2)
+    world = make_world(here / "world", size=16, days=365, towers=4, seed=2)
     posterior, region, run, drought = here / "posterior.nc", world.region, here / "run", here / "drought"
     hybridflux("fit", "--towers", world.towers, "--method", "map", "--years", "2020:2021", "--seed", 1, "--out", posterior)
     hybridflux("evaluate", "--posterior", posterior, "--towers", world.towers, "--out", here / "scores.csv")
@@ -43,7 +43,7 @@ def test_scores_have_the_promised_columns(folder):
     scores = pd.read_csv(folder / "scores.csv")
     assert list(scores.columns[: len(SCORES)]) == SCORES
     assert not scores.duplicated(["site", "variable"]).any()
-    assert set(scores.variable) == {"NEE", "GPP", "RECO"} and scores.site.nunique() == 3
+    assert set(scores.variable) == {"NEE", "GPP", "RECO"} and scores.site.nunique() == 4
 
 
 def test_maps_hold_the_months_asked_for(folder):

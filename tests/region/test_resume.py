@@ -76,7 +76,7 @@ def test_what_is_not_there_is_named(job_with, region_path, make_region, tmp_path
         job_of_run(job.out, region_path)
 
 
-@pytest.mark.parametrize("text", ["tair=-1.5", "rain=*0.123456789", "vpd=climatology", "par=*1@2018-05-01:", "tair=+2@:2018-09-30"])
+@pytest.mark.parametrize("text", ["tair=-1.5", "rain=*0.123456789", "vpd=climatology", "par=*0.9@2018-05-01:", "tair=+2@:2018-09-30"])
 def test_a_change_as_text_is_the_change(text):
     (change,) = read_changes(dict([text.split("=", 1)]))
     assert str(change) == text and Change.parse(*str(change).split("=", 1)) == change
