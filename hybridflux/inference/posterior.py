@@ -38,7 +38,7 @@ class Posterior:
         stats: per draw, e.g. `diverging`, `lp`; `[draw]`.
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
-        structure: error of the model itself, with memory; None where towers were too few to tell it.
+        structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
     """
 
     model: HybridFlux
@@ -172,10 +172,11 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
+            flux = jnp.broadcast_to(fluxes[name], activity.shape) if VARIABLES[name].kind == "flux" else fluxes[name]
             if error is not None and VARIABLES[name].kind == "flux":
-                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+                observed[name] = error.sample(own, flux, activity, random_error)
             else:
-                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, fluxes[name], random_error)
+                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, flux, random_error)
         return observed
 
     return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))
