@@ -31,25 +31,32 @@ def fit(
         str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
+    ] = None,
     seed: Seed = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing posterior.")] = False,
 ) -> None:
-    """Fit a model to towers and write its posterior."""
-    from hybridflux import inference
-    from hybridflux.data.towers import open_towers
-    from hybridflux.model import compositions
+    """Fit a model to towers, write its posterior and print what was found.
 
-    fitted = compositions.get(model or compositions.DEFAULT[method])
+    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    """
+    from hybridflux.files import check_output
+
+    check_output(out, overwrite=overwrite)
+    from hybridflux.data.towers import open_towers
+    from hybridflux.inference import method_of
+    from hybridflux.inference.summary import lines
+    from hybridflux.model import compositions
+    from hybridflux.model.store import to_spec
+
+    chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
+    to_spec(fitted)  # a model that cannot be saved is refused here
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
-    methods = {
-        "map": inference.MAP,
-        "ensemble": inference.Ensemble,
-        "laplace": inference.LaplaceApproximation,
-        "svi": inference.SVI,
-        "nuts": inference.NUTS,
-    }
     with progress_of("fitting") as progress:
-        posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
+        posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)
+    typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
 
 

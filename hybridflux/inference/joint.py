@@ -56,8 +56,8 @@ def _terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dic
     return terms
 
 
-def misfit_by_place(model: HybridFlux, batch: Batch, places: int) -> Float[Array, "place"]:
-    """Negative log likelihood per measured value of each place; NaN where nothing was measured."""
+def misfit_by_place(model: HybridFlux, batch: Batch, places: int) -> Array:
+    """Negative log likelihood per measured value of each place `[place]`; NaN where nothing was measured."""
     fluxes = predicted(model, batch)
     total, count = jnp.zeros(places), jnp.zeros(places)
     for name, term in _terms(model, batch, fluxes, fluxes).items():

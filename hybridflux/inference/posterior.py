@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -23,6 +24,9 @@ from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
 
@@ -149,6 +153,12 @@ class Posterior:
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
         return _physical(self.model)
+
+    def summary(self) -> pd.DataFrame:
+        """One row a learned parameter: prior and posterior quantiles, contraction, R-hat, ESS (see `inference.summary.parameter_table`)."""
+        from hybridflux.inference.summary import parameter_table  # pandas, which a map does not need
+
+        return parameter_table(self)
 
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""

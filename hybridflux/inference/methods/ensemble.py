@@ -55,7 +55,7 @@ class Ensemble(AbstractMethod):
         if away is not None and tables:
             further = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
             leaves, _ = descend(model, data, leaves, anchors, only=tables, **further, **settings)
-        diagnostics = {"loss_last": [round(float(value), 5) for value in losses[-1]], "behind_the_best": [round(float(b), 4) for b in behind]}
+        diagnostics = {"loss_last": np.round(losses[-1], 5).tolist(), "behind_the_best": np.round(behind, 4).tolist()}
         return Drawn(leaves, self.members, {}, diagnostics, concerns(behind, self.steps), away)
 
 

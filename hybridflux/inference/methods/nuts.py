@@ -171,7 +171,8 @@ def concerns(diagnostics: dict[str, float]) -> list[str]:
             f"R-hat reaches {diagnostics['r_hat_max']:.2f} (above {HIGHEST_R_HAT}): the chains disagree; use more `warmup` and `draws`"
         )
     if diagnostics["ess_min"] < FEWEST_EFFECTIVE:
-        found.append(f"only {diagnostics['ess_min']:.0f} effective draws of the worst parameter (below {FEWEST_EFFECTIVE}); use more `draws`")
+        fewest = diagnostics["ess_min"]
+        found.append(f"only {fewest:.0f} effective draws of the worst parameter (below {FEWEST_EFFECTIVE}): use more `draws`")
     if diagnostics["divergences"]:
         found.append(f"{diagnostics['divergences']} divergent transitions: raise `target` or give the model stronger priors")
     return found
