@@ -153,8 +153,9 @@ MISTAKES = {
     "evaluate --posterior posterior.nc --towers folder --out new.csv": ("sites.csv is missing", "columns"),
     # models
     "evaluate --leave-site-out 2 --towers world/towers --model broken.py --out new.csv": ("broken.py, line 1", "sets `model`"),
-    "evaluate --leave-site-out 2 --towers world/towers --model broken.json --out new.csv": ("broken.json", "to_spec"),
+    "evaluate --leave-site-out 2 --towers world/towers --model broken.json --out new.csv": ("broken.json does not", "reads version"),
     "evaluate --leave-site-out 2 --towers world/towers --model noise.nc --out new.csv": ("noise.nc", ".py"),
+    "evaluate --leave-site-out 2 --method map --set stepz=3 --towers world/towers --out new.csv": ("stepz", "steps"),
     # configurations
     "region build syntax.toml --out new.zarr": ("syntax.toml is not TOML", "line"),
     "region build noise.toml --out new.zarr": ("noise.toml is not text", "UTF-8"),

@@ -12,6 +12,10 @@ from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
 from hybridflux.files import check_output, whole
 from hybridflux.terminal import progress_of, scores_text, wrote
 
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
+]
+
 
 class Method(StrEnum):
     """Inference methods."""
@@ -32,18 +36,28 @@ def fit(
         str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    settings: Settings = None,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Fit a model to towers and write its posterior."""
-    from hybridflux import inference
-    from hybridflux.data.towers import open_towers
-    from hybridflux.model import compositions
+    """Fit a model to towers, write its posterior and print what was found.
 
-    fitted = compositions.get(model or compositions.DEFAULT[method])
+    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    """
+    check_output(out, overwrite=overwrite)
+    from hybridflux.data.towers import open_towers
+    from hybridflux.inference import method_of
+    from hybridflux.inference.summary import lines
+    from hybridflux.model import compositions
+    from hybridflux.model.store import to_spec
+
+    chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
+    to_spec(fitted)  # a model that cannot be saved is refused here
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     with progress_of("fitting") as progress:
-        posterior = getattr(inference, inference.METHODS[method])().fit(fitted, sequences, seed=seed, progress=progress)
+        posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)
+    typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
 
 
@@ -61,6 +75,7 @@ def evaluate(
     ] = None,
     model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
     method: Annotated[Method, typer.Option(help="Of --leave-site-out: how to fit.")] = Method.ensemble,
+    settings: Settings = None,
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -75,12 +90,12 @@ def evaluate(
         raise ValueError("--model and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
     check_output(out, overwrite=overwrite)
 
-    from hybridflux import inference
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.scores import evaluate as score
     from hybridflux.evaluate.scores import overview
     from hybridflux.evaluate.steps import steps_named
     from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
+    from hybridflux.inference import method_of
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
 
@@ -89,7 +104,7 @@ def evaluate(
         table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
     else:
         fitted = compositions.get(model or compositions.DEFAULT[method])
-        how = getattr(inference, inference.METHODS[method])()
+        how = method_of(method.value, settings or ())
         measured = open_towers(towers, sites=sites, years=years)
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": out.with_suffix(".folds"), "resume": resume}

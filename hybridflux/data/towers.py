@@ -105,6 +105,7 @@ class Towers:
             drivers=drivers,
             targets={**{name: where_known(name) for name in TARGETS}, "swc": where_known("swc_measured")},
             uncertainty={"nee": where_known("nee_uncertainty")},
+            left_out=dict(self.left_out),
         )
 
     def _values(self, name: str) -> np.ndarray:

@@ -46,7 +46,7 @@ def predictions(
             in turn); towers without such draws are passed over.
     """
     key, thinned = jax.random.key(seed), posterior.thin(draws)
-    away = posterior.info.get("left_out", {})
+    away = posterior.info.get("draws_without", {})
     for number, place in enumerate(sequences.places):
         here, of_place, one = sequences.select([place]), jax.random.fold_in(key, number), thinned
         named = here

@@ -15,12 +15,10 @@ _HOME = {
     "NUTS": "methods",
     "Posterior": "posterior",
     "SVI": "methods",
+    "method_of": "methods.settings",
 }
 
-METHODS = {"map": "MAP", "ensemble": "Ensemble", "laplace": "LaplaceApproximation", "svi": "SVI", "nuts": "NUTS"}
-"""Name of a method on the command line -> its class."""
-
-__all__ = ["METHODS", *_HOME]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str):

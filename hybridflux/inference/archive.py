@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from hybridflux.files import whole
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -61,10 +61,8 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     provenance = contents.header["info"].get("provenance")
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    tree.to_netcdf(partial, engine="h5netcdf")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf")
 
 
 def read(path: str | Path) -> Contents:

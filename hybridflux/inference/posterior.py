@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -24,6 +25,9 @@ from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
 from hybridflux.vocabulary import PLANT_TYPES, SIGN, VARIABLES
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 FLUXES = ("nee", "gpp", "reco")
 NOISE_ONLY = ("nee_day", "nee_night")  # targets that are parts of NEE
 NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
@@ -40,7 +44,7 @@ class Posterior:
         stats: per draw, e.g. `diverging`, `lp`; `[draw]`.
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
-        structure: error of the model itself, with memory; None where towers were too few to tell it.
+        structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
     """
 
     model: HybridFlux
@@ -197,6 +201,12 @@ class Posterior:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
         return _physical(self.model)
 
+    def summary(self) -> pd.DataFrame:
+        """One row a learned parameter: prior and posterior quantiles, contraction, R-hat, ESS (see `inference.summary.parameter_table`)."""
+        from hybridflux.inference.summary import parameter_table  # pandas, which a map does not need
+
+        return parameter_table(self)
+
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""
         key = jax.random.key(seed)
@@ -219,10 +229,11 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
+            flux = jnp.broadcast_to(fluxes[name], activity.shape) if VARIABLES[name].kind == "flux" else fluxes[name]
             if error is not None and VARIABLES[name].kind == "flux":
-                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+                observed[name] = error.sample(own, flux, activity, random_error)
             else:
-                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, fluxes[name], random_error)
+                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, flux, random_error)
         return observed
 
     return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))

@@ -83,7 +83,7 @@ def get(name: str) -> HybridFlux:
         name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
 
     Raises:
-        ValueError: neither a known name nor a readable file. An error of the user's own .py file passes as it is.
+        ValueError: neither a known name nor a file that gives a model; it names the file and what is wrong.
     """
     if name in MODELS:
         return MODELS[name]()
@@ -92,21 +92,14 @@ def get(name: str) -> HybridFlux:
         raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
     if path.suffix not in (".py", ".json"):
         raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.store.to_spec`")
-    if path.suffix == ".json":
-        return _from_json(path)
     try:
+        if path.suffix == ".json":
+            return from_spec(read_json(path, "written by `hybridflux.model.store.to_spec`"))
         model = runpy.run_path(str(path)).get("model")
     except SyntaxError as error:
         raise ValueError(f"{path}, line {error.lineno}: {error.msg}; it must be Python that sets `model`") from error
+    except Exception as error:
+        raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model
-
-
-def _from_json(path: Path) -> HybridFlux:
-    what = "the specification of a model, written by `hybridflux.model.store.to_spec`"
-    spec = read_json(path, what)
-    try:
-        return from_spec(spec)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is not {what}: {str(error)[:200]}") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ class Sequences:
         targets: `[time, place]`, NaN where nothing was measured: `nee`, `nee_day`, `nee_night`, `swc` to fit; `gpp`, `reco` to
             evaluate.
         uncertainty: `[time, place]` known random error of a target of the same name, NaN where unknown.
+        left_out: places that were asked for and are not here -> why.
     """
 
     places: tuple[str, ...]
@@ -25,6 +27,7 @@ class Sequences:
     drivers: dict[str, np.ndarray]
     targets: dict[str, np.ndarray]
     uncertainty: dict[str, np.ndarray]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         shape = (len(self.days), len(self.places))

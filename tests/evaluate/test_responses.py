@@ -53,7 +53,7 @@ def test_the_range_seen_is_that_of_the_measured_days(sequences, found):
 
 def test_a_tower_left_out_is_predicted_by_the_draws_without_it(posterior, sequences):
     """S1 was left out by draws 4 and 7: its parameters are theirs, its effects are drawn from the population."""
-    informed = replace(posterior, info={"left_out": {"S0": [], "S1": [4, 7]}})
+    informed = replace(posterior, info={"draws_without": {"S0": [], "S1": [4, 7]}})
     options = {"variables": ("gpp",), "draws": 6}
     away = list(predictions(informed, sequences, **options, left_out=True))
     assert [one.here.places for one in away] == [("S1",)] and not away[0].known

@@ -15,7 +15,7 @@ SECTIONS = ["numbers", "fits", "residuals", "responses", "parameters", "calibrat
 def page(mapped, tmp_path_factory):
     """With one tower that was left out by two draws, and one the posterior has not seen."""
     first = mapped.sequences.places[0]
-    info = {"left_out": {first: [1, 5]}, "method": "Ensemble", "concerns": ["2 of 8 members <far> behind"], "seed": 1}
+    info = {"draws_without": {first: [1, 5]}, "method": "Ensemble", "concerns": ["2 of 8 members <far> behind"], "seed": 1}
     stranger = replace(mapped.sequences, places=(*mapped.sequences.places[:2], "XX-New"))
     return write_tower_report(replace(mapped.posterior, info=info), stranger, tmp_path_factory.mktemp("p") / "t.html").read_text("utf-8")
 
