@@ -91,6 +91,8 @@ MISTAKES = {
     f"{EVALUATE} --out note.txt": ("note.txt exists", "--overwrite"),
     f"{EVALUATE} --out note.txt/scores.csv": ("note.txt is a file", "name another place"),
     "evaluate --leave-site-out 2 --towers world/towers --out note.txt": ("note.txt exists", "--overwrite"),
+    "fit --towers world/towers --out note.txt": ("note.txt exists", "--overwrite"),
+    "fit --towers world/towers --out folder": ("folder is a folder", "name a file"),
     "budget --run run --out note.txt": ("note.txt exists", "--overwrite"),
     "budget --run run --out folder": ("folder is a folder", "name a file"),
     "report --run run --out folder": ("folder is a folder", "name a file"),
