@@ -42,8 +42,13 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
 
     Returns:
         The report.
+
+    Raises:
+        FileExistsError: the folder holds something else.
     """
     demo = _Demo(Path(out), size, days, draws, seed)
+    if demo.out.is_dir() and any(demo.out.iterdir()) and not demo.journal.exists():
+        raise FileExistsError(f"{demo.out} is not empty and not the folder of a demo; files could be replaced, name another with --out")
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {days} days, {draws} posterior draws -> {demo.out}")
     began = time.perf_counter()

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Draws, End, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
 SETTINGS = ("draws", "start", "end", "daily", "spread", "seed", "within", "dry_run")
@@ -65,6 +66,7 @@ def map_(
     """
     from hybridflux.region.executors import choose
 
+    check_folder(out)
     who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
     if posterior is None:
         _only_the_run_folder(ctx, resume)
@@ -129,6 +131,7 @@ def scenario(
     from hybridflux.region.change import read_changes
 
     changes = _by_driver(change)
+    check_folder(out)
     read_changes(changes)  # a slip of the pen is told before anything large is opened
 
     from hybridflux.inference.posterior import Posterior

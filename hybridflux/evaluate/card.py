@@ -16,6 +16,7 @@ import pandas as pd
 from hybridflux.evaluate.calibration import PIT
 from hybridflux.evaluate.metrics import LEVELS, SCORES
 from hybridflux.evaluate.steps import STEPS
+from hybridflux.files import read_json
 
 FORMAT = "hybridflux-card-1"
 UNSEEN_SITES = "unseen sites"
@@ -124,8 +125,8 @@ def load_card(path: str | Path) -> dict:
     Raises:
         ValueError: the file is not a card.
     """
-    card = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
+    card = read_json(path, "a card; write one with save_card")
+    if card.get("format") != FORMAT:
         raise ValueError(f"{path} is not a card of format {FORMAT}; write one with save_card")
     return card
 

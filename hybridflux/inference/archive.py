@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from hybridflux.files import whole
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -61,10 +61,8 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     provenance = contents.header["info"].get("provenance")
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    tree.to_netcdf(partial, engine="h5netcdf")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf")
 
 
 def read(path: str | Path) -> Contents:
@@ -82,12 +80,14 @@ def read(path: str | Path) -> Contents:
     try:
         file = h5netcdf.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
+        what = "is a folder" if path.is_dir() else "cannot be read as netCDF: it is truncated, or something else"
+        raise ValueError(f"{path} {what}; name a posterior that `hybridflux fit` wrote, or fit again") from error
     with file:
-        if file.attrs.get("hybridflux_format") != FORMAT:
-            raise ValueError(
-                f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
-            )
+        form = file.attrs.get("hybridflux_format")
+        if form is None:
+            raise ValueError(f"{path} is a netCDF file, but not a posterior; name one that `hybridflux fit` wrote")
+        if form != FORMAT:
+            raise ValueError(f"{path} is a posterior of another version of hybridflux ({form}, this one reads {FORMAT}); fit again")
         header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
         leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
         stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}

@@ -18,7 +18,7 @@ from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
 from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
 from hybridflux.ingest.land import read_land
-from hybridflux.ingest.plan import Plan, plan
+from hybridflux.ingest.plan import BROUGHT, Plan, plan
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
@@ -56,7 +56,7 @@ class BuildReport:
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
-        told = f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+        told = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
         lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
         return "\n".join([told, *lines, *(str(one) for one in self.unusual)])
 
@@ -107,9 +107,9 @@ def build_region(
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
-    """What `build_region` would ask for, read and write, without asking for it."""
+    """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(data) if data else config, _datasets(config), Path(out))
+    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:

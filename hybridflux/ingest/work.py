@@ -7,8 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.files import read_json
 from hybridflux.provenance import canonical_json, config_hash, provenance
 from hybridflux.region.job import differences
+
+MADE = "written by `hybridflux region build`; remove it, and go on with --resume"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Work:
     def read(self, name: str) -> dict | None:
         """A record, or None where this was not done."""
         path = self.folder / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return read_json(path, MADE) if path.exists() else None
 
     def write(self, name: str, record: dict) -> None:
         """Write a record, whole or not at all: it says that something is done, so it comes after what it tells of."""
@@ -69,7 +72,7 @@ class Work:
 
     def records(self, folder: str) -> dict[str, dict]:
         """All records of a kind by name, in order."""
-        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((self.folder / folder).glob("*.json"))}
+        return {path.stem: read_json(path, MADE) for path in sorted((self.folder / folder).glob("*.json"))}
 
 
 def flat(config, name: str = "") -> dict:

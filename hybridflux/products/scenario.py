@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.files import read_json
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
@@ -60,6 +61,7 @@ def run_scenario(
         options: more of `map_region`: `start end seed resume executor ...`.
 
     Raises:
+        FileExistsError: the folder holds something else.
         ValueError: no change, or one that cannot be made.
     """
     from hybridflux.region.calendar import Calendar
@@ -72,6 +74,8 @@ def run_scenario(
     if not read:
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
+    if out.is_dir() and any(out.iterdir()) and not (out / "control").is_dir():
+        raise FileExistsError(f"{out} is not empty and not the folder of a scenario; give another folder")
     days = Calendar.of_region(region, options.get("start"), options.get("end")).days
     check_changes(region, posterior.model.needs(), days, read)  # before the control run
     for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
@@ -105,7 +109,7 @@ def open_scenario(folder: str | Path) -> Effect:
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
         raise ValueError(f"{folder}: control and changed are not of the same region, period and draws; remove the folder and run it again")
-    return Effect(control, changed, tuple(json.loads((folder / "scenario.json").read_text())["changes"]))
+    return Effect(control, changed, tuple(read_json(folder / "scenario.json", "written by `hybridflux scenario`; run it again")["changes"]))
 
 
 def effect_table(effect: Effect) -> pd.DataFrame:

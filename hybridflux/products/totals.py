@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.files import read_json
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
@@ -24,6 +25,7 @@ AT_TOWERS = "plant_types_at_towers"
 
 REGION = "region"
 ALL = "all"
+NO_ZONE = "no zone"
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
 GAP = 4  # cells that are not wanted and are read over
 
@@ -185,7 +187,7 @@ def run_record(run: str | Path) -> dict:
     path = Path(run) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    return json.loads(path.read_text())
+    return read_json(path, "written by `hybridflux map`; map again into another folder")
 
 
 def open_totals(run: str | Path) -> Totals:
@@ -193,7 +195,7 @@ def open_totals(run: str | Path) -> Totals:
 
     Raises:
         FileNotFoundError: the run has no `totals.nc` yet.
-        ValueError: its spread is not named or not fit for a budget.
+        ValueError: it is damaged, or its spread is not named or not fit for a budget.
     """
     import xarray as xr
 
@@ -201,7 +203,11 @@ def open_totals(run: str | Path) -> Totals:
     record = run_record(run)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
-    with xr.open_dataset(path, engine="h5netcdf") as found:
+    try:
+        opened = xr.open_dataset(path, engine="h5netcdf")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
+    with opened as found:
         spread = check_spread(found.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(found))
         shape = (len(cells), found.sizes["month"], found.sizes["draw"])
@@ -270,4 +276,4 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
 def zone_names(data) -> np.ndarray:
     """Names of the zones of a totals dataset `[cell]`; zone 0 is outside all zones."""
     names = {int(number): name for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
-    return np.array([names.get(int(z), f"zone {int(z)}" if z else "no zone") for z in data["zone"].values], dtype=object)
+    return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+from hybridflux.files import read_json
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.region import lock
 from hybridflux.region.job import Job, differences
@@ -16,6 +17,7 @@ POSTERIOR = "posterior.nc"
 """File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
 
 OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
+MADE = "written by `hybridflux map`; map again into another folder"
 UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
 
 
@@ -46,7 +48,7 @@ def begin(job: Job, resume: bool) -> dict:
 def is_begun(job: Job) -> bool:
     """Whether the template of a run is complete."""
     path = job.out / "run.json"
-    return path.exists() and json.loads(path.read_text())["state"] != "preparing"
+    return path.exists() and read_json(path, MADE)["state"] != "preparing"
 
 
 def check(job: Job, resume: bool) -> dict | None:
@@ -57,7 +59,7 @@ def check(job: Job, resume: bool) -> dict | None:
         ValueError: as `begin`.
     """
     path = job.out / "run.json"
-    record = json.loads(path.read_text()) if path.exists() else None
+    record = read_json(path, MADE) if path.exists() else None
     if record is not None and not resume:
         raise FileExistsError(f"{job.out} holds a run (state `{record['state']}`); go on with `--resume`, or give another folder")
     if record is None and job.out.exists() and any(one.name not in OURS for one in job.out.iterdir()):

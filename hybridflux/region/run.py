@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 import warnings
 from collections import Counter
@@ -12,11 +11,12 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+from hybridflux.files import read_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
 from hybridflux.region import stac
-from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
+from hybridflux.region.begin import MADE, POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -137,7 +137,7 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
     if not (out / "run.json").exists():
         raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
-    record = json.loads((out / "run.json").read_text())
+    record = read_json(out / "run.json", MADE)
     path, config = Path(region or record["region"]), record["config"]
     for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
         if not needed.exists():
