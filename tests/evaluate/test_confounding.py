@@ -18,6 +18,8 @@ from hybridflux.model.sources import Fixed, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress
 
+pytestmark = pytest.mark.long
+
 
 def respiring(base, q10=None):
     return HybridFlux(

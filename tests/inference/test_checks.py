@@ -19,6 +19,8 @@ from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
 from tests.inference.conftest import dark_series
 
+pytestmark = pytest.mark.long
+
 
 class Never(AbstractMethod):
     """A method that must not begin."""

@@ -17,6 +17,8 @@ from hybridflux.process import light, respiration
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD, dark_series
 
+pytestmark = pytest.mark.long
+
 TOWERS, DAYS = 9, 500
 
 

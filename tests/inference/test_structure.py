@@ -13,6 +13,8 @@ from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError, ornstein_uhlenbeck, persistence
 from hybridflux.vocabulary import PARAMETERS
 
+pytestmark = pytest.mark.long
+
 TRUTH = {
     "structural_floor": 0.6, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.1, "noise_floor": 0.3,
     "noise_slope": 0.1,

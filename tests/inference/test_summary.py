@@ -16,6 +16,8 @@ from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
 from hybridflux.vocabulary import PARAMETERS
 
+pytestmark = pytest.mark.long
+
 DRAWS = 400
 
 

@@ -14,6 +14,8 @@ from distributed import Client, LocalCluster
 from hybridflux.region.executors import Dask, Serial, Share, Slurm, choose
 from hybridflux.region.run import map_region
 
+pytestmark = pytest.mark.long
+
 SETTINGS = dict(draws=64, start="2018-02-01", end="2018-02-28")
 
 
