@@ -15,7 +15,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """Give the mark `quick` to every test without a mark that says it takes longer or needs something; names are the same in every process."""
+    """Give the mark `quick` to every test without a mark that says it takes longer; refuse names that differ between processes."""
     for item in items:
         if " at 0x" in item.nodeid:
             raise pytest.UsageError(f"{item.nodeid} is named by an address in memory, which differs between workers: give it an id")
