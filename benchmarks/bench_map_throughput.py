@@ -124,6 +124,7 @@ def a_posterior(draws: int, name: str = "static"):
     """A named model with random draws; no fit is needed to measure time."""
     import jax
 
+    from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
     from hybridflux.model.tree import learned, with_learned, with_places
@@ -131,7 +132,7 @@ def a_posterior(draws: int, name: str = "static"):
     model = with_places(compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(1)
     values = {name: jax.numpy.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), "float32") for name, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), indices=Indices(("a", "b"), (2018,)))
 
 
 def kernel(folder: Path, draws: int, *, daily: bool):

@@ -154,7 +154,7 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
         cell=drivers.cell, zone=land.zone, zone_names=land.zone_names, covariates=covariates, layers=layers,
         lead=config.period.lead, utc_offset=config.utc_offset, title=config.title, overwrite=True,
     )  # fmt: skip
-    group = zarr.open_group(out, mode="r+")
+    group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = moisture.write(soil_water, group)
     group.attrs.update({
@@ -188,7 +188,7 @@ def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> floa
         scene["clear"].append(record[index]["clear"])
     listed = [{"id": name, **scene, "clear": round(float(np.mean(scene["clear"])), 4)} for name, scene in scenes.items()]
     views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
-    group = zarr.open_group(out, mode="r+")
+    group = zarr.open_group(out, mode="r+", use_consolidated=False)
     errors = {kind: LineError(**Line(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
     group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, errors).attributes())
     group.attrs.update({

@@ -1,6 +1,7 @@
 """What is refused before the first step of a fit, and what is reported after its last."""
 
 import warnings
+from dataclasses import replace
 from functools import partial
 
 import jax.numpy as jnp
@@ -91,7 +92,7 @@ def test_a_target_that_was_never_measured_is_reported(plain_series):
 
 
 def test_sites_left_out_stand_in_the_posterior_and_its_file(plain_model, plain_series, tmp_path):
-    series = Sequences(plain_series.places, plain_series.days, plain_series.drivers, plain_series.targets, {}, {"XX-Gap": "no flux file"})
+    series = replace(plain_series, left_out={"XX-Gap": "no flux file"})
     Stub().fit(plain_model, series).save(tmp_path / "p.nc")
     info = Posterior.load(tmp_path / "p.nc").info
     assert info["left_out"] == {"XX-Gap": "no flux file"}

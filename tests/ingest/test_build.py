@@ -57,7 +57,7 @@ def test_land_and_weather_arrive(built):
     region = open_region(path)
     kinds = region.group["plant_type"][:]
     assert (kinds[5, 5], kinds[5, 30], kinds[0, 0]) == tuple(PLANT_TYPES.index(code) for code in ("GRA", "CRO", "WAT"))
-    assert region.days[0] == np.datetime64("2019-03-01") and region.lead == 92 and region.time_zone == "UTC+00:00"
+    assert region.days[0] == np.datetime64("2019-03-01") and region.lead == 92 and region.time_zone == "UTC+01:00"
     assert region.group["soil_capacity"][0, 0] == 120
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
@@ -85,7 +85,7 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
 
 def test_check_says_what_there_is(built):
     text = check_text(built[0])
-    assert text.count("the weather is of other days than the region (UTC+00:00): days of local time as the product defines them") == 1
+    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
     assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
