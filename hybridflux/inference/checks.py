@@ -64,15 +64,18 @@ def check_fit(model: HybridFlux, sequences: Sequences, seed: int) -> tuple[dict[
 
 
 def at_bounds(posterior: Posterior, plant_types: np.ndarray) -> list[str]:
-    """Sentences about parameters that ended at a bound, far from their prior: the data ask for what the model cannot give.
+    """Sentences about parameters of the physics that ended at a bound, far from their prior: the data ask for what the model cannot give.
+
+    An error that does not grow with the flux is no fault, so the parameters of errors are not looked at.
 
     Args:
         posterior: of the fit.
         plant_types: indices of the plant types of its places.
     """
     found = []
-    for name, draws in posterior.parameter_draws().items():
-        row = PARAMETERS[name.partition(".")[0]]
+    of_physics = {name: draws for name, draws in posterior.parameter_draws().items() if name in posterior.model.sources}
+    for name, draws in of_physics.items():
+        row = PARAMETERS[name]
         middle = np.atleast_1d(np.median(draws, axis=0))
         share = np.clip((middle - row.lower) / (row.upper - row.lower), 1e-6, 1.0 - 1e-6)
         prior = class_raw(row) if middle.size == len(PLANT_TYPES) else to_raw(row.typical, row)

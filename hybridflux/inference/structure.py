@@ -142,12 +142,12 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
                 found = _means(group.targets["nee"][:, row], columns, slopes[..., row], known[:, row], length, least)
                 share = 1.0 / max(len(found[0]), FULL_YEAR[at])
                 parts[at].append((*found, np.full(len(found[0]), place), np.full(len(found[0]), share)))
-    joined = []
+    by_length = []
     for rows in parts.values():
         columns = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
-        whole = Means(*columns)
-        joined.append(Means(*(jnp.asarray(column, jnp.int32 if column is whole.place else jnp.float32) for column in whole)))
-    return joined
+        kinds = [np.int32 if name == "place" else np.float32 for name in Means._fields]
+        by_length.append(Means(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True))))
+    return by_length
 
 
 def _means(observed, fluxes, slopes, known, length, least):
@@ -179,7 +179,20 @@ def variance(at: Array, means: Means) -> Array:
     return effects + error.variance_of_mean(means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)
 
 
-def misfit(at: Array, start: Array, width: Array, means: list[Means], weight: Array) -> Array:
+def joined(means: Sequence[Means]) -> Means:
+    """All lengths of period in one, each with the same part of the weight, filled up with rows of no weight to a power of two.
+
+    One elementwise program of few sizes is compiled sooner than one with a part for each length.
+    """
+    rows = sum(len(one.residual) for one in means)
+    fill = 2 ** max(6, (rows - 1).bit_length()) - rows
+    columns = [np.concatenate([np.asarray(column) for column in parts], axis=-1) for parts in zip(*means, strict=True)]
+    whole = Means(*(np.pad(column, [(0, 0)] * (column.ndim - 1) + [(0, fill)]) for column in columns))
+    last = np.arange(rows + fill) >= rows
+    return whole._replace(share=whole.share / len(means), count=np.where(last, 1, whole.count), span=np.where(last, 1, whole.span))
+
+
+def misfit(at: Array, start: Array, width: Array, means: Means, weight: Array) -> Array:
     """Negative composite log likelihood of the mean residuals, each place with its weight, and the prior.
 
     The five lengths of period together count as one observation of a tower. Residuals follow a Student-t of learned tail: towers differ,
@@ -187,15 +200,13 @@ def misfit(at: Array, start: Array, width: Array, means: list[Means], weight: Ar
     """
     tail = to_value(at[len(NAMES)], PARAMETERS["noise_tail"])
     level = jax.scipy.special.gammaln(0.5 * tail) - jax.scipy.special.gammaln(0.5 * (tail + 1.0)) + 0.5 * jnp.log(tail - 2.0)
-    total = 0.5 * jnp.sum(((at - start) / width) ** 2)
-    for one in means:
-        scale = variance(at, one)
-        density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(one.residual**2 / scale / (tail - 2.0))
-        total += jnp.sum(weight[one.place] * one.share * density) / len(means)
-    return total
+    scale = variance(at, means)
+    density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(means.residual**2 / scale / (tail - 2.0))
+    return 0.5 * jnp.sum(((at - start) / width) ** 2) + jnp.sum(weight[means.place] * means.share * density)
 
 
 _misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
+_variance = jax.jit(variance)
 
 
 def centre_takes(model: HybridFlux, plant_types: np.ndarray) -> float:
@@ -233,7 +244,8 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     """
     weight, enlarged = evidence(model, sequences, left_out)
     tables, places, rng = site_tables(model), len(weight), np.random.default_rng(seed)
-    means = [one._replace(residual=enlarged * one.residual) for one in residual_means(model, sequences, left_out)] if weight.any() else []
+    means = residual_means(model, sequences, left_out) if weight.any() else []
+    whole = jax.device_put(joined([one._replace(residual=enlarged * one.residual) for one in means])) if means else None
     (centre_raw, centre_sd), tail = prior_of(_fitted_towers(sequences)), PARAMETERS["noise_tail"]
     spreads = np.array([0.5 * float(jnp.median(learned(model)[spread_of(table)])) for table in tables])  # log sd over its prior median
     held = left_out is None
@@ -242,17 +254,18 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     fixed = [(value, value) for value in spreads] if held else [tuple(np.log(SD_RANGE))] * len(tables)
 
     def best(weight, anchor, first):
-        if not means:
+        if whole is None:
             return anchor
+        pulled, weight = [np.asarray(part, np.float32) for part in (anchor, width)], np.asarray(weight, np.float32)
 
         def both(at):
-            value, gradient = _misfit_and_slope(*(jnp.asarray(part, jnp.float32) for part in (at, anchor, width)), means, weight)
+            value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, weight)
             return float(value), np.asarray(gradient, float)
 
         bounds = [(None, None)] * len(SEARCHED) + fixed
         return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
 
-    everyone = best(jnp.asarray(weight, jnp.float32), start, start)
+    everyone = best(weight, start, start)
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
     scatter[:, len(SEARCHED) :] *= not held
     found = []
@@ -268,7 +281,8 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         "data_towers": round(float(weight.sum()), 2),
         "prior": {name: round(float(value), 4) for name, value in prior.values().items()},
         "residuals": "none: the prior alone" if not means else _ORIGIN[held],
-        **_summary(error, draws[:, len(SEARCHED) :], tables, everyone, means),
+        **_summary(error, draws[:, len(SEARCHED) :], tables),
+        "inside_50_90": {} if whole is None else _inside(everyone, means, whole),
     }
     return Learned(error, spread, summary)
 
@@ -281,17 +295,22 @@ def _fitted_towers(sequences: Sequences) -> int:
     return int(np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0).sum())
 
 
-def _summary(error, log_sd, tables: Sequence[str], everyone, means: list[Means]) -> dict:
+def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str]) -> dict:
+    """Median, 5 and 95 % of everything learned."""
     rows = {name: np.asarray(values, float) for name, values in error.values().items()}
     rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}
-    inside = {}
-    for (length, _), one in zip(PERIODS, means, strict=False):
-        if not len(one.residual):
-            continue
-        z = np.abs(np.asarray(one.residual)) / np.sqrt(np.asarray(variance(jnp.asarray(everyone, jnp.float32), one)))
-        share = np.asarray(one.share) / np.asarray(one.share).sum()
-        inside["record" if length is None else f"{length} d"] = [round(float((share * (z < limit)).sum()), 3) for limit in (0.674, 1.645)]
-    return {
-        "quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()},
-        "inside_50_90": inside,
-    }
+    return {"quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()}}
+
+
+def _inside(at: np.ndarray, means: list[Means], whole: Means) -> dict[str, list[float]]:
+    """Shares of the residuals of each length of period inside central intervals of 50 and 90 %."""
+    z = np.abs(np.asarray(whole.residual)) / np.sqrt(np.asarray(_variance(np.asarray(at, np.float32), whole)))
+    share, found, first = np.asarray(whole.share), {}, 0
+    for (length, _), one in zip(PERIODS, means, strict=True):
+        rows = slice(first, first + len(one.residual))
+        first = rows.stop
+        if len(one.residual):
+            total = share[rows].sum()
+            name = "record" if length is None else f"{length} d"
+            found[name] = [round(float((share[rows] * (z[rows] < limit)).sum() / total), 3) for limit in (0.674, 1.645)]
+    return found

@@ -90,7 +90,9 @@ def growth(towers: int) -> float:
     """Structural error at a place that was not fitted, over the prior, for a model whose centre was fitted to some towers.
 
     The variance at the next member of a population is 1 + c / n of that of the population where c values of its centre were estimated
-    from n members: here two, the levels of GPP and of RECO.
+    from n members: here two, the levels of GPP and of RECO. (Mean squares of monthly residuals at 14 unseen European towers, fits of
+    1, 2, 3, 5 and 9 others over those of 20, three draws: 1.35 1.24 1.16 1.13 1.05. That alone asks for c of about a half; intervals with
+    two held 85 to 98 % of these months where 90 were meant.)
 
     >>> [round(growth(towers), 2) for towers in (1, 3, 9, 45)]
     [1.69, 1.26, 1.08, 1.0]

@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from hybridflux.files import read_json
+from hybridflux.files import check_folder, read_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
@@ -31,7 +31,7 @@ from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.plausible import warn_of_implausible
-from hybridflux.region.settings import check_folder, check_numbers, names_of
+from hybridflux.region.settings import check_numbers, names_of
 from hybridflux.region.store import Region, open_region
 from hybridflux.region.tile import done_report, write_json
 from hybridflux.region.training import check_within, of_unseen

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
-
-
-def check_folder(out: Path) -> None:
-    """Refuse a run folder that cannot be made.
-
-    Raises:
-        ValueError: it, or a folder above it, is a file.
-    """
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise ValueError(f"{out} cannot be a run folder: {there} is a file; give another folder")
 
 
 def check_numbers(draws: int, quantiles: Iterable[float], length: float) -> None:

@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import HybridFlux, Neural, Sequences
 from hybridflux.model.tree import learned
 from hybridflux.process import light, respiration
+
+pytestmark = pytest.mark.long
 
 
 class Prior(AbstractMethod):

@@ -14,6 +14,8 @@ from hybridflux.model.tree import learned
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD
 
+pytestmark = pytest.mark.long
+
 METHODS = [
     MAP(steps=400),
     Ensemble(members=24, steps=400),

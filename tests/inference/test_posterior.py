@@ -12,6 +12,8 @@ from hybridflux.inference import NUTS, SVI, Ensemble, Posterior
 from hybridflux.model.tree import learned
 from tests.inference.conftest import dark_series
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def pooled(pooled_model, pooled_series):

@@ -9,6 +9,8 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned, with_places
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def posterior(pooled_model, pooled_series):

@@ -23,6 +23,8 @@ from hybridflux.model.tree import learned, physics_effects, pooled_effects, with
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 
+pytestmark = pytest.mark.long
+
 CAPACITY, WILTING, FIELD, ERROR, DAYS = 260.0, 0.07, 0.36, 0.02, 730
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from hybridflux.ingest.build import plan_region
 
+pytestmark = pytest.mark.long
+
 MAIN = "import sys; from hybridflux.cli import main; main()"
 
 

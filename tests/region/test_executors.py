@@ -21,6 +21,8 @@ from hybridflux.region.executors import Dask, Serial, Share, Slurm, choose
 from hybridflux.region.executors.cluster import local_cluster
 from hybridflux.region.run import map_region
 
+pytestmark = pytest.mark.long
+
 SETTINGS = dict(draws=64, start="2018-02-01", end="2018-02-28")
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from hybridflux.report.tower_page import write_tower_report
 
+pytestmark = pytest.mark.long
+
 SECTIONS = ["numbers", "fits", "residuals", "responses", "parameters", "calibration", "unseen", "origin"]
 
 
