@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
-from hybridflux.files import check_output, whole
+from hybridflux.files import check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
 Settings = Annotated[
@@ -33,7 +33,11 @@ def fit(
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
     model: Annotated[
-        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
+        str | None,
+        typer.Option(
+            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
+            "nothing, .py is run as Python, so name only one you trust."
+        ),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
     settings: Settings = None,
@@ -98,8 +102,10 @@ def evaluate(
     from hybridflux.inference import method_of
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
 
-    steps = steps_named(step)
+    steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
     if posterior:
         table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
     else:
@@ -107,11 +113,11 @@ def evaluate(
         how = method_of(method.value, settings or ())
         measured = open_towers(towers, sites=sites, years=years)
         with progress_of("fitting") as progress:
-            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": out.with_suffix(".folds"), "resume": resume}
+            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
-    with whole(out) as partial:
-        table.to_csv(partial, index=False)
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
+    write_table(table, out, {"provenance": provenance(of, seed)})
     typer.echo(scores_text(overview(table)))
     wrote(out)
     if leave_site_out:
-        clear_folds(out.with_suffix(".folds"))
+        clear_folds(kept)
