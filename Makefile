@@ -16,7 +16,7 @@ help:  ## this list
 
 setup: $(STAMP)  ## install hybridflux and its pinned dependencies into .venv
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements-dev.lock
 	@set -eu; \
 	good='import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; \
 	python=; \
@@ -31,9 +31,9 @@ $(STAMP): pyproject.toml requirements.lock
 	echo "hybridflux: installing into $(VENV) with $$("$$python" -V)"; \
 	[ -x $(PY) ] || "$$python" -m venv $(VENV); \
 	{ command -v uv >/dev/null \
-		&& uv pip install --quiet --python $(PY) -r requirements.lock \
+		&& uv pip install --quiet --python $(PY) -r requirements-dev.lock \
 		&& uv pip install --quiet --python $(PY) --no-deps -e .; } \
-	|| { $(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock \
+	|| { $(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock \
 		&& $(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .; }; \
 	touch $(STAMP)
 
@@ -55,9 +55,12 @@ docs: $(STAMP)  ## check that the examples in the docstrings are true
 bench: $(STAMP)  ## time and memory beside other programs; what is not installed is left out with a line
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS) || exit 1; done
 
-lock:  ## resolve requirements.lock again for Python 3.11 to 3.13 (needs uv)
-	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --upgrade \
-		--no-emit-index-url --custom-compile-command "make lock" --quiet --output-file requirements.lock
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --custom-compile-command "make lock" --quiet
+
+lock:  ## resolve both locks again for Python 3.11 to 3.13: requirements.lock for users, requirements-dev.lock for tests (needs uv)
+	$(LOCK) --extra ingest --output-file requirements.lock
+	$(LOCK) --extra dev --output-file requirements-dev.lock
 
 clean:  ## remove caches, demo output and the environment
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist demo

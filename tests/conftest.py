@@ -15,8 +15,10 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items):
-    """Give the mark `quick` to every test without a mark that says it takes longer or needs something."""
+    """Give the mark `quick` to every test without a mark that says it takes longer; refuse names that differ between processes."""
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} is named by an address in memory, which differs between workers: give it an id")
         if not any(item.get_closest_marker(name) for name in ("long", "slow", "gpu", "benchmark")):
             item.add_marker("quick")
 

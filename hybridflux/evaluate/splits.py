@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from hybridflux.data.delimited import read_cells
 from hybridflux.evaluate.extremes import Drought
 from hybridflux.model.sequences import Sequences
 
@@ -39,8 +39,17 @@ def leave_site_out(
         order = np.random.default_rng(seed).permutation(len(names))
         fold_of = {names[site]: rank % folds for rank, site in enumerate(order)}
     else:
-        fold_of = folds if isinstance(folds, Mapping) else pd.read_csv(folds, index_col="site_id")["fold"].to_dict()
+        fold_of = folds if isinstance(folds, Mapping) else _folds_of(Path(folds))
     yield from _by_group(names, fold_of, "fold")
+
+
+def _folds_of(file: Path) -> dict[str, str]:
+    """Site -> fold of a table with columns `site_id` and `fold`."""
+    table = read_cells(file, ("site_id", "fold"), example="site_id,fold")
+    twice = table.text.loc[table.text["site_id"].duplicated(), "site_id"]
+    if len(twice):
+        raise ValueError(f"{file}, row {twice.index[0]}: the site {twice.iloc[0]} stands twice; keep one row a site")
+    return dict(zip(table.text["site_id"], table.text["fold"], strict=True))
 
 
 def leave_plant_type_out(plant_types: Mapping[str, str]) -> Iterator[tuple[Sites, Sites]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,8 @@ import zarr
 from hybridflux.data.land.warp import files_at, numbers
 from hybridflux.region import layout
 from hybridflux.region.checks import grid_of
+from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
+from hybridflux.region.grid import Grid
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 
@@ -50,5 +54,11 @@ def add_map(region: str | Path, name: str, source: np.ndarray | str | Path, *, u
         fill_value=np.nan, attributes={"grid_mapping": "spatial_ref", "units": units, "long_name": name}, overwrite=overwrite,
     )  # fmt: skip
     array[...] = values
-    if group.metadata.consolidated_metadata is not None:
-        zarr.consolidate_metadata(path)
+    tiles = (values[row : row + grid.tile, column : column + grid.tile] for row, column in _corners(grid))
+    array.attrs[UNIFORM] = uniform_tiles(grid.tile, map(only_value, tiles))
+    layout.consolidate(path)
+
+
+def _corners(grid: Grid) -> Iterator[tuple[int, int]]:
+    """First row and column of each tile, row by row."""
+    return product(*(range(0, length, grid.tile) for length in grid.shape))

@@ -34,6 +34,15 @@ def test_folds_of_someone_else(tmp_path):
         list(leave_site_out(("A", "E"), path))
 
 
+def test_folds_of_a_spreadsheet(tmp_path):
+    path = tmp_path / "folds.csv"
+    path.write_text("Site ID;fold;remarque\nA;1;forêt\nB;0;\nC;1;\n;;\n", encoding="cp1252")
+    assert list(leave_site_out(("A", "B", "C"), path)) == [(("A", "C"), ("B",)), (("B",), ("A", "C"))]
+    path.write_text("site_id,fold\nA,1\nA,0\n")
+    with pytest.raises(ValueError, match="row 3: the site A stands twice"):
+        list(leave_site_out(("A",), path))
+
+
 def test_impossible_folds_say_so():
     with pytest.raises(ValueError, match="2 to 23 folds"):
         list(leave_site_out(SITES, 24))

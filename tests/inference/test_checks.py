@@ -117,7 +117,7 @@ def test_a_parameter_at_its_bound_is_reported(plain_model, z, reported):
         (lambda: NUTS(target=1.0), "`target` = 1.0 is not between 0 and 1"),
         (lambda: NUTS(rounds=-1), "`rounds` = -1 is not a whole number from 0 on"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_setting_outside_its_range_is_refused(make, said):
     with pytest.raises(ValueError, match=said):

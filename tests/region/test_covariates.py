@@ -76,3 +76,14 @@ def test_a_region_without_the_map_is_refused_with_a_cure_that_cures(tmp_path, ma
     ):
         with pytest.raises(ValueError, match=message):
             add_map(writer.path, name, source)
+
+
+def test_a_tile_without_values_is_no_lost_chunk_and_a_lost_one_is_told_apart(tmp_path, make_region):
+    writer = make_region(tmp_path / "r.zarr", **SMALL)
+    height = np.full(writer.grid.shape, 17.0)
+    height[10:] = np.nan
+    add_map(writer.path, "canopy_height", height, units="m")
+    open_region(writer.path)
+    (writer.path / "canopy_height" / "c" / "0" / "0").unlink()
+    with pytest.raises(ValueError, match=r"`canopy_height` .* r000_c000 \(missing\)"):
+        open_region(writer.path)
