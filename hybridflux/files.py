@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,19 +21,20 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 """Errors of a full disk, a quota, a file system that is read only, a limit on the size of a file (`ulimit -f`)."""
 
 
-def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
+def check_output(path: str | Path, *, overwrite: bool = False, room: int = 0) -> Path:
     """Refuse an output file that cannot be written, or that would replace what hybridflux did not write, so that nothing is lost.
 
     Args:
         path: the file that will be written later; missing parent folders will be made then.
         overwrite: whether a file of that name may be replaced, if hybridflux wrote it (`ours.is_ours`).
+        room: bytes that it may need, if its work cannot be gone on with.
 
     Returns:
         The path.
 
     Raises:
         ValueError: a file of that name exists and `overwrite` is false, or it is not ours; or the name is that of a folder or holds a line
-            break, or the folder cannot be written.
+            break, or the folder cannot be written, or has not so much room.
     """
     path = _check_name(path)
     if path.is_dir():
@@ -46,7 +48,13 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
     described = path.with_name(path.name + DESCRIBED_BY)
     if path.suffix.lower() == ".csv" and described.exists() and not is_ours(described):
         raise ValueError(f"{described}, where the description of {path.name} goes, was not written by hybridflux; name another file")
-    _check_writable(path, _first_there(path))
+    folder = _first_there(path)
+    _check_writable(path, folder)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if 0 <= limit < room:
+        raise ValueError(f"{path} may need {room >> 20} MB, and files of this session may have {limit >> 10} kB; raise this (ulimit -f)")
+    if (free := shutil.disk_usage(folder).free) < room:
+        raise ValueError(f"{path} may need {room >> 20} MB, and {folder} has {free >> 10} kB left; make room, or name another place")
     return path
 
 
@@ -147,7 +155,11 @@ def whole_stream(path: str | Path) -> Iterator[Enduring]:
     """
     with whole(path) as partial, open(partial, "w+b", buffering=0) as file:
         stream = Enduring(file)
-        yield stream
+        try:
+            yield stream
+        except Exception:  # the library may stumble over what it no longer finds in the file
+            if stream.error is None:
+                raise
         if stream.error is not None:
             raise stream.error
 

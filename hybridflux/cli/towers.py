@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +11,16 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
-from hybridflux.files import check_output
+from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
 ]
+
+
+ROOM = 16 << 20
+"""Bytes of a large posterior: what must be free before a fit begins."""
 
 
 class Method(StrEnum):
@@ -48,7 +54,7 @@ def fit(
 
     The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
     """
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
@@ -60,9 +66,25 @@ def fit(
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
-    posterior.save(out)
+    _save(posterior, out)
     typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
+
+
+def _save(posterior, out: Path) -> None:
+    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+
+    Raises:
+        OSError: names the full disk, and where the posterior is.
+    """
+    try:
+        posterior.save(out)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        spare = Path(tempfile.gettempdir()) / f"{out.stem}-{secrets.token_hex(4)}{out.suffix}"
+        posterior.save(spare)
+        raise OSError(error.errno, f"{error.strerror}; the posterior was written to {spare} instead: move it", str(out)) from error
 
 
 def evaluate(

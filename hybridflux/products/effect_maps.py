@@ -9,6 +9,7 @@ import numpy as np
 
 from hybridflux.files import whole
 from hybridflux.region import layout
+from hybridflux.region.geotiff import whole_geotiff
 from hybridflux.region.outputs import units_of
 from hybridflux.region.periods import Period
 
@@ -84,7 +85,7 @@ def _write_cogs(folder: Path, effect) -> None:
     for flux in FLUXES:
         array = effect[f"{flux}_change"]
         for number, year in enumerate(years):
-            with whole(folder / f"{flux}_change_annual_{year.calendar}.tif") as partial:
+            with whole_geotiff(folder / f"{flux}_change_annual_{year.calendar}.tif") as partial:
                 scratch = partial.with_name("scratch.tif")
                 with rasterio.open(scratch, "w", **profile) as file:
                     for top in range(0, height, rows):

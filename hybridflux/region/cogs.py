@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridflux.files import whole
 from hybridflux.machine import cores
 from hybridflux.region import layout
+from hybridflux.region.geotiff import whole_geotiff
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
 from hybridflux.region.kernel import FLUXES
@@ -99,7 +99,7 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File
         transform=grid.geobox.affine, nodata=np.nan, tiled=True, blockxsize=256, blockysize=256, interleave="band", BIGTIFF="IF_SAFER",
         SPARSE_OK="TRUE",
     )  # fmt: skip
-    with whole(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
+    with whole_geotiff(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
         scratch = partial.with_name("scratch.tif")
         with rasterio.open(scratch, "w", **profile) as file:
             _copy(array, content.window, tiles, file)
