@@ -103,6 +103,10 @@ class Enduring:
     def __init__(self, file):
         self._file, self.error = file, None
 
+    def __reduce__(self):
+        """Travels as its name: where a client of dask is open, xarray asks the cluster for a lock that is named after this object."""
+        return str, (str(self._file.name),)
+
     def write(self, data) -> int:
         """Write; after an error nothing more is written, and the place moves on as if it were."""
         rest = memoryview(data).cast("B")

@@ -61,7 +61,7 @@ def test_a_file_in_the_way_of_a_step_that_was_not_begun_is_the_users(mine):
 
 @pytest.mark.parametrize("name", ["effect.csv", "cog/NEE_change_annual_2018.tif", "effect.zarr/zarr.json", "scenario.json", "notes.txt"])
 def test_a_scenario_refuses_a_folder_that_is_not_its_own(mine, name):
-    with pytest.raises(FileExistsError, match="name another folder"):
+    with pytest.raises(FileExistsError, match="give another folder"):
         _check_folder(mine(name))
 
 

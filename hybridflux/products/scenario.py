@@ -64,7 +64,6 @@ def run_scenario(
         options: more of `map_region`: `start end seed resume executor ...`.
 
     Raises:
-        FileExistsError: the folder holds something else.
         FileExistsError: the folder holds what no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
@@ -78,8 +77,6 @@ def run_scenario(
     if not read:
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
-    if out.is_dir() and any(out.iterdir()) and not (out / "control").is_dir():
-        raise FileExistsError(f"{out} is not empty and not the folder of a scenario; give another folder")
     _check_folder(out)
     days = Calendar.of_region(region, options.get("start"), options.get("end")).days
     check_changes(region, posterior.model.needs(), days, read)  # before the control run
@@ -130,10 +127,10 @@ def _check_folder(folder: Path) -> None:
     """
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
-        raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, name another folder")
+        raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, give another folder")
     without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
     if without:
-        raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; name another folder")
+        raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; give another folder")
 
 
 def effect_table(effect: Effect) -> pd.DataFrame:
