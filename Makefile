@@ -8,7 +8,7 @@ ARGS  ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format docs bench lock clean
+.PHONY: help setup demo test lint format docs bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -61,6 +61,11 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 lock:  ## resolve both locks again for Python 3.11 to 3.13: requirements.lock for users, requirements-dev.lock for tests (needs uv)
 	$(LOCK) --extra ingest --output-file requirements.lock
 	$(LOCK) --extra dev --output-file requirements-dev.lock
+
+audit: $(STAMP)  ## known vulnerabilities of the pinned packages, asked of the package index where it has them
+	@$(PY) -m venv .cache/audit && .cache/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@for lock in requirements.lock requirements-dev.lock; do \
+		echo "== $$lock"; .cache/audit/bin/pip-audit -r $$lock --disable-pip --require-hashes --progress-spinner off || exit 1; done
 
 clean:  ## remove caches, demo output and the environment
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist demo
