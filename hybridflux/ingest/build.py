@@ -90,7 +90,7 @@ def build_region(
     lines = lines_of(config, catalog)
     work = Work.beside(out)
     work.check(resume, out)
-    with hold(work.folder):
+    with hold(work.folder, resumed=resume):
         work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
         scenes = find_scenes(config, catalog)
         template = work.read("template")

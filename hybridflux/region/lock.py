@@ -93,12 +93,13 @@ class Held:
 
 
 @contextmanager
-def hold(out: Path, work: str = WHOLE) -> Iterator[Held]:
+def hold(out: Path, work: str = WHOLE, *, resumed: bool = False) -> Iterator[Held]:
     """Be the one who works in a folder, or one of the tasks of its run.
 
     Args:
         out: folder of a run or a build; made if it is not there.
         work: `run`, or the name of a task.
+        resumed: whether the user asked to go on with what was stopped; then it is no news that a process ended there.
 
     Yields:
         What says whether it still holds.
@@ -115,7 +116,7 @@ def hold(out: Path, work: str = WHOLE) -> Iterator[Held]:
     over = threading.Event()
     pulse = threading.Thread(target=_beat, args=(mine, over), daemon=True)
     try:
-        _look_around(folder, mine, me)
+        _look_around(folder, mine, me, resumed)
         pulse.start()
         yield Held(mine)
     finally:
@@ -123,7 +124,7 @@ def hold(out: Path, work: str = WHOLE) -> Iterator[Held]:
         mine.unlink(missing_ok=True)
 
 
-def _look_around(folder: Path, mine: Path, me: Holder) -> None:
+def _look_around(folder: Path, mine: Path, me: Holder, resumed: bool) -> None:
     """Clear away what dead processes left.
 
     Raises:
@@ -142,7 +143,8 @@ def _look_around(folder: Path, mine: Path, me: Holder) -> None:
             raise FileExistsError(
                 f"{folder.parent} is being written by {other}; wait for it or stop it.{apart} If it is gone for certain, remove {path}"
             )
-        warnings.warn(f"{folder.parent}: taken over from {other}, which ended without saying so", stacklevel=4)
+        if not resumed:
+            warnings.warn(f"{folder.parent}: taken over from {other}, which ended without saying so", stacklevel=4)
         path.unlink(missing_ok=True)
 
 
