@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+from hybridflux.files import OF_THE_DISK
 
 
 @contextmanager
@@ -72,7 +71,7 @@ def is_for_user(error: Exception) -> bool:
 
     A library that fails under us is a fault of ours: what a user may have done wrong is caught where it is read.
     """
-    if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_THE_DISK):
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_THE_DISK):
         return True
     trace = error.__traceback__
     while trace.tb_next:

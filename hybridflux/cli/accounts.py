@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Overwrite, Sites, Years
-from hybridflux.files import check_output, whole
+from hybridflux.files import check_output
 from hybridflux.terminal import wrote
 
 
@@ -62,9 +62,8 @@ def report(
 
     fitted = Posterior.load(posterior) if posterior else None
     measured = open_towers(towers, sites=sites, years=years) if towers else None
-    with whole(out) as partial:
-        if run is None:
-            write_tower_report(fitted, measured, partial)
-        else:
-            write_report(run, partial, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory)
+    if run is None:
+        write_tower_report(fitted, measured, out)
+    else:
+        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory)
     wrote(out)

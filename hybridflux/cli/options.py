@@ -18,5 +18,12 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random num
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]
-Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a dask cluster that runs: tcp://host:8786")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a dask cluster that runs: tls://host:8786, certificates as in dask's configuration."),
+]
+InsecureScheduler = Annotated[
+    bool,
+    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
+]
 Years = Annotated[str | None, typer.Option("--years", help="First and last year: 2001:2010")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +11,16 @@ from typing import Annotated
 import typer
 
 from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
-from hybridflux.files import check_output, whole
+from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
 ]
+
+
+ROOM = 16 << 20
+"""Bytes of a large posterior: what must be free before a fit begins."""
 
 
 class Method(StrEnum):
@@ -33,7 +39,11 @@ def fit(
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
     model: Annotated[
-        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
+        str | None,
+        typer.Option(
+            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
+            "nothing, .py is run as Python, so name only one you trust."
+        ),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
     settings: Settings = None,
@@ -44,7 +54,7 @@ def fit(
 
     The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
     """
-    check_output(out, overwrite=overwrite)
+    check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
@@ -56,9 +66,25 @@ def fit(
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
-    posterior.save(out)
+    _save(posterior, out)
     typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
+
+
+def _save(posterior, out: Path) -> None:
+    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+
+    Raises:
+        OSError: names the full disk, and where the posterior is.
+    """
+    try:
+        posterior.save(out)
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        spare = Path(tempfile.gettempdir()) / f"{out.stem}-{secrets.token_hex(4)}{out.suffix}"
+        posterior.save(spare)
+        raise OSError(error.errno, f"{error.strerror}; the posterior was written to {spare} instead: move it", str(out)) from error
 
 
 def evaluate(
@@ -98,8 +124,10 @@ def evaluate(
     from hybridflux.inference import method_of
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
 
-    steps = steps_named(step)
+    steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
     if posterior:
         table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
     else:
@@ -107,11 +135,11 @@ def evaluate(
         how = method_of(method.value, settings or ())
         measured = open_towers(towers, sites=sites, years=years)
         with progress_of("fitting") as progress:
-            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": out.with_suffix(".folds"), "resume": resume}
+            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
-    with whole(out) as partial:
-        table.to_csv(partial, index=False)
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
+    write_table(table, out, {"provenance": provenance(of, seed)})
     typer.echo(scores_text(overview(table)))
     wrote(out)
     if leave_site_out:
-        clear_folds(out.with_suffix(".folds"))
+        clear_folds(kept)

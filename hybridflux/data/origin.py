@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hybridflux.files import read_json
+from hybridflux.ours import DESCRIBED_BY
 
 RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
-DESCRIBED_BY = "-metadata.json"
-"""What is added to the name of a table to get that of its description (CSV on the Web)."""
 
 
 def read_origin(path: str | Path) -> dict:

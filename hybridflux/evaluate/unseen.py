@@ -58,7 +58,7 @@ def evaluate_unseen(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; says which folds are kept.
-        FileExistsError: the folder holds folds and `resume` is not set.
+        FileExistsError: the folder holds folds and `resume` is not set, or files of somebody else.
         ValueError: fewer sites than folds, or the folds in the folder are of other settings.
     """
     asked = (step,) if isinstance(step, str) else tuple(step)
@@ -114,6 +114,8 @@ def _begin(folder: Path, settings: dict, resume: bool) -> None:
             names = ", ".join(name for name in plain if there.get(name) != plain[name])
             raise ValueError(f"{folder} holds folds of another evaluation ({names} differ); remove it, or write to another file")
         return
+    if foreign := sorted(path.name for path in folder.glob("fold_*.csv")):
+        raise FileExistsError(f"{folder} holds {foreign[0]}, which no evaluation wrote ({SETTINGS} is not there); name another file")
     with whole(file) as part:
         part.write_text(canonical_json(settings), encoding="utf-8")
 

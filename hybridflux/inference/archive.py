@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from hybridflux.files import whole
+from hybridflux.files import whole_stream
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -61,8 +61,8 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     provenance = contents.header["info"].get("provenance")
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
-    with whole(path) as partial:
-        tree.to_netcdf(partial, engine="h5netcdf")
+    with whole_stream(path) as file:
+        tree.to_netcdf(file, engine="h5netcdf")
 
 
 def read(path: str | Path) -> Contents:

@@ -23,6 +23,7 @@ from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
 from hybridflux.region.create import RegionWriter, create_region
+from hybridflux.region.lock import hold
 from hybridflux.region.plausible import Finding, findings
 from hybridflux.region.store import open_region
 from hybridflux.region.vegetation import SD, LineError, VegetationError
@@ -79,7 +80,7 @@ def build_region(
         progress: called with (done, all, message).
 
     Raises:
-        FileExistsError: the region is there, or a build of it and `resume` is not set.
+        FileExistsError: the region is there, or a build of it and `resume` is not set; or another process is building it.
         FileNotFoundError: a place does not exist.
         ValueError: a source is damaged, does not cover the region, or holds impossible values; what was done is kept.
     """
@@ -88,18 +89,20 @@ def build_region(
     catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
     lines = lines_of(config, catalog)
     work = Work.beside(out)
-    work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
-    scenes = find_scenes(config, catalog)
-    template = work.read("template")
-    if template is None:
-        _template(config, catalog, lines, seed, work, out)
-        work.write("template", {"out": out.name})
-    views = collect(config, catalog, scenes, work, tell)
-    writer = RegionWriter(out, config.region_grid, config.period.days)
-    plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
-    priors = learn_priors(config, views, plant_type, work, seed)
-    fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
-    clear = _finish(config, priors, work, out)
+    work.check(resume, out)
+    with hold(work.folder, resumed=resume):
+        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
+        scenes = find_scenes(config, catalog)
+        template = work.read("template")
+        if template is None:
+            _template(config, catalog, lines, seed, work, out)
+            work.write("template", {"out": out.name})
+        views = collect(config, catalog, scenes, work, tell)
+        writer = RegionWriter(out, config.region_grid, config.period.days)
+        plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
+        priors = learn_priors(config, views, plant_type, work, seed)
+        fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
+        clear = _finish(config, priors, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
     seconds = time.perf_counter() - began

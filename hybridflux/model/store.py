@@ -13,6 +13,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.soil_water import SoilWater
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress, water
+from hybridflux.process.call import Memory
 from hybridflux.vocabulary import Covariate
 
 _ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water}
@@ -37,9 +38,11 @@ def _memory_name(memory) -> str:
 
 def _lookup(name: str):
     room, _, attribute = name.partition(".")
-    if room not in _ROOMS or not hasattr(_ROOMS[room], attribute):
-        raise ValueError(f"this file asks for the process `{name}`, which this version of hybridflux does not have")
-    return getattr(_ROOMS[room], attribute)
+    found = None if room not in _ROOMS or attribute.startswith("_") else vars(_ROOMS[room]).get(attribute)
+    physics = isinstance(found, Memory) or (callable(found) and getattr(found, "__module__", None) == _ROOMS[room].__name__)
+    if not physics:  # nor a name that such a file only imports: a specification runs no code but the physics
+        raise ValueError(f"this file asks for the process `{name[:100]}`, which this version of hybridflux does not have")
+    return found
 
 
 def _source_spec(source) -> dict:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +28,8 @@ AT_TOWERS = "plant_types_at_towers"
 REGION = "region"
 ALL = "all"
 NO_ZONE = "no zone"
+RESERVED = (REGION, ALL, NO_ZONE)
+"""Words of the column `zone` or `land_cover` that are no name of a zone."""
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
 GAP = 4  # cells that are not wanted and are read over
 
@@ -274,6 +278,18 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
 
 
 def zone_names(data) -> np.ndarray:
-    """Names of the zones of a totals dataset `[cell]`; zone 0 is outside all zones."""
-    names = {int(number): name for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
+    """Names of the zones of a totals dataset `[cell]`, each zone with its own; zone 0 is outside all zones.
+
+    A zone whose name another zone has too, or that is a word with a meaning (`RESERVED`), gets its number behind its name.
+    """
+    names = {int(number): str(name).strip() for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
+    count = Counter(names.values())
+    told_apart = {number: f"{name} (zone {number})" for number, name in names.items() if count[name] > 1 or name in RESERVED or not name}
+    if told_apart:
+        listed = ", ".join(list(told_apart.values())[:8]) + (" ..." if len(told_apart) > 8 else "")
+        warnings.warn(
+            f"zones whose names repeat, are empty or mean something else ({', '.join(RESERVED)}) get their numbers: {listed[:300]}",
+            stacklevel=4,
+        )
+    names |= told_apart
     return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)

@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from hybridflux.files import check_folder, read_json
+from hybridflux.files import check_folder, read_json, write_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
@@ -26,14 +26,14 @@ from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
-from hybridflux.region.lock import WHOLE, hold
+from hybridflux.region.lock import WHOLE, Held, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.plausible import warn_of_implausible
 from hybridflux.region.settings import check_numbers, names_of
 from hybridflux.region.store import Region, open_region
-from hybridflux.region.tile import done_report, write_json
+from hybridflux.region.tile import done_report
 from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
@@ -157,7 +157,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
     with stopping(so_far):
         if not whole:
             _prepared_by_one(job)
-        with hold(job.out, executor.work):
+        with hold(job.out, executor.work) as held:
             record = begin(job, resume or not whole)
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
@@ -169,7 +169,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
                 return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
-            refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None))
+            refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)
             if refused and whole:
                 write_json(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
             if refused:
@@ -193,11 +193,12 @@ def _prepared_by_one(job: Job) -> None:
             time.sleep(1.0)
 
 
-def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Notify) -> dict[str, str]:
+def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Notify, held: Held) -> dict[str, str]:
     """Run tiles; tile -> why it was refused."""
     refused, number = {}, every - len(waiting)
     with closing(executor.run(job, waiting)) as reports:  # whatever stops us, tiles in hand are brought to their end
         for report in reports:
+            held.check()
             number += 1
             if report.refused:
                 refused[report.tile] = report.refused

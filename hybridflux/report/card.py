@@ -10,6 +10,7 @@ from pathlib import Path
 from hybridflux.evaluate.card import row_of
 from hybridflux.evaluate.metrics import LEVELS
 from hybridflux.evaluate.steps import MEANING, STEPS
+from hybridflux.files import write_text
 from hybridflux.report.card_figures import coverage_by_step, pit_bars
 from hybridflux.report.look import number, units
 from hybridflux.report.markup import Section, card, cards, definitions, document, grid, paragraph, table
@@ -43,8 +44,7 @@ def write_card(made: Mapping, out: str | Path) -> Path:
         Section("origin", "Origin", "Where this comes from", _origin(made)),
     ]
     page = document("evaluation card", made["title"], _lead(made), sections)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    write_text(out, page)
     return out
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from hybridflux.files import write_text
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, Totals, open_totals, run_record
@@ -84,9 +85,8 @@ def write_report(
         sections.append(Section("parameters", "Parameters", "What the towers taught", body))
     sections.append(Section("origin", "Origin", "Where this comes from", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
-    out.parent.mkdir(parents=True, exist_ok=True)
     page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
-    out.write_text(page, encoding="utf-8")
+    write_text(out, page)
     return out
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.ingest.moisture import bucket_of
+from hybridflux.ours import MAKER
 from hybridflux.region import layout
 from hybridflux.region.plausible import MONTHS, middle_latitude, vegetation_courses
 from hybridflux.region.ranges import VEGETATION
@@ -55,7 +56,8 @@ def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None
         _vegetation(series[0], region)
         _water(series[1], region)
         series[0].sharex(series[1])
-        figure.savefig(out, dpi=90)
+        maker = "Software" if Path(out).suffix.lower() == ".png" else "Creator"
+        figure.savefig(out, dpi=90, metadata={maker: MAKER})
 
 
 def _stride(region: Region) -> int:

@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.spreadsheet import as_text
 from hybridflux.products.budget import FLUXES
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.look import interval, number, units
@@ -80,7 +81,7 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
     if (budget["quantity"] == "anomaly").any():
         parts.append(f"<h3>Year by year, whole region, {units(unit)}</h3>{_years_table(budget)}")
-    text = base64.b64encode(budget.to_csv(index=False, float_format="%.6g").encode()).decode()
+    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
     link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
     parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
     return "\n".join(parts)

@@ -12,6 +12,7 @@ import pandas as pd
 from hybridflux.evaluate.periods import MONTH
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.scores import overview, score_prediction
+from hybridflux.files import write_text
 from hybridflux.report.figures import tower_fit
 from hybridflux.report.look import number, units
 from hybridflux.report.markup import Section, card, cards, definitions, document, paragraph
@@ -80,9 +81,8 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
         Section("unseen", "Unseen sites", "With and without a site", unseen_section(scores, left_out)),
         Section("origin", "Origin", "Where this comes from", _origin(posterior)),
     ]
-    out.parent.mkdir(parents=True, exist_ok=True)
     heading = title or "A posterior at its towers"
-    out.write_text(document("tower report", heading, _lead(sequences, posterior), sections), encoding="utf-8")
+    write_text(out, document("tower report", heading, _lead(sequences, posterior), sections))
     return out
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from hybridflux.evaluate.scores import evaluate, overview
-from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
+from hybridflux.evaluate.unseen import _begin, clear_folds, evaluate_unseen
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import with_places
@@ -70,3 +70,10 @@ def test_the_overview_keeps_known_and_unseen_sites_apart(posterior, sequences):
     assert here.coverage90 == pytest.approx(np.average(known.coverage90, weights=known.n))
     assert rows.loc["NEE", "day", "unseen"].NSE == nee[~nee.known].nse.iloc[0]
     assert rows.loc["NEE", "year", "unseen"].sites == 0  # 243 observed days of a year are too few
+
+
+def test_folds_of_somebody_else_are_neither_read_nor_removed(tmp_path):
+    (tmp_path / "fold_001.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match="fold_001.csv, which no evaluation wrote"):
+        _begin(tmp_path, {}, resume=True)
+    assert (tmp_path / "fold_001.csv").read_text() == "mine"

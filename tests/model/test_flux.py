@@ -153,3 +153,11 @@ def test_effects_are_found_through_nesting():
 def test_unknown_model_names_a_near_one():
     with pytest.raises(ValueError, match="Did you mean `static`"):
         get("statik")
+
+
+@pytest.mark.parametrize("name", ["light.jnp", "light.__builtins__", "water.Memory", "stress.__loader__", "os.system", "light"])
+def test_a_specification_names_physics_and_nothing_else(name):
+    """A spec is read from files of others: what it names is run on arrays, so only functions of `process/` may be named."""
+    spec = to_spec(get("static"))
+    with pytest.raises(ValueError, match="asks for the process"):
+        from_spec(spec | {"gpp": [name]})

@@ -1,3 +1,6 @@
+import json
+
+import h5netcdf
 import numpy as np
 import pytest
 
@@ -133,3 +136,33 @@ def test_a_spreadsheet_and_a_column_of_units_give_the_same_entry(tmp_path):
 def test_values_of_another_unit_are_warned_of(tmp_path, row, message):
     with pytest.warns(UserWarning, match=message):
         read_inventory(write(tmp_path, row))
+
+
+@pytest.mark.parametrize(
+    ("names", "told_apart"),
+    [
+        ({"1": "region", "2": "south"}, ["region (zone 1)", "south"]),
+        ({"1": "all", "2": "no zone"}, ["all (zone 1)", "no zone (zone 2)"]),
+        ({"1": "wood", "2": "wood"}, ["wood (zone 1)", "wood (zone 2)"]),
+        ({"1": " region ", "2": ""}, ["region (zone 1)", " (zone 2)"]),
+    ],
+)
+def test_a_zone_is_never_taken_for_the_region_or_for_another_zone(make_run, tmp_path, names, told_apart):
+    """A zone named `region` was compared with the inventory of the whole region, and two of one name were one."""
+    run = make_run()
+    with h5netcdf.File(run / "totals.nc", "a") as file:
+        file.attrs["zone_names"] = json.dumps(names)
+    with pytest.warns(UserWarning, match="get their numbers: "):
+        table = budget_table(run, inventory=write(tmp_path, "region,all,export,2018,2018,100,10"))
+    zones = [zone for zone in table["zone"].unique() if zone != "region"]
+    assert sorted(zones) == sorted(told_apart)
+    whole = table.query("zone == 'region' and land_cover == 'all'")
+    assert (whole["area_ha"] == 400.0).all() and len(whole.query("variable == 'NBP'")) == 1
+    assert table.query("zone != 'region' and land_cover == 'all' and variable == 'NEE'")["area_ha"].tolist() in ([300, 100], [100, 300])
+
+
+@pytest.mark.parametrize("word", ["region", "all", "no zone"])
+def test_a_group_of_zones_has_a_name_of_its_own(make_run, tmp_path, word):
+    (tmp_path / "zones.csv").write_text(f"zone,group\nnorth,{word}\n")
+    with pytest.raises(ValueError, match="means something else in a budget"):
+        budget_table(make_run(), zones=tmp_path / "zones.csv")

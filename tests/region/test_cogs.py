@@ -1,14 +1,17 @@
 """Maps for GIS: every number as in the store, overviews where a map is large, nothing stored where no tile is."""
 
+import resource
 import types
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import zarr
 
 from hybridflux.region import cogs, layout
 from hybridflux.region.calendar import Calendar
+from hybridflux.region.geotiff import is_complete, whole_geotiff
 from hybridflux.region.grid import Grid
 from hybridflux.region.outputs import create_store, write_tile
 from hybridflux.region.periods import Period
@@ -120,3 +123,28 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     content = cogs.File("NEE", "annual", slice(0, 1), [year])
     cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})
     assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"
+
+
+def test_a_write_that_fails_unsaid_is_found(tmp_path, job):
+    """Of a file whose last block does not reach the disk GDAL says nothing at all."""
+    source = job.out / "cog" / "NEE_monthly_2018.tif"
+    whole = tmp_path / "NEE.tif"
+    with whole_geotiff(whole) as partial:
+        rasterio.shutil.copy(source, partial, driver="COG", compress="ZSTD")
+    before, size = resource.getrlimit(resource.RLIMIT_FSIZE), whole.stat().st_size
+    for share in (0.999, 0.5):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(share * size), before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"), whole_geotiff(tmp_path / "cut.tif") as partial:
+                rasterio.shutil.copy(source, partial, driver="COG", compress="ZSTD")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["NEE.tif"]
+
+
+def test_a_file_that_is_cut_short_is_not_complete(tmp_path, job):
+    source = job.out / "cog" / "NEE_annual_2018.tif"
+    content = source.read_bytes()
+    cut = tmp_path / "cut.tif"
+    cut.write_bytes(content[:-100])
+    assert is_complete(source) and not is_complete(cut)

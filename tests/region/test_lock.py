@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import asdict, replace
 
 import pytest
@@ -71,6 +72,53 @@ def test_elsewhere_only_silence_tells(tmp_path):
     leave(tmp_path, other, age=2 * lock.SILENCE)
     with pytest.warns(UserWarning, match="another-machine"), hold(tmp_path):
         assert not path.exists()
+
+
+@pytest.mark.parametrize("change", [dict(sees="another start pid:[4026531836]"), dict(sees="")], ids=["another namespace", "unknown"])
+def test_a_number_of_another_namespace_is_not_asked_for(tmp_path, change):
+    """A container of this machine's name has numbers of its own: its process 1 lives though none of that start is seen from here."""
+    path = leave(tmp_path, replace(Holder.here(lock.WHOLE), pid=999_999_999, **change), age=200.0)
+    with pytest.raises(FileExistsError, match=r"Its last sign of life is \d+ s old, after 600 s it counts as dead"), hold(tmp_path):
+        pass
+    os.utime(path, (time.time() - 2 * lock.SILENCE,) * 2)
+    with pytest.warns(UserWarning, match="taken over"), hold(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("name", ["stray.part", "a.b.c.d.part", "stray.json", "half.json"])
+@pytest.mark.parametrize("content", ["", '{"host": "x"', '{"another": "version"}', "\x00"])
+def test_what_nobody_can_read_blocks_for_a_while_at_most(tmp_path, name, content):
+    path = tmp_path / lock.FOLDER / name
+    path.parent.mkdir()
+    path.write_text(content)
+    if name.endswith(".json"):
+        with pytest.raises(FileExistsError, match=f"remove .*{name}"), hold(tmp_path):
+            pass
+    else:
+        with hold(tmp_path):
+            pass
+    os.utime(path, (time.time() - 2 * lock.SILENCE,) * 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # taken over
+        with hold(tmp_path):
+            assert not path.exists()
+
+
+def test_two_threads_exclude_each_other(tmp_path):
+    with hold(tmp_path), pytest.raises(FileExistsError, match="being written by"), hold(tmp_path):
+        pass
+
+
+def test_a_process_that_was_taken_for_dead_stops(tmp_path, region_path, make_posterior):
+    """Halted for longer than it may be silent, it wakes up, finds another one at work and writes no more."""
+
+    def lose(done, total, message):
+        for path in (tmp_path / "run" / lock.FOLDER).glob("*.json"):
+            path.unlink()
+
+    with pytest.raises(FileExistsError, match="another one took over.*go on with --resume"):
+        map_region(make_posterior(), region_path, tmp_path / "run", draws=3, start="2018-06-01", end="2018-06-30", progress=lose)
+    assert not (tmp_path / "run" / "totals.nc").exists()
 
 
 def test_tasks_of_a_run_share_it(tmp_path, living):

@@ -1,5 +1,6 @@
 """A run on a real SLURM of one node: submitted, a task cancelled, resumed. Needs the programs of SLURM and to be root."""
 
+import ast
 import dataclasses
 import json
 import os
@@ -192,3 +193,31 @@ def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_pat
     assert record["state"] == "done" and record["config"] == expected["config"] and record["masked"] == expected["masked"] == alone.masked
     one, other = (xr.open_dataset(tmp_path / run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in ("run", "alone"))
     xr.testing.assert_identical(one, other)
+
+
+@pytest.mark.parametrize("name", ["a run", "$(touch hacked)", "100 % 'sure' \"x\"", "; touch hacked", "#SBATCH --uid=0", "-rf"])
+def test_every_value_of_a_script_is_quoted(tmp_path, region_path, make_posterior, monkeypatch, name):
+    """The script is run by bash, and `sbatch` gets the name of the log as one argument in which `%` means itself."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    log = f"open({str(tmp_path / 'log')!r}, 'a').write(repr(sys.argv[1:]) + '\\n')"
+    (tmp_path / "sbatch").write_text(f"#!{sys.executable}\nimport sys\n{log}\nprint(7)\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "hybridflux").write_text('#!/bin/sh\nfor one in "$@"; do printf "%s\\n" "$one"; done\n')
+    (tmp_path / "hybridflux").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    out = tmp_path / name
+    map_region(make_posterior(), region_path, out, **SETTINGS, executor=Slurm(2))
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    script = out / "slurm" / "tasks.sh"
+    done = subprocess.run(["bash", str(script)], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["map", "--out", str(out), "--resume", "--task", "1", "--tasks", "2"], done.stderr
+    assert [line for line in script.read_text().splitlines() if line.startswith("#SBATCH")] == [
+        "#SBATCH --job-name=hybridflux-tasks", "#SBATCH --array=0,1"]  # fmt: skip
+    submitted = [ast.literal_eval(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert f"--output={str(out).replace('%', '%%')}/slurm/%A_%a.log" in submitted[0] and not (tmp_path / "hacked").exists()
+
+
+def test_a_line_break_is_refused_before_anything_is_written(tmp_path, region_path, make_posterior):
+    with pytest.raises(ValueError, match="line break"):
+        map_region(make_posterior(), region_path, tmp_path / "run\n#SBATCH --uid=0", **SETTINGS, executor=Slurm())
+    assert not list(tmp_path.iterdir())
