@@ -130,7 +130,7 @@ def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work
     for name in names:
         group.create_array(
             name, shape=(count, *grid.shape), dtype=np.int16, chunks=(1, CHUNK_TILES * grid.tile, CHUNK_TILES * grid.tile),
-            compressors=layout.codec(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
+            compressors=layout.codecs(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.region.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
@@ -193,7 +194,7 @@ def open_totals(run: str | Path) -> Totals:
 
     Raises:
         FileNotFoundError: the run has no `totals.nc` yet.
-        ValueError: its spread is not named or not fit for a budget.
+        ValueError: its spread is not named or not fit for a budget, or the file is not the one that the run wrote.
     """
     import xarray as xr
 
@@ -201,6 +202,7 @@ def open_totals(run: str | Path) -> Totals:
     record = run_record(run)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
+    check_file(Path(run), path.name, record)
     with xr.open_dataset(path, engine="h5netcdf") as found:
         spread = check_spread(found.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(found))

@@ -97,7 +97,7 @@ def create_store(
         for flux in FLUXES:
             for ending in statistics(levels[name]):
                 group.create_array(
-                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codec(),
+                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
                     dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
                     attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
                 )  # fmt: skip

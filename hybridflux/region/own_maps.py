@@ -10,6 +10,7 @@ import zarr
 from hybridflux.data.land.warp import files_at, numbers
 from hybridflux.region import layout
 from hybridflux.region.checks import grid_of
+from hybridflux.region.checksums import record_all
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 
@@ -46,9 +47,10 @@ def add_map(region: str | Path, name: str, source: np.ndarray | str | Path, *, u
     if not np.isfinite(values).any():
         raise ValueError(f"`{name}` has no value on {path}; is the raster of another place?")
     array = group.create_array(
-        name, shape=grid.shape, dtype=np.float32, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
+        name, shape=grid.shape, dtype=np.float32, chunks=(grid.tile, grid.tile), compressors=layout.codecs(), dimension_names=("y", "x"),
         fill_value=np.nan, attributes={"grid_mapping": "spatial_ref", "units": units, "long_name": name}, overwrite=overwrite,
     )  # fmt: skip
     array[...] = values
+    record_all(path / name, array)
     if group.metadata.consolidated_metadata is not None:
-        zarr.consolidate_metadata(path)
+        layout.consolidate(path)

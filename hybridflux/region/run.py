@@ -15,7 +15,7 @@ from pathlib import Path
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
-from hybridflux.region import stac
+from hybridflux.region import checksums, stac
 from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
@@ -161,7 +161,11 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
             record = begin(job, resume or not whole)
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
-            waiting = [tile for tile in mine if done_report(job, tile.id) is None]
+            damaged = checksums.damaged_tiles(job.out, [tile.id for tile in mine])
+            if damaged:
+                warnings.warn(f"{job.out}: {len(damaged)} tiles are mapped again, because what they wrote is damaged or gone: "
+                              f"{checksums.list_of(damaged)}", stacklevel=3)
+            waiting = [tile for tile in mine if tile.id in damaged or done_report(job, tile.id) is None]
             unseen = work.without_tower(job.at_towers)
             if unseen and PLANT_TYPE not in job.within:
                 warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
@@ -209,6 +213,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     """What is made of all tiles, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the maps for GIS need theirs
     sweep(job)
+    checksums.check_maps(job.out)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
     masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
@@ -225,6 +230,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac.FILE, stac.item_of(job, record))
+    found["checksums"] = {name: checksums.digest(job.out / name) for name in ("totals.nc", "series.nc", POSTERIOR)}
     write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
@@ -251,6 +257,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing)
             + " to the region or fit a model without"
         )
+    if checksums.edited(region.path, region.group):
+        warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)

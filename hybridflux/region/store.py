@@ -14,6 +14,7 @@ import zarr
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
 from hybridflux.region.change import TEMPERATURES, Change
+from hybridflux.region.checksums import Recorded, keys_of
 from hybridflux.region.chunks import READ_ERRORS
 from hybridflux.region.climatology import usual_course, usual_rain
 from hybridflux.region.grid import Grid, Tile
@@ -91,6 +92,11 @@ class Region:
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
         return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
+
+    @cached_property
+    def recorded(self) -> dict[str, Recorded]:
+        """Array -> checksums of its chunks, where it carries them."""
+        return {name: kept for name in self.names if (kept := Recorded.of(self.path / name)) is not None}
 
     @property
     def attribution(self) -> list[str]:
@@ -230,6 +236,11 @@ class Region:
 
     def _chunk(self, name: str, tile: Tile, window: slice | None = None) -> np.ndarray:
         """An array of the store over a tile, pixels flat."""
+        kept = self.recorded.get(name)
+        for key in keys_of(self.group[name], (tile.y, tile.x)) if kept is not None else ():
+            fault = kept.fault(key)
+            if fault:
+                raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} {fault} (chunk {key}); write this tile again")
         try:
             if window is None:
                 return self.group[name][tile.y, tile.x].reshape(-1)

@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 
 from hybridflux.machine import give_back_memory
+from hybridflux.region import checksums
 from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
@@ -41,6 +42,7 @@ class TileReport:
         outside: covariate -> pixels outside the range of the towers (`training.outside`).
         without_tower: plant type that no tower of the fit has -> pixels mapped.
         refused: why the tile was not mapped; empty where it was.
+        checksums: file, below the run folder -> digest of what was written (`checksums.digest`); empty in runs of earlier versions.
     """
 
     tile: str
@@ -53,6 +55,7 @@ class TileReport:
     outside: dict[str, float] = field(default_factory=dict)
     without_tower: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    checksums: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.refused:
@@ -89,9 +92,14 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     }  # fmt: skip
     del drivers  # its memory is for the next tile
     store = zarr.open_group(job.store, mode="r+")
+    written = []
     for group, name, values in found.in_order():
         write_tile(store[group], tile, name, values)
+        written.append((group, name))
     found.totals.save(job.totals(tile.id))
+    about["checksums"] = checksums.of_tile(job.store, store, written, (tile.y, tile.x)) | {
+        job.totals(tile.id).relative_to(job.out).as_posix(): checksums.digest(job.totals(tile.id))
+    }
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_json(job.marker(tile.id), asdict(report))
