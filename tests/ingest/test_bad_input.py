@@ -1,6 +1,7 @@
 """What a user gets wrong: told before work is lost, with the value and the cure."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -63,6 +64,22 @@ def test_images_that_went_and_came_after_the_build_began(copy, make, tmp_path):
         build_region(config, out, resume=True)
     make.cube(copy, make.days, every=1)
     assert build_region(config, out, resume=True).scenes == 73  # those it began with, not the new ones
+
+
+@pytest.mark.parametrize("times_kept", [False, True])
+def test_a_scene_that_was_replaced_between_stop_and_resume_is_named(copy, make, tmp_path, times_kept):
+    config, out, path = make.configuration(copy), tmp_path / "r.zarr", copy / "S2_L2A_made_up.nc"
+    with pytest.raises(RuntimeError, match="stop"):
+        build_region(config, out, progress=stop_after(10))
+    before, begun = path.stat(), json.loads((tmp_path / "r.build" / "scenes.json").read_text())["days"]
+    make.cube(copy, make.days, seed=1)
+    assert path.stat().st_size == before.st_size
+    if times_kept:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=f"scene .* of {begun[0]} was replaced after this build had read it: ndvi differs at [0-9]+ of"):
+        build_region(config, out, resume=True)
+    make.cube(copy, make.days)  # the same images, written again
+    assert build_region(config, out, resume=True).scenes == len(begun)
 
 
 def stop_after(count):
