@@ -52,7 +52,7 @@ format: $(STAMP)  ## mend what ruff can mend
 docs: $(STAMP)  ## check that the examples in the docstrings are true
 	$(PY) -m pytest -n 2 hybridflux $(ARGS)
 
-bench: $(STAMP)  ## time and memory of the region engine beside numpy and LightGBM
+bench: $(STAMP)  ## time and memory beside other programs; what is not installed is left out with a line
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS) || exit 1; done
 
 lock:  ## resolve requirements.lock again for Python 3.11 to 3.13 (needs uv)

@@ -20,6 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import present
 from bench_map_throughput import DAYS, make_region, peak_memory
 
 from hybridflux.machine import prepare
@@ -42,6 +43,8 @@ def main() -> None:
     if chosen.part:
         what, folder, size, draws, model = chosen.part
         print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model)))
+        return
+    if not chosen.memory and not present.compiler("the job beside the C anchor"):
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.keep or Path(scratch)

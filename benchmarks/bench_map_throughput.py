@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import present
 
 from hybridflux.machine import prepare
 
@@ -61,8 +62,9 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
         f"hybridflux, {draws} draws": kernel(folder, draws, daily=False),
         f"hybridflux, {draws} draws, daily mean and sd": kernel(folder, draws, daily=True),
         "NumPy float32, 1 draw, same physics": numpy_loop(folder),
-        f"LightGBM, {TREES} trees, 1 flux": lightgbm_predict(),
     }
+    trees = f"LightGBM, {TREES} trees, 1 flux"
+    competitors |= {trees: lightgbm_predict()} if present.package("lightgbm", trees) else {}
     rates: dict[str, list[float]] = {name: [] for name in competitors}
     for run in competitors.values():
         run()  # compiles, warms up

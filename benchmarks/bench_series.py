@@ -16,6 +16,7 @@ import statistics
 import time
 
 import numpy as np
+import present
 
 from hybridflux.machine import prepare
 
@@ -36,6 +37,8 @@ def main() -> None:
         "Whittaker, scipy.sparse": (whittaker_loop, values[:, :300]),
         "Savitzky-Golay, scipy": (savitzky_golay_loop, values[:, :2000]),
     }
+    if not present.package("statsmodels", "statsmodels UnobservedComponents"):
+        del competitors["statsmodels UnobservedComponents"]
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
     for run, given in competitors.values():
         run(given, when)  # compiles, warms up

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import present
 from bench_inference import SITES, YEARS, load
 
 from hybridflux.machine import prepare
@@ -32,11 +33,10 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=3)
     chosen = arguments.parse_args()
     prepare()
-    try:
-        import torch
-    except ImportError:
-        print("torch is not installed: nothing to compare with")
+    if not present.package("torch", "training beside torch"):
         return
+    import torch
+
     if not chosen.towers.is_dir():
         print(f"no towers at {chosen.towers}: nothing to train on; name a folder with --towers")
         return

@@ -126,7 +126,7 @@ def predicted(posterior: Posterior, here: Sequences, draws: int) -> tuple[np.nda
     """NEE at one place: mean of the draws without error `[time]`, and predictive draws `[draw, time]`."""
     thinned, key = posterior.thin(draws), jax.random.key(SEED)
     exact, noisy = (
-        np.asarray(thinned.predict(here, key=key, noise=noise, variables=("nee",))["nee"], float)[..., 0] for noise in (False, True)
+        np.asarray(thinned.simulate(here, key=key, noise=noise, variables=("nee",))["nee"], float)[..., 0] for noise in (False, True)
     )
     return exact.mean(axis=0), noisy
 

@@ -53,7 +53,7 @@ def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence
         if not any(len(full_summers(values, year, summer)) > LEAST_YEARS for values in observed.values()):
             continue
         key = jax.random.fold_in(jax.random.key(seed), number)
-        exact, noisy = (thinned.predict(here, key=key, noise=noise, variables=("nee", "gpp")) for noise in (False, True))
+        exact, noisy = (thinned.simulate(here, key=key, noise=noise, variables=("nee", "gpp")) for noise in (False, True))
         for name, values in observed.items():
             seen = full_summers(values, year, summer)
             if len(seen) <= LEAST_YEARS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import warnings
@@ -14,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from hybridflux.files import read_json, write_json
 from hybridflux.inference import NUTS
 from hybridflux.inference.methods.base import InferenceWarning
 from hybridflux.inference.posterior import Posterior
@@ -42,8 +42,12 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
 
     Returns:
         The report.
+
+    Raises:
+        FileExistsError: the folder holds something that the demo did not write.
     """
     demo = _Demo(Path(out), size, days, draws, seed)
+    demo.check()
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {days} days, {draws} posterior draws -> {demo.out}")
     began = time.perf_counter()
@@ -104,6 +108,31 @@ class _Demo:
             _Step("report", "report", ("report.html",), self._report),
         )
 
+    def check(self) -> None:
+        """Refuse a folder in which something would be replaced that the demo did not write.
+
+        Raises:
+            FileExistsError: it is not empty and has no journal of a demo, or holds a file that the demo has not come to yet.
+        """
+        there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
+        if there and not self._is_ours():
+            raise FileExistsError(f"{self.out} is not empty and not the folder of a demo; files could be replaced, name another with --out")
+        begun = self._read()
+        others = sorted(there & {name for step in self.steps() if step.name not in begun for name in step.writes})
+        if others:
+            raise FileExistsError(
+                f"{self.out} holds {', '.join(others)}, not written by the demo; move it, or name another folder with --out"
+            )
+
+    def _is_ours(self) -> bool:
+        """Whether the journal is one of a demo: steps with a state and a hash."""
+        try:
+            journal = self._read()
+        except ValueError:
+            return False
+        written = all(isinstance(entry, dict) and {"state", "hash"} <= set(entry) for entry in journal.values())
+        return bool(journal) and written and set(journal) <= {step.name for step in self.steps()}
+
     def is_done(self, step: _Step) -> bool:
         """Whether a step was finished with these settings and its files are there."""
         entry = self._read().get(step.name, {})
@@ -121,7 +150,8 @@ class _Demo:
         began = time.perf_counter()
         remark = step.work(go_on, notify)
         order = [one.name for one in self.steps()]
-        kept = {name: entry for name, entry in self._read().items() if order.index(name) <= order.index(step.name)}
+        earlier = order[: order.index(step.name)]
+        kept = {name: entry if name in earlier else entry | {"state": "outdated"} for name, entry in self._read().items()}
         seconds = round(time.perf_counter() - began, 1)
         self._write(kept | {step.name: {"state": "done", "hash": self._hash(step), "seconds": seconds}})
         return remark
@@ -130,16 +160,16 @@ class _Demo:
         return config_hash({**self.settings, "step": step.name})
 
     def _read(self) -> dict:
-        return json.loads(self.journal.read_text()) if self.journal.exists() else {}
+        return read_json(self.journal, "the journal of a demo; name another folder") if self.journal.exists() else {}
 
     def _write(self, journal: dict) -> None:
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.journal.write_text(json.dumps(journal, indent=1))
+        write_json(self.journal, journal)
 
     def _world(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.twin.world import make_world
 
         settings = {name: self.settings[name] for name in ("size", "days", "towers", "seed")}
+        _remove(self.out / "world")
         make_world(self.out / "world", **settings)
         return ""
 
@@ -171,9 +201,11 @@ class _Demo:
 
     def _budget(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.products.budget import budget_table
+        from hybridflux.products.sheet import write_table
+        from hybridflux.products.totals import run_record
 
         table = budget_table(self.out / "run", inventory=self.out / "world" / "inventory.csv")
-        table.to_csv(self.out / "budget.csv", index=False, float_format="%.6g")
+        write_table(table, self.out / "budget.csv", run_record(self.out / "run"), float_format="%.6g")
         return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
     def _report(self, go_on: bool, notify: Notify) -> str:

@@ -36,6 +36,30 @@ def days(start: date, end: date) -> list[date]:
     return [start + timedelta(i) for i in range((end - start).days + 1)]
 
 
+def parse_day(day: str | date, name: str = "day") -> date:
+    """A day of the calendar.
+
+    Args:
+        day: `YYYY-MM-DD`, or a date (also `numpy.datetime64`). A year or month alone is refused: its first or last day may be meant.
+        name: what the day is, for the message.
+
+    Raises:
+        ValueError: anything else, and days that do not exist.
+
+    >>> parse_day("2018-06-01")
+    datetime.date(2018, 6, 1)
+    """
+    text = str(day)
+    try:
+        if len(text) > 10 and text[10] in "T ":  # a time of the day says nothing more
+            text = text[:10]
+        if len(text) != 10:
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{name} `{text[:40]}` is not a day of the calendar; write YYYY-MM-DD, for instance 2018-06-01") from None
+
+
 def time_zone_name(utc_offset: float) -> str:
     """The `time_zone` attribute of a product.
 

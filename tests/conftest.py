@@ -13,6 +13,14 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    """Give the mark `quick` to every test without a mark that says it takes longer or needs something."""
+    for item in items:
+        if not any(item.get_closest_marker(name) for name in ("long", "slow", "gpu", "benchmark")):
+            item.add_marker("quick")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data, named by HYBRIDFLUX_SHARED or standing beside the checkout as `shared`."""

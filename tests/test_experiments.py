@@ -10,6 +10,8 @@ import pytest
 
 from hybridflux.evaluate.card import load_card, row_of
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from hybridflux.data.harmonisation import Line
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -10,7 +10,7 @@ import typer
 
 from hybridflux.cli import accounts, look, maps, regions, towers
 from hybridflux.machine import prepare
-from hybridflux.terminal import is_for_user
+from hybridflux.terminal import is_for_user, message_of
 
 app = typer.Typer(
     name="hybridflux",
@@ -61,9 +61,8 @@ def main() -> None:
     prepare()
     try:
         app(arguments)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, ImportError) as error:
         if debug or not is_for_user(error):
             raise
-        message = error.args[0] if isinstance(error, KeyError) else error
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message_of(error)}", err=True)
         sys.exit(2)

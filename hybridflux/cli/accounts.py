@@ -1,4 +1,4 @@
-"""Commands over a finished run: budget, report."""
+"""Commands that account for what was done: budget of a run, report of a run or of towers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hybridflux.cli.options import Overwrite, Sites, Years
+from hybridflux.files import check_output
 from hybridflux.terminal import wrote
 
 
@@ -15,11 +17,14 @@ def budget(
     out: Annotated[Path, typer.Option(help="Table to write.")],
     zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region put together.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes and exports to compare with.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Totals per zone and land cover, with intervals.
 
     With --inventory, compared with independently measured stock changes.
     """
+    check_output(out, overwrite=overwrite)
+
     from hybridflux.products.budget import budget_table
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
@@ -29,27 +34,36 @@ def budget(
 
 
 def report(
-    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
-    posterior: Annotated[Path | None, typer.Option(exists=True, help="Of the run: its parameters, prior and posterior.")] = None,
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run folder of `hybridflux map`; without it, a page of the towers.")] = None,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="Its parameters, prior and posterior.")] = None,
     towers: Annotated[Path | None, typer.Option(exists=True, help="Towers folder: fits at towers, with --posterior.")] = None,
+    sites: Sites = None,
+    years: Years = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """One HTML page of a run, readable offline.
+    """One HTML page of a run or of towers, readable offline.
 
-    Maps, seasons, budget and origin of the run; what else is named adds its section.
+    Of a run: maps, seasons, budget and origin; what else is named adds its section. Of --posterior and --towers alone: fits, residuals,
+    response curves, parameters and calibration.
     """
+    check_output(out, overwrite=overwrite)
+    if run is None and (posterior is None or towers is None):
+        raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
+    if run is None and (scenario or inventory):
+        raise ValueError("--scenario and --inventory belong to the report of a run; name it with --run")
+
     from hybridflux.data.towers import open_towers
     from hybridflux.inference.posterior import Posterior
     from hybridflux.report.page import write_report
+    from hybridflux.report.tower_page import write_tower_report
 
-    write_report(
-        run,
-        out,
-        posterior=Posterior.load(posterior) if posterior else None,
-        towers=open_towers(towers) if towers else None,
-        scenario=scenario,
-        inventory=inventory,
-    )
+    fitted = Posterior.load(posterior) if posterior else None
+    measured = open_towers(towers, sites=sites, years=years) if towers else None
+    if run is None:
+        write_tower_report(fitted, measured, out)
+    else:
+        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory)
     wrote(out)

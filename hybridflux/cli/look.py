@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hybridflux.files import check_folder
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("demo"),
@@ -17,18 +19,24 @@ def demo(
 
     Fits synthetic towers, maps their region, dries it out, closes its budget against the known truth, writes a report.
     """
+    check_folder(out)
+
     from hybridflux.demo import run_demo
 
     run_demo(out, size=size, days=days)
 
 
-def catalog() -> None:
+def catalog(
+    word: Annotated[str | None, typer.Argument(help="Only datasets and regions in whose text it stands: worldcover, soil.")] = None,
+) -> None:
     """Datasets hybridflux knows and how to get them, and regions that can be built."""
-    from hybridflux.data.catalog import describe, load_catalog
+    from hybridflux.data.catalog import describe, load_catalog, matching
     from hybridflux.ingest.config import describe_regions
 
-    typer.echo(describe(load_catalog()))
-    typer.echo(describe_regions())
+    datasets, regions = matching(load_catalog(), word or ""), describe_regions(word or "")
+    if not datasets and not regions:
+        raise ValueError(f"neither a dataset nor a region of the catalog holds `{word[:40]}`; `hybridflux catalog` lists all")
+    typer.echo("\n".join(part for part in (describe(datasets), regions) if part))
 
 
 def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of ours.")]) -> None:

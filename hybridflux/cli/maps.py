@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
 SETTINGS = ("draws", "start", "end", "daily", "spread", "seed", "within", "dry_run")
@@ -54,6 +55,7 @@ def map_(
     executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    insecure_scheduler: InsecureScheduler = False,
     task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
     sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
@@ -65,7 +67,10 @@ def map_(
     """
     from hybridflux.region.executors import choose
 
-    who = choose(executor.value, workers=workers, scheduler=scheduler, task=task, tasks=tasks, sbatch=sbatch)
+    check_folder(out)
+    who = choose(
+        executor.value, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler, task=task, tasks=tasks, sbatch=sbatch
+    )
     if posterior is None:
         _only_the_run_folder(ctx, resume)
 
@@ -121,6 +126,7 @@ def scenario(
     resume: Resume = False,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    insecure_scheduler: InsecureScheduler = False,
 ) -> None:
     """Map a region with and without a change of drivers.
 
@@ -129,6 +135,7 @@ def scenario(
     from hybridflux.region.change import read_changes
 
     changes = _by_driver(change)
+    check_folder(out)
     read_changes(changes)  # a slip of the pen is told before anything large is opened
 
     from hybridflux.inference.posterior import Posterior
@@ -136,7 +143,8 @@ def scenario(
     from hybridflux.region.executors import choose
 
     kind = "dask" if workers or scheduler else "serial"
-    options = {"executor": choose(kind, workers=workers, scheduler=scheduler), "draws": draws, "start": start, "end": end, "seed": seed}
+    who = choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)
+    options = {"executor": who, "draws": draws, "start": start, "end": end, "seed": seed}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
         run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)

@@ -13,8 +13,17 @@ PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="F
 Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store of the region's drivers on a 10 m grid.")]
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
 Start = Annotated[str | None, typer.Option("--start", help="First day, YYYY-MM-DD.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]
-Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a dask cluster that runs: tcp://host:8786")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a dask cluster that runs: tls://host:8786, certificates as in dask's configuration."),
+]
+InsecureScheduler = Annotated[
+    bool,
+    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
+]
+Years = Annotated[str | None, typer.Option("--years", help="First and last year: 2001:2010")]

@@ -7,26 +7,33 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Resume, Seed
+from hybridflux.cli.options import Overwrite, Resume, Seed
+from hybridflux.files import check_folder, check_output, whole
 from hybridflux.terminal import progress_of, wrote
+
+FIGURES = (".png", ".svg", ".pdf")
 
 
 def build(
     config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
-    data: Annotated[Path | None, typer.Option(help="Folder that stands for {data} in the configuration.")] = None,
+    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the files you bring yourself.")] = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print every request, its size and its time; ask for nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked for, its size and its time.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
 ) -> None:
     """Find, read, clean, fill and align everything a region needs.
 
     An interrupted build goes on with --resume.
     """
+    check_folder(out)
+
     from hybridflux.ingest.build import build_region, plan_region
 
     if dry_run:
-        typer.echo(plan_region(config, out, data=data))
+        plan = plan_region(config, out, data=data)
+        typer.echo(plan.every_request() if verbose else plan)
         return
     with progress_of("building") as progress:
         typer.echo(build_region(config, out, data=data, resume=resume, seed=seed, progress=progress))
@@ -39,12 +46,18 @@ def check(
         Path | None, typer.Option(help="PNG to write: land cover, vegetation with the usual range of its year, soil water.")
     ] = None,
     run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """What a region store holds, and whether it looks like a region.
 
     Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil held against declared ranges, a line each: ok,
     odd or wrong. The exit code is 2 where one is wrong.
     """
+    if figure:
+        check_output(figure, overwrite=overwrite)
+        if figure.suffix.lower() not in FIGURES:
+            raise ValueError(f"{figure}: a figure ends in {', '.join(FIGURES)}; give it such a name")
+
     from hybridflux.ingest.check import check
 
     found = check(region)
@@ -52,7 +65,8 @@ def check(
     if figure:
         from hybridflux.report.region import draw_region
 
-        draw_region(region, figure, run)
+        with whole(figure) as partial:
+            draw_region(region, partial, run)
         wrote(figure)
     if found.level == "wrong":
         raise typer.Exit(2)

@@ -8,8 +8,13 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import PosteriorFile, Seed, Sites, Towers
-from hybridflux.terminal import progress_of, wrote
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.files import check_output
+from hybridflux.terminal import progress_of, scores_text, wrote
+
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
+]
 
 
 class Method(StrEnum):
@@ -28,44 +33,91 @@ def fit(
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
     model: Annotated[
-        str | None, typer.Option(help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a .py or .json file.")
+        str | None,
+        typer.Option(
+            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
+            "nothing, .py is run as Python, so name only one you trust."
+        ),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    settings: Settings = None,
     seed: Seed = 0,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Fit a model to towers and write its posterior."""
-    from hybridflux import inference
-    from hybridflux.data.towers import open_towers
-    from hybridflux.model import compositions
+    """Fit a model to towers, write its posterior and print what was found.
 
-    fitted = compositions.get(model or compositions.DEFAULT[method])
+    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    """
+    check_output(out, overwrite=overwrite)
+    from hybridflux.data.towers import open_towers
+    from hybridflux.inference import method_of
+    from hybridflux.inference.summary import lines
+    from hybridflux.model import compositions
+    from hybridflux.model.store import to_spec
+
+    chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
+    to_spec(fitted)  # a model that cannot be saved is refused here
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
-    methods = {
-        "map": inference.MAP,
-        "ensemble": inference.Ensemble,
-        "laplace": inference.LaplaceApproximation,
-        "svi": inference.SVI,
-        "nuts": inference.NUTS,
-    }
     with progress_of("fitting") as progress:
-        posterior = methods[method]().fit(fitted, sequences, seed=seed, progress=progress)
+        posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     posterior.save(out)
+    typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
 
 
 def evaluate(
-    posterior: PosteriorFile,
     towers: Towers,
-    out: Annotated[Path, typer.Option(help="Table to write: one row per site and variable.")],
+    out: Annotated[Path, typer.Option(help="Table to write: one row per site, flux and step.")],
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`; or --leave-site-out.")] = None,
     sites: Sites = None,
+    years: Years = None,
+    step: Annotated[
+        str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")
+    ] = "day",
+    leave_site_out: Annotated[
+        int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
+    method: Annotated[Method, typer.Option(help="Of --leave-site-out: how to fit.")] = Method.ensemble,
+    settings: Settings = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Score a posterior at towers.
+    """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
-    A site that the fit has not seen is predicted as unseen. One row per site and variable.
+    A site that the fit has not seen is predicted as unseen. Prints medians over sites, writes one row per site, flux and step.
     """
+    if (posterior is None) == (leave_site_out is None):
+        raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
+    if posterior and (model or resume):
+        raise ValueError("--model and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    check_output(out, overwrite=overwrite)
+
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.scores import evaluate as score
+    from hybridflux.evaluate.scores import overview
+    from hybridflux.evaluate.steps import steps_named
+    from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
+    from hybridflux.inference import method_of
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.model import compositions
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
 
-    score(Posterior.load(posterior), open_towers(towers, sites=sites)).to_csv(out, index=False)
+    steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
+    if posterior:
+        table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
+    else:
+        fitted = compositions.get(model or compositions.DEFAULT[method])
+        how = method_of(method.value, settings or ())
+        measured = open_towers(towers, sites=sites, years=years)
+        with progress_of("fitting") as progress:
+            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
+            table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
+    write_table(table, out, {"provenance": provenance(of, seed)})
+    typer.echo(scores_text(overview(table)))
     wrote(out)
+    if leave_site_out:
+        clear_folds(kept)

@@ -242,6 +242,16 @@ def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Da
     return dataset.model_copy(update=taken if "offsets" in dataset.model_fields_set else taken | {"offsets": other.offsets})
 
 
+def matching(datasets: dict[str, Dataset], word: str) -> dict[str, Dataset]:
+    """The datasets whose description holds a word, whatever its capitals: id, kind, title, licence, access, bands, services, note.
+
+    >>> sorted(matching(load_catalog(), "S2 100 m"))
+    []
+    """
+    wanted = word.casefold()
+    return {name: dataset for name, dataset in datasets.items() if wanted in dataset.model_dump_json().casefold()}
+
+
 def describe(datasets: dict[str, Dataset]) -> str:
     """A catalog as text for the terminal, by kind."""
     lines = []
@@ -250,6 +260,7 @@ def describe(datasets: dict[str, Dataset]) -> str:
         facts = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
         facts |= {"credit": dataset.attribution, "note": dataset.note}
         lines.append(f"{dataset.kind}/{dataset.id}: {dataset.title}")
-        lines += [fill(text, 100, initial_indent=f"  {name:<8}", subsequent_indent=" " * 10) for name, text in facts.items() if text]
+        layout = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}  # addresses stay whole
+        lines += [fill(text, initial_indent=f"  {name:<8}", **layout) for name, text in facts.items() if text]
         lines.append("")
     return "\n".join(lines)

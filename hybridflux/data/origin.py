@@ -6,10 +6,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hybridflux.files import read_json
+from hybridflux.ours import DESCRIBED_BY
+
 RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
-DESCRIBED_BY = "-metadata.json"
-"""What is added to the name of a table to get that of its description (CSV on the Web)."""
 
 
 def read_origin(path: str | Path) -> dict:
@@ -35,29 +36,35 @@ def _attributes(path: Path) -> Mapping:
     if path.is_dir():
         for name in RECORDS:
             if (path / name).exists():
-                record = json.loads((path / name).read_text(encoding="utf-8"))
+                record = read_json(path / name, "a record of hybridflux")
                 return record.get("attributes", {}) if name == "zarr.json" else record
         raise ValueError(f"{path} is a folder without {', '.join(RECORDS)}: neither a run, a scenario nor a Zarr store of hybridflux")
     if path.suffix.lower() in TIFF_ENDINGS:
         import rasterio
 
-        with rasterio.open(path) as raster:
-            return raster.tags()
+        try:
+            with rasterio.open(path) as raster:
+                return raster.tags()
+        except rasterio.errors.RasterioIOError as error:
+            raise ValueError(f"{path} cannot be read as GeoTIFF; it is damaged, or something else") from error
     if path.suffix.lower() == ".csv":
         beside = path.with_name(path.name + DESCRIBED_BY)
         if not beside.exists():
             raise ValueError(f"{path} carries no provenance of its own, and its description {beside.name} is not beside it")
-        return json.loads(beside.read_text(encoding="utf-8"))
+        return read_json(beside, "the description of a table of hybridflux")
     if path.suffix.lower() == ".json":
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, "a record of hybridflux")
         if found.get("type") == "Feature":  # a STAC item
             return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
         return found
     if path.suffix.lower() == ".nc":
         import h5netcdf
 
-        with h5netcdf.File(path, "r") as file:
-            return dict(file.attrs)
+        try:
+            with h5netcdf.File(path, "r") as file:
+                return dict(file.attrs)
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read as netCDF; it is damaged, or something else") from error
     raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv and .json; this is none of them")
 
 

@@ -107,6 +107,7 @@ class Towers:
             uncertainty={"nee": where_known("nee_uncertainty")},
             latitude=self.sites["lat"].to_numpy(float),
             longitude=self.sites["lon"].to_numpy(float),
+            left_out=dict(self.left_out),
         )
 
     def _values(self, name: str) -> np.ndarray:

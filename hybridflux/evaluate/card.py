@@ -5,7 +5,6 @@ One dictionary of plain values, so that it can be kept, compared and shown (`rep
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import pandas as pd
 from hybridflux.evaluate.calibration import PIT
 from hybridflux.evaluate.metrics import LEVELS, SCORES
 from hybridflux.evaluate.steps import STEPS
+from hybridflux.files import read_json, write_json
 
 FORMAT = "hybridflux-card-1"
 UNSEEN_SITES = "unseen sites"
@@ -112,10 +112,8 @@ def row_of(
 
 def save_card(card: Mapping, path: str | Path) -> Path:
     """Write a card as JSON."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(card, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    return path
+    write_json(path, card, allow_nan=False)
+    return Path(path)
 
 
 def load_card(path: str | Path) -> dict:
@@ -124,8 +122,8 @@ def load_card(path: str | Path) -> dict:
     Raises:
         ValueError: the file is not a card.
     """
-    card = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
+    card = read_json(path, "a card; write one with save_card")
+    if card.get("format") != FORMAT:
         raise ValueError(f"{path} is not a card of format {FORMAT}; write one with save_card")
     return card
 

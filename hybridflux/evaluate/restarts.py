@@ -13,6 +13,7 @@ from hybridflux.evaluate.identify import LEAST_DRAWS, at_centre, different_draws
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_value
+from hybridflux.model.tree import learned
 from hybridflux.vocabulary import PARAMETERS
 
 APART = 1.0  # standard deviations of one posterior by which the means of two restarts may differ
@@ -48,10 +49,12 @@ def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: i
         seed: of the effects of places that were not in the fit.
 
     Raises:
-        ValueError: there are fewer than two posteriors, or their models learn different parameters.
+        ValueError: there are fewer than two posteriors, two have the same draws, or they were fitted to different towers or learn
+            different parameters.
     """
     if len(posteriors) < 2:
         raise ValueError(f"restarts compares two or more posteriors, not {len(posteriors)}; fit again with another seed")
+    _check_apart(posteriors)
     few = excerpt(sequences, places, days)
     drawn = []
     for posterior in posteriors:
@@ -63,6 +66,20 @@ def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: i
     enough = min(different_draws(posterior) for posterior in posteriors) >= LEAST_DRAWS
     table = pd.DataFrame([_parameter(name, [draws[name] for draws in drawn], enough) for name in drawn[0]])
     return Restarts(table, tuple(_sentence(row) for row in table.itertuples() if row.verdict == "disagree"))
+
+
+def _check_apart(posteriors: Sequence[Posterior]) -> None:
+    """Refuse what would agree or differ for another reason than the start."""
+    towers = {posterior.places for posterior in posteriors}
+    if len(towers) > 1:
+        differ = sorted(set().union(*towers) - set.intersection(*map(set, towers)))
+        said = f"{', '.join(differ[:6])} not in all" if differ else "in another order"
+        raise ValueError(f"the restarts were fitted to different towers ({said}); fit the same ones")
+    for at, one in enumerate(posteriors):
+        for before in posteriors[:at]:
+            mine, other = learned(one.model), learned(before.model)
+            if mine.keys() == other.keys() and all(np.array_equal(mine[name], other[name]) for name in mine):
+                raise ValueError(f"two restarts have the same draws (seed {one.info.get('seed')}); fit again with another seed")
 
 
 def _parameter(name: str, drawn: list[np.ndarray], enough: bool) -> dict:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import jax
 import numpy as np
 import pandas as pd
 
 from hybridflux.evaluate.calibration import PIT, pit_counts
 from hybridflux.evaluate.metrics import SCORES, score
+from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.steps import step_named
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PLANT_TYPES
@@ -54,17 +54,14 @@ def evaluate(
     asked = (step,) if isinstance(step, str) else tuple(step)
     needed = {name for one in asked for name in step_named(one).needs}
     sequences = towers if isinstance(towers, Sequences) else towers.sequences({*posterior.model.needs_at_towers(), *needed})
-    thinned = posterior.thin(draws)
-    key = jax.random.key(seed)
-    tables = []
-    for number, place in enumerate(sequences.places):
-        here = sequences.select([place])
-        of_place = jax.random.fold_in(key, number)
-        exact = thinned.predict(here, key=of_place, noise=False, variables=tuple(variables))
-        noisy = thinned.predict(here, key=of_place, noise=True, variables=tuple(variables))
-        point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
-        tables.append(score_table(here, noisy, point, variables=variables, step=step, known=posterior.places))
-    return pd.concat(tables, ignore_index=True)
+    found = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
+    return pd.concat([score_prediction(one, variables=variables, step=step) for one in found], ignore_index=True)
+
+
+def score_prediction(one: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day") -> pd.DataFrame:
+    """Scores of a prediction of one tower; see `score_table`."""
+    known = one.here.places if one.known else ()
+    return score_table(one.here, one.draws, one.point, variables=variables, step=step, known=known)
 
 
 def score_table(
@@ -120,6 +117,31 @@ def pooled_rmse(scores: pd.DataFrame) -> pd.Series:
     seen = scores[scores.n > 0]
     squares = (seen.n * seen.rmse**2).groupby(seen.variable, sort=False).sum()
     return np.sqrt(squares / seen.groupby("variable", sort=False).n.sum()).rename("rmse")
+
+
+def overview(scores: pd.DataFrame) -> pd.DataFrame:
+    """What a table of scores says in a few rows: per flux and step, sites of the fit apart from sites it has not seen.
+
+    Args:
+        scores: table of `evaluate` or `score_table` with a column `step`.
+
+    Returns:
+        Columns `flux step towers` (`unseen` or `in the fit`) `sites n NSE nNSE RMSE bias units coverage90`: medians over sites of NSE,
+        RMSE and bias (predicted - observed); nNSE, the mean over sites of 1 / (2 - NSE) (Nossent and Bauwens 2012, EGU2012-237), which is
+        1 for a perfect model, 0.5 for one that only knows the mean of the site, and not below 0 however poor; the share of all
+        observations inside the 90 % interval.
+        Rows of a flux and step for which no site has enough observations have `sites` = 0.
+    """
+    rows = []
+    for (variable, step, known), group in scores.groupby(["variable", "step", "known"], sort=False):
+        seen = group[group.n > 0]
+        of = seen[seen.coverage90.notna()]
+        rows.append({
+            "flux": variable, "step": step, "towers": "in the fit" if known else "unseen", "sites": len(seen), "n": int(seen.n.sum()),
+            "NSE": seen.nse.median(), "nNSE": (1.0 / (2.0 - seen.nse)).mean(), "RMSE": seen.rmse.median(), "bias": seen.bias.median(),
+            "units": step_named(step).units, "coverage90": np.average(of.coverage90, weights=of.n) if len(of) else np.nan,
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:

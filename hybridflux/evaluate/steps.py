@@ -33,6 +33,23 @@ MEANING: Mapping[str, str] = {
 }
 
 
+def steps_named(names: str) -> tuple[str, ...]:
+    """Names of steps of a text such as `month,year,drought`, each once.
+
+    Raises:
+        ValueError: an unknown name, or none.
+
+    >>> steps_named("month, year,month")
+    ('month', 'year')
+    """
+    found = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not found:
+        raise ValueError(f"no step is named; there are {', '.join(STEPS)}")
+    for name in found:
+        step_named(name)
+    return found
+
+
 def step_named(name: str) -> Step:
     """The step of a name.
 

@@ -15,6 +15,7 @@ _HOME = {
     "NUTS": "methods",
     "Posterior": "posterior",
     "SVI": "methods",
+    "method_of": "methods.settings",
 }
 
 __all__ = list(_HOME)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from hybridflux.files import whole_stream
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -66,10 +66,8 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     provenance = contents.header["info"].get("provenance")
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    tree.to_netcdf(partial, engine="h5netcdf", encoding=_sealed(tree))
-    os.replace(partial, path)
+    with whole_stream(path) as file:
+        tree.to_netcdf(file, engine="h5netcdf", encoding=_sealed(tree))
 
 
 def read(path: str | Path) -> Contents:
@@ -88,15 +86,16 @@ def read(path: str | Path) -> Contents:
     try:
         raw = h5py.File(path, "r")
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
+        what = "is a folder" if path.is_dir() else "cannot be read as netCDF: it is truncated, or something else"
+        raise ValueError(f"{path} {what}; name a posterior that `hybridflux fit` wrote, or fit again") from error
     with _readable(path), raw:
         raw.visititems(lambda _, found: dict(found.attrs))  # h5netcdf leaves a file open whose description it cannot read
-        dict(raw.attrs)
+        form = dict(raw.attrs).get("hybridflux_format")
+    if form is None:
+        raise ValueError(f"{path} is a netCDF file, but not a posterior; name one that `hybridflux fit` wrote")
+    if form != FORMAT:
+        raise ValueError(f"{path} is a posterior of another version of hybridflux ({form}, this one reads {FORMAT}); fit again")
     with _readable(path), h5netcdf.File(path, "r") as file:
-        if file.attrs.get("hybridflux_format") != FORMAT:
-            raise ValueError(
-                f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
-            )
         header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
         leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
         stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}

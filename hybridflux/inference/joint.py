@@ -43,12 +43,27 @@ def quasi_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
 
 
 def _weighted(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> Float[Array, ""]:
-    total = jnp.zeros(())
+    return sum((jnp.sum(term) for term in _terms(model, batch, fluxes, sizes).values()), jnp.zeros(()))
+
+
+def _terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
+    """Target -> weighted log density of each of its values, 0 where not measured."""
+    terms = {}
     for name, observed in batch.targets.items():
         noise = model.noise[name]
         density = noise.log_density(observed, fluxes[name], batch.known[name], sizes[name])
-        total += noise.weight * jnp.sum(jnp.where(batch.measured[name], density, 0.0))
-    return total
+        terms[name] = noise.weight * jnp.where(batch.measured[name], density, 0.0)
+    return terms
+
+
+def misfit_by_place(model: HybridFlux, batch: Batch, places: int) -> Array:
+    """Negative log likelihood per measured value of each place `[place]`; NaN where nothing was measured."""
+    fluxes = predicted(model, batch)
+    total, count = jnp.zeros(places), jnp.zeros(places)
+    for name, term in _terms(model, batch, fluxes, fluxes).items():
+        site = jnp.broadcast_to(batch.names["site"], term.shape)
+        total, count = total.at[site].add(-term), count.at[site].add(batch.measured[name])
+    return jnp.where(count > 0, total / count, jnp.nan)
 
 
 def log_prior(model: HybridFlux) -> Float[Array, ""]:

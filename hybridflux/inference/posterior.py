@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -22,8 +23,13 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+from hybridflux.vocabulary import PLANT_TYPES, SIGN, VARIABLES
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLUXES = ("nee", "gpp", "reco")
+NOISE_ONLY = ("nee_day", "nee_night")  # targets that are parts of NEE
 NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
 
 
@@ -38,7 +44,7 @@ class Posterior:
         stats: per draw, e.g. `diverging`, `lp`; `[draw]`.
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
-        structure: error of the model itself, with memory; None where towers were too few to tell it.
+        structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
     """
 
     model: HybridFlux
@@ -64,7 +70,12 @@ class Posterior:
 
         Repeated draws still differ in the effects of new places.
         """
-        pick = np.linspace(0, self.draws - 1, draws).round().astype(int) if draws <= self.draws else np.arange(draws) % self.draws
+        few = draws <= self.draws
+        return self.pick(np.linspace(0, self.draws - 1, draws).round().astype(int) if few else np.arange(draws) % self.draws)
+
+    def pick(self, numbers) -> Posterior:
+        """Only some draws, by their numbers from 0, in the order asked for."""
+        pick = np.asarray(numbers, int)
         values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
@@ -100,9 +111,48 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
+        self, towers, *, seed: int = 0, noise: bool = False, variables=("nee", "gpp", "reco"), draws: int | None = None
+    ) -> xr.Dataset:
+        """Daily fluxes with their spread, as xarray.
+
+        Args:
+            towers: `Towers`, or `Sequences` with the drivers of the places.
+            seed: of the effects of places and years that took no part in the fit, and of the noise; the same seed gives the same draws.
+            noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
+                `parameter+random_effects`.
+            variables: which fluxes; `swc` too where the model compares it.
+            draws: as many draws, see `thin`; all of the posterior by default.
+
+        Returns:
+            Variables `(draw, time, place)` with `units` and `long_name`, fluxes in gC m-2 d-1, NEE positive to the atmosphere; along
+            `place` the coordinate `known`: whether it took part in the fit. The attributes name `spread` and `sign`.
+
+        Raises:
+            KeyError: a variable that the model does not predict.
+            ValueError: a driver that the towers do not have.
+        """
+        predicted = [*FLUXES, *(name for name in self.model.noise if name not in NOISE_ONLY and name not in FLUXES)]
+        unknown = [name for name in variables if name not in predicted]
+        if unknown:
+            raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
+        sequences = towers.sequences(self.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+        drawn = (self if draws is None else self.thin(draws)).simulate(
+            sequences, key=jax.random.key(seed), noise=noise, variables=tuple(variables)
+        )
+        coords = {
+            "time": ("time", sequences.days.astype("datetime64[ns]"), {"standard_name": "time", "long_name": "local standard day"}),
+            "place": list(sequences.places),
+            "known": ("place", np.isin(sequences.places, self.places), {"long_name": "whether the place took part in the fit"}),
+        }
+        described = {name: {"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name} for name in drawn}
+        data = {name: (("draw", "time", "place"), np.asarray(values), described[name]) for name, values in drawn.items()}
+        about = {"spread": "predictive" if noise else "parameter+random_effects", "sign": SIGN, "seed": seed}
+        return xr.Dataset(data, coords, about)
+
+    def simulate(
         self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=("nee", "gpp", "reco")
     ) -> dict[str, Array]:
-        """Draws of fluxes `[draw, time, place]`, gC m-2 d-1, NEE positive to the atmosphere; `swc` in m3 m-3.
+        """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
         Args:
             sequences: drivers of the places.
@@ -116,7 +166,8 @@ class Posterior:
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
         keys = jax.random.split(errors, self.draws)
-        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables))
+        shape = (len(sequences.days), len(sequences.places))
+        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables), shape)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -150,6 +201,12 @@ class Posterior:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
         return _physical(self.model)
 
+    def summary(self) -> pd.DataFrame:
+        """One row a learned parameter: prior and posterior quantiles, contraction, R-hat, ESS (see `inference.summary.parameter_table`)."""
+        from hybridflux.inference.summary import parameter_table  # pandas, which a map does not need
+
+        return parameter_table(self)
+
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""
         key = jax.random.key(seed)
@@ -162,20 +219,21 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables: tuple[str, ...]):
+def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int]):
     def one(parts):
         draw, key, error = parts
-        fluxes = draw.fluxes(names)
+        fluxes = {name: jnp.broadcast_to(values, shape) for name, values in draw.fluxes(names).items()}  # one may be the same every day
         if not noise:
             return {name: fluxes[name] for name in variables}
         observed = {}
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
+            flux = jnp.broadcast_to(fluxes[name], activity.shape) if VARIABLES[name].kind == "flux" else fluxes[name]
             if error is not None and VARIABLES[name].kind == "flux":
-                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+                observed[name] = error.sample(own, flux, activity, random_error)
             else:
-                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, fluxes[name], random_error)
+                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, flux, random_error)
         return observed
 
     return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))

@@ -6,8 +6,13 @@ of each of these means is fitted to all five at once:
     var(mean residual) = sum over effects of (sd dNEE/deffect)^2 + structural error + measuring error
 
 A likelihood of the days alone would be ruled by the shortest lags and say little about a year; this one is told at the periods that
-budgets are made of. Every tower counts the same. Towers are resampled (bootstrap), so that the spread of a population of some forty
-towers is not taken for known.
+budgets are made of. Every tower counts the same, a tower of less than a year as the share of it that was seen. Towers are resampled
+(bootstrap), so that the spread of a population of some forty towers is not taken for known.
+
+The prior of the error (`model.structure`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it: without
+evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it left
+out: the centre of the population follows it. As many towers as that centre takes up say nothing, and the residuals of all are enlarged
+accordingly (Bessel's correction).
 """
 
 from __future__ import annotations
@@ -21,20 +26,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from scipy.optimize import minimize
+from scipy.special import ndtri
 
 from hybridflux.inference.batch import names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structure import NAMES, StructuralError
+from hybridflux.model.structure import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
 from hybridflux.model.tree import learned, physics_effects, with_learned
 from hybridflux.vocabulary import PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
-FEWEST_PLACES, FEWEST_DAYS = 5, 500  # below, towers do not tell a structural error
+FULL_YEAR = (250, 36, 8, 1, 1)  # periods of each length from which on a tower counts as one: those of a year
 RESAMPLES = 20
 SEARCHED = (*NAMES, "noise_tail")
 SD_RANGE = (0.05, 3.0)  # of a population, in units of its prior median
+SPREAD_SD = (2.0 * PRIOR_TOWERS) ** -0.5  # prior sd of the logarithm of a population's sd: its prior counts as many towers
 
 
 class Means(NamedTuple):
@@ -45,7 +52,7 @@ class Means(NamedTuple):
         slope: change of the mean per unit of each population effect `[effect, period]`.
         activity, flux, flux_sq, known_sq, count, span: see `StructuralError.variance_of_mean`.
         place: index of the place.
-        share: 1 / periods of its place.
+        share: weight of the period; those of a place sum to one, or less where it was seen for less than a year.
     """
 
     residual: Array
@@ -61,7 +68,7 @@ class Means(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """What the residuals said.
+    """Prior and residuals taken together.
 
     Attributes:
         error: draws of the structural error.
@@ -133,13 +140,14 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
             columns = {name: values[:, row] for name, values in fluxes.items()}
             for at, (length, least) in enumerate(PERIODS):
                 found = _means(group.targets["nee"][:, row], columns, slopes[..., row], known[:, row], length, least)
-                parts[at].append((*found, np.full(len(found[0]), place), np.full(len(found[0]), 1.0 / max(len(found[0]), 1))))
-    joined = []
+                share = 1.0 / max(len(found[0]), FULL_YEAR[at])
+                parts[at].append((*found, np.full(len(found[0]), place), np.full(len(found[0]), share)))
+    by_length = []
     for rows in parts.values():
         columns = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
-        whole = Means(*columns)
-        joined.append(Means(*(jnp.asarray(column, jnp.int32 if column is whole.place else jnp.float32) for column in whole)))
-    return joined
+        kinds = [np.int32 if name == "place" else np.float32 for name in Means._fields]
+        by_length.append(Means(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True))))
+    return by_length
 
 
 def _means(observed, fluxes, slopes, known, length, least):
@@ -171,70 +179,138 @@ def variance(at: Array, means: Means) -> Array:
     return effects + error.variance_of_mean(means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)
 
 
-def misfit(at: Array, start: Array, width: Array, means: list[Means], weight: Array) -> Array:
-    """Negative composite log likelihood of the mean residuals, each place with its weight, and the prior of the numbers.
+def joined(means: Sequence[Means]) -> Means:
+    """All lengths of period in one, each with the same part of the weight, filled up with rows of no weight to a power of two.
 
-    Residuals follow a Student-t of learned tail: towers are not all alike, and a few must not set the scale of all.
+    One elementwise program of few sizes is compiled sooner than one with a part for each length.
+    """
+    rows = sum(len(one.residual) for one in means)
+    fill = 2 ** max(6, (rows - 1).bit_length()) - rows
+    columns = [np.concatenate([np.asarray(column) for column in parts], axis=-1) for parts in zip(*means, strict=True)]
+    whole = Means(*(np.pad(column, [(0, 0)] * (column.ndim - 1) + [(0, fill)]) for column in columns))
+    last = np.arange(rows + fill) >= rows
+    return whole._replace(share=whole.share / len(means), count=np.where(last, 1, whole.count), span=np.where(last, 1, whole.span))
+
+
+def misfit(at: Array, start: Array, width: Array, means: Means, weight: Array) -> Array:
+    """Negative composite log likelihood of the mean residuals, each place with its weight, and the prior.
+
+    The five lengths of period together count as one observation of a tower. Residuals follow a Student-t of learned tail: towers differ,
+    and a few must not set the scale of all.
     """
     tail = to_value(at[len(NAMES)], PARAMETERS["noise_tail"])
     level = jax.scipy.special.gammaln(0.5 * tail) - jax.scipy.special.gammaln(0.5 * (tail + 1.0)) + 0.5 * jnp.log(tail - 2.0)
-    total = 0.5 * jnp.sum(((at - start) / width) ** 2) / len(PERIODS)
-    for one in means:
-        scale = variance(at, one)
-        density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(one.residual**2 / scale / (tail - 2.0))
-        total += jnp.sum(weight[one.place] * one.share * density)
-    return total
+    scale = variance(at, means)
+    density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(means.residual**2 / scale / (tail - 2.0))
+    return 0.5 * jnp.sum(((at - start) / width) ** 2) + jnp.sum(weight[means.place] * means.share * density)
 
 
 _misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
+_variance = jax.jit(variance)
 
 
-def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, seed: int) -> Learned | None:
-    """Structural error and population spreads; None where NEE is not fitted or too few towers tell them.
+def centre_takes(model: HybridFlux, plant_types: np.ndarray) -> float:
+    """Towers that the centre of the population follows: one, or one a plant type where the model knows types."""
+    by_type = any("plant_type" in source.reads() for source in model.sources.values() if learned(source))
+    return float(len(np.unique(plant_types))) if by_type else 1.0
+
+
+def evidence(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> tuple[np.ndarray, float]:
+    """What each tower counts `[place]`, and the factor of its residuals.
 
     Args:
         model: with draws.
         sequences: of the fit.
-        left_out: `[draw, place]`, or None; see `residual_means`.
+        left_out: `[draw, place]`, or None where every draw was fitted to every tower.
+    """
+    seen = np.isfinite(sequences.targets["nee"]).any(axis=0) if "nee" in sequences.targets else np.zeros(len(sequences.places), bool)
+    towers = seen.sum()
+    if left_out is not None or not towers:
+        return seen.astype(float), 1.0
+    taken = centre_takes(model, np.asarray(sequences.drivers.get("plant_type", np.zeros(len(seen))))[seen])
+    if taken >= towers:
+        return np.zeros(len(seen)), 1.0
+    return seen * (1.0 - taken / towers), float(((towers + CENTRE_VALUES) / (towers - taken)) ** 0.5)
+
+
+def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, seed: int) -> Learned:
+    """Structural error and population spreads: the prior, and what the towers add.
+
+    Args:
+        model: with draws.
+        sequences: of the fit.
+        left_out: `[draw, place]`, or None; see `residual_means`. Without it the spreads of the populations are those of the draws.
         seed: of the resampling of towers.
     """
-    measured = sequences.targets.get("nee")
-    if "nee" not in model.noise or measured is None or len(sequences.places) < FEWEST_PLACES or np.isfinite(measured).sum() < FEWEST_DAYS:
-        return None
-    tables, means = site_tables(model), residual_means(model, sequences, left_out)
-    rows = [PARAMETERS[name] for name in SEARCHED]
-    start = np.r_[[to_raw(row.typical, row) for row in rows], np.zeros(len(tables))]
-    width = np.r_[[row.spread for row in rows], np.full(len(tables), 0.5)]
+    weight, enlarged = evidence(model, sequences, left_out)
+    tables, places, rng = site_tables(model), len(weight), np.random.default_rng(seed)
+    means = residual_means(model, sequences, left_out) if weight.any() else []
+    whole = jax.device_put(joined([one._replace(residual=enlarged * one.residual) for one in means])) if means else None
+    (centre_raw, centre_sd), tail = prior_of(_fitted_towers(sequences)), PARAMETERS["noise_tail"]
+    spreads = np.array([0.5 * float(jnp.median(learned(model)[spread_of(table)])) for table in tables])  # log sd over its prior median
+    held = left_out is None
+    start = np.r_[centre_raw, to_raw(tail.typical, tail), spreads if held else np.zeros(len(tables))]
+    width = np.r_[centre_sd, tail.spread, np.full(len(tables), SPREAD_SD)]
+    fixed = [(value, value) for value in spreads] if held else [tuple(np.log(SD_RANGE))] * len(tables)
 
-    def best(weight, first):
+    def best(weight, anchor, first):
+        if whole is None:
+            return anchor
+        pulled, weight = [np.asarray(part, np.float32) for part in (anchor, width)], np.asarray(weight, np.float32)
+
         def both(at):
-            value, gradient = _misfit_and_slope(*(jnp.asarray(part, jnp.float32) for part in (at, start, width)), means, weight)
+            value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, weight)
             return float(value), np.asarray(gradient, float)
 
-        bounds = [(None, None)] * len(SEARCHED) + [tuple(np.log(SD_RANGE))] * len(tables)
+        bounds = [(None, None)] * len(SEARCHED) + fixed
         return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
 
-    places, rng = len(sequences.places), np.random.default_rng(seed)
-    everyone = best(jnp.ones(places), start)
-    found = [everyone]
-    for _ in range(RESAMPLES - 1):
-        found.append(best(jnp.asarray(rng.multinomial(places, np.full(places, 1.0 / places)), jnp.float32), everyone))
+    everyone = best(weight, start, start)
+    scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
+    scatter[:, len(SEARCHED) :] *= not held
+    found = []
+    for offset in scatter:
+        again = rng.multinomial(places, np.full(places, 1.0 / places)) * weight
+        found.append(best(jnp.asarray(again, jnp.float32), start + width * offset, everyone))
     draws = np.array(found, np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})
-    spread = {spread_of(table): 2.0 * draws[:, len(SEARCHED) + at] for at, table in enumerate(tables)}
-    return Learned(error, spread, _summary(error, draws[:, len(SEARCHED) :], tables, everyone, means, left_out is not None))
+    spread = {} if held else {spread_of(table): 2.0 * draws[:, len(SEARCHED) + at] for at, table in enumerate(tables)}
+    prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
+    summary = {
+        "prior_towers": PRIOR_TOWERS,
+        "data_towers": round(float(weight.sum()), 2),
+        "prior": {name: round(float(value), 4) for name, value in prior.values().items()},
+        "residuals": "none: the prior alone" if not means else _ORIGIN[held],
+        **_summary(error, draws[:, len(SEARCHED) :], tables),
+        "inside_50_90": {} if whole is None else _inside(everyone, means, whole),
+    }
+    return Learned(error, spread, summary)
 
 
-def _summary(error, log_sd, tables: Sequence[str], everyone, means: list[Means], apart: bool) -> dict:
+_ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
+
+
+def _fitted_towers(sequences: Sequences) -> int:
+    """Places with an observation of any kind."""
+    return int(np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0).sum())
+
+
+def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str]) -> dict:
+    """Median, 5 and 95 % of everything learned."""
     rows = {name: np.asarray(values, float) for name, values in error.values().items()}
     rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}
-    inside = {}
+    return {"quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()}}
+
+
+def _inside(at: np.ndarray, means: list[Means], whole: Means) -> dict[str, list[float]]:
+    """Shares of the residuals of each length of period inside central intervals of 50 and 90 %."""
+    z = np.abs(np.asarray(whole.residual)) / np.sqrt(np.asarray(_variance(np.asarray(at, np.float32), whole)))
+    share, found, first = np.asarray(whole.share), {}, 0
     for (length, _), one in zip(PERIODS, means, strict=True):
-        z = np.abs(np.asarray(one.residual)) / np.sqrt(np.asarray(variance(jnp.asarray(everyone, jnp.float32), one)))
-        share = np.asarray(one.share) / np.asarray(one.share).sum()
-        inside["record" if length is None else f"{length} d"] = [round(float((share * (z < limit)).sum()), 3) for limit in (0.674, 1.645)]
-    return {
-        "residuals": "of draws that left the tower out" if apart else "of draws that were fitted to the tower",
-        "quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()},
-        "inside_50_90": inside,
-    }
+        rows = slice(first, first + len(one.residual))
+        first = rows.stop
+        if len(one.residual):
+            total = share[rows].sum()
+            name = "record" if length is None else f"{length} d"
+            found[name] = [round(float((share[rows] * (z[rows] < limit)).sum() / total), 3) for limit in (0.674, 1.645)]
+    return found

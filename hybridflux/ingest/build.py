@@ -18,11 +18,12 @@ from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
 from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
 from hybridflux.ingest.land import read_land
-from hybridflux.ingest.plan import Plan, plan
+from hybridflux.ingest.plan import BROUGHT, Plan, plan
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
 from hybridflux.region.create import RegionWriter, create_region
+from hybridflux.region.lock import hold
 from hybridflux.region.plausible import Finding, findings
 from hybridflux.region.store import open_region
 from hybridflux.region.vegetation import SD, LineError, VegetationError
@@ -56,7 +57,7 @@ class BuildReport:
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
-        told = f"{self.out}: {views}; {self.tiles} tiles x {self.days} days in {self.seconds:.0f} s"
+        told = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
         lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
         return "\n".join([told, *lines, *(str(one) for one in self.unusual)])
 
@@ -79,7 +80,7 @@ def build_region(
         progress: called with (done, all, message).
 
     Raises:
-        FileExistsError: the region is there, or a build of it and `resume` is not set.
+        FileExistsError: the region is there, or a build of it and `resume` is not set; or another process is building it.
         FileNotFoundError: a place does not exist.
         ValueError: a source is damaged, does not cover the region, or holds impossible values; what was done is kept.
     """
@@ -88,18 +89,20 @@ def build_region(
     catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
     lines = lines_of(config, catalog)
     work = Work.beside(out)
-    work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
-    scenes = find_scenes(config, catalog)
-    template = work.read("template")
-    if template is None:
-        _template(config, catalog, lines, seed, work, out)
-        work.write("template", {"out": out.name})
-    views = collect(config, catalog, scenes, work, tell)
-    writer = RegionWriter(out, config.region_grid, config.period.days)
-    plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
-    priors = learn_priors(config, views, plant_type, work, seed)
-    fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
-    clear = _finish(config, priors, work, out)
+    work.check(resume, out)
+    with hold(work.folder):
+        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
+        scenes = find_scenes(config, catalog)
+        template = work.read("template")
+        if template is None:
+            _template(config, catalog, lines, seed, work, out)
+            work.write("template", {"out": out.name})
+        views = collect(config, catalog, scenes, work, tell)
+        writer = RegionWriter(out, config.region_grid, config.period.days)
+        plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
+        priors = learn_priors(config, views, plant_type, work, seed)
+        fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
+        clear = _finish(config, priors, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
     seconds = time.perf_counter() - began
@@ -107,9 +110,9 @@ def build_region(
 
 
 def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
-    """What `build_region` would ask for, read and write, without asking for it."""
+    """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(data) if data else config, _datasets(config), Path(out))
+    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:

@@ -102,7 +102,7 @@ def _frame(region: Region) -> Iterator[str]:
     rows, columns = region.grid.shape
     size = rows * columns * region.grid.pixel**2 * 1e-6
     first = region.days[min(region.lead, len(region.days) - 1)]
-    yield f"  {rows} x {columns} pixels of {region.grid.pixel:g} m, {size:.3g} km2, {len(region.grid)} tiles, {region.grid.crs}"
+    yield f"  {rows} x {columns} pixels of {region.grid.pixel:g} m, {size:.3g} km2, {plural(len(region.grid), 'tile')}, {region.grid.crs}"
     yield f"  {first} to {region.days[-1]} to map, {region.lead} days of lead before, days of {region.time_zone}"
 
 
@@ -114,7 +114,8 @@ def _cover(region: Region) -> Iterator[str]:
             name = f"{code} {PLANT_TYPE_NAMES[code]}" if code else "outside, or not mapped"
             yield f"  {100 * counts[number] / counts.sum():5.1f} %  {name}"
     zones = np.unique(region.group["zone"][:])
-    yield f"  {np.count_nonzero(zones)} zones" + (": " + ", ".join(list(region.zone_names.values())[:8]) if region.zone_names else "")
+    named = ": " + ", ".join(list(region.zone_names.values())[:8]) if region.zone_names else ""
+    yield f"  {plural(int(np.count_nonzero(zones)), 'zone')}{named}"
 
 
 def _maps(region: Region) -> Iterator[str]:
@@ -164,3 +165,11 @@ def _origin(region: Region) -> Iterator[str]:
     if attributes.get("note"):
         yield f"note: {attributes['note']}"
 
+
+def plural(count: int, what: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "zone"), plural(3, "zone")
+    ('1 zone', '3 zones')
+    """
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pyproj.exceptions import CRSError
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
+from hybridflux.files import read_text
 from hybridflux.region.grid import Grid
 from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, hours_of_zone, time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import suggestion
@@ -253,7 +254,7 @@ class RegionConfig(_Part):
         """
         text = self.model_dump_json()
         if DATA in text and data is None:
-            raise ValueError(f"the places of region `{self.id}` begin with {DATA}: name the folder with `--data FOLDER`")
+            raise ValueError(f"region `{self.id}` reads files that you bring yourself: name their folder with `--data FOLDER`")
         if data is None or DATA not in text:
             return self
         with warnings.catch_warnings():
@@ -272,6 +273,8 @@ def load_config(name: str | Path) -> RegionConfig:
         ValueError: everything that is wrong in it, one line each.
     """
     path = Path(name)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name the configuration of a region, a TOML file")
     if not path.is_file():
         path = catalog_folder() / REGIONS / f"{name}.toml"
     if not path.is_file():
@@ -279,7 +282,7 @@ def load_config(name: str | Path) -> RegionConfig:
         near = suggestion(str(name), known)
         raise FileNotFoundError(f"`{name}` is neither a file nor a region of the catalog: {', '.join(known)}.{near}")
     try:
-        config = RegionConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = RegionConfig.model_validate(tomllib.loads(read_text(path)))
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {error}") from error
     except ValidationError as error:
@@ -303,10 +306,11 @@ _STATUS = {
 }
 
 
-def describe_regions() -> str:
-    """The regions of the catalog as text for the terminal."""
-    lines = ["regions, for `hybridflux region build ID --data FOLDER`:"]
+def describe_regions(word: str = "") -> str:
+    """The regions of the catalog as text for the terminal: those in whose configuration a word stands; empty where it stands in none."""
+    lines = []
     for path in sorted((catalog_folder() / REGIONS).glob("*.toml")):
-        config = load_config(path)
-        lines += [f"  {config.id}: {config.title}", f"    {config.period.start} to {config.period.end}; {_STATUS[config.status]}"]
-    return "\n".join(lines)
+        if word.casefold() in read_text(path).casefold():
+            config = load_config(path)
+            lines += [f"  {config.id}: {config.title}", f"    {config.period.start} to {config.period.end}; {_STATUS[config.status]}"]
+    return "\n".join(["regions, for `hybridflux region build ID --data FOLDER`:", *lines] if lines else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from hybridflux.time import time_zone_name
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, said in the plan
 SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
 FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
+BROUGHT = "FOLDER"  # stands in a plan for the folder of local files where none is named
+ABSENT = "NOT THERE YET, obtain it: "
+SHOWN = 100  # letters of a place in a line
 STORED = 0.5  # of the bytes of the daily maps after compression, as measured on the sample regions
 
 
@@ -33,6 +36,7 @@ class Request:
         bytes: expected; 0 for files that are here already.
         seconds: expected.
         note: what else is known.
+        count: requests to services in it; 0 for files that are here already.
     """
 
     part: str
@@ -41,6 +45,7 @@ class Request:
     bytes: float = 0.0
     seconds: float = 0.0
     note: str = ""
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,21 +79,43 @@ class Plan:
         return sum(request.seconds for request in self.requests) + self.compute
 
     def __str__(self) -> str:
+        """In a few lines, one a dataset."""
+        return self._text(lambda request: [])
+
+    def every_request(self) -> str:
+        """With every address, file and request in full."""
+        return self._text(lambda request: [f"    {line}" for line in (*request.what.splitlines(), request.note) if line])
+
+    def _text(self, below: Callable[[Request], list[str]]) -> str:
         grid, days = self.config.region_grid, self.config.period.days
         rows, columns = grid.shape
         lines = [
             f"{self.config.id}: {self.config.title}",
-            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tiles; {days[0]} to {days[-1]}, {len(days)} days "
-            f"of {time_zone_name(self.config.utc_offset)}",
+            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tile{'s' if len(grid) > 1 else ''}; {days[0]} to "
+            f"{days[-1]}, {len(days)} days of {time_zone_name(self.config.utc_offset)}",
         ]
         for request in self.requests:
-            size = f"{_size(request.bytes)}, {_time(request.seconds)}" if request.bytes else "local"
-            lines.append(f"  {request.part:<10} {request.dataset}: {size}" + (f"; {request.note}" if request.note else ""))
-            lines += [f"    {line}" for line in request.what.splitlines()]
-        lines.append(f"  to download {_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)")
+            lines += [f"  {request.part:<10} {request.dataset}: {_one_line(request)}", *below(request)]
+        asked = sum(request.count for request in self.requests)
+        requests = f"{asked} request{'s' if asked != 1 else ''}, " if asked else ""
+        download = f"{requests}{_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)"
+        lines.append(f"  to download {download if self.bytes else 'nothing'}")
         lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
         lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
+        if any(request.what.startswith(BROUGHT) for request in self.requests):
+            lines.append(f"  {BROUGHT} is the folder of the files you bring yourself; name it with --data")
         return "\n".join(lines)
+
+
+def _one_line(request: Request) -> str:
+    """What a request is, without its addresses."""
+    if request.bytes:
+        words = [f"{request.count} requests"] if request.count > 1 else []
+        words += [_size(request.bytes), _time(request.seconds)]
+        return "; ".join([", ".join(words)] + [request.note] * bool(request.note))
+    note, absent, _ = request.note.partition(ABSENT)
+    note += f"NOT THERE YET, `hybridflux catalog {request.dataset}` says how to obtain it" if absent else ""
+    return "; ".join([request.what.splitlines()[0][:SHOWN], *[note] * bool(note)])
 
 
 def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> Plan:
@@ -120,16 +147,17 @@ def _requests(part: str, source: Source, config: RegionConfig, dataset: Dataset)
     elif source.place != SERVICE:
         remote = "://" in source.place or source.place.startswith("/vsi")
         there = remote or Path(source.place.partition("#")[0]).exists()
-        yield Request(part, dataset.id, source.place, note="" if there else f"NOT THERE YET, obtain it: {dataset.access}")
+        yield Request(part, dataset.id, source.place, note="" if there else f"{ABSENT}{dataset.access}")
     elif part == "weather":
         asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
         size = sum(one.size for one in asked)
-        note = f"{len(asked)} requests; the queue of the data store takes minutes to hours for each"
-        yield Request(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note)
+        note = "the queue of the data store takes minutes to hours for each"
+        yield Request(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note, len(asked))
     else:
         asked = requests(dataset, geobox)
         size = sum(one["bytes"] for one in asked)
-        yield Request(part, dataset.id, "\n".join(one["address"] for one in asked), size, size / DOWNLOAD_RATE, f"{len(asked)} requests")
+        what = "\n".join(one["address"] for one in asked)
+        yield Request(part, dataset.id, what, size, size / DOWNLOAD_RATE, count=len(asked))
 
 
 def _imagery(source: Source, config: RegionConfig, dataset: Dataset) -> Request:
@@ -139,10 +167,11 @@ def _imagery(source: Source, config: RegionConfig, dataset: Dataset) -> Request:
         bands = sorted({band for name in names for band in INDICES[name].bands})
         found = expected(dataset, source.place, geobox, days[0], days[-1], bands)
         seconds = found.bytes / DOWNLOAD_RATE + SCENE_SECONDS * found.scenes
-        return Request("imagery", dataset.id, json.dumps(found.request), found.bytes, seconds, f"{found.scenes} scenes, {', '.join(bands)}")
+        note = f"{found.scenes} scenes, {', '.join(bands)}"
+        return Request("imagery", dataset.id, json.dumps(found.request), found.bytes, seconds, note, 1)
     if not Path(source.place.partition("#")[0]).exists():
         guess = round(len(days) / (dataset.revisit or 1.0))
-        return Request("imagery", dataset.id, source.place, note=f"{guess} scenes or so; NOT THERE YET, obtain them: {dataset.access}")
+        return Request("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")
     scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
     return Request("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
 
@@ -163,7 +192,7 @@ def _time(seconds: float) -> str:
     ('30 s', '2 h 02 min')
     """
     if seconds < 90:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.0f} s" if seconds >= 1 else "below 1 s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.files import PARTIAL, read_json, write_json
 from hybridflux.provenance import canonical_json, config_hash, provenance
+from hybridflux.region import lock
 from hybridflux.region.job import differences
+
+MADE = "written by `hybridflux region build`; remove it, and go on with --resume"
 
 
 @dataclass(frozen=True)
 class Work:
-    """A build in progress, `REGION.build` beside `REGION.zarr`.
+    """A build in progress, `REGION.build` beside `REGION.zarr`; beside a store of another name, the whole name and `.zarr.build`.
 
     Attributes:
         folder: of the build.
@@ -24,52 +27,62 @@ class Work:
     @classmethod
     def beside(cls, out: Path) -> Work:
         """The work folder of a region store."""
-        return cls(out.with_suffix(".build"))
+        return cls(out.with_suffix(".build") if out.suffix == ".zarr" else out.with_name(f"{out.name}.zarr.build"))
 
     @property
     def views(self) -> Path:
         """Store of the clear views."""
         return self.folder / "views.zarr"
 
-    def start(self, config: dict, resume: bool, out: Path) -> None:
-        """Begin, or go on with what is there.
+    def check(self, resume: bool, out: Path) -> dict | None:
+        """The record of the build that is there, or None; touches nothing.
 
         Raises:
-            FileExistsError: the region, or a build of it, is there and `resume` is not set.
-            ValueError: the build there is of another configuration; the differences are told.
+            FileExistsError: the region, or a build of it, is there and `resume` is not set; or something else is in the way.
         """
         record = self.read("build")
         if record is None and out.exists():
             raise FileExistsError(f"{out} is there already and has no {self.folder.name} beside it; remove it or take another name")
+        if record is None and self.folder.exists() and any(not self._is_left_behind(path) for path in self.folder.iterdir()):
+            raise FileExistsError(f"{self.folder} is not empty and holds no build; remove it, or take another name than {out.name}")
+        if record is not None and record.get("store", out.name) != out.name:
+            raise FileExistsError(f"{self.folder} holds a build of {record['store']}, not of {out.name}; take another name")
         if record is not None and not resume:
             raise FileExistsError(f"{self.folder} holds a build of {out.name}; go on with `--resume`, or remove both")
+        return record
+
+    def start(self, config: dict, resume: bool, out: Path) -> None:
+        """Begin, or go on with what is there.
+
+        Raises:
+            FileExistsError: as `check`.
+            ValueError: the build there is of another configuration; the differences are told.
+        """
+        record = self.check(resume, out)
         plain = json.loads(canonical_json(config))
         if record is None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.write("build", {"config_hash": config_hash(config), "config": plain, "provenance": provenance(config)})
+            self.write("build", {"store": out.name, "config_hash": config_hash(config), "config": plain, "provenance": provenance(config)})
         elif record["config_hash"] != config_hash(config):
             lines = "\n".join(f"- {line}" for line in differences(flat(record["config"]), flat(plain)))
             raise ValueError(f"{self.folder} is a build of another configuration; build into another name, or remove it:\n{lines}")
 
+    @staticmethod
+    def _is_left_behind(path: Path) -> bool:
+        """Whether a build that died at its first step left this."""
+        return path.name == lock.FOLDER or (path.name.startswith("build.json.") and path.suffix == PARTIAL)
+
     def read(self, name: str) -> dict | None:
         """A record, or None where this was not done."""
         path = self.folder / f"{name}.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return read_json(path, MADE) if path.exists() else None
 
     def write(self, name: str, record: dict) -> None:
         """Write a record, whole or not at all: it says that something is done, so it comes after what it tells of."""
-        path = self.folder / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(json.dumps(record, indent=1, default=str))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_json(self.folder / f"{name}.json", record, default=str)
 
     def records(self, folder: str) -> dict[str, dict]:
         """All records of a kind by name, in order."""
-        return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted((self.folder / folder).glob("*.json"))}
+        return {path.stem: read_json(path, MADE) for path in sorted((self.folder / folder).glob("*.json"))}
 
 
 def flat(config, name: str = "") -> dict:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+from hybridflux.files import read_json
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace, StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
@@ -83,16 +83,23 @@ def get(name: str) -> HybridFlux:
         name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
 
     Raises:
-        ValueError: neither a known name nor a readable file.
+        ValueError: neither a known name nor a file that gives a model; it names the file and what is wrong.
     """
     if name in MODELS:
         return MODELS[name]()
     path = Path(name)
     if not path.exists():
         raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
-    if path.suffix == ".json":
-        return from_spec(json.loads(path.read_text()))
-    model = runpy.run_path(str(path)).get("model")
+    if path.suffix not in (".py", ".json"):
+        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.store.to_spec`")
+    try:
+        if path.suffix == ".json":
+            return from_spec(read_json(path, "written by `hybridflux.model.store.to_spec`"))
+        model = runpy.run_path(str(path)).get("model")
+    except SyntaxError as error:
+        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; it must be Python that sets `model`") from error
+    except Exception as error:
+        raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class Sequences:
         uncertainty: `[time, place]` known random error of a target of the same name, NaN where unknown.
         latitude: `[place]` degrees north, None where nobody said; seasons follow it.
         longitude: `[place]` degrees east, None where nobody said.
+        left_out: places that were asked for and are not here -> why.
     """
 
     places: tuple[str, ...]
@@ -29,6 +31,7 @@ class Sequences:
     uncertainty: dict[str, np.ndarray]
     latitude: np.ndarray | None = None
     longitude: np.ndarray | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         shape = (len(self.days), len(self.places))

@@ -13,6 +13,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.soil_water import SoilWater
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress, water
+from hybridflux.process.call import Memory
 from hybridflux.vocabulary import Covariate
 
 _ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water}
@@ -21,10 +22,10 @@ VERSION = 1
 
 
 def _function_name(fn) -> str:
-    room = fn.__module__.rpartition(".")[2]
-    if getattr(_ROOMS.get(room), fn.__name__, None) is not fn:
-        raise ValueError(f"`{fn.__name__}` is not a function of hybridflux.process, so this model cannot be saved; add it to process/")
-    return f"{room}.{fn.__name__}"
+    room, name = (getattr(fn, "__module__", None) or "").rpartition(".")[2], getattr(fn, "__name__", type(fn).__name__)
+    if getattr(_ROOMS.get(room), name, None) is not fn:
+        raise ValueError(f"`{name}` is not a function of hybridflux.process, so this model cannot be saved; add it to process/")
+    return f"{room}.{name}"
 
 
 def _memory_name(memory) -> str:
@@ -37,12 +38,16 @@ def _memory_name(memory) -> str:
 
 def _lookup(name: str):
     room, _, attribute = name.partition(".")
-    if room not in _ROOMS or not hasattr(_ROOMS[room], attribute):
-        raise ValueError(f"this file asks for the process `{name}`, which this version of hybridflux does not have")
-    return getattr(_ROOMS[room], attribute)
+    found = None if room not in _ROOMS or attribute.startswith("_") else vars(_ROOMS[room]).get(attribute)
+    physics = isinstance(found, Memory) or (callable(found) and getattr(found, "__module__", None) == _ROOMS[room].__name__)
+    if not physics:  # nor a name that such a file only imports: a specification runs no code but the physics
+        raise ValueError(f"this file asks for the process `{name[:100]}`, which this version of hybridflux does not have")
+    return found
 
 
 def _source_spec(source) -> dict:
+    if type(source).__module__ != kinds.__name__:
+        raise ValueError(f"a {type(source).__name__} source cannot be saved; take one of Fixed, Given, Shared, PerClass, Neural, Pooled")
     match source:
         case kinds.Fixed():
             return {"kind": "Fixed", "value": None if source.constant is None else source.constant.tolist()}
@@ -53,10 +58,10 @@ def _source_spec(source) -> dict:
         case kinds.PerClass():
             return {"kind": "PerClass"}
         case kinds.Neural():
-            spec = {"kind": "Neural", "inputs": list(source.inputs), "width": source.width, "reach": source.reach}
+            spec = {"kind": "Neural", "inputs": list(source.inputs), "width": int(source.width), "reach": float(source.reach)}
             return spec | ({"own": [asdict(covariate) for covariate in source.own]} if source.own else {})
         case kinds.Pooled():
-            return {"kind": "Pooled", "source": _source_spec(source.source), "by": source.by, "spread": source.spread}
+            return {"kind": "Pooled", "source": _source_spec(source.source), "by": source.by, "spread": float(source.spread)}
     raise ValueError(f"a {type(source).__name__} source cannot be saved")
 
 
@@ -88,7 +93,14 @@ def _source_from(spec: dict):
 
 
 def to_spec(model: HybridFlux) -> dict:
-    """What a model is made of, without what it learned, as JSON types."""
+    """What a model is made of, without what it learned, as JSON types.
+
+    Raises:
+        ValueError: a process, source or error of the model is not one of hybridflux, so that a file could not name it.
+    """
+    for noise in model.noise.values():
+        if _NOISES.get(type(noise).__name__) is not type(noise):
+            raise ValueError(f"a {type(noise).__name__} error cannot be saved; take one of {', '.join(_NOISES)}")
     return {
         "version": VERSION,
         "gpp": [_function_name(fn) for fn in model.gpp],
@@ -98,7 +110,7 @@ def to_spec(model: HybridFlux) -> dict:
         "noise": {
             name: {
                 "kind": type(noise).__name__,
-                "weight": noise.weight,
+                "weight": float(noise.weight),
                 "sources": {parameter: _source_spec(source) for parameter, source in noise.sources.items()},
             }
             for name, noise in model.noise.items()

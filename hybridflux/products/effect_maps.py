@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.files import whole
 from hybridflux.region import layout
 from hybridflux.region.outputs import units_of
 from hybridflux.region.periods import Period
@@ -25,21 +26,27 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
         folder: holds the run folders `control` and `changed`.
         changes: what was changed, for titles and names.
     """
+    with whole(folder / "effect.zarr") as store:
+        for group in GROUPS:
+            _write_group(folder, store, group, changes)
+        layout.consolidate(store)
+
+
+def _write_group(folder: Path, store: Path, group: str, changes: Sequence[str]) -> None:
+    """Months, or years and their GeoTIFFs."""
     import xarray as xr
 
-    for group in GROUPS:
-        control, changed = (
-            xr.open_zarr(folder / run / "fluxes.zarr", group=group, consolidated=False, chunks={}) for run in ("control", "changed")
-        )
-        effect = control.drop_vars([name for name in control.data_vars if "x" in control[name].dims])
-        for flux in FLUXES:
-            effect[f"{flux}_change"] = _difference(control[flux], changed[flux], changes)
-        title = f"{control.attrs.get('title', 'Carbon fluxes')}: effect of {' '.join(changes)}, changed minus control"
-        effect.attrs = {**control.attrs, "title": title, "changes": " ".join(changes)}
-        effect.to_zarr(folder / "effect.zarr", group=group, mode="w", consolidated=False)
-        if group == "annual":
-            _write_cogs(folder / "cog", effect)
-    layout.consolidate(folder / "effect.zarr")
+    control, changed = (
+        xr.open_zarr(folder / run / "fluxes.zarr", group=group, consolidated=False, chunks={}) for run in ("control", "changed")
+    )
+    effect = control.drop_vars([name for name in control.data_vars if "x" in control[name].dims])
+    for flux in FLUXES:
+        effect[f"{flux}_change"] = _difference(control[flux], changed[flux], changes)
+    title = f"{control.attrs.get('title', 'Carbon fluxes')}: effect of {' '.join(changes)}, changed minus control"
+    effect.attrs = {**control.attrs, "title": title, "changes": " ".join(changes)}
+    effect.to_zarr(store, group=group, mode="w", consolidated=False)
+    if group == "annual":
+        _write_cogs(folder / "cog", effect)
 
 
 def _difference(control, changed, changes: Sequence[str]):
@@ -77,22 +84,21 @@ def _write_cogs(folder: Path, effect) -> None:
     for flux in FLUXES:
         array = effect[f"{flux}_change"]
         for number, year in enumerate(years):
-            path = folder / f"{flux}_change_annual_{year.calendar}.tif"
-            scratch = path.with_suffix(".scratch.tif")
-            with rasterio.open(scratch, "w", **profile) as file:
-                for top in range(0, height, rows):
-                    part = array.isel(time=number, y=slice(top, top + rows)).values
-                    file.write(part, 1, window=Window(0, top, width, len(part)))
-                units = units_of("annual", year.whole)
-                tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
-                tags |= {"units": units, "days": str(year.days)}
-                tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}
-                tags["long_name"] += "" if year.whole else f"; only {year}"
-                file.update_tags(**{name: text for name, text in tags.items() if name != "grid_mapping"})
-                file.set_band_description(1, str(year))
-                file.set_band_unit(1, units)
-            rasterio.shutil.copy(scratch, path, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
-            scratch.unlink()
+            with whole(folder / f"{flux}_change_annual_{year.calendar}.tif") as partial:
+                scratch = partial.with_name("scratch.tif")
+                with rasterio.open(scratch, "w", **profile) as file:
+                    for top in range(0, height, rows):
+                        part = array.isel(time=number, y=slice(top, top + rows)).values
+                        file.write(part, 1, window=Window(0, top, width, len(part)))
+                    units = units_of("annual", year.whole)
+                    tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
+                    tags |= {"units": units, "days": str(year.days)}
+                    tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}
+                    tags["long_name"] += "" if year.whole else f"; only {year}"
+                    file.update_tags(**{name: text for name, text in tags.items() if name != "grid_mapping"})
+                    file.set_band_description(1, str(year))
+                    file.set_band_unit(1, units)
+                rasterio.shutil.copy(scratch, partial, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
 
 
 def _years(effect) -> list[Period]:

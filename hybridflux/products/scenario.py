@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.files import read_json, write_json
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
-from hybridflux.products.totals import Totals, open_totals
+from hybridflux.products.totals import Totals, open_totals, run_record
+
+RECORD = "scenario.json"
+PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
+"""What is made of the two runs, beside them."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def run_scenario(
         options: more of `map_region`: `start end seed resume executor ...`.
 
     Raises:
+        FileExistsError: the folder holds something else.
+        FileExistsError: the folder holds what no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
     from hybridflux.region.calendar import Calendar
@@ -72,22 +78,25 @@ def run_scenario(
     if not read:
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
+    if out.is_dir() and any(out.iterdir()) and not (out / "control").is_dir():
+        raise FileExistsError(f"{out} is not empty and not the folder of a scenario; give another folder")
+    _check_folder(out)
     days = Calendar.of_region(region, options.get("start"), options.get("end")).days
     check_changes(region, posterior.model.needs(), days, read)  # before the control run
     for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
         notify = partial(_notify_half, progress, half, name) if progress else None
         map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
     words = tuple(str(change) for change in read)
-    run = json.loads((out / "changed" / "run.json").read_text())
+    run = run_record(out / "changed")
     record = {
         "changes": words,
         "spread": spread,
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
-    (out / "scenario.json").write_text(json.dumps(record, indent=2))
-    effect = open_scenario(out)
+    effect = _effect(out, words)
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
+    write_json(out / RECORD, record)  # last: it says that the rest is there
     return effect
 
 
@@ -99,13 +108,32 @@ def open_scenario(folder: str | Path) -> Effect:
         ValueError: the two runs are not of the same cells and draws.
     """
     folder = Path(folder)
-    if not (folder / "scenario.json").exists():
-        raise FileNotFoundError(f"{folder} has no scenario.json; write one with `hybridflux scenario --out {folder}`")
+    if not (folder / RECORD).exists():
+        raise FileNotFoundError(f"{folder} has no {RECORD}; write one with `hybridflux scenario --out {folder}`")
+    return _effect(folder, tuple(read_json(folder / RECORD, "written by `hybridflux scenario`; run it again")["changes"]))
+
+
+def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
+    """The effect of two runs that are done."""
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
         raise ValueError(f"{folder}: control and changed are not of the same region, period and draws; remove the folder and run it again")
-    return Effect(control, changed, tuple(json.loads((folder / "scenario.json").read_text())["changes"]))
+    return Effect(control, changed, changes)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder with something in it that no scenario wrote, where that could be replaced.
+
+    Raises:
+        FileExistsError: it is not empty, and holds no runs, or a product without them.
+    """
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
+        raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, name another folder")
+    without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
+    if without:
+        raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; name another folder")
 
 
 def effect_table(effect: Effect) -> pd.DataFrame:

@@ -6,14 +6,14 @@ described by `budget.csv-metadata.json`, where programs that know the recommenda
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from hybridflux.data.origin import DESCRIBED_BY
-from hybridflux.files import whole
+from hybridflux.data.spreadsheet import as_text
+from hybridflux.files import whole, write_json
+from hybridflux.ours import DESCRIBED_BY
 
 COLUMNS = {
     "zone": "zone of the region, `region` for all of it",
@@ -39,20 +39,21 @@ COLUMNS = {
 
 
 def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options) -> Path:
-    """Write a table and its description, each complete or absent.
+    """Write a table and its description, each complete or absent; the description comes first, a table that is there is described.
+
+    No text of the table is taken for a formula by a spreadsheet (`data.spreadsheet`).
 
     Args:
-        table: budget or effect.
+        table: budget, effect or scores.
         out: CSV file.
-        record: `run.json` or `scenario.json` of what the table is of.
+        record: `run.json` or `scenario.json` of what the table is of, or what holds its `provenance`.
         options: of `DataFrame.to_csv`.
     """
     out = Path(out)
     names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")
     described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
     columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]
+    write_json(out.with_name(out.name + DESCRIBED_BY), described | {"tableSchema": {"columns": columns}})
     with whole(out) as partial:
-        table.to_csv(partial, index=False, **options)
-    with whole(out.with_name(out.name + DESCRIBED_BY)) as partial:
-        partial.write_text(json.dumps(described | {"tableSchema": {"columns": columns}}, indent=1), encoding="utf-8")
+        as_text(table).to_csv(partial, index=False, **options)
     return out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.files import read_json
 from hybridflux.region.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
@@ -25,6 +28,9 @@ AT_TOWERS = "plant_types_at_towers"
 
 REGION = "region"
 ALL = "all"
+NO_ZONE = "no zone"
+RESERVED = (REGION, ALL, NO_ZONE)
+"""Words of the column `zone` or `land_cover` that are no name of a zone."""
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
 GAP = 4  # cells that are not wanted and are read over
 
@@ -186,7 +192,7 @@ def run_record(run: str | Path) -> dict:
     path = Path(run) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    return json.loads(path.read_text())
+    return read_json(path, "written by `hybridflux map`; map again into another folder")
 
 
 def open_totals(run: str | Path) -> Totals:
@@ -194,7 +200,7 @@ def open_totals(run: str | Path) -> Totals:
 
     Raises:
         FileNotFoundError: the run has no `totals.nc` yet.
-        ValueError: its spread is not named or not fit for a budget, or the file is not the one that the run wrote.
+        ValueError: it is damaged, or not the file that the run wrote; or its spread is not named or not fit for a budget.
     """
     import xarray as xr
 
@@ -203,7 +209,11 @@ def open_totals(run: str | Path) -> Totals:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
     check_file(Path(run), path.name, record)
-    with xr.open_dataset(path, engine="h5netcdf") as found:
+    try:
+        opened = xr.open_dataset(path, engine="h5netcdf")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
+    with opened as found:
         spread = check_spread(found.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(found))
         shape = (len(cells), found.sizes["month"], found.sizes["draw"])
@@ -270,6 +280,18 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
 
 
 def zone_names(data) -> np.ndarray:
-    """Names of the zones of a totals dataset `[cell]`; zone 0 is outside all zones."""
-    names = {int(number): name for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
-    return np.array([names.get(int(z), f"zone {int(z)}" if z else "no zone") for z in data["zone"].values], dtype=object)
+    """Names of the zones of a totals dataset `[cell]`, each zone with its own; zone 0 is outside all zones.
+
+    A zone whose name another zone has too, or that is a word with a meaning (`RESERVED`), gets its number behind its name.
+    """
+    names = {int(number): str(name).strip() for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
+    count = Counter(names.values())
+    told_apart = {number: f"{name} (zone {number})" for number, name in names.items() if count[name] > 1 or name in RESERVED or not name}
+    if told_apart:
+        listed = ", ".join(list(told_apart.values())[:8]) + (" ..." if len(told_apart) > 8 else "")
+        warnings.warn(
+            f"zones whose names repeat, are empty or mean something else ({', '.join(RESERVED)}) get their numbers: {listed[:300]}",
+            stacklevel=4,
+        )
+    names |= told_apart
+    return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)

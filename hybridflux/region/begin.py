@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+from hybridflux.files import PARTIAL, read_json, write_json
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.region import lock
 from hybridflux.region.job import Job, differences
 from hybridflux.region.outputs import SIGN, SPREADS, create_store
-from hybridflux.region.tile import write_json
 
 POSTERIOR = "posterior.nc"
 """File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
 
-OURS = ("run.part", lock.FOLDER)  # what a run that dies at its first step leaves behind
+MADE = "written by `hybridflux map`; map again into another folder"
 UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
 
 
@@ -46,7 +47,7 @@ def begin(job: Job, resume: bool) -> dict:
 def is_begun(job: Job) -> bool:
     """Whether the template of a run is complete."""
     path = job.out / "run.json"
-    return path.exists() and json.loads(path.read_text())["state"] != "preparing"
+    return path.exists() and read_json(path, MADE)["state"] != "preparing"
 
 
 def check(job: Job, resume: bool) -> dict | None:
@@ -57,15 +58,20 @@ def check(job: Job, resume: bool) -> dict | None:
         ValueError: as `begin`.
     """
     path = job.out / "run.json"
-    record = json.loads(path.read_text()) if path.exists() else None
+    record = read_json(path, MADE) if path.exists() else None
     if record is not None and not resume:
         raise FileExistsError(f"{job.out} holds a run (state `{record['state']}`); go on with `--resume`, or give another folder")
-    if record is None and job.out.exists() and any(one.name not in OURS for one in job.out.iterdir()):
+    if record is None and job.out.exists() and any(not _is_left_behind(one) for one in job.out.iterdir()):
         raise FileExistsError(f"{job.out} is not empty and not a run folder; give another folder")
     if record is not None and record["config_hash"] != job.hash:
         lines = "\n".join(f"- {line}" for line in differences(record["config"], json.loads(canonical_json(job.config()))))
         raise ValueError(f"{job.out} is a run of another configuration and cannot be resumed; run it into another folder:\n{lines}")
     return record
+
+
+def _is_left_behind(path: Path) -> bool:
+    """Whether a run that died at its first step left this."""
+    return path.name == lock.FOLDER or (path.name.startswith("run.json.") and path.suffix == PARTIAL)
 
 
 def _record(job: Job) -> dict:

@@ -7,8 +7,8 @@ from datetime import date
 
 import numpy as np
 
-from hybridflux.region.settings import day_of
 from hybridflux.region.store import Region
+from hybridflux.time import parse_day
 
 SPIN_UP_DAYS = 365
 
@@ -50,8 +50,8 @@ class Calendar:
         Raises:
             ValueError: no days, a last day before the first one, or days that the region does not have.
         """
-        first = day_of(start, "start") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
-        last = day_of(end, "end") if end is not None else region.days[-1]
+        first = np.datetime64(parse_day(start, "start"), "D") if start is not None else region.days[min(region.lead, len(region.days) - 1)]
+        last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
         if last < first:
             after = "" if start is not None else " (after the lead of the region)"
             raise ValueError(f"the last day, {last}, is before the first one, {first}{after}")

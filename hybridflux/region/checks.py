@@ -54,7 +54,8 @@ def open_store(path: Path) -> zarr.Group:
     if any((path / name).exists() for name in (".zgroup", ".zmetadata")):
         raise ValueError(f"{path} is Zarr of version 2; a region store is of version 3: save it again with `to_zarr(..., zarr_format=3)`")
     if not (path / "zarr.json").exists():
-        raise FileNotFoundError(f"{path} is not a region store: it has no zarr.json; write one with `hybridflux.region.create`")
+        what = "a folder without zarr.json" if path.is_dir() else "a file, not a folder" if path.exists() else "not there"
+        raise FileNotFoundError(f"{path} is not a region store ({what}); name a store written by `hybridflux region build`")
     faults = []
     for file in (path / "zarr.json", *sorted(path.glob("*/zarr.json"))):
         try:

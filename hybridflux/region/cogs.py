@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hybridflux.files import whole
 from hybridflux.machine import cores
 from hybridflux.region import layout
 from hybridflux.region.grid import Tile
@@ -93,13 +93,14 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File
     import rasterio.shutil
     from rasterio.enums import Resampling
 
-    grid, scratch, partial = job.region.grid, path.with_suffix(".scratch.part"), path.with_suffix(".part")
+    grid = job.region.grid
     profile = dict(
         driver="GTiff", dtype="float32", count=len(content.bands), height=grid.shape[0], width=grid.shape[1], crs=grid.crs,
         transform=grid.geobox.affine, nodata=np.nan, tiled=True, blockxsize=256, blockysize=256, interleave="band", BIGTIFF="IF_SAFER",
         SPARSE_OK="TRUE",
     )  # fmt: skip
-    with rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
+    with whole(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
+        scratch = partial.with_name("scratch.tif")
         with rasterio.open(scratch, "w", **profile) as file:
             _copy(array, content.window, tiles, file)
             said = content.tags(array.attrs)
@@ -115,8 +116,6 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File
             scratch, partial, driver="COG", compress="ZSTD", level=1, predictor=3, blocksize=BLOCK, overviews="FORCE_USE_EXISTING",
             overview_compress="ZSTD", sparse_ok="YES", BIGTIFF="IF_SAFER",
         )  # fmt: skip
-    scratch.unlink()
-    os.replace(partial, path)
 
 
 def _copy(array, window: slice, tiles: Sequence[Tile], file) -> None:

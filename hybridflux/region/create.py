@@ -104,15 +104,17 @@ def create_region(
         utc_offset: of the region's standard day [h]; that of the longitude of its middle (`time.zone_of_longitude`) by default.
         title: one line.
         attribution: credit of the sources of the data, a sentence each; every product of the region carries them.
-        overwrite: replace a store that is there.
+        overwrite: replace a region store that is there.
 
     Raises:
-        FileExistsError: the store is there.
+        FileExistsError: the store is there, or with `overwrite` something that is no region store.
         ValueError: a shape does not fit the grid, the days or the cells.
     """
     path = Path(path)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} is there already; remove it or take another name")
+    if path.exists() and not _is_region(path):
+        raise FileExistsError(f"{path} is not a region store, and is not replaced; remove it or take another name")
     days = np.asarray(days, "datetime64[D]")
     utc_offset = zone_of_longitude(grid.centre[0]) if utc_offset is None else utc_offset
     cells = next(iter(weather.values())).shape[1]
@@ -173,6 +175,16 @@ def create_region(
         checksums.record_all(path / name, array)
     layout.consolidate(path)
     return RegionWriter(path, grid, days)
+
+
+def _is_region(path: Path) -> bool:
+    """Whether a folder is an empty one, or a region store, whole or not."""
+    if not path.is_dir() or not any(path.iterdir()):
+        return path.is_dir()
+    try:
+        return zarr.open_group(path, mode="r").attrs.get("format") == layout.FORMAT
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
 
 
 def _none(tile: Tile) -> np.ndarray:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from hybridflux.files import PARTIAL, whole_stream
 from hybridflux.region import layout
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
@@ -24,8 +25,10 @@ DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 
 def sweep(job: Job) -> None:
     """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
-    beside = (path for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))) for path in folder.glob("*.part"))
-    for path in (*beside, *job.out.glob("*.partial"), *job.store.rglob("*.partial")):
+    for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))):
+        for path in folder.glob(f"*{PARTIAL}"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in job.store.rglob("*.partial"):  # as zarr names them
         path.unlink()
 
 
@@ -42,9 +45,8 @@ def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
         "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
     } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
     for name, write in (("totals", _write_carbon), ("series", _write_series)):
-        partial = job.out / f"{name}.part"
-        write(partial, job, merged, common)
-        os.replace(partial, job.out / f"{name}.nc")
+        with whole_stream(job.out / f"{name}.nc") as file:
+            write(file, job, merged, common)
 
 
 def _bounds(calendar, group: str, dim: str) -> tuple:
@@ -67,7 +69,7 @@ def _labels(draws: int, flux: Sequence[str]) -> dict:
     }
 
 
-def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
+def _write_carbon(stream, job: Job, merged: Merged, attributes: Mapping) -> None:
     """The coordinates first, then carbon, group by group of cells."""
     import h5netcdf
     import xarray as xr
@@ -86,12 +88,12 @@ def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
             "days": ("month", mapped_days(job.calendar, "monthly"), {"units": "1", "long_name": "number of mapped days in the month"}),
         },
         attrs=attributes,
-    ).to_netcdf(path, engine="h5netcdf", encoding={"month": DAYS})
+    ).to_netcdf(stream, engine="h5netcdf", encoding={"month": DAYS})
     paths = None
     if job.posterior.structure is not None:
         month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
         paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed)
-    with h5netcdf.File(path, "a") as file:
+    with h5netcdf.File(stream, "a") as file:
         methods = {"units": "g", "cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
         total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
         total.attrs.update(methods | {"long_name": "carbon exchanged over the mapped days of the month, all of the cell"})
@@ -108,7 +110,7 @@ def _write_carbon(path, job: Job, merged: Merged, attributes: Mapping) -> None:
                 error[cells] = paths.monthly_error(carbon, merged.area[cells]).swapaxes(1, 2)
 
 
-def _write_series(path, job: Job, merged: Merged, attributes: Mapping) -> None:
+def _write_series(stream, job: Job, merged: Merged, attributes: Mapping) -> None:
     """Means over the area of each plant type."""
     import xarray as xr
 
@@ -133,4 +135,4 @@ def _write_series(path, job: Job, merged: Merged, attributes: Mapping) -> None:
             "area": ("plant_type", area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),
         },
         attrs=attributes,
-    ).to_netcdf(path, engine="h5netcdf", encoding={"time": DAYS})
+    ).to_netcdf(stream, engine="h5netcdf", encoding={"time": DAYS})

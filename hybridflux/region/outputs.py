@@ -14,7 +14,7 @@ from hybridflux.region.grid import Tile
 from hybridflux.region.kernel import FLUXES
 from hybridflux.region.periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.store import Region
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import SIGN, VARIABLES
 
 SPREADS = {
     "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
@@ -22,7 +22,6 @@ SPREADS = {
     "parameter+random_effects+vegetation": "posterior of parameters and weights, effects of unseen places and years, and the error of "
     "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
 }
-SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
 DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits
 ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
 _METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
+from hybridflux.files import whole
 
 
 @dataclass
@@ -63,10 +64,9 @@ class Totals:
         """Write as `.npz`, cells in rising order, whole or not at all."""
         cells = sorted(self.area)
         kinds = sorted(self.series)
-        partial = path.with_suffix(".part")
-        with open(partial, "wb") as file:
+        with whole(path) as partial:
             np.savez(
-                file,
+                partial,
                 zone=np.array([zone for zone, _ in cells], np.int64),
                 plant_type=np.array([kind for _, kind in cells], np.int64),
                 area=np.array([self.area[cell] for cell in cells], np.float64),
@@ -74,6 +74,3 @@ class Totals:
                 series_plant_type=np.array(kinds, np.int64),
                 series=np.array([self.series[kind] for kind in kinds], np.float64),
             )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 import warnings
 from collections import Counter
@@ -12,11 +11,12 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
+from hybridflux.files import check_folder, read_json, write_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
 from hybridflux.region import checksums, stac
-from hybridflux.region.begin import POSTERIOR, attributes, begin, check, is_begun
+from hybridflux.region.begin import MADE, POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -26,14 +26,14 @@ from hybridflux.region.executors import Executor, Serial, Slurm
 from hybridflux.region.finish import sweep, write_totals
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
-from hybridflux.region.lock import WHOLE, hold
+from hybridflux.region.lock import WHOLE, Held, hold
 from hybridflux.region.outcome import Progress, RunReport, stopping, unreadable
 from hybridflux.region.outputs import SPREADS
 from hybridflux.region.plan import estimate
 from hybridflux.region.plausible import warn_of_implausible
-from hybridflux.region.settings import check_folder, check_numbers, names_of
+from hybridflux.region.settings import check_numbers, names_of
 from hybridflux.region.store import Region, open_region
-from hybridflux.region.tile import done_report, write_json
+from hybridflux.region.tile import done_report
 from hybridflux.region.training import check_within, of_unseen
 from hybridflux.region.vegetation import SD
 from hybridflux.region.worklist import Worklist
@@ -137,7 +137,7 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
     if not (out / "run.json").exists():
         raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
-    record = json.loads((out / "run.json").read_text())
+    record = read_json(out / "run.json", MADE)
     path, config = Path(region or record["region"]), record["config"]
     for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
         if not needed.exists():
@@ -157,7 +157,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
     with stopping(so_far):
         if not whole:
             _prepared_by_one(job)
-        with hold(job.out, executor.work):
+        with hold(job.out, executor.work) as held:
             record = begin(job, resume or not whole)
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
@@ -173,7 +173,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
                 return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
-            refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None))
+            refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)
             if refused and whole:
                 write_json(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
             if refused:
@@ -197,11 +197,12 @@ def _prepared_by_one(job: Job) -> None:
             time.sleep(1.0)
 
 
-def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Notify) -> dict[str, str]:
+def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Notify, held: Held) -> dict[str, str]:
     """Run tiles; tile -> why it was refused."""
     refused, number = {}, every - len(waiting)
     with closing(executor.run(job, waiting)) as reports:  # whatever stops us, tiles in hand are brought to their end
         for report in reports:
+            held.check()
             number += 1
             if report.refused:
                 refused[report.tile] = report.refused

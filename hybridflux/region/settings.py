@@ -3,46 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
-from pathlib import Path
 
 import numpy as np
-
-SHOWN = 40  # characters of a value in a message
-
-
-def day_of(value: str | date | np.datetime64, name: str) -> np.datetime64:
-    """A day, from `2018-06-01` or a date.
-
-    Args:
-        value: of the setting.
-        name: of the setting, for messages.
-
-    Raises:
-        ValueError: it is no single day; the order of day and month in `01/06/2018` is not guessed.
-
-    >>> day_of("2018-06-01", "start")
-    np.datetime64('2018-06-01')
-    """
-    try:
-        found = np.datetime64(value)
-    except ValueError:
-        found = np.datetime64("NaT")
-    whole = np.datetime_data(found.dtype)[0] not in ("Y", "M", "W")
-    if np.isnat(found) or not whole:
-        raise ValueError(f"{name} `{str(value)[:SHOWN]}` is not a day; write it as YYYY-MM-DD, for instance 2018-06-01")
-    return found.astype("datetime64[D]")
-
-
-def check_folder(out: Path) -> None:
-    """Refuse a run folder that cannot be made.
-
-    Raises:
-        ValueError: it, or a folder above it, is a file.
-    """
-    there = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise ValueError(f"{out} cannot be a run folder: {there} is a file; give another folder")
 
 
 def check_numbers(draws: int, quantiles: Iterable[float], length: float) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import jax
 import numpy as np
 import zarr
 
+from hybridflux.files import write_json
 from hybridflux.machine import give_back_memory
 from hybridflux.region import checksums
 from hybridflux.region.accelerator import kernel_of
@@ -115,16 +114,6 @@ def done_report(job: Job, tile_id: str) -> TileReport | None:
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return report if report.hash == job.hash else None
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file, whole or not at all."""
-    partial = path.with_suffix(".part")
-    with open(partial, "w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> Collected:

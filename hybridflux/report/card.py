@@ -10,9 +10,10 @@ from pathlib import Path
 from hybridflux.evaluate.card import row_of
 from hybridflux.evaluate.metrics import LEVELS
 from hybridflux.evaluate.steps import MEANING, STEPS
+from hybridflux.files import write_text
 from hybridflux.report.card_figures import coverage_by_step, pit_bars
-from hybridflux.report.look import ASSETS, number, units
-from hybridflux.report.markup import Section, card, cards, definitions, grid, paragraph, table
+from hybridflux.report.look import number, units
+from hybridflux.report.markup import Section, card, cards, definitions, document, grid, paragraph, table
 
 NOTHING = "not available"
 CELL = '<span class="note">not available</span>'
@@ -42,20 +43,8 @@ def write_card(made: Mapping, out: str | Path) -> Path:
         Section("ceilings", "Ceilings", "What could be reached", _references(made)),
         Section("origin", "Origin", "Where this comes from", _origin(made)),
     ]
-    links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
-    body = "\n".join(part.html() for part in sections)
-    page = f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="hybridflux"><title>{escape(made["title"])}</title>
-<link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
-<body><header><div class="kicker">hybridflux · evaluation card</div><h1>{escape(made["title"])}</h1>{_lead(made)}</header>
-<nav><div>{links}</div></nav>
-<main>{body}</main>
-<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. This page needs no network.</footer>
-</body></html>
-"""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    page = document("evaluation card", made["title"], _lead(made), sections)
+    write_text(out, page)
     return out
 
 

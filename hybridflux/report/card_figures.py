@@ -10,15 +10,16 @@ from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, MUTED, figure, t
 MARKS = {"day": ("o", "-"), "week": ("s", "--"), "month": ("^", "-."), "year": ("D", ":")}
 
 
-def coverage_by_step(variable: str, rows: Mapping[str, Mapping | None]) -> str:
+def coverage_by_step(variable: str, rows: Mapping[str, Mapping | None], where: str = "") -> str:
     """Share of the observations inside central intervals against their probability, one line a time step.
 
     Args:
         variable: flux.
         rows: step -> row of the card's `skill`, or None.
+        where: which sites, for readers that do not see the figure.
     """
     colour = FLUX_COLOURS.get(variable, ACCENT)
-    with figure(3.6, 3.0) as (drawn, ax):
+    with figure(4.8, 3.0) as (drawn, ax):
         ax.plot([40, 100], [40, 100], color=FAINT, linestyle="--", linewidth=1)
         for step, row in rows.items():
             if row is None or row["coverage90"] is None:
@@ -32,16 +33,17 @@ def coverage_by_step(variable: str, rows: Mapping[str, Mapping | None]) -> str:
         ax.set_xlabel("probability of the interval, %")
         ax.set_ylabel("observations inside, %")
         ax.set_title(f"{variable}: inside the intervals", fontweight="bold")
-        ax.legend(loc="upper left")
-        return to_svg(drawn, f"Coverage of intervals of {variable} at each time step")
+        ax.legend(loc="lower right")
+        return to_svg(drawn, f"Coverage of intervals of {variable} at each time step {where}".strip())
 
 
-def pit_bars(variable: str, counts: Mapping[str, list[int] | None]) -> str:
+def pit_bars(variable: str, counts: Mapping[str, list[int] | None], where: str = "") -> str:
     """Rank histograms, one panel a time step; 1 is a calibrated tenth.
 
     Args:
         variable: flux.
         counts: step -> observations in each tenth of their predictive distribution, or None.
+        where: which sites, for readers that do not see the figure.
     """
     colour = FLUX_COLOURS.get(variable, ACCENT)
     shown = {step: each for step, each in counts.items() if each and sum(each)}
@@ -57,4 +59,4 @@ def pit_bars(variable: str, counts: Mapping[str, list[int] | None]) -> str:
             ax.set_title(f"{step}, n = {sum(each)}", fontsize=9)
         drawn.supxlabel("rank of the observation among the draws", fontsize=9, color=MUTED)
         drawn.suptitle(f"{variable}: PIT", fontweight="bold", fontsize=10, x=0.02, ha="left")
-        return to_svg(drawn, f"Rank histograms of {variable} at each time step")
+        return to_svg(drawn, f"Rank histograms of {variable} at each time step {where}".strip())

@@ -11,7 +11,7 @@ from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel,
 from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
 from hybridflux.report.seasons import cycles, open_courses
-from hybridflux.report.tables import TONES, heading_before, main_period, place_name, shown_places
+from hybridflux.report.tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
 from hybridflux.vocabulary import VARIABLES
 
 CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}
@@ -48,7 +48,7 @@ def effect_card(effect: Effect | None) -> str | None:
     gpp = rows[(rows["variable"] == "GPP") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
     more = f"90 %: {interval(row['q05'], row['q95'])}; GPP {number(gpp['percent'], 1)} %<br>{escape(describe(effect))}"
     sign = "+" if row["mean"] > 0 else ""
-    return card("Scenario, change of NEE", sign + number(row["mean"]), units(row["units"]), more, "--reco")
+    return card(f"Scenario, change of NEE, {when(row['period'])}", sign + number(row["mean"]), units(row["units"]), more, "--reco")
 
 
 def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None]:
@@ -70,7 +70,7 @@ def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None
         parts.append('<div data-source="map-effect"></div>')
     entries = [("change of GPP", "--gpp", ""), ("of RECO", "--reco", ""), ("of NEE, positive = lost", "--nee", "")]
     entries.append(("90 % of draws", "--muted", "band"))
-    period = escape(main_period(_as_flux(rows)))
+    period = when(main_period(_as_flux(rows)))
     parts += [f"<h3>Change per place, {period}</h3>", _effect_table(rows), "<h3>Change over time</h3>", legend(*entries)]
     parts.append(grid(cycles(open_courses(folder / "changed").minus(open_courses(folder / "control")))))
     return "\n".join(parts), viewer
@@ -115,8 +115,10 @@ def _effect_table(rows) -> str:
     ends = nee[["mean", "q05", "q95"]]
     scale = min(0.0, ends.min().min()), max(0.0, ends.max().max())
     unit = units(nee["units"].iloc[0])
-    kilo = "k" + units(nee["total_units"].iloc[0])
-    head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {kilo}", "GPP, %", "90 % interval", "RECO, %"]
+    divisor, kilo = tonnes(nee["total_tCO2"])
+    digits = digits_of(nee["total_tCO2"].abs().max() / divisor)
+    of_total = units(kilo + nee["total_units"].iloc[0])
+    head = ["Place", f"NEE, {unit}", "90 % interval", "", f"NEE, {of_total}", "GPP, %", "90 % interval", "RECO, %"]
     lines = []
     for _, row in nee.iterrows():
         lines += heading_before(row, nee)
@@ -124,7 +126,7 @@ def _effect_table(rows) -> str:
         gpp = interval(here.loc["GPP", "percent_q05"], here.loc["GPP", "percent_q95"], 1)
         share = [number(here.loc["GPP", "percent"], 1), gpp, number(here.loc["RECO", "percent"], 1)]
         bar = interval_bar(row["q05"], row["mean"], row["q95"], scale, TONES["NEE"])
-        total = number(row["total_tCO2"] / 1e3, 2)
+        total = number(row["total_tCO2"] / divisor, digits)
         lines.append([place_name(row), number(row["mean"], 1), interval(row["q05"], row["q95"], 1), bar, total, *share])
     return table(head, lines, whole=1)
 

@@ -35,7 +35,7 @@ def seasonal_cycle(
             ax.plot(days, middle, color=colour, linewidth=1.6)
             if truth:
                 ax.plot(true_days, truth[flux], "o", color=TRUTH, markersize=2.6, markeredgewidth=0)
-        _date_axis(ax, days)
+        date_axis(ax, days)
         margin = np.timedelta64(8, "D")
         ax.set_xlim(days[0] - margin, days[-1] + margin)
         ax.set_ylabel(DAILY)
@@ -63,7 +63,7 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
         ax.plot(days, observed, "o", color=INK, markersize=1.9, markeredgewidth=0)
         seen = np.isfinite(observed)
         inside = np.mean((observed[seen] >= low[seen]) & (observed[seen] <= high[seen])) if seen.any() else np.nan
-        _date_axis(ax, days)
+        date_axis(ax, days)
         ax.set_ylabel(f"NEE, {DAILY}")
         ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: {inside:.0%} inside", fontweight="bold")
         return to_svg(drawn, f"Measured and predicted NEE at {site}")
@@ -134,7 +134,7 @@ def _parameter_labels(ax, name: str, note: str) -> None:
     ax.set_title(f"{words}\n{note}", fontsize=9)
 
 
-def _date_axis(ax, days: np.ndarray) -> None:
+def date_axis(ax, days: np.ndarray) -> None:
     """Initials of months, or years where there are more than two."""
     first, last = days[0].astype("datetime64[M]"), days[-1].astype("datetime64[M]")
     months = np.arange(first, last + np.timedelta64(1, "M"))

@@ -135,9 +135,13 @@ def unit_of(data, group: str) -> str:
 
 
 def dates(data, group: str) -> list[str]:
-    """Labels of the frames: `2018`, `2018-06` or `2018-06-21`."""
-    form = {"annual": "%Y", "monthly": "%Y-%m", "daily": "%Y-%m-%d"}[group]
-    return [str(label) for label in data["time"].dt.strftime(form).values]
+    """Labels of the frames: `2018`, `2018-06` or `2018-06-21`; with the number of days where only a part of the year or month is mapped."""
+    form, unit = {"annual": ("%Y", "Y"), "monthly": ("%Y-%m", "M"), "daily": ("%Y-%m-%d", "D")}[group]
+    labels = data["time"].dt.strftime(form).values
+    begun = data["time"].values.astype(f"datetime64[{unit}]")
+    whole = ((begun + 1).astype("datetime64[D]") - begun.astype("datetime64[D]")).astype(int)
+    days = data["days"].values if "days" in data else whole
+    return [str(label) + (f", {int(here)} days" if here < full else "") for label, here, full in zip(labels, days, whole, strict=True)]
 
 
 def _group(run, name: str) -> dict | None:

@@ -1,4 +1,4 @@
-"""Pieces of the page: sections, cards, tables and interval bars as HTML text."""
+"""Pieces of the page, and the page around them: sections, cards, tables and interval bars as HTML text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 
 import numpy as np
+
+from hybridflux.report.look import ASSETS
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,30 @@ class Section:
     def html(self) -> str:
         """The section as HTML."""
         return f'<section id="{self.id}"><h2>{escape(self.title)}</h2>\n{self.body}\n</section>'
+
+
+def document(kicker: str, heading: str, lead: str, sections: list[Section], tail: str = "") -> str:
+    """A whole page: everything is inside, nothing is loaded from elsewhere.
+
+    Args:
+        kicker: small words above the heading, plain text.
+        heading: plain text.
+        lead: HTML below the heading.
+        sections: in order, each with a link at the top.
+        tail: HTML at the end, for data and scripts.
+    """
+    links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
+    body = "\n".join(part.html() for part in sections)
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
+<link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
+<body><header><div class="kicker">hybridflux · {escape(kicker)}</div><h1>{escape(heading)}</h1>{lead}</header>
+<nav><div>{links}</div></nav>
+<main>{body}</main>
+<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. This page needs no network.</footer>
+{tail}</body></html>
+"""
 
 
 def paragraph(text: str, kind: str = "") -> str:

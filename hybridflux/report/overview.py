@@ -8,9 +8,10 @@ import pandas as pd
 from hybridflux.products.totals import Totals
 from hybridflux.report.look import interval, number, units
 from hybridflux.report.markup import badge, card, cards
-from hybridflux.report.tables import TONES, digits_of, main_period, row_of
+from hybridflux.report.tables import TONES, digits_of, main_period, row_of, tonnes, when
 
-NAMES = {"NEE": "Net exchange, NEE (negative = uptake)", "GPP": "Photosynthesis, GPP", "RECO": "Respiration, RECO"}
+NAMES = {"NEE": "Net exchange NEE (negative = uptake)", "GPP": "Photosynthesis GPP", "RECO": "Respiration RECO"}
+PART = "gC m-2"  # units of a period that is not a whole year
 
 
 def headline_section(budget: pd.DataFrame, independence: float | None, effect: str | None) -> str:
@@ -19,11 +20,13 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     items = []
     for flux, name in NAMES.items():
         row = row_of(budget, period, flux)
-        digits = digits_of(abs(row["total_tCO2"]) / 1e3)
-        total = f"<b>{number(row['total_tCO2'] / 1e3, digits)}</b> {units('k' + row['total_units'])}"
-        ends = interval(row["total_tCO2_q05"] / 1e3, row["total_tCO2_q95"] / 1e3, digits)
+        divisor, kilo = tonnes(pd.Series([row["total_tCO2"]]))
+        digits = digits_of(abs(row["total_tCO2"]) / divisor)
+        total = f"<b>{number(row['total_tCO2'] / divisor, digits)}</b> {units(kilo + row['total_units'])}"
+        ends = interval(row["total_tCO2_q05"] / divisor, row["total_tCO2_q95"] / divisor, digits)
         more = f"90 %: {interval(row['q05'], row['q95'])}<br>{total} ({ends})"
-        items.append(card(name, number(row["mean"]), units(row["units"]), more, TONES[flux]))
+        words = when(period) + (f", {int(row['days'])} days" if row["units"] == PART else "")
+        items.append(card(f"{name}, {words}", number(row["mean"]), units(row["units"]), more, TONES[flux]))
     if effect:
         items.append(effect)
     if independence:

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from hybridflux.files import write_text
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
-from hybridflux.products.totals import Totals, open_totals, run_record
+from hybridflux.products.totals import NO_ZONE, Totals, open_totals, run_record
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.frames import open_group, run_viewer
 from hybridflux.report.look import ASSETS, number, units
-from hybridflux.report.markup import Section, definitions, paragraph
+from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
 from hybridflux.report.seasons import seasons_section
-from hybridflux.report.tables import budget_section, closure_section, with_truth
+from hybridflux.report.tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.towers import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
+from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
+
+LEAST = 0.001  # share of pixels outside the range of the towers that is worth a word
 
 
 def write_report(
@@ -61,8 +65,9 @@ def write_report(
     effect = open_scenario(scenario) if scenario else None
     independence = independence_factor(open_group(run, "annual"), totals)
     maps = {"map-run": run_viewer(run)}
+    headline = headline_section(budget, independence, effect and effect_card(effect))
     sections = [
-        Section("numbers", "In short", "In short", headline_section(budget, independence, effect and effect_card(effect))),
+        Section("numbers", "In short", "In short", headline + _beyond_towers(record)),
         _maps_section(maps["map-run"]),
         Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
         Section("budget", "Budget", "Carbon budget", budget_section(budget)),
@@ -80,27 +85,15 @@ def write_report(
         sections.append(Section("parameters", "Parameters", "What the towers taught", body))
     sections.append(Section("origin", "Origin", "Where this comes from", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(_page(heading, _lead(totals), [part for part in sections if part], maps), encoding="utf-8")
+    page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
+    write_text(out, page)
     return out
 
 
-def _page(heading: str, lead: str, sections: list[Section], maps: dict[str, dict | None]) -> str:
-    """The whole page as text."""
-    links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
+def _data_of(maps: dict[str, dict | None]) -> str:
+    """Data and script of the map viewers."""
     data = "\n".join(_data(name, value) for name, value in maps.items() if value)
-    body = "\n".join(part.html() for part in sections)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
-<link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
-<body><header><div class="kicker">hybridflux · run report</div><h1>{escape(heading)}</h1>{lead}</header>
-<nav><div>{links}</div></nav>
-<main>{body}</main>
-<footer class="note">NEE = RECO − GPP, positive to the atmosphere, negative = uptake. This page needs no network.</footer>
-{data}
-<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script></body></html>
-"""
+    return f'{data}\n<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script>'
 
 
 def _data(name: str, value: dict) -> str:
@@ -109,14 +102,14 @@ def _data(name: str, value: dict) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def _lead(totals: Totals) -> str:
+def _lead(record: dict, totals: Totals) -> str:
     """What the page is about, in two sentences."""
-    first, last = totals.months[0], totals.months[-1]
-    when = str(first.year) if len(totals.complete_years()) == 1 == len(set(totals.months.year)) else f"{first:%B %Y} to {last:%B %Y}"
-    zones = len(set(totals.zone))
+    zones = len(set(totals.zone) - {NO_ZONE})
+    inside = f" in {zones} zones" if zones > 1 else ""
+    days = f"{number(int(totals.days.sum()))} days, every day"
     draws = f"{totals.draws} posterior draws carried through every pixel" if totals.draws > 1 else "a single draw, so without intervals"
     text = (
-        f"{number(totals.area.sum() / 1e4)} ha of vegetation in {zones} zone{'s' if zones > 1 else ''}, {when}, every day, with {draws}. "
+        f"{area_ha(totals.area.sum() / 1e4)} ha of vegetation{inside}, {record['start']} to {record['end']}, {days}, with {draws}. "
         f"Spread: <code>{totals.spread}</code>, {escape(totals.meaning)}."
     )
     return paragraph(text, "lead")
@@ -128,17 +121,62 @@ def _maps_section(viewer: dict | None) -> Section | None:
         return None
     shown = next(group for group in viewer["groups"] if group["id"] == viewer["first"])
     thinned = [
-        f"one in {group['stride']} pixels each way and one in {group['step']} dates of the {group['label'].lower()}"
-        for group in viewer["groups"]
-        if group["stride"] * group["step"] > 1
+        f"{_thinned(group)} of the {group['label'].lower()}" for group in viewer["groups"] if group["stride"] * group["step"] > 1
     ]
     note = (
-        f"Mean of the draws and their standard deviation; {units('gC m-2 d-1')} as mean of a month, {units('gC m-2 yr-1')} for a year. "
+        f"Mean of the draws and their standard deviation; of days and months the mean in {units('gC m-2 d-1')}, of a year the sum over its "
+        f"mapped days ({units('gC m-2 yr-1')} where these are all). "
         "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is not sure. "
         f"A pixel of the maps is {shown['metres']:g} m." + (f" To keep this page small it shows {', '.join(thinned)}." if thinned else "")
     )
     fallback = "<noscript>The maps need JavaScript; every number is also in the tables.</noscript>"
     return Section("maps", "Maps", "Maps and their uncertainty", paragraph(note, "note") + f'<div data-source="map-run">{fallback}</div>')
+
+
+def _thinned(group: dict) -> str:
+    """Which pixels and dates a group shows.
+
+    >>> _thinned({"stride": 1, "step": 2}), _thinned({"stride": 3, "step": 2})
+    ('every 2nd date', 'every 3rd pixel each way and every 2nd date')
+    """
+    words = [(group["stride"], "pixel each way"), (group["step"], "date")]
+    return " and ".join(f"every {number_th(step)} {what}" for step, what in words if step > 1)
+
+
+def number_th(value: int) -> str:
+    """An ordinal number.
+
+    >>> [number_th(value) for value in (2, 3, 11, 21, 40)]
+    ['2nd', '3rd', '11th', '21st', '40th']
+    """
+    last = 0 if value % 100 in (11, 12, 13) else value % 10
+    return str(value) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
+
+
+def _beyond_towers(record: dict) -> str:
+    """Plant types that no tower of the posterior has, and covariates outside the range of its towers; HTML, empty where there are none."""
+    pixels = max(record.get("pixels", 0), 1)
+    kinds = (record.get("plant_types") or {}).get("without_tower") or {}
+    shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
+    ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    parts = []
+    if shares:
+        parts.append(
+            f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. What is mapped there is its prior and "
+            "what all plant types share; <code>hybridflux map --within plant_type</code> leaves it out."
+        )
+    if ranges:
+        parts.append(f"Outside the range of the towers, share of pixels and days: {escape(', '.join(ranges))}.")
+    return "".join(paragraph(part, "note") for part in parts)
+
+
+def share_of(value: float) -> str:
+    """A share in per cent, never a small one as none.
+
+    >>> share_of(0.25), share_of(0.0004), share_of(1.0)
+    ('25 %', '0.04 %', '100 %')
+    """
+    return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
 
 
 def _origin(record: dict, totals: Totals) -> str:
@@ -153,6 +191,9 @@ def _origin(record: dict, totals: Totals) -> str:
         "configuration": record.get("config_hash", "?"),
         "seed": record.get("seed", "?"),
         "draws": totals.draws,
+        "period": f"{record['start']} to {record['end']}, {int(totals.days.sum())} days",
+        "sign": SIGN,
+        "credit": "; ".join(record.get("attribution") or ()) or "not recorded in the region store",
         "spread": f"{totals.spread}: {totals.meaning}",
         "packages": ", ".join(f"{name} {version}" for name, version in (origin.get("packages") or {}).items() if version),
         "python": f"{origin.get('python', '?')} on {origin.get('platform', '?')}",

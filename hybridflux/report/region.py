@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.ingest.moisture import bucket_of
+from hybridflux.ours import MAKER
 from hybridflux.region import layout
 from hybridflux.region.plausible import MONTHS, middle_latitude, vegetation_courses
 from hybridflux.region.ranges import VEGETATION
@@ -19,6 +20,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 MOST_BANDS = 4  # land covers drawn beside their usual range: more bands hide each other
 WIDEST = 400  # pixels along the longer side of a map; more are left out evenly
+FAPAR = "fapar (no unit)"
 YEAR = plain_units("gC m-2 yr-1")
 _COVER = {"CRO": "#e3b23c", "GRA": "#9cc96b", "DBF": "#3f7d3a", "ENF": "#1d4d4f", "MF": "#5d8a66", "EBF": "#2f6b4f", "WET": "#6fa8a6"}
 _OTHER = "#b9b4ad"
@@ -54,7 +56,8 @@ def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None
         _vegetation(series[0], region)
         _water(series[1], region)
         series[0].sharex(series[1])
-        figure.savefig(out, dpi=90)
+        maker = "Software" if Path(out).suffix.lower() == ".png" else "Creator"
+        figure.savefig(out, dpi=90, metadata={maker: MAKER})
 
 
 def _stride(region: Region) -> int:
@@ -91,9 +94,9 @@ def _land_maps(region: Region) -> Iterator:
 
     yield cover
     fapar, sd = _means(region, "fapar", stride), _means(region, SD, stride) if SD in region.names else None
-    yield lambda ax: _show(ax, fapar, "fapar, mean of the mapped days", "YlGn", "1", 0, 0.95, step)
+    yield lambda ax: _show(ax, fapar, "fapar, mean of the mapped days", "YlGn", FAPAR, 0, 0.95, step)
     if sd is not None:
-        yield lambda ax: _show(ax, sd, "sd of a day's fapar, mean of the mapped days", "BuPu", "1", 0, None, step)
+        yield lambda ax: _show(ax, sd, "sd of a day's fapar, mean of the mapped days", "BuPu", f"sd of {FAPAR}", 0, None, step)
 
 
 def _means(region: Region, name: str, stride: int) -> np.ndarray:

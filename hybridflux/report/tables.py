@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.spreadsheet import as_text
 from hybridflux.products.budget import FLUXES
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.look import interval, number, units
@@ -59,10 +60,11 @@ def budget_section(budget: pd.DataFrame) -> str:
     shown = budget[(budget["period"] == period) & (budget["quantity"] == "flux")]
     places = shown_places(shown)
     unit = places["units"].iloc[0]
-    tonnes = units("k" + places["total_units"].iloc[0])
+    _, kilo = tonnes(places["total_tCO2"])
+    of_total = units(kilo + places["total_units"].iloc[0])
     note = (
-        f"Period {escape(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share "
-        f"its errors, so they do not average out. Per area in {units(unit)}; totals in thousand tonnes, {tonnes}."
+        f"Period {when(period)}. Intervals hold 90 % of the posterior draws of the <em>total</em>: all pixels of a draw share "
+        f"its errors, so they do not average out. Per area in {units(unit)}; totals in {of_total}."
     )
     if "spread" in places:
         note += f" Spread <code>{escape(places['spread'].iloc[0])}</code>."
@@ -79,7 +81,7 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
     if (budget["quantity"] == "anomaly").any():
         parts.append(f"<h3>Year by year, whole region, {units(unit)}</h3>{_years_table(budget)}")
-    text = base64.b64encode(budget.to_csv(index=False, float_format="%.6g").encode()).decode()
+    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
     link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
     parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
     return "\n".join(parts)
@@ -131,15 +133,17 @@ def _flux_table(rows: pd.DataFrame) -> str:
     tone, truth = TONES[rows["variable"].iloc[0]], "truth" in rows
     ends = rows[["mean", "q05", "q95", *(["truth"] if truth else [])]]
     scale = min(ends.min().min(), 0.0), max(ends.max().max(), 0.0)
-    head = ["Place", "Area, ha", "Mean", "90 % interval", "", "Total, kt CO<sub>2</sub>", "90 % interval"]
+    divisor, kilo = tonnes(rows["total_tCO2"])
+    head = ["Place", "Area, ha", "Mean", "90 % interval", "", f"Total, {kilo}t CO<sub>2</sub>", "90 % interval"]
     lines = []
     for _, row in rows.iterrows():
         lines += heading_before(row, rows)
         known = float(row["truth"]) if truth and pd.notna(row["truth"]) else None
         bar = interval_bar(row["q05"], row["mean"], row["q95"], scale, tone, known)
-        digits = digits_of(rows["total_tCO2"].abs().max() / 1e3)
-        line = [place_name(row), number(row["area_ha"]), number(row["mean"]), interval(row["q05"], row["q95"]), bar]
-        line += [number(row["total_tCO2"] / 1e3, digits), interval(row["total_tCO2_q05"] / 1e3, row["total_tCO2_q95"] / 1e3, digits)]
+        digits = digits_of(rows["total_tCO2"].abs().max() / divisor)
+        line = [place_name(row), area_ha(row["area_ha"]), number(row["mean"]), interval(row["q05"], row["q95"]), bar]
+        ends = interval(row["total_tCO2_q05"] / divisor, row["total_tCO2_q95"] / divisor, digits)
+        line += [number(row["total_tCO2"] / divisor, digits), ends]
         if truth:
             word = "–" if known is None or not np.isfinite(row["q05"]) else "yes" if row["inside"] else "no"
             line += ["–" if known is None else number(known), f'<span class="{word}">{word}</span>']
@@ -169,6 +173,33 @@ def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:
         first = rows[(rows["zone"] == REGION) & (rows["land_cover"] != ALL)]
         return ["Land covers"] if len(first) and row.name == first.index[0] else []
     return ["Zones"] if row.name == rows[rows["zone"] != REGION].index[0] else []
+
+
+def tonnes(totals: pd.Series) -> tuple[float, str]:
+    """By what totals in tonnes are divided and the prefix of the unit, by the largest of them.
+
+    >>> tonnes(pd.Series([-20.0, 3.0])), tonnes(pd.Series([-20000.0, 3.0]))
+    ((1.0, ''), (1000.0, 'k'))
+    """
+    return (1e3, "k") if totals.abs().max() >= 1e3 else (1.0, "")
+
+
+def when(period: str) -> str:
+    """A period in words that are not broken at the end of a line.
+
+    >>> when("2022-05..2022-06")
+    '2022\u201105 to 2022\u201106'
+    """
+    return escape(period).replace("..", " to ").replace("-", "\u2011")
+
+
+def area_ha(value: float) -> str:
+    """An area with about three figures: 0.3 ha is not 0 ha.
+
+    >>> area_ha(0.31), area_ha(31.4), area_ha(3140.2)
+    ('0.310', '31.4', '3\u202f140')
+    """
+    return number(value, digits_of(value))
 
 
 def digits_of(size: float) -> int:

@@ -26,7 +26,7 @@ def tower_section(posterior, sequences) -> str:
     sites = choose_sites(sequences)
     chosen = sequences.select(sites)
     thinned = posterior.thin(min(DRAWS, posterior.draws))
-    draws = np.asarray(thinned.predict(chosen, key=jax.random.key(0), noise=True, variables=("nee",))["nee"])
+    draws = np.asarray(thinned.simulate(chosen, key=jax.random.key(0), noise=True, variables=("nee",))["nee"])
     figures = []
     for number, site in enumerate(sites):
         year = best_year(chosen.days, chosen.targets["nee"][:, number])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.files import whole
 from hybridflux.twin.landscape import Landscape
 from hybridflux.twin.phenology import Greenness
 from hybridflux.twin.region_truth import RegionTruth
@@ -100,13 +101,14 @@ def write_inventory(path: str | Path, true_pools: pd.DataFrame, years: tuple[int
             value = getattr(entry, pool) + sd * rng.standard_normal()
             measured.setdefault((entry.land_cover, pool), []).append((entry.area, value, sd))
             rows.append((entry.zone, entry.land_cover, pool, *years, value, sd))
-    whole = []
+    regional = []
     for (cover, pool), parts in measured.items():
         area, value, sd = np.array(parts).T
         share = area / area.sum()
-        whole.append((REGION, cover, pool, *years, (share * value).sum(), np.sqrt(((share * sd) ** 2).sum())))
+        regional.append((REGION, cover, pool, *years, (share * value).sum(), np.sqrt(((share * sd) ** 2).sum())))
     columns = ["zone", "land_cover", "pool", "start_year", "end_year", "value", "sd"]
-    pd.DataFrame(whole + rows, columns=columns).round(1).to_csv(path, index=False)
+    with whole(path) as partial:
+        pd.DataFrame(regional + rows, columns=columns).round(1).to_csv(partial, index=False)
 
 
 def _error(pool, cover, value):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from hybridflux.files import whole_stream
 from hybridflux.twin.landscape import CRS, Landscape, centres
 from hybridflux.twin.truth import BY_CLASS, SHARED, Places, true_fluxes
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
@@ -136,4 +137,5 @@ def write_truth(path: str | Path, land: Landscape, truth: RegionTruth, area: np.
         "parameters": json.dumps({**SHARED, **BY_CLASS}),
     }  # fmt: skip
     large = [name for name in data if data[name].ndim > 1 and data[name].dtype != object]
-    data.to_netcdf(path, engine="h5netcdf", encoding={name: {"zlib": True, "complevel": 2} for name in large})
+    with whole_stream(path) as file:
+        data.to_netcdf(file, engine="h5netcdf", encoding={name: {"zlib": True, "complevel": 2} for name in large})

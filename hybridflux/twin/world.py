@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hybridflux.data.gaps import seasonal_mean
+from hybridflux.files import write_json
 from hybridflux.region.create import create_region
 from hybridflux.region.grid import Grid
 from hybridflux.region.layout import WEATHER
@@ -22,6 +22,9 @@ from hybridflux.twin.truth import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, dra
 from hybridflux.twin.vegetation import pixel_fapar, thirst
 from hybridflux.twin.weather import Climate, day_of_year, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
+
+TRUTH = "truth.json"
+"""File of a world with its true parameters, written last."""
 
 YEAR = 2022  # the mapped year, with the drought
 LEAD = 365  # days before the first mapped one
@@ -69,22 +72,25 @@ class World:
     @property
     def parameters(self) -> Path:
         """True parameters, JSON."""
-        return self.folder / "truth.json"
+        return self.folder / TRUTH
 
 
 def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: int = 12, seed: int = 0) -> World:
     """Make a world and write it.
 
     Args:
-        folder: to be written; a world that is there is replaced.
+        folder: to be written; a world that is there is replaced, anything else is not.
         size: pixels along one side of the region, 10 m each, at least 16.
         days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
         towers: number of towers.
         seed: of all random numbers; towers and region do not change each other.
 
     Raises:
+        FileExistsError: the folder holds something else, or a world that was cut short.
         ValueError: more than two years, or too few pixels.
     """
+    if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder) / TRUTH).exists():
+        raise FileExistsError(f"{folder} is not empty and holds no world ({TRUTH}): its files could be replaced; name another, or empty it")
     if not 1 <= days <= LONGEST:
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
     world = _World(Path(folder), size, days, seed)
@@ -98,7 +104,7 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         "towers": {name: dict(zip(tower_truth.sites["site_id"], v, strict=True)) for name, v in of_towers.items()},
         "parcels": {name: np.float64(v).round(4).tolist() for name, v in parcels.items() if np.ndim(v)},
     }  # fmt: skip
-    (world.folder / "truth.json").write_text(json.dumps(record, indent=1))
+    write_json(world.folder / TRUTH, record)
     return World(world.folder, world.start, world.end)
 
 

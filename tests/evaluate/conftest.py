@@ -66,7 +66,7 @@ def posterior():
 def sequences(posterior):
     """Four towers whose observations are one predictive draw; S3 was not in the fit. Every third day is missing."""
     bare = Sequences(tuple(f"S{at}" for at in range(len(CODES))), DAYS, drivers(), {}, {})
-    drawn = posterior.thin(60).predict(bare, key=jax.random.key(99), noise=True)
+    drawn = posterior.thin(60).simulate(bare, key=jax.random.key(99), noise=True)
     targets = {name: np.array(values)[7] for name, values in drawn.items()}
     for values in targets.values():
         values[::3] = np.nan

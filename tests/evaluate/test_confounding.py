@@ -18,6 +18,8 @@ from hybridflux.model.sources import Fixed, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress
 
+pytestmark = pytest.mark.long
+
 
 def respiring(base, q10=None):
     return HybridFlux(
@@ -138,3 +140,7 @@ def test_restarts_refuses_what_it_cannot_compare(toy, towers):
     other = replace(two, model=toy.stacked(respiring(Shared(), Fixed()), 100))
     with pytest.raises(ValueError, match="different parameters"):
         restarts([one, other], towers, days=60)
+    with pytest.raises(ValueError, match="same draws.*another seed"):
+        restarts([one, one], towers, days=60)
+    with pytest.raises(ValueError, match=r"different towers \(S0, S1 not in all\)"):
+        restarts([one, replace(two, indices=Indices(("S1",), (2001,)))], towers, days=60)

@@ -16,6 +16,8 @@ from hybridflux.model.sources import Fixed, Neural, Shared
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def towers(toy):

@@ -13,6 +13,8 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Pooled, Shared
 from hybridflux.process import light, respiration
 
+pytestmark = pytest.mark.long
+
 REPLICATIONS, DRAWS = 96, 63
 
 

@@ -71,7 +71,7 @@ def test_yearly_scores_are_sums(posterior, sequences):
     whole = type(sequences)(sequences.places, sequences.days, sequences.drivers, full, {})
     table = evaluate(posterior, whole, draws=40, step="year", variables=("nee",))
     assert (table.n == 2).all()
-    predicted = posterior.thin(40).predict(whole.select(["S0"]), key=jax.random.fold_in(jax.random.key(0), 0), variables=("nee",))["nee"]
+    predicted = posterior.thin(40).simulate(whole.select(["S0"]), key=jax.random.fold_in(jax.random.key(0), 0), variables=("nee",))["nee"]
     error = 365 * (np.asarray(predicted).mean(0)[:, 0] - whole.targets["nee"][:, 0]).reshape(2, 365).mean(1)
     assert table.rmse[0] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-4)
 

@@ -13,6 +13,8 @@ from hybridflux.model import HybridFlux, Laplace, Pooled, Sequences, Shared
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
+pytestmark = pytest.mark.long
+
 PLACES, DAYS = 8, 250
 
 

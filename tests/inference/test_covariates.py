@@ -3,12 +3,15 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import HybridFlux, Neural, Sequences
 from hybridflux.model.tree import learned
 from hybridflux.process import light, respiration
+
+pytestmark = pytest.mark.long
 
 
 class Prior(AbstractMethod):
@@ -32,6 +35,6 @@ def test_scale_and_range_of_a_covariate_are_saved_with_the_posterior(tmp_path):
     back = Posterior.load(tmp_path / "posterior.nc")
     assert back.model.sources["light_use_efficiency"].own == posterior.model.sources["light_use_efficiency"].own
     assert back.model.sources["light_use_efficiency"].own[0].scale == np.float64(heights.std(dtype=float))
-    ours, theirs = (np.asarray(one.predict(sequences, key=jax.random.key(0))["gpp"]) for one in (posterior, back))
+    ours, theirs = (np.asarray(one.simulate(sequences, key=jax.random.key(0))["gpp"]) for one in (posterior, back))
     np.testing.assert_array_equal(ours, theirs)
     assert np.ptp(ours[0, 0]) > 0.01, "taller canopies differ"

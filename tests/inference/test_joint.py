@@ -17,6 +17,8 @@ from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def case():

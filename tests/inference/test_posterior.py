@@ -12,6 +12,8 @@ from hybridflux.inference import NUTS, SVI, Ensemble, Posterior
 from hybridflux.model.tree import learned
 from tests.inference.conftest import dark_series
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def pooled(pooled_model, pooled_series):
@@ -20,26 +22,26 @@ def pooled(pooled_model, pooled_series):
 
 def test_known_places_keep_their_level_and_new_ones_spread_like_the_population(pooled, pooled_series):
     observed = np.nanmean(pooled_series.targets["nee"], axis=0)
-    known = np.asarray(pooled.predict(pooled_series, key=jax.random.key(0))["nee"])[:, 0]
+    known = np.asarray(pooled.simulate(pooled_series, key=jax.random.key(0))["nee"])[:, 0]
     np.testing.assert_allclose(known.mean(0), observed, atol=0.15)
     new = dark_series([2.0, 2.0])
     new = type(new)(("new-1", "new-2"), new.days, new.drivers, new.targets, {})
-    levels = np.asarray(pooled.predict(new, key=jax.random.key(0))["nee"])[:, 0]
+    levels = np.asarray(pooled.simulate(new, key=jax.random.key(0))["nee"])[:, 0]
     assert levels.std(0).min() > 5 * known.std(0).max()
     assert 0.5 < levels[:, 0].std() / observed.std() < 2.0
     assert abs(np.corrcoef(levels.T)[0, 1]) < 0.5, "two new places draw their own effects"
 
 
 def test_a_place_is_the_same_whoever_stands_beside_it(pooled, pooled_series):
-    alone = pooled.predict(pooled_series.select(["P4"]), key=jax.random.key(3))["nee"]
-    np.testing.assert_allclose(alone[..., 0], pooled.predict(pooled_series, key=jax.random.key(3))["nee"][..., 4], rtol=1e-5)
+    alone = pooled.simulate(pooled_series.select(["P4"]), key=jax.random.key(3))["nee"]
+    np.testing.assert_allclose(alone[..., 0], pooled.simulate(pooled_series, key=jax.random.key(3))["nee"][..., 4], rtol=1e-5)
 
 
 def test_population_spread_is_recovered_from_left_out_places(pooled_model, pooled_series):
     posterior = Ensemble(members=4, steps=600).fit(pooled_model, pooled_series, seed=2)
     sd = 0.5 * np.exp(0.5 * np.asarray(learned(posterior.model)["sources.respiration_ref.z.spread"]))
     assert np.all((0.2 < sd) & (sd < 1.0)), "places differ by 0.4 in log, about 0.47 in the unconstrained space"
-    levels = np.asarray(posterior.predict(pooled_series, key=jax.random.key(0))["nee"])[:, 0]
+    levels = np.asarray(posterior.simulate(pooled_series, key=jax.random.key(0))["nee"])[:, 0]
     np.testing.assert_allclose(levels, np.nanmean(pooled_series.targets["nee"], axis=0) + 0 * levels, atol=0.35)
 
 
@@ -47,11 +49,11 @@ def test_structure_widens_what_is_predicted_and_is_kept_on_disk(pooled_model, po
     posterior = Ensemble(members=4, steps=300).fit(pooled_model, pooled_series, seed=2)
     assert posterior.info["structural_error"]["residuals"] == "of draws that left the tower out"
     many = posterior.thin(200)
-    sd_of_mean = lambda one: np.asarray(one.predict(pooled_series, key=jax.random.key(1), noise=True)["nee"]).mean(axis=1).std(axis=0)  # noqa: E731
+    sd_of_mean = lambda one: np.asarray(one.simulate(pooled_series, key=jax.random.key(1), noise=True)["nee"]).mean(axis=1).std(axis=0)  # noqa: E731
     assert np.all(sd_of_mean(many) > sd_of_mean(dataclasses.replace(many, structure=None)))
     posterior.save(tmp_path / "posterior.nc")
-    again = Posterior.load(tmp_path / "posterior.nc").predict(pooled_series, key=jax.random.key(1), noise=True)["nee"]
-    np.testing.assert_allclose(again, posterior.predict(pooled_series, key=jax.random.key(1), noise=True)["nee"], rtol=1e-5, atol=1e-5)
+    again = Posterior.load(tmp_path / "posterior.nc").simulate(pooled_series, key=jax.random.key(1), noise=True)["nee"]
+    np.testing.assert_allclose(again, posterior.simulate(pooled_series, key=jax.random.key(1), noise=True)["nee"], rtol=1e-5, atol=1e-5)
 
 
 def test_thin_takes_and_repeats(pooled):

@@ -23,6 +23,8 @@ from hybridflux.model.tree import learned, physics_effects, pooled_effects, with
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 
+pytestmark = pytest.mark.long
+
 CAPACITY, WILTING, FIELD, ERROR, DAYS = 260.0, 0.07, 0.36, 0.02, 730
 
 
@@ -92,7 +94,7 @@ def test_saved_and_loaded_is_the_same(posterior, sequences, tmp_path):
     posterior.save(tmp_path / "p.nc")
     again = Posterior.load(tmp_path / "p.nc")
     assert all(np.array_equal(leaf, learned(again.model)[name]) for name, leaf in learned(posterior.model).items())
-    predict = lambda one: one.predict(sequences, key=jax.random.key(0), noise=True, variables=("nee", "swc"))  # noqa: E731
+    predict = lambda one: one.simulate(sequences, key=jax.random.key(0), noise=True, variables=("nee", "swc"))  # noqa: E731
     before, after = predict(posterior), predict(again)
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert posterior.observed["swc"].shape == (DAYS, 2)
@@ -107,7 +109,7 @@ def test_spec_round_trip(tail):
 
 
 def test_predicted_soil_water_covers_what_was_measured(posterior, sequences):
-    draws = np.asarray(posterior.predict(sequences, key=jax.random.key(3), noise=True, variables=("swc",))["swc"])
+    draws = np.asarray(posterior.simulate(sequences, key=jax.random.key(3), noise=True, variables=("swc",))["swc"])
     seen, observed = np.isfinite(sequences.targets["swc"]), sequences.targets["swc"]
     low, high = np.quantile(draws, [0.05, 0.95], axis=0)
     assert np.mean((observed > low)[seen] & (observed < high)[seen]) == pytest.approx(0.9, abs=0.03)
@@ -160,14 +162,14 @@ def test_effects_of_places(sequences):
     flat, tilted = (predicted(one, batch(one, sequences))["swc"] for one in (model, moved))
     assert (tilted > flat)[:, 0].mean() > 0.9 and (tilted < flat)[:, 1].mean() > 0.9
     posterior = MAP(steps=60).fit(model, sequences, seed=0)
-    other = posterior.predict(replace(sequences, places=("A", "C")), key=jax.random.key(0), variables=("swc",))["swc"]
+    other = posterior.simulate(replace(sequences, places=("A", "C")), key=jax.random.key(0), variables=("swc",))["swc"]
     assert np.isfinite(other).all()
 
 
 def test_a_structural_error_is_of_fluxes(posterior, sequences):
     """`predict` adds it to fluxes; soil water keeps the error of its sensor."""
     error = StructuralError({name: jnp.zeros(3) + 3.0 for name in NAMES})
-    predict = lambda one: one.predict(sequences, key=jax.random.key(0), noise=True, variables=("swc",))["swc"]  # noqa: E731
+    predict = lambda one: one.simulate(sequences, key=jax.random.key(0), noise=True, variables=("swc",))["swc"]  # noqa: E731
     np.testing.assert_array_equal(predict(posterior), predict(replace(posterior, structure=error)))
 
 
@@ -254,6 +256,6 @@ def test_a_real_tower(toulouse):
     posterior = MAP(steps=400).fit(model, found, seed=0)
     assert posterior.info["observed_days"]["swc"] > 1000
     seen = np.isfinite(found.targets["swc"][:, 0])
-    swc = np.asarray(posterior.predict(found, key=jax.random.key(0), variables=("swc",))["swc"])[0, seen, 0]
+    swc = np.asarray(posterior.simulate(found, key=jax.random.key(0), variables=("swc",))["swc"])[0, seen, 0]
     r, rmse = np.corrcoef(swc, found.targets["swc"][seen, 0])[0, 1], np.sqrt(np.mean((swc - found.targets["swc"][seen, 0]) ** 2))
     assert r > 0.7 and rmse < 0.06

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from hybridflux.inference.methods.ensemble import left_out
-from hybridflux.inference.structure import NAMES, SEARCHED, Means, misfit, variance
+from hybridflux.inference.structure import NAMES, SEARCHED, Means, joined, misfit, variance
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError, ornstein_uhlenbeck, persistence
 from hybridflux.vocabulary import PARAMETERS
+
+pytestmark = pytest.mark.long
 
 TRUTH = {
     "structural_floor": 0.6, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.1, "noise_floor": 0.3,
@@ -74,10 +76,10 @@ def test_numbers_are_recovered_from_residuals():
         found.append(Means(*(jnp.asarray(v, jnp.float32) for v in columns), place, jnp.asarray(ones / count, jnp.float32)))
     start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])
     width = np.array([PARAMETERS[name].spread for name in SEARCHED])
-    slope = jax.jit(jax.value_and_grad(misfit))
+    slope, whole = jax.jit(jax.value_and_grad(misfit)), joined(found)
 
     def both(at):
-        value, gradient = slope(*(jnp.asarray(part, jnp.float32) for part in (at, start, width)), found, jnp.ones(places))
+        value, gradient = slope(*(jnp.asarray(part, jnp.float32) for part in (at, start, width)), whole, jnp.ones(places))
         return float(value), np.asarray(gradient, float)
 
     best = minimize(both, start, jac=True, method="L-BFGS-B").x

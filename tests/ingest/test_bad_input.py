@@ -13,6 +13,8 @@ from hybridflux.ingest.build import build_region
 from hybridflux.region.store import open_region
 from tests.ingest.test_land import parcels
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def copy(place, tmp_path):

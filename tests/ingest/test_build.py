@@ -20,6 +20,8 @@ from hybridflux.region.store import open_region, unpacked
 from hybridflux.region.vegetation import SD, VegetationError
 from hybridflux.vocabulary import PLANT_TYPES
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def built(place, make, tmp_path_factory):

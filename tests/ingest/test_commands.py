@@ -9,6 +9,8 @@ import pytest
 
 from hybridflux.ingest.build import plan_region
 
+pytestmark = pytest.mark.long
+
 MAIN = "import sys; from hybridflux.cli import main; main()"
 
 
@@ -33,13 +35,13 @@ def write(path, config):
 
 
 @pytest.mark.parametrize(("name", "scenes", "gigabytes"), [("ile-de-france", 639, (20, 200)), ("toulouse", 639, (5, 60))])
-def test_plans_of_live_regions_print_every_request(name, scenes, gigabytes, monkeypatch, tmp_path):
+def test_plans_of_live_regions(name, scenes, gigabytes, monkeypatch, tmp_path):
     def refused(*_):
         raise AssertionError("a plan asks nothing of the network")
 
     monkeypatch.setattr(socket.socket, "connect", refused)
     plan = plan_region(name, tmp_path / "r.zarr")
-    text = str(plan)
+    text = plan.every_request()
     for said in (
         f"{scenes} scenes", "earth-search", "sentinel-2-c1-l2a", "reanalysis-era5-land", "2018-07", "ESA_WorldCover", "Copernicus_DSM",
         "soc_0-5cm_mean", "NOT THERE YET", "MB/s",
@@ -48,6 +50,11 @@ def test_plans_of_live_regions_print_every_request(name, scenes, gigabytes, monk
     assert gigabytes[0] < plan.bytes / 1e9 < gigabytes[1]
     assert plan.seconds > 3600
     assert text.count("reanalysis-era5-land") == 85  # one a month, and the day before
+    short = str(plan)
+    assert len(short.splitlines()) < 16 and "85 requests" in short and f"{scenes} scenes" in short and "NOT THERE YET" in short
+    assert "{data}" not in text + short and "name it with --data" in short
+    asked = sum(request.count for request in plan.requests)
+    assert asked > 100 and f"to download {asked} requests" in short
 
 
 def test_build_and_check_on_the_command_line(place, make, tmp_path):

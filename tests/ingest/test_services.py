@@ -10,6 +10,8 @@ from hybridflux.ingest.build import build_region
 from hybridflux.ingest.config import load_config
 from tests.data.imagery.stac_server import BIG, cog, files_server, flanders, item, stac_api
 
+pytestmark = pytest.mark.long
+
 DATES = [60, 62, 65, 68, 70, 72, 75, 77, 80, 84]  # of the real cube, May to August 2018
 SHIFTED = set(DATES[::2])  # stored as baseline 05.00 would: 1000 more, the offset to be taken off again
 CDSE = {"raster:bands": [{"scale": 1e-4, "offset": -0.1, "nodata": 0, "data_type": "uint16"}]}

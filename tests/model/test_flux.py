@@ -13,6 +13,8 @@ from hybridflux.model.store import from_spec, to_spec
 from hybridflux.model.tree import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def model():

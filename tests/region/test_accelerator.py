@@ -23,6 +23,8 @@ from hybridflux.region.run import _job
 from hybridflux.region.vegetation import SD, LineError, VegetationError
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
+pytestmark = pytest.mark.long
+
 WINTER = dict(days=("2017-11-15", "2018-01-12"), size=(12, 6), tile=12)
 SMALL = Shape(pixels=8, warps=4)
 

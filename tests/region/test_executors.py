@@ -1,18 +1,27 @@
 """Whoever runs the tiles, the run is the same: one process, shares, a dask cluster whose workers die."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
 import zarr
 from distributed import Client, LocalCluster
+from distributed.comm import connect
+from distributed.security import Security
 
 from hybridflux.region.executors import Dask, Serial, Share, Slurm, choose
+from hybridflux.region.executors.cluster import local_cluster
 from hybridflux.region.run import map_region
+
+pytestmark = pytest.mark.long
 
 SETTINGS = dict(draws=64, start="2018-02-01", end="2018-02-28")
 
@@ -96,6 +105,41 @@ def test_workers_of_an_address_die(tmp_path, region_path, make_posterior, serial
     assert_same_run(serial, tmp_path / "run")
 
 
+def test_nobody_else_can_command_a_local_cluster():
+    """All that listens is on the loopback and wants the certificate, or is a web server with no pages: any local user may knock."""
+    with local_cluster(1) as cluster, Client(cluster) as client:
+        address = cluster.scheduler_address
+        assert address.startswith("tls://127.0.0.1:")
+        processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        ends = {one.laddr for process in processes for one in process.net_connections("tcp") if one.status == psutil.CONN_LISTEN}
+        assert {end.ip for end in ends} == {"127.0.0.1"} and len(ends) >= 4  # scheduler, worker and nanny, and their web servers
+        for end in ends:
+            for security in (None, Security.temporary()):  # without a certificate, and with one of one's own
+                with pytest.raises((OSError, ValueError)):
+                    knock(f"{'tls' if security else 'tcp'}://{end.ip}:{end.port}", security)
+            for page in ("info/main/workers.html", "json/identity.json", "metrics", "health", "proxy/1/127.0.0.1/x"):
+                with pytest.raises(OSError):
+                    urllib.request.urlopen(f"http://{end.ip}:{end.port}/{page}", timeout=2)
+        assert client.submit(sum, [1, 2]).result() == 3
+        (folder,) = {info["local_directory"] for info in client.scheduler_info()["workers"].values()}
+        assert not any(part.stat().st_mode & 0o077 for part in Path(folder).parents if part.name.startswith("hybridflux-dask-"))
+
+
+def knock(address, security):
+    """Ask a process of dask who it is, as a client without the right certificate."""
+
+    async def ask():
+        arguments = security.get_connection_args("client") if security else {}
+        comm = await asyncio.wait_for(connect(address, timeout=1.0, **arguments), 3)
+        try:
+            await comm.write({"op": "identity", "reply": True})
+            return await asyncio.wait_for(comm.read(), 2)
+        finally:
+            comm.abort()
+
+    return asyncio.run(ask())
+
+
 def test_a_client_stays_open(tmp_path, region_path, make_posterior):
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster, Client(cluster) as client:
         map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Dask(client))
@@ -108,7 +152,8 @@ def test_a_client_stays_open(tmp_path, region_path, make_posterior):
         (dict(kind="serial"), Serial()),
         (dict(kind="serial", task=2, tasks=3), Share(2, 3)),
         (dict(kind="dask", workers=3), Dask(3)),
-        (dict(kind="dask", scheduler="tcp://node:8786"), Dask("tcp://node:8786")),
+        (dict(kind="dask", scheduler="tcp://127.0.0.1:8786"), Dask("tcp://127.0.0.1:8786")),
+        (dict(kind="dask", scheduler="tcp://node:8786", insecure_scheduler=True), Dask("tcp://node:8786", insecure=True)),
         (dict(kind="slurm", workers=8, sbatch="--mem=4G"), Slurm(8, "--mem=4G")),
     ],
 )
@@ -124,6 +169,12 @@ def test_options_choose(options, executor):
         (dict(kind="dask", task=1, tasks=3), "runs its share on this machine"),
         (dict(kind="serial", scheduler="tcp://node:8786"), "--executor dask"),
         (dict(kind="dask", scheduler="tcp://node:8786", workers=2), "workers of its own"),
+        (dict(kind="dask", scheduler="tcp://node:8786"), "no TLS.*tls://HOST:PORT.*--insecure-scheduler"),
+        (dict(kind="dask", scheduler="10.0.0.7:8786"), "no TLS"),
+        (dict(kind="dask", scheduler="ws://[2001:db8::1]:8786"), "no TLS"),
+        (dict(kind="dask", scheduler="tls://node:8786"), "does not name distributed.comm.tls.ca-file and"),
+        (dict(kind="dask", scheduler="tcp://"), "not an address"),
+        (dict(kind="dask", workers=2, insecure_scheduler=True), "goes with --scheduler"),
         (dict(kind="serial", workers=2), "already uses all cores"),
         (dict(kind="dask", sbatch="--mem=4G"), "--executor slurm"),
     ],

@@ -13,6 +13,8 @@ from hybridflux.region.job import Job
 from hybridflux.region.run import _job
 from hybridflux.region.store import open_region, unpacked
 
+pytestmark = pytest.mark.long
+
 
 def job_of(posterior, path, **settings) -> Job:
     usual = dict(

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).with_name("dying.py")
 
 

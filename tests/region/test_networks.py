@@ -10,6 +10,8 @@ from hybridflux.model.tree import learned, parameters_over_draws, with_learned, 
 from hybridflux.model.unrolled import network_of
 from hybridflux.region.networks import members_of, solve
 
+pytestmark = pytest.mark.long
+
 DAILY = ("light_use_efficiency", "respiration_ref")
 N = 40
 

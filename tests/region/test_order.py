@@ -5,6 +5,8 @@ import pytest
 
 from hybridflux.region.order import ends, quantiles, sort_draws
 
+pytestmark = pytest.mark.long
+
 LEVELS = (0.0, 0.05, 0.25, 0.5, 0.95, 1.0)
 
 

@@ -7,6 +7,8 @@ from hybridflux.region import plan
 from hybridflux.region.run import QUANTILES, _job, map_region
 from hybridflux.region.trial import Trial
 
+pytestmark = pytest.mark.long
+
 SETTINGS = dict(draws=6, start="2018-01-01", daily=True)
 
 

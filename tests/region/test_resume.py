@@ -9,6 +9,8 @@ from hybridflux.region.begin import begin
 from hybridflux.region.change import Change, read_changes
 from hybridflux.region.run import _job, job_of_run, resume_run
 
+pytestmark = pytest.mark.long
+
 DEFAULTS = dict(
     draws=6, start=None, end=None, spread="parameter", daily=False, levels=(0.05, 0.5, 0.95), daily_levels=(), change={}, seed=0,
     length=1e4, within=(),

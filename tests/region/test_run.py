@@ -17,6 +17,8 @@ from hybridflux.region.run import map_region
 from hybridflux.region.store import open_region, unpacked
 from hybridflux.region.tile import run_tile
 
+pytestmark = pytest.mark.long
+
 START = "2018-01-01"
 
 

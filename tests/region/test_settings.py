@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from hybridflux.region.run import map_region
-from hybridflux.region.settings import day_of
+from hybridflux.time import parse_day
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (dict(start="01/06/2018"), r"start `01/06/2018` is not a day; write it as YYYY-MM-DD"),
+        (dict(start="01/06/2018"), r"start `01/06/2018` is not a day of the calendar; write YYYY-MM-DD"),
         (dict(start="2018"), r"start `2018` is not a day"),
         (dict(end="2018-06"), r"end `2018-06` is not a day"),
         (dict(end="NaT"), r"end `NaT` is not a day"),
@@ -34,11 +34,11 @@ def test_a_slip_is_refused_before_any_work(tmp_path, region_path, make_posterior
 @pytest.mark.parametrize("below", ["", "run"])
 def test_a_file_where_the_run_folder_should_be(tmp_path, region_path, make_posterior, below):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ValueError, match="notes.txt is a file; give another folder"):
+    with pytest.raises(ValueError, match="notes.txt is a file, "):
         map_region(make_posterior(), region_path, tmp_path / "notes.txt" / below)
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.parametrize("value", ["2018-06-01", date(2018, 6, 1), np.datetime64("2018-06-01"), "2018-06-01T12:00"])
 def test_a_day_in_any_form(value):
-    assert day_of(value, "start") == np.datetime64("2018-06-01", "D")
+    assert parse_day(value, "start") == date(2018, 6, 1)

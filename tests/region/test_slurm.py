@@ -17,6 +17,8 @@ import zarr
 from hybridflux.region.executors import Slurm
 from hybridflux.region.run import map_region
 
+pytestmark = pytest.mark.long
+
 NEEDED = ("sbatch", "slurmctld", "slurmd", "munged", "scancel")
 SETTINGS = dict(draws=4, start="2018-06-01", end="2018-07-31")
 CONF = """

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 MAP = [sys.executable, "-c", "from hybridflux.cli import main; main()", "map"]
 DAYS = ["--start", "2018-01-01", "--end", "2018-12-31", "--draws", "4"]  # a year, so that there is time to be stopped
 

@@ -17,6 +17,8 @@ from hybridflux.region.run import QUANTILES, _job
 from hybridflux.region.structural import ErrorPaths
 from hybridflux.vocabulary import PARAMETERS
 
+pytestmark = pytest.mark.long
+
 NUMBERS = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08, "noise_floor": 0.3}
 
 

@@ -17,6 +17,8 @@ from hybridflux.region.store import open_region
 from hybridflux.region.training import OUTSIDE_RANGE, WITHOUT_TOWER, outside
 from hybridflux.vocabulary import PLANT_TYPES
 
+pytestmark = pytest.mark.long
+
 SETTINGS = dict(draws=3, start="2018-06-01", end="2018-06-30")
 
 

@@ -9,6 +9,8 @@ from hybridflux.region.run import map_region
 from hybridflux.region.vegetation import SD, LineError, VegetationDraws, VegetationError, vegetation_draws
 from hybridflux.vocabulary import PLANT_TYPES
 
+pytestmark = pytest.mark.long
+
 SPREAD = "parameter+random_effects+vegetation"
 
 

@@ -2,9 +2,12 @@ import base64
 import zlib
 
 import numpy as np
+import pytest
 import xarray as xr
 
 from hybridflux.report.frames import BYTES, LEVELS, OUTSIDE, panel, run_viewer, sample
+
+pytestmark = pytest.mark.long
 
 
 def decoded(spec, shape):

@@ -4,6 +4,8 @@ import pytest
 
 from hybridflux.report.page import write_report
 
+pytestmark = pytest.mark.long
+
 SECTIONS = ("numbers", "maps", "seasons", "budget", "scenario", "inventory", "towers", "parameters", "origin")
 LARGEST = 15e6
 

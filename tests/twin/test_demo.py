@@ -7,6 +7,8 @@ import pytest
 
 from hybridflux import demo
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def counted(monkeypatch):

@@ -9,6 +9,8 @@ import pandas as pd
 
 from hybridflux.data.inventories.plots import COLUMNS
 from hybridflux.data.inventories.sampling import simple
+from hybridflux.data.spreadsheet import as_text
+from hybridflux.files import whole
 
 GRAMS = 100.0
 """gC m-2 of 1 tC ha-1."""
@@ -74,10 +76,8 @@ def changes(table: pd.DataFrame, *, zone: str, pool: str, land_cover: str = "all
 
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a stock or change table as CSV; a file that is there is replaced as a whole."""
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")
-    table.to_csv(partial, index=False)
-    partial.replace(path)
+    with whole(path) as partial:
+        as_text(table).to_csv(partial, index=False)
 
 
 def _needs(table: pd.DataFrame, columns: tuple[str, ...]) -> None:

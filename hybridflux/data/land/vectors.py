@@ -57,8 +57,8 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
 
     Raises:
         FileNotFoundError: no such file.
+        ModuleNotFoundError: the package that reads it is not installed; names the extra that brings it.
         ValueError: it cannot be read, has several layers and none is named, or names no coordinate system.
-        ModuleNotFoundError: what reads its format is not installed; says how.
     """
     import shapely
 

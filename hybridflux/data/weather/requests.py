@@ -14,6 +14,7 @@ from hybridflux.data.catalog import Dataset
 from hybridflux.data.weather.border import Extent, wanted_days
 from hybridflux.data.weather.era5 import REQUEST_NAMES
 from hybridflux.data.weather.netcdf import parts
+from hybridflux.files import whole
 
 BYTES_PER_VALUE = 2.1  # measured: hourly t2m and ssrd over southern Germany, netCDF-4 with deflate
 STORES = {"era5-land": "reanalysis-era5-land", "era5": "reanalysis-era5-single-levels", "agera5": "sis-agrometeorological-indicators"}
@@ -150,19 +151,16 @@ def _client():
 
 
 def _fetch(client, request: Request, folder: Path, pause: float) -> None:
-    part = folder / f"{request.target}.part"
     for attempt in range(1, _TRIES + 1):
-        part.unlink(missing_ok=True)
         try:
-            client.retrieve(request.store, request.body, str(part))
-            for _ in parts(part):  # opens: neither a page of an error nor cut short
-                pass
-            part.replace(folder / request.target)
+            with whole(folder / request.target) as partial:
+                client.retrieve(request.store, request.body, str(partial))
+                for _ in parts(partial):  # opens: neither a page of an error nor cut short
+                    pass
             return
         except Exception as error:  # cdsapi raises its own, those of requests, and plain Exception
             reason = f"{type(error).__name__}: {error}"
             if attempt < _TRIES:
                 warnings.warn(f"{request.target}: try {attempt} of {_TRIES} failed ({reason}); once more in {pause:g} s", stacklevel=3)
                 time.sleep(pause)
-    part.unlink(missing_ok=True)
     raise OSError(f"{request.target}: {_TRIES} tries failed, the last with {reason}; see the request in your account of the data store")

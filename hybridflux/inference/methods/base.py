@@ -6,6 +6,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -15,6 +16,7 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
+from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
@@ -23,6 +25,7 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.model.store import to_spec
 from hybridflux.model.tree import with_learned, with_places
 from hybridflux.provenance import provenance
+from hybridflux.vocabulary import PLANT_TYPES
 
 Progress = Callable[[int, int, str], None]
 
@@ -47,12 +50,40 @@ class Drawn(NamedTuple):
     left_out: np.ndarray | None = None
 
 
+def check_setting(method: str, name: str, value, kind: type) -> None:
+    """Refuse a setting that is not a number of its kind and range.
+
+    Raises:
+        ValueError: it names the method, the setting, the value and what is allowed.
+    """
+    least = 0 if name in MAY_BE_ZERO else 1
+    if kind is int:
+        good = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+        wanted = f"a whole number from {least} on"
+    else:
+        good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0.0 < value < np.inf
+        good, wanted = (good and value < 1.0, "between 0 and 1") if name in SHARES else (good, "a positive number")
+    if not good:
+        raise ValueError(f"{method}: `{name}` = {str(value)[:30]} is not {wanted}")
+
+
 class InferenceWarning(UserWarning):
     """The posterior should not be trusted as it is."""
 
 
+MAY_BE_ZERO = ("warmup", "rounds")
+SHARES = ("target",)
+
+
 class AbstractMethod(eqx.Module):
-    """A way to get a posterior."""
+    """A way to get a posterior.
+
+    Its fields are its settings: whole numbers from 1 on (`warmup`, `rounds`: from 0), positive numbers, shares below 1 (`target`).
+    """
+
+    def __check_init__(self):
+        for field in fields(self):
+            check_setting(type(self).__name__, field.name, getattr(self, field.name), type(field.default))
 
     @abstractmethod
     def draw(self, model: HybridFlux, data: Batch, key: PRNGKeyArray, progress: Progress) -> Drawn:
@@ -71,40 +102,61 @@ class AbstractMethod(eqx.Module):
             The posterior, its places and what the method says of itself. Bad convergence is an `InferenceWarning` and stays in `info`.
 
         Raises:
-            ValueError: no target was measured, or a draw is not finite.
+            ValueError: before the first step, the model cannot be saved, a place is there twice, or no target was measured; after the
+                last, a draw is not finite.
         """
         began = time.perf_counter()
+        counts, notes = check_fit(model, sequences, seed)
         indices = Indices.of(sequences)
         model = scaled(with_places(model, indices.sizes()), sequences.drivers)
         data = batch(model, sequences)
-        counts = {name: int(measured.sum()) for name, measured in data.measured.items()}
-        if not sum(counts.values()):
-            raise ValueError(
-                f"none of {', '.join(counts)} was measured at {', '.join(sequences.places)}; check years, sites and quality limit"
-            )
         drawn = self.draw(model, data, jax.random.key(seed), progress or (lambda done, total, message: None))
         for name, values in drawn.leaves.items():
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"`{name}` is not finite after the fit; lower the learning rate or fix this parameter")
-        for concern in drawn.concerns:
+        fitted = Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats)
+        plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(0, int)))
+        concerns = [*notes, *drawn.concerns, *at_bounds(fitted, plant_types)]
+        for concern in concerns:
             warnings.warn(concern, InferenceWarning, stacklevel=2)
         info = {
             "method": type(self).__name__,
-            "settings": {name: value for name, value in vars(self).items() if isinstance(value, int | float | str)},
-            "seed": seed,
+            "settings": {field.name: type(field.default)(getattr(self, field.name)) for field in fields(self)},
+            "seed": int(seed),
             "observed_days": counts,
+            "places": places_of(sequences, counts),
+            "left_out": dict(sequences.left_out),
             "ranges": covariate_ranges(model, sequences),
             "plant_types": plant_types_at_towers(sequences),
             "diagnostics": drawn.diagnostics,
-            "concerns": list(drawn.concerns),
-            "seconds": round(time.perf_counter() - began, 2),
+            "concerns": concerns,
+            "draws_without": _draws_without(drawn.left_out, indices.places),
         }
         info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
-        posterior = Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats, info, observed)
-        told = learn(posterior.model, sequences, drawn.left_out, seed)
-        if told is None:
-            return posterior
-        info |= {"structural_error": told.summary, "seconds": round(time.perf_counter() - began, 2)}
-        return posterior.with_structure(told.error, told.spread if drawn.left_out is not None else {})
+        posterior = replace(fitted, info=info, observed=observed)
+        structure = learn(posterior.model, sequences, drawn.left_out, seed)
+        info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
+        return posterior.with_structure(structure.error, structure.spread)
+
+
+def places_of(sequences: Sequences, counts: dict[str, int]) -> dict[str, dict]:
+    """Plant type, measured days of each target, first and last year of each place, as JSON types."""
+    years = sequences.days.astype("datetime64[Y]").astype(int) + 1970
+    types = sequences.drivers.get("plant_type")
+    found = {}
+    for at, place in enumerate(sequences.places):
+        seen = {name: np.isfinite(sequences.targets[name][:, at]) for name in counts}
+        measured = years[np.any(list(seen.values()), axis=0)]
+        found[place] = {
+            "plant_type": None if types is None else PLANT_TYPES[int(types[at])],
+            "days": {name: int(days.sum()) for name, days in seen.items()},
+            "years": [int(measured.min()), int(measured.max())] if len(measured) else [],
+        }
+    return found
+
+
+def _draws_without(away: np.ndarray | None, places: tuple[str, ...]) -> dict[str, list[int]]:
+    """Place -> numbers of the draws that were not fitted to it; empty where all draws saw all places."""
+    return {} if away is None else {place: np.flatnonzero(away[:, at]).tolist() for at, place in enumerate(places)}

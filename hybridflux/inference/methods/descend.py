@@ -1,7 +1,7 @@
 """Adam over shuffled minibatches, for several members at once: the engine of MAP and Ensemble, the start of SVI and NUTS.
 
-The scale of population effects has no useful joint mode (it grows while the effects shrink), so it is not descended but set to the
-moments of the effects half way and at the end (empirical Bayes).
+The scale of population effects has no useful joint mode (it grows while the effects shrink), so it is not descended but set half way and
+at the end to the moments of the effects and its prior, taken together (empirical Bayes).
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import quasi_likelihood
 from hybridflux.inference.methods.base import Progress
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.structure import PRIOR_TOWERS
 from hybridflux.model.tree import learned, pooled_effects, with_learned
-
-FEWEST_PLACES = 5  # below, the spread of a population keeps its prior median
 
 
 def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch, float]:
@@ -45,17 +44,32 @@ def starting_points(model: HybridFlux, members: int, key: PRNGKeyArray) -> dict[
     return points
 
 
-def settle_populations(model: HybridFlux, leaves: dict[str, Array]) -> dict[str, Array]:
-    """Set the spread of each population to the moments of its effects; the effects themselves stay as they are."""
+def settle_populations(model: HybridFlux, leaves: dict[str, Array], data: Batch) -> dict[str, Array]:
+    """Set the spread of each population to its prior and the moments of its effects; the effects themselves stay as they are.
+
+    The prior counts as `PRIOR_TOWERS` members; members count as many as there are beyond those the centre of the population follows
+    (Bessel's correction): one a plant type for sites, one a site for years at sites.
+    """
     leaves = dict(leaves)
-    for path in pooled_effects(model):
+    for path, by in pooled_effects(model).items():
         spread = path.removesuffix("effect") + "spread"
-        effect = leaves[path]
-        if effect.shape[-1] >= FEWEST_PLACES:
-            moment = jnp.maximum(jnp.sqrt(jnp.mean(effect**2, axis=-1)), 0.05)
-            leaves[path] = effect / moment[..., None]
-            leaves[spread] = leaves[spread] + 2.0 * jnp.log(moment)
+        rows, centres = _members(data, by)
+        effect, free = leaves[path], max(len(rows) - centres, 0)
+        squares = jnp.exp(leaves[spread]) * jnp.sum(effect[..., rows] ** 2, axis=-1) if free else 0.0 * leaves[spread]
+        settled = jnp.log((PRIOR_TOWERS + squares) / (PRIOR_TOWERS + free))
+        leaves[path] = effect * jnp.exp(0.5 * (leaves[spread] - settled))[..., None]
+        leaves[spread] = settled
     return leaves
+
+
+def _members(data: Batch, by: str) -> tuple[np.ndarray, int]:
+    """Rows of a table of effects that anything was measured at, and how many of them its centre follows."""
+    seen = np.any([np.asarray(measured) for measured in data.measured.values()], axis=0)
+    rows, sites, types = (
+        np.unique(np.broadcast_to(np.asarray(data.names[name]), seen.shape)[seen]) if name in data.names else np.zeros(1, int)
+        for name in (by, "site", "plant_type")
+    )
+    return rows, len(types) if by == "site" else len(sites)
 
 
 def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[str]]:
@@ -132,7 +146,7 @@ def descend(
         leaves, states, losses = _epoch(optimiser, frozen, model, leaves, states, anchors, away, batches, share)
         history.append(np.asarray(losses))
         if number in (passes // 2, passes - 1):
-            leaves = settle_populations(model, leaves)
+            leaves = settle_populations(model, leaves, data)
         if number % max(1, passes // 50) == 0 or number == passes - 1:
             progress(number + 1, passes, f"loss {float(losses.mean()):.4f}")
     return leaves, np.array(history)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hybridflux.inference.joint import misfit_by_place
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.inference.methods.descend import descend, effects_and_spreads, starting_points
-from hybridflux.inference.structure import FEWEST_PLACES
-from hybridflux.model.tree import learned
+from hybridflux.model.tree import learned, with_learned
 
 EFFECTS_SHARE, EFFECTS_RATE = 3, 3.0  # updates of the effects of left-out towers: a third of all, three times as far
+FEWEST_PLACES = 5  # below, a member that leaves one out would know too little of the others
+FARTHEST_BEHIND = 0.1  # share of what the fit gained by which a member may end above the best
 FEWEST_MEMBERS = 4  # below, a member would miss more than a quarter of the towers
 
 
@@ -44,15 +48,55 @@ class Ensemble(AbstractMethod):
         seed = int(jax.random.randint(shuffle, (), 0, 2**31 - 1))
         away = left_out(int(jnp.max(data.names["site"])) + 1, self.members, seed)
         settings = {"size": self.size, "seed": seed, "progress": progress}
+        before = _misfits(model, data, leaves)
         leaves, losses = descend(model, data, leaves, anchors, steps=self.steps, rate=self.rate, left_out=away, **settings)
+        behind = behind_the_best(before, _misfits(model, data, leaves), away)
         tables, _ = effects_and_spreads(model)
         if away is not None and tables:
-            further = {"steps": self.steps // EFFECTS_SHARE, "rate": EFFECTS_RATE * self.rate}
+            further = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
             leaves, _ = descend(model, data, leaves, anchors, only=tables, **further, **settings)
-        last = losses[-1]
-        behind = (last - last.min()) > 0.1 * (losses[0].mean() - last.min())
-        concerns = (f"{int(behind.sum())} of {self.members} members ended far above the best; use more steps",) if behind.any() else ()
-        return Drawn(leaves, self.members, {}, {"loss_last": [round(float(value), 5) for value in last]}, concerns, away)
+        diagnostics = {"loss_last": np.round(losses[-1], 5).tolist(), "behind_the_best": np.round(behind, 4).tolist()}
+        return Drawn(leaves, self.members, {}, diagnostics, concerns(behind, self.steps), away)
+
+
+def _misfits(model, data, leaves) -> np.ndarray:
+    """Negative log likelihood per measured value `[member, place]`."""
+    places = int(jnp.max(data.names["site"])) + 1
+    return np.asarray(_misfit_of_members(model, data, leaves, places))
+
+
+@partial(jax.jit, static_argnames="places")
+def _misfit_of_members(model, data, leaves, places):
+    return jax.lax.map(lambda values: misfit_by_place(with_learned(model, values), data, places), leaves)
+
+
+def behind_the_best(before: np.ndarray, after: np.ndarray, away: np.ndarray | None) -> np.ndarray:
+    """How much worse each member fits the places it saw than the best member, as a share of what the fit gained `[member]`.
+
+    Members leave out different places, which are not equally hard to fit: a member is compared with the mean of the members that saw the
+    same place, place by place.
+
+    Args:
+        before: negative log likelihood per value at the start `[member, place]`, NaN where nothing was measured.
+        after: the same at the end.
+        away: `[member, place]`, who was left out by whom; None where all saw all.
+    """
+    seen = np.isfinite(after) & (True if away is None else ~away)
+    mean = np.nansum(np.where(seen, after, 0.0), axis=0) / np.maximum(seen.sum(axis=0), 1)
+    excess = np.where(seen, after - mean, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    gained = float(np.where(seen, before - after, 0.0).sum() / max(seen.sum(), 1))
+    return (excess - excess.min()) / max(gained, 1e-12)
+
+
+def concerns(behind: np.ndarray, steps: int) -> tuple[str, ...]:
+    """What a user must know of members that did not arrive."""
+    late = int((behind > FARTHEST_BEHIND).sum())
+    if not late:
+        return ()
+    return (
+        f"{late} of {len(behind)} members fit the towers they share with others worse than the best member, by more than a tenth of what "
+        f"the fit gained: use more updates (steps = {2 * steps}; --set steps={2 * steps})",
+    )
 
 
 def left_out(places: int, members: int, seed: int) -> np.ndarray | None:

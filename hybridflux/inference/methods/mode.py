@@ -80,7 +80,7 @@ def climb(
         options = {"maxiter": -(-steps // ROUNDS), "maxcor": REMEMBERED, "ftol": CLOSE_ENOUGH, "gtol": 0.0}
         first = in_double(point)[0] if first is None else first
         found = minimize(in_double, point, jac=True, method="L-BFGS-B", options=options)
-        settled = settle_populations(model, unravel(jnp.asarray(found.x, jnp.float32)))
+        settled = settle_populations(model, unravel(jnp.asarray(found.x, jnp.float32)), data)
         point, last = np.asarray(ravel_pytree(settled)[0], np.float64), float(found.fun)
         progress(number + 1, ROUNDS, f"mode, loss {last:.4f} after {found.nfev} gradients")
     return unravel(jnp.asarray(point, jnp.float32)), (first, last)

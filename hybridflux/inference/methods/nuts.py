@@ -6,12 +6,12 @@ from functools import partial
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 from numpyro.diagnostics import summary
 from numpyro.infer.hmc import hmc
 
-from hybridflux.inference.methods.base import AbstractMethod, Drawn
+from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress
 from hybridflux.inference.methods.sharpen import around_mode
 from hybridflux.inference.methods.whiten import White
 
@@ -19,6 +19,7 @@ HIGHEST_R_HAT = 1.05
 FEWEST_EFFECTIVE = 50
 SETTLED = 1.0  # standard deviations; where the Gaussian moves more, the sampler adapts scales of its own
 CAREFUL = 0.8  # least acceptance aimed at where it adapts scales
+BLOCKS = 20  # of steps, after each of which progress is reported
 DEPTHS = (3, 10)  # deepest tree in a ball, where 7 steps are half a turn, and elsewhere
 
 
@@ -48,14 +49,11 @@ class NUTS(AbstractMethod):
         start, scatter, run = jax.random.split(key, 3)
         around = around_mode(model, data, start, steps=self.mode_steps, rounds=self.rounds, progress=progress)
         white = around.white
-        progress(0, 1, f"NUTS, {white.size} learned numbers, {self.chains} chains")
         first = jax.random.normal(scatter, (self.chains, white.size))
         adapt = self.rounds == 0 or not around.unrest < SETTLED
         target = max(self.target, CAREFUL) if adapt else self.target
-        points, extra = run_chains(
-            model, data, white, first, jax.random.split(run, self.chains), self.warmup, self.warmup + self.draws, target, adapt
-        )
-        progress(1, 1, "NUTS done")
+        keys = jax.random.split(run, self.chains)
+        points, extra = run_chains(model, data, white, first, keys, self.warmup, self.warmup + self.draws, target, adapt, progress)
         kept = {name: np.asarray(values)[:, self.warmup :] for name, values in extra.items()}
         drawn = white.drawn(points[:, self.warmup :].reshape(-1, white.size))
         chained = {name: np.asarray(values).reshape(self.chains, self.draws, *values.shape[1:]) for name, values in drawn.items()}
@@ -69,9 +67,19 @@ class NUTS(AbstractMethod):
         return Drawn(drawn, self.chains, stats, diagnostics, tuple(concerns(diagnostics)))
 
 
-@partial(jax.jit, static_argnames=("warmup", "steps", "target", "adapt"))
-def run_chains(model, data, white: White, first: Array, keys: Array, warmup: int, steps: int, target: float, adapt: bool):
-    """All chains in one compiled program, spread over the host devices of XLA.
+def run_chains(
+    model,
+    data,
+    white: White,
+    first: Array,
+    keys: Array,
+    warmup: int,
+    steps: int,
+    target: float,
+    adapt: bool,
+    progress: Progress = lambda done, total, message: None,
+) -> tuple[Array, dict[str, Array]]:
+    """All chains side by side on the host devices of XLA, in `BLOCKS` blocks of steps, so that progress is seen and Ctrl-C heard.
 
     Args:
         model: structure and fixed values.
@@ -83,31 +91,67 @@ def run_chains(model, data, white: White, first: Array, keys: Array, warmup: int
         steps: all steps, those of the warm-up among them.
         target: acceptance probability aimed at.
         adapt: whether the warm-up adapts a diagonal mass matrix too.
+        progress: called after each block.
 
     Returns:
         White coordinates `[chain, step, n]`, and `diverging`, `lp`, `n_steps` `[chain, step]`.
     """
+    devices = max(count for count in range(1, len(first) + 1) if len(first) % count == 0 and count <= jax.local_device_count())
+    mesh = Mesh(np.array(jax.local_devices()[:devices]), ("chain",))
+    settings = {"warmup": warmup, "target": target, "adapt": adapt, "mesh": mesh}
+    place = lambda tree, spec: jax.tree.map(lambda leaf: jax.device_put(leaf, NamedSharding(mesh, spec)), tree)  # noqa: E731
+    fixed, (first, keys) = place((model, data, white), PartitionSpec()), place((first, keys), PartitionSpec("chain"))
+    state = _begin(*fixed, first, keys, **settings)
+    block = -(-steps // BLOCKS)  # of equal length, so that one program serves them all; what is beyond the last step is dropped
+    parts, done = [], 0
+    while done < steps:
+        state, (points, extra) = _advance(*fixed, first, keys, state, steps=block, **settings)
+        parts.append((np.asarray(points), jax.tree.map(np.asarray, extra)))
+        done = min(done + block, steps)
+        stage = f"warm-up {done}/{warmup}" if done < warmup else f"sampling {done - warmup}/{steps - warmup}"
+        diverging = sum(int(part["diverging"][:, max(warmup - at * block, 0) :].sum()) for at, (_, part) in enumerate(parts))
+        progress(done, steps, f"{stage}, {len(first)} chains" + (f", {diverging} divergent" if diverging else ""))
+    joined = jax.tree.map(lambda *values: np.concatenate(values, axis=1)[:, :steps], *parts)
+    return joined
 
-    def chain(model, data, white, first, key):
-        start, advance = hmc(white.potential(model, data), algo="NUTS")
-        state = start(first, warmup, adapt_mass_matrix=adapt, target_accept_prob=target, max_tree_depth=DEPTHS[adapt], rng_key=key)
+
+def _kernel(model, data, white: White, first: Array, key: Array, warmup: int, target: float, adapt: bool):
+    """The first state of a chain, and the function that gives the next one."""
+    start, advance = hmc(white.potential(model, data), algo="NUTS")
+    state = start(first, warmup, adapt_mass_matrix=adapt, target_accept_prob=target, max_tree_depth=DEPTHS[adapt], rng_key=key)
+    return state, advance
+
+
+def _over_chains(chain, mesh: Mesh, fixed: tuple, *chained):
+    """`chain(model, data, white, first, key, ...)` for all chains, some on each device; one alone is not vectorised."""
+
+    def some(fixed, *chained):
+        if len(chained[0]) == 1:
+            return jax.tree.map(lambda values: values[None], chain(*fixed, *jax.tree.map(lambda values: values[0], chained)))
+        return jax.vmap(lambda *one: chain(*fixed, *one))(*chained)
+
+    split = PartitionSpec("chain")
+    specs = (PartitionSpec(), *(split for _ in chained))
+    return jax.shard_map(some, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(fixed, *chained)
+
+
+@partial(jax.jit, static_argnames=("warmup", "target", "adapt", "mesh"))
+def _begin(model, data, white, first, keys, *, warmup, target, adapt, mesh):
+    return _over_chains(lambda *one: _kernel(*one, warmup, target, adapt)[0], mesh, (model, data, white), first, keys)
+
+
+@partial(jax.jit, static_argnames=("steps", "warmup", "target", "adapt", "mesh"))
+def _advance(model, data, white, first, keys, states, *, steps, warmup, target, adapt, mesh):
+    def chain(model, data, white, first, key, state):
+        _, advance = _kernel(model, data, white, first, key, warmup, target, adapt)  # the library keeps its settings in this closure
 
         def step(state, _):
             state = advance(state)
             return state, (state.z, {"diverging": state.diverging, "lp": -state.potential_energy, "n_steps": state.num_steps})
 
-        return jax.lax.scan(step, state, length=steps)[1]
+        return jax.lax.scan(step, state, length=steps)
 
-    def chains(first, keys, model, data, white):
-        if len(first) == 1:
-            return jax.tree.map(lambda values: values[None], chain(model, data, white, first[0], keys[0]))
-        return jax.vmap(chain, in_axes=(None, None, None, 0, 0))(model, data, white, first, keys)
-
-    devices = max(count for count in range(1, len(first) + 1) if len(first) % count == 0 and count <= jax.local_device_count())
-    mesh = Mesh(np.array(jax.local_devices()[:devices]), ("chain",))
-    split, whole = PartitionSpec("chain"), PartitionSpec()
-    spread = jax.shard_map(chains, mesh=mesh, in_specs=(split, split, whole, whole, whole), out_specs=split, check_vma=False)
-    return spread(first, keys, model, data, white)
+    return _over_chains(chain, mesh, (model, data, white), first, keys, states)
 
 
 def convergence(chained: dict[str, np.ndarray]) -> dict[str, float]:
@@ -124,10 +168,11 @@ def concerns(diagnostics: dict[str, float]) -> list[str]:
     found = []
     if not diagnostics["r_hat_max"] <= HIGHEST_R_HAT:
         found.append(
-            f"R-hat reaches {diagnostics['r_hat_max']:.2f} (above {HIGHEST_R_HAT}): the chains disagree; use more warm-up and draws"
+            f"R-hat reaches {diagnostics['r_hat_max']:.2f} (above {HIGHEST_R_HAT}): the chains disagree; use more `warmup` and `draws`"
         )
     if diagnostics["ess_min"] < FEWEST_EFFECTIVE:
-        found.append(f"only {diagnostics['ess_min']:.0f} effective draws of the worst number (below {FEWEST_EFFECTIVE}); use more draws")
+        fewest = diagnostics["ess_min"]
+        found.append(f"only {fewest:.0f} effective draws of the worst parameter (below {FEWEST_EFFECTIVE}): use more `draws`")
     if diagnostics["divergences"]:
         found.append(f"{diagnostics['divergences']} divergent transitions: raise `target` or give the model stronger priors")
     return found

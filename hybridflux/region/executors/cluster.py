@@ -1,17 +1,25 @@
-"""Tiles on a dask cluster: one on this machine, or any that runs already (dask-jobqueue, Kubernetes, a scheduler's address)."""
+"""Tiles on a dask cluster: one on this machine, or any that runs already (dask-jobqueue, Kubernetes, a scheduler's address).
+
+Whoever may talk to a scheduler or a worker of dask may run any code as its owner; dask itself asks for nothing unless it is given TLS
+(https://distributed.dask.org/en/stable/tls.html). A cluster that is started here listens on the loopback only, speaks TLS with a key that
+lives in the memory of its own processes, and answers no one without it. An address is refused where what it says would be open to others.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hybridflux.region.lock import WHOLE
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
     from hybridflux.region.grid import Tile
     from hybridflux.region.job import Job
@@ -19,6 +27,9 @@ if TYPE_CHECKING:
 
 IN_HAND = 4  # tiles sent per worker: enough that none waits for the next one
 RETRIES = 2  # of a tile that failed, for instance on a file server that did not answer
+LOOPBACK = "127.0.0.1"
+CONFIGURED = ("ca-file", "client.cert")
+"""Settings of dask, below `distributed.comm.tls`, without which no client speaks TLS; the key may stand in the certificate's file."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,18 @@ class Dask:
 
     Attributes:
         cluster: a client, the address of a scheduler, or how many processes to start on this machine.
+        insecure: take an address whose scheduler does not authenticate although others can reach it.
+
+    Raises:
+        ValueError: an address of another machine without TLS and `insecure` is not set, or one with TLS that dask is not configured for.
     """
 
     cluster: Client | str | int
+    insecure: bool = False
+
+    def __post_init__(self):
+        if isinstance(self.cluster, str):
+            _check_address(self.cluster, self.insecure)
 
     @property
     def work(self) -> str:
@@ -72,13 +92,12 @@ class Dask:
     @contextmanager
     def _client(self) -> Iterator[Client]:
         """A client of the cluster; what is started here ends here, a client that was given stays open."""
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
         from hybridflux.region.executors.worker import OwnMachine, per_machine
 
         if isinstance(self.cluster, int):
-            started = LocalCluster(n_workers=self.cluster, threads_per_worker=1, dashboard_address=None)
-            with started, Client(started) as client:
+            with local_cluster(self.cluster) as started, Client(started) as client:
                 client.register_plugin(OwnMachine(self.cluster))
                 yield client
         elif isinstance(self.cluster, str):
@@ -88,3 +107,63 @@ class Dask:
         else:
             self.cluster.register_plugin(OwnMachine(per_machine(self.cluster)))
             yield self.cluster
+
+
+@contextmanager
+def local_cluster(processes: int) -> Iterator[LocalCluster]:
+    """Start a scheduler and workers on this machine that only their own processes can talk to.
+
+    Their HTTP servers, which TLS does not cover, serve nothing; what they spill to the disk lies in a folder that no other user can read.
+
+    Args:
+        processes: workers, one thread each.
+    """
+    import dask
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    quiet = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+    with dask.config.set(quiet), tempfile.TemporaryDirectory(prefix="hybridflux-dask-", ignore_cleanup_errors=True) as folder:
+        cluster = LocalCluster(
+            n_workers=processes, threads_per_worker=1, host=LOOPBACK, security=Security.temporary(), local_directory=folder,
+            dashboard_address=None, scheduler_kwargs={"dashboard_address": f"{LOOPBACK}:0"},
+        )  # fmt: skip
+        with cluster:
+            yield cluster
+
+
+def _check_address(address: str, insecure: bool) -> None:
+    """Refuse the address of a scheduler that anybody on the network may command, and TLS that dask has no certificate for."""
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    shown = address[:200]
+    if not parts.hostname:
+        raise ValueError(f"--scheduler `{shown}` is not an address; it reads tls://HOST:8786")
+    if parts.scheme == "tls":
+        import dask
+
+        missing = [f"distributed.comm.tls.{name}" for name in CONFIGURED if not dask.config.get(f"distributed.comm.tls.{name}", None)]
+        if missing:
+            raise ValueError(
+                f"--scheduler {shown} speaks TLS, and the configuration of dask does not name {' and '.join(missing)}; name the files of "
+                "the cluster's certificate in ~/.config/dask/distributed.yaml or as DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on "
+                "(https://distributed.dask.org/en/stable/tls.html)"
+            )
+    elif not insecure and not _is_loopback(parts.hostname):
+        raise ValueError(
+            f"--scheduler {shown} has no TLS: whoever reaches it can run code as you, and so can whoever answers for it. Start scheduler "
+            "and workers with --tls-ca-file, --tls-cert and --tls-key, name the same files in the configuration of dask "
+            "(https://distributed.dask.org/en/stable/tls.html) and give tls://HOST:PORT; or, on a network that is yours alone, add "
+            "--insecure-scheduler"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a name or number is this machine's own.
+
+    >>> [_is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "10.0.0.7", "node3")]
+    [True, True, True, False, False]
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

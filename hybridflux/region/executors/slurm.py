@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hybridflux.files import write_text
 from hybridflux.region.executors.serial import Share
 from hybridflux.region.lock import WHOLE
 
@@ -70,12 +71,12 @@ class Slurm:
         folder.mkdir(exist_ok=True)
         before = []
         if shares:
-            lines = [f"#SBATCH --array={','.join(map(str, shares))}", f"#SBATCH --output={folder.resolve()}/%A_%a.log"]
+            lines = [f"#SBATCH --array={','.join(map(str, shares))}"]
             script = _script(folder / "tasks.sh", lines, f"{command} --task {TASK} --tasks {self.tasks}")
-            array = self._sbatch(script)
+            array = self._sbatch(script, _log(folder, "%A_%a.log"))
             before = [f"--dependency=afterok:{array}", "--kill-on-invalid-dep=yes"]
-        script = _script(folder / "finish.sh", [f"#SBATCH --output={folder.resolve()}/%j_finish.log"], command)
-        last = self._sbatch(script, *before)
+        script = _script(folder / "finish.sh", [], command)
+        last = self._sbatch(script, _log(folder, "%j_finish.log"), *before)
         jobs = f"{array},{last}" if shares else last
         return (
             f"submitted {len(shares)} tasks for {len(waiting)} of {len(tiles)} tiles" + (f" as SLURM job {array}" if shares else "")
@@ -99,5 +100,10 @@ class Slurm:
 
 def _script(path: Path, lines: Sequence[str], command: str) -> Path:
     """Write a script; `exec` makes the command receive SLURM's signals itself."""
-    path.write_text("\n".join(["#!/bin/bash", f"#SBATCH --job-name=hybridflux-{path.stem}", *lines, f"exec {command}", ""]))
+    write_text(path, "\n".join(["#!/bin/bash", f"#SBATCH --job-name=hybridflux-{path.stem}", *lines, f"exec {command}", ""]))
     return path
+
+
+def _log(folder: Path, name: str) -> str:
+    """The option that names the log; not a line of the script, whose quoting is SLURM's own, and `%` in the folder means itself."""
+    return f"--output={str(folder.resolve()).replace('%', '%%')}/{name}"

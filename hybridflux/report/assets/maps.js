@@ -93,7 +93,7 @@
       this.show();
     }
 
-    nearest(label) { const i = this.g.frames.findIndex(f => f.startsWith(label) || label.startsWith(f)); return Math.max(0, i); }
+    nearest(label) { const date = (f) => f.split(",")[0], i = this.g.frames.findIndex(f => date(f).startsWith(date(label)) || date(label).startsWith(date(f))); return Math.max(0, i); }
     niceLength(x) { const p = 10 ** Math.floor(Math.log10(x)); return [5, 2, 1].map(f => f * p).find(v => v <= x); }
     go(i) { this.frame = i; this.output.textContent = this.g.frames[i]; this.draw(); this.show(); }
     play() { this.button.textContent = "\u23F8"; this.timer = setInterval(() => { this.slider.value = (this.frame + 1) % this.g.frames.length; this.go(+this.slider.value); }, 600); }

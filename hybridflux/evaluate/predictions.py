@@ -1,0 +1,60 @@
+"""Predictions at towers, one tower in memory at a time: what scores, figures and residuals are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import numpy as np
+
+from hybridflux.model.sequences import Sequences
+
+if TYPE_CHECKING:
+    from hybridflux.inference.posterior import Posterior
+
+
+class Prediction(NamedTuple):
+    """What a posterior says of one tower.
+
+    Attributes:
+        here: sequences of that tower alone.
+        draws: flux -> predictive draws `[draw, time, 1]`, errors of the model and of measuring included [gC m-2 d-1].
+        point: flux -> mean of the draws without these errors `[time, 1]`.
+        known: whether the draws were fitted to the tower.
+    """
+
+    here: Sequences
+    draws: dict[str, np.ndarray]
+    point: dict[str, np.ndarray]
+    known: bool
+
+
+def predictions(
+    posterior: Posterior, sequences: Sequences, *, variables: Sequence[str], draws: int, seed: int = 0, left_out: bool = False
+) -> Iterator[Prediction]:
+    """Predict each tower.
+
+    Args:
+        posterior: what predicts.
+        sequences: of the towers.
+        variables: fluxes.
+        draws: of each tower; fewer of the posterior are repeated with other errors.
+        seed: of population effects and errors.
+        left_out: predict towers of the fit as unseen, by the draws that were not fitted to them (members of an ensemble leave out towers
+            in turn); towers without such draws are passed over.
+    """
+    key, thinned = jax.random.key(seed), posterior.thin(draws)
+    away = posterior.info.get("draws_without", {})
+    for number, place in enumerate(sequences.places):
+        here, of_place, one = sequences.select([place]), jax.random.fold_in(key, number), thinned
+        named = here
+        if left_out:
+            if not away.get(place):
+                continue
+            one = posterior.pick(away[place]).thin(draws)
+            named = replace(here, places=(f"{place}, left out",))  # a name the posterior does not know: its effects are drawn anew
+        exact, noisy = (one.simulate(named, key=of_place, noise=noise, variables=tuple(variables)) for noise in (False, True))
+        point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
+        yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, named.places[0] in posterior.places)

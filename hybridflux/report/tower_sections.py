@@ -1,0 +1,146 @@
+"""Sections of the page of towers: fits, residuals over the year, responses, calibration, with and without a site."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.evaluate.card import make_card, row_of
+from hybridflux.evaluate.responses import BEYOND, GROWING, responses
+from hybridflux.report.card_figures import coverage_by_step, pit_bars
+from hybridflux.report.look import number, units
+from hybridflux.report.markup import grid, legend, paragraph, table
+from hybridflux.report.tower_figures import residual_season, response_curve, with_and_without
+from hybridflux.report.towers import choose_sites
+from hybridflux.vocabulary import PLANT_TYPE_NAMES
+
+FLUXES = ("NEE", "GPP", "RECO")
+STEPS = ("day", "week", "month", "year")
+FIGURES = 60  # sites with figures; all are in the tables
+MODEL = "model"
+
+
+def shown_sites(sequences) -> list[str]:
+    """Sites with figures: the best measured of each plant type first."""
+    first = list(choose_sites(sequences))
+    rest = np.argsort(-np.isfinite(sequences.targets["nee"]).sum(axis=0), kind="stable")
+    rest = [sequences.places[at] for at in rest if sequences.places[at] not in first and np.isfinite(sequences.targets["nee"][:, at]).any()]
+    return [*first, *rest][:FIGURES]
+
+
+def fits_section(sequences, scores: pd.DataFrame, figures: dict[str, list[str]]) -> str:
+    """Figures of sites, then a table of all."""
+    order = [site for site in shown_sites(sequences) if site in figures]
+    first = order[: len(choose_sites(sequences))]
+    note = (
+        "Left: daily NEE of the best covered year; right: monthly means of the whole record (months with at least 15 measured days). "
+        "Bands hold 50 % and 90 % (days) and 90 % (months) of the predictive draws; dots are what was measured. NEE negative = uptake."
+    )
+    fluxes = [(flux, f"--{flux.lower()}", "") for flux in FLUXES]
+    marks = legend(("measured", "--ink", "dot"), *fluxes, ("predictive band", "--muted", "band"))
+    parts = [paragraph(note, "note"), marks, grid([each for site in first for each in figures[site]], "large")]
+    rest = [each for site in order[len(first) :] for each in figures[site]]
+    if rest:
+        left = len(sequences.places) - len(order)
+        more = f" ({left} further sites only in the table)" if left > 0 else ""
+        parts.append(f"<details><summary>{len(order) - len(first)} more sites{more}</summary>{grid(rest, 'large')}</details>")
+    daily = scores[(scores["step"] == "day") & (scores["variable"] == "NEE")]
+    annual = scores[(scores["step"] == "year") & (scores["variable"] == "NEE")].set_index("site")
+    head = ["Site", "Plant type", "In the fit", "Days", "NSE", "RMSE", "Bias", "90 % holds", "Years", "RMSE of years", "Bias of years"]
+    lines = []
+    for _, row in daily.sort_values(["igbp", "site"]).iterrows():
+        year = annual.loc[row["site"]]
+        lines.append([
+            escape(row["site"]), escape(row["igbp"]), "yes" if row["known"] else "no", number(row["n"]), _or_dash(row["nse"], 2),
+            _or_dash(row["rmse"], 2), _or_dash(row["bias"], 2), _percent(row["coverage90"]), number(year["n"]), _or_dash(year["rmse"]),
+            _or_dash(year["bias"]),
+        ])  # fmt: skip
+    said = f"Daily scores in {units('gC m-2 d-1')}; annual sums in {units('gC m-2 yr-1')}, of years with more than 250 measured days."
+    return "".join([*parts, "<h3>NEE of every site</h3>", paragraph(said, "note"), table(head, lines)])
+
+
+def residual_section(residuals: pd.DataFrame) -> str:
+    """Residuals by month of the year: NEE of each plant type, then GPP and RECO of all."""
+    note = (
+        "Observed − modelled (mean of the draws), averaged over the measured days of each calendar month of all years: a thin line a "
+        "site, the thick one their mean. A season that is left over is a fault of the model that all sites share; of NEE, positive: the "
+        "model takes up too much, or respires too little."
+    )
+    figures = []
+    for (code, south), group in residuals[residuals["flux"] == "NEE"].groupby(["igbp", "south"]):
+        place = PLANT_TYPE_NAMES.get(code, code) + (", southern hemisphere" if south else "")
+        figures.append(residual_season(place[:1].upper() + place[1:], "NEE", group))
+    others = [residual_season(f"{flux}, all plant types", flux, group) for flux, group in residuals.groupby("flux") if flux != "NEE"]
+    return paragraph(note, "note") + grid(figures) + "<h3>GPP and RECO, against the partitioned products</h3>" + grid(others)
+
+
+def response_section(posterior, sequences, seed: int) -> str:
+    """Response curves of each plant type of the towers."""
+    found = list(responses(posterior, sequences, seed=seed))
+    note = (
+        f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar above its median at the site) with "
+        "one driver set to each value and all others as they were (partial dependence), at the centre of the population of sites; bands "
+        "hold 90 % of the draws. All temperatures of a day move together; networks that read the driver follow it. Grey: beyond the 1 % "
+        f"to 99 % range of the measured days, by up to {BEYOND:.0%} of it: there the curve is an assumption."
+    )
+    bands = (("90 % of draws", "--muted", "band"), ("not seen at the towers", "--faint", "band"))
+    marks = legend(("GPP", "--gpp", ""), ("RECO", "--reco", ""), *bands)
+    counts = {one.plant_type: f"{one.plant_type}: {one.towers} tower{'s' if one.towers > 1 else ''}, {one.days} days" for one in found}
+    listed = paragraph("; ".join(counts.values()) + ".", "note")
+    return paragraph(note, "note") + marks + grid([response_curve(one) for one in found], "small") + listed
+
+
+def calibration_section(scores: pd.DataFrame) -> str:
+    """Coverage and PIT; sites of the fit apart from unseen ones."""
+    note = (
+        "Left: the share of observations inside central intervals of 50, 80 and 90 %; on the dashed line they are right, below it too "
+        "narrow. Right: in which tenth of their predictive distribution observations fall (PIT): flat if calibrated, a U if the intervals"
+        " are too narrow, a hump if too wide, a slope if biased."
+    )
+    parts = [paragraph(note, "note")]
+    for known, words in ((True, "Sites of the fit"), (False, "Sites that are not in the fit")):
+        rows = scores[scores["known"] == known]
+        if not (rows["n"] > 0).any():
+            continue
+        made = make_card(rows.assign(model=MODEL), title=words)
+        figures = []
+        for flux in FLUXES:
+            of = {step: row_of(made, MODEL, flux, step) for step in STEPS}
+            if any(row and row["coverage90"] is not None for row in of.values()):
+                counts = {step: (row_of(made, MODEL, flux, step, table="pit") or {}).get("counts") for step in STEPS}
+                figures += [coverage_by_step(flux, of, words), pit_bars(flux, counts, words)]
+        parts.append(f"<h3>{words}</h3>{grid(figures, 'large')}")
+    return "".join(parts)
+
+
+def unseen_section(scores: pd.DataFrame, left_out: pd.DataFrame | None) -> str:
+    """Each site in the fit beside the same site left out of it, or how to get that."""
+    if left_out is None:
+        return paragraph(
+            "This posterior holds no draws that left a tower out (members of an ensemble of at least 4, fitted to at least 5 towers, do). "
+            "Predict towers it was not fitted to, or refit without each: <code>hybridflux evaluate --leave-site-out 10</code>.", "note",
+        )  # fmt: skip
+    daily = scores[(scores["step"] == "day") & (scores["variable"] == "NEE") & scores["known"] & (scores["n"] > 1)].set_index("site")
+    away = left_out[(left_out["variable"] == "NEE") & (left_out["n"] > 1)].set_index("site")
+    inside = [_percent(np.average(rows["coverage90"], weights=rows["n"])) for rows in (daily, away)]
+    both = pd.DataFrame({"igbp": daily["igbp"], "known": daily["nse"], "left_out": away["nse"]}).dropna()
+    note = (
+        "Each tower predicted by all members with its own effects, and as an unseen place by those members that were not fitted to it. The "
+        "distance is what a tower of one's own is worth; the open circles are what a map can promise. Medians over "
+        f"{len(both)} sites: NSE {number(both['known'].median(), 2)} and {number(both['left_out'].median(), 2)}; 90 % interval holds "
+        f"{inside[0]} and {inside[1]} of the days."
+    )
+    poor = int((both["left_out"] < -1).sum())
+    below = paragraph(f"{poor} sites have an NSE below −1 when left out and stand at the edge.", "note") if poor else ""
+    edge = both.assign(left_out=both["left_out"].clip(lower=-1), known=both["known"].clip(lower=-1))
+    return paragraph(note, "note") + grid([with_and_without(edge)], "large") + below
+
+
+def _or_dash(value: float, digits: int = 0) -> str:
+    return number(value, digits) if np.isfinite(value) else "–"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.0f}\u202f%" if np.isfinite(value) else "–"
