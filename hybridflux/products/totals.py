@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.files import read_json
+from hybridflux.records import read_record
 from hybridflux.region.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
@@ -192,7 +192,7 @@ def run_record(run: str | Path) -> dict:
     path = Path(run) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    return read_json(path, "written by `hybridflux map`; map again into another folder")
+    return read_record(path, "written by `hybridflux map`; map again into another folder")
 
 
 def open_totals(run: str | Path) -> Totals:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import zarr
 
+from hybridflux.records import read_record
+
 RECORD = "checksums.txt"
 """File beside the metadata of an array: a line `key size digest` for each chunk, the last line of a chunk counts."""
 DIGITS = 32  # of SHA-256, hexadecimal: 128 bits
@@ -206,12 +208,34 @@ def list_of(damaged: Mapping[str, list[str]]) -> str:
     return ", ".join(lines[:SHOWN]) + (f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else "")
 
 
+def of_folder(store: Path) -> dict[str, str]:
+    """Digest of every file of a store as it is: its metadata and coordinates, before any map is written."""
+    return {file.relative_to(store).as_posix(): digest(file) for file in sorted(store.rglob("*")) if file.is_file()}
+
+
+def check_template(out: Path, record: Mapping) -> None:
+    """Look whether metadata and coordinates of the maps of a run are as they were written.
+
+    Raises:
+        ValueError: a file is damaged or gone, by name.
+    """
+    store = out / "fluxes.zarr"
+    lost = [name for name, one in (record.get("template") or {}).items() if digest(store / name) != one]
+    if lost:
+        raise ValueError(
+            f"{store / lost[0]} is damaged or gone{f', and {len(lost) - 1} more' if len(lost) > 1 else ''}: the maps cannot be "
+            "read rightly without it; restore it from a copy, or map into another folder"
+        )
+
+
 def check_maps(out: Path) -> None:
-    """Look whether the maps of a run are what its tiles wrote.
+    """Look whether the maps of a run are what its tiles wrote, their metadata too.
 
     Raises:
         ValueError: a chunk is damaged, missing or another one's, by name.
     """
+    if (out / "run.json").exists():
+        check_template(out, read_record(out / "run.json", "written by `hybridflux map`; map again into another folder"))
     damaged = damaged_tiles(out)
     if damaged:
         raise ValueError(

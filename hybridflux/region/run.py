@@ -11,12 +11,13 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from hybridflux.files import check_folder, read_json, write_json
+from hybridflux.files import check_folder, write_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
+from hybridflux.records import read_record, write_record
 from hybridflux.region import checksums, stac
-from hybridflux.region.begin import MADE, POSTERIOR, attributes, begin, check, is_begun
+from hybridflux.region.begin import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -137,7 +138,7 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
     if not (out / "run.json").exists():
         raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
-    record = read_json(out / "run.json", MADE)
+    record = read_record(out / "run.json", MADE, NEEDS)
     path, config = Path(region or record["region"]), record["config"]
     for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
         if not needed.exists():
@@ -175,7 +176,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
                 return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
             refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)
             if refused and whole:
-                write_json(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
+                write_record(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
             if refused:
                 raise ValueError(unreadable(job.out, refused, so_far))
             if not whole:
@@ -232,7 +233,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac.FILE, stac.item_of(job, record))
     found["checksums"] = {name: checksums.digest(job.out / name) for name in ("totals.nc", "series.nc", POSTERIOR)}
-    write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
+    write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,8 +10,8 @@ import jax
 import numpy as np
 import zarr
 
-from hybridflux.files import write_json
 from hybridflux.machine import give_back_memory
+from hybridflux.records import CHECKSUM, read_record, write_record
 from hybridflux.region import checksums
 from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
@@ -101,7 +100,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     }
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
-    write_json(job.marker(tile.id), asdict(report))
+    write_record(job.marker(tile.id), asdict(report))
     del found
     give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
     return report
@@ -110,7 +109,8 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
 def done_report(job: Job, tile_id: str) -> TileReport | None:
     """The report of a tile that was finished by this configuration, else None; a marker that is not whole does not count."""
     try:
-        report = TileReport(**json.loads(job.marker(tile_id).read_text()))
+        found = read_record(job.marker(tile_id), "the marker of a tile")
+        report = TileReport(**{name: value for name, value in found.items() if name != CHECKSUM})
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return report if report.hash == job.hash else None
