@@ -134,6 +134,18 @@ def resume_run(
     return _map(job_of_run(out, region), True, executor or Serial(), progress, began)
 
 
+def map_again(run: Path, out: Path) -> Path:
+    """Map a finished run once more into another folder, from its own record and posterior.
+
+    Raises:
+        FileNotFoundError: as `resume_run`.
+        ValueError: the region is not the one that the run was made with.
+    """
+    job = dataclasses.replace(job_of_run(run), out=out)
+    _map(job, False, Serial(), None, time.perf_counter())
+    return out
+
+
 def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
     if not (out / "run.json").exists():
