@@ -160,13 +160,9 @@ def say(path: Path, group: zarr.Group) -> str:
     return "every chunk is recorded; none was written since"
 
 
-def of_tile(store: Path, root: zarr.Group, names: Iterable[tuple[str, str]], window: tuple[slice, slice]) -> dict[str, str]:
-    """Digests of the chunks of a tile in the store of fluxes: `fluxes.zarr/monthly/NEE/c/0/1/2` -> digest."""
-    found = {}
-    for group, name in names:
-        for key in keys_of(root[group][name], window):
-            found[f"{store.name}/{group}/{name}/{key}"] = digest(store / group / name / key)
-    return found
+def of_files(out: Path, names: Iterable[str]) -> dict[str, str]:
+    """Digests of files of a run folder by name; empty for a chunk that is not there, because it holds nothing but the fill value."""
+    return {name: digest(out / name) for name in names}
 
 
 def faults_of_tile(out: Path, marker: Mapping) -> list[str]:

@@ -17,7 +17,7 @@ from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
-from hybridflux.region.outputs import write_tile
+from hybridflux.region.outputs import keys_of_tile, write_tile
 from hybridflux.region.prepared import Prepared, prepare
 from hybridflux.region.store import TileDrivers, UnreadableTile
 from hybridflux.region.training import only_within, outside, without_tower
@@ -93,11 +93,10 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     written = []
     for group, name, values in found.in_order():
         write_tile(store[group], tile, name, values)
-        written.append((group, name))
+        written += [f"{job.store.name}/{group}/{name}/{key}" for key in keys_of_tile(tile, job.region.grid.tile, len(values))]
     found.totals.save(job.totals(tile.id))
-    about["checksums"] = checksums.of_tile(job.store, store, written, (tile.y, tile.x)) | {
-        job.totals(tile.id).relative_to(job.out).as_posix(): checksums.digest(job.totals(tile.id))
-    }
+    written.append(job.totals(tile.id).relative_to(job.out).as_posix())
+    about["checksums"] = checksums.of_files(job.out, written)
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_record(job.marker(tile.id), asdict(report))
