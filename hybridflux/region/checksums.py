@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import zarr
 
 from hybridflux.records import read_record
@@ -130,19 +132,36 @@ class Recorded:
             return f"holds the chunk {other}"
         return "" if self.younger(key) else "is not what was written there"
 
-    def fingerprint(self, key: str) -> str:
-        """Digest of a chunk: the recorded one where it was not touched since."""
-        return self.chunks[key][1] if key in self.chunks and self.as_recorded(key) else digest(self.folder / key)
+    def fingerprint(self, array: zarr.Array) -> list[tuple[str, str]]:
+        """Key and digest of each chunk: the recorded one where it was not touched since, or is broken and waits for its repair."""
+        found = []
+        for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
+            key = array.metadata.encode_chunk_key(chunk)
+            as_before = key in self.chunks and (self.as_recorded(key) or not _can_be_read(array, chunk))
+            found.append((key, self.chunks[key][1] if as_before else digest(self.folder / key)))
+        return found
 
 
 def edited(path: Path, group: zarr.Group) -> list[str]:
-    """Chunks of a store that were written after their record and differ from it: `fapar r000_c001`."""
+    """Chunks of a store that were written whole after their record and differ from it: `fapar c/0/0/1`."""
     found = []
     for name, array in group.arrays():
         kept = Recorded.of(path / name)
         if kept is not None:
-            found += [f"{name} {key}" for key in keys_of(array) if not kept.as_recorded(key) and kept.younger(key) and kept.changed(key)]
+            for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
+                key = array.metadata.encode_chunk_key(chunk)
+                if not kept.as_recorded(key) and kept.younger(key) and kept.changed(key) and _can_be_read(array, chunk):
+                    found.append(f"{name} {key}")
     return found
+
+
+def _can_be_read(array: zarr.Array, chunk: tuple[int, ...]) -> bool:
+    """Whether a chunk is whole by its own crc32c; one that is not is refused where it is read."""
+    try:
+        array.get_block_selection(chunk)
+    except (RuntimeError, ValueError, OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 def say(path: Path, group: zarr.Group) -> str:

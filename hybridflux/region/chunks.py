@@ -118,15 +118,16 @@ def _faults(
     for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
         key = array.metadata.encode_chunk_key(chunk)
         state, recorded = _state(path / name / key, array), kept is not None and key in kept.chunks
-        touched = recorded and not kept.as_recorded(key)
         if state == "missing":
             if _must_be(name, array, grid, chunk, needed, uniform):
                 yield chunk, "missing"
         elif state == "cut short":
             yield chunk, state
-        elif (touched if daily else recorded) and (fault := kept.fault(key)):
+        elif daily:
+            continue  # a tile that cannot be read is refused alone
+        elif recorded and (fault := kept.fault(key)):
             yield chunk, fault
-        elif touched or (not daily and not recorded and (state == "not sized" or _sealed(array))):
+        elif state == "not sized" or _sealed(array):
             try:
                 array.get_block_selection(chunk)
             except READ_ERRORS as error:

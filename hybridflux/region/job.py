@@ -13,7 +13,6 @@ from hybridflux.model.store import to_spec
 from hybridflux.model.tree import learned
 from hybridflux.provenance import config_hash
 from hybridflux.region.calendar import Calendar
-from hybridflux.region.checksums import keys_of
 from hybridflux.region.effects import LENGTH
 from hybridflux.region.store import Region
 
@@ -143,7 +142,7 @@ def region_fingerprint(region: Region) -> str:
             if kept is None:
                 digest.update(repr([(file.name, file.stat().st_size) for file in files if file.is_file()]).encode())
             else:
-                digest.update(repr([(key, kept.fingerprint(key)) for key in keys_of(array)]).encode())
+                digest.update(repr(kept.fingerprint(array)).encode())
         elif array.ndim and array.size and name not in ("x", "y", "time", "spatial_ref"):
             for start in range(0, array.shape[0], array.chunks[0]):
                 digest.update(np.ascontiguousarray(array[start : start + array.chunks[0]]).tobytes())
