@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from hybridflux.machine import cores
+
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "equinox", "numpy", "pandas", "xarray", "rasterio", "zarr", "arviz")
 """Packages whose version can change a number."""
+
+MOST_BYTES = 4 << 30
+"""Of a folder whose files are all read for its checksum."""
+LONGEST_PATH = 1024
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +46,9 @@ def provenance(config: Mapping, seed: int | None = None) -> dict:
         "config_hash": config_hash(config),
         "seed": seed,
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "folder": os.getcwd(),
+        "inputs": inputs(),
+        "machine": machine(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
         "python": platform.python_version(),
@@ -70,19 +81,91 @@ def file_checksum(path: str | Path) -> str:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def git_state() -> dict | None:
-    """Commit of the checkout hybridflux runs from and whether it has uncommitted changes; None when installed."""
-    if not (_ROOT / ".git").exists():
+def inputs(words: Sequence[str] | None = None) -> dict[str, str]:
+    """Files and folders that the command line names, except what it writes: absolute path -> checksum.
+
+    Args:
+        words: of the command; those of this process by default.
+    """
+    words, found = list(sys.argv[1:] if words is None else words), {}
+    for before, word in zip(["", *words], words, strict=False):
+        option, _, value = word.rpartition("=") if word.startswith("--") else (before, "", word)
+        if option == "--out" or not value or len(value) > LONGEST_PATH or not os.path.exists(value):
+            continue
+        path = Path(value).absolute()
+        found[str(path)] = checksum_of(path)
+    return found
+
+
+def checksum_of(path: Path) -> str:
+    """SHA-256 of a file, or of what a folder holds.
+
+    Of a Zarr store it is that of its metadata and of the checksums that it carries, of a run folder that of `run.json`; of another folder
+    that of names, sizes and contents of its files, as far as they hold less than `MOST_BYTES` together, else of names and sizes.
+    """
+    if path.is_file():
+        return file_checksum(path)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    small = [file for file in files if file.name in ("zarr.json", "checksums.txt")]
+    if (path / "run.json").exists():
+        files = [path / "run.json"]
+    elif path.suffix == ".zarr" and len(small) < len(files) and any(file.name == "checksums.txt" for file in small):
+        files = small
+    read = sum(file.stat().st_size for file in files) < MOST_BYTES
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size} {file_checksum(file) if read else ''}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def machine() -> dict:
+    """What of a machine can change the last bit of a number: cores, devices, processor."""
+    return {
+        "cores": cores(), "devices": os.environ.get("JAX_PLATFORMS", ""), "processor": platform.machine(),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }  # fmt: skip
+
+
+def git_state(root: Path = _ROOT) -> dict | None:
+    """Commit of the checkout hybridflux runs from and whether it has uncommitted changes; None when installed.
+
+    Git refuses to look at a checkout of another owner, for good reasons, and may not be installed: the commit is then read from its
+    files, and `dirty` is None, not known.
+
+    Args:
+        root: of the checkout.
+    """
+    if not (root / ".git").exists():
         return None
     try:
-        commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+        commit = _git(root, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
+        commit = _commit_of(root / ".git")
+        return {"commit": commit, "dirty": None} if commit else None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _commit_of(git: Path) -> str | None:
+    """The commit that a `.git` folder, or the `.git` file of a worktree, stands at (gitrepository-layout(5))."""
+    try:
+        folder = git if git.is_dir() else (git.parent / git.read_text().partition("gitdir:")[2].strip())
+        head = (folder / "HEAD").read_text().strip()
+        common = folder / (folder / "commondir").read_text().strip() if (folder / "commondir").exists() else folder
+        name = head.removeprefix("ref:").strip()
+        if name == head:
+            found = head
+        elif (common / name).exists():
+            found = (common / name).read_text().strip()
+        else:
+            packed = (common / "packed-refs").read_text().splitlines()
+            found = next((line.split()[0] for line in packed if line.endswith(f" {name}")), "")
+    except (OSError, UnicodeDecodeError):
         return None
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    return found if re.fullmatch("[0-9a-f]{40,64}", found) else None
 
 
 def _version(package: str) -> str | None:

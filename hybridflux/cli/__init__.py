@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli import accounts, look, maps, regions, towers
+from hybridflux.cli import accounts, look, maps, regions, reproduce, towers
 from hybridflux.machine import prepare
 from hybridflux.terminal import is_for_user, message_of
 
@@ -35,6 +35,7 @@ app.command()(look.catalog)
 region_app.command()(regions.build)
 region_app.command()(regions.check)
 app.command()(look.info)
+app.command()(reproduce.reproduce)
 
 
 def _version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hybridflux.files import read_json
 from hybridflux.ours import DESCRIBED_BY
+from hybridflux.records import read_record
 
 RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
@@ -36,7 +37,7 @@ def _attributes(path: Path) -> Mapping:
     if path.is_dir():
         for name in RECORDS:
             if (path / name).exists():
-                record = read_json(path / name, "a record of hybridflux")
+                record = read_record(path / name, "a record of hybridflux")
                 return record.get("attributes", {}) if name == "zarr.json" else record
         raise ValueError(f"{path} is a folder without {', '.join(RECORDS)}: neither a run, a scenario nor a Zarr store of hybridflux")
     if path.suffix.lower() in TIFF_ENDINGS:
@@ -58,12 +59,12 @@ def _attributes(path: Path) -> Mapping:
             return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
         return found
     if path.suffix.lower() == ".nc":
-        import h5netcdf
+        import h5py
 
         try:
-            with h5netcdf.File(path, "r") as file:
-                return dict(file.attrs)
-        except OSError as error:
+            with h5py.File(path, "r") as file:
+                return {name: value for name, value in file.attrs.items() if not name.startswith("_NC")}
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as netCDF; it is damaged, or something else") from error
     raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv and .json; this is none of them")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +16,8 @@ from hybridflux.files import whole_stream
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
+CHECKSUM = "checksum"
+"""Attribute: SHA-256 of all that `read` gives back; files of earlier versions have none."""
 
 
 class Contents(NamedTuple):
@@ -58,11 +62,12 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     groups = {"/": xr.Dataset(), "/posterior": posterior, "/sample_stats": stats, "/observed_data": xr.Dataset(dict(observed))}
     tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name in ("/", "/posterior") or group.data_vars})
     tree.attrs = {"hybridflux_format": FORMAT, "hybridflux": json.dumps(contents.header), "chains": contents.chains}
+    tree.attrs[CHECKSUM] = _checksum(contents, tree.attrs["hybridflux"])
     provenance = contents.header["info"].get("provenance")
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
     with whole_stream(path) as file:
-        tree.to_netcdf(file, engine="h5netcdf")
+        tree.to_netcdf(file, engine="h5netcdf", encoding=_sealed(tree))
 
 
 def read(path: str | Path) -> Contents:
@@ -70,28 +75,68 @@ def read(path: str | Path) -> Contents:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not one of ours, or of another format version.
+        ValueError: it is not one of ours, of another format version, or damaged.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no posterior at {path}; `hybridflux fit` writes one")
     import h5netcdf  # not through xarray, which would import dask.array to look at variables: half a second
+    import h5py
 
     try:
-        file = h5netcdf.File(path, "r")
+        raw = h5py.File(path, "r")
     except OSError as error:
         what = "is a folder" if path.is_dir() else "cannot be read as netCDF: it is truncated, or something else"
         raise ValueError(f"{path} {what}; name a posterior that `hybridflux fit` wrote, or fit again") from error
-    with file:
-        form = file.attrs.get("hybridflux_format")
-        if form is None:
-            raise ValueError(f"{path} is a netCDF file, but not a posterior; name one that `hybridflux fit` wrote")
-        if form != FORMAT:
-            raise ValueError(f"{path} is a posterior of another version of hybridflux ({form}, this one reads {FORMAT}); fit again")
+    with _readable(path), raw:
+        raw.visititems(lambda _, found: dict(found.attrs))  # h5netcdf leaves a file open whose description it cannot read
+        form = dict(raw.attrs).get("hybridflux_format")
+    if form is None:
+        raise ValueError(f"{path} is a netCDF file, but not a posterior; name one that `hybridflux fit` wrote")
+    if form != FORMAT:
+        raise ValueError(f"{path} is a posterior of another version of hybridflux ({form}, this one reads {FORMAT}); fit again")
+    with _readable(path), h5netcdf.File(path, "r") as file:
         header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
         leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
         stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
-    return Contents(leaves, chains, stats, header)
+        contents = Contents(leaves, chains, stats, header)
+        if file.attrs.get(CHECKSUM, (now := _checksum(contents, file.attrs["hybridflux"]))) != now:
+            raise ValueError(
+                f"{path} is not as it was written: its draws or its description do not match its checksum; restore it from a copy or fit "
+                f"again. Where you changed it on purpose, delete its attribute `{CHECKSUM}`"
+            )
+    return contents
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say of a file whose parts cannot be read that it is damaged."""
+    try:
+        yield
+    except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError, json.JSONDecodeError, RuntimeError) as error:
+        raise ValueError(f"{path} is damaged ({str(error)[:120]}); restore it from a copy or fit again") from error
+
+
+def _checksum(contents: Contents, header: str) -> str:
+    """Digest of draws and description, whatever the order of variables in the file."""
+    found = hashlib.sha256(f"{contents.chains} {header}".encode())
+    for group in (contents.leaves, contents.stats):
+        for name, values in sorted(group.items()):
+            values = np.ascontiguousarray(values)
+            found.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
+    return f"sha256:{found.hexdigest()}"
+
+
+def _sealed(tree: xr.DataTree) -> dict:
+    """Fletcher32 for every array of numbers, so that HDF5 itself refuses to read a damaged one."""
+    return {
+        node.path: {
+            name: {"fletcher32": True, "chunksizes": variable.shape}
+            for name, variable in node.to_dataset(inherit=False).variables.items()
+            if variable.ndim and variable.size and variable.dtype.kind in "fiu"
+        }
+        for node in tree.subtree
+    }
 
 
 def _over_draws(group) -> dict[str, np.ndarray]:

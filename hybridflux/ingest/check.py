@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridflux.data.weather.weather import MORE
 from hybridflux.ingest.moisture import against_bucket
-from hybridflux.region import layout
+from hybridflux.region import checksums, layout
 from hybridflux.region.checks import daily_maps
 from hybridflux.region.plausible import LEVELS, Finding, findings, worst
 from hybridflux.region.store import Region, open_region, unpacked
@@ -159,6 +159,7 @@ def _origin(region: Region) -> Iterator[str]:
     attributes = region.group.attrs
     made = attributes.get("provenance", {})
     yield f"made {made.get('time')} by hybridflux {made.get('hybridflux')}, commit {(made.get('git') or {}).get('commit')}"
+    yield f"checksums: {checksums.say(region.path, region.group)}"
     for credit in attributes.get("attribution", ()):
         yield f"  {credit}"
     if attributes.get("note"):

@@ -6,8 +6,11 @@ of a service are read in pieces of their own size, not tile by tile.
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import zarr
@@ -18,6 +21,7 @@ from hybridflux.data.imagery.indices import bands_needed, compute, negatives
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
+from hybridflux.provenance import canonical_json
 from hybridflux.region import layout
 from hybridflux.region.grid import Tile
 
@@ -25,6 +29,8 @@ BLOCK = 2048  # pixels along the side of a block: a tenth of a Sentinel-2 frame,
 CHUNK_TILES = 4  # tiles along the side of a chunk of views: files neither many nor large
 SCALE = layout.SCALE
 """Of the stored indices, int16."""
+SAMPLES, SAMPLE_BYTES = 9, 16384  # of each file of a scene, to see whether it is another one
+LONGEST_PATH = 1024
 
 
 def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
@@ -91,16 +97,22 @@ def collect(
         progress: called with (done, all, message).
 
     Raises:
-        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are gone; nothing read is lost.
+        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are gone, or are others now; nothing read is
+            lost.
     """
     grid, names = config.region_grid, (config.vegetation.index, *config.vegetation.also)
     scenes = _begun_with(config, scenes, names, work)
     parts, bands = list(blocks(grid.geobox)), bands_needed(names, offered(config, scenes, catalog))
     for number, scene in enumerate(scenes):
+        files = fingerprint(scene.origin)
         for name, window, box in parts:
             marker = f"views/{number:05d}_{name}"
-            if work.read(marker) is None:
-                work.write(marker, _read_block(scene, names, bands, number, window, box, work))
+            before = work.read(marker)
+            if before is None:
+                work.write(marker, _read_block(scene, names, bands, number, window, box, work) | {"files": files})
+            elif before.get("files", files) != files:  # not recorded by earlier versions
+                _check_same(scene, names, bands, number, window, box, work)
+                work.write(marker, before | {"files": files})
         progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
     first = config.period.days[0]
     return Views(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
@@ -130,7 +142,7 @@ def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work
     for name in names:
         group.create_array(
             name, shape=(count, *grid.shape), dtype=np.int16, chunks=(1, CHUNK_TILES * grid.tile, CHUNK_TILES * grid.tile),
-            compressors=layout.codec(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
+            compressors=layout.codecs(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
         )  # fmt: skip
 
 
@@ -141,8 +153,55 @@ def _read_block(scene: Scene, names: Sequence[str], bands: Sequence[str], number
     for name in names:
         values = compute(name, reflectance)
         known = np.isfinite(values)
-        scaled = np.where(known, np.rint(np.clip(np.nan_to_num(values), -3.0, 3.0) / SCALE), layout.NODATA).astype(np.int16)
-        zarr.open_array(work.views / name, mode="r+")[number, window[0], window[1]] = scaled
+        zarr.open_array(work.views / name, mode="r+")[number, window[0], window[1]] = _scaled(values)
         record[name] = {"clear": float(known.mean()), "median": float(np.median(values[known])) if known.any() else None}
     return record
 
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """An index as stored, int16."""
+    known = np.isfinite(values)
+    return np.where(known, np.rint(np.clip(np.nan_to_num(values), -3.0, 3.0) / SCALE), layout.NODATA).astype(np.int16)
+
+
+def _check_same(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> None:
+    """Read a scene again whose files changed since it was read.
+
+    Raises:
+        ValueError: it gives other values.
+    """
+    reflectance = scene.read(box, bands)
+    for name in names:
+        kept = zarr.open_array(work.views / name, mode="r")[number, window[0], window[1]]
+        differs = kept != _scaled(compute(name, reflectance))
+        if differs.any():
+            raise ValueError(
+                f"scene {scene.id} of {scene.day} was replaced after this build had read it: {name} differs at {int(differs.sum())} of "
+                f"{differs.size} pixels; put the first one back, or remove {work.folder} and build anew"
+            )
+
+
+def fingerprint(origin: dict) -> str:
+    """Digest of size, time and some bytes of the files of a scene; where it differs, the scene is read again and compared.
+
+    Args:
+        origin: of the scene; whatever in it names a file of this machine, or a folder, is looked at.
+    """
+    found = hashlib.sha256(canonical_json(origin).encode())
+    for place in sorted({text for text in _texts(origin) if 0 < len(text) < LONGEST_PATH and os.path.exists(text)}):
+        for path in [Path(place)] if os.path.isfile(place) else sorted(path for path in Path(place).rglob("*") if path.is_file()):
+            size = path.stat()
+            found.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
+            with open(path, "rb") as file:
+                for start in {*np.linspace(0, max(size.st_size - SAMPLE_BYTES, 0), SAMPLES).astype(int).tolist()}:
+                    file.seek(start)
+                    found.update(file.read(SAMPLE_BYTES))
+    return found.hexdigest()[:32]
+
+
+def _texts(content) -> Iterator[str]:
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list | tuple):
+        for one in content.values() if isinstance(content, dict) else content:
+            yield from _texts(one)

@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from hybridflux.files import PARTIAL, read_json, write_json
+from hybridflux.files import PARTIAL
 from hybridflux.provenance import canonical_json, config_hash, provenance
+from hybridflux.records import CHECKSUM, read_record, write_record
 from hybridflux.region import lock
 from hybridflux.region.job import differences
 
-MADE = "written by `hybridflux region build`; remove it, and go on with --resume"
+WITHOUT_RETURN = ("build", "template", "scenes")
+"""Records on which all later ones rest."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,21 @@ class Work:
     def read(self, name: str) -> dict | None:
         """A record, or None where this was not done."""
         path = self.folder / f"{name}.json"
-        return read_json(path, MADE) if path.exists() else None
+        return self._content(path) if path.exists() else None
 
     def write(self, name: str, record: dict) -> None:
         """Write a record, whole or not at all: it says that something is done, so it comes after what it tells of."""
-        write_json(self.folder / f"{name}.json", record, default=str)
+        write_record(self.folder / f"{name}.json", record)
 
     def records(self, folder: str) -> dict[str, dict]:
         """All records of a kind by name, in order."""
-        return {path.stem: read_json(path, MADE) for path in sorted((self.folder / folder).glob("*.json"))}
+        return {path.stem: self._content(path) for path in sorted((self.folder / folder).glob("*.json"))}
+
+    def _content(self, path: Path) -> dict:
+        """What a record says."""
+        again = f"remove {self.folder} and the store, and build anew" if path.stem in WITHOUT_RETURN else "remove it, go on with --resume"
+        found = read_record(path, f"written by `hybridflux region build`: {again}")
+        return {name: value for name, value in found.items() if name != CHECKSUM}
 
 
 def flat(config, name: str = "") -> dict:

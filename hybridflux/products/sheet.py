@@ -14,6 +14,7 @@ import pandas as pd
 from hybridflux.data.spreadsheet import as_text
 from hybridflux.files import whole, write_json
 from hybridflux.ours import DESCRIBED_BY
+from hybridflux.provenance import provenance
 
 COLUMNS = {
     "zone": "zone of the region, `region` for all of it",
@@ -52,6 +53,7 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
     out = Path(out)
     names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")
     described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
+    described["made"] = provenance({"table": out.name, "of": record.get("config_hash", "")})
     columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]
     write_json(out.with_name(out.name + DESCRIBED_BY), described | {"tableSchema": {"columns": columns}})
     with whole(out) as partial:

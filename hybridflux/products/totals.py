@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.files import read_json
+from hybridflux.records import read_record
+from hybridflux.region.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
@@ -191,7 +192,7 @@ def run_record(run: str | Path) -> dict:
     path = Path(run) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    return read_json(path, "written by `hybridflux map`; map again into another folder")
+    return read_record(path, "written by `hybridflux map`; map again into another folder")
 
 
 def open_totals(run: str | Path) -> Totals:
@@ -199,7 +200,7 @@ def open_totals(run: str | Path) -> Totals:
 
     Raises:
         FileNotFoundError: the run has no `totals.nc` yet.
-        ValueError: it is damaged, or its spread is not named or not fit for a budget.
+        ValueError: it is damaged, or not the file that the run wrote; or its spread is not named or not fit for a budget.
     """
     import xarray as xr
 
@@ -207,6 +208,7 @@ def open_totals(run: str | Path) -> Totals:
     record = run_record(run)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
+    check_file(Path(run), path.name, record)
     try:
         opened = xr.open_dataset(path, engine="h5netcdf")
     except OSError as error:

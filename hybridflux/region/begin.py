@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from hybridflux.files import PARTIAL, read_json, write_json
+from hybridflux.files import PARTIAL
 from hybridflux.provenance import canonical_json, provenance
-from hybridflux.region import lock
+from hybridflux.records import read_record, write_record
+from hybridflux.region import checksums, lock
 from hybridflux.region.job import Job, differences
 from hybridflux.region.outputs import SIGN, SPREADS, create_store
 
@@ -17,6 +18,8 @@ POSTERIOR = "posterior.nc"
 """File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
 
 MADE = "written by `hybridflux map`; map again into another folder"
+NEEDS = ("state", "region", "config", "config_hash", "title", "spread", "start", "end", "changes", "provenance")
+"""What `run.json` of every run has."""
 UNCREDITED = "not recorded: the region store does not say what it was made of (attribute `attribution`)"
 
 
@@ -34,20 +37,20 @@ def begin(job: Job, resume: bool) -> dict:
     record = check(job, resume)
     if record is None or record["state"] == "preparing":  # a template that was cut short is written again
         record = _record(job)
-        write_json(path, record)
+        write_record(path, record)
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
         replace(job.posterior, observed={}).save(job.out / POSTERIOR)
         create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
-        record["state"] = "running"
-        write_json(path, record)
+        record |= {"state": "running", "template": checksums.of_folder(job.store)}
+        write_record(path, record)
     return record
 
 
 def is_begun(job: Job) -> bool:
     """Whether the template of a run is complete."""
     path = job.out / "run.json"
-    return path.exists() and read_json(path, MADE)["state"] != "preparing"
+    return path.exists() and read_record(path, MADE, NEEDS)["state"] != "preparing"
 
 
 def check(job: Job, resume: bool) -> dict | None:
@@ -58,7 +61,9 @@ def check(job: Job, resume: bool) -> dict | None:
         ValueError: as `begin`.
     """
     path = job.out / "run.json"
-    record = read_json(path, MADE) if path.exists() else None
+    record = read_record(path, MADE, NEEDS) if path.exists() else None
+    if record is not None and record["state"] != "preparing" and record["config_hash"] == job.hash:
+        checksums.check_template(job.out, record)
     if record is not None and not resume:
         raise FileExistsError(f"{job.out} holds a run (state `{record['state']}`); go on with `--resume`, or give another folder")
     if record is None and job.out.exists() and any(not _is_left_behind(one) for one in job.out.iterdir()):

@@ -134,6 +134,10 @@ def _values(group: zarr.Group) -> Iterator[str]:
         if wrong.any():
             yield f"`cell` holds {part[wrong][0]}; the weather has cells 0 to {cells - 1}"
             break
+    for part in _rows(group["zone"]):
+        if (part < 0).any():
+            yield f"`zone` holds {part[part < 0][0]}; zones have numbers from 1 on, 0 is no zone"
+            break
     for name, array in group.arrays():
         dims = tuple(array.metadata.dimension_names or ())
         if name in VARIABLES and name not in MAPS[:1] and dims in (("time", "cell"), ("y", "x")):

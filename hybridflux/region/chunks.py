@@ -18,9 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BytesCodec
+from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from hybridflux.region import layout
+from hybridflux.region.checksums import Recorded
 from hybridflux.region.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
@@ -30,6 +31,7 @@ UNIFORM = "uniform_tiles"
 MIXED = "-"
 READ_ERRORS = (RuntimeError, ValueError, OSError, EOFError, zlib.error)
 """What zarr and its codecs raise for a chunk that is damaged."""
+SEAL = 4  # bytes of crc32c
 SHOWN = 8  # tiles named in a message
 
 
@@ -111,14 +113,21 @@ def _faults(
     path: Path, name: str, array: zarr.Array, grid: Grid | None = None, needed: Needed | None = None
 ) -> Iterator[tuple[tuple[int, ...], str]]:
     """Chunk and what is wrong with it; an axis needs no grid."""
-    uniform = _uniform(array, grid)
+    uniform, kept = _uniform(array, grid), Recorded.of(path / name)
+    daily = array.metadata.dimension_names == ("time", "y", "x")  # read tile by tile later
     for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
-        state = _state(path / name / array.metadata.encode_chunk_key(chunk), array)
-        if state == "missing" and _must_be(name, array, grid, chunk, needed, uniform):
-            yield chunk, "missing"
+        key = array.metadata.encode_chunk_key(chunk)
+        state, recorded = _state(path / name / key, array), kept is not None and key in kept.chunks
+        if state == "missing":
+            if _must_be(name, array, grid, chunk, needed, uniform):
+                yield chunk, "missing"
         elif state == "cut short":
             yield chunk, state
-        elif state == "not sized" and array.metadata.dimension_names != ("time", "y", "x"):  # daily maps are read tile by tile later
+        elif daily:
+            continue  # a tile that cannot be read is refused alone
+        elif recorded and (fault := kept.fault(key)):
+            yield chunk, fault
+        elif state == "not sized" or _sealed(array):
             try:
                 array.get_block_selection(chunk)
             except READ_ERRORS as error:
@@ -127,17 +136,24 @@ def _faults(
 
 def _state(file: Path, array: zarr.Array) -> str:
     """`missing`, `cut short`, `whole`, or `not sized` where only reading can tell."""
-    codec = array.metadata.codecs[-1]
+    codec, seal = array.metadata.codecs[-1], 0
+    if _sealed(array):
+        codec, seal = array.metadata.codecs[-2], SEAL
     try:
         with open(file, "rb") as stream:
             header, size = stream.read(16), os.fstat(stream.fileno()).st_size
     except FileNotFoundError:
         return "missing"
     if isinstance(codec, BloscCodec):  # bytes 12 to 15 of the header: the size of the compressed chunk
-        return "whole" if len(header) == 16 and struct.unpack("<I", header[12:])[0] == size else "cut short"
+        return "whole" if len(header) == 16 and struct.unpack("<I", header[12:])[0] + seal == size else "cut short"
     if isinstance(codec, BytesCodec):
-        return "whole" if size == np.prod(array.chunks) * array.dtype.itemsize else "cut short"
+        return "whole" if size == np.prod(array.chunks) * array.dtype.itemsize + seal else "cut short"
     return "not sized" if size else "cut short"
+
+
+def _sealed(array: zarr.Array) -> bool:
+    """Whether the chunks of an array end with their crc32c."""
+    return isinstance(array.metadata.codecs[-1], Crc32cCodec)
 
 
 def _must_be(name: str, array: zarr.Array, grid: Grid, chunk: tuple[int, ...], needed: Needed, uniform: np.ndarray | None) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import zarr
 
 from hybridflux.provenance import provenance
-from hybridflux.region import layout
+from hybridflux.region import checksums, layout
 from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.grid import Grid, Tile
 from hybridflux.time import time_zone_name, zone_of_longitude
@@ -54,6 +54,7 @@ class RegionWriter:
             with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
                 array = zarr.open_array(self.path / name, mode="r+")
             array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
+            checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
 
     def write_all(self, fapar: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`."""
@@ -154,7 +155,7 @@ def create_region(
     fills = {"plant_type": layout.OUTSIDE, "cell": -1, "zone": 0}
     for name, (source, kind) in maps.items():
         array = group.create_array(
-            name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
+            name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codecs(), dimension_names=("y", "x"),
             fill_value=fills.get(name, np.nan), attributes={"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {}),
         )  # fmt: skip
         one_value = []
@@ -167,9 +168,11 @@ def create_region(
     stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
     for name, attributes in {"fapar": {}, **(layers or {})}.items():
         group.create_array(
-            name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codec(),
+            name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codecs(),
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
         )  # fmt: skip
+    for name, array in group.arrays():
+        checksums.record_all(path / name, array)
     layout.consolidate(path)
     return RegionWriter(path, grid, days)
 

@@ -5,6 +5,8 @@ Stores that a library saved again come with other ones; what would be read wrong
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +15,11 @@ import zarr
 from hybridflux.region import layout
 from hybridflux.region.grid import Grid
 
+CLOCKS = (-12, 14)  # hours of the first and the last clock of the world
+MISSING = ("_FillValue", "missing_value")
+SHOWN = 60  # characters of a value
+EMPTY = {"plant_type": layout.OUTSIDE, "zone": 0, "cell": -1}
+"""Value of a map of whole numbers where there is nothing."""
 MAPS = ("plant_type", "soil_capacity", "cell", "zone")
 
 
@@ -23,9 +30,17 @@ def attributes(group: zarr.Group) -> Iterator[str]:
             f"the attribute `format` is `{group.attrs.get('format', '')}`, not `{layout.FORMAT}`: attributes of the store "
             "(`lead`, `time_zone` ...) were lost when it was saved again; put those of the first store back (`.attrs` in xarray)"
         )
-    if "time" in group and int(group.attrs.get("lead", 0)) >= group["time"].size:
+    lead, offset = group.attrs.get("lead", 0), group.attrs.get("utc_offset", 0.0)
+    if not (_is_number(lead) and lead == int(lead) and lead >= 0):
+        yield f"the attribute `lead` is {shown(lead)}; it is a whole number of days, 0 or more: those before the first mapped one"
+    elif "time" in group and lead >= group["time"].size:
         lead, days = group.attrs["lead"], group["time"].size
         yield f"the attribute `lead` is {lead} days of {days}: no day is left to map; set it to the days before the first mapped one"
+    if not (_is_number(offset) and CLOCKS[0] <= offset <= CLOCKS[1]):
+        yield f"the attribute `utc_offset` is {shown(offset)}; it is the hours of the region's day before UTC, {CLOCKS[0]} to {CLOCKS[1]}"
+    names = group["zone"].attrs.get("zone_names", {}) if "zone" in group else {}
+    if not isinstance(names, dict) or not all(str(key).isdecimal() and isinstance(name, str) for key, name in names.items()):
+        yield f"the attribute `zone_names` of `zone` is {shown(names)}; it gives each number of a zone its name: {{'1': 'north'}}"
 
 
 def arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
@@ -77,15 +92,16 @@ def _daily(name: str, array: zarr.Array, grid: Grid, days: int) -> Iterator[str]
     lengths = zip(array.chunks, wanted, array.shape, strict=True)
     if not all(chunk == tile or (chunk >= size and tile >= size) for chunk, tile, size in lengths):
         yield f"`{name}` has chunks {array.chunks}; a chunk must hold a tile for all days, for instance {wanted}: write it anew{_ANEW}"
-    scale, missing = array.attrs.get("scale_factor", layout.SCALE), array.attrs.get("_FillValue", layout.NODATA)
+    scale, offset = array.attrs.get("scale_factor", layout.SCALE), array.attrs.get("add_offset", 0)
+    missing = [array.attrs[key] for key in MISSING if key in array.attrs and str(array.attrs[key]) != str(layout.NODATA)]
     if array.dtype != np.int16:
         kept = f"int16 with scale_factor {layout.SCALE:g} and _FillValue {layout.NODATA}"
         yield f"`{name}` is {array.dtype}; it is kept as {kept}: write it anew{_ANEW}"
-    elif not np.isclose(float(scale), layout.SCALE) or float(array.attrs.get("add_offset", 0)):
-        offset = f" and add_offset {array.attrs['add_offset']}" if "add_offset" in array.attrs else ""
-        yield f"`{name}` has the scale_factor {scale}{offset}; it is kept with {layout.SCALE:g} and no offset: write it anew{_ANEW}"
-    elif str(missing) != str(layout.NODATA):
-        yield f"`{name}` marks missing days by {missing}; it is kept with _FillValue {layout.NODATA}: write it anew{_ANEW}"
+    elif not (_is_number(scale) and _is_number(offset) and np.isclose(scale, layout.SCALE) and offset == 0):
+        also = f" and add_offset {shown(offset)}" if "add_offset" in array.attrs else ""
+        yield f"`{name}` has the scale_factor {shown(scale)}{also}; it is kept with {layout.SCALE:g} and no offset: write it anew{_ANEW}"
+    elif missing:
+        yield f"`{name}` marks missing days by {shown(missing[0])}; it is kept with _FillValue {layout.NODATA}: write it anew{_ANEW}"
 
 
 _ANEW = (
@@ -101,6 +117,33 @@ def _plain(name: str, array: zarr.Array, dims: tuple[str, ...]) -> Iterator[str]
         kind = "whole numbers" if whole else "numbers"
         empty = f"`plant_type` is {layout.OUTSIDE} outside, `zone` 0 where there is none"
         yield f"`{name}` is {array.dtype}; it holds {kind}: convert it ({empty})"
+    for key in MISSING:
+        if key in array.attrs and not _is_empty(name, array, array.attrs[key]):
+            empty = EMPTY.get(name, "NaN")
+            yield f"`{name}` marks missing values by {key} {shown(array.attrs[key])}, and here {empty} does; replace them and save it again"
     packed = [key for key in ("scale_factor", "add_offset") if key in array.attrs]
     if packed:
         yield f"`{name}` is packed ({', '.join(packed)}), which only daily maps are; save it as numbers, without these in its encoding"
+
+
+def shown(value) -> str:
+    """A value of a file for a message, cut to a sane length."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _is_empty(name: str, array: zarr.Array, value) -> bool:
+    """Whether a missing value of an array is the one that we take for it; xarray writes that of floats as base64 (Zarr 3)."""
+    if array.dtype.kind == "f":
+        if isinstance(value, str):
+            try:
+                content = base64.b64decode(value, validate=True)
+                value = struct.unpack("<d", content)[0] if len(content) == 8 else value
+            except ValueError:
+                pass
+        return str(value).lower() == "nan"
+    return name not in MAPS or str(value) == str(EMPTY.get(name))

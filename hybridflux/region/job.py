@@ -133,13 +133,16 @@ def posterior_fingerprint(posterior: Posterior) -> str:
 
 
 def region_fingerprint(region: Region) -> str:
-    """Hash of the maps and the weather of a region, and of the sizes of the chunks of its daily maps."""
+    """Hash of the maps and the weather of a region, and of the checksums of its daily maps: of their sizes, where it carries none."""
     digest = hashlib.sha256(repr(region.grid).encode() + region.days[[0, -1]].tobytes())
     for name in region.names:
         array = region.group[name]
         if array.metadata.dimension_names == ("time", "y", "x"):
-            files = sorted((region.path / name).rglob("*"))
-            digest.update(repr([(file.name, file.stat().st_size) for file in files if file.is_file()]).encode())
+            kept, files = region.recorded.get(name), sorted((region.path / name).rglob("*"))
+            if kept is None:
+                digest.update(repr([(file.name, file.stat().st_size) for file in files if file.is_file()]).encode())
+            else:
+                digest.update(repr(kept.fingerprint(array)).encode())
         elif array.ndim and array.size and name not in ("x", "y", "time", "spatial_ref"):
             for start in range(0, array.shape[0], array.chunks[0]):
                 digest.update(np.ascontiguousarray(array[start : start + array.chunks[0]]).tobytes())

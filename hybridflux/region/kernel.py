@@ -244,9 +244,20 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     maps = (jnp.zeros((days, n), jnp.int16),) * (3 * (2 + len(plan.daily_levels)) if plan.maps else 0)
     series = (jnp.zeros((days, plan.draws), jnp.float32),) * (2 if plan.series else 0)
     (_, maps, series), (gpp, reco, monthly) = lax.scan(a_month, (state, maps, series), jnp.arange(months))
-    of_years = [_statistics(gpp[first:end].sum(0), reco[first:end].sum(0), plan.levels) for first, end in plan.months_of_years]
+    of_years = [_statistics(*_sums(gpp, reco, first, end), plan.levels) for first, end in plan.months_of_years]
     annual = tuple(jnp.stack(statistic) for statistic in zip(*of_years, strict=True))
     return Result(gpp, reco, tuple(monthly), annual, maps, series)
+
+
+def _sums(gpp: Array, reco: Array, first: int, end: int) -> tuple[Array, Array]:
+    """Sums over some months `[draw, n]`, one month after the other.
+
+    As a reduction XLA would take them into the statistics, and round as the number of processor cores has it.
+    """
+    found = gpp[first], reco[first]
+    for month in range(first + 1, end):
+        found = found[0] + gpp[month], found[1] + reco[month]
+    return lax.optimization_barrier(found)
 
 
 def _with_effects(model, shared: Shared, waves: Waves | None, kind, row, column, plan: Plan) -> HybridFlux:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec
+from zarr.codecs import BloscCodec, Crc32cCodec
 
 from hybridflux.vocabulary import VARIABLES
 
@@ -55,9 +55,9 @@ def days_of(time) -> np.ndarray:
     return days
 
 
-def codec() -> BloscCodec:
-    """Fast and small for scaled integers: zstd level 1 on shuffled bits."""
-    return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle")
+def codecs() -> tuple[BloscCodec, Crc32cCodec]:
+    """Fast and small for scaled integers: zstd level 1 on shuffled bits; then a checksum of what is on the disk."""
+    return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), Crc32cCodec()
 
 
 def spatial_ref(crs: str, west: float, north: float, pixel: float) -> dict:
@@ -79,7 +79,7 @@ def put(group, name: str, values: np.ndarray, dims: tuple[str, ...], *, chunks=N
     """Create an array of a Zarr group and write it."""
     values = np.asarray(values)
     array = group.create_array(
-        name, shape=values.shape, dtype=values.dtype, chunks=chunks or values.shape, dimension_names=dims, compressors=codec(),
+        name, shape=values.shape, dtype=values.dtype, chunks=chunks or values.shape, dimension_names=dims, compressors=codecs(),
         fill_value=fill, attributes=attributes,
     )  # fmt: skip
     array[...] = values

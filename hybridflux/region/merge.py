@@ -110,7 +110,7 @@ def _carbon_of(path: Path) -> int:
                 np.lib.format.read_magic(stream)
                 np.lib.format.read_array_header_1_0(stream)
                 header = stream.tell()
-    except (zipfile.BadZipFile, FileNotFoundError, KeyError) as error:
+    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         damaged = error
     if damaged:
         marker = path.parent.parent / "tiles" / f"{path.stem}.json"

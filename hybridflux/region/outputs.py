@@ -22,6 +22,7 @@ SPREADS = {
     "parameter+random_effects+vegetation": "posterior of parameters and weights, effects of unseen places and years, and the error of "
     "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
 }
+CHUNK_DAYS = 366  # in a chunk of daily maps, at most
 DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits
 ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
 _METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}
@@ -58,7 +59,7 @@ def units_of(group: str, whole: bool) -> str:
 
 
 def create_store(
-    path: Path, region: Region, calendar: Calendar, attributes: Mapping, *, levels: Mapping[str, tuple[float, ...]], chunk_days: int = 366
+    path: Path, region: Region, calendar: Calendar, attributes: Mapping, *, levels: Mapping[str, tuple[float, ...]]
 ) -> None:
     """Write the template: coordinates, attributes and arrays without data.
 
@@ -68,7 +69,6 @@ def create_store(
         calendar: of the run.
         attributes: of every group: title, spread, provenance and so on.
         levels: quantiles by group; a group that is not named is not made.
-        chunk_days: at most so many days in a chunk of daily maps.
 
     Raises:
         ValueError: the spread is not named.
@@ -92,11 +92,11 @@ def create_store(
         layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
         described = {"units": "1", "long_name": "number of mapped days in the period"}
         layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
-        chunks = (min(len(first), chunk_days), grid.tile, grid.tile)
+        chunks = (min(len(first), CHUNK_DAYS), grid.tile, grid.tile)
         for flux in FLUXES:
             for ending in statistics(levels[name]):
                 group.create_array(
-                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codec(),
+                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
                     dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
                     attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
                 )  # fmt: skip
@@ -106,6 +106,21 @@ def create_store(
 def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:
     """Write one array over a tile; `values` are int16 `[time, pixels of the tile]`."""
     group[name][:, tile.y, tile.x] = values.reshape(-1, *tile.shape)
+
+
+def keys_of_tile(tile: Tile, side: int, periods: int) -> list[str]:
+    """Keys of the chunks of a tile in an array of the store.
+
+    Args:
+        tile: of the grid.
+        side: pixels along the side of a whole tile.
+        periods: of the array.
+
+    >>> keys_of_tile(Tile("r001_c002", slice(64, 128), slice(128, 192)), 64, 730)
+    ['c/0/1/2', 'c/1/1/2']
+    """
+    place = f"{tile.y.start // side}/{tile.x.start // side}"
+    return [f"c/{number}/{place}" for number in range(-(-periods // CHUNK_DAYS))]
 
 
 def packed(values: np.ndarray, scale: float) -> np.ndarray:

@@ -12,6 +12,7 @@ import zarr
 from hybridflux.data.land.warp import files_at, numbers
 from hybridflux.region import layout
 from hybridflux.region.checks import grid_of
+from hybridflux.region.checksums import record_all
 from hybridflux.region.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.grid import Grid
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
@@ -50,12 +51,13 @@ def add_map(region: str | Path, name: str, source: np.ndarray | str | Path, *, u
     if not np.isfinite(values).any():
         raise ValueError(f"`{name}` has no value on {path}; is the raster of another place?")
     array = group.create_array(
-        name, shape=grid.shape, dtype=np.float32, chunks=(grid.tile, grid.tile), compressors=layout.codec(), dimension_names=("y", "x"),
+        name, shape=grid.shape, dtype=np.float32, chunks=(grid.tile, grid.tile), compressors=layout.codecs(), dimension_names=("y", "x"),
         fill_value=np.nan, attributes={"grid_mapping": "spatial_ref", "units": units, "long_name": name}, overwrite=overwrite,
     )  # fmt: skip
     array[...] = values
     tiles = (values[row : row + grid.tile, column : column + grid.tile] for row, column in _corners(grid))
     array.attrs[UNIFORM] = uniform_tiles(grid.tile, map(only_value, tiles))
+    record_all(path / name, array)
     layout.consolidate(path)
 
 

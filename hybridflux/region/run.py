@@ -11,12 +11,13 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from hybridflux.files import check_folder, read_json, write_json
+from hybridflux.files import check_folder, write_json
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
-from hybridflux.region import stac
-from hybridflux.region.begin import MADE, POSTERIOR, attributes, begin, check, is_begun
+from hybridflux.records import read_record, write_record
+from hybridflux.region import checksums, stac
+from hybridflux.region.begin import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun
 from hybridflux.region.blocks import one_cell_per_block
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.change import Change, read_changes
@@ -133,11 +134,23 @@ def resume_run(
     return _map(job_of_run(out, region), True, executor or Serial(), progress, began)
 
 
+def map_again(run: Path, out: Path) -> Path:
+    """Map a finished run once more into another folder, from its own record and posterior.
+
+    Raises:
+        FileNotFoundError: as `resume_run`.
+        ValueError: the region is not the one that the run was made with.
+    """
+    job = dataclasses.replace(job_of_run(run), out=out)
+    _map(job, False, Serial(), None, time.perf_counter())
+    return out
+
+
 def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     """The job of a run folder, with every setting as recorded; `resume_run` names what it raises."""
     if not (out / "run.json").exists():
         raise FileNotFoundError(f"{out} is not a run folder: it has no run.json; begin a run with --posterior and --region")
-    record = read_json(out / "run.json", MADE)
+    record = read_record(out / "run.json", MADE, NEEDS)
     path, config = Path(region or record["region"]), record["config"]
     for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
         if not needed.exists():
@@ -161,7 +174,11 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
             record = begin(job, resume or not whole)
             work = Worklist.of(job.region)
             mine = executor.mine(work.tiles)
-            waiting = [tile for tile in mine if done_report(job, tile.id) is None]
+            damaged = checksums.damaged_tiles(job.out, [tile.id for tile in mine])
+            if damaged:
+                warnings.warn(f"{job.out}: {len(damaged)} tiles are mapped again, because what they wrote is damaged or gone: "
+                              f"{checksums.list_of(damaged)}", stacklevel=3)
+            waiting = [tile for tile in mine if tile.id in damaged or done_report(job, tile.id) is None]
             unseen = work.without_tower(job.at_towers)
             if unseen and PLANT_TYPE not in job.within:
                 warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
@@ -171,7 +188,7 @@ def _map(job: Job, resume: bool, executor: Executor | Slurm, progress: Notify | 
                 return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
             refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)
             if refused and whole:
-                write_json(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
+                write_record(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
             if refused:
                 raise ValueError(unreadable(job.out, refused, so_far))
             if not whole:
@@ -210,6 +227,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     """What is made of all tiles, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the maps for GIS need theirs
     sweep(job)
+    checksums.check_maps(job.out)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))
     masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
@@ -226,7 +244,8 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac.FILE, stac.item_of(job, record))
-    write_json(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
+    found["checksums"] = {name: checksums.digest(job.out / name) for name in ("totals.nc", "series.nc", POSTERIOR)}
+    write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
 
@@ -252,6 +271,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing)
             + " to the region or fit a model without"
         )
+    if checksums.edited(region.path, region.group):
+        warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)

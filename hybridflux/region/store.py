@@ -14,6 +14,7 @@ import zarr
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region import layout
 from hybridflux.region.change import TEMPERATURES, Change
+from hybridflux.region.checksums import Recorded, keys_of
 from hybridflux.region.chunks import READ_ERRORS
 from hybridflux.region.climatology import usual_course, usual_rain
 from hybridflux.region.grid import Grid, Tile
@@ -21,6 +22,8 @@ from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED, VARIAB
 
 CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
+OUT_OF_RANGE = "vegetation out of range"
+"""Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
 EXTREMES = {"fapar_top": 0.95, "fapar_base": 0.05}  # quantiles of all days of a pixel
 _DERIVED = ("latitude", *EXTREMES)
 UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
@@ -92,6 +95,11 @@ class Region:
         """The Zarr group, read only."""
         return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
 
+    @cached_property
+    def recorded(self) -> dict[str, Recorded]:
+        """Array -> checksums of its chunks, where it carries them."""
+        return {name: kept for name in self.names if (kept := Recorded.of(self.path / name)) is not None}
+
     @property
     def attribution(self) -> list[str]:
         """What a product made of this region must say of its sources, one sentence each; empty where the store does not record them."""
@@ -155,7 +163,7 @@ class Region:
         """Drivers and covariates of a tile.
 
         A pixel is masked, and counted, where it is outside the region, has no vegetation, or lacks a driver on any day
-        that is needed; nothing is filled in from its neighbours.
+        that is needed, or has one there that cannot be; nothing is filled in from its neighbours.
 
         Args:
             tile: of the grid.
@@ -183,11 +191,12 @@ class Region:
             "no vegetation": np.isin(kind, UNVEGETATED_CODES),
             "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
             "no covariate": ~np.all([np.isfinite(values) for values in lasting.values()] or [np.ones(kind.shape, bool)], 0),
+            OUT_OF_RANGE: np.any([_impossible(base, values) for base, values in raw.items()] or [np.zeros(kind.shape, bool)], 0),
             "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
         }
         valid, masked = np.ones(kind.shape, bool), {}
         for reason, where in checks.items():
-            masked[reason] = int((valid & where).sum())
+            masked |= {reason: count} if (count := int((valid & where).sum())) or reason != OUT_OF_RANGE else {}
             valid &= ~where
         pixel = np.flatnonzero(valid)
         daily = {}
@@ -230,10 +239,15 @@ class Region:
 
     def _chunk(self, name: str, tile: Tile, window: slice | None = None) -> np.ndarray:
         """An array of the store over a tile, pixels flat."""
+        kept, array = self.recorded.get(name), self.group[name]
+        for key in keys_of(array, (tile.y, tile.x)) if kept is not None else ():
+            fault = kept.fault(key)
+            if fault:
+                raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} {fault} (chunk {key}); write this tile again")
         try:
             if window is None:
-                return self.group[name][tile.y, tile.x].reshape(-1)
-            return self.group[name][window, tile.y, tile.x].reshape(window.stop - window.start, -1)
+                return array[tile.y, tile.x].reshape(-1)
+            return array[window, tile.y, tile.x].reshape(window.stop - window.start, -1)
         except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
@@ -268,6 +282,15 @@ def _extremes(series: np.ndarray) -> dict[str, np.ndarray]:
         low, high = ranked[:, below].astype(float), ranked[:, np.minimum(below + 1, last)]
         parts.append(low + (at - below) * (high - low))
     return dict(zip(EXTREMES, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
+
+
+def _impossible(name: str, values: np.ndarray) -> np.ndarray:
+    """Where a daily map `[time, pixel]`, as stored, is outside the bounds of its quantity on any day `[pixel]`."""
+    if name not in VARIABLES or not len(values):
+        return np.zeros(values.shape[1:], bool)
+    low, high = (round(bound / layout.SCALE) for bound in VARIABLES[name].bounds)
+    least = values.min(0)
+    return ((least < low) & (least != layout.NODATA)) | (values.max(0) > high)
 
 
 def unpacked(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -11,13 +10,14 @@ import jax
 import numpy as np
 import zarr
 
-from hybridflux.files import write_json
 from hybridflux.machine import give_back_memory
+from hybridflux.records import CHECKSUM, read_record, write_record
+from hybridflux.region import checksums
 from hybridflux.region.accelerator import kernel_of
 from hybridflux.region.collect import Collected, NotANumber
 from hybridflux.region.grid import Tile
 from hybridflux.region.job import Job
-from hybridflux.region.outputs import write_tile
+from hybridflux.region.outputs import keys_of_tile, write_tile
 from hybridflux.region.prepared import Prepared, prepare
 from hybridflux.region.store import TileDrivers, UnreadableTile
 from hybridflux.region.training import only_within, outside, without_tower
@@ -40,6 +40,7 @@ class TileReport:
         outside: covariate -> pixels outside the range of the towers (`training.outside`).
         without_tower: plant type that no tower of the fit has -> pixels mapped.
         refused: why the tile was not mapped; empty where it was.
+        checksums: file, below the run folder -> digest of what was written (`checksums.digest`); empty in runs of earlier versions.
     """
 
     tile: str
@@ -52,6 +53,7 @@ class TileReport:
     outside: dict[str, float] = field(default_factory=dict)
     without_tower: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    checksums: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.refused:
@@ -88,12 +90,16 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     }  # fmt: skip
     del drivers  # its memory is for the next tile
     store = zarr.open_group(job.store, mode="r+")
+    written = []
     for group, name, values in found.in_order():
         write_tile(store[group], tile, name, values)
+        written += [f"{job.store.name}/{group}/{name}/{key}" for key in keys_of_tile(tile, job.region.grid.tile, len(values))]
     found.totals.save(job.totals(tile.id))
+    written.append(job.totals(tile.id).relative_to(job.out).as_posix())
+    about["checksums"] = checksums.of_files(job.out, written)
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
-    write_json(job.marker(tile.id), asdict(report))
+    write_record(job.marker(tile.id), asdict(report))
     del found
     give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
     return report
@@ -102,7 +108,8 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
 def done_report(job: Job, tile_id: str) -> TileReport | None:
     """The report of a tile that was finished by this configuration, else None; a marker that is not whole does not count."""
     try:
-        report = TileReport(**json.loads(job.marker(tile_id).read_text()))
+        found = read_record(job.marker(tile_id), "the marker of a tile")
+        report = TileReport(**{name: value for name, value in found.items() if name != CHECKSUM})
     except (FileNotFoundError, ValueError, TypeError):
         return None
     return report if report.hash == job.hash else None

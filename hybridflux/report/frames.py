@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from pyproj import Transformer
 
+from hybridflux.region.checksums import check_maps
 from hybridflux.report.look import units
 from hybridflux.time import warm_season
 
@@ -64,7 +65,12 @@ def open_group(run: str | Path, group: str):
 
 
 def run_viewer(run: str | Path) -> dict | None:
-    """Everything the viewer needs to show mean and sd of a run, JSON-ready; None without maps."""
+    """Everything the viewer needs to show mean and sd of a run, JSON-ready; None without maps.
+
+    Raises:
+        ValueError: maps are not what the run wrote, by name.
+    """
+    check_maps(Path(run))
     groups = [_group(run, name) for name in GROUPS]
     groups = [group for group in groups if group]
     if not groups:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.products.totals import Totals
+from hybridflux.products.totals import Totals, run_record
+from hybridflux.region.checksums import check_file
 from hybridflux.report.figures import seasonal_cycle
 from hybridflux.report.look import units
 from hybridflux.report.markup import grid, legend, paragraph
@@ -43,6 +44,8 @@ def open_courses(run: str | Path) -> Courses:
     """Ten-day means of the daily series of a run, largest land cover first."""
     import xarray as xr
 
+    if (Path(run) / "run.json").exists():
+        check_file(Path(run), "series.nc", run_record(run))
     with xr.open_dataset(Path(run) / "series.nc", engine="h5netcdf") as data:
         data = data.load()
     share = {str(cover): float(area) for cover, area in zip(data["plant_type"].values, data["area"].values, strict=True)}

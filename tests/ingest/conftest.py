@@ -28,10 +28,13 @@ def write_cube(folder, days, every=5, seed=0, **changes):
     """Images every few days, a third of them cloudy; `changes` replaces arrays of the file."""
     random = np.random.default_rng(seed)
     seen = np.arange(2, len(days), every)
-    ndvi = truth(days)[seen] + random.normal(0, 0.01, (len(seen), *SIZE))
+    usual, other = np.arange(2, len(days), 5), np.random.default_rng(seed + 1)  # a day looks the same whichever days are seen
+    noise, chance = other.normal(0, 0.01, (len(days), *SIZE)), other.random((len(days), 1, 1))
+    noise[usual], chance[usual] = random.normal(0, 0.01, (len(usual), *SIZE)), random.random((len(usual), 1, 1))
+    ndvi = truth(days)[seen] + noise[seen]
     red = np.full(ndvi.shape, 0.05)
     near = red * (1 + ndvi) / (1 - ndvi)
-    label = np.where(random.random((len(seen), 1, 1)) < 0.33, 9, 4) * np.ones(ndvi.shape)
+    label = np.where(chance[seen] < 0.33, 9, 4) * np.ones(ndvi.shape)
     dims, store = ("t", "y", "x"), lambda values: np.round(values * 1e4).astype(np.uint16)
     bands = {"B04": store(red), "B08": store(near), "SCL": label.astype(np.uint16)} | changes
     data = xr.Dataset({name: (dims, values, {"grid_mapping": "spatial_ref"}) for name, values in bands.items()})

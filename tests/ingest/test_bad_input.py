@@ -1,6 +1,7 @@
 """What a user gets wrong: told before work is lost, with the value and the cure."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -10,9 +11,19 @@ import zarr
 
 from hybridflux.ingest.build import build_region
 from hybridflux.region.store import open_region
+from hybridflux.terminal import is_for_user
 from tests.ingest.test_land import parcels
 
 pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def finished_build(place, make, tmp_path_factory):
+    """Configuration, region, and the folder of its build."""
+    folder = shutil.copytree(place, tmp_path_factory.mktemp("finished") / "place")
+    config, out = make.configuration(folder), folder.parent / "r.zarr"
+    build_region(config, out)
+    return config, out, out.with_suffix(".build")
 
 
 @pytest.fixture
@@ -65,6 +76,42 @@ def test_images_that_went_and_came_after_the_build_began(copy, make, tmp_path):
         build_region(config, out, resume=True)
     make.cube(copy, make.days, every=1)
     assert build_region(config, out, resume=True).scenes == 73  # those it began with, not the new ones
+
+
+@pytest.mark.parametrize("times_kept", [False, True])
+def test_a_scene_that_was_replaced_between_stop_and_resume_is_named(copy, make, tmp_path, times_kept):
+    config, out, path = make.configuration(copy), tmp_path / "r.zarr", copy / "S2_L2A_made_up.nc"
+    with pytest.raises(RuntimeError, match="stop"):
+        build_region(config, out, progress=stop_after(10))
+    before, begun = path.stat(), json.loads((tmp_path / "r.build" / "scenes.json").read_text())["days"]
+    make.cube(copy, make.days, seed=1)
+    assert path.stat().st_size == before.st_size
+    if times_kept:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ValueError, match=f"scene .* of {begun[0]} was replaced after this build had read it: ndvi differs at [0-9]+ of"):
+        build_region(config, out, resume=True)
+    make.cube(copy, make.days)  # the same images, written again
+    assert build_region(config, out, resume=True).scenes == len(begun)
+
+
+def damaged(path, how, random):
+    content = path.read_bytes()
+    if how == "bit":
+        place, bit = int(random.integers(len(content))), 1 << int(random.integers(7))
+        content = content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
+    path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "bit": content, "list": b"[1]"}[how])
+
+
+@pytest.mark.parametrize("name", ["build", "template", "scenes", "views/00003_b00_00", "prior_ndvi", "tiles/r000_c000"])
+def test_a_damaged_record_of_a_build_is_one_line(tmp_path, name, finished_build):
+    random, config = np.random.default_rng(0), finished_build[0]
+    for how in ("cut", "empty", "list", "bit", "bit", "bit"):
+        store, work = (shutil.copytree(path, tmp_path / path.name, dirs_exist_ok=True) for path in finished_build[1:])
+        record = work / f"{name}.json"
+        damaged(record, how, random)
+        with pytest.raises(ValueError, match=record.name) as error:
+            build_region(config, store, resume=True)
+        assert is_for_user(error.value) and "\n" not in str(error.value) and ("anew" in str(error.value) or "remove it" in str(error.value))
 
 
 def stop_after(count):

@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 from hybridflux.ingest.check import check
+from hybridflux.region.checksums import accept
 from hybridflux.region.grid import Grid
 from hybridflux.region.plausible import findings, some_tiles, vegetation_courses, warn_of_implausible, worst
 from hybridflux.region.ranges import FORESTS, NUMBERS, VEGETATION, Range, usual_co2
@@ -26,6 +27,7 @@ def spoiled(region_path, tmp_path, name, change):
     path = shutil.copytree(region_path, tmp_path / "spoiled.zarr")
     group = zarr.open_group(path, mode="r+")
     group[name][...] = change(group[name][...])
+    accept(path)
     return path
 
 

@@ -60,13 +60,18 @@ def test_a_run_that_was_stopped_goes_on_from_its_folder_alone(job_with, region_p
     assert report.state == "done" and report.pixels == 466 and not list(job.out.glob("*.part*"))
 
 
+def without(record):
+    """A record that is changed on purpose."""
+    return {name: value for name, value in record.items() if name != "checksum"}
+
+
 def test_what_is_not_there_is_named(job_with, region_path, make_region, tmp_path):
     with pytest.raises(FileNotFoundError, match="not a run folder: it has no run.json"):
         resume_run(tmp_path / "none")
     job = job_with(start="2018-06-01")
     begin(job, False)
     record = json.loads((job.out / "run.json").read_text())
-    (job.out / "run.json").write_text(json.dumps(record | {"region": str(tmp_path / "gone.zarr")}))
+    (job.out / "run.json").write_text(json.dumps(without(record) | {"region": str(tmp_path / "gone.zarr")}))
     with pytest.raises(FileNotFoundError, match=r"gone.zarr is not there; give --region"):
         job_of_run(job.out)
     assert job_of_run(job.out, region_path).hash == job.hash

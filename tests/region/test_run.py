@@ -11,6 +11,7 @@ import zarr
 
 from hybridflux.model.tree import learned, pooled_effects, with_learned
 from hybridflux.region import effects
+from hybridflux.region.checksums import accept
 from hybridflux.region.executors import Serial
 from hybridflux.region.run import map_region
 from hybridflux.region.store import open_region, unpacked
@@ -213,6 +214,7 @@ def test_a_hole_stays_a_hole(tmp_path, region_path, posterior, run):
     group = zarr.open_group(path, mode="r+")
     group["fapar"][500, 12, 9] = -32768
     group["soil_capacity"][20, 3] = np.nan
+    accept(path)
     report = map_region(posterior, path, tmp_path / "run", draws=6, start=START)
     assert report.masked["no vegetation series"] == 1 and report.masked["no covariate"] == 1
     record = json.loads((tmp_path / "run" / "run.json").read_text())

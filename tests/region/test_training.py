@@ -12,6 +12,7 @@ from hybridflux.inference.batch import plant_types_at_towers
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.products.budget import budget_table
+from hybridflux.region.checksums import accept
 from hybridflux.region.run import map_region
 from hybridflux.region.store import open_region
 from hybridflux.region.training import OUTSIDE_RANGE, WITHOUT_TOWER, outside
@@ -45,6 +46,7 @@ def region(region_path, tmp_path):
 def test_weather_without_numbers_masks_its_cell(tmp_path, region, make_posterior, whole):
     group = zarr.open_group(region, mode="r+")
     group["vpd"][400, 1] = np.nan
+    accept(region)
     report = map_region(make_posterior(), region, tmp_path / "run", **SETTINGS)
     found, in_cell = annual(tmp_path / "run"), group["cell"][:] == 1
     assert report.masked["no weather"] == (in_cell & (whole != -32768)).sum() > 0

@@ -1,0 +1,186 @@
+"""Bytes that change after they were written: flipped, exchanged, put in from elsewhere, gone."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from hybridflux.inference.posterior import Posterior
+from hybridflux.products.totals import open_totals
+from hybridflux.region.checksums import RECORD, accept, damaged_tiles, say
+from hybridflux.region.executors import Serial
+from hybridflux.region.job import region_fingerprint
+from hybridflux.region.run import map_region, resume_run
+from hybridflux.region.store import open_region
+
+START = "2018-12-01"
+
+
+@pytest.fixture
+def path(region_path, tmp_path):
+    return shutil.copytree(region_path, tmp_path / "r.zarr")
+
+
+@pytest.fixture(scope="module")
+def finished(region_path, make_posterior, tmp_path_factory):
+    """A run of a month."""
+    out = tmp_path_factory.mktemp("checksums") / "run"
+    map_region(make_posterior(draws=2), region_path, out, draws=2, start=START)
+    return out
+
+
+def flip(file, place=-9):
+    """Turn one bit over; the time of the file stays, as on a disk that rots."""
+    times, content = file.stat(), bytearray(file.read_bytes())
+    content[place] ^= 4
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def exchange(one, other):
+    """Two files change places; each keeps its time."""
+    between = one.with_name("between")
+    one.rename(between), other.rename(one), between.rename(other)
+
+
+def use(path):
+    """Open a region and read each of its tiles."""
+    region = open_region(path)
+    for tile in region.tiles():
+        region.read(tile, ("fapar", "tair", "soil_capacity"), region.window(region.days[0], region.days[-1]))
+
+
+@pytest.mark.parametrize("name", ["fapar", "tair", "soil_capacity", "zone", "plant_type", "time"])
+@pytest.mark.parametrize("young", [False, True], ids=["rot", "written again"])
+def test_a_flipped_bit_in_a_region_is_refused_by_name(path, name, young):
+    file = sorted(file for file in (path / name / "c").rglob("*") if file.is_file())[0]
+    flip(file)
+    if young:
+        os.utime(file)
+    with pytest.raises(ValueError, match=f"`{name}`.*(is not what was written there|checksum)"):
+        use(path)
+
+
+@pytest.mark.parametrize("name", ["fapar", "plant_type", "cell"])
+def test_chunks_that_changed_places_are_refused_by_name(path, name):
+    first = path / name / "c" / ("0/0/0" if name == "fapar" else "0/0")
+    exchange(first, first.with_name("1"))
+    with pytest.raises(ValueError, match=f"`{name}`.*holds the chunk c/(0/)?0/1"):
+        use(path)
+
+
+def test_a_chunk_of_the_same_size_from_elsewhere_is_noticed_before_a_run_goes_on(path, tmp_path, make_posterior):
+    """Its size, its crc32c and, where it is copied with its times, its age are right."""
+    posterior, file = make_posterior(draws=2), path / "fapar" / "c" / "0" / "0" / "0"
+    array, seen, content = zarr.open_array(path / "fapar", mode="r+"), {}, b""
+    for value in range(4000, 4200):
+        array[700, 0, 5] = value
+        other = file.read_bytes()
+        content = seen.setdefault(len(other), other)
+        if content != other:
+            break
+    assert len(other) == len(content) and other != content
+    file.write_bytes(content)
+    accept(path)
+    before = region_fingerprint(open_region(path))
+    map_region(posterior, path, tmp_path / "run", draws=2, start=START, executor=Serial())
+    file.write_bytes(other)
+    with pytest.raises(ValueError, match="another configuration.*\n.*region_fingerprint"), pytest.warns(UserWarning, match="fapar c/0/0/0"):
+        resume_run(tmp_path / "run")
+    times = (path / "fapar" / RECORD).stat()
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ValueError, match=r"`fapar` of tile r000_c000 .* is not what was written there"):
+        use(path)
+    file.write_bytes(content)
+    assert region_fingerprint(open_region(path)) == before
+
+
+def test_what_is_changed_on_purpose_is_reported_and_can_be_accepted(path, tmp_path, make_posterior):
+    zarr.open_array(path / "zone", mode="r+")[3, 3] = 2
+    with pytest.warns(UserWarning, match="changed after it was written: zone c/0/0; where"):
+        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start=START)
+    accept(path)
+    assert say(path, zarr.open_group(path, mode="r")).startswith("every chunk is recorded")
+
+
+def test_a_store_saved_again_by_xarray_carries_no_record_and_opens(path, tmp_path):
+    again = tmp_path / "again.zarr"
+    xr.open_zarr(path, chunks=None).to_zarr(again, zarr_format=3, consolidated=False)
+    use(again)
+    assert say(again, zarr.open_group(again, mode="r")).startswith("carries no checksums of")
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("gone", r"r000_c001 \(monthly/NEE missing"), ("flipped", r"r000_c001 \(monthly/NEE not what was written"),
+        ("exchanged", r"r000_c000 \(monthly/NEE not what was written\), r000_c001 "),
+        ("totals", r"totals/r000_c000.npz not what was written"),
+    ],
+)
+def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, said):
+    out = shutil.copytree(finished, tmp_path / "run")
+    chunk = out / "fluxes.zarr" / "monthly" / "NEE" / "c" / "0" / "0" / "1"
+    if what == "gone":
+        chunk.unlink()
+    elif what == "flipped":
+        flip(chunk)
+    elif what == "exchanged":
+        exchange(chunk, chunk.with_name("0"))
+    else:
+        exchange(out / "totals" / "r000_c000.npz", out / "totals" / "r000_c001.npz")
+    with pytest.warns(UserWarning, match=f"mapped again, because what they wrote is damaged or gone: .*{said}"):
+        resume_run(out)
+    assert not damaged_tiles(out)
+    for group in ("monthly", "annual"):
+        for one, other in zip(*(sorted((folder / "fluxes.zarr" / group).rglob("c/*/*/*")) for folder in (finished, out)), strict=True):
+            assert one.read_bytes() == other.read_bytes(), other
+
+
+@pytest.mark.parametrize("name", ["totals.nc"])
+def test_totals_that_changed_are_not_summed(finished, tmp_path, name):
+    out = shutil.copytree(finished, tmp_path / "run")
+    flip(out / name)
+    with pytest.raises(ValueError, match="totals.nc is not the file that the run wrote.*--resume` writes it again"):
+        open_totals(out)
+    record = json.loads((out / "run.json").read_text())
+    del record["checksums"], record["checksum"]
+    (out / "run.json").write_text(json.dumps(record))
+    shutil.copy(finished / name, out / name)
+    assert open_totals(out).draws == 2  # a run of an earlier version
+
+
+def test_a_posterior_that_changed_is_refused(make_posterior, tmp_path):
+    import h5py
+
+    path, refused = tmp_path / "p.nc", 0
+    make_posterior(draws=4).save(path)
+    whole = path.read_bytes()
+    with h5py.File(path, "r+") as file:
+        names = [name for name in file["posterior"] if file["posterior"][name].shape[:2] == (1, 4)]
+        one = next(name for name in names if file["posterior"][name].ndim == 3)
+        values = file["posterior"][one][...]
+        file["posterior"][one][...] = values[:, ::-1]
+    with pytest.raises(ValueError, match="not as it was written.*delete its attribute `checksum`"):
+        Posterior.load(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["checksum"]
+    assert Posterior.load(path).draws == 4  # changed on purpose, or of an earlier version
+    random = np.random.default_rng(0)
+    for place in random.integers(0, len(whole), 60):
+        content = bytearray(whole)
+        content[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(content)
+        try:
+            loaded = Posterior.load(path)
+        except ValueError as error:
+            refused += 1
+            assert str(path) in str(error) and len(str(error)) < 500
+        else:
+            path.with_name("again.nc").unlink(missing_ok=True)
+            assert loaded.draws == 4
+    assert refused > 5
