@@ -37,16 +37,18 @@ def _attributes(path: Path) -> Mapping:
                 return record.get("attributes", {}) if name == "zarr.json" else record
         raise ValueError(f"{path} is a folder without {', '.join(RECORDS)}: neither a run, a scenario nor a Zarr store of hybridflux")
     if path.suffix.lower() in TIFF_ENDINGS:
-        import rasterio
+        from hybridflux.data.rasters import DRIVERS, open_raster
 
-        with rasterio.open(path) as raster:
+        with open_raster(path, DRIVERS["product"]) as raster:
             return raster.tags()
     if path.suffix.lower() == ".json":
         return json.loads(path.read_text(encoding="utf-8"))
     if path.suffix.lower() == ".nc":
         import h5netcdf
 
-        with h5netcdf.File(path, "r") as file:
+        from hybridflux.data.hdf5 import open_hdf5
+
+        with open_hdf5(path) as stored, h5netcdf.File(stored, "r") as file:
             return dict(file.attrs)
     raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif and .json; this is none of them")
 

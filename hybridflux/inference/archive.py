@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from hybridflux.links import refuse_links
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -77,13 +78,16 @@ def read(path: str | Path) -> Contents:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no posterior at {path}; `hybridflux fit` writes one")
-    import h5netcdf  # not through xarray, which would import dask.array to look at variables: half a second
+    import h5netcdf
+    import h5py  # not through xarray, which would import dask.array to look at variables: half a second
 
     try:
-        file = h5netcdf.File(path, "r")
+        stored = h5py.File(path, "r")
     except OSError as error:
         raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
-    with file:
+    with stored:
+        refuse_links(stored, str(path))
+        file = h5netcdf.File(stored, "r")
         if file.attrs.get("hybridflux_format") != FORMAT:
             raise ValueError(
                 f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"

@@ -171,13 +171,13 @@ def open_totals(run: str | Path) -> Totals:
         FileNotFoundError: the run has no `totals.nc` yet.
         ValueError: its spread is not named or not fit for a budget.
     """
-    import xarray as xr
+    from hybridflux.data.hdf5 import open_netcdf
 
     path = Path(run) / "totals.nc"
     record = run_record(run)
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
-    with xr.open_dataset(path, engine="h5netcdf") as found:
+    with open_netcdf(path) as found:
         spread = check_spread(found.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(found))
         shape = (len(cells), found.sizes["month"], found.sizes["draw"])
@@ -218,11 +218,11 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
 
 def _stored(path: Path, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Carbon of some of the kept cells from a file, read in runs of neighbours."""
-    import h5py
+    from hybridflux.data.hdf5 import open_hdf5
 
     places, back = np.unique(kept[cells], return_inverse=True)
     runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
         return np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
 

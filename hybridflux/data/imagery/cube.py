@@ -5,6 +5,7 @@ Bands of different pixel sizes come in several files. A variable without y and x
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import defaultdict
@@ -19,10 +20,12 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
+from hybridflux.limits import Refused
 
 TIME_NAMES = ("time", "timestamp", "t")
 _DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr, of axes that cannot be decoded
@@ -75,7 +78,11 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
 def _open(path: Path, dataset: Dataset) -> _File:
     try:
         options = {"mask_and_scale": False, "chunks": None}
-        cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", **options)
+        if path.is_dir():
+            _refuse_symbolic_links(path)
+        cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else open_netcdf(path, **options)
+    except Refused:
+        raise
     except (*_DAMAGE, KeyError, ImportError) as error:
         raise damaged(str(path), error) from error
     time = next((name for name in TIME_NAMES if name in cube.dims), None)
@@ -86,6 +93,14 @@ def _open(path: Path, dataset: Dataset) -> _File:
     for band in dataset.bands:
         _check_scale(path, cube, band, variables)
     return _File(path, cube, variables, _grid(path, cube), time, cube[time].values)
+
+
+def _refuse_symbolic_links(store: Path) -> None:
+    """A chunk of a store that is a symbolic link would show another file of the user as an image."""
+    for folder, folders, files in os.walk(store):
+        for name in (*folders, *files):
+            if os.path.islink(path := os.path.join(folder, name)):
+                raise Refused(f"{path} is a symbolic link, which a store must not hold; copy the store with `cp -rL`")
 
 
 def _check_scale(path: Path, cube: xr.Dataset, band: Band, variables: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
 
 from hybridflux.data.imagery.masks import NO_LABEL
+from hybridflux.data.rasters import check_window, open_raster
 
 COARSER = 1.25
 """Ratio of pixel sizes from which on pixels are averaged; a grid in another projection has pixels up to some percent larger."""
@@ -54,11 +55,10 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
         FileNotFoundError: no such file.
         ValueError: not a raster, incomplete, or without coordinate system.
     """
-    import rasterio
     from rasterio.errors import RasterioIOError
 
     try:
-        with rasterio.open(path) as file:
+        with open_raster(path) as file:
             grid, count, own = GeoBox.from_rio(file), file.count, file.nodata
     except RasterioIOError as error:
         if "No such file" in str(error) or "does not exist" in str(error):
@@ -89,8 +89,9 @@ def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
     import rasterio
     from rasterio.errors import RasterioError
 
+    check_window(*roi, path)
     try:
-        with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(path) as file:  # several threads lose the error of a truncated JPEG 2000
+        with rasterio.Env(GDAL_NUM_THREADS="1"), open_raster(path) as file:  # several threads lose the error of a truncated JPEG 2000
             return file.read(band, window=rasterio.windows.Window.from_slices(*roi))
     except RasterioError as error:
         raise damaged(path, error.__cause__ or error) from error

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.catalog import Dataset
+from hybridflux.data.hdf5 import open_hdf5
 from hybridflux.data.moisture.moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
@@ -46,7 +47,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     tables, skipped, names = [], 0, []
     for file in files_of(place, (".h5", ".hdf5")):
         try:
-            with h5py.File(file, "r") as data:
+            with open_hdf5(file) as data:
                 pieces = list(_analysis(data, file, utc_offset) if "Geophysical_Data" in data else _retrievals(data, file, utc_offset))
         except _DAMAGE as error:
             raise ValueError(f"{file.name} is damaged, cut short or not a SMAP product ({error}); download it again") from error

@@ -15,12 +15,13 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
+from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.weather import grib
 from hybridflux.data.weather.border import Extent, choose_cells
+from hybridflux.limits import Refused
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
-_CLASSIC = b"CDF"  # first bytes of netCDF-3, which data stores delivered until 2024
 _NETCDF = (".nc", ".nc4")
 ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
 """What the names of files of a data store end in."""
@@ -49,11 +50,10 @@ def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...])
 @contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[xr.Dataset]:
     """An open file, its packing undone."""
-    start = file.read(4)
-    file.seek(0)
     try:
-        engine = "scipy" if start.startswith(_CLASSIC) else "h5netcdf"
-        data = xr.open_dataset(file, engine=engine, decode_timedelta=False)
+        data = open_netcdf(file, name, classic=True, decode_timedelta=False)
+    except Refused:
+        raise
     except _UNREADABLE as error:
         raise _damaged(name, error) from error
     with data:

@@ -1,0 +1,58 @@
+"""What an HDF5 file may refer to: nothing but itself.
+
+HDF5, and netCDF-4 with it, can take a group or a variable from another file, its values from raw bytes of any file, or from parts of other
+files. A file from somewhere else could so show the content of any file of the user as soil moisture, in a product that is then shared.
+"""
+
+from __future__ import annotations
+
+from hybridflux.limits import AXIS, Refused, shown
+
+_SELF = "."  # name of the own file among the sources of a virtual variable
+
+
+def refuse_links(file, name: str) -> None:
+    """Check every group and variable of an open HDF5 file, without following links or reading values.
+
+    Args:
+        file: an open `h5py.File`.
+        name: of the file, for messages.
+
+    Raises:
+        Refused: a link into another file, values kept in another file or put together from others, or an axis longer than the limit.
+    """
+    waiting, groups = [("", file)], {file.id}
+    while waiting:
+        path, group = waiting.pop()
+        for key in group:
+            where = f"{path}/{key}"
+            try:
+                link = group.get(key, getlink=True)
+            except TypeError as error:
+                raise Refused(f"{name}: {shown(where)} is a link of another kind ({error}); {_CURE}") from error
+            kind = type(link).__name__
+            if kind == "ExternalLink":
+                raise Refused(f"{name}: {shown(where)} is a link into the file {shown(link.filename)}; {_CURE}")
+            if kind != "HardLink":  # a soft link leads to a place in this file that is checked there
+                continue
+            found = group[key]
+            if hasattr(found, "keys"):
+                if found.id not in groups:  # groups may hold each other
+                    groups.add(found.id)
+                    waiting.append((where, found))
+            elif hasattr(found, "shape"):
+                _check_values(found, f"{name}: {shown(where)}")
+
+
+_CURE = "files that take values from other files are not read: copy it into one file (`h5repack`, `nccopy`, or xarray)"
+
+
+def _check_values(variable, where: str) -> None:
+    if variable.external:
+        raise Refused(f"{where} keeps its values in the file {shown(variable.external[0][0])}; {_CURE}")
+    if variable.is_virtual:
+        others = sorted({source.file_name for source in variable.virtual_sources()} - {_SELF})
+        if others:
+            raise Refused(f"{where} is put together from the file {shown(others[0])}; {_CURE}")
+    for length in variable.shape or ():
+        AXIS.check(length, where)
