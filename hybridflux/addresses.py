@@ -92,7 +92,8 @@ def check_address(address: str, schemes: Iterable[str], hosts: Iterable[str], so
     scheme = urlsplit(address).scheme.lower() if "://" in address or re.match(r"[a-z]{2,}:", address, re.IGNORECASE) else "file"
     if "/vsi" in unquote(address).lower() or any(sign in address for sign in "\n\r\0"):
         raise Refused(
-            f"{source} gives the address {seen}, which goes through a virtual file system of GDAL or holds control characters; such are not opened"
+            f"{source} gives the address {seen}, which goes through a virtual file system of GDAL or holds control characters; it is not "
+            "opened"
         )
     if scheme not in schemes:
         raise Refused(

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.addresses import redacted, without_secrets
+
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "equinox", "numpy", "pandas", "xarray", "rasterio", "zarr", "arviz")
 """Packages whose version can change a number."""
 
@@ -37,7 +39,7 @@ def provenance(config: Mapping, seed: int | None = None) -> dict:
         "config": json.loads(canonical_json(config)),
         "config_hash": config_hash(config),
         "seed": seed,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": redacted(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
         "python": platform.python_version(),
@@ -56,12 +58,12 @@ def config_hash(config: Mapping) -> str:
 
 
 def canonical_json(config: Mapping) -> str:
-    """JSON with sorted keys and no spaces; paths, dates, numpy values and sets become plain values.
+    """JSON with sorted keys and no spaces; paths, dates, numpy values and sets become plain values, secrets of addresses are left out.
 
     >>> canonical_json({"start": date(2018, 1, 1), "x": np.float64(0.5)})
     '{"start":"2018-01-01","x":0.5}'
     """
-    return json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return json.dumps(without_secrets(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
 
 
 def file_checksum(path: str | Path) -> str:

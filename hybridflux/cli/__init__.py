@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hybridflux.addresses import redacted
 from hybridflux.cli import accounts, look, maps, regions, towers
 from hybridflux.machine import prepare
 from hybridflux.terminal import is_for_user
@@ -57,7 +58,7 @@ def main() -> None:
     """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {redacted(str(message))}\n"
     prepare()
     try:
         app(arguments)
@@ -65,5 +66,5 @@ def main() -> None:
         if debug or not is_for_user(error):
             raise
         message = error.args[0] if isinstance(error, KeyError) else error
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {message}", err=True)
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {redacted(str(message))}", err=True)
         sys.exit(2)

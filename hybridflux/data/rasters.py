@@ -40,9 +40,7 @@ _NAMES = {"GTiff": "GeoTIFF", "JP2OpenJPEG": "JPEG 2000", "AAIGrid": "ASCII grid
 _SYSTEMS = re.compile(r"/vsizip/(?!/*vsi)|/vsicurl/(?:https?|ftps?)://|/vsi(?:s3|gs|az|adls)/|/vsimem/", re.IGNORECASE)
 """Virtual file systems of GDAL that a place may name: archives, servers, object stores, and files in memory that rasterio makes."""
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_DESCRIPTION = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?<\s*[\w:]+|\s*\{"
-)
+_DESCRIPTION = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<\s*[\w:]+|\s*\{")
 _BESIDE = (".ovr", ".msk", ".OVR", ".MSK")
 _UNKNOWN = "not recognized as being in a supported file format"
 

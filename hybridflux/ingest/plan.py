@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
@@ -86,7 +87,7 @@ class Plan:
         lines.append(f"  to download {_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)")
         lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
         lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
-        return "\n".join(lines)
+        return redacted("\n".join(lines))
 
 
 def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> Plan:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.addresses import without_secrets
 from hybridflux.provenance import canonical_json, config_hash, provenance
 from hybridflux.region.job import differences
 
@@ -62,7 +63,7 @@ class Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".part")
         with open(partial, "w", encoding="utf-8") as file:
-            file.write(json.dumps(record, indent=1, default=str))
+            file.write(json.dumps(without_secrets(record), indent=1, default=str))
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)

@@ -18,8 +18,10 @@ from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
 
+from hybridflux.addresses import redacted
 from hybridflux.data.imagery.masks import NO_LABEL
 from hybridflux.data.rasters import check_window, open_raster
+from hybridflux.limits import shown
 
 COARSER = 1.25
 """Ratio of pixel sizes from which on pixels are averaged; a grid in another projection has pixels up to some percent larger."""
@@ -62,7 +64,7 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
             grid, count, own = GeoBox.from_rio(file), file.count, file.nodata
     except RasterioIOError as error:
         if "No such file" in str(error) or "does not exist" in str(error):
-            raise FileNotFoundError(f"no file {path}") from error
+            raise FileNotFoundError(f"no file {redacted(path)}") from error
         raise damaged(path, error) from error
     if grid.crs is None:
         raise ValueError(f"{path} has no coordinate system; set the one of its producer, for instance `rio edit-info --crs EPSG:32631`")
@@ -82,7 +84,7 @@ def stated(*nodata: float | None) -> tuple[float, ...]:
 
 def damaged(path: str, error: Any) -> ValueError:
     """The error of a file that cannot be read to its end."""
-    return ValueError(f"{path} is incomplete or damaged ({error}); download it again")
+    return ValueError(f"{redacted(path)} is incomplete or damaged ({shown(redacted(str(error)))}); download it again")
 
 
 def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
