@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
 
+from hybridflux.addresses import redacted
 from hybridflux.vocabulary import suggestion
 
 
@@ -31,4 +33,20 @@ class Readers:
             known = ", ".join(self.of)
             raise ValueError(f"no reader of {self.what} for the format `{name}`.{suggestion(str(name), self.of)} There are {known}")
         module, function = self.of[name].split(":")
-        return getattr(import_module(module), function)
+        return _discreet(getattr(import_module(module), function))
+
+
+def _discreet(read: Callable) -> Callable:
+    """A reader whose errors repeat its place, and addresses in its files, without their passwords and signatures."""
+
+    @wraps(read)
+    def discreet(*args, **options):
+        try:
+            return read(*args, **options)
+        except (ValueError, OSError) as error:
+            text = str(error)
+            if redacted(text) == text:
+                raise
+            raise type(error)(redacted(text)) from None
+
+    return discreet

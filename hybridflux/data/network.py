@@ -99,8 +99,9 @@ def persist(action: Callable[[], Result], address: str, failure: type[Exception]
             if not passing(status(error)):
                 break
     raise ConnectionError(
-        f"{redacted(address)} failed, {made} tries, the last with: {shown(redacted(str(last))) or type(last).__name__}. Check address, access and "
-        "network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how patient to be"
+        f"{redacted(address)} failed, {made} tries, the last with: {shown(redacted(str(last))) or type(last).__name__}. "
+        "Check address, access and network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how "
+        "patient to be"
     ) from last
 
 
@@ -164,7 +165,8 @@ def _same_host(address: str) -> Callable[[str], None]:
     def check(other: str) -> None:
         if host_of(other) != host_of(address) or (urlsplit(address).scheme, urlsplit(other).scheme) == ("https", "http"):
             raise Refused(
-                f"{shown(redacted(address))} sends readers to {shown(redacted(other))}, another host or without encryption; that is not followed"
+                f"{shown(redacted(address))} sends readers to {shown(redacted(other))}, another host or without encryption; "
+                "that is not followed"
             )
 
     return check

@@ -87,7 +87,8 @@ class Source:
     def _load_band(self, lean: pystac.Item, geobox: GeoBox, band: Band, options: dict) -> np.ndarray:
         from rasterio.errors import RasterioError
 
-        address, patience = lean.assets[band.name].get_absolute_href(), Patience.from_environment()
+        asset, patience = lean.assets[band.name], Patience.from_environment()
+        address = asset.get_absolute_href() or asset.href
         self.access.check(address)
         self.access.check_redirections(address)
         options = options | {"geobox": geobox, "groupby": "id", "patch_url": self.sign, "driver": _driver(band.nodata)}
@@ -102,8 +103,8 @@ class Source:
                     break
         raise OSError(
             f"band {band.name} of item {self.item.id} cannot be read from {redacted(address)} ({redacted(str(last))}), {made} tries, in "
-            f"which each request was repeated up to {patience.repeats} times. If other files can be read from there, this one is incomplete or its address needs "
-            "access: fetch it again, or take the item out; else run again later"
+            f"which each request was repeated up to {patience.repeats} times. If other files can be read from there, this "
+            "one is incomplete or its address needs access: fetch it again, or take the item out; else run again later"
         ) from last
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
@@ -242,7 +243,7 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
     share = float(gaps.mean())
     broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""
     warnings.warn(
-        f"{place}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest one, "
-        f"from {distance.max() / 1000:.2g} km at most", stacklevel=3,
+        f"{redacted(place)}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest "
+        f"one, from {distance.max() / 1000:.2g} km at most", stacklevel=3,
     )  # fmt: skip
     return values[tuple(nearest)], {"filled": round(share, 6), "filled_from_km": round(float(distance.max()) / 1000, 3), "texture_off": off}
