@@ -6,6 +6,7 @@ these limits, far above anything a tower, a scene or a region needs.
 
 from __future__ import annotations
 
+import io
 import os
 from dataclasses import dataclass
 
@@ -80,11 +81,53 @@ class Limit:
 MEMBER = Limit("zip_member", 8 * 10**9, "a file in a zip, unpacked,", "bytes")
 METADATA = Limit("metadata", 64 * 10**6, "a file of metadata", "bytes")
 LINE = Limit("line", 10**6, "a line of a table", "characters")
-TABLE = Limit("table", 4 * 10**9, "a table", "bytes")
+TABLE = Limit("table", 4 * 10**9, "a table of a data provider, unpacked,", "bytes")
+CELLS = Limit("cells", 500 * 10**6, "a table written by hand, unpacked,", "bytes")
 ANSWER = Limit("answer", 2 * 10**9, "an answer of a server", "bytes")
 PAGES = Limit("pages", 5000, "a search", "pages")
 AXIS = Limit("axis", 10**8, "an axis of a file", "entries")
 PIXELS = Limit("pixels", 10**9, "what is read of a file at once", "pixels")
+
+
+class Limited(io.BufferedIOBase):
+    """A file of bytes that may not give more than a limit; a small packed file can unpack to terabytes.
+
+    Args:
+        file: open for reading.
+        limit: of what it gives from its beginning on.
+        where: its name, for messages.
+    """
+
+    def __init__(self, file, limit: Limit, where: str):
+        self._file, self._limit, self._where, self._given = file, limit.value, where, 0
+        self._passed = limit.passed
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Bytes.
+
+        Raises:
+            Refused: more than the limit.
+        """
+        left = self._limit - self._given + 1
+        part = self._file.read(left if size is None or size < 0 else min(size, left))
+        self._given += len(part)
+        if self._given > self._limit:
+            raise Refused(self._passed(self._where))
+        return part
+
+    read1 = read
+
+    def readinto(self, buffer) -> int:
+        """As `read`, into a buffer."""
+        part = self.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    readinto1 = readinto
 
 
 def shown(value: object) -> str:

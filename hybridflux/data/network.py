@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -137,7 +137,7 @@ def _whole(address: str) -> bytes:
             if len(content) > ANSWER.value:
                 raise Refused(ANSWER.passed(redacted(address)))
             if response.length:  # `read` with a size does not say it
-                raise OSError(f"the answer broke off, {response.length} bytes are missing")
+                raise IncompleteRead(content, response.length)
             return content
     except HTTPError as error:
         error.close()

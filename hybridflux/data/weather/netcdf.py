@@ -18,7 +18,7 @@ from pyproj import Transformer
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.weather import grib
 from hybridflux.data.weather.border import Extent, choose_cells
-from hybridflux.limits import Refused
+from hybridflux.limits import MEMBER, Refused
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
@@ -85,6 +85,7 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
                 raise ValueError(f"{path.name} is a zip without netCDF or GRIB, it holds {held}; request netCDF")
             for member in members:
+                MEMBER.check(archive.getinfo(member).file_size, f"{path.name}:{member}")
                 try:
                     content = archive.read(member)
                 except _DAMAGE as error:
