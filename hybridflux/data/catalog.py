@@ -217,7 +217,7 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
             continue
         try:
             dataset = Dataset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             faults.append(f"{where}: not TOML: {error}")
         except ValidationError as error:
             faults += [f"{where}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]

@@ -275,7 +275,11 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
 
 def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
     """Cells from the header on."""
-    text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
+    try:
+        text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
+    except UnicodeDecodeError as error:
+        what = f"as {dialect.encoding} {error.reason} at byte {error.start}"
+        raise ValueError(f"{where} is damaged, or no text: {what}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
     LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
     options = {"delimiter": dialect.delimiter, "skipinitialspace": True}

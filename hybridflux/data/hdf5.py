@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import h5py
     import xarray as xr
 
-_DAMAGE = (KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 _CLASSIC = b"CDF"  # first bytes of netCDF-3, which has no links; data stores delivered it until 2024
 
 
@@ -34,7 +33,7 @@ def open_hdf5(source: str | Path | BinaryIO, name: str = "") -> h5py.File:
         refuse_links(file, name or str(source))
     except BaseException as error:
         file.close()
-        if isinstance(error, _DAMAGE) and not isinstance(error, Refused):
+        if isinstance(error, Exception) and not isinstance(error, Refused | OSError):
             raise OSError(f"{name or source} is damaged HDF5 ({shown(error)})") from error
         raise
     return file
@@ -55,13 +54,15 @@ def open_netcdf(source: str | Path | BinaryIO, name: str = "", *, classic: bool 
     """
     import xarray as xr
 
-    if classic and _start(source).startswith(_CLASSIC):
-        return xr.open_dataset(source, engine="scipy", **options)
-    open_hdf5(source, name).close()
+    is_classic = classic and _start(source).startswith(_CLASSIC)
+    if not is_classic:
+        open_hdf5(source, name).close()
     try:
-        return xr.open_dataset(source, engine="h5netcdf", **options)
-    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:  # of damaged metadata
-        raise OSError(f"{name or source} is damaged netCDF ({shown(error)})") from error
+        return xr.open_dataset(source, engine="scipy" if is_classic else "h5netcdf", **options)
+    except OSError:
+        raise
+    except Exception as error:  # libraries raise anything over damaged metadata: KeyError, IndexError, AssertionError, ...
+        raise OSError(f"{name or source} is damaged, or not netCDF ({shown(error) or type(error).__name__})") from error
 
 
 def _start(source: str | Path | BinaryIO) -> bytes:

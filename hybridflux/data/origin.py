@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from hybridflux.limits import shown
+
 RECORDS = ("run.json", "scenario.json", "zarr.json")
 TIFF_ENDINGS = (".tif", ".tiff")
 
@@ -23,7 +25,10 @@ def read_origin(path: str | Path) -> dict:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
-    found = {name: _parsed(value) for name, value in _attributes(path).items()}
+    try:
+        found = {name: _parsed(value) for name, value in _attributes(path).items()}
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({shown(error)}); write it anew") from error
     if not any(name in found for name in ("provenance", "config_hash")):
         raise ValueError(f"{path} carries no provenance: hybridflux did not write it, or another program has changed it since")
     return found

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
+from hybridflux.limits import shown
 from hybridflux.region.grid import Grid
 from hybridflux.time import FRANCE_UTC_OFFSET
 from hybridflux.vocabulary import suggestion
@@ -233,8 +234,8 @@ def load_config(name: str | Path) -> RegionConfig:
     try:
         config = RegionConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         config.region_grid  # noqa: B018  a grid that cannot be is told here
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML in UTF-8: {shown(error)}") from error
     except ValidationError as error:
         lines = [f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
         raise ValueError(f"{path} is not the configuration of a region:\n" + "\n".join(lines)) from error

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.land.shapes import POLYGONS, repaired, slivers
 from hybridflux.data.land.warp import VARIABLE
 from hybridflux.data.vector_files import admitted, check_driver
+from hybridflux.limits import shown
 
 ENDINGS = (".gpkg", ".shp", ".zip", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")
 _PARQUET = (".parquet", ".geoparquet")
@@ -208,7 +209,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
         except UnicodeDecodeError:
             meta, _, wkb, columns = pyogrio.raw.read(path, encoding=_WESTERN, **options)
             warnings.warn(f"{file}: its texts are not UTF-8 and are read as {_WESTERN}", stacklevel=4)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, UnicodeDecodeError, RuntimeError) as error:
         raise ValueError(f"{file} is damaged or holds no features ({error}); download it again") from error
     return crs, wkb, pd.DataFrame(dict(zip(meta["fields"], columns, strict=True)), index=range(len(wkb)))
 
@@ -223,11 +224,14 @@ def _from_parquet(file: str):
         stored = read_table(file)
     except (ArrowInvalid, OSError) as error:
         raise ValueError(f"{file} is damaged or not Parquet ({error}); download it again") from error
-    geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
+    try:
+        geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
+        name = geo and geo["primary_column"]
+        about = geo and geo["columns"][name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} has damaged `geo` metadata ({shown(error)}); write it as GeoParquet again") from error
     if geo is None:
         raise ValueError(f"{file} is Parquet without geometries (no `geo` metadata); write it as GeoParquet")
-    name = geo["primary_column"]
-    about = geo["columns"][name]
     if about["encoding"] != "WKB":
         raise ValueError(f"{file}: geometry encoding {about['encoding']} is not read; write it as WKB")
     crs = json.dumps(about["crs"]) if about.get("crs") else (None if "crs" in about else _LONGITUDE_LATITUDE)
