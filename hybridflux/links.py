@@ -6,8 +6,12 @@ files. A file from somewhere else could so show the content of any file of the u
 
 from __future__ import annotations
 
-from hybridflux.limits import AXIS, Refused, shown
+import os
+from pathlib import Path
 
+from hybridflux.limits import AXIS, METADATA, Refused, shown
+
+_HEAP = b"GCOL\x01\0\0\0"  # signature, version 1, reserved
 _SELF = "."  # name of the own file among the sources of a virtual variable
 
 
@@ -19,8 +23,38 @@ def refuse_links(file, name: str) -> None:
         name: of the file, for messages.
 
     Raises:
+        OSError: damaged.
         Refused: a link into another file, values kept in another file or put together from others, or an axis longer than the limit.
     """
+    _check_heaps(file, name)
+    try:
+        _walk(file, name)
+    except (KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise OSError(f"{name} is damaged HDF5 ({shown(error)})") from error
+
+
+def _check_heaps(file, name: str) -> None:
+    """Refuse damage over which the HDF5 library runs forever: free space of no size in a heap of texts (`H5HG__cache_heap_deserialize`).
+
+    Looked at are files up to the limit of metadata; format: "HDF5 File Format Specification", III.E, global heap.
+    """
+    path = Path(os.fsdecode(file.filename))
+    if not path.is_file() or path.stat().st_size > METADATA.value:
+        return
+    content = path.read_bytes()
+    at = content.find(_HEAP)
+    while at >= 0:
+        size, place = int.from_bytes(content[at + 8 : at + 16], "little"), at + 16
+        while size <= len(content) and place + 16 <= at + size:
+            index, length = int.from_bytes(content[place : place + 2], "little"), int.from_bytes(content[place + 8 : place + 16], "little")
+            step = length if index == 0 else 16 + (length + 7) // 8 * 8
+            if step < 8 or place + step > at + size:
+                raise OSError(f"{name} is damaged HDF5 (a heap of texts at byte {at} has an object of {length} bytes at byte {place})")
+            place += step
+        at = content.find(_HEAP, at + 4)
+
+
+def _walk(file, name: str) -> None:
     waiting, groups = [("", file)], {file.id}
     while waiting:
         path, group = waiting.pop()

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from hybridflux.limits import Refused, shown
 from hybridflux.links import refuse_links
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
@@ -82,19 +83,27 @@ def read(path: str | Path) -> Contents:
     import h5py  # not through xarray, which would import dask.array to look at variables: half a second
 
     try:
-        stored = h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF ({error}); it may be truncated, fit again") from error
-    with stored:
-        refuse_links(stored, str(path))
-        file = h5netcdf.File(stored, "r")
-        if file.attrs.get("hybridflux_format") != FORMAT:
-            raise ValueError(
-                f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}"
-            )
-        header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
-        leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
-        stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
+        with h5py.File(path, "r") as stored:
+            refuse_links(stored, str(path))
+            return _contents(h5netcdf.File(stored, "r"), path)
+    except _Foreign as error:
+        raise ValueError(str(error)) from None
+    except Refused:
+        raise
+    except Exception as error:  # libraries raise anything over damaged metadata
+        raise ValueError(f"{path} cannot be read as netCDF ({shown(error)}); it may be truncated or damaged, fit again") from error
+
+
+class _Foreign(Exception):
+    """A file that is no posterior of this version."""
+
+
+def _contents(file, path: Path) -> Contents:
+    if file.attrs.get("hybridflux_format") != FORMAT:
+        raise _Foreign(f"{path} is not a posterior of this version: format {file.attrs.get('hybridflux_format')!r}, wanted {FORMAT!r}")
+    header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
+    leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
+    stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
     return Contents(leaves, chains, stats, header)
 
 
