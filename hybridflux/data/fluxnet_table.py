@@ -20,7 +20,8 @@ from hybridflux.vocabulary import MISSING_FLUXNET
 MISSING_AMERIFLUX = -6999.0
 """Second code of missing values in older AmeriFlux files; no quantity of a tower reaches it."""
 _TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
-_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError, RuntimeError)  # RuntimeError: a zip with a password
+_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError, RuntimeError, KeyError)
+"""RuntimeError: a zip with a password, or of a version that is not known."""
 
 
 class NoRecord(ValueError):
@@ -75,7 +76,7 @@ def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     dialect = sniff(head, columns, "the file")
     with _opened(archive) as file:
         return pd.read_csv(
-            file, usecols=lambda name: name.strip() in columns, low_memory=False, dtype=dict.fromkeys(_TEXT, str),
+            file, usecols=lambda name: name.strip() in columns, low_memory=False, index_col=False, dtype=dict.fromkeys(_TEXT, str),
             encoding=dialect.encoding, sep=dialect.delimiter, decimal=dialect.decimal, skiprows=dialect.skip, skipinitialspace=True,
         ).rename(columns=str.strip)  # fmt: skip
 

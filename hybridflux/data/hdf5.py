@@ -50,6 +50,7 @@ def open_netcdf(source: str | Path | BinaryIO, name: str = "", *, classic: bool 
 
     Raises:
         OSError: no such file, damaged, or not netCDF.
+        ValueError: metadata that cannot be decoded, such as times without units.
         Refused: it refers to other files.
     """
     import xarray as xr
@@ -59,7 +60,7 @@ def open_netcdf(source: str | Path | BinaryIO, name: str = "", *, classic: bool 
         open_hdf5(source, name).close()
     try:
         return xr.open_dataset(source, engine="scipy" if is_classic else "h5netcdf", **options)
-    except OSError:
+    except (OSError, ValueError):
         raise
     except Exception as error:  # libraries raise anything over damaged metadata: KeyError, IndexError, AssertionError, ...
         raise OSError(f"{name or source} is damaged, or not netCDF ({shown(error) or type(error).__name__})") from error

@@ -48,7 +48,7 @@ def admitted(file: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             maps = [_check_member(archive, member, f"{file}:{member.filename}") for member in archive.infolist()]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, IndexError, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not a readable zip ({shown(error)}); download it again") from error
     if not any(maps):
         raise Refused(f"{file} holds no file {', '.join(_STARTS)}; zip the map itself")

@@ -35,14 +35,15 @@ def packed(path, content):
 
 ROWS = HEADER + b"20180101,1.0\n" * 50_000
 NAME = "FLX_DE-Tst_FLUXNET2015_FULLSET_DD_2018-2018_1-3.csv"
+STAMPS = frozenset(("TIMESTAMP",))
 BOMBS = {
     "table by hand": (lambda folder: read_cells(packed(folder / "sites.csv.gz", b"site_id\n" + b"DE-Tst\n" * 50_000)), "LIMIT_CELLS"),
     "one line": (lambda folder: read_cells(packed(folder / "sites.csv.gz", b"site_id\n" + b"x" * 5000)), "LIMIT_LINE"),
     "gzipped table": (
-        lambda folder: read_table(Archive("DE-Tst", packed(folder / f"{NAME}.gz", ROWS), "DD"), frozenset(("TIMESTAMP",))), "LIMIT_TABLE",
+        lambda folder: read_table(Archive("DE-Tst", packed(folder / f"{NAME}.gz", ROWS), "DD"), STAMPS), "LIMIT_TABLE",
     ),
     "zipped table": (
-        lambda folder: read_table(Archive("DE-Tst", zipped(folder / "a.zip", NAME, ROWS), "DD", NAME), frozenset(("TIMESTAMP",))), "LIMIT_TABLE",
+        lambda folder: read_table(Archive("DE-Tst", zipped(folder / "a.zip", NAME, ROWS), "DD", NAME), STAMPS), "LIMIT_TABLE",
     ),
     "zipped netCDF": (lambda folder: list(parts(zipped(folder / "a.zip", "a.nc", bytes(300_000)))), "LIMIT_ZIP_MEMBER"),
     "metadata": (lambda folder: Package("p", zipped(folder / "a.zip", "MTD.xml", bytes(300_000)), ()).text("MTD.xml"), "LIMIT_METADATA"),

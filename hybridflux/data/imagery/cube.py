@@ -83,7 +83,7 @@ def _open(path: Path, dataset: Dataset) -> _File:
         cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else open_netcdf(path, **options)
     except Refused:
         raise
-    except (*_DAMAGE, KeyError, ImportError) as error:
+    except (*_DAMAGE, KeyError, ImportError, TypeError, AttributeError, IndexError) as error:
         raise damaged(str(path), error) from error
     time = next((name for name in TIME_NAMES if name in cube.dims), None)
     if time is None or time not in cube.coords or not np.issubdtype(cube[time].dtype, np.datetime64):
@@ -121,7 +121,7 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
         named = cube.attrs.get("crs") or cube.attrs.get("epsg")
         code = re.fullmatch(r"(?:\+init=)?(?:epsg:)?(\d{4,5})", str(named), re.IGNORECASE)
         grid = GeoBox(grid.shape, grid.affine, f"EPSG:{code[1]}") if code else grid
-    if grid is None or grid.crs is None:
+    if grid is None or grid.crs is None or not np.isfinite(grid.extent.centroid.to_crs("EPSG:4326").coords[0]).all():
         raise ValueError(
             f"{path} has no coordinate system or no regular x and y; add a CF grid mapping, with `.odc.assign_crs` for instance"
         )

@@ -95,7 +95,7 @@ def _open(path: Path) -> Package:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
         raise damaged(str(path), error) from error
     tops = {name.split("/", 1)[0] for name in names if "/" in name}
     inner = tops.pop() + "/" if len(tops) == 1 and all("/" in name for name in names) else ""

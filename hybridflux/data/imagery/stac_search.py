@@ -117,8 +117,12 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
 def _footprint(item: pystac.Item):
     from odc.geo.geom import Geometry, box
 
-    if item.geometry is not None:
-        return Geometry(item.geometry, "EPSG:4326")
+    try:
+        if item.geometry is not None:
+            return Geometry(item.geometry, "EPSG:4326")
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        why = f"has a geometry that is none ({shown(error)}); mend the footprint or take the item out"
+        raise ValueError(f"item {shown(item.id)} {why}") from error
     if item.bbox is None:
         raise ValueError(f"item {item.id} has neither geometry nor bbox; add the footprint, so that it can be found")
     return box(*item.bbox[:2], *item.bbox[len(item.bbox) // 2 :][:2], "EPSG:4326")

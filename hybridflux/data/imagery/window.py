@@ -17,6 +17,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
+from pyproj.exceptions import ProjError
 
 from hybridflux.addresses import redacted
 from hybridflux.data.imagery.masks import NO_LABEL
@@ -124,7 +125,10 @@ def labels(image: Image, geobox: GeoBox) -> np.ndarray:
 
 def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, coarsening: str) -> np.ndarray:
     out = np.full(geobox.shape.yx, missing)
-    overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
+    try:
+        overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
+    except (ProjError, ArithmeticError, ValueError) as error:  # a damaged projection or transform
+        raise damaged(image.name, error) from error
     if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
         return out
     numbers = prepare(image.read(overlap.roi_src))

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.network import Patience, answer
 from hybridflux.data.rasters import MAPS, check_window, open_raster
+from hybridflux.limits import Refused
 
 NO_LABEL = -1
 """Label of a pixel that no file covers, or that is marked missing in it."""
@@ -189,7 +190,9 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
 
     try:
         dataset = open_netcdf(file)
-    except OSError as error:
+    except Refused:
+        raise
+    except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged or not netCDF-4 ({error}); download it again") from error
     with dataset:
         if variable not in dataset:

@@ -79,7 +79,11 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
             with path.open("rb") as file:
                 yield from _parts(file, path, path.name)
             continue
-        with zipfile.ZipFile(path) as archive:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (*_DAMAGE, NotImplementedError) as error:
+            raise _damaged(path.name, error) from error
+        with archive:
             members = [name for name in archive.namelist() if name.endswith((*_NETCDF, *grib.ENDINGS))]
             if not members:
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
