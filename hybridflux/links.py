@@ -15,33 +15,44 @@ _HEAP = b"GCOL\x01\0\0\0"  # signature, version 1, reserved
 _SELF = "."  # name of the own file among the sources of a virtual variable
 
 
-def refuse_links(file, name: str) -> None:
+def refuse_links(file, name: str, source=None) -> None:
     """Check every group and variable of an open HDF5 file, without following links or reading values.
 
     Args:
         file: an open `h5py.File`.
         name: of the file, for messages.
+        source: the open file of bytes that it is read from; none where it is read from its path.
 
     Raises:
         OSError: damaged.
         Refused: a link into another file, values kept in another file or put together from others, or an axis longer than the limit.
     """
-    _check_heaps(file, name)
+    _check_heaps(file, name, source)
     try:
         _walk(file, name)
     except (KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise OSError(f"{name} is damaged HDF5 ({shown(error)})") from error
 
 
-def _check_heaps(file, name: str) -> None:
+def _check_heaps(file, name: str, source=None) -> None:
     """Refuse damage over which the HDF5 library runs forever: free space of no size in a heap of texts (`H5HG__cache_heap_deserialize`).
 
     Looked at are files up to the limit of metadata; format: "HDF5 File Format Specification", III.E, global heap.
     """
-    path = Path(os.fsdecode(file.filename))
-    if not path.is_file() or path.stat().st_size > METADATA.value:
-        return
-    content = path.read_bytes()
+    if source is None:
+        source = Path(os.fsdecode(file.filename))
+    if isinstance(source, Path):
+        if not source.is_file() or source.stat().st_size > METADATA.value:
+            return
+        content = source.read_bytes()
+    else:
+        place = source.tell()
+        if source.seek(0, os.SEEK_END) > METADATA.value:
+            source.seek(place)
+            return
+        source.seek(0)
+        content = source.read()
+        source.seek(place)
     at = content.find(_HEAP)
     while at >= 0:
         size, place = int.from_bytes(content[at + 8 : at + 16], "little"), at + 16

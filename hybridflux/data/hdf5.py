@@ -30,7 +30,7 @@ def open_hdf5(source: str | Path | BinaryIO, name: str = "") -> h5py.File:
 
     file = h5py.File(source, "r")
     try:
-        refuse_links(file, name or str(source))
+        refuse_links(file, name or str(source), None if isinstance(source, str | Path) else source)
     except BaseException as error:
         file.close()
         if isinstance(error, Exception) and not isinstance(error, Refused | OSError):
