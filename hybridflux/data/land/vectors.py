@@ -200,7 +200,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
             raise ValueError(f"{file} has the layers {', '.join(layers)}; name one: {file}{VARIABLE}{layers[0]}")
         about = pyogrio.read_info(path, layer=layer or None)
         check_driver(about["driver"], file)
-        crs = about["crs"]
+        crs = about["crs"] or None
         near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
         options = {"layer": layer or None, "bbox": near}
         silent = file.lower().endswith(".shp") and not any(Path(file).with_suffix(ending).exists() for ending in (".cpg", ".CPG"))

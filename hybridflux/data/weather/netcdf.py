@@ -138,6 +138,8 @@ class Window:
             ValueError: an axis beside time and place has more than one entry, or the file is damaged.
         """
         axes = (self.time, self.rows[0], self.columns[0])
+        if lacking := [name for name in (self.rows[0], self.columns[0]) if name not in variable.dims]:
+            raise ValueError(f"{self.where}: `{variable.name}` has no axis {' and '.join(lacking)}; download it again")
         part = variable.isel({self.rows[0]: self.rows[1], self.columns[0]: self.columns[1]})
         if self.time not in part.dims:
             part = part.expand_dims(self.time)
