@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hybridflux.addresses import redacted, without_secrets
 from hybridflux.machine import cores
 
 PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "equinox", "numpy", "pandas", "xarray", "rasterio", "zarr", "arviz")
@@ -45,7 +46,7 @@ def provenance(config: Mapping, seed: int | None = None) -> dict:
         "config": json.loads(canonical_json(config)),
         "config_hash": config_hash(config),
         "seed": seed,
-        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "command": redacted(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "folder": os.getcwd(),
         "inputs": inputs(),
         "machine": machine(),
@@ -67,12 +68,12 @@ def config_hash(config: Mapping) -> str:
 
 
 def canonical_json(config: Mapping) -> str:
-    """JSON with sorted keys and no spaces; paths, dates, numpy values and sets become plain values.
+    """JSON with sorted keys and no spaces; paths, dates, numpy values and sets become plain values, secrets of addresses are left out.
 
     >>> canonical_json({"start": date(2018, 1, 1), "x": np.float64(0.5)})
     '{"start":"2018-01-01","x":0.5}'
     """
-    return json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return json.dumps(without_secrets(config), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
 
 
 def file_checksum(path: str | Path) -> str:

@@ -119,7 +119,7 @@ MISTAKES = {
     "budget --run folder --out new.csv": ("folder is not a run", "hybridflux map"),
     "budget --run note.txt --out new.csv": ("note.txt is not a run", "hybridflux map"),
     "budget --run bad-run.json --out new.csv": ("run.json is damaged", "hybridflux map"),
-    "budget --run bad-totals.nc --out new.csv": ("totals.nc cannot be read", "--resume"),
+    "budget --run bad-totals.nc --out new.csv": ("is not the file that the run wrote", "--resume"),
     "report --run folder --out new.html": ("folder is not a run", "hybridflux map"),
     "report --run run --scenario folder --out new.html": ("scenario.json", "hybridflux scenario"),
     "report --posterior posterior.nc --out new.html": ("--posterior FILE --towers FOLDER", "name one"),

@@ -165,7 +165,7 @@ def _members(path: Path) -> tuple[list[Archive], str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith((".csv", ".csv.gz"))]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
     held = ", ".join(names)[:200] or "no csv"
     base = next((name for name in (path.name, *names) if _BASE.search(name)), None)

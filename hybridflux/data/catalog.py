@@ -100,6 +100,8 @@ class Service(BaseModel):
         name: what a configuration calls it.
         url: of the API.
         collection: of the dataset there.
+        hosts: of its files, besides that of `url`: names of machines, or of buckets of `s3://`; `*` in them stands for anything.
+        schemes: by which its files may be read.
         signing: how its addresses are made readable: `none`, or `planetary-computer` for signed addresses.
         note: caveats.
     """
@@ -109,6 +111,8 @@ class Service(BaseModel):
     name: str
     url: str
     collection: str
+    hosts: tuple[str, ...] = ()
+    schemes: tuple[Literal["https", "http", "s3", "file"], ...] = ("https",)
     signing: Literal["none", "planetary-computer"] = "none"
     note: str | None = None
 
@@ -213,7 +217,7 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
             continue
         try:
             dataset = Dataset.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             faults.append(f"{where}: not TOML: {error}")
         except ValidationError as error:
             faults += [f"{where}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]

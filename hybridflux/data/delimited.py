@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.text_dates import parse_dates
+from hybridflux.limits import CELLS, LINE, Limited
 
 _DELIMITERS = (",", ";", "\t")
 HEAD_BYTES = 65536
@@ -274,8 +275,13 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
 
 def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
     """Cells from the header on."""
-    text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
+    try:
+        text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
+    except UnicodeDecodeError as error:
+        what = f"as {dialect.encoding} {error.reason} at byte {error.start}"
+        raise ValueError(f"{where} is damaged, or no text: {what}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
+    LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
     options = {"delimiter": dialect.delimiter, "skipinitialspace": True}
     try:
         return list(csv.reader(io.StringIO(lines), strict=True, **options))
@@ -306,6 +312,6 @@ def open_bytes(path: Path) -> IO[bytes]:
 def _content(path: Path) -> bytes:
     try:
         with open_bytes(path) as file:
-            return file.read()
+            return Limited(file, CELLS, path.name).read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path.name} is damaged or cut short ({error}); make or download it again") from error

@@ -14,12 +14,14 @@ import pandas as pd
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.delimited import HEAD_BYTES, open_bytes, shown, sniff
+from hybridflux.limits import TABLE, Limited, Refused
 from hybridflux.vocabulary import MISSING_FLUXNET
 
 MISSING_AMERIFLUX = -6999.0
 """Second code of missing values in older AmeriFlux files; no quantity of a tower reaches it."""
 _TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
-_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError)
+_DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError, RuntimeError, KeyError)
+"""RuntimeError: a zip with a password, or of a version that is not known."""
 
 
 class NoRecord(ValueError):
@@ -37,7 +39,7 @@ def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
         table = _read(archive, columns)
     except _DAMAGE as error:
         raise ValueError(f"{archive} is damaged or cut short ({error}); download it again") from error
-    except NoRecord:
+    except (NoRecord, Refused):
         raise
     except ValueError as error:  # pandas and pyarrow: no table at all
         raise ValueError(f"{archive} is not a readable FLUXNET table ({error}); download it again") from error
@@ -56,10 +58,10 @@ def _opened(archive: Archive) -> Iterator[IO[bytes]]:
     """The bytes of the table, unpacked."""
     if archive.member is None:
         with open_bytes(archive.path) as file:
-            yield file
+            yield Limited(file, TABLE, str(archive))
     else:
         with zipfile.ZipFile(archive.path) as outer, outer.open(archive.member) as inner:
-            yield gzip.GzipFile(fileobj=inner) if archive.member.lower().endswith(".gz") else inner
+            yield Limited(gzip.GzipFile(fileobj=inner) if archive.member.lower().endswith(".gz") else inner, TABLE, str(archive))
 
 
 def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
@@ -69,10 +71,12 @@ def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
         head = file.read(HEAD_BYTES)
     if not head.strip():
         raise NoRecord(f"{archive} is not a readable FLUXNET table (it is empty); download it again")
+    if len(head) == HEAD_BYTES and b"\n" not in head and b"\r" not in head:
+        raise Refused(f"{archive}: its first line has more than {HEAD_BYTES} bytes, which no header has; it is no table")
     dialect = sniff(head, columns, "the file")
     with _opened(archive) as file:
         return pd.read_csv(
-            file, usecols=lambda name: name.strip() in columns, low_memory=False, dtype=dict.fromkeys(_TEXT, str),
+            file, usecols=lambda name: name.strip() in columns, low_memory=False, index_col=False, dtype=dict.fromkeys(_TEXT, str),
             encoding=dialect.encoding, sep=dialect.delimiter, decimal=dialect.decimal, skiprows=dialect.skip, skipinitialspace=True,
         ).rename(columns=str.strip)  # fmt: skip
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from importlib import import_module
+from zipfile import BadZipFile
 
+from hybridflux.addresses import redacted
+from hybridflux.limits import shown
 from hybridflux.vocabulary import suggestion
 
 
@@ -31,4 +36,35 @@ class Readers:
             known = ", ".join(self.of)
             raise ValueError(f"no reader of {self.what} for the format `{name}`.{suggestion(str(name), self.of)} There are {known}")
         module, function = self.of[name].split(":")
-        return getattr(import_module(module), function)
+        return _discreet(getattr(import_module(module), function))
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether our own code failed, which is a fault of ours, and not a library over a damaged file."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")
+
+
+def _discreet(read: Callable) -> Callable:
+    """A reader whose errors name its place without passwords and signatures, also where a library fails over a damaged file."""
+
+    @wraps(read)
+    def discreet(*args, **options):
+        try:
+            return read(*args, **options)
+        except (ValueError, OSError) as error:
+            text = str(error)
+            if redacted(text) == text:
+                raise
+            raise type(error)(redacted(text)) from None
+        except (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, AssertionError, BadZipFile, zlib.error) as error:
+            if _is_ours(error):
+                raise
+            place = shown(redacted(str(args[1] if len(args) > 1 else options.get("place", "the place"))))
+            what = shown(redacted(str(error))) or type(error).__name__
+            cure = "a file there is damaged, or not what its name says; download it again"
+            raise ValueError(f"{place} cannot be read ({what}): {cure}") from error
+
+    return discreet

@@ -6,8 +6,14 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from hybridflux.addresses import host_of, redacted
+from hybridflux.limits import ANSWER, Refused, shown
 
 Result = TypeVar("Result")
 
@@ -93,29 +99,74 @@ def persist(action: Callable[[], Result], address: str, failure: type[Exception]
             if not passing(status(error)):
                 break
     raise ConnectionError(
-        f"{address} failed, {made} tries, the last with: {str(last)[:300] or type(last).__name__}. Check address, access and "
-        "network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how patient to be"
+        f"{redacted(address)} failed, {made} tries, the last with: {shown(redacted(str(last))) or type(last).__name__}. "
+        "Check address, access and network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how "
+        "patient to be"
     ) from last
 
 
 def answer(address: str) -> bytes:
-    """The bytes at an address `https://...` or `http://...`, all of them.
+    """The bytes at an address `https://...` or `http://...`, all of them; redirections stay at its host.
 
     Raises:
         ConnectionError: the server refuses, or fails to the end.
+        Refused: the answer is larger than `HYBRIDFLUX_LIMIT_ANSWER`, or the server sends readers to another host.
     """
     return persist(lambda: _whole(address), address, OSError, lambda error: getattr(error, "code", None))
 
 
-def _whole(address: str) -> bytes:
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
+def follow(address: str, check: Callable[[str], None]) -> None:
+    """Follow the redirections of an address without reading it; what the server answers at their end does not matter.
 
+    Args:
+        address: `https://...` or `http://...`.
+        check: raises for an address that may not be read.
+    """
     try:
-        with urlopen(address, timeout=Patience.from_environment().answer) as response:
-            return response.read()
+        _opener(check).open(Request(address, method="HEAD"), timeout=Patience.from_environment().answer).close()
+    except HTTPError as error:
+        error.close()
+    except (URLError, OSError, HTTPException):
+        return  # who reads it says so, and tries again
+
+
+def _whole(address: str) -> bytes:
+    try:
+        with _opener(_same_host(address)).open(address, timeout=Patience.from_environment().answer) as response:
+            content = response.read(ANSWER.value + 1)
+            if len(content) > ANSWER.value:
+                raise Refused(ANSWER.passed(redacted(address)))
+            if response.length:  # `read` with a size does not say it
+                raise IncompleteRead(content, response.length)
+            return content
     except HTTPError as error:
         error.close()
         raise
     except HTTPException as error:  # broken off, which is no OSError
         raise OSError(f"the answer broke off: {error!r}") from error
+
+
+class _Redirections(HTTPRedirectHandler):
+    """Redirections to where a check allows them."""
+
+    def __init__(self, check: Callable[[str], None]):
+        self.check = check
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
+        self.check(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener(check: Callable[[str], None]):
+    return build_opener(_Redirections(check))
+
+
+def _same_host(address: str) -> Callable[[str], None]:
+    def check(other: str) -> None:
+        if host_of(other) != host_of(address) or (urlsplit(address).scheme, urlsplit(other).scheme) == ("https", "http"):
+            raise Refused(
+                f"{shown(redacted(address))} sends readers to {shown(redacted(other))}, another host or without encryption; "
+                "that is not followed"
+            )
+
+    return check

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hybridflux.files import read_json
+from hybridflux.limits import Refused, shown
 from hybridflux.ours import DESCRIBED_BY
 from hybridflux.records import read_record
 
@@ -27,7 +28,10 @@ def read_origin(path: str | Path) -> dict:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
-    found = {name: _parsed(value) for name, value in _attributes(path).items()}
+    try:
+        found = {name: _parsed(value) for name, value in _attributes(path).items()}
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, OSError) as error:
+        raise ValueError(f"{path} is damaged ({shown(error)}); write it anew") from error
     if not any(name in found for name in ("provenance", "config_hash")):
         raise ValueError(f"{path} carries no provenance: hybridflux did not write it, or another program has changed it since")
     return found
@@ -41,12 +45,12 @@ def _attributes(path: Path) -> Mapping:
                 return record.get("attributes", {}) if name == "zarr.json" else record
         raise ValueError(f"{path} is a folder without {', '.join(RECORDS)}: neither a run, a scenario nor a Zarr store of hybridflux")
     if path.suffix.lower() in TIFF_ENDINGS:
-        import rasterio
+        from hybridflux.data.rasters import DRIVERS, open_raster
 
         try:
-            with rasterio.open(path) as raster:
+            with open_raster(path, DRIVERS["product"]) as raster:
                 return raster.tags()
-        except rasterio.errors.RasterioIOError as error:
+        except OSError as error:
             raise ValueError(f"{path} cannot be read as GeoTIFF; it is damaged, or something else") from error
     if path.suffix.lower() == ".csv":
         beside = path.with_name(path.name + DESCRIBED_BY)
@@ -59,11 +63,14 @@ def _attributes(path: Path) -> Mapping:
             return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
         return found
     if path.suffix.lower() == ".nc":
-        import h5py
+
+        from hybridflux.data.hdf5 import open_hdf5
 
         try:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 return {name: value for name, value in file.attrs.items() if not name.startswith("_NC")}
+        except Refused:
+            raise
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as netCDF; it is damaged, or something else") from error
     raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv and .json; this is none of them")

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from hybridflux.files import whole_stream
+from hybridflux.links import refuse_links
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 FORMAT = "hybridflux-posterior 1"
@@ -89,6 +90,7 @@ def read(path: str | Path) -> Contents:
         what = "is a folder" if path.is_dir() else "cannot be read as netCDF: it is truncated, or something else"
         raise ValueError(f"{path} {what}; name a posterior that `hybridflux fit` wrote, or fit again") from error
     with _readable(path), raw:
+        refuse_links(raw, str(path))
         raw.visititems(lambda _, found: dict(found.attrs))  # h5netcdf leaves a file open whose description it cannot read
         form = dict(raw.attrs).get("hybridflux_format")
     if form is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
 from hybridflux.ingest import moisture
@@ -160,10 +161,10 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = moisture.write(soil_water, group)
-    group.attrs.update({
+    group.attrs.update(without_secrets({
         "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
-    })  # fmt: skip
+    }))  # fmt: skip
     if drivers.other_days:
         group.attrs[layout.WEATHER_DAYS] = drivers.other_days
 

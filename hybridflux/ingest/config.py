@@ -17,6 +17,7 @@ from pyproj.exceptions import CRSError
 
 from hybridflux.data.catalog import REGIONS, catalog_folder
 from hybridflux.files import read_text
+from hybridflux.limits import shown
 from hybridflux.region.grid import Grid
 from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, hours_of_zone, time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import suggestion
@@ -283,8 +284,9 @@ def load_config(name: str | Path) -> RegionConfig:
         raise FileNotFoundError(f"`{name}` is neither a file nor a region of the catalog: {', '.join(known)}.{near}")
     try:
         config = RegionConfig.model_validate(tomllib.loads(read_text(path)))
+        config.region_grid  # noqa: B018  a grid that cannot be is refused here
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path} is not TOML: {error}") from error
+        raise ValueError(f"{path} is not TOML: {shown(error)}") from error
     except ValidationError as error:
         lines = [_line(fault) for fault in error.errors()]
         raise ValueError(f"{path} is not the configuration of a region:\n" + "\n".join(lines)) from error

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
@@ -104,7 +105,7 @@ class Plan:
         lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
         if any(request.what.startswith(BROUGHT) for request in self.requests):
             lines.append(f"  {BROUGHT} is the folder of the files you bring yourself; name it with --data")
-        return "\n".join(lines)
+        return redacted("\n".join(lines))
 
 
 def _one_line(request: Request) -> str:

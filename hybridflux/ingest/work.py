@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from hybridflux.addresses import without_secrets
 from hybridflux.files import PARTIAL
 from hybridflux.provenance import canonical_json, config_hash, provenance
 from hybridflux.records import CHECKSUM, read_record, write_record
@@ -80,7 +81,7 @@ class Work:
 
     def write(self, name: str, record: dict) -> None:
         """Write a record, whole or not at all: it says that something is done, so it comes after what it tells of."""
-        write_record(self.folder / f"{name}.json", record)
+        write_record(self.folder / f"{name}.json", without_secrets(record))
 
     def records(self, folder: str) -> dict[str, dict]:
         """All records of a kind by name, in order."""

@@ -202,7 +202,7 @@ def open_totals(run: str | Path) -> Totals:
         FileNotFoundError: the run has no `totals.nc` yet.
         ValueError: it is damaged, or not the file that the run wrote; or its spread is not named or not fit for a budget.
     """
-    import xarray as xr
+    from hybridflux.data.hdf5 import open_netcdf
 
     path = Path(run) / "totals.nc"
     record = run_record(run)
@@ -210,7 +210,7 @@ def open_totals(run: str | Path) -> Totals:
         raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
     check_file(Path(run), path.name, record)
     try:
-        opened = xr.open_dataset(path, engine="h5netcdf")
+        opened = open_netcdf(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
     with opened as found:
@@ -257,11 +257,11 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
 
 def _stored(path: Path, month_last: bool, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """Carbon of some of the kept cells from a file `[cell, month, draw]`, read in runs of neighbours."""
-    import h5py
+    from hybridflux.data.hdf5 import open_hdf5
 
     places, back = np.unique(kept[cells], return_inverse=True)
     runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
         carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
         return carbon.swapaxes(1, 2) if month_last else carbon

@@ -42,11 +42,11 @@ class Courses:
 
 def open_courses(run: str | Path) -> Courses:
     """Ten-day means of the daily series of a run, largest land cover first."""
-    import xarray as xr
+    from hybridflux.data.hdf5 import open_netcdf
 
     if (Path(run) / "run.json").exists():
         check_file(Path(run), "series.nc", run_record(run))
-    with xr.open_dataset(Path(run) / "series.nc", engine="h5netcdf") as data:
+    with open_netcdf(Path(run) / "series.nc") as data:
         data = data.load()
     share = {str(cover): float(area) for cover, area in zip(data["plant_type"].values, data["area"].values, strict=True)}
     share = {cover: area / sum(share.values()) for cover, area in sorted(share.items(), key=lambda item: -item[1])}

@@ -5,6 +5,7 @@ Bands of different pixel sizes come in several files. A variable without y and x
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import defaultdict
@@ -19,10 +20,12 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
+from hybridflux.limits import Refused
 
 TIME_NAMES = ("time", "timestamp", "t")
 _DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr, of axes that cannot be decoded
@@ -75,8 +78,12 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
 def _open(path: Path, dataset: Dataset) -> _File:
     try:
         options = {"mask_and_scale": False, "chunks": None}
-        cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else xr.open_dataset(path, engine="h5netcdf", **options)
-    except (*_DAMAGE, KeyError, ImportError) as error:
+        if path.is_dir():
+            _refuse_symbolic_links(path)
+        cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else open_netcdf(path, **options)
+    except Refused:
+        raise
+    except (*_DAMAGE, KeyError, ImportError, TypeError, AttributeError, IndexError) as error:
         raise damaged(str(path), error) from error
     time = next((name for name in TIME_NAMES if name in cube.dims), None)
     if time is None or time not in cube.coords or not np.issubdtype(cube[time].dtype, np.datetime64):
@@ -86,6 +93,14 @@ def _open(path: Path, dataset: Dataset) -> _File:
     for band in dataset.bands:
         _check_scale(path, cube, band, variables)
     return _File(path, cube, variables, _grid(path, cube), time, cube[time].values)
+
+
+def _refuse_symbolic_links(store: Path) -> None:
+    """A chunk of a store that is a symbolic link would show another file of the user as an image."""
+    for folder, folders, files in os.walk(store):
+        for name in (*folders, *files):
+            if os.path.islink(path := os.path.join(folder, name)):
+                raise Refused(f"{path} is a symbolic link, which a store must not hold; copy the store with `cp -rL`")
 
 
 def _check_scale(path: Path, cube: xr.Dataset, band: Band, variables: dict[str, str]) -> None:
@@ -106,7 +121,7 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
         named = cube.attrs.get("crs") or cube.attrs.get("epsg")
         code = re.fullmatch(r"(?:\+init=)?(?:epsg:)?(\d{4,5})", str(named), re.IGNORECASE)
         grid = GeoBox(grid.shape, grid.affine, f"EPSG:{code[1]}") if code else grid
-    if grid is None or grid.crs is None:
+    if grid is None or grid.crs is None or not np.isfinite(grid.extent.centroid.to_crs("EPSG:4326").coords[0]).all():
         raise ValueError(
             f"{path} has no coordinate system or no regular x and y; add a CF grid mapping, with `.odc.assign_crs` for instance"
         )

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from hybridflux.limits import shown
+
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Bands by the `band_id` of the metadata."""
 FIRST_WITH_OFFSET = 4.0
@@ -49,6 +51,14 @@ def calibration(xml: bytes | str, name: str) -> Calibration:
     Raises:
         ValueError: not XML to its end, or without baseline, quantification or, from baseline 04.00 on, offsets.
     """
+    try:
+        return _calibration(xml, name)
+    except (TypeError, ValueError, LookupError) as error:
+        text = str(error)
+        raise ValueError(text if name in text else f"{name} is damaged ({shown(text)}); download the product again") from error
+
+
+def _calibration(xml: bytes | str, name: str) -> Calibration:
     root = _parse(xml, name)
     baseline = _text(root, "PROCESSING_BASELINE", name)
     quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE", name))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from hybridflux.data.imagery.window import damaged
+from hybridflux.limits import METADATA
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,13 @@ class Package:
     def text(self, name: str) -> bytes:
         """Content of a file."""
         if self.path.is_dir():
+            METADATA.check((self.path / name).stat().st_size, f"{self.path}, {name}")
             return (self.path / name).read_bytes()
         try:
             with zipfile.ZipFile(self.path) as archive:
+                METADATA.check(archive.getinfo(self.inner + name).file_size, f"{self.path}, {name}")
                 return archive.read(self.inner + name)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, zlib.error, EOFError, RuntimeError, KeyError) as error:  # RuntimeError: a password
             raise damaged(f"{self.path}, {name},", error) from error
 
     def raster(self, name: str) -> str:
@@ -91,7 +95,7 @@ def _open(path: Path) -> Package:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
         raise damaged(str(path), error) from error
     tops = {name.split("/", 1)[0] for name in names if "/" in name}
     inner = tops.pop() + "/" if len(tops) == 1 and all("/" in name for name in names) else ""

@@ -19,7 +19,7 @@ from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, tile_of, without_superseded
 from hybridflux.data.imagery.stac_offsets import declared
 from hybridflux.data.imagery.stac_read import Source
-from hybridflux.data.imagery.stac_search import items_of, longitude, signer_of
+from hybridflux.data.imagery.stac_search import access_of, items_of, longitude, signer_of
 from hybridflux.vocabulary import suggestion
 
 if TYPE_CHECKING:
@@ -48,9 +48,10 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
         FileNotFoundError: no such file.
         ValueError: the place is neither file nor service.
     """
-    sign, days = signer_of(dataset, place), by_day(items_of(dataset, place, geobox, start, end), longitude(geobox))
+    sign, access = signer_of(dataset, place), access_of(dataset, place)
+    days = by_day(items_of(dataset, place, geobox, start, end), longitude(geobox))
     kept = {day: without_superseded(items) for day, items in days.items()}
-    sources = {day: [Source(item, sign) for item in items] for day, (items, _) in kept.items()}
+    sources = {day: [Source(item, access, sign) for item in items] for day, (items, _) in kept.items()}
     series = Series([])
     members = {}
     if dataset.offsets == "sentinel-2":

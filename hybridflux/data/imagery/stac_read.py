@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Band
 from hybridflux.data.imagery.masks import NO_LABEL
+from hybridflux.data.imagery.stac_access import Access
 from hybridflux.data.imagery.stac_items import asset_of
 from hybridflux.data.imagery.window import COARSER
 from hybridflux.data.network import Patience
+from hybridflux.data.rasters import DRIVERS, open_raster
 
 if TYPE_CHECKING:
     import pystac
@@ -28,10 +31,12 @@ class Source:
 
     Attributes:
         item: with the addresses of its files.
+        access: which addresses its source may lead to.
         sign: makes an address readable; none where it is.
     """
 
     item: pystac.Item
+    access: Access
     sign: Callable[[str], str] | None = None
 
     def require(self, bands: Iterable[Band]) -> None:
@@ -51,6 +56,7 @@ class Source:
 
         Raises:
             OSError: a file cannot be read to its end; names item, band and address.
+            Refused: the source does not declare the address, or the file describes other files.
             ValueError: the item lacks a band.
         """
         ways = {name: _way(geobox, band) for name, band in bands.items()}
@@ -81,7 +87,10 @@ class Source:
     def _load_band(self, lean: pystac.Item, geobox: GeoBox, band: Band, options: dict) -> np.ndarray:
         from rasterio.errors import RasterioError
 
-        address, patience = lean.assets[band.name].get_absolute_href(), Patience.from_environment()
+        asset, patience = lean.assets[band.name], Patience.from_environment()
+        address = asset.get_absolute_href() or asset.href
+        self.access.check(address)
+        self.access.check_redirections(address)
         options = options | {"geobox": geobox, "groupby": "id", "patch_url": self.sign, "driver": _driver(band.nodata)}
         for tried in patience.tries():
             try:
@@ -93,9 +102,9 @@ class Source:
                 if "://" not in address or "HTTP response code" in str(last):  # which GDAL itself has repeated
                     break
         raise OSError(
-            f"band {band.name} of item {self.item.id} cannot be read from {address} ({last}), {made} tries, in which each request was "
-            f"repeated up to {patience.repeats} times. If other files can be read from there, this one is incomplete or its address needs "
-            "access: fetch it again, or take the item out; else run again later"
+            f"band {band.name} of item {self.item.id} cannot be read from {redacted(address)} ({redacted(str(last))}), {made} tries, in "
+            f"which each request was repeated up to {patience.repeats} times. If other files can be read from there, this "
+            "one is incomplete or its address needs access: fetch it again, or take the item out; else run again later"
         ) from last
 
 
@@ -136,6 +145,7 @@ def _driver(nodata: float | None):
 
     class Driver(RioDriver):
         def open(self, src, ctx):
+            open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac cannot be told the drivers; what passed here is known by its content
             return Reader(src, ctx)
 
     return Driver()

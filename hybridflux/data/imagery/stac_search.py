@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset, Service
 from hybridflux.data.imagery.frames import solar_day
+from hybridflux.data.imagery.stac_access import Access
 from hybridflux.data.imagery.stac_items import acquired
 from hybridflux.data.imagery.stac_signing import signed
 from hybridflux.data.network import Patience, persist
+from hybridflux.limits import METADATA, PAGES, Refused, shown
 from hybridflux.vocabulary import suggestion
 
 if TYPE_CHECKING:
@@ -47,8 +50,11 @@ def service_of(dataset: Dataset, place: str) -> Service:
     if is_remote(place):
         url, _, collection = place.partition("#")
         if not collection:
-            raise ValueError(f"{place} names no collection; write URL#collection, for instance {place.rstrip('/')}#{dataset.id}")
-        return Service(name=url, url=url, collection=collection)
+            name = redacted(place)
+            raise ValueError(f"{name} names no collection; write URL#collection, for instance {name.rstrip('/')}#{dataset.id}")
+        declared = next((service for service in dataset.services if service.url.rstrip("/") == url.rstrip("/")), None)
+        hosts = {"hosts": declared.hosts, "schemes": declared.schemes} if declared else {}
+        return Service(name=redacted(url), url=url, collection=collection, **hosts)
     named = {service.name: service for service in dataset.services}
     if place not in named:
         raise ValueError(
@@ -56,6 +62,11 @@ def service_of(dataset: Dataset, place: str) -> Service:
             "Other services are written URL#collection"
         )
     return named[place]
+
+
+def access_of(dataset: Dataset, place: str) -> Access:
+    """Which addresses a place may lead to."""
+    return Access.of_file(Path(place)) if is_file(place) else Access.of_service(service_of(dataset, place))
 
 
 def signer_of(dataset: Dataset, place: str) -> Callable[[str], str] | None:
@@ -97,7 +108,7 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
         items = _static(Path(place))
     else:
         service = service_of(dataset, place)
-        found = _search(request(service, geobox, start, end))
+        found = _search(request(service, geobox, start, end), Access.of_service(service))
         items = [item for item in found if item.collection_id in (None, service.collection)]
     middle, extent = longitude(geobox), geobox.geographic_extent
     return [item for item in items if start <= solar_day(acquired(item), middle) <= end and _footprint(item).intersects(extent)]
@@ -106,37 +117,47 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
 def _footprint(item: pystac.Item):
     from odc.geo.geom import Geometry, box
 
-    if item.geometry is not None:
-        return Geometry(item.geometry, "EPSG:4326")
+    try:
+        if item.geometry is not None:
+            return Geometry(item.geometry, "EPSG:4326")
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        why = f"has a geometry that is none ({shown(error)}); mend the footprint or take the item out"
+        raise ValueError(f"item {shown(item.id)} {why}") from error
     if item.bbox is None:
         raise ValueError(f"item {item.id} has neither geometry nor bbox; add the footprint, so that it can be found")
     return box(*item.bbox[:2], *item.bbox[len(item.bbox) // 2 :][:2], "EPSG:4326")
 
 
-def _search(search: dict) -> list[pystac.Item]:
+def _search(search: dict, access: Access) -> list[pystac.Item]:
     from pystac_client.exceptions import APIError
 
     return persist(
-        lambda: _search_once(search), f"the search at {search['url']}", APIError, lambda error: getattr(error, "status_code", None)
+        lambda: _search_once(search, access), f"the search at {search['url']}", APIError, lambda error: getattr(error, "status_code", None)
     )
 
 
-def _search_once(search: dict) -> list[pystac.Item]:
+def _search_once(search: dict, access: Access) -> list[pystac.Item]:
     import pystac
     from pystac_client import Client
-    from pystac_client.stac_api_io import StacApiIO
 
-    patience = Patience.from_environment()
-    io = StacApiIO(timeout=(patience.connect, patience.answer), max_retries=None)  # repeated as a whole by `persist`
-    client = Client.open(search["url"], stac_io=io)
+    from hybridflux.data.imagery.stac_requests import Searcher
+
+    patience, address = Patience.from_environment(), redacted(search["url"])
+    client = Client.open(search["url"], stac_io=Searcher(access, (patience.connect, patience.answer)))
     question = client.search(**{name: value for name, value in search.items() if name != "url"}, limit=PAGE)
     items, announced = {}, None
-    for page in question.pages_as_dicts():
+    for number, page in enumerate(question.pages_as_dicts(), start=1):
+        PAGES.check(number, f"the search at {address}")
+        if page["features"] and all(feature["id"] in items for feature in page["features"]):
+            raise OSError(
+                f"the search at {address} gives the same items again on page {number}: its `next` leads back. Ask for a shorter period, or "
+                "take another service"
+            )
         announced = page.get("numberMatched", (page.get("context") or {}).get("matched", announced))
         items |= {feature["id"]: pystac.Item.from_dict(feature, preserve_dict=False) for feature in page["features"]}
     if announced is not None and len(items) < announced:
         warnings.warn(
-            f"{search['url']} announced {announced} items of {search['collections'][0]} and gave {len(items)}: some services only guess "
+            f"{address} announced {announced} items of {search['collections'][0]} and gave {len(items)}: some services only guess "
             "the number, but if this one counts, the series has holes; ask for shorter periods",
             stacklevel=2,
         )
@@ -146,14 +167,19 @@ def _search_once(search: dict) -> list[pystac.Item]:
 def _static(path: Path) -> list[pystac.Item]:
     import pystac
 
+    from hybridflux.data.imagery.stac_requests import Linked
+
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}; a static place is the JSON of an item, an item collection or a catalog")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        METADATA.check(path.stat().st_size, str(path))
+        content, links = json.loads(path.read_text(encoding="utf-8")), Linked(Access.of_file(path))
         collected = content.get("type") == "FeatureCollection"
-        found = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path))
+        found = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path), stac_io=links)
+    except Refused:
+        raise
     except (ValueError, KeyError, AttributeError, pystac.STACTypeError) as error:
-        raise ValueError(f"{path} is not the JSON of a STAC item, item collection or catalog: {error}") from error
+        raise ValueError(f"{path} is not the JSON of a STAC item, item collection or catalog: {shown(redacted(str(error)))}") from error
     if isinstance(found, pystac.Catalog):
         return list(found.get_items(recursive=True))
     if not collected:

@@ -16,6 +16,7 @@ from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import raster
+from hybridflux.data.rasters import DRIVERS, open_raster
 
 
 def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
@@ -26,10 +27,8 @@ def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
     """
     path, days = dates_of(place)
     names = [band.name for band in dataset.bands]
-    import rasterio
-
     grid = raster(path).grid
-    with rasterio.open(path) as file:
+    with open_raster(path, DRIVERS["stack"]) as file:
         count = file.count
     if count != len(days) * len(names):
         raise ValueError(

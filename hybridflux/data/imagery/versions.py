@@ -13,6 +13,7 @@ import numpy as np
 
 from hybridflux.data.imagery.packages import Package
 from hybridflux.data.imagery.window import damaged
+from hybridflux.data.rasters import open_raster
 
 _SIZE = 128  # pixels along a side of the reduced image by which parts are compared: 860 m of a tile of Sentinel-2
 _OWN = 0.1
@@ -56,7 +57,7 @@ def _with_values(path: str | None) -> np.ndarray:
     if path is None:
         return np.ones((_SIZE, _SIZE), bool)
     try:
-        with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(path) as file:
+        with rasterio.Env(GDAL_NUM_THREADS="1"), open_raster(path) as file:
             stored, missing = file.read(1, out_shape=(_SIZE, _SIZE)), file.nodata
     except RasterioError as error:
         raise damaged(path, error) from error

@@ -17,8 +17,12 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
+from pyproj.exceptions import ProjError
 
+from hybridflux.addresses import redacted
 from hybridflux.data.imagery.masks import NO_LABEL
+from hybridflux.data.rasters import check_window, open_raster
+from hybridflux.limits import shown
 
 COARSER = 1.25
 """Ratio of pixel sizes from which on pixels are averaged; a grid in another projection has pixels up to some percent larger."""
@@ -54,15 +58,14 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
         FileNotFoundError: no such file.
         ValueError: not a raster, incomplete, or without coordinate system.
     """
-    import rasterio
     from rasterio.errors import RasterioIOError
 
     try:
-        with rasterio.open(path) as file:
+        with open_raster(path) as file:
             grid, count, own = GeoBox.from_rio(file), file.count, file.nodata
     except RasterioIOError as error:
         if "No such file" in str(error) or "does not exist" in str(error):
-            raise FileNotFoundError(f"no file {path}") from error
+            raise FileNotFoundError(f"no file {redacted(path)}") from error
         raise damaged(path, error) from error
     if grid.crs is None:
         raise ValueError(f"{path} has no coordinate system; set the one of its producer, for instance `rio edit-info --crs EPSG:32631`")
@@ -82,15 +85,16 @@ def stated(*nodata: float | None) -> tuple[float, ...]:
 
 def damaged(path: str, error: Any) -> ValueError:
     """The error of a file that cannot be read to its end."""
-    return ValueError(f"{path} is incomplete or damaged ({error}); download it again")
+    return ValueError(f"{redacted(path)} is incomplete or damaged ({shown(redacted(str(error)))}); download it again")
 
 
 def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
     import rasterio
     from rasterio.errors import RasterioError
 
+    check_window(*roi, path)
     try:
-        with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(path) as file:  # several threads lose the error of a truncated JPEG 2000
+        with rasterio.Env(GDAL_NUM_THREADS="1"), open_raster(path) as file:  # several threads lose the error of a truncated JPEG 2000
             return file.read(band, window=rasterio.windows.Window.from_slices(*roi))
     except RasterioError as error:
         raise damaged(path, error.__cause__ or error) from error
@@ -121,7 +125,10 @@ def labels(image: Image, geobox: GeoBox) -> np.ndarray:
 
 def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, coarsening: str) -> np.ndarray:
     out = np.full(geobox.shape.yx, missing)
-    overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
+    try:
+        overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
+    except (ProjError, ArithmeticError, ValueError) as error:  # a damaged projection or transform
+        raise damaged(image.name, error) from error
     if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
         return out
     numbers = prepare(image.read(overlap.roi_src))

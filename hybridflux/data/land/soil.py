@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
@@ -32,7 +33,7 @@ RIM = 500.0
 """The same beyond the extent of the files [m]: two pixels of 250 m, which a cut-out on the extent of the region may lack at its rim."""
 SOILLESS = [OUTSIDE, *(PLANT_TYPES.index(name) for name in ("WAT", "URB"))]
 """Plant types of pixels that may lie any distance from a soil value."""
-_ENDINGS = (".tif", ".tiff", ".vrt")
+_ENDINGS = (".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def capacity(
 
     Args:
         dataset: entry of the catalog whose bands give the scales: `sand clay soc`, or `wv0033 wv1500`; and `cfvo`.
-        place: folder, or address of one, with `<band>_<top>-<bottom>cm_mean.tif` or `.vrt`, flat or in a folder per band; or `service`
+        place: folder, or address of one, with `<band>_<top>-<bottom>cm_mean.tif`, flat or in a folder per band; or `service`
             for the coverage service of SoilGrids (texture).
         geobox: the grid.
         depth: rooting depth [mm].
@@ -184,7 +185,8 @@ def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], 
         lacking[names] = missing
     nearest = min(lacking.values(), key=len)
     raise FileNotFoundError(
-        f"{place} lacks {', '.join(nearest)} (.tif or .vrt); texture needs {', '.join((*TEXTURE, STONES))} of every layer, "
+        f"{place} lacks {', '.join(nearest)} (.tif; a .vrt only describes other files: `gdal_translate` it); "
+        f"texture needs {', '.join((*TEXTURE, STONES))} of every layer, "
         f"water contents need {', '.join((*WATER, STONES))}; or take a constant capacity"
     )
 
@@ -205,7 +207,7 @@ def _asked(needed: list[tuple[int, int]], geobox: GeoBox) -> tuple[tuple[str, ..
 
 def _file(place: str, band: str, layer: str) -> str | None:
     if place.startswith("/vsi") or "://" in place:
-        return f"{place.rstrip('/')}/{band}/{layer}.vrt"
+        return f"{place.rstrip('/')}/{band}/{layer}.tif"
     paths = [folder / f"{layer}{ending}" for folder in (Path(place), Path(place) / band) for ending in _ENDINGS]
     return next((str(path) for path in paths if path.is_file()), None)
 
@@ -241,7 +243,7 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
     share = float(gaps.mean())
     broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""
     warnings.warn(
-        f"{place}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest one, "
-        f"from {distance.max() / 1000:.2g} km at most", stacklevel=3,
+        f"{redacted(place)}: {share:.1%} of the grid has no soil value (water, towns, or rims of the files){broken} and takes the nearest "
+        f"one, from {distance.max() / 1000:.2g} km at most", stacklevel=3,
     )  # fmt: skip
     return values[tuple(nearest)], {"filled": round(share, 6), "filled_from_km": round(float(distance.max()) / 1000, 3), "texture_off": off}

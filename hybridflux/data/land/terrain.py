@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.height_gaps import REACH, Filled, filled, zero_voids
 from hybridflux.data.land.landcover import OUTSIDE
@@ -87,7 +88,7 @@ def _report(place: str | Path, missing: float, shares: dict[str, float]) -> None
         "not_mapped": "without a plant type, at the nearest height",
     }
     parts = ", ".join(f"{shares[name]:.2%} {text}" for name, text in words.items() if shares[name])
-    warnings.warn(f"{place} has no value on {missing:.2%} of the grid: {parts}", stacklevel=3)
+    warnings.warn(f"{redacted(str(place))} has no value on {missing:.2%} of the grid: {parts}", stacklevel=3)
 
 
 def _refusal(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoBox, gap: np.ndarray, cover: np.ndarray | None) -> str:

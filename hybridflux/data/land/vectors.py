@@ -13,6 +13,8 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.land.shapes import POLYGONS, repaired, slivers
 from hybridflux.data.land.warp import VARIABLE
+from hybridflux.data.vector_files import admitted, check_driver
+from hybridflux.limits import shown
 
 ENDINGS = (".gpkg", ".shp", ".zip", ".geojson", ".json", ".parquet", ".geoparquet", ".fgb")
 _PARQUET = (".parquet", ".geoparquet")
@@ -126,7 +128,7 @@ def _bounds(file: str, layer: str) -> tuple[float, ...] | None:
     """Extent of a whole layer in its own coordinates, None where it does not say."""
     if file.lower().endswith(_PARQUET):
         return None
-    return _pyogrio(file).read_info(_path(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
+    return _pyogrio(file).read_info(admitted(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
 
 
 def _pyogrio(file: str):
@@ -135,10 +137,6 @@ def _pyogrio(file: str):
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(f"{file}: vector files need pyogrio: pip install 'hybridflux[ingest]'") from error
     return pyogrio
-
-
-def _path(file: str) -> str:
-    return f"/vsizip/{file}" if file.lower().endswith(".zip") else file
 
 
 def column(features: Features, names: tuple[str, ...]) -> pd.Series | None:
@@ -195,12 +193,14 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
     """Coordinate system, WKB and attributes of the features near the grid."""
     from rasterio.warp import transform_bounds
 
-    pyogrio, path = _pyogrio(file), _path(file)
+    pyogrio, path = _pyogrio(file), admitted(file)
     try:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         if layer not in layers and (layer or len(layers) > 1):
             raise ValueError(f"{file} has the layers {', '.join(layers)}; name one: {file}{VARIABLE}{layers[0]}")
-        crs = pyogrio.read_info(path, layer=layer or None)["crs"]
+        about = pyogrio.read_info(path, layer=layer or None)
+        check_driver(about["driver"], file)
+        crs = about["crs"] or None
         near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
         options = {"layer": layer or None, "bbox": near}
         silent = file.lower().endswith(".shp") and not any(Path(file).with_suffix(ending).exists() for ending in (".cpg", ".CPG"))
@@ -209,7 +209,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
         except UnicodeDecodeError:
             meta, _, wkb, columns = pyogrio.raw.read(path, encoding=_WESTERN, **options)
             warnings.warn(f"{file}: its texts are not UTF-8 and are read as {_WESTERN}", stacklevel=4)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, UnicodeDecodeError, RuntimeError) as error:
         raise ValueError(f"{file} is damaged or holds no features ({error}); download it again") from error
     return crs, wkb, pd.DataFrame(dict(zip(meta["fields"], columns, strict=True)), index=range(len(wkb)))
 
@@ -224,11 +224,14 @@ def _from_parquet(file: str):
         stored = read_table(file)
     except (ArrowInvalid, OSError) as error:
         raise ValueError(f"{file} is damaged or not Parquet ({error}); download it again") from error
-    geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
+    try:
+        geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
+        name = geo and geo["primary_column"]
+        about = geo and geo["columns"][name]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} has damaged `geo` metadata ({shown(error)}); write it as GeoParquet again") from error
     if geo is None:
         raise ValueError(f"{file} is Parquet without geometries (no `geo` metadata); write it as GeoParquet")
-    name = geo["primary_column"]
-    about = geo["columns"][name]
     if about["encoding"] != "WKB":
         raise ValueError(f"{file}: geometry encoding {about['encoding']} is not read; write it as WKB")
     crs = json.dumps(about["crs"]) if about.get("crs") else (None if "crs" in about else _LONGITUDE_LATITUDE)

@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.network import Patience, answer
+from hybridflux.data.rasters import MAPS, check_window, open_raster
+from hybridflux.limits import Refused
 
 NO_LABEL = -1
 """Label of a pixel that no file covers, or that is marked missing in it."""
@@ -155,7 +158,7 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
 
     try:
         # several threads lose the error of a truncated JPEG 2000
-        with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), rasterio.open(_opened(file)) as source:
+        with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), open_raster(_opened(file), MAPS) as source:
             if source.crs is None or source.transform.is_identity:
                 raise ValueError(
                     f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
@@ -165,6 +168,7 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
             rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
             if rows.stop <= rows.start or columns.stop <= columns.start:
                 return None
+            check_window(rows, columns, file)
             window = Window.from_slices(rows, columns)
             values = source.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
             values = values * source.scales[0] + source.offsets[0]  # 1 and 0 where the file declares none
@@ -181,13 +185,14 @@ def _opened(file: str) -> str | BytesIO:
 
 def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
     """A variable of a netCDF file, whichever way its axes run; GDAL misplaces files without `grid_mapping`."""
-    import xarray as xr
     from odc.geo.xr import spatial_dims
     from rasterio.crs import CRS
 
     try:
-        dataset = xr.open_dataset(file, engine="h5netcdf")
-    except OSError as error:
+        dataset = open_netcdf(file)
+    except Refused:
+        raise
+    except (OSError, ValueError) as error:
         raise ValueError(f"{file} is damaged or not netCDF-4 ({error}); download it again") from error
     with dataset:
         if variable not in dataset:
@@ -204,6 +209,7 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
         window = _reach(geobox, crs, transform, layer.shape)
         if any(part.stop <= part.start for part in window):
             return None
+        check_window(*window, file)
         try:
             values = layer[window].values.astype(np.float64)
         except (OSError, RuntimeError) as error:

@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.catalog import Dataset
+from hybridflux.data.hdf5 import open_hdf5
 from hybridflux.data.moisture.moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
+from hybridflux.limits import Refused
 
 _STAMP = re.compile(r"_(\d{8}(?:T\d{6})?)_")
 _RETRIEVAL = "Soil_Moisture_Retrieval_Data"
 _PASSES = {_RETRIEVAL: "", f"{_RETRIEVAL}_AM": "", f"{_RETRIEVAL}_PM": "_pm"}
 _ANALYSIS = {"sm_surface": "ssm", "sm_rootzone": "root_zone"}
 _NOT_RECOMMENDED = 1  # bit 0 of retrieval_qual_flag: uncertain quality, or no retrieval at all
-_DAMAGE = (OSError, KeyError, RuntimeError)
+_DAMAGE = (OSError, KeyError, RuntimeError, TypeError, AttributeError, ValueError)
 _RELEASE = re.compile(r"_R\d+_\d+(?=\.)|_Vv\d+_\d+(?=\.)")  # of the composite, and of the science version of L4
 _POROUS = 0.9  # m3 m-3; no soil holds more
 
@@ -50,8 +52,10 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     _check_versions(files)
     for file in files:
         try:
-            with h5py.File(file, "r") as data:
+            with open_hdf5(file) as data:
                 pieces = list(_analysis(data, file, utc_offset) if "Geophysical_Data" in data else _retrievals(data, file, utc_offset))
+        except Refused:
+            raise
         except _DAMAGE as error:
             raise ValueError(f"{file.name} is damaged, cut short or not a SMAP product ({error}); download it again") from error
         names.append(file.name)

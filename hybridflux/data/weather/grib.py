@@ -16,6 +16,8 @@ from rasterio.windows import Window
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from hybridflux.data.rasters import open_raster
+
 START, ENDINGS = b"GRIB", (".grib", ".grb", ".grib1", ".grib2", ".grb1", ".grb2")
 """First bytes of a file, and what its name may end in."""
 _END, _TAIL = b"7777", 4096  # last bytes of every message; some archives fill a block with zeros behind it
@@ -68,7 +70,7 @@ def _opened(content: str | Path | bytes, name: str) -> Iterator[DatasetReader]:
             with rasterio.Env(**_AS_STORED) as environment:
                 if _DRIVER not in environment.drivers():
                     raise ValueError(f"{name} is GRIB, which this build of rasterio cannot read; take a wheel of PyPI, or request netCDF")
-                source = rasterio.open(memory.name if memory else content, driver=_DRIVER)
+                source = open_raster(memory.name if memory else content, (_DRIVER,))
         except RasterioError as error:
             raise _damaged(name, str(error)) from error
         with source:

@@ -15,13 +15,14 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
+from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.weather import grib, tables
 from hybridflux.data.weather.axes import on_axes
 from hybridflux.data.weather.border import Extent, choose_cells
+from hybridflux.limits import MEMBER, Refused
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
-_CLASSIC = b"CDF"  # first bytes of netCDF-3, which data stores delivered until 2024
 _NETCDF = (".nc", ".nc4")
 ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
 """What the names of files of a data store end in."""
@@ -52,11 +53,10 @@ def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...])
 @contextmanager
 def _opened(file: BinaryIO, name: str) -> Iterator[xr.Dataset]:
     """An open file, its packing undone."""
-    start = file.read(4)
-    file.seek(0)
     try:
-        engine = "scipy" if start.startswith(_CLASSIC) else "h5netcdf"
-        data = xr.open_dataset(file, engine=engine, decode_timedelta=False)
+        data = open_netcdf(file, name, classic=True, decode_timedelta=False)
+    except Refused:
+        raise
     except _UNREADABLE as error:
         raise _damaged(name, error) from error
     with data:
@@ -86,12 +86,17 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
             with path.open("rb") as file:
                 yield from _parts(file, path, path.name)
             continue
-        with zipfile.ZipFile(path) as archive:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (*_DAMAGE, NotImplementedError) as error:
+            raise _damaged(path.name, error) from error
+        with archive:
             members = [name for name in archive.namelist() if name.endswith(tuple(one for one in endings if one != ".zip"))]
             if not members:
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
                 raise ValueError(f"{path.name} is a zip without netCDF or GRIB, it holds {held}; request netCDF")
             for member in members:
+                MEMBER.check(archive.getinfo(member).file_size, f"{path.name}:{member}")
                 try:
                     content = archive.read(member)
                 except _DAMAGE as error:
@@ -145,6 +150,8 @@ class Window:
             ValueError: an axis beside time and place has more than one entry, or the file is damaged.
         """
         axes = (self.time, self.rows[0], self.columns[0])
+        if lacking := [name for name in (self.rows[0], self.columns[0]) if name not in variable.dims]:
+            raise ValueError(f"{self.where}: `{variable.name}` has no axis {' and '.join(lacking)}; download it again")
         part = variable.isel({self.rows[0]: self.rows[1], self.columns[0]: self.columns[1]})
         if self.time not in part.dims:
             part = part.expand_dims(self.time)

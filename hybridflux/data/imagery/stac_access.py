@@ -1,0 +1,67 @@
+"""What a STAC source may lead to: addresses of the schemes and hosts that it declares, also after a redirection."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hybridflux.addresses import check_address, host_of, redacted
+from hybridflux.data.catalog import Service
+from hybridflux.data.network import follow
+
+HOSTS = "HYBRIDFLUX_HOSTS"
+"""Variable of the environment: names or patterns of machines, separated by commas, that services may lead to besides those they declare."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which addresses of a source may be opened.
+
+    Attributes:
+        source: name of the service or file, for messages, without secrets.
+        schemes: of `https http s3 file`.
+        hosts: patterns of names of machines and buckets.
+    """
+
+    source: str
+    schemes: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+    @classmethod
+    def of_service(cls, service: Service) -> Access:
+        """What a service declares: its own host, the hosts of its files, and those the user trusts in `HYBRIDFLUX_HOSTS`."""
+        trusted = tuple(host.strip() for host in os.environ.get(HOSTS, "").split(",") if host.strip())
+        schemes = dict.fromkeys((*service.schemes, "http" if service.url.startswith("http://") else "https"))
+        return cls(redacted(f"service {service.name}"), tuple(schemes), (host_of(service.url), *service.hosts, *trusted))
+
+    @classmethod
+    def of_file(cls, path: Path) -> Access:
+        """A file that the user names speaks for the user: any host, and other files."""
+        return cls(str(path), ("https", "http", "s3", "file"), ("*",))
+
+    def check(self, address: str) -> None:
+        """Refuse an address that the source does not declare.
+
+        Raises:
+            Refused: another scheme or host, or a virtual file system of GDAL.
+        """
+        check_address(address, self.schemes, self.hosts, self.source)
+
+    def check_redirections(self, address: str) -> None:
+        """Refuse an address whose server sends readers elsewhere; asked once in a process, and only where hosts are limited.
+
+        GDAL follows redirections itself and cannot be told where not to. What it is sent to at another moment is not seen here; it
+        speaks nothing but HTTP and FTP there, never to files (libcurl's protocols of redirections).
+
+        Raises:
+            Refused: the redirection leaves the hosts of the source.
+        """
+        if "*" not in self.hosts and address.startswith(("https://", "http://")):
+            _followed(self, address)
+
+
+@cache
+def _followed(access: Access, address: str) -> None:
+    follow(address, access.check)

@@ -1,0 +1,125 @@
+"""Every reader against damaged files: one line for the user with the name of the file, no hang, and never other values from half a file."""
+
+import os
+import shutil
+import signal
+import time
+import traceback
+import warnings
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hybridflux.data.delimited import read_cells
+from hybridflux.data.site_table import read_sites
+from hybridflux.terminal import is_for_user
+from tests.data.damage import DAMAGES, FORMATS, cut, damaged_copy
+
+LIMIT = 20  # s, of one file of some kilobytes
+SECONDS = float(os.environ.get("HYBRIDFLUX_FUZZ_SECONDS", "600"))
+
+
+class Hang(BaseException):
+    """A reader that does not come back."""
+
+
+def _late(*_):
+    raise Hang
+
+
+def same(one, other) -> bool:
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray):
+        return one.shape == other.shape and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return one == other
+
+
+def attempt(form, path, whole):
+    """What is wrong about reading a damaged file; None where nothing is."""
+    signal.signal(signal.SIGALRM, _late)
+    signal.alarm(LIMIT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = form.read(path)
+    except Hang:
+        return f"hangs for more than {LIMIT} s"
+    except (ValueError, OSError) as error:
+        if not is_for_user(error):
+            return "an error of a library: " + "".join(traceback.format_exception(error)[-3:])
+        named = any(name in str(error) for name in (path.name.partition(".")[0], "DE-Tst", "B04", "item"))
+        return None if named else f"the error does not name the file: {error}"
+    except Exception as error:
+        return "a traceback: " + "".join(traceback.format_exception(error)[-3:])
+    finally:
+        signal.alarm(0)
+    return None if whole is None or same(found, whole) else "other values from half a file"
+
+
+def fuzz(names, folder, seed, seconds=None, each=1):
+    """Damaged copies of files of some formats, `each` per damage or until the time is over; number tried, and faults by kind."""
+    tried, faults, made = Counter(), {}, {}
+    rng, end, round_ = np.random.default_rng(seed), time.monotonic() + (seconds or 0), 0
+    for name in names:
+        (folder / "whole" / name).mkdir(parents=True)
+        path = FORMATS[name].make(folder / "whole" / name / name)
+        made[name] = path, FORMATS[name].read(path)
+    while time.monotonic() < end if seconds else round_ < each:
+        round_ += 1
+        for name, (path, whole) in made.items():
+            for damage in DAMAGES:
+                state = rng.bit_generator.state["state"]["state"]
+                copy = damaged_copy(path, folder / "copy", damage, rng)
+                wrong = attempt(FORMATS[name], copy, whole if damage is cut and FORMATS[name].known else None)
+                shutil.rmtree(folder / "copy")
+                tried[name] += 1
+                if wrong:
+                    faults.setdefault(f"{name}, {damage.__name__}: {wrong[-700:]}", state)
+    return tried, faults
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_damaged_files_give_one_line(tmp_path, name):
+    tried, faults = fuzz([name], tmp_path, seed=11, each=2)
+    assert tried[name] == 2 * len(DAMAGES) and not faults, "\n\n".join(faults)
+
+
+@pytest.mark.slow
+def test_many_damaged_files_give_one_line(tmp_path):
+    tried, faults = fuzz(list(FORMATS), tmp_path, seed=int(os.environ.get("HYBRIDFLUX_FUZZ_SEED", "1")), seconds=SECONDS)
+    print(f"{sum(tried.values())} damaged files of {len(tried)} formats, {len(faults)} kinds of faults")
+    assert not faults, "\n\n".join(faults)
+
+
+CELL = st.one_of(
+    st.text(max_size=12), st.integers().map(str), st.floats().map(str), st.dates().map(str),
+    st.sampled_from(["", "-9999", "NaN", '"', "1,5", "1.5", "=1+1", "DE-Tst", "ENF", "\0", "1e999", "2018-01-01", "\u2212" + "3"]),
+)  # fmt: skip
+TABLE = st.tuples(
+    st.lists(st.lists(CELL, max_size=6), max_size=6), st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]), st.sampled_from(["\n", "\r\n", "\r"]), st.booleans(),
+)  # fmt: skip
+HEADER = ["site_id", "latitude", "longitude", "elevation", "igbp", "utc_offset"]
+
+
+@pytest.mark.parametrize("read", [lambda path: read_cells(path).text, lambda path: read_sites(path.parent)], ids=["cells", "sites"])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(table=TABLE)
+def test_tables_that_people_could_write_are_read_or_refused(tmp_path_factory, read, table):
+    rows, delimiter, encoding, end, with_header = table
+    path = tmp_path_factory.mktemp("t") / "sites.csv"
+    text = end.join(delimiter.join(row) for row in ([HEADER] if with_header else []) + rows)
+    path.write_bytes(text.encode(encoding, errors="replace"))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read(path)
+    except ValueError as error:
+        assert is_for_user(error) and "sites.csv" in str(error), "".join(traceback.format_exception(error)[-3:])
+        assert len(str(error)) < 3000
