@@ -64,9 +64,9 @@ def test_a_folder_that_cannot_be_written(small_disk, inputs):
 
 def test_a_limit_on_the_size_of_files(tmp_path, inputs):
     """The totals of a tile are larger than what is written before them."""
-    words = [*MAP, *inputs, "--out", str(tmp_path / "run"), *DAYS, "--draws", "8"]
+    words = [*MAP, *inputs, "--out", str(tmp_path / "run"), *DAYS, "--draws", "12"]
     environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # its files are larger
-    limited = ["bash", "-c", 'ulimit -f 90 && exec "$@"', "limited", *words]
+    limited = ["bash", "-c", 'ulimit -f 120 && exec "$@"', "limited", *words]
     code, text = said(subprocess.Popen(limited, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
     assert code == 2 and "File too large" in text and "of 6 tiles are done" in text and "Traceback" not in text, text
 
