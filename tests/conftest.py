@@ -1,10 +1,15 @@
 """Settings of every test: quiet threads, strict JAX, a compile cache, the folder of real data."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from hybridflux.machine import give_back_memory
+
+ENOUGH = 1_200_000_000  # bytes of a worker
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -21,6 +26,22 @@ def pytest_collection_modifyitems(items):
             raise pytest.UsageError(f"{item.nodeid} is named by an address in memory, which differs between workers: give it an id")
         if not any(item.get_closest_marker(name) for name in ("long", "slow", "gpu", "benchmark")):
             item.add_marker("quick")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def memory_given_back():
+    """Forget compiled programs after a file of tests once they fill a worker; the cache on disk still holds them."""
+    yield
+    if "jax" in sys.modules and resident() > ENOUGH:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
+        give_back_memory()
+
+
+def resident() -> int:
+    """Memory of this process [bytes]; 0 where the system does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 @pytest.fixture(scope="session")
