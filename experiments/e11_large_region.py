@@ -175,11 +175,11 @@ def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
 
 def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
+    from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
     from hybridflux.region.finish import write_totals
     from hybridflux.region.reduce import Totals
     from hybridflux.region.run import QUANTILES, _job
-    from hybridflux.region.tile import write_json
 
     watch = Watch()
     job = _job(

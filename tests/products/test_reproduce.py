@@ -46,7 +46,7 @@ def test_a_run_remembers_what_it_was_made_of_and_where(chain):
 
 
 def test_the_commands_of_a_table_go_back_to_its_region(chain):
-    assert [step.command.split()[1] for step in steps(chain / "b.csv")][-2:] == ["map", "budget"]
+    assert [step.command.split()[1] for step in steps(chain / "b.csv")[-2:]] == ["map", "budget"]
     done = cli("reproduce", "b.csv", "--check", folder=chain)
     assert done.returncode == 0 and "hybridflux map --posterior" in done.stdout and f"cd {chain}" in done.stdout
     assert "b.csv: made again, 1 arrays and tables are the same" in done.stdout
