@@ -20,6 +20,8 @@ from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.region.run import map_region
 from hybridflux.twin.world import make_world
 
+pytestmark = pytest.mark.long
+
 HEADER = "zone,land_cover,pool,start_year,end_year,value,sd"
 NOISE = np.random.default_rng(0).integers(128, 256, 3000, dtype=np.uint8).tobytes()
 CONFIG = catalog_folder() / REGIONS / "bouconne.toml"

@@ -11,6 +11,8 @@ from hybridflux.evaluate.calibration import PIT
 from hybridflux.evaluate.metrics import SCORES
 from hybridflux.evaluate.scores import COLUMNS, evaluate, pooled_rmse, score_table, summary
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def scores(posterior, sequences):

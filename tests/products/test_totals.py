@@ -15,6 +15,8 @@ from hybridflux.products.budget import budget_table
 from hybridflux.products.totals import open_totals
 from hybridflux.vocabulary import PLANT_TYPES
 
+pytestmark = pytest.mark.long
+
 MONTHS = np.arange(12)
 
 

@@ -17,6 +17,8 @@ from hybridflux.region.job import region_fingerprint
 from hybridflux.region.run import map_region, resume_run
 from hybridflux.region.store import open_region
 
+pytestmark = pytest.mark.long
+
 START = "2018-12-01"
 
 

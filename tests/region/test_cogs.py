@@ -16,6 +16,8 @@ from hybridflux.region.grid import Grid
 from hybridflux.region.outputs import create_store, write_tile
 from hybridflux.region.periods import Period
 
+pytestmark = pytest.mark.long
+
 DAYS = np.arange(np.datetime64("2017-06-01"), np.datetime64("2019-01-01"))
 
 

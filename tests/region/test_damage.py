@@ -15,6 +15,8 @@ from hybridflux.region.run import map_region, resume_run
 from hybridflux.report.seasons import open_courses
 from hybridflux.terminal import is_for_user
 
+pytestmark = pytest.mark.long
+
 SMALL = (
     "run.json", "posterior.nc", "totals.nc", "series.nc", "tiles/r000_c000.json", "totals/r000_c000.npz", "fluxes.zarr/zarr.json",
     "fluxes.zarr/monthly/zarr.json", "fluxes.zarr/monthly/NEE/zarr.json", "fluxes.zarr/annual/x/c/0", "item.json",

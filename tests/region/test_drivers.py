@@ -12,6 +12,8 @@ import zarr
 from hybridflux.region.run import map_region
 from hybridflux.region.store import OUT_OF_RANGE, open_region
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def path(region_path, tmp_path):

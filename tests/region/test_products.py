@@ -16,6 +16,8 @@ from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.region import layout
 from hybridflux.region.run import map_region
 
+pytestmark = pytest.mark.long
+
 CREDIT = ["Sentinel-2 L2A: Contains modified Copernicus Sentinel data 2017-2018 (free and open)", "ERA5-Land: made up (CC-BY-4.0)"]
 DAYS = ("2017-12-20", "2018-02-10")
 

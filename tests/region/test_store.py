@@ -16,6 +16,8 @@ from hybridflux.region.store import EXTREMES, _extremes, open_region, unpacked
 from hybridflux.region.worklist import Worklist
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
+pytestmark = pytest.mark.long
+
 NAMES = ("tair", "tair_30d", "fapar", "fapar_30d", "plant_type", "soil_capacity", "latitude", "fapar_top")
 
 

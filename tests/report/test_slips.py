@@ -10,6 +10,8 @@ import pytest
 from hybridflux.report.page import _thinned, write_report
 from hybridflux.report.tables import area_ha, tonnes
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def part(mapped, tmp_path_factory):

@@ -15,6 +15,8 @@ from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.network import Patience
 from tests.data.imagery.stac_server import BIG, cog, collection_file, files_server, item, stac_api
 
+pytestmark = pytest.mark.long
+
 HLS = load_catalog()["hls-s30"]
 GRID = GeoBox((300, 300), rasterio.Affine(30, 0, 501360, 0, -30, 5629680), "EPSG:32631")
 WHEN = np.datetime64("2018-05-06T10:54:21")

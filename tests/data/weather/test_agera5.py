@@ -9,6 +9,8 @@ import xarray as xr
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.air import saturation_pressure
 
+pytestmark = pytest.mark.long
+
 NAMES = {
     "Temperature_Air_2m_Mean_24h": (285.0, "K"), "Temperature_Air_2m_Min_24h": (280.0, "K"), "Temperature_Air_2m_Max_24h": (291.0, "K"),
     "Solar_Radiation_Flux": (1.9e7, "J m-2 d-1"), "Precipitation_Flux": (2.0, "mm d-1"), "Vapour_Pressure_Mean": (9.0, "hPa"),
