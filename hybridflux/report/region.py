@@ -136,7 +136,7 @@ def _year(ax, region: Region) -> None:
     ax.set_ylim(0, 1)
     ax.set_xticks(months, [name[:3] for name in MONTHS])
     ax.set_ylabel("fapar")
-    ax.legend(ncols=4, fontsize=7, loc="upper left")
+    ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)  # beside the curves, which fill the panel
     ax.set_title("mean fapar of each month (points), and what is usual for the land cover at towers (bands)")
 
 
@@ -162,7 +162,7 @@ def _vegetation(ax, region: Region) -> None:
     ax.plot(clear, np.full(len(clear), 0.01), "|", color="black", markersize=5, label="mostly clear scene")
     ax.set_ylabel("fapar")
     ax.set_ylim(0, 1)
-    ax.legend(ncols=6, fontsize=7, loc="upper left")
+    ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     ax.set_title("mean fapar of each plant type, with the sd of a pixel's day")
 
 
