@@ -136,7 +136,7 @@ def scenario(
 
     changes = _by_driver(change)
     check_folder(out)
-    read_changes(changes)  # a slip of the pen is told before anything large is opened
+    read_changes(changes)  # a wrong change is refused before anything large is opened
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario

@@ -44,10 +44,10 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}([ .,'\u00a0\u202f\u2009]\d{3})+([.,]\d+)?")
 _UNIT = re.compile(r"(?P<number>[+-]?\d+([.,]\d+)?)\s*(?P<unit>[^\d\s.,;].*)")
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value of the user's for a message, in backquotes and cut to a sane length.
 
-    >>> shown("a" * 60)
+    >>> quoted("a" * 60)
     '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...`'
     """
     text = str(value).replace("\n", " ")
@@ -184,7 +184,7 @@ class Cells:
             if comma and re.fullmatch(_COMMA, cell):
                 numbers[row] = float(cell.replace(",", "."))
             else:
-                faults[row] = f"column {column}, row {row}: {shown(self.text.at[row, column])} {_reason(cell, cure)}"
+                faults[row] = f"column {column}, row {row}: {quoted(self.text.at[row, column])} {_reason(cell, cure)}"
         return numbers, faults
 
     def numbers(self, column: str, cure: str = "write the number alone, with a decimal point") -> pd.Series:
@@ -204,7 +204,7 @@ class Cells:
             ValueError: a cell is no date, or day and month cannot be distinguished; names file, column, row, value and cure.
         """
         dates, faults = parse_dates(self.text[column])
-        self.refuse({row: f"column {column}, row {row}: {shown(self.text.at[row, column])} {why}" for row, why in faults.items()})
+        self.refuse({row: f"column {column}, row {row}: {quoted(self.text.at[row, column])} {why}" for row, why in faults.items()})
         return dates
 
     def refuse(self, faults: Mapping[int, str]) -> None:

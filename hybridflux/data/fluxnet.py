@@ -10,7 +10,7 @@ import pandas as pd
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.clock import Noon
-from hybridflux.data.delimited import shown
+from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
@@ -118,7 +118,7 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
     if days.isna().any():
         row = int(np.flatnonzero(days.isna())[0])
         stamp = stamps.iloc[row]
-        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {shown(stamp)} is not a day; YYYYMMDD is expected{_lost(stamp)}")
+        raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {quoted(stamp)} is not a day; YYYYMMDD is expected{_lost(stamp)}")
     step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
     if len(step) and np.median(step) >= 2:
         raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.delimited import HEAD_BYTES, open_bytes, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, open_bytes, quoted, sniff
 from hybridflux.limits import TABLE, Limited, Refused
 from hybridflux.vocabulary import MISSING_FLUXNET
 
@@ -86,7 +86,7 @@ def _numbers(column: pd.Series, archive: Archive) -> pd.Series:
     if not pd.api.types.is_numeric_dtype(column) and (wrong := np.isnan(numbers) & column.notna().to_numpy()).any():
         at = int(np.flatnonzero(wrong)[0])
         raise ValueError(
-            f"{archive}, column {column.name}, row {column.index[at] + 2}: {shown(column.iloc[at])} is not a number"
+            f"{archive}, column {column.name}, row {column.index[at] + 2}: {quoted(column.iloc[at])} is not a number"
             f"{f' ({int(wrong.sum())} such cells)' if wrong.sum() > 1 else ''}; write it with a decimal point, missing values as -9999"
         )
     numbers[(numbers <= MISSING_FLUXNET) | (numbers == MISSING_AMERIFLUX)] = np.nan

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import Cells, read_cells, shown
+from hybridflux.data.delimited import Cells, quoted, read_cells
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES, suggestion
 
 _REQUIRED = ("site_id", "lat", "lon", "igbp")
@@ -94,7 +94,7 @@ def read_sites(folder: Path) -> SiteTable:
             " write the offset of local standard time, negative west of Greenwich"
         )
     unusable = {
-        site[row]: f"column igbp, row {row}: {shown(cells.text.at[row, 'igbp'])} is unknown; the codes are {', '.join(PLANT_TYPES)}"
+        site[row]: f"column igbp, row {row}: {quoted(cells.text.at[row, 'igbp'])} is unknown; the codes are {', '.join(PLANT_TYPES)}"
         for row in table.index[~table["igbp"].isin(PLANT_TYPES)]
     }
     of_site = {site[row]: f"{site[row]}: {'; '.join(found)}" for row, found in faults.items()}
@@ -118,7 +118,7 @@ def _in_range(cells: Cells, name: str) -> tuple[pd.Series, dict[int, str]]:
     numbers, faults = cells.parsed(name, cure)
     for row in numbers.index[(numbers < low) | (numbers > high)]:
         swapped = "; are lat and lon swapped?" if name == "lat" and abs(numbers[row]) <= 180 else f"; {cure}"
-        faults[row] = f"column {name}, row {row}: {shown(cells.text.at[row, name])} is not between {low:g} and {high:g}{swapped}"
+        faults[row] = f"column {name}, row {row}: {quoted(cells.text.at[row, name])} is not between {low:g} and {high:g}{swapped}"
         numbers[row] = np.nan
     if name in _REQUIRED:
         faults |= {row: f"column {name}, row {row} is empty; {cure}" for row in numbers.index[numbers.isna()] if row not in faults}

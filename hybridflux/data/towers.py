@@ -16,7 +16,7 @@ from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
-from hybridflux.data.delimited import shown
+from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
@@ -157,7 +157,7 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
     values = pd.to_numeric(column.where(column != ""), errors="coerce")
     wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
     if wrong.any():
-        cells = ", ".join(f"{shown(column[site])} at {site}" for site in column.index[wrong][:5])
+        cells = ", ".join(f"{quoted(column[site])} at {site}" for site in column.index[wrong][:5])
         raise ValueError(
             f"sites.csv, column {column.name}: {cells} ({int(wrong.sum())} cells) is not a number between {bounds[0]:g} and {bounds[1]:g}; "
             "write the number alone, and check the unit"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import Cells, read_cells, shown
+from hybridflux.data.delimited import Cells, quoted, read_cells
 
 _LOG = logging.getLogger("hybridflux.data")
 _PREFERRED = "modis_fpar_c5"  # start of the file name taken first by `auto`
@@ -128,7 +128,7 @@ def _shares(cells: Cells, column: str) -> pd.Series:
     if wrong.any():
         row = values.index[wrong][0]
         faults[row] = (
-            f"column {column}, row {row}: {shown(cells.text.at[row, column])} is not a share of 0 to 1 ({int(wrong.sum())} of "
+            f"column {column}, row {row}: {quoted(cells.text.at[row, column])} is not a share of 0 to 1 ({int(wrong.sum())} of "
             f"{len(values)} rows, largest {largest:g}: {unit}?); divide percent by 100, apply the scale factor of the product, leave fill "
             "values empty"
         )

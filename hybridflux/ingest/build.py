@@ -58,9 +58,9 @@ class BuildReport:
 
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
-        told = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
+        summary = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
         lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
-        return "\n".join([told, *lines, *(str(one) for one in self.unusual)])
+        return "\n".join([summary, *lines, *(str(one) for one in self.unusual)])
 
 
 def build_region(

@@ -59,7 +59,7 @@ class Work:
 
         Raises:
             FileExistsError: as `check`.
-            ValueError: the build there is of another configuration; the differences are told.
+            ValueError: the build there is of another configuration; names the differences.
         """
         record = self.check(resume, out)
         plain = json.loads(canonical_json(config))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import read_cells, shown
+from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import RESERVED, Totals, open_totals
@@ -112,11 +112,11 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     cells = read_cells(path, ("zone", "group"), example="zone,group")
     zone, group = cells.text["zone"], cells.text["group"]
     there = f"(it has {', '.join(sorted(known))[:500]})"
-    faults = {row: f"row {row}: zone {shown(zone[row])} has no group" for row in zone.index[group == ""]}
-    faults |= {row: f"row {row}: zone {shown(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
+    faults = {row: f"row {row}: zone {quoted(zone[row])} has no group" for row in zone.index[group == ""]}
+    faults |= {row: f"row {row}: zone {quoted(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
     reserved = zone.index[group.isin(RESERVED)]
-    faults |= {row: f"row {row}: the group {shown(group[row])} means something else in a budget; name it otherwise" for row in reserved}
-    faults |= {row: f"row {row}: the run has no zone {shown(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
+    faults |= {row: f"row {row}: the group {quoted(group[row])} means something else in a budget; name it otherwise" for row in reserved}
+    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
     cells.refuse(dict(sorted(faults.items())))
     return dict(zip(zone, group, strict=True))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import Cells, read_cells, shown
+from hybridflux.data.delimited import Cells, quoted, read_cells
 from hybridflux.products.closure import judge
 from hybridflux.products.rows import budget_row, mixed_with_normal
 from hybridflux.products.totals import ALL, REGION, Totals
@@ -116,7 +116,7 @@ def _checked(cells: Cells) -> pd.DataFrame:
 
     def refuse(wrong: pd.Series, column: str, why: str) -> None:
         for row in wrong.index[wrong]:
-            faults.setdefault(row, f"row {row}: {column} {shown(text.at[row, column])} {why}")
+            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {why}")
 
     rows = pd.DataFrame({"zone": text["zone"].replace({"": REGION, ALL: REGION}), "pool": text["pool"].str.lower()})
     rows["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL})

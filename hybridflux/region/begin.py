@@ -31,7 +31,7 @@ def begin(job: Job, resume: bool) -> dict:
 
     Raises:
         FileExistsError: the folder holds a run and `resume` is not set, or something else.
-        ValueError: the run there is of another configuration; the differences are told.
+        ValueError: the run there is of another configuration; names the differences.
     """
     path = job.out / "run.json"
     record = check(job, resume)

@@ -37,7 +37,7 @@ class Declared:
         source: what declares it.
         trust: log odds that it is right; 0 if nothing is declared.
         claims: what each source declares [1].
-        lasting: log odds that two dates in a row are alike in it, where whoever wrote the files treated them alike.
+        lasting: log odds that two dates in a row have the same offset, where whoever wrote the files treated them alike.
     """
 
     value: float | None

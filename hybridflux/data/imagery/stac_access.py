@@ -52,7 +52,7 @@ class Access:
     def check_redirections(self, address: str) -> None:
         """Refuse an address whose server sends readers elsewhere; asked once in a process, and only where hosts are limited.
 
-        GDAL follows redirections itself and cannot be told where not to. What it is sent to at another moment is not seen here; it
+        GDAL follows redirections itself and has no setting to forbid addresses. What it is sent to at another moment is not seen here; it
         speaks nothing but HTTP and FTP there, never to files (libcurl's protocols of redirections).
 
         Raises:

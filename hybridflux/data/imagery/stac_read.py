@@ -145,7 +145,7 @@ def _driver(nodata: float | None):
 
     class Driver(RioDriver):
         def open(self, src, ctx):
-            open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac cannot be told the drivers; what passed here is known by its content
+            open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac has no setting for drivers; what passed here is known by its content
             return Reader(src, ctx)
 
     return Driver()

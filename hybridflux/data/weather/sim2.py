@@ -10,7 +10,7 @@ import pandas as pd
 from pyproj import Transformer
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, quoted, sniff
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
@@ -125,7 +125,7 @@ def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
         (number, why), *more = faults.items()
         row = part.index[int(np.argmax(codes == number))]
         others = f"; and {len(more)} other dates" if more else ""
-        raise ValueError(f"{file.name}, column DATE, row {row}: {shown(spellings[number])} {why} or YYYYMMDD, as Meteo-France does{others}")
+        raise ValueError(f"{file.name}, column DATE, row {row}: {quoted(spellings[number])} {why} or YYYYMMDD, as Meteo-France does{others}")
     return dates.to_numpy("datetime64[D]")[codes]
 
 

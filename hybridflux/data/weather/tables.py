@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridflux.data.delimited import HEAD_BYTES, Cells, Dialect, shown, sniff
+from hybridflux.data.delimited import HEAD_BYTES, Cells, Dialect, quoted, sniff
 
 ENDING = ".csv"
 _TIME, _PLACE = ("valid_time", "time"), ("latitude", "longitude")
@@ -66,7 +66,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     stamps = pd.to_datetime(table[time].astype(str), errors="coerce", format="ISO8601", utc=True)
     if stamps.isna().any():
         row = table.index[int(np.argmax(stamps.isna()))]
-        raise ValueError(f"{name}, column {time}, row {row}: {shown(table.at[row, time])} is no hour in UTC; write YYYY-MM-DD HH:MM")
+        raise ValueError(f"{name}, column {time}, row {row}: {quoted(table.at[row, time])} is no hour in UTC; write YYYY-MM-DD HH:MM")
     keys = [stamps.dt.tz_localize(None).rename("valid_time"), *(numbers(table, place, dialect, name) for place in _PLACE)]
     index = pd.MultiIndex.from_arrays(keys)
     if index.has_duplicates:
