@@ -114,8 +114,8 @@ class Totals:
         """Draws that hold the structural error too, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE cannot be identified from NEE and are not in it. Each share has its mean over the draws taken off, in each cell and month: where
-        draws with more GPP err more, the shares would else shift the mean, and a budget would differ from the maps.
+        in NEE cannot be identified from NEE and are not in it. Each share has its mean over the draws taken off, in each cell and month:
+        where draws with more GPP err more, the shares would else shift the mean, and a budget would differ from the maps.
         """
         if self.structural is None:
             return self

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hybridflux.data.imagery.frames import Frame
 
 _BY_CATALOG, _ONE_EXPORTER = 1.5, 3.0
-"""Log odds, assumed, that the offset which the catalog names for a kind of files is right, and that two dates in a row have the same offset:
+"""Log odds, assumed, that the offset which the catalog names for a kind of files is right, and that two dates in a row have one offset:
 exporters take it out, `load_collection` of openEO for instance, but `load_stac` and odc-stac leave it in (Open-EO/openeo-geopyspark-driver
 issue 1051), for all dates or for those from 25 January 2022 on."""
 _WHOLE, _WINDOWS, _WINDOW = 256, 5, 51

@@ -125,7 +125,9 @@ def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
         (number, why), *more = faults.items()
         row = part.index[int(np.argmax(codes == number))]
         others = f"; and {len(more)} other dates" if more else ""
-        raise ValueError(f"{file.name}, column DATE, row {row}: {quoted(spellings[number])} {why} or YYYYMMDD, as Meteo-France does{others}")
+        raise ValueError(
+            f"{file.name}, column DATE, row {row}: {quoted(spellings[number])} {why} or YYYYMMDD, as Meteo-France does{others}"
+        )
     return dates.to_numpy("datetime64[D]")[codes]
 
 
