@@ -149,7 +149,7 @@ def _of_bare_land(red: np.ndarray, contrast: np.ndarray) -> Evidence:
 
 
 def _of_red_alone(red: np.ndarray) -> Evidence:
-    """Without near infrared: the darker quarter, which vegetation makes dark; if it is brighter, soil and offset cannot be distinguished."""
+    """Without near infrared: the darker quarter, which vegetation makes dark; if brighter, soil and offset cannot be distinguished."""
     darker, impossible = float(np.quantile(red, 0.25)), float(np.mean(red < -SHIFT - 0.03))
     log_odds = 100.0 * (_BETWEEN - darker) if darker < _BETWEEN else 2.0 * min(impossible / 0.05, 1.0) if impossible > 0.01 else -1.0
     return Evidence(min(log_odds, 6.0), "darker land", int((red <= darker).sum()), "red", darker)
