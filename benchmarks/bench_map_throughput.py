@@ -153,7 +153,7 @@ def kernel(folder: Path, draws: int, *, daily: bool):
 
     def run() -> float:
         for pixels in held:
-            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
         return len(drivers.pixel) * DAYS * draws
 
     return run

@@ -106,7 +106,7 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
 
     def run() -> float:
         for pixels in held:
-            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
         return len(drivers.pixel) * DAYS * draws
 
     return run

@@ -135,7 +135,7 @@ def first(folder: Path) -> None:
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
     _, pixels = next(prepared.slabs(job, drivers))
-    jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+    jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
     print("done", flush=True)
 
 

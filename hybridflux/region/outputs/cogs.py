@@ -11,12 +11,12 @@ import numpy as np
 
 from hybridflux.machine import cores
 from hybridflux.region.drivers.map_periods import Period, periods_of
-from hybridflux.region.kernels.cpu import FLUXES
 from hybridflux.region.outputs.flux_store import SIGN, SPREADS, units_of
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import FLUXES
 
 BLOCK = 512  # pixels of a block, and the size at which overviews end
 AT_ONCE = 2  # files, at most: their rough copies lie uncompressed on the disk meanwhile, and each takes some 150 MB of memory

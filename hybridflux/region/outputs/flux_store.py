@@ -11,10 +11,10 @@ import zarr
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.drivers.open import Region
-from hybridflux.region.kernels.cpu import DAILY_SCALE, FLUXES
+from hybridflux.region.kernels.contract import DAILY_SCALE
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import SIGN, VARIABLES
+from hybridflux.vocabulary import FLUXES, SIGN, VARIABLES
 
 SPREADS = {
     "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",

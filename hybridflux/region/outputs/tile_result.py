@@ -13,12 +13,13 @@ import numpy as np
 
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.open import TileDrivers
-from hybridflux.region.kernels.cpu import FLUXES, Result
+from hybridflux.region.kernels.contract import Result
 from hybridflux.region.kernels.pixel_blocks import Slab
 from hybridflux.region.outputs.flux_store import packed, scale_of, statistics
 from hybridflux.region.outputs.zone_totals import Totals
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
+from hybridflux.vocabulary import FLUXES
 
 
 class NotANumber(ValueError):

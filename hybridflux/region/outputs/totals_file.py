@@ -10,13 +10,12 @@ import numpy as np
 from hybridflux.files import whole_stream
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
-from hybridflux.region.kernels.cpu import FLUXES
 from hybridflux.region.outputs.flux_store import SIGN, SPREADS
 from hybridflux.region.outputs.merge_totals import Merged
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES
 
 DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 """How time is written."""

@@ -12,10 +12,10 @@ import numpy as np
 
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.tiles_to_map import Worklist
-from hybridflux.region.kernels.cpu import FLUXES
 from hybridflux.region.run.training_range import of_unseen
 from hybridflux.region.run.trial import Trial
 from hybridflux.region.spec import PLANT_TYPE, Job
+from hybridflux.vocabulary import FLUXES
 
 FEWEST, MOST = 3, 6  # tiles to be timed
 EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load

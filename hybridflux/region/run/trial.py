@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.region.kernels.cpu import FLUXES
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import create_store, write_tile
 from hybridflux.region.outputs.totals_file import write_totals
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import FLUXES
 
 STATUS = Path("/proc/self/status")
 LOOK = 0.02  # seconds between two looks at the memory
