@@ -186,16 +186,19 @@ class _Demo:
         return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
 
     def _map(self, go_on: bool, notify: Notify) -> str:
+        from hybridflux.region.draws.spread import Draws
         from hybridflux.region.map import map_region
+        from hybridflux.region.outputs import KEEP, DailyMaps
 
-        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
-        done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
+        options = {"draws": Draws(self.draws, seed=self.seed), "keep": (*KEEP, DailyMaps()), "resume": go_on, "progress": notify}
+        done = map_region(self._posterior(), self._region(), self.out / "run", **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
     def _scenario(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.products.scenario import run_scenario
+        from hybridflux.region.draws.spread import Draws, Spread
 
-        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
+        options = {"draws": Draws(self.draws, Spread.parameter, self.seed), "resume": go_on, "progress": notify}
         run_scenario(self._posterior(), self._region(), DROUGHT, self.out / "scenario", **options)
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 

@@ -27,7 +27,7 @@ from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
 from hybridflux.region.run.lock import hold
 from hybridflux.region.store import layout
-from hybridflux.region.store.create import RegionWriter, create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, RegionWriter, create_region
 
 Progress = Callable[[int, int, str], None]
 
@@ -150,14 +150,11 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
     land = read_land(config, catalog)
     soil_water = moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
-    days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
     layers = {SD: {}, **{name: {} for name in config.vegetation.also}}
-    create_region(
-        out, config.region_grid, days, weather=drivers.values, plant_type=land.plant_type, soil_capacity=land.soil_capacity,
-        cell=drivers.cell, zone=land.zone, zone_names=land.zone_names, covariates=covariates, layers=layers,
-        lead=config.period.lead, utc_offset=config.utc_offset, title=config.title, overwrite=True,
-    )  # fmt: skip
+    maps = RegionMaps(land.plant_type, land.soil_capacity, drivers.cell, land.zone, land.zone_names, covariates, layers)
+    weather = RegionWeather(config.period.days, drivers.values, utc_offset=config.utc_offset)
+    create_region(out, config.region_grid, maps, weather, warm_up=config.period.lead, title=config.title, overwrite=True)
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = moisture.write(soil_water, group)

@@ -122,10 +122,9 @@ def _prepare(job: Job) -> Prepared:
     window = region.window(calendar.days[0], calendar.days[-1])
     tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
-    contents = job.spread.split("+")
-    drawn = "random_effects" in contents and bool(tables)
+    drawn = job.spread.has_random_effects and bool(tables)
     vegetation = None
-    if "vegetation" in contents:
+    if job.spread.has_fapar_error:
         error = VegetationError.of(region.group[SD].attrs)
         vegetation = vegetation_draws(error, len(calendar.days), job.draws, job.seed)
         names = (*names, SD)
@@ -158,7 +157,7 @@ def _prepare(job: Job) -> Prepared:
         blocks=blocks,
         names=names,
         window=window,
-        frequency=random_effects.frequencies(job.length) if drawn else None,
+        frequency=random_effects.frequencies(job.spec.draws.effect_length) if drawn else None,
     )
 
 
@@ -170,7 +169,7 @@ def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dic
 
 def _static(job: Job, model: HybridFlux) -> contract.Static:
     """Sort the parameters by how often they change."""
-    several_years = len(job.calendar.all_years) > 1
+    groups, several_years = job.levels_of_groups(), len(job.calendar.all_years) > 1
     rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
     for name, source in model.sources.items():
         reads = source.reads()
@@ -184,13 +183,13 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         draws=job.draws,
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
-        levels=job.levels,
+        levels=groups["monthly"],
         months_of_years=job.calendar.months_of_years,
         constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
-        maps=job.daily,
-        daily_levels=job.daily_levels if job.daily else (),
+        maps="daily" in groups,
+        daily_levels=groups.get("daily", ()),
         scale=contract.DAILY_SCALE,
         series=True,
     )

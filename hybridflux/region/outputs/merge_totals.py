@@ -113,8 +113,9 @@ def _carbon_of(path: Path) -> int:
     except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         damaged = error
     if damaged:
-        marker = path.parent.parent / "tiles" / f"{path.stem}.json"
-        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); remove {marker} and go on with --resume")
+        run, marker = path.parent.parent, f"tiles/{path.stem}.json"
+        cure = f"remove {run / marker} and go on with `hybridflux map --run {run}`"
+        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); {cure}")
     with open(path, "rb") as file:
         file.seek(member.header_offset)
         name, extra = struct.unpack("<26xHH", file.read(30))

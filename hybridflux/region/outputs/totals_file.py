@@ -10,12 +10,11 @@ import numpy as np
 from hybridflux.files import whole_stream
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
-from hybridflux.region.outputs.flux_store import SIGN, SPREADS
 from hybridflux.region.outputs.merge_totals import Merged
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import FLUXES, PLANT_TYPES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES, SIGN
 
 DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 """How time is written."""
@@ -30,7 +29,7 @@ def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
     """
     merged = Merged.of(job.totals(tile.id) for tile in tiles)
     common = dict(attributes) | {
-        "Conventions": layout.CONVENTIONS, "spread": job.spread, "spread_meaning": SPREADS[job.spread], "sign": SIGN,
+        "Conventions": layout.CONVENTIONS, "spread": job.spread.value, "spread_meaning": job.spread.meaning, "sign": SIGN,
         "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
     } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
     for name, write in (("totals", _write_carbon), ("series", _write_series)):

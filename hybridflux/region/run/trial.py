@@ -56,14 +56,14 @@ class Trial:
             job: of the run, in a folder of its own.
             tiles: spread over the region.
             pixels: with vegetation in each of them.
-            threads: tiles in hand.
+            threads: tiles in flight.
 
         Raises:
             ValueError: a tile cannot be read.
         """
         began, done = time.perf_counter(), []
         with _watched() as memory:
-            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, levels=job.levels_of_groups())
+            create_store(job.store, job.region, job.calendar, {"spread": job.spread.value}, levels=job.levels_of_groups())
             template = _size(job.store)
             for name in ("tiles", "totals"):
                 (job.out / name).mkdir()
@@ -93,7 +93,7 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
     region = dataclasses.replace(job.region, grid=dataclasses.replace(job.region.grid, shape=(side, side * len(tiles))))
     apart = dataclasses.replace(job, region=region, out=job.out / name)
     (apart.out / "cog").mkdir(parents=True)
-    create_store(apart.store, region, job.calendar, {"spread": job.spread}, levels={"monthly": (), "annual": ()})
+    create_store(apart.store, region, job.calendar, {"spread": job.spread.value}, levels={"monthly": (), "annual": ()})
     store, places = zarr.open_group(apart.store, mode="r+"), []
     for number, tile in enumerate(tiles):
         height, width = tile.shape
@@ -103,7 +103,7 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
                 values = source[group][array][:, tile.y, tile.x]
                 write_tile(store[group], places[-1], array, values)
     began = time.perf_counter()
-    write_cogs(apart, places, {"title": "", "spread": job.spread})
+    write_cogs(apart, places, {"title": "", "spread": job.spread.value})
     return time.perf_counter() - began
 
 

@@ -6,6 +6,7 @@ networks. The days run in `day_loop.py`. Statistics of months and years are made
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import equinox as eqx
