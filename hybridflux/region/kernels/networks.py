@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractFree, Names, Neural
+from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
 from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.vocabulary import PARAMETERS, Parameter
 
@@ -73,7 +73,7 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
     sources = dict(model.sources)
     for name, (network, pick) in networks.items():
         raw = raw_of_members(network, PARAMETERS[name], names)
-        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else jnp.matmul(pick, raw, precision="highest")))
+        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else jnp.matmul(pick, raw, precision=EXACT)))
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
 
@@ -85,7 +85,7 @@ def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array
         weights = w1[:, first : first + column.shape[-1]]
         first += column.shape[-1]
         if column.size == column.shape[-1]:
-            shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights)
+            shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights, precision=EXACT)
         else:
             own += [(column[..., number], weights[:, number]) for number in range(column.shape[-1])]
 

@@ -130,7 +130,7 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
         first, _, second = _layers(model, name, 0)
         networks[name] = Layers(*(_alone(weights, plan.draws) for weights in (first, bias[name], second)))
     errors, kind = shared.vegetation, pixels.plant_type[:, 0]
-    last_year = _years(model) - 1  # without effects of years there is one row for all; a GPU reads past the end of an array without an error
+    last_year = _years(model) - 1  # without effects of years one row serves all; a GPU would read past its end without an error
     return Inputs(
         weather=shared.weather,
         daily=pixels.daily,
