@@ -20,8 +20,9 @@ from odc.geo.warp import rio_reproject
 from pyproj.exceptions import ProjError
 
 from hybridflux.addresses import redacted
+from hybridflux.data.grid_axes import check_fineness, check_window
 from hybridflux.data.imagery.masks import NO_LABEL
-from hybridflux.data.rasters import check_window, open_raster
+from hybridflux.data.rasters import open_raster
 from hybridflux.limits import shown
 
 COARSER = 1.25
@@ -92,7 +93,6 @@ def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
     import rasterio
     from rasterio.errors import RasterioError
 
-    check_window(*roi, path)
     try:
         with rasterio.Env(GDAL_NUM_THREADS="1"), open_raster(path) as file:  # several threads lose the error of a truncated JPEG 2000
             return file.read(band, window=rasterio.windows.Window.from_slices(*roi))
@@ -131,6 +131,7 @@ def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, 
         raise damaged(image.name, error) from error
     if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
         return out
+    check_window(*overlap.roi_src, image.name, geobox.shape.x * geobox.shape.y)
     numbers = prepare(image.read(overlap.roi_src))
     if overlap.paste_ok and overlap.read_shrink == 1:
         out[overlap.roi_dst] = numbers
@@ -149,7 +150,14 @@ def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, 
     return out
 
 
-def overlaps(grid: GeoBox, geobox: GeoBox) -> bool:
-    """Whether an image covers any part of a grid; touching edges is not covering."""
+def overlaps(grid: GeoBox, geobox: GeoBox, name: str = "") -> bool:
+    """Whether an image covers any part of a grid; touching edges is not covering.
+
+    Raises:
+        Refused: the image `name` has more pixels there than those of the grid can need.
+    """
     overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
+    if name:
+        rows, columns = (part.stop - part.start for part in overlap.roi_src)
+        check_fineness(rows * columns, name, geobox.shape.x * geobox.shape.y)
     return not (roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst))

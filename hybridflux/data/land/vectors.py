@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.land.shapes import POLYGONS, repaired, slivers
 from hybridflux.data.land.warp import VARIABLE
+from hybridflux.data.parquet import read_parquet
 from hybridflux.data.vector_files import admitted, check_driver
 from hybridflux.limits import shown
 
@@ -215,15 +216,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
 
 
 def _from_parquet(file: str):
-    try:
-        from pyarrow import ArrowInvalid
-        from pyarrow.parquet import read_table
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{file}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
-    try:
-        stored = read_table(file)
-    except (ArrowInvalid, OSError) as error:
-        raise ValueError(f"{file} is damaged or not Parquet ({error}); download it again") from error
+    stored = read_parquet(file)
     try:
         geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
         name = geo and geo["primary_column"]

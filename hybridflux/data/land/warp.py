@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.data.grid_axes import check_axis, check_window
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.network import Patience, answer
-from hybridflux.data.rasters import MAPS, check_window, open_raster
+from hybridflux.data.rasters import MAPS, open_raster
 from hybridflux.limits import Refused
 
 NO_LABEL = -1
@@ -168,7 +169,7 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
             rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
             if rows.stop <= rows.start or columns.stop <= columns.start:
                 return None
-            check_window(rows, columns, file)
+            check_window(rows, columns, file, geobox.shape[0] * geobox.shape[1])
             window = Window.from_slices(rows, columns)
             values = source.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
             values = values * source.scales[0] + source.offsets[0]  # 1 and 0 where the file declares none
@@ -202,14 +203,18 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
         layer = dataset[variable].squeeze(drop=True)
         axes = spatial_dims(layer)
         if layer.ndim != 2 or axes is None:
-            raise ValueError(f"{file}, variable {variable}: {dict(layer.sizes)} is not a map; it needs one row axis and one column axis")
+            raise ValueError(
+                f"{file}, variable {variable}: {dict(layer.sizes)} is not a map; it needs a row and a column axis of two pixels or more"
+            )
+        for axis in axes:
+            check_axis(layer[axis].values, f"{file}, axis {axis},", regular=True)
         layer = layer.transpose(*axes).sortby(axes[0], ascending=False).sortby(axes[1])
         transform = _transform(*(layer[axis].values.astype(float) for axis in axes))
         crs = CRS.from_user_input(_crs_of(dataset, layer, file))
         window = _reach(geobox, crs, transform, layer.shape)
         if any(part.stop <= part.start for part in window):
             return None
-        check_window(*window, file)
+        check_window(*window, file, geobox.shape[0] * geobox.shape[1])
         try:
             values = layer[window].values.astype(np.float64)
         except (OSError, RuntimeError) as error:
