@@ -19,6 +19,7 @@ from hybridflux.terminal import is_for_user
 from tests.data.damage import DAMAGES, FORMATS, cut, damaged_copy
 
 LIMIT = 20  # s, of one file of some kilobytes
+SEED = int(os.environ.get("HYBRIDFLUX_FUZZ_SEED", "1"))
 SECONDS = float(os.environ.get("HYBRIDFLUX_FUZZ_SECONDS", "600"))
 
 
@@ -92,8 +93,10 @@ def test_damaged_files_give_one_line(tmp_path, name):
 
 @pytest.mark.slow
 def test_many_damaged_files_give_one_line(tmp_path):
-    tried, faults = fuzz(list(FORMATS), tmp_path, seed=int(os.environ.get("HYBRIDFLUX_FUZZ_SEED", "1")), seconds=SECONDS)
-    print(f"{sum(tried.values())} damaged files of {len(tried)} formats, {len(faults)} kinds of faults")
+    """Seed and seconds come from `HYBRIDFLUX_FUZZ_SEED` and `HYBRIDFLUX_FUZZ_SECONDS`; `-s` shows what was tried."""
+    tried, faults = fuzz(list(FORMATS), tmp_path, seed=SEED, seconds=SECONDS)
+    print(f"\nseed {SEED}, {SECONDS:.0f} s: {sum(tried.values())} damaged files of {len(tried)} formats, {len(faults)} kinds of faults")
+    print("\n".join(f"{count:6d} {name}" for name, count in tried.items()))
     assert not faults, "\n\n".join(faults)
 
 
