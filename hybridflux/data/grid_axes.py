@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
-from hybridflux.limits import AXIS, PER_PIXEL, PIXELS
+from hybridflux.limits import AXIS, PER_PIXEL, PIXELS, Refused, shown
 
 _OFF_LINE = 0.1
 """Of a pixel: how far a centre may lie from where even steps put it; UTM northings stored as float32 are off by 0.025 pixels of 10 m."""
@@ -68,3 +71,28 @@ def check_fineness(amount: int, where: str, pixels: int) -> None:
         Refused: beyond `HYBRIDFLUX_LIMIT_PER_PIXEL` times the pixels of the region.
     """
     PER_PIXEL.check(-(-amount // pixels), f"{where}, of which {amount} pixels lie on the {pixels} of the region")
+
+
+@contextmanager
+def placing(where: str) -> Iterator[None]:
+    """Around what brings a file and a region together: a coordinate system may be damaged, or of no place on earth.
+
+    Args:
+        where: name of the file.
+
+    Raises:
+        ValueError: PROJ or GDAL cannot; names the file and the reason.
+    """
+    from pyproj.exceptions import ProjError
+    from rasterio._err import CPLE_BaseError  # which GDAL's functions of coordinate systems raise as it is
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except Refused:
+        raise
+    except (ProjError, RasterioError, CPLE_BaseError, ArithmeticError, ValueError) as error:
+        raise ValueError(
+            f"{where} has a coordinate system that does not lead to that of the region ({shown(error)}); set the one of its producer, with "
+            "`gdal_edit.py -a_srs` or `ogr2ogr -a_srs` for instance"
+        ) from error

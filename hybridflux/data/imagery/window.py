@@ -17,10 +17,9 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
-from pyproj.exceptions import ProjError
 
 from hybridflux.addresses import redacted
-from hybridflux.data.grid_axes import check_fineness, check_window
+from hybridflux.data.grid_axes import check_fineness, check_window, placing
 from hybridflux.data.imagery.masks import NO_LABEL
 from hybridflux.data.rasters import open_raster
 from hybridflux.limits import shown
@@ -125,10 +124,8 @@ def labels(image: Image, geobox: GeoBox) -> np.ndarray:
 
 def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, coarsening: str) -> np.ndarray:
     out = np.full(geobox.shape.yx, missing)
-    try:
+    with placing(image.name):
         overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
-    except (ProjError, ArithmeticError, ValueError) as error:  # a damaged projection or transform
-        raise damaged(image.name, error) from error
     if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
         return out
     check_window(*overlap.roi_src, image.name, geobox.shape.x * geobox.shape.y)
@@ -156,7 +153,8 @@ def overlaps(grid: GeoBox, geobox: GeoBox, name: str = "") -> bool:
     Raises:
         Refused: the image `name` has more pixels there than those of the grid can need.
     """
-    overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
+    with placing(name or "an image"):
+        overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
     if name:
         rows, columns = (part.stop - part.start for part in overlap.roi_src)
         check_fineness(rows * columns, name, geobox.shape.x * geobox.shape.y)

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
-from hybridflux.data.grid_axes import check_axis
+from hybridflux.data.grid_axes import check_axis, placing
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.weather import grib, tables
 from hybridflux.data.weather.axes import on_axes
@@ -222,7 +222,8 @@ def _centres(data: xr.Dataset, row: str, column: str, where: str) -> tuple[np.nd
     text = system.get("crs_wkt") or system.get("spatial_ref") or data.attrs.get("crs")
     if not text:
         raise ValueError(f"{where} lies on `x` and `y` without a coordinate system; it needs `spatial_ref` with `crs_wkt`")
-    longitude, latitude = Transformer.from_crs(text, "EPSG:4326", always_xy=True).transform(x, y)
+    with placing(where):
+        longitude, latitude = Transformer.from_crs(text, "EPSG:4326", always_xy=True).transform(x, y)
     return np.asarray(latitude), np.asarray(longitude)
 
 
