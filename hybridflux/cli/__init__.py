@@ -12,7 +12,7 @@ from hybridflux.addresses import redacted
 from hybridflux.cli import accounts, look, maps, regions, reproduce, towers
 from hybridflux.limits import brief
 from hybridflux.machine import prepare
-from hybridflux.terminal import is_for_user, message_of
+from hybridflux.terminal import is_for_user, message_of, redact_what_python_prints
 
 app = typer.Typer(
     name="hybridflux",
@@ -61,6 +61,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     warnings.formatwarning = lambda message, *_, **__: f"warning: {brief(redacted(str(message)))}\n"
+    redact_what_python_prints()
     prepare()
     try:
         app(arguments)
@@ -69,3 +70,5 @@ def main() -> None:
             raise
         typer.echo(f"{typer.style('error:', fg='red', bold=True)} {brief(redacted(message_of(error)))}", err=True)
         sys.exit(2)
+    finally:
+        redact_what_python_prints()  # again: typer has put its own hook in place
