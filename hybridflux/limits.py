@@ -146,12 +146,13 @@ def shown(value: object) -> str:
 
 
 def brief(message: str) -> str:
-    """A message of the length that a terminal and a log can take: beginning and end of a longer one.
+    """A message as a terminal and a log can take it: no control characters, of a longer one the beginning and the end.
 
     >>> brief("a.csv: " + "x" * 6000).replace("x", "")
     'a.csv: ... (6007 characters, HYBRIDFLUX_LIMIT_MESSAGE shows more) ...'
     """
     longest = MESSAGE.value
+    message = "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in message)
     if len(message) <= longest:
         return message
     return f"{message[: longest // 2]}... ({len(message)} characters, {MESSAGE.variable} shows more) ...{message[-longest // 4 :]}"

@@ -67,7 +67,7 @@ def _opened(archive: Archive) -> Iterator[IO[bytes]]:
 
 def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     if archive.path.suffix.lower() == ".parquet":
-        return read_parquet(archive.path).to_pandas().filter(items=sorted(columns))
+        return read_parquet(archive.path).to_pandas(ignore_metadata=True).filter(items=sorted(columns))
     with _opened(archive) as file:
         head = file.read(HEAD_BYTES)
     if not head.strip():

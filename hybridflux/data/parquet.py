@@ -17,6 +17,8 @@ _ROWS = 1 << 17  # of a piece
 def read_parquet(path: str | Path) -> pyarrow.Table:
     """A table in Parquet.
 
+    What pandas notes of its index in the metadata is left to `to_pandas(ignore_metadata=True)`: every column that is stored is a column.
+
     Raises:
         ModuleNotFoundError: pyarrow is not installed; names the extra that brings it.
         FileNotFoundError: no such file.

@@ -72,6 +72,8 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
             if _UNKNOWN not in str(error) or number == len(drivers):
                 _refuse_description(source, local, drivers)
                 raise
+        except UnicodeDecodeError as error:  # of a damaged coordinate system
+            raise RasterioIOError(f"its metadata are no text in UTF-8 ({error})") from error
     _check_reduced(opened)
     _check_transform(opened)
     return opened
