@@ -20,7 +20,8 @@ def read_origin(path: str | Path) -> dict:
     """What a file says about its making: provenance, specification, spread, sign; JSON-ready.
 
     Args:
-        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, a page, or a table with its description beside it.
+        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, a page, or a table with its description
+            beside it.
 
     Raises:
         FileNotFoundError: nothing is there.
