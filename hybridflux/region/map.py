@@ -245,7 +245,8 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac_item.FILE, stac_item.item_of(job, record))
-    found["checksums"] = {name: checksums.digest(job.out / name) for name in ("totals.nc", "series.nc", POSTERIOR)}
+    cogs = sorted(f"cog/{path.name}" for path in (job.out / "cog").glob("*.tif"))
+    found["checksums"] = checksums.of_files(job.out, ("totals.nc", "series.nc", POSTERIOR, stac_item.FILE, *cogs))
     write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 

@@ -173,7 +173,7 @@ def create_region(
         )  # fmt: skip
     for name, array in group.arrays():
         checksums.record_all(path / name, array)
-    layout.consolidate(path)
+    checksums.seal(path)
     return RegionWriter(path, grid, days)
 
 
