@@ -52,7 +52,7 @@ def class_raw(row: Parameter) -> np.ndarray:
     return to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row).astype(np.float32)
 
 
-DERIVED = {"fapar_phase": vegetation.phase}
+DERIVED = {"fapar_phase": vegetation.phase, "nirv_phase": vegetation.nirv_phase}
 """What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
 
 

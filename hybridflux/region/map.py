@@ -266,6 +266,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
             f"the spread `{spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "
             "build the region with `hybridflux region build`, or leave `+vegetation` out"
         )
+    if "vegetation" in spread and "fapar" not in posterior.model.needs():
+        raise ValueError(f"the spread `{spread}` draws the error of fapar, which this model does not read; leave `+vegetation` out")
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
