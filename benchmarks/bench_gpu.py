@@ -127,7 +127,7 @@ def count(slab) -> Counter:
     parameters |= {name: jnp.ones((PIXELS, DRAWS)) for name in plan.daily}
 
     def day(names, parameters):
-        state = model.advance(model.start(names, parameters), names, parameters)
+        state, _ = model.advance(model.start(names, parameters), names, parameters)
         return model.exchange(state, names, parameters)
 
     counted = operations(jax.make_jaxpr(day)(names, parameters).jaxpr)

@@ -101,7 +101,8 @@ def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
 
 def memory_is_known(model: HybridFlux) -> bool:
     """Whether no learned parameter acts on the states, so that they can be computed once."""
-    asked = {name for memory in model.memory for fn in (memory.start, memory.step) for name in arguments(fn)}
+    of_memory = [fn for memory in model.memory for fn in (memory.start, memory.step)]
+    asked = {name for fn in (model.functions() if model.settles else of_memory) for name in arguments(fn)}
     return not any(learned(source) for name, source in model.sources.items() if name in asked)
 
 

@@ -60,7 +60,7 @@ class HybridFlux(eqx.Module):
                 compared without a bucket.
         """
         self.gpp, self.reco, self.memory = tuple(gpp), tuple(reco), tuple(memory)
-        used = [name for fn in self._functions() for name in arguments(fn)]
+        used = [name for fn in self.functions() for name in arguments(fn)]
         wrong = [name for name in used if name not in PARAMETERS and name not in VARIABLES]
         if wrong:
             raise ValueError(f"`{wrong[0]}` is neither a variable nor a parameter.{suggestion(wrong[0], {**VARIABLES, **PARAMETERS})}")
@@ -80,12 +80,13 @@ class HybridFlux(eqx.Module):
         if TARGET in self.noise and "soil_water" not in states:
             raise ValueError(f"measured `{TARGET}` is compared with the water of a bucket; add water.BUCKET to memory")
 
-    def _functions(self) -> tuple[Callable, ...]:
-        return (*self.gpp, *self.reco, *(fn for memory in self.memory for fn in (memory.start, memory.step, memory.read)))
+    def functions(self) -> tuple[Callable, ...]:
+        """All process functions, those of memories included."""
+        return (*self.gpp, *self.reco, *(fn for memory in self.memory for fn in memory.functions))
 
     def needs(self) -> tuple[str, ...]:
         """Names of all drivers and covariates, sorted; population indices included."""
-        names = {name for fn in self._functions() for name in arguments(fn)}
+        names = {name for fn in self.functions() for name in arguments(fn)}
         names |= {name for source in self.sources.values() for name in source.reads()}
         return tuple(
             sorted(n for n in names if n not in PARAMETERS and VARIABLES.get(n, VARIABLES["tair"]).kind in ("driver", "covariate"))
@@ -105,11 +106,14 @@ class HybridFlux(eqx.Module):
         names = {**today, **parameters}
         return {name: value for memory in self.memory for name, value in call(memory.start, names).items()}
 
-    def advance(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
-        """The state at the end of a day."""
+    def advance(self, state: Names, today: Names, parameters: Names) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The state that the fluxes of a day see, and the diagnostics of the day, for instance `evapotranspiration`.
+
+        Diagnostics belong to the inputs of the day from here on: `exchange` and `settle` take `{**today, **diagnostics}`.
+        """
         names = {**today, **parameters, **state}
         moved = {name: value for memory in self.memory for name, value in call(memory.step, names).items()}
-        return {name: moved[name] for name in state}
+        return {name: moved.pop(name, value) for name, value in state.items()}, moved
 
     def exchange(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
         """Fluxes `gpp`, `reco`, `nee` of a day, or of many at once: elementwise, any shapes that broadcast."""
@@ -117,6 +121,39 @@ class HybridFlux(eqx.Module):
         gpp = product(self.gpp, names)
         reco = product(self.reco, {**names, "gpp": gpp})
         return {"gpp": gpp, "reco": reco, "nee": reco - gpp}
+
+    @property
+    def settles(self) -> bool:
+        """Whether the fluxes of a day change its state, so that states cannot be computed before the fluxes."""
+        return any(memory.after is not None for memory in self.memory)
+
+    def settle(self, state: Names, fluxes: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The state at the end of a day, from the state that its `fluxes` (`gpp`, `reco`, `nee`) saw.
+
+        Raises:
+            ValueError: `after` of a memory gives a name that is no state.
+        """
+        if not self.settles:
+            return dict(state)
+        names = {**self.seen(state, today, parameters), **fluxes}
+        changed = {name: value for memory in self.memory if memory.after for name, value in call(memory.after, names).items()}
+        for name in set(changed) - set(state):
+            raise ValueError(f"`after` of a memory gives `{name}`, which its `start` does not; states are {', '.join(state)}")
+        return {**state, **changed}
+
+    def warm_up(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The state at the end of a day of which nothing else is kept."""
+        state, diagnostics = self.advance(state, today, parameters)
+        if not self.settles:
+            return state
+        today = {**today, **diagnostics}
+        return self.settle(state, self.exchange(state, today, parameters), today, parameters)
+
+    def spin_up(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The same for a day of the spin-up: memories without one stay at their start."""
+        moved, names = self.warm_up(state, today, parameters), {**today, **parameters}
+        held = {name for memory in self.memory if memory.spin_up is None for name in call(memory.start, names)}
+        return {name: state[name] if name in held else value for name, value in moved.items()}
 
     def seen(self, state: Names, today: Names, parameters: Names) -> Names:
         """Everything the factors may ask for: drivers, parameters, states and what is read of them."""
@@ -145,16 +182,17 @@ class HybridFlux(eqx.Module):
         return {TARGET: noise.expected(self.seen(state, today, parameters)["rew"], today)}
 
     def states(self, drivers: Names) -> dict[str, Array]:
-        """States at the end of each day, spun up over the first year; time on axis 0."""
+        """States as the fluxes of each day see them, spun up over the first year; time on axis 0."""
         return rollout.states(self, drivers, self.parameters(drivers))
 
-    def fluxes(self, drivers: Names) -> dict[str, Array]:
+    def fluxes(self, drivers: Names, also: tuple[str, ...] = ()) -> dict[str, Array]:
         """Fluxes and states of whole series; drivers `[time, ...]`, covariates `[...]`.
 
-        `nee_day` and `nee_night` are there when `tair_night` and `day_fraction` are among the drivers, `swc` where the noise compares it.
+        `nee_day` and `nee_night` are there when `tair_night` and `day_fraction` are among the drivers, `swc` where the noise compares it,
+        and the diagnostics that `also` names, for instance `evapotranspiration`.
         """
         parameters = self.parameters(drivers)
-        states = rollout.states(self, drivers, parameters)
+        states = rollout.states(self, drivers, parameters, also)
         split = {"tair_night", "day_fraction"} <= set(drivers)
         fluxes = (self.day_and_night if split else self.exchange)(states, drivers, parameters)
         return {**states, **fluxes, **self.soil_moisture(states, drivers, parameters)}

@@ -3,7 +3,7 @@
 Here belongs an equation with its reference and its doctest. Not here: networks, parameters' values or priors, loops over
 time, files, units other than the internal ones. A function does not know that it is differentiated, batched, Bayesian or
 mapped. Its argument names are rows of `hybridflux.vocabulary`; that is its whole declaration. Things with memory are a
-`Memory` of three such functions.
+`Memory` of such functions.
 """
 
 from hybridflux.process import light, respiration, stress, vegetation, water

@@ -93,20 +93,23 @@ def program(model: HybridFlux, plan: Plan, constants: dict[str, float], refs: In
     write = _Writer(plan, refs, Outputs(*outputs))
     day = _Day(model, plan, constants, refs)
 
-    def settle(number, state):
-        return model.advance(state, *day(number, refs.year[number]))
+    def before(step, number, state):
+        return step(state, *day(number, refs.year[number]))
 
     today, parameters = day(0, refs.year[0])
     state = _steady_shape(model, model.start(today, parameters), today, parameters)
-    for kind in range(2):
-        state = lax.fori_loop(0, refs.settling[kind], settle, state)
+    state = {name: jnp.broadcast_to(value, write.shape) for name, value in state.items()} if model.settles else state
+    for kind, step in enumerate((model.spin_up, model.warm_up)):
+        state = lax.fori_loop(0, refs.settling[kind], partial(before, step), state)
 
     def a_day(year, number, carry):
         state, gpp_sum, reco_sum = carry
         today, parameters = day(number, year)
-        state = model.advance(state, today, parameters)
+        state, diagnostics = model.advance(state, today, parameters)
+        today |= diagnostics
         flux = model.exchange(state, today, parameters)
         gpp, reco = (jnp.broadcast_to(flux[name], write.shape) for name in ("gpp", "reco"))
+        state = model.settle(state, {"gpp": gpp, "reco": reco, "nee": reco - gpp}, today, parameters)
         write.day(number - refs.bounds[0], gpp, reco)
         return state, gpp_sum + gpp, reco_sum + reco
 

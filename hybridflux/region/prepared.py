@@ -13,6 +13,7 @@ import numpy as np
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
 from hybridflux.model.unrolled import network_of
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region import effects, kernel
 from hybridflux.region.blocks import Slab, slabs
 from hybridflux.region.job import Job
@@ -137,7 +138,7 @@ def _prepare(job: Job) -> Prepared:
     shared = kernel.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
-        spin=np.int32(min(365, len(calendar.days)) if model.memory else 0),
+        spin=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         lead=np.int32(calendar.lead if model.memory else 0),
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
