@@ -67,7 +67,7 @@ class Slabs:
         from hybridflux.region.kernels.cpu import run_slab
 
         for _, pixels in self.slabs:
-            jax.block_until_ready(run_slab(self.prepared.model, self.prepared.shared, None, pixels, self.prepared.plan))
+            jax.block_until_ready(run_slab(self.prepared.model, self.prepared.shared, None, pixels, self.prepared.static))
         return self.work
 
     def blocks(self) -> Blocks:
@@ -78,7 +78,7 @@ class Slabs:
         from hybridflux.model.tree import parameters_over_draws
         from hybridflux.vocabulary import PARAMETERS
 
-        model, plan, shared = self.prepared.model, self.prepared.plan, self.prepared.shared
+        model, plan, shared = self.prepared.model, self.prepared.static, self.prepared.shared
         of_block = jax.jit(lambda names: parameters_over_draws(model, names, plan.lasting))
         pixel, draw, fapar, weight = {name: [] for name in PER_PIXEL}, {}, [], []
         for _, pixels in self.slabs:
@@ -139,11 +139,12 @@ class Slabs:
 
 def make_job(region: Path, draws: int, daily: bool):
     """A job over the region with the model of this benchmark and random weights."""
-    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     return _job(
-        a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter", daily=daily,
-        levels=QUANTILES, daily_levels=(), change={}, seed=0, length=1e4,
+        a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter",
+        keep=(*KEEP, *((DailyMaps(),) if daily else ())), change={}, seed=0, length=1e4,
     )  # fmt: skip
 
 
@@ -174,8 +175,8 @@ def differences(slabs: Slabs) -> None:
 
     blocks = slabs.blocks()
     exact = reference(blocks, 0)
-    result = run_slab(slabs.prepared.model, slabs.prepared.shared, None, slabs.slabs[0][1], slabs.prepared.plan)
-    sums = [("kernel", result.gpp[0], result.reco[0])]
+    result = run_slab(slabs.prepared.model, slabs.prepared.shared, None, slabs.slabs[0][1], slabs.prepared.static)
+    sums = [("kernel", *(result.kept["totals"][name][0] for name in ("gpp", "reco")))]
     if present.compiler("anchor, differences from float64"):
         theirs = anchor(blocks, daily=True)()
         sums.append(("anchor", theirs["sums"][0][:, 0], theirs["sums"][0][:, 1]))

@@ -175,16 +175,16 @@ def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
 
 def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
+    from hybridflux.region.outputs.totals_file import write_totals
+
     from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
     from hybridflux.region.map import QUANTILES, _job
-    from hybridflux.region.outputs.totals_file import write_totals
     from hybridflux.region.outputs.zone_totals import Totals
 
     watch = Watch()
     job = _job(
-        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, daily=False, levels=QUANTILES, daily_levels=(),
-        change={}, seed=0, length=1e4, **settings(size),
+        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, keep=KEEP, change={}, seed=0, length=1e4, **settings(size),
     )  # fmt: skip
     (job.out / "totals").mkdir(parents=True)
     random, tiles, stored = np.random.default_rng(0), list(size.grid.tiles()), 0

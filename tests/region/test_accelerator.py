@@ -65,10 +65,10 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
             levels=levels, daily_levels=(), change={}, seed=0, length=500.0,
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
-        ready = dataclasses.replace(ready, plan=dataclasses.replace(ready.plan, n=16), blocks=4)
+        ready = dataclasses.replace(ready, plan=dataclasses.replace(ready.static, n=16), blocks=4)
         drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
         slab, pixels = next(iter(ready.slabs(job, drivers)))
-        return (ready.model, ready.shared, ready.waves(job, drivers), pixels, ready.plan), slab
+        return (ready.model, ready.shared, ready.waves(job, drivers), pixels, ready.static), slab
 
     return arguments
 

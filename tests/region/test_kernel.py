@@ -29,7 +29,7 @@ def results_of(job, tile_id="r000_c000"):
     drivers = job.region.read(job.region.grid.tile_of(tile_id), ready.names, ready.window)
     waves = ready.waves(job, drivers)
     found = [
-        (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.plan)))
+        (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.static)))
         for slab, pixels in ready.slabs(job, drivers)
     ]
     return drivers, found

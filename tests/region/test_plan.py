@@ -43,8 +43,7 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
 
     monkeypatch.setattr(estimate.Trial, "of", of)
     job = _job(
-        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
-        daily_levels=(), change={}, seed=0, length=1e4,
+        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", keep=KEEP, change={}, seed=0, length=1e4,
     )  # fmt: skip
     found = estimate.estimate(job, 2)
     pixels = found.pixels

@@ -12,7 +12,7 @@ from hybridflux.region.run.lifecycle import begin
 pytestmark = pytest.mark.long
 
 DEFAULTS = dict(
-    draws=6, start=None, end=None, spread="parameter", daily=False, levels=(0.05, 0.5, 0.95), daily_levels=(), change={}, seed=0,
+    draws=6, start=None, end=None, spread="parameter", keep=KEEP, change={}, seed=0,
     length=1e4, within=(),
 )  # fmt: skip
 OTHER = {  # every field of the configuration of a run -> settings that change it

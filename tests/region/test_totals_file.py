@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from hybridflux.region.outputs.totals_file import write_totals
 
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.map import QUANTILES, _job
 from hybridflux.region.outputs import merge_totals
-from hybridflux.region.outputs.totals_file import write_totals
 from hybridflux.region.outputs.zone_totals import Totals
 from hybridflux.vocabulary import PARAMETERS
 
@@ -31,8 +31,7 @@ def make_job(region_path, make_posterior, tmp_path):
         raw = {name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()}
         posterior = dataclasses.replace(make_posterior(draws=draws), structure=StructuralError(raw))
         job = _job(
-            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
-            daily_levels=(), change={}, seed=3, length=1e4,
+            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", keep=KEEP, change={}, seed=3, length=1e4,
         )  # fmt: skip
         (tmp_path / "totals").mkdir()
         random = np.random.default_rng(0)

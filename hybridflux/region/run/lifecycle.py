@@ -11,6 +11,7 @@ from pathlib import Path
 from hybridflux.files import PARTIAL
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.records import read_record, write_record
+from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.flux_store import SIGN, SPREADS, create_store
 from hybridflux.region.run import lock
 from hybridflux.region.spec import Job, differences
@@ -43,7 +44,7 @@ def begin(job: Job, resume: bool) -> dict:
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
         replace(job.posterior, observed={}).save(job.out / POSTERIOR)
-        create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
+        create_store(job.store, job.region, job.calendar, attributes(record), arrays_of(job.keep, job.calendar))
         record |= {"state": "running", "template": checksums.of_folder(job.store)}
         write_record(path, record)
     return record
