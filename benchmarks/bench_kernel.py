@@ -78,15 +78,15 @@ class Slabs:
         from hybridflux.model.tree import parameters_over_draws
         from hybridflux.vocabulary import PARAMETERS
 
-        model, plan, shared = self.prepared.model, self.prepared.static, self.prepared.shared
-        of_block = jax.jit(lambda names: parameters_over_draws(model, names, plan.lasting))
+        model, static, shared = self.prepared.model, self.prepared.static, self.prepared.shared
+        of_block = jax.jit(lambda names: parameters_over_draws(model, names, static.constant))
         pixel, draw, fapar, weight = {name: [] for name in PER_PIXEL}, {}, [], []
         for _, pixels in self.slabs:
             for number in np.flatnonzero(np.asarray(pixels.active)):
-                names = {name: values[number] for name, values in pixels.lasting.items()}
+                names = {name: values[number] for name, values in pixels.static.items()}
                 found = of_block(names | {"plant_type": pixels.plant_type[number], "site": jnp.int32(0)})
                 for name in PER_PIXEL:
-                    pixel[name].append(np.broadcast_to(found[name], (plan.draws, plan.n)))
+                    pixel[name].append(np.broadcast_to(found[name], (static.draws, static.n)))
                 draw = {name: np.asarray(found[name]).reshape(-1) for name in PER_DRAW}
                 fapar.append(np.asarray(pixels.daily["fapar"][number]))
                 weight.append(np.asarray(pixels.weight[number]))
@@ -95,7 +95,7 @@ class Slabs:
         fixed = {name: float(np.asarray(model.sources[name].value(PARAMETERS[name], {}))) for name in FIXED}
         weather = {name: np.asarray(shared.weather[name])[:, 0] for name in WEATHER}
         return Blocks(
-            plan.n, int(shared.lead), {name: np.stack(values) for name, values in pixel.items()}, draw, fixed, weather,
+            static.n, int(shared.warm_up), {name: np.stack(values) for name, values in pixel.items()}, draw, fixed, weather,
             np.stack(fapar), month, np.stack(weight),
         )  # fmt: skip
 
@@ -121,7 +121,7 @@ class Slabs:
         model, drivers = self.prepared.model, self.drivers
         names = {name: jnp.asarray(values)[:, :1] for name, values in self.prepared.shared.weather.items()}
         names |= {name: jnp.asarray(values[:, :pixels] * np.float32(layout.SCALE)) for name, values in drivers.daily.items()}
-        names |= {name: jnp.asarray(values[:pixels]) for name, values in drivers.lasting.items()}
+        names |= {name: jnp.asarray(values[:pixels]) for name, values in drivers.static.items()}
         names |= {"plant_type": jnp.asarray(drivers.plant_type[:pixels]), "site": jnp.int32(0)}
 
         @eqx.filter_jit
@@ -152,6 +152,7 @@ def a_posterior(draws: int):
     """The model of this benchmark with random draws; no fit is needed to measure time."""
     import jax
 
+    from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model.flux import HybridFlux
     from hybridflux.model.sources import Neural, Shared
@@ -166,7 +167,7 @@ def a_posterior(draws: int):
     )  # fmt: skip
     random = np.random.default_rng(1)
     values = {name: jax.numpy.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), "float32") for name, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), indices=Indices(("a", "b"), (2018,)))
 
 
 def differences(slabs: Slabs) -> None:

@@ -16,6 +16,8 @@ from typing import Literal
 
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
+FLUXES = ("NEE", "GPP", "RECO")
+"""FLUXNET names of the carbon fluxes, in the order of every product; in lower case they are variables."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from hybridflux.region.drivers.map_periods import Period
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.outputs.quantities import Quantity
 from hybridflux.region.store import layout
+from hybridflux.vocabulary import FLUXES
 
 GROUPS = ("monthly", "annual")
-FLUXES = ("NEE", "GPP", "RECO")
 
 
 def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:

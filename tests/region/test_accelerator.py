@@ -20,6 +20,7 @@ from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
+from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, network_of, resting, unrolled
 from hybridflux.region.map import _job
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
@@ -65,7 +66,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
             levels=levels, daily_levels=(), change={}, seed=0, length=500.0,
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
-        ready = dataclasses.replace(ready, plan=dataclasses.replace(ready.static, n=16), blocks=4)
+        ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)
         drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
         slab, pixels = next(iter(ready.slabs(job, drivers)))
         return (ready.model, ready.shared, ready.waves(job, drivers), pixels, ready.static), slab
@@ -107,15 +108,15 @@ def test_triton_takes_every_operation(slab_of, case):
     """Lowering for CUDA needs no GPU; an operation without a rule stops it."""
     arguments, _ = slab_of(case)
     arrays, rest = eqx.partition(arguments[:-1], eqx.is_array)
-    run = partial(accelerator.run_slab_on_accelerator, plan=arguments[-1])
+    run = partial(accelerator.run_slab_on_accelerator, static=arguments[-1])
     lowered = jax.jit(lambda arrays: run(*eqx.combine(arrays, rest))).trace(arrays).lower(lowering_platforms=("cuda",))
     assert "xla.gpu.triton" in lowered.as_text()
 
 
 def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
-    (model, shared, waves, pixels, plan), slab = slab_of("several cells in a block")
-    assert plan.draws == 6
-    run = partial(accelerator.run_slab_on_accelerator, model, shared, waves, pixels, plan, interpret=True)
+    (model, shared, waves, pixels, static), slab = slab_of("several cells in a block")
+    assert static.draws == 6
+    run = partial(accelerator.run_slab_on_accelerator, model, shared, waves, pixels, static, interpret=True)
     expected = jax.device_get(run(shape=SMALL))
     in_lanes = accelerator.in_lanes
 
@@ -132,22 +133,22 @@ def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
 
 @pytest.mark.parametrize("leaf", ["sources.rew_critical.z", "sources.light_use_efficiency.source.z.w1"])
 def test_a_parameter_that_is_no_number_is_told(slab_of, leaf):
-    (model, shared, waves, pixels, plan), slab = slab_of("hybrid")
-    inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, plan))
+    (model, shared, waves, pixels, static), slab = slab_of("hybrid")
+    inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, static))
     assert not accelerator.flaws(inputs(model)).any()
     spoiled = with_learned(model, {leaf: learned(model)[leaf].at[0].set(jnp.nan)})
     assert np.isnan(accelerator.flaws(inputs(spoiled))).all()
 
 
 def test_which_kernel(slab_of):
-    (model, *_, plan), _ = slab_of("one draw")
-    assert accelerator.kernel_of("cpu", model, plan) is cpu.run_slab
-    assert accelerator.kernel_of("gpu", model, plan) is accelerator.run_slab_on_accelerator
-    ranked = dataclasses.replace(plan, daily_levels=(0.05,))
+    (model, *_, static), _ = slab_of("one draw")
+    assert kernel_of("cpu", model, static) is cpu.run_slab
+    assert kernel_of("gpu", model, static) is accelerator.run_slab_on_accelerator
+    ranked = dataclasses.replace(static, daily_levels=(0.05,))
     assert "quantiles" in accelerator.supports(ranked, model)
-    assert accelerator.kernel_of("gpu", model, ranked) is cpu.run_slab
-    assert "power of two" in accelerator.supports(dataclasses.replace(plan, n=48), model)
-    by_day = dataclasses.replace(plan, daily=("vpd_sensitivity",))
+    assert kernel_of("gpu", model, ranked) is cpu.run_slab
+    assert "power of two" in accelerator.supports(dataclasses.replace(static, n=48), model)
+    by_day = dataclasses.replace(static, daily=("vpd_sensitivity",))
     assert "`vpd_sensitivity`" in accelerator.supports(by_day, model)
 
 

@@ -45,7 +45,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
     zeros = {name: np.zeros((1,), np.float32) for name in learned(posterior.model) if name.endswith("effect")}
     names = {name: values[:, drivers.cell].astype(float) for name, values in drivers.weather.items()}
     names |= {name: unpacked(values)[:, drivers.pixel].astype(float) for name, values in drivers.daily.items()}
-    names |= {name: values.astype(float) for name, values in drivers.lasting.items()}
+    names |= {name: values.astype(float) for name, values in drivers.static.items()}
     names |= {"plant_type": drivers.plant_type, "site": np.zeros(len(drivers.pixel), int)}
     with jax.enable_x64(True):
         for draw in range(2):

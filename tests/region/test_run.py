@@ -56,7 +56,7 @@ def place_of(region, needs, tile_id, row, column):
     at = list(drivers.pixel).index(row * tile.shape[1] + column)
     named = {name: values[:, drivers.cell[at]][:, None] for name, values in drivers.weather.items()}
     named |= {name: unpacked(values)[:, drivers.pixel[[at]]] for name, values in drivers.daily.items()}
-    named |= {name: values[[at]] for name, values in drivers.lasting.items()}
+    named |= {name: values[[at]] for name, values in drivers.static.items()}
     year = (region.days.astype("datetime64[Y]").astype(int) - 47)[:, None]
     named |= {"plant_type": drivers.plant_type[[at]], "site": np.zeros(1, int), "site_year": year}
     return named, region.grid.x[tile.x][column], region.grid.y[tile.y][row], int(drivers.plant_type[at])

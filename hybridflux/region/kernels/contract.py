@@ -84,7 +84,7 @@ class Static:
         n: pixels in a block.
         days: that are mapped.
         months_of_years: first month and end of each year.
-        lasting: parameters that do not change in time.
+        constant: parameters that do not change in time.
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
         outputs: what is kept.
@@ -94,7 +94,7 @@ class Static:
     n: int
     days: int
     months_of_years: tuple[tuple[int, int], ...]
-    lasting: tuple[str, ...]
+    constant: tuple[str, ...]
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
@@ -119,8 +119,8 @@ class Shared(NamedTuple):
     Attributes:
         weather: name -> `[time, cell]`.
         bounds: position of the first day of each month, and of the end `[month + 1]`.
-        spin: days of the spin-up, from the first one.
-        lead: days before the first mapped one.
+        spin_up: days of the spin-up, from the first one.
+        warm_up: days before the first mapped one.
         year: position of the year of each day among the years of the effects `[time]`.
         year_of_month: the same for the mapped months `[month]`.
         effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
@@ -130,8 +130,8 @@ class Shared(NamedTuple):
 
     weather: dict[str, Array]
     bounds: Array
-    spin: Array
-    lead: Array
+    spin_up: Array
+    warm_up: Array
     year: Array
     year_of_month: Array
     effects: dict[str, Array]
@@ -158,7 +158,7 @@ class Pixels(NamedTuple):
         daily: name -> `[block, time, n]`, float32 or scaled int16.
         cell: weather cell `[block, 1]` or `[block, n]`.
         plant_type: `[block, 1]`.
-        lasting: name -> `[block, n]`.
+        static: covariates, name -> `[block, n]`.
         row: in the tile `[block, n]`.
         column: in the tile `[block, n]`.
         weight: of a pixel in the daily sums, 0 where it repeats another `[block, n]`.
@@ -168,7 +168,7 @@ class Pixels(NamedTuple):
     daily: dict[str, Array]
     cell: Array
     plant_type: Array
-    lasting: dict[str, Array]
+    static: dict[str, Array]
     row: Array
     column: Array
     weight: Array

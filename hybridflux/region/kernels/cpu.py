@@ -1,6 +1,6 @@
 """The day loop over blocks of pixels, with the draws of the posterior inside the step.
 
-For each block: parameters once per pixel and draw, a spin-up and the lead with the states alone, then the mapped days month by
+For each block: parameters once per pixel and draw, a spin-up and the warm-up with the states alone, then the mapped days month by
 month. Sums over a month are kept per draw; everything else is reduced over the draws at once, so nothing ever has the axes
 draw, day and pixel together. Sums of at most 31 days in float32; all further sums are made in float64 outside.
 """
@@ -64,13 +64,13 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     """All days of one block."""
     kind, n = pixels.plant_type[number], static.n
     weather = {name: values[:, pixels.cell[number]] for name, values in shared.weather.items()}
-    fixed = {name: values[number] for name, values in pixels.lasting.items()} | {"plant_type": kind}
+    fixed = {name: values[number] for name, values in pixels.static.items()} | {"plant_type": kind}
     fixed |= {"site": jnp.int32(0), "site_year": jnp.int32(0)}  # of a run within one year effects of years last
     model = with_effects(model, shared, waves, kind[0], pixels.row[number], pixels.column[number])
-    lasting = parameters_over_draws(model, fixed, static.lasting)
+    constant = parameters_over_draws(model, fixed, static.constant)
 
     def of_year(year):
-        return lasting | parameters_over_draws(model, fixed | {"site_year": year}, static.yearly)
+        return constant | parameters_over_draws(model, fixed | {"site_year": year}, static.yearly)
 
     def of_day(day, year, parameters):
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
@@ -88,8 +88,8 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     state = {name: jnp.broadcast_to(value, (static.draws, n)) for name, value in state.items()} if model.settles else state
     last = jnp.where(pixels.active[number], shared.bounds, shared.bounds[0])  # an inactive block has no days
     on = pixels.active[number].astype(jnp.int32)
-    state = lax.fori_loop(0, shared.spin * on, partial(before, model.spin_up), state)
-    state = lax.fori_loop(0, shared.lead * on, partial(before, model.warm_up), state)
+    state = lax.fori_loop(0, shared.spin_up * on, partial(before, model.spin_up), state)
+    state = lax.fori_loop(0, shared.warm_up * on, partial(before, model.warm_up), state)
 
     def a_day(parameters, year, day, carry):
         state, sums, carried = carry

@@ -62,7 +62,7 @@ class Prepared:
                 daily={name: _by_block(values, place) for name, values in drivers.daily.items()},
                 cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
                 plant_type=drivers.plant_type[slab.pixel[:, :1]],
-                lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
+                static={name: values[slab.pixel].astype(np.float32) for name, values in drivers.static.items()},
                 row=place // width,
                 column=place % width,
                 weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
@@ -138,8 +138,8 @@ def _prepare(job: Job) -> Prepared:
     shared = contract.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
-        spin=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
-        lead=np.int32(calendar.lead if model.memory else 0),
+        spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
+        warm_up=np.int32(calendar.warm_up if model.memory else 0),
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
@@ -171,7 +171,7 @@ def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dic
 def _static(job: Job, model: HybridFlux) -> contract.Static:
     """Sort the parameters by how often they change."""
     several_years = len(job.calendar.all_years) > 1
-    rhythm: dict[str, list[str]] = {"lasting": [], "yearly": [], "daily": []}
+    rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
     for name, source in model.sources.items():
         reads = source.reads()
         if any(_changes_by_day(job.region, one) for one in reads):
@@ -179,13 +179,13 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         elif "site_year" in reads and several_years:
             rhythm["yearly"].append(name)
         else:
-            rhythm["lasting"].append(name)
+            rhythm["constant"].append(name)
     return contract.Static(
         draws=job.draws,
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
-        lasting=tuple(rhythm["lasting"]),
+        constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
         outputs=job.keep,

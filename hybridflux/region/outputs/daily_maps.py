@@ -13,7 +13,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today, packed
 from hybridflux.region.outputs.base import ArraySpec, Output, step_of
 from hybridflux.region.outputs.period_maps import arrays_of_quantity, name_with, statistics_by_key
-from hybridflux.region.outputs.quantities import FLUXES, Quantity, carried, checked, endings, names_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, checked, endings, names_of
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class DailyMaps(Output):
         quantiles: over the draws of a day.
     """
 
-    quantities: tuple[str, ...] = FLUXES
+    quantities: tuple[str, ...] = CARBON
     quantiles: tuple[float, ...] = ()
 
     def __post_init__(self):
@@ -45,7 +45,7 @@ class DailyMaps(Output):
     @property
     def program(self) -> str:
         """The program for GPUs has mean and sd of the carbon fluxes."""
-        return "maps" if self.quantities == FLUXES and not self.quantiles else ""
+        return "maps" if self.quantities == CARBON and not self.quantiles else ""
 
     @property
     def scales(self) -> dict[str, float]:

@@ -15,7 +15,7 @@ from hybridflux.region.kernels.contract import EXACT, Kept, Static, Today
 from hybridflux.region.outputs.base import Output
 from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
 from hybridflux.region.outputs.period_maps import name_with
-from hybridflux.region.outputs.quantities import FLUXES, Quantity, carried, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
 from hybridflux.region.outputs.zone_totals import DAYS, axis, bounds, labels
 from hybridflux.region.spec import Job
 from hybridflux.vocabulary import PLANT_TYPES
@@ -29,7 +29,7 @@ class DailySeries(Output):
         quantities: names of the model.
     """
 
-    quantities: tuple[str, ...] = FLUXES
+    quantities: tuple[str, ...] = CARBON
 
     def __post_init__(self):
         object.__setattr__(self, "quantities", names_of(self.quantities))
@@ -47,7 +47,7 @@ class DailySeries(Output):
     @property
     def title(self) -> str:
         """What the file holds."""
-        what = "daily fluxes" if self.quantities == FLUXES else ", ".join(Quantity.of(name).long_name for name in self.quantities)
+        what = "daily fluxes" if self.quantities == CARBON else ", ".join(Quantity.of(name).long_name for name in self.quantities)
         return f"{what} by plant type and draw"
 
     @property
@@ -58,7 +58,7 @@ class DailySeries(Output):
     @property
     def program(self) -> str:
         """The program for GPUs sums the carbon fluxes."""
-        return "series" if self.quantities == FLUXES else ""
+        return "series" if self.quantities == CARBON else ""
 
     def begin(self, static: Static) -> dict[str, Array]:
         """Empty series."""

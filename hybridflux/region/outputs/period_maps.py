@@ -13,7 +13,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
 from hybridflux.region.outputs.base import ArraySpec, Output
-from hybridflux.region.outputs.quantities import FLUXES, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, names_of, value_of
 
 _OF_PERIOD = {
     ("monthly", True): "mean rate of the mapped days of the month", ("annual", True): "sum over the mapped days of the calendar year",
@@ -33,7 +33,7 @@ class PeriodMaps(Output):
         quantiles: of the sums of each draw, exact.
     """
 
-    quantities: tuple[str, ...] = FLUXES
+    quantities: tuple[str, ...] = CARBON
     quantiles: tuple[float, ...] = QUANTILES
 
     def __post_init__(self):
@@ -83,7 +83,7 @@ class PeriodMaps(Output):
 
 def name_with(name: str, quantities: Sequence[str]) -> str:
     """Name of an output, with its quantities where they are not the carbon fluxes."""
-    return name if quantities == FLUXES else "_".join([name, *quantities])
+    return name if quantities == CARBON else "_".join([name, *quantities])
 
 
 def statistics_by_key(group: str, quantities: Sequence[str], values: Mapping[str, Array], levels: tuple[float, ...]) -> dict[str, Array]:

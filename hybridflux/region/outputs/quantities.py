@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hybridflux.vocabulary import PARAMETERS, variable
+from hybridflux.vocabulary import FLUXES, PARAMETERS, variable
 
-FLUXES = ("nee", "gpp", "reco")
+CARBON = tuple(name.lower() for name in FLUXES)
+"""The carbon fluxes, by their names in the model."""
 QUANTILES = (0.05, 0.5, 0.95)
 LARGEST_YEAR = 0.29 * 366
 """Sum over a year of a flux, in largest daily ones: 60 gC m-2 d-1 give 6400 gC m-2; no forest comes near."""
@@ -52,7 +53,7 @@ class Quantity:
     @property
     def label(self) -> str:
         """Name in files: that of FLUXNET for the carbon fluxes."""
-        return self.name.upper() if self.name in FLUXES else self.name
+        return self.name.upper() if self.name in CARBON else self.name
 
     @property
     def is_rate(self) -> bool:
@@ -102,7 +103,7 @@ def names_of(names: str | Sequence[str]) -> tuple[str, ...]:
 def carried(names: Sequence[str]) -> tuple[str, ...]:
     """What is summed day by day for some quantities: NEE is RECO - GPP of the sums, so that it is so in every product.
 
-    >>> carried(FLUXES), carried(("rew", "nee"))
+    >>> carried(CARBON), carried(("rew", "nee"))
     (('gpp', 'reco'), ('rew', 'gpp', 'reco'))
     """
     return names_of([part for name in names for part in (("gpp", "reco") if name == "nee" else (name,))])

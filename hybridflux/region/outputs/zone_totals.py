@@ -14,7 +14,7 @@ from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.outputs.base import Output
 from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
 from hybridflux.region.outputs.period_maps import name_with
-from hybridflux.region.outputs.quantities import FLUXES, Quantity, carried, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
@@ -34,7 +34,7 @@ class ZoneTotals(Output):
         quantities: names of the model that add up: carbon in g, water in kg.
     """
 
-    quantities: tuple[str, ...] = FLUXES
+    quantities: tuple[str, ...] = CARBON
 
     def __post_init__(self):
         object.__setattr__(self, "quantities", names_of(self.quantities))
@@ -97,14 +97,14 @@ class ZoneTotals(Output):
             attrs=attributes,
         ).to_netcdf(stream, engine="h5netcdf", encoding={"month": DAYS})
         paths = None
-        if job.posterior.structure is not None and self.quantities == FLUXES:
+        if job.posterior.structure is not None and self.quantities == CARBON:
             month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
             paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed)
         with h5netcdf.File(stream, "a") as file:
             methods = {"cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
             methods |= {"units": units_of(self.quantities)}
             total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
-            what = "carbon exchanged" if self.quantities == FLUXES else _what(self.quantities)
+            what = "carbon exchanged" if self.quantities == CARBON else _what(self.quantities)
             total.attrs.update(methods | {"long_name": f"{what} over the mapped days of the month, all of the cell"})
             if paths is not None:
                 error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
@@ -125,13 +125,13 @@ def units_of(quantities: Sequence[str]) -> str:
 
 
 def _what(quantities: Sequence[str]) -> str:
-    return "carbon" if quantities == FLUXES else ", ".join(Quantity.of(name).long_name for name in quantities)
+    return "carbon" if quantities == CARBON else ", ".join(Quantity.of(name).long_name for name in quantities)
 
 
 def labels(draws: int, quantities: Sequence[str]) -> dict:
     """Coordinates of draws and fluxes."""
     carbon = "carbon flux: net ecosystem exchange, gross primary productivity, respiration"
-    flux = {"long_name": carbon if quantities == FLUXES else f"flux: {_what(quantities)}"}
+    flux = {"long_name": carbon if quantities == CARBON else f"flux: {_what(quantities)}"}
     return {
         "flux": ("flux", [Quantity.of(name).label for name in quantities], flux),
         "draw": ("draw", np.arange(draws), {"long_name": "posterior draw", "standard_name": "realization", "units": "1"}),

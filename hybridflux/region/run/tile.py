@@ -13,8 +13,8 @@ import zarr
 from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
 from hybridflux.region.drivers.open import TileDrivers, UnreadableTile
-from hybridflux.region.kernels import kernel_of
 from hybridflux.region.kernels.kernel_inputs import Prepared, prepare
+from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
 from hybridflux.region.outputs.tile_result import Collected, NotANumber
 from hybridflux.region.run.training_range import only_within, outside, without_tower

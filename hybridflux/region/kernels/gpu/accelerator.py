@@ -1,7 +1,7 @@
 """The kernel of `cpu.py` for GPUs: the same slab and the same result, with the day loop inside one program of the GPU.
 
-What lasts is computed by XLA, once per pixel and draw: parameters, effects of places, the lasting part of networks. The days run in
-`day_loop.py`. Statistics of months and years are made by XLA from the sums that come back.
+What does not change by the day is computed by XLA, once per pixel and draw: parameters, effects of places, the static part of
+networks. The days run in `day_loop.py`. What outputs keep of months and years is made by XLA from the sums that come back.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def run_slab_on_accelerator(
     def part(arrays, shared, waves, pixels):
         whole = eqx.combine(arrays, rest)
         inputs = _inputs(whole, shared, waves, pixels, static)
-        constants = {name: PARAMETERS[name].typical for name in static.lasting if _is_constant(whole.sources[name])}
+        constants = {name: PARAMETERS[name].typical for name in static.constant if _is_constant(whole.sources[name])}
         sums, maps, series = run_programs(whole, static, inputs, constants, shape=shape or shape_of(static), interpret=interpret)
         sums = dict(zip(static.sums, sums, strict=True))
         sound = jax.vmap(are_numbers)(sums) & sound_blocks(inputs)[:, None]
@@ -88,7 +88,7 @@ def sound_blocks(inputs: Inputs) -> Array:
 
     Minimum and maximum of a GPU take the other value in place of NaN, so that a clipped factor would hide it from the check of the fluxes.
     """
-    by_block = [*inputs.lasting.values(), *inputs.yearly.values(), *(one.bias for one in inputs.networks.values())]
+    by_block = [*inputs.constant.values(), *inputs.yearly.values(), *(one.bias for one in inputs.networks.values())]
     alike = [weights for one in inputs.networks.values() for weights in (one.first, one.second)]
     sound = jnp.ones(inputs.weight.shape[0], bool)
     for values in by_block:
@@ -116,7 +116,7 @@ def _kept(output, static: Static, sums: dict[str, Array], maps: tuple[Array, ...
 def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, static: Static) -> Inputs:
     """Everything the day loop reads, draws `[group, lane]`."""
     of_blocks = jax.vmap(partial(_of_block, model, shared, waves, static))
-    lasting, yearly, bias = of_blocks(pixels.plant_type, pixels.lasting, pixels.row, pixels.column)
+    constant, yearly, bias = of_blocks(pixels.plant_type, pixels.static, pixels.row, pixels.column)
     of_draws = partial(in_lanes, draws=static.draws)
     networks = {}
     for name in bias:
@@ -126,14 +126,14 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
     return Inputs(
         weather=shared.weather,
         daily=pixels.daily,
-        covariates=pixels.lasting,
+        covariates=pixels.static,
         cell=pixels.cell,
         weight=pixels.weight,
         bounds=jnp.where(pixels.active[:, None], shared.bounds, shared.bounds[0]),
-        settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin, shared.lead]), 0),
+        settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin_up, shared.warm_up]), 0),
         year=shared.year,
         year_of_month=shared.year_of_month,
-        lasting={name: of_draws(values) for name, values in lasting.items()},
+        constant={name: of_draws(values) for name, values in constant.items()},
         yearly={name: of_draws(values) for name, values in yearly.items()},
         networks=networks,
         errors=tuple(_alone(values, static.draws) for values in (errors.path, errors.offset[kind], errors.slope[kind])) if errors else (),
@@ -141,12 +141,12 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
 
 
 def _of_block(
-    model: HybridFlux, shared: Shared, waves: Waves | None, static: Static, kind: Array, lasting: dict, row: Array, column: Array
+    model: HybridFlux, shared: Shared, waves: Waves | None, static: Static, kind: Array, covariates: dict, row: Array, column: Array
 ):
     """Of one block: parameters `[n or 1, draw or 1]`, those of each year `[year, n or 1, draw or 1]`, biases of networks."""
-    fixed = lasting | {"plant_type": kind, "site": jnp.int32(0), "site_year": jnp.int32(0)}
+    fixed = covariates | {"plant_type": kind, "site": jnp.int32(0), "site_year": jnp.int32(0)}
     model = with_effects(model, shared, waves, kind[0], row, column)
-    variable = [name for name in static.lasting if not _is_constant(model.sources[name])]
+    variable = [name for name in static.constant if not _is_constant(model.sources[name])]
     networks = [name for name in static.daily if learned(model.sources[name])]
 
     def of_year(year):

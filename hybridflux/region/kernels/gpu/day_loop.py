@@ -39,10 +39,10 @@ class Inputs(NamedTuple):
         cell: weather cell `[block, 1]` or `[block, n]`.
         weight: of a pixel in the daily sums `[block, n]`.
         bounds: first day of each month, and the end `[block, month + 1]`; all alike in an inactive block.
-        settling: days of the spin-up and of the lead `[block, 2]`.
+        settling: days of the spin-up and of the warm-up `[block, 2]`.
         year: position of the year of each day `[time]`.
         year_of_month: the same `[month]`.
-        lasting: parameter -> `[block, group or 1, n or 1, lane or 1]`.
+        constant: parameter -> `[block, group or 1, n or 1, lane or 1]`.
         yearly: parameter, or what a network adds to -> `[block, year, group or 1, n or 1, lane or 1]`.
         networks: parameter -> weights, the bias `[block, unit, group, lane]`.
         errors: of fapar: path `[time, group, lane]`, offset and slope `[block, group, lane]`; or none.
@@ -57,7 +57,7 @@ class Inputs(NamedTuple):
     settling: Array
     year: Array
     year_of_month: Array
-    lasting: dict[str, Array]
+    constant: dict[str, Array]
     yearly: dict[str, Array]
     networks: dict[str, Layers]
     errors: tuple[Array, ...]
@@ -78,7 +78,7 @@ class Outputs(NamedTuple):
 
 
 def program(model: HybridFlux, static: Static, constants: dict[str, float], refs: Inputs, *outputs) -> None:
-    """Spin-up and lead with the states alone, then the mapped days month by month.
+    """Spin-up and warm-up with the states alone, then the mapped days month by month.
 
     Args:
         model: its processes are called; its sources only tell which networks there are.
@@ -121,7 +121,7 @@ class _Day:
     def __init__(self, model: HybridFlux, static: Static, constants: dict[str, float], refs: Inputs):
         self.model, self.static, self.refs = model, static, refs
         self.cell = refs.cell[0 if refs.cell.shape[0] == 1 else slice(None)]
-        self.lasting = constants | {name: _read(ref) for name, ref in refs.lasting.items()}
+        self.constant = constants | {name: _read(ref) for name, ref in refs.constant.items()}
         self.covariates = {name: _over_pixels(ref[...]) for name, ref in refs.covariates.items()}
 
     def __call__(self, day: Array, year: Array) -> tuple[dict, dict]:
@@ -134,7 +134,7 @@ class _Day:
             names["fapar"] = with_errors(names["fapar"], names[SD], *line, _over_draws(path, day))
         yearly = {name: _read(ref, year) for name, ref in self.refs.yearly.items()}
         daily = {name: self._of_day(name, yearly, names) for name in self.static.daily}
-        return names, self.lasting | yearly | daily
+        return names, self.constant | yearly | daily
 
     def _of_day(self, name: str, yearly: dict, names: dict):
         source, row = self.model.sources[name], PARAMETERS[name]

@@ -118,7 +118,7 @@ def _specs(inputs: Inputs, size: int) -> Inputs:
         settling=by_block(inputs.settling),
         year=whole(inputs.year),
         year_of_month=whole(inputs.year_of_month),
-        lasting=every(of_parameters, inputs.lasting),
+        constant=every(of_parameters, inputs.constant),
         yearly=every(of_parameters, inputs.yearly),
         networks={name: Layers(whole(one.first), by_block(one.bias), whole(one.second)) for name, one in inputs.networks.items()},
         errors=(whole(inputs.errors[0]), *(by_block(array) for array in inputs.errors[1:])) if inputs.errors else (),
