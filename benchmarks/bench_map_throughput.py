@@ -228,8 +228,10 @@ def lightgbm_predict():
 def whole_run(folder: Path, draws: int, daily: bool) -> dict:
     """Map the region from store to store."""
     from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
-    report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, keep=(*KEEP, *((DailyMaps(),) if daily else ())))
+    keep = (*KEEP, DailyMaps()) if daily else KEEP
+    report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, keep=keep)
     return {"seconds": report.seconds, "peak_mb": peak_memory()}
 
 

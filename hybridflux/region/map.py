@@ -27,12 +27,11 @@ from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
 from hybridflux.region.outputs import KEEP, Output
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import SPREADS
-from hybridflux.region.outputs.merge_totals import write_totals
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.estimate import estimate
 from hybridflux.region.run.executors import Executor, Serial, Slurm
 from hybridflux.region.run.keep import check_outputs, outputs_of
-from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, sweep
+from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, sweep, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import Progress, RunReport, stopping, unreadable
 from hybridflux.region.run.settings import check_numbers, names_of

@@ -17,6 +17,7 @@ from hybridflux.ingest.check import check_text
 from hybridflux.region.draws.fapar_error import SD, VegetationError
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.outputs import ArraySpec
 from hybridflux.region.outputs.flux_store import create_store
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -72,7 +73,8 @@ def test_foreign_days_are_told(built, tmp_path):
     said = region.group.attrs["weather_days"]
     assert "local time" in said and str(report).splitlines()[1].endswith(said)
     calendar = Calendar.of(region.days, region.days[region.warm_up], region.days[-1])
-    create_store(tmp_path / "fluxes.zarr", region, calendar, {"spread": "parameter"}, levels={"monthly": (0.5,)})
+    an_array = ArraySpec("monthly", "NEE", "made up", "1", 60)
+    create_store(tmp_path / "fluxes.zarr", region, calendar, {"spread": "parameter"}, {"monthly": [an_array]})
     assert zarr.open_group(tmp_path / "fluxes.zarr", mode="r")["monthly"].attrs["weather_days"] == said
 
 

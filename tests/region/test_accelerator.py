@@ -23,6 +23,7 @@ from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, network_of, resting, unrolled
 from hybridflux.region.map import _job
+from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 pytestmark = pytest.mark.long
@@ -33,7 +34,7 @@ SMALL = Shape(pixels=8, warps=4)
 HEIGHT = Covariate("canopy_height", centre=10.0, scale=4.0)
 
 CASES = {
-    "several cells in a block": dict(cells=2, draws=6, levels=(0.05, 0.5)),
+    "several cells in a block": dict(cells=2, draws=6, keep=(*KEEP, PeriodMaps(("evapotranspiration", "rew"), ()))),
     "two warps of draws, effects of places": dict(cells=1, draws=40, spread="parameter+random_effects"),
     "one draw": dict(cells=1, draws=1),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
@@ -50,7 +51,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
     def arguments(case):
         settings = dict(CASES[case])
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
-        levels = settings.pop("levels", ())
+        keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
         error = VegetationError(20.0, {"CRO": LineError(0.02, 0.05, -0.5)})
         layers = {SD: error.attributes()} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
@@ -62,8 +63,8 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         name = settings.pop("composed", None)
         posterior = composed(name, **settings) if name else make_posterior(**settings)
         job = _job(
-            posterior, writer.path, Path("unused"), draws=posterior.draws, start="2017-12-20", end="2018-01-12", spread=spread, daily=True,
-            levels=levels, daily_levels=(), change={}, seed=0, length=500.0,
+            posterior, writer.path, Path("unused"), draws=posterior.draws, start="2017-12-20", end="2018-01-12", spread=spread, keep=keep,
+            change={}, seed=0, length=500.0,
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)
@@ -82,15 +83,20 @@ def composed(name, draws):
 
 
 def assert_same(expected, found, active):
-    """Sums and statistics to 1e-5 of the flux, maps to one step; every number finite."""
-    for name in ("gpp", "reco", "monthly", "annual", "series"):
-        for one, other in zip(jax.tree.leaves(getattr(expected, name)), jax.tree.leaves(getattr(found, name)), strict=True):
-            assert one.shape == other.shape and np.isfinite(other[active]).all()
-            least = 1e-5 if name in ("gpp", "reco", "series") else 1.0  # the rest has differences of fluxes in it
-            np.testing.assert_allclose(other[active], one[active], rtol=1e-5, atol=1e-5 * least * np.abs(one[active]).max())
-    for one, other in zip(expected.maps, found.maps, strict=True):
-        assert other.dtype == np.int16 and one.shape == other.shape
-        assert np.abs(other[active].astype(int) - one[active]).max() <= 1
+    """Sums and statistics to 1e-5 of the flux, packed maps to one step; every number finite."""
+    assert expected.sound[active].all() and found.sound[active].all()
+    for output, arrays in expected.kept.items():
+        assert set(arrays) == set(found.kept[output])
+        for name, one in arrays.items():
+            other = found.kept[output][name]
+            assert one.shape == other.shape and one.dtype == other.dtype and np.isfinite(other[active]).all()
+            if one.dtype == np.int16:
+                assert np.abs(other[active].astype(int) - one[active]).max() <= 1
+            else:
+                least = 1.0 if "period_maps" in output else 1e-5  # statistics have differences of fluxes in them
+                mean = arrays.get(name.removesuffix("_sd"), 0.0 * one) if least == 1.0 else 0.0 * one
+                size = max(least * np.abs(one[active]).max(), 0.1 * np.abs(mean[active]).max())  # float32 of a mean leaves 1e-7 in its sd
+                np.testing.assert_allclose(other[active], one[active], rtol=1e-5, atol=1e-5 * size)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -125,7 +131,7 @@ def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
         return filled if filled.shape[-1] == 1 else filled.at[..., draws:].set(jnp.nan)
 
     monkeypatch.setattr(accelerator, "in_lanes", spoiled)
-    monkeypatch.setattr(accelerator, "flaws", lambda inputs: jnp.zeros(len(inputs.weight)))  # would tell them
+    monkeypatch.setattr(accelerator, "sound_blocks", lambda inputs: jnp.ones(len(inputs.weight), bool))  # would see them
     found = jax.device_get(run(shape=Shape(pixels=8, warps=2)))  # another shape, so that it is traced again
     for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(other[slab.active], one[slab.active])
@@ -135,18 +141,19 @@ def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
 def test_a_parameter_that_is_no_number_is_told(slab_of, leaf):
     (model, shared, waves, pixels, static), slab = slab_of("hybrid")
     inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, static))
-    assert not accelerator.flaws(inputs(model)).any()
+    assert accelerator.sound_blocks(inputs(model)).all()
     spoiled = with_learned(model, {leaf: learned(model)[leaf].at[0].set(jnp.nan)})
-    assert np.isnan(accelerator.flaws(inputs(spoiled))).all()
+    assert not accelerator.sound_blocks(inputs(spoiled)).any()
 
 
 def test_which_kernel(slab_of):
     (model, *_, static), _ = slab_of("one draw")
     assert kernel_of("cpu", model, static) is cpu.run_slab
     assert kernel_of("gpu", model, static) is accelerator.run_slab_on_accelerator
-    ranked = dataclasses.replace(static, daily_levels=(0.05,))
-    assert "quantiles" in accelerator.supports(ranked, model)
-    assert kernel_of("gpu", model, ranked) is cpu.run_slab
+    for output in (DailyMaps(quantiles=(0.05,)), DailySeries("rew")):
+        other = dataclasses.replace(static, outputs=(*KEEP, output))
+        assert f"`{output.name}` adds every day" in accelerator.supports(other, model)
+        assert kernel_of("gpu", model, other) is cpu.run_slab
     assert "power of two" in accelerator.supports(dataclasses.replace(static, n=48), model)
     by_day = dataclasses.replace(static, daily=("vpd_sensitivity",))
     assert "`vpd_sensitivity`" in accelerator.supports(by_day, model)

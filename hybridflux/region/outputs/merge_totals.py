@@ -7,22 +7,16 @@ their names: the same to the last bit whoever ran them, and for any size of the 
 
 from __future__ import annotations
 
-import json
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from hybridflux.files import whole, whole_stream
-from hybridflux.region.outputs.flux_store import SIGN, SPREADS
-from hybridflux.region.spec import Job
-from hybridflux.region.store import layout
-from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.files import whole
 
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
@@ -201,19 +195,6 @@ class Merged:
                 if first < last:
                     sums[share.cell[first:last] - start] += share.sums(name, first, last, shape)
             yield slice(start, end), sums
-
-
-def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
-    """Merge the totals of all tiles into the files of the outputs that have one, each whole or not at all."""
-    merged = Merged.of(job.totals(tile.id) for tile in tiles)
-    common = dict(attributes) | {
-        "Conventions": layout.CONVENTIONS, "spread": job.spread, "spread_meaning": SPREADS[job.spread], "sign": SIGN,
-        "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
-    } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
-    for output in job.keep:
-        if output.file:
-            with whole_stream(job.out / output.file) as stream:
-                output.merge(stream, job, merged, common)
 
 
 def _starts(path: Path) -> dict[str, int]:

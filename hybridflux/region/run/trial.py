@@ -17,8 +17,8 @@ import zarr
 from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import create_store, write_tile
-from hybridflux.region.outputs.merge_totals import write_totals
 from hybridflux.region.run.executors import Serial
+from hybridflux.region.run.lifecycle import write_totals
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
 
