@@ -149,9 +149,7 @@ def _parameter(source):
 
 
 def _network(model, name: str):
-    from hybridflux.region.kernels.unrolled import network_of
-
-    return network_of(model.sources[name])
+    return model.sources[name].network()
 
 
 def operations(jaxpr) -> Counter:

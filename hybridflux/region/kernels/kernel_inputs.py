@@ -19,7 +19,6 @@ from hybridflux.region.drivers.open import Region, TileDrivers
 from hybridflux.region.kernels import cpu
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
-from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.region.spec import Job
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
@@ -165,7 +164,7 @@ def _prepare(job: Job) -> Prepared:
 
 def _networks(model: HybridFlux, plan: cpu.Plan, *, apart: bool) -> dict[str, Members]:
     """Networks of the parameters that change from day to day."""
-    found = {name: network_of(model.sources[name]) for name in plan.daily}
+    found = {name: model.sources[name].network() for name in plan.daily}
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
