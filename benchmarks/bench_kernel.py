@@ -151,6 +151,7 @@ def a_posterior(draws: int):
     """The model of this benchmark with random draws; no fit is needed to measure time."""
     import jax
 
+    from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model.flux import HybridFlux
     from hybridflux.model.sources import Neural, Shared
@@ -165,7 +166,7 @@ def a_posterior(draws: int):
     )  # fmt: skip
     random = np.random.default_rng(1)
     values = {name: jax.numpy.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), "float32") for name, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), indices=Indices(("a", "b"), (2018,)))
 
 
 def differences(slabs: Slabs) -> None:
