@@ -25,7 +25,7 @@ def states(model: HybridFlux, drivers: Names, parameters: Names, also: Iterable[
         model: what to roll out.
         drivers: `[time, ...]` drivers and `[...]` covariates.
         parameters: scalars, `[...]`, or `[time, ...]` where they change from day to day.
-        also: names of diagnostics to keep, beside those that factors read.
+        also: names of diagnostics to keep, beside those that factors and observation operators read.
     """
     of_memory = [fn for memory in model.memory for fn in (memory.start, memory.step)]
     asked = {name for fn in (model.functions() if model.settles else of_memory) for name in arguments(fn)}
@@ -35,7 +35,8 @@ def states(model: HybridFlux, drivers: Names, parameters: Names, also: Iterable[
     rank = jnp.ndim(drivers["tair"])
     daily = {name: value for name, value in names.items() if value.ndim == rank}
     static = {name: value for name, value in names.items() if value.ndim < rank}
-    kept = {*also, *(name for fn in model.functions() for name in arguments(fn))}
+    observed = (name for one in model.observed.values() for name in one.asks())
+    kept = {*also, *observed, *(name for fn in model.functions() for name in arguments(fn))}
 
     def spin_up(state, today):
         return model.spin_up(state, today, static), None

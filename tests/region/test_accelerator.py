@@ -21,7 +21,7 @@ from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
-from hybridflux.region.kernels.unrolled import inputs_of, layers, network_of, resting, unrolled
+from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
 from hybridflux.region.map import _job
 from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
@@ -119,6 +119,17 @@ def test_triton_takes_every_operation(slab_of, case):
     assert "xla.gpu.triton" in lowered.as_text()
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_no_year_is_read_past_the_end(slab_of, case):
+    """A GPU reads what lies behind an array, where a CPU and the interpreter take its last row: a winter was wrong in January."""
+    (model, shared, waves, pixels, static), _ = slab_of(case)
+    assert int(shared.year_of_month.max()) == 1  # the days reach from one year into the next
+    inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, static))(model)
+    for name, values in inputs.yearly.items():
+        for year in (inputs.year, inputs.year_of_month):
+            assert 0 <= int(year.min()) and int(year.max()) < values.shape[1], name
+
+
 def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
     (model, shared, waves, pixels, static), slab = slab_of("several cells in a block")
     assert static.draws == 6
@@ -174,14 +185,14 @@ def test_a_network_written_out(pooled):
     places = {"tair": 12.0, "fapar": 0.6, "fapar_base": 0.1, "fapar_top": 0.8}
     names = {name: jnp.full(1, value) for name, value in places.items()} | {"plant_type": jnp.array([kind]), "site": jnp.int32(0)}
     expected = eqx.filter_vmap(lambda one: one.raw(row, names), in_axes=(draw_axes(source),))(source)
-    first, bias, second = layers(network_of(source), row, kind)
+    first, bias, second = layers(source.network(), row, kind)
     inputs = [standardised(name, names) for name in inputs_of(network)]
     added = unrolled(inputs, 3, lambda number, unit: first[number, unit], lambda unit: bias[unit], lambda unit: second[unit])
     np.testing.assert_allclose(resting(source, row, names)[:, 0] + added, expected[:, 0], rtol=2e-6)
 
 
 def test_other_sources_have_no_network():
-    assert network_of(Pooled(PerClass())) is None and network_of(Shared()) is None
+    assert Pooled(PerClass()).network() is None and Shared().network() is None
 
 
 @pytest.mark.gpu

@@ -19,7 +19,6 @@ from hybridflux.region.drivers.open import Region, TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
-from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.region.spec import Job
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
@@ -164,7 +163,7 @@ def _prepare(job: Job) -> Prepared:
 
 def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dict[str, Members]:
     """Networks of the parameters that change from day to day."""
-    found = {name: network_of(model.sources[name]) for name in static.daily}
+    found = {name: model.sources[name].network() for name in static.daily}
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 

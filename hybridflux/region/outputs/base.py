@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hybridflux.model.outside import file_name
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import LIMIT, Carry, Kept, Static, Today
@@ -109,7 +110,7 @@ class Output:
         """The class and the fields, plain values; a class outside of hybridflux as `module:Class`."""
         cls = type(self)
         inside = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-        return {"output": cls.__name__ if inside else f"{cls.__module__}:{cls.__qualname__}"} | asdict(self)
+        return {"output": cls.__name__ if inside else f"{file_name(cls.__module__)}:{cls.__qualname__}"} | asdict(self)
 
     def begin(self, static: Static) -> Carry:
         """What is carried before the first mapped day: a tree of arrays."""

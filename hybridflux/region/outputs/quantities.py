@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hybridflux.vocabulary import FLUXES, PARAMETERS, variable
+from hybridflux.process.declare import DECLARED
+from hybridflux.vocabulary import FLUXES, PARAMETERS, Parameter, variable
 
 CARBON = tuple(name.lower() for name in FLUXES)
 """The carbon fluxes, by their names in the model."""
@@ -44,10 +45,9 @@ class Quantity:
         >>> Quantity.of("evapotranspiration").amount, Quantity.of("gpp").amount, Quantity.of("rew").is_rate
         ('mm', 'g m-2', False)
         """
-        if name in PARAMETERS:
-            row = PARAMETERS[name]
+        row = PARAMETERS.get(name) or DECLARED.get(name) or variable(name)
+        if isinstance(row, Parameter):
             return cls(name, row.units, row.meaning, max(abs(row.lower), abs(row.upper)))
-        row = variable(name)
         return cls(name, row.units, row.long_name, max(abs(bound) for bound in row.bounds), row.cf_name, row.positive)
 
     @property

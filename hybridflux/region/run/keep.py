@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 
@@ -11,12 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.outside import module_named
 from hybridflux.region import outputs
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import Static, Today
 from hybridflux.region.outputs.base import GROUPS, Output
-from hybridflux.vocabulary import PARAMETERS, VARIABLES, suggestion
+from hybridflux.vocabulary import suggestion
 
 OWN = {name: found for name in outputs.__all__ if isinstance(found := getattr(outputs, name), type) and issubclass(found, Output)}
 """Outputs of hybridflux by the names of their classes."""
@@ -31,10 +31,11 @@ def class_of(name: str) -> type[Output]:
     Raises:
         ValueError: there is none of that name; says what to do.
     """
-    module, colon, attribute = name.partition(":")
-    found = getattr(sys.modules.get(module), attribute, None) if colon else OWN.get(name)
-    if colon and module not in sys.modules:
-        raise ValueError(f"the output `{name}` is in a module that is not loaded: import `{module}` first, or give `--with {module}.py`")
+    home, colon, attribute = name.partition(":")
+    module = module_named(home) if colon else None
+    found = getattr(module, attribute, None) if colon else OWN.get(name)
+    if colon and module is None:
+        raise ValueError(f"the output `{name}` is from outside hybridflux; if you trust it, name its file, `--with {home}.py`, or import it")
     if not (isinstance(found, type) and issubclass(found, Output)):
         raise ValueError(f"`{name}` is no output; outputs are {', '.join(OWN)}, or module:Class of your own.{suggestion(name, OWN)}")
     return found
@@ -101,7 +102,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar)
         names.add(name)
         for wanted in output.reads:
             if wanted not in known:
-                listed = ", ".join(sorted(known, key=lambda one: (one in PARAMETERS, one in VARIABLES and VARIABLES[one].kind == "driver")))
+                listed = ", ".join(sorted(known, key=lambda one: (one in model.sources, one in model.needs())))
                 raise ValueError(f"the output `{name}` reads `{wanted}`, which the model does not have.{suggestion(wanted, known)} "
                                  f"It has {listed}")
         for array in output.arrays(calendar):

@@ -20,8 +20,7 @@ from hybridflux.model.tree import learned, parameters_over_draws, physics_effect
 from hybridflux.region.kernels.contract import Pixels, Result, Shared, Static, Waves, are_numbers, devices, with_effects
 from hybridflux.region.kernels.gpu.day_loop import LANES, Inputs
 from hybridflux.region.kernels.gpu.launch import Shape, run_programs, shape_of
-from hybridflux.region.kernels.unrolled import Layers, layers, network_of, resting
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.region.kernels.unrolled import Layers, layers, resting
 
 
 def supports(static: Static, model: HybridFlux) -> str | None:
@@ -35,7 +34,7 @@ def supports(static: Static, model: HybridFlux) -> str | None:
     if static.n & (static.n - 1):
         return f"blocks of {static.n} pixels are no power of two"
     for name in static.daily:
-        if learned(model.sources[name]) and network_of(model.sources[name]) is None:
+        if learned(model.sources[name]) and model.sources[name].network() is None:
             return f"`{name}` changes from day to day and is neither given nor a network"
     return None
 
@@ -68,7 +67,7 @@ def run_slab_on_accelerator(
     def part(arrays, shared, waves, pixels):
         whole = eqx.combine(arrays, rest)
         inputs = _inputs(whole, shared, waves, pixels, static)
-        constants = {name: PARAMETERS[name].typical for name in static.constant if _is_constant(whole.sources[name])}
+        constants = {name: whole.rows[name].typical for name in static.constant if _is_constant(whole.sources[name])}
         sums, maps, series = run_programs(whole, static, inputs, constants, shape=shape or shape_of(static), interpret=interpret)
         sums = dict(zip(static.sums, sums, strict=True))
         sound = jax.vmap(are_numbers)(sums) & sound_blocks(inputs)[:, None]
@@ -123,6 +122,7 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
         first, _, second = _layers(model, name, 0)
         networks[name] = Layers(*(_alone(weights, static.draws) for weights in (first, bias[name], second)))
     errors, kind = shared.vegetation, pixels.plant_type[:, 0]
+    last_year = _years(model) - 1  # one row for all without effects of years; a GPU reads past the end of an array without an error
     return Inputs(
         weather=shared.weather,
         daily=pixels.daily,
@@ -131,8 +131,8 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
         weight=pixels.weight,
         bounds=jnp.where(pixels.active[:, None], shared.bounds, shared.bounds[0]),
         settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin_up, shared.warm_up]), 0),
-        year=shared.year,
-        year_of_month=shared.year_of_month,
+        year=jnp.minimum(shared.year, last_year),
+        year_of_month=jnp.minimum(shared.year_of_month, last_year),
         constant={name: of_draws(values) for name, values in constant.items()},
         yearly={name: of_draws(values) for name, values in yearly.items()},
         networks=networks,
@@ -152,7 +152,7 @@ def _of_block(
     def of_year(year):
         names = fixed | {"site_year": jnp.int32(year)}
         found = parameters_over_draws(model, names, static.yearly)
-        return found | {name: resting(model.sources[name], PARAMETERS[name], names) for name in networks}
+        return found | {name: resting(model.sources[name], model.rows[name], names) for name in networks}
 
     years = [{name: _by_draw(value) for name, value in of_year(year).items()} for year in range(_years(model))]
     yearly = {name: jnp.stack([year[name] for year in years]) for name in (*static.yearly, *networks)}
@@ -167,7 +167,7 @@ def _by_draw(values: Array) -> Array:
 
 
 def _layers(model: HybridFlux, name: str, kind) -> Layers:
-    return layers(network_of(model.sources[name]), PARAMETERS[name], kind)
+    return layers(model.sources[name].network(), model.rows[name], kind)
 
 
 def _years(model: HybridFlux) -> int:

@@ -23,8 +23,7 @@ from hybridflux.model.sources import standardised, to_value
 from hybridflux.model.tree import learned
 from hybridflux.region.draws.fapar_error import SD, with_errors
 from hybridflux.region.kernels.contract import LIMIT, Static, steady_shape, unpacked, walk
-from hybridflux.region.kernels.unrolled import Layers, inputs_of, network_of, unrolled
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled
 
 LANES = 32  # threads of a warp
 
@@ -137,10 +136,10 @@ class _Day:
         return names, self.constant | yearly | daily
 
     def _of_day(self, name: str, yearly: dict, names: dict):
-        source, row = self.model.sources[name], PARAMETERS[name]
+        source, row = self.model.sources[name], self.model.rows[name]
         if not learned(source):
             return source.value(row, names)
-        network, (first, bias, second) = network_of(source), self.refs.networks[name]
+        network, (first, bias, second) = source.network(), self.refs.networks[name]
         added = unrolled(
             [standardised(one, names, network.own) for one in inputs_of(network)],
             network.width,
