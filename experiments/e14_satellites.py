@@ -32,7 +32,7 @@ from hybridflux.model import HybridFlux
 from hybridflux.model.compositions import GREEN_TODAY, MEMORY_OF_TEMPERATURE, TODAY, hybrid, hybrid_nirv
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, Pooled, Shared
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.process import stress
 from hybridflux.provenance import config_hash, provenance
 

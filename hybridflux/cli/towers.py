@@ -59,7 +59,7 @@ def fit(
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
-    from hybridflux.model.store import to_spec
+    from hybridflux.model.spec import to_spec
 
     chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
     to_spec(fitted)  # a model that cannot be saved is refused here

@@ -15,7 +15,7 @@ from hybridflux.evaluate.splits import leave_site_out
 from hybridflux.files import read_json, whole
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
 
 if TYPE_CHECKING:
