@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.origin import read_origin
+from hybridflux.ours import PAGE
 from hybridflux.provenance import checksum_of, machine
 
 OURS = "hybridflux"
@@ -131,7 +132,7 @@ def _add(product: Path, found: dict[str, Step]) -> None:
 
 def _map_again(run: Path, folder: Path) -> Path:
     """A run mapped again from its own record and posterior."""
-    from hybridflux.region.run import map_again
+    from hybridflux.region.map import map_again
 
     return map_again(run, folder / run.name)
 
@@ -194,6 +195,8 @@ def _contents(path: Path) -> Iterator[tuple[str, np.ndarray | str]]:
 
         with rasterio.open(path) as raster:
             yield "bands", raster.read()
+    elif path.suffix.lower() in (".html", ".htm"):
+        yield "page", "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(PAGE))
     elif path.suffix == ".csv":
         yield "table", path.read_text(encoding="utf-8")
     else:
