@@ -1,6 +1,7 @@
 """The kernel for GPUs beside the one for CPUs: interpreted, lowered for CUDA without a GPU, and run where there is one."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from functools import partial
@@ -11,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
+from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.sources import Neural, PerClass, Pooled, Shared, standardised
@@ -214,3 +217,25 @@ def test_on_a_gpu(slab_of, case):
     arguments, slab = slab_of(case)
     expected = jax.device_get(cpu.run_slab(*arguments))
     assert_same(expected, jax.device_get(accelerator.run_slab_on_accelerator(*arguments)), slab.active)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["hybrid", "static"])
+def test_a_map_of_a_gpu_is_that_of_a_cpu(model, make_region, tmp_path):
+    """Two processes map the same region over New Year; networks over matrices of a GPU were once rounded to ten bits."""
+    if jax.default_backend() != "gpu":
+        pytest.skip("no GPU")
+    writer = make_region(tmp_path / "r.zarr", cells=2, **WINTER)
+    dataclasses.replace(composed(model, 6), indices=Indices(("a", "b"), (2017, 2018))).save(tmp_path / "p.nc")
+    totals = []
+    for platform in ("cuda", "cpu"):
+        words = ["map", "--posterior", "p.nc", "--region", str(writer.path), "--out", platform, "--draws", "6", "--daily"]
+        code = "from hybridflux.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, *words, "--start", "2017-12-20", "--end", "2018-01-12"],
+            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with xr.open_dataset(tmp_path / platform / "totals.nc", engine="h5netcdf") as found:
+            totals.append(found["total"].load().to_numpy())
+    np.testing.assert_allclose(totals[0], totals[1], rtol=1e-5, atol=1e-5 * np.abs(totals[1]).max())
