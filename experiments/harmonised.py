@@ -56,7 +56,7 @@ def effect_on_flanders(data: Path, lines: dict[str, Line], seed: int, pixels: in
     ndvi, green = np.array(ndvi, np.float32), np.array(green, np.float32)
     when = (np.array([scene.day for scene in scenes]) - (START - 122)).astype(int)
     days = int((END - START).astype(int)) + 123
-    index, direct = (fill(views, when, days, prior=learn(views, when, days)).mean[122:] for views in (ndvi, green))
+    index, direct = (fill(views, when, days, process=learn(views, when, days)).mean[122:] for views in (ndvi, green))
     light = radiation(Path(place))
     kind = cover.reshape(-1)[chosen]
     parts = {what: kind == PLANT_TYPES.index(what) for what in ("CRO", "GRA")}

@@ -87,7 +87,7 @@ def cycle(patch: Patch, index: str, pixels: int, seed: int) -> Cycle:
     values = values[:, np.random.default_rng(seed).permutation(values.shape[1])[:pixels]].astype(np.float32)
     when = (patch.day - patch.day[0]).astype(int)
     days = int(when[-1]) + 1
-    filled = fill(values, when, days, prior=learn(values, when, days))
+    filled = fill(values, when, days, process=learn(values, when, days))
     seen = np.zeros((days, values.shape[1]), bool)
     for one, used in zip(when, filled.used, strict=True):
         seen[max(one - patch.near, 0) : one + patch.near + 1] |= used

@@ -71,7 +71,7 @@ def _notify(progress: Progress, task, done: int, total: int, message: str) -> No
 
 
 @dataclass(frozen=True)
-class _Step:
+class _DemoStep:
     """One step: what it is called, what it writes (relative to the folder of the demo), and how; the work gives a remark."""
 
     name: str
@@ -97,15 +97,15 @@ class _Demo:
         }
         self.journal = out / "steps.json"
 
-    def steps(self) -> tuple[_Step, ...]:
+    def steps(self) -> tuple[_DemoStep, ...]:
         """In order; each needs those before it."""
         return (
-            _Step("world", "make a world whose truth is known", ("world",), self._world),
-            _Step("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
-            _Step("map", "map the region every day", ("run",), self._map),
-            _Step("scenario", "a drier, warmer year", ("scenario",), self._scenario),
-            _Step("budget", "budget against the inventory", ("budget.csv",), self._budget),
-            _Step("report", "report", ("report.html",), self._report),
+            _DemoStep("world", "make a world whose truth is known", ("world",), self._world),
+            _DemoStep("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
+            _DemoStep("map", "map the region every day", ("run",), self._map),
+            _DemoStep("scenario", "a drier, warmer year", ("scenario",), self._scenario),
+            _DemoStep("budget", "budget against the inventory", ("budget.csv",), self._budget),
+            _DemoStep("report", "report", ("report.html",), self._report),
         )
 
     def check(self) -> None:
@@ -133,13 +133,13 @@ class _Demo:
         written = all(isinstance(entry, dict) and {"state", "hash"} <= set(entry) for entry in journal.values())
         return bool(journal) and written and set(journal) <= {step.name for step in self.steps()}
 
-    def is_done(self, step: _Step) -> bool:
+    def is_done(self, step: _DemoStep) -> bool:
         """Whether a step was finished with these settings and its files are there."""
         entry = self._read().get(step.name, {})
         written = all((self.out / name).exists() for name in step.writes)
         return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
-    def run(self, step: _Step, notify: Notify) -> str:
+    def run(self, step: _DemoStep, notify: Notify) -> str:
         """Run a step; what an interrupted one with the same settings left behind is used, anything else removed."""
         journal = self._read()
         go_on = journal.get(step.name, {}) == {"state": "started", "hash": self._hash(step)}
@@ -156,7 +156,7 @@ class _Demo:
         self._write(kept | {step.name: {"state": "done", "hash": self._hash(step), "seconds": seconds}})
         return remark
 
-    def _hash(self, step: _Step) -> str:
+    def _hash(self, step: _DemoStep) -> str:
         return config_hash({**self.settings, "step": step.name})
 
     def _read(self) -> dict:

@@ -58,12 +58,12 @@ def check(
         if figure.suffix.lower() not in FIGURES:
             raise ValueError(f"{figure}: a figure ends in {', '.join(FIGURES)}; give it such a name")
 
-    from hybridflux.ingest.check import check
+    from hybridflux.ingest.region_report import check
 
     found = check(region)
     typer.echo(found)
     if figure:
-        from hybridflux.report.region import draw_region
+        from hybridflux.report.region_figure import draw_region
 
         with whole(figure) as partial:
             draw_region(region, partial, run)

@@ -16,7 +16,7 @@ def reproduce(
 
     First those that made what it was made of, each with its folder, version and commit; what has changed since is named.
     """
-    from hybridflux.products import reproduce as products
+    from hybridflux.products import reproduction as products
 
     for step in products.steps(product):
         typer.echo(step)

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
+from hybridflux.data.tower_drivers import complete
 from hybridflux.vocabulary import VARIABLES
 
 _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}

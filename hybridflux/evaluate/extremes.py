@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridflux.evaluate.aggregation import DAY, WEEK, CalendarMean, Series
 from hybridflux.evaluate.dryness import NEEDS, dryness
-from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
 from hybridflux.evaluate.seasons import WINDOW, day_of_year, in_warm_season, month_of, seasonal_cycle, years_seen
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import VARIABLES
@@ -70,7 +70,7 @@ class Tail:
     """
 
     extreme: Extreme
-    of: Period = DAY
+    of: CalendarMean = DAY
 
     @property
     def units(self) -> str:
@@ -140,7 +140,7 @@ class DroughtAnomaly:
     """
 
     drought: Drought = Drought()
-    of: Period = WEEK
+    of: CalendarMean = WEEK
     window: int = WINDOW
     least_years: int = 3
 

@@ -38,7 +38,7 @@ SIGNIFICANT = 0.01  # family-wise: a sampler that is right fails one calibration
 NULL = 10_000  # simulated tables of uniform ranks
 
 
-class Calibration(NamedTuple):
+class SbcRanks(NamedTuple):
     """Ranks of the truth.
 
     Attributes:
@@ -52,7 +52,7 @@ class Calibration(NamedTuple):
 
 def calibrate(
     model: HybridFlux, sequences: Sequences, sampler: Sampler, *, replications: int = 100, draws: int = 63, seed: int = 0
-) -> Calibration:
+) -> SbcRanks:
     """Calibrate a sampler on a model and the drivers of some towers.
 
     Args:
@@ -86,7 +86,7 @@ def calibrate(
     drawn = {name: values[:, pick] for name, values in drawn.items()}
     ranked, true = quantities(model, simulated, drawn), at_truth(model, simulated, truth)
     ranks = {name: np.sum(np.asarray(values) < np.asarray(true[name])[:, None], axis=1) for name, values in ranked.items()}
-    return Calibration(pd.DataFrame(ranks), draws)
+    return SbcRanks(pd.DataFrame(ranks), draws)
 
 
 def truths(model: HybridFlux, replications: int, key: PRNGKeyArray) -> Leaves:
@@ -207,7 +207,7 @@ def one_by_one(method: AbstractMethod) -> Sampler:
     return sample
 
 
-def uniformity(calibration: Calibration, bins: int = 8, seed: int = 0) -> pd.DataFrame:
+def uniformity(calibration: SbcRanks, bins: int = 8, seed: int = 0) -> pd.DataFrame:
     """Are the ranks uniform?
 
     Args:

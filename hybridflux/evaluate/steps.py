@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hybridflux.evaluate.aggregation import DAY, MONTH, WEEK, YEAR, Anomaly, TimeStep
 from hybridflux.evaluate.extremes import DRIEST, HOTTEST, DroughtAnomaly, Tail
-from hybridflux.evaluate.periods import DAY, MONTH, WEEK, YEAR, Departure, Step
 from hybridflux.vocabulary import suggestion
 
-STEPS: Mapping[str, Step] = {
+STEPS: Mapping[str, TimeStep] = {
     "day": DAY,
     "week": WEEK,
     "month": MONTH,
     "year": YEAR,
-    "anomaly": Departure(MONTH, 12),
-    "iav": Departure(YEAR, 1),
+    "anomaly": Anomaly(MONTH, 12),
+    "iav": Anomaly(YEAR, 1),
     "driest": Tail(DRIEST),
     "hottest": Tail(HOTTEST),
     "drought": DroughtAnomaly(),
@@ -50,7 +50,7 @@ def steps_named(names: str) -> tuple[str, ...]:
     return found
 
 
-def step_named(name: str) -> Step:
+def step_named(name: str) -> TimeStep:
     """The step of a name.
 
     Raises:

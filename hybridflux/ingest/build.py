@@ -13,13 +13,13 @@ import zarr
 from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
-from hybridflux.ingest import moisture
-from hybridflux.ingest.check import WEATHER_SAYS
+from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
-from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
-from hybridflux.ingest.land import read_land
-from hybridflux.ingest.plan import BROUGHT, Plan, plan
+from hybridflux.ingest.dry_run import BROUGHT, BuildPlan, plan
+from hybridflux.ingest.fapar_series import WHOLE, Processes, fill_tiles, learn_processes
+from hybridflux.ingest.region_report import WEATHER_SAYS
+from hybridflux.ingest.static_maps import read_land
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
 from hybridflux.region import layout
@@ -101,16 +101,16 @@ def build_region(
         views = collect(config, catalog, scenes, work, tell)
         writer = RegionWriter(out, config.region_grid, config.period.days)
         plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
-        priors = learn_priors(config, views, plant_type, work, seed)
-        fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
-        clear = _finish(config, priors, work, out)
+        processes = learn_processes(config, views, plant_type, work, seed)
+        fill_tiles(config, views, processes, lines, writer, plant_type, work, tell)
+        clear = _finish(config, processes, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
     seconds = time.perf_counter() - began
     return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 
 
-def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
+def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> BuildPlan:
     """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
     return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
@@ -148,7 +148,7 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
 def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str, Line], seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the series of vegetation."""
     land = read_land(config, catalog)
-    soil_water = moisture.read(config, catalog)
+    soil_water = soil_moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
@@ -160,7 +160,7 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
     )  # fmt: skip
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
-    sources["moisture"] = moisture.write(soil_water, group)
+    sources["moisture"] = soil_moisture.write(soil_water, group)
     group.attrs.update(without_secrets({
         "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
@@ -181,7 +181,7 @@ def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:
     return [sentence.replace("[years]", years).replace("[year]", years) for sentence in dict.fromkeys(sentences)]
 
 
-def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> float:
+def _finish(config: RegionConfig, processes: Processes, work: Work, out: Path) -> float:
     """Write what was learned and which scenes were read, and say that the store is complete; the mean clear share."""
     index = config.vegetation.index
     records = work.records("views")
@@ -194,9 +194,10 @@ def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> floa
     views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     errors = {kind: LineError(**Line(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
-    group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, errors).attributes())
+    group[SD].attrs.update(VegetationError(processes[index][WHOLE].fast_days, errors).attributes())
     group.attrs.update({
-        "scenes": listed, "smoother": {name: {kind: asdict(prior) for kind, prior in of_kind.items()} for name, of_kind in priors.items()},
+        "scenes": listed,
+        "smoother": {name: {kind: asdict(one) for kind, one in of_kind.items()} for name, of_kind in processes.items()},
         "views": views, "state": layout.COMPLETE,
     })  # fmt: skip
     layout.consolidate(out)

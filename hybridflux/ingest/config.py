@@ -35,7 +35,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Frame(_Part):
+class GridConfig(_Part):
     """The grid: edges in metres of a projected coordinate system.
 
     Attributes:
@@ -73,7 +73,7 @@ class Frame(_Part):
             raise ValueError(f"the coordinate system `{self.crs[:40]}` is unknown; write a code such as EPSG:32631 or EPSG:2154") from error
 
 
-class Period(_Part):
+class PeriodConfig(_Part):
     """The days that are mapped, and those before them for the spin-up.
 
     Attributes:
@@ -87,7 +87,7 @@ class Period(_Part):
     lead: Annotated[int, Field(ge=0)] = 365
 
     @model_validator(mode="after")
-    def _in_order(self) -> Period:
+    def _in_order(self) -> PeriodConfig:
         if self.end < self.start:
             raise ValueError(f"the period ends ({self.end}) before it starts ({self.start}); swap the two dates")
         return self
@@ -98,7 +98,7 @@ class Period(_Part):
         return np.arange(np.datetime64(self.start - timedelta(self.lead)), np.datetime64(self.end + timedelta(1)), dtype="datetime64[D]")
 
 
-class Source(_Part):
+class SourceConfig(_Part):
     """A dataset of the catalog and where it lies.
 
     Attributes:
@@ -120,7 +120,7 @@ class Source(_Part):
     driver: str | None = None
 
 
-class Vegetation(_Part):
+class VegetationConfig(_Part):
     """How `fapar` is made.
 
     Attributes:
@@ -134,13 +134,13 @@ class Vegetation(_Part):
     also: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _a_line_or_fapar(self) -> Vegetation:
+    def _a_line_or_fapar(self) -> VegetationConfig:
         if (self.index == "fapar") == (self.line is not None):
             raise ValueError("`fapar` needs no line, every other index needs one: set `line`, or `index = \"fapar\"` with `line` left out")
         return self
 
 
-class Soil(_Part):
+class SoilConfig(_Part):
     """Plant-available water capacity: of a dataset, or one number for all.
 
     Attributes:
@@ -154,7 +154,7 @@ class Soil(_Part):
     capacity: Annotated[float, Field(ge=5, le=1000)] | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Soil:
+    def _one_of_both(self) -> SoilConfig:
         if (self.dataset is None) == (self.capacity is None):
             raise ValueError("name a `dataset` with its `place`, or a `capacity` in mm")
         return self
@@ -186,16 +186,16 @@ class RegionConfig(_Part):
     note: str | None = None
     status: Literal["sample", "live"] = "live"
     utc_offset: Annotated[float, BeforeValidator(_hours), Field(ge=LEGAL_OFFSETS[0], le=LEGAL_OFFSETS[1], multiple_of=0.25)] | None = None
-    grid: Frame
-    period: Period
-    vegetation: Vegetation = Vegetation()
-    imagery: tuple[Source, ...]
-    weather: Source
-    landcover: tuple[Source, ...]
-    zones: Source | None = None
-    soil: Soil
-    terrain: Source | None = None
-    moisture: tuple[Source, ...] = ()
+    grid: GridConfig
+    period: PeriodConfig
+    vegetation: VegetationConfig = VegetationConfig()
+    imagery: tuple[SourceConfig, ...]
+    weather: SourceConfig
+    landcover: tuple[SourceConfig, ...]
+    zones: SourceConfig | None = None
+    soil: SoilConfig
+    terrain: SourceConfig | None = None
+    moisture: tuple[SourceConfig, ...] = ()
 
     @model_validator(mode="after")
     def _standard_time(self) -> RegionConfig:
@@ -240,9 +240,9 @@ class RegionConfig(_Part):
         box = self.region_grid.geobox.geographic_extent.boundingbox
         return box.left, box.bottom, box.right, box.top
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> dict[str, tuple[SourceConfig, ...]]:
         """Part of the configuration -> its sources."""
-        soil = Source(dataset=self.soil.dataset, place=self.soil.place or "") if self.soil.dataset else None
+        soil = SourceConfig(dataset=self.soil.dataset, place=self.soil.place or "") if self.soil.dataset else None
         single = {"weather": self.weather, "zones": self.zones, "soil": soil, "terrain": self.terrain}
         found = {"imagery": self.imagery, "landcover": self.landcover, "moisture": self.moisture}
         return found | {name: (source,) for name, source in single.items() if source}

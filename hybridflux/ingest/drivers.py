@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.land.requests import SERVICE
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.land.services import SERVICE
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather import reader
+from hybridflux.data.weather.climate_data_store import download, requests_of
+from hybridflux.data.weather.daily_weather import DAILY, Weather
 from hybridflux.data.weather.elevation import cells
-from hybridflux.data.weather.requests import download, requests_of
-from hybridflux.data.weather.towers import distance_km
-from hybridflux.data.weather.weather import DAILY, Weather
-from hybridflux.ingest import moisture
+from hybridflux.data.weather.tower_weather import distance_km
+from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
 from hybridflux.vocabulary import VARIABLES
@@ -70,7 +70,7 @@ def read_drivers(
     longitude, latitude = grid.lonlat(*np.meshgrid(grid.x, grid.y))
     check_reach(weather, latitude, longitude, dataset.ground_resolution, place)
     cell, weather = cells(weather, latitude, longitude, elevation)
-    swc = moisture.driver(config, soil_water, weather)
+    swc = soil_moisture.driver(config, soil_water, weather)
     observed = {} if swc is None else {"swc": swc}
     index = pd.DatetimeIndex(weather.days)
     day_of_year = index.day_of_year.to_numpy()[:, None]

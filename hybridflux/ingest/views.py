@@ -59,7 +59,7 @@ def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice
 
 
 @dataclass(frozen=True)
-class Views:
+class ClearViews:
     """The clear views that were kept.
 
     Attributes:
@@ -86,7 +86,7 @@ def offered(config: RegionConfig, scenes: Sequence[Scene], catalog: dict) -> lis
 
 def collect(
     config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Callable[[int, int, str], None]
-) -> Views:
+) -> ClearViews:
     """Read every scene that has not been read yet.
 
     Args:
@@ -115,7 +115,7 @@ def collect(
                 work.write(marker, before | {"files": files})
         progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
     first = config.period.days[0]
-    return Views(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
+    return ClearViews(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
 
 
 def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[str], work: Work) -> Sequence[Scene]:

@@ -11,7 +11,7 @@ import pandas as pd
 from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
-from hybridflux.products.totals import RESERVED, Totals, open_totals
+from hybridflux.products.totals import RESERVED, RunTotals, open_totals
 
 FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
@@ -49,19 +49,19 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def budget_of(totals: Totals) -> pd.DataFrame:
+def budget_of(totals: RunTotals) -> pd.DataFrame:
     """Rows of all zones, land covers, periods and fluxes, without a comparison."""
     groups = totals.groups()
     parts = [_of_period(totals, groups, *period) for period in periods(totals)] + _anomalies(totals, groups)
     return pd.concat(parts, ignore_index=True)
 
 
-def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool = True) -> pd.DataFrame:
+def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: bool = True) -> pd.DataFrame:
     """Rows of groups of cells, each with its fluxes, in the order of the groups; only some groups are in memory at once.
 
     Args:
         totals: they are of.
-        groups: (zone, land cover, cells), as `Totals.groups` gives them.
+        groups: (zone, land cover, cells), as `RunTotals.groups` gives them.
         carbon: function of a flux, cells of some groups and their areas [m2] that gives gC `[group, draw]` and further columns.
         yearly: whether it is the carbon of a whole year.
 
@@ -84,7 +84,7 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
     return pd.concat(parts).sort_index()
 
 
-def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:
+def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
     """(name, months, whole years in it) of the periods of a budget: each year, and the mean of all whole years.
 
     Zero whole years means the period is only part of a year: its sum is not scaled up to one.
@@ -121,7 +121,7 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     return dict(zip(zone, group, strict=True))
 
 
-def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:
+def _of_period(totals: RunTotals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:
     """Rows of one period."""
 
     def carbon(flux, cells, area):
@@ -131,7 +131,7 @@ def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarra
     return rows_of(totals, groups, carbon, yearly=years > 0).assign(period=name, days=days, quantity="flux")
 
 
-def _anomalies(totals: Totals, groups: list[Group]) -> list[pd.DataFrame]:
+def _anomalies(totals: RunTotals, groups: list[Group]) -> list[pd.DataFrame]:
     """Rows of each whole year minus the mean of the other whole years, draw by draw."""
     whole = totals.complete_years()
     found = []

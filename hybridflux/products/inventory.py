@@ -19,7 +19,7 @@ import pandas as pd
 from hybridflux.data.delimited import Cells, quoted, read_cells
 from hybridflux.products.closure import judge
 from hybridflux.products.rows import budget_row, mixed_with_normal
-from hybridflux.products.totals import ALL, REGION, Totals
+from hybridflux.products.totals import ALL, REGION, RunTotals
 
 COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
 POOLS = ("biomass", "soil", "export")
@@ -71,7 +71,7 @@ def read_inventory(path: str | Path) -> list[Entry]:
     return entries
 
 
-def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
+def compare(totals: RunTotals, entries: list[Entry]) -> pd.DataFrame:
     """NBP of the run beside the stock change, one row per entry: difference, z-score, limiting term and verdict.
 
     Raises:
@@ -85,7 +85,7 @@ def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
     return pd.DataFrame([_compared(totals, entry, places[entry.zone, entry.land_cover]) for entry in entries])
 
 
-def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
+def _compared(totals: RunTotals, entry: Entry, cells: np.ndarray) -> dict:
     """The NBP row of one entry."""
     first, last = entry.years
     wanted = [year for year in totals.complete_years() if first <= year <= last]

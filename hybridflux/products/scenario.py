@@ -15,7 +15,7 @@ from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
-from hybridflux.products.totals import Totals, open_totals, run_record
+from hybridflux.products.totals import RunTotals, open_totals, run_record
 
 RECORD = "scenario.json"
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
@@ -32,8 +32,8 @@ class Effect:
         changes: what was changed, as written by the user.
     """
 
-    control: Totals
-    changed: Totals
+    control: RunTotals
+    changed: RunTotals
     changes: tuple[str, ...]
 
 

@@ -52,7 +52,7 @@ class Lazy:
 
 
 @dataclass(frozen=True)
-class Totals:
+class RunTotals:
     """Monthly carbon totals of a run.
 
     Attributes:
@@ -110,7 +110,7 @@ class Totals:
             np.add.at(out, group[start : start + step], self.total[flux][here][:, months].sum(axis=1)[place])
         return out
 
-    def with_structural_error(self) -> Totals:
+    def with_structural_error(self) -> RunTotals:
         """Draws that hold the structural error too, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
@@ -162,7 +162,7 @@ class Totals:
             names = [f"{day:%Y-%m-%d}" for day in (self.first[at[0]], last)]
         return "..".join(dict.fromkeys(names))
 
-    def regroup(self, groups: Mapping[str, str]) -> Totals:
+    def regroup(self, groups: Mapping[str, str]) -> RunTotals:
         """The same totals with zones put together; zones that are not named become `other`."""
         return replace(self, zone=np.array([groups.get(name, "other") for name in self.zone], dtype=object))
 
@@ -195,7 +195,7 @@ def run_record(run: str | Path) -> dict:
     return read_record(path, "written by `hybridflux map`; map again into another folder")
 
 
-def open_totals(run: str | Path) -> Totals:
+def open_totals(run: str | Path) -> RunTotals:
     """Totals of a finished run folder, cells without vegetation left out; carbon is read when it is summed.
 
     Raises:
@@ -224,7 +224,7 @@ def open_totals(run: str | Path) -> Totals:
         return _described(found, cells, spread, total, structural)
 
 
-def totals_of(data, spread: str) -> Totals:
+def totals_of(data, spread: str) -> RunTotals:
     """Totals as arrays, from a dataset `total` of flux, cell, month and draw, in any order."""
     cells = np.flatnonzero(_kept(data))
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
@@ -238,9 +238,9 @@ def _kept(data) -> np.ndarray:
     return ~np.isin(data["plant_type"].values, bare) & (data["area"].values > 0)
 
 
-def _described(data, cells: np.ndarray, spread: str, total: dict, structural) -> Totals:
+def _described(data, cells: np.ndarray, spread: str, total: dict, structural) -> RunTotals:
     """Carbon with its coordinates, some cells of a dataset."""
-    return Totals(
+    return RunTotals(
         total=total,
         zone=zone_names(data)[cells],
         land_cover=np.array(PLANT_TYPES, dtype=object)[data["plant_type"].values[cells].astype(int)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hybridflux.evaluate.metrics import LEVELS
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, MUTED, figure, to_svg
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, MUTED, figure, to_svg
 
 MARKS = {"day": ("o", "-"), "week": ("s", "--"), "month": ("^", "-."), "year": ("D", ":")}
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hybridflux.products.scenario import Effect, effect_table
 from hybridflux.products.totals import ALL, REGION
-from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
-from hybridflux.report.look import interval, number, units
+from hybridflux.report.budget_tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
+from hybridflux.report.map_viewer import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
-from hybridflux.report.seasons import cycles, open_courses
-from hybridflux.report.tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
+from hybridflux.report.seasonal_fluxes import cycles, open_courses
+from hybridflux.report.style import interval, number, units
 from hybridflux.vocabulary import VARIABLES
 
 CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
 
 DAILY = plain_units("gC m-2 d-1")

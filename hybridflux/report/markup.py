@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from hybridflux.report.look import ASSETS
+from hybridflux.report.style import ASSETS
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.totals import Totals
-from hybridflux.report.look import interval, number, units
+from hybridflux.products.totals import RunTotals
+from hybridflux.report.budget_tables import TONES, digits_of, main_period, row_of, tonnes, when
 from hybridflux.report.markup import badge, card, cards
-from hybridflux.report.tables import TONES, digits_of, main_period, row_of, tonnes, when
+from hybridflux.report.style import interval, number, units
 
 NAMES = {"NEE": "Net exchange NEE (negative = uptake)", "GPP": "Photosynthesis GPP", "RECO": "Respiration RECO"}
 PART = "gC m-2"  # units of a period that is not a whole year
@@ -43,7 +43,7 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     return cards(items)
 
 
-def independence_factor(data, totals: Totals) -> float | None:
+def independence_factor(data, totals: RunTotals) -> float | None:
     """How much narrower the interval of the region's NEE of the last year would be if pixels were independent.
 
     Args:

@@ -11,15 +11,15 @@ import pandas as pd
 from hybridflux.files import write_text
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
-from hybridflux.products.totals import NO_ZONE, Totals, open_totals, run_record
+from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
+from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
-from hybridflux.report.frames import open_group, run_viewer
-from hybridflux.report.look import ASSETS, number, units
+from hybridflux.report.map_viewer import open_group, run_viewer
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
-from hybridflux.report.seasons import seasons_section
-from hybridflux.report.tables import area_ha, budget_section, closure_section, with_truth
-from hybridflux.report.towers import parameter_section, tower_section
+from hybridflux.report.seasonal_fluxes import seasons_section
+from hybridflux.report.style import ASSETS, number, units
+from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
 
@@ -102,7 +102,7 @@ def _data(name: str, value: dict) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def _lead(record: dict, totals: Totals) -> str:
+def _lead(record: dict, totals: RunTotals) -> str:
     """What the page is about, in two sentences."""
     zones = len(set(totals.zone) - {NO_ZONE})
     inside = f" in {zones} zones" if zones > 1 else ""
@@ -179,7 +179,7 @@ def share_of(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
 
 
-def _origin(record: dict, totals: Totals) -> str:
+def _origin(record: dict, totals: RunTotals) -> str:
     """Versions, seed, hash and configuration."""
     origin = record.get("provenance", {})
     git = origin.get("git") or {}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hybridflux.evaluate.responses import Response
 from hybridflux.report.figures import DAILY, MONTHS, date_axis
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, VARIABLES
 
 DRIVER_NAMES = {"par": "light, PAR", "tair": "air temperature", "vpd": "VPD", "rew": "relative soil water"}

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.evaluate.periods import MONTH
+from hybridflux.evaluate.aggregation import MONTH
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.scores import overview, score_prediction
 from hybridflux.files import write_text
 from hybridflux.report.figures import tower_fit
-from hybridflux.report.look import number, units
 from hybridflux.report.markup import Section, card, cards, definitions, document, paragraph
+from hybridflux.report.style import number, units
 from hybridflux.report.tower_figures import record
+from hybridflux.report.tower_fits import best_year, parameter_section
 from hybridflux.report.tower_sections import (
     FLUXES,
     STEPS,
@@ -27,7 +28,6 @@ from hybridflux.report.tower_sections import (
     shown_sites,
     unseen_section,
 )
-from hybridflux.report.towers import best_year, parameter_section
 from hybridflux.vocabulary import PLANT_TYPES
 
 DRAWS = 100

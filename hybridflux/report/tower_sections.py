@@ -10,10 +10,10 @@ import pandas as pd
 from hybridflux.evaluate.card import make_card, row_of
 from hybridflux.evaluate.responses import BEYOND, GROWING, responses
 from hybridflux.report.card_figures import coverage_by_step, pit_bars
-from hybridflux.report.look import number, units
 from hybridflux.report.markup import grid, legend, paragraph, table
+from hybridflux.report.style import number, units
 from hybridflux.report.tower_figures import residual_season, response_curve, with_and_without
-from hybridflux.report.towers import choose_sites
+from hybridflux.report.tower_fits import choose_sites
 from hybridflux.vocabulary import PLANT_TYPE_NAMES
 
 FLUXES = ("NEE", "GPP", "RECO")

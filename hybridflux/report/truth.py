@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hybridflux.products.totals import Totals, totals_of
+from hybridflux.products.totals import RunTotals, totals_of
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Truth:
         parameters: parameter -> value, or plant type code -> value.
     """
 
-    totals: Totals | None = None
+    totals: RunTotals | None = None
     parameters: dict = field(default_factory=dict)
 
 

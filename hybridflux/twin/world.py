@@ -15,12 +15,12 @@ from hybridflux.region.layout import WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
+from hybridflux.twin.pixel_fapar import pixel_fapar, thirst
 from hybridflux.twin.region_truth import simulate, write_truth
 from hybridflux.twin.satellite import fill_daily, observe
-from hybridflux.twin.towers import make_towers
-from hybridflux.twin.truth import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
-from hybridflux.twin.vegetation import pixel_fapar, thirst
-from hybridflux.twin.weather import Climate, day_of_year, make_weather
+from hybridflux.twin.tower_records import make_towers
+from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
+from hybridflux.twin.weather_generator import Climate, day_of_year, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
@@ -93,7 +93,7 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         raise FileExistsError(f"{folder} is not empty and holds no world ({TRUTH}): its files could be replaced; name another, or empty it")
     if not 1 <= days <= LONGEST:
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
-    world = _World(Path(folder), size, days, seed)
+    world = _WorldBuilder(Path(folder), size, days, seed)
     world.folder.mkdir(parents=True, exist_ok=True)
     tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"))
     parcels = world.make_region()
@@ -108,7 +108,7 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
     return World(world.folder, world.start, world.end)
 
 
-class _World:
+class _WorldBuilder:
     """The steps of a region, with its days and its chance."""
 
     def __init__(self, folder, size, days, seed):

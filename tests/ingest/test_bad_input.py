@@ -12,7 +12,7 @@ import zarr
 from hybridflux.ingest.build import build_region
 from hybridflux.region.store import open_region
 from hybridflux.terminal import is_for_user
-from tests.ingest.test_land import parcels
+from tests.ingest.test_static_maps import parcels
 
 pytestmark = pytest.mark.long
 

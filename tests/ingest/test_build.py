@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from hybridflux.ingest.build import build_region, plan_region
-from hybridflux.ingest.check import check_text
+from hybridflux.ingest.region_report import check_text
 from hybridflux.region.calendar import Calendar
 from hybridflux.region.outputs import create_store
 from hybridflux.region.store import open_region, unpacked
@@ -93,8 +93,8 @@ def test_check_says_what_there_is(built):
 
 def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
     """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
-    monkeypatch.setattr("hybridflux.ingest.fill.SQUARE", 16)
-    monkeypatch.setattr("hybridflux.ingest.fill.SAMPLE", 40)  # a sample, not all pixels
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SAMPLE", 40)  # a sample, not all pixels
     stores = []
     for tile in (20, 64):
         config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from hybridflux.ingest.check import check
+from hybridflux.ingest.region_report import check
 from hybridflux.region.checksums import accept
 from hybridflux.region.grid import Grid
 from hybridflux.region.plausible import findings, some_tiles, vegetation_courses, warn_of_implausible, worst

@@ -11,7 +11,7 @@ from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import effect_table, open_scenario, run_scenario
 from hybridflux.products.totals import open_totals
 from hybridflux.report.overview import independence_factor
-from hybridflux.report.seasons import monthly_means, open_courses
+from hybridflux.report.seasonal_fluxes import monthly_means, open_courses
 from hybridflux.report.truth import read_truth
 
 

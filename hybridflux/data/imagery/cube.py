@@ -21,7 +21,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.hdf5 import open_netcdf
-from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, is_reflectance, scenes, solar_day_at
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
@@ -32,7 +32,7 @@ _DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr,
 
 
 @dataclass(frozen=True)
-class _File:
+class _OpenCube:
     """An open cube: its variables by band name, its grid, and the time of each image."""
 
     path: Path
@@ -54,7 +54,7 @@ def cube_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
         ValueError: no coordinate system or time axis, another scale factor than the catalog's, two grids for one band and day.
     """
     files = [_open(path, dataset) for path in _find(Path(place), dataset.files)]
-    by_time: dict[np.datetime64, list[tuple[_File, int]]] = defaultdict(list)
+    by_time: dict[np.datetime64, list[tuple[_OpenCube, int]]] = defaultdict(list)
     for file in files:
         for index, time in enumerate(file.times):
             if start - 1 <= time.astype("datetime64[D]") <= end + 1:
@@ -75,7 +75,7 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
     return found
 
 
-def _open(path: Path, dataset: Dataset) -> _File:
+def _open(path: Path, dataset: Dataset) -> _OpenCube:
     try:
         options = {"mask_and_scale": False, "chunks": None}
         if path.is_dir():
@@ -92,7 +92,7 @@ def _open(path: Path, dataset: Dataset) -> _File:
     variables = {names[name]: str(name) for name in cube.data_vars if name in names}
     for band in dataset.bands:
         _check_scale(path, cube, band, variables)
-    return _File(path, cube, variables, _grid(path, cube), time, cube[time].values)
+    return _OpenCube(path, cube, variables, _grid(path, cube), time, cube[time].values)
 
 
 def _refuse_symbolic_links(store: Path) -> None:
@@ -128,9 +128,9 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
     return grid
 
 
-def _frames(time: np.datetime64, images: list[tuple[_File, int]], dataset: Dataset) -> list[Frame]:
+def _frames(time: np.datetime64, images: list[tuple[_OpenCube, int]], dataset: Dataset) -> list[Frame]:
     """The frames of one time: bands of several files together; a band that comes twice, from two files of one grid, starts another."""
-    frames: list[tuple[dict[str, Layer], list[tuple[_File, int]]]] = []
+    frames: list[tuple[dict[str, FrameBand], list[tuple[_OpenCube, int]]]] = []
     for file, index in images:
         layers = {band.name: _layer(file, index, file.variables[band.name], band) for band in dataset.bands if band.name in file.variables}
         for taken, members in frames:
@@ -143,7 +143,7 @@ def _frames(time: np.datetime64, images: list[tuple[_File, int]], dataset: Datas
     return [_frame(time, number, layers, members, dataset) for number, (layers, members) in enumerate(frames) if layers]
 
 
-def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: list[tuple[_File, int]], dataset: Dataset) -> Frame:
+def _frame(time: np.datetime64, number: int, layers: dict[str, FrameBand], members: list[tuple[_OpenCube, int]], dataset: Dataset) -> Frame:
     file = members[0][0]
     masks = []
     bands = dict(layers)
@@ -159,14 +159,14 @@ def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: 
     return Frame(f"{dataset.id} {stamp}", day, finest, bands, masks, absent, origin, declared=by_catalog(dataset), tile=str(finest))
 
 
-def _layer(file: _File, index: int, name: str, band: Band) -> Layer:
+def _layer(file: _OpenCube, index: int, name: str, band: Band) -> FrameBand:
     own = file.cube[name].attrs
     nodata = stated(band.nodata, own.get("_FillValue"), own.get("missing_value"))
     image = Image(f"{file.path}, {name}, {file.times[index]}", file.grid, partial(_stored, file, index, name), nodata)
-    return Layer(lambda: image, band.scale, band.offset, reflective=is_reflectance(band))
+    return FrameBand(lambda: image, band.scale, band.offset, reflective=is_reflectance(band))
 
 
-def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:
+def _stored(file: _OpenCube, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:
     variable = file.cube[name].isel({file.time: index})
     rows, columns = file.grid.dimensions
     if variable.ndim == 0:

@@ -24,7 +24,7 @@ _SCALED = 0.01  # a scale at most this large means stored whole numbers
 
 
 @dataclass(frozen=True)
-class Layer:
+class FrameBand:
     """A band of a frame: `scale * stored + offset`.
 
     Attributes:
@@ -63,8 +63,8 @@ class Frame:
     id: str
     day: np.datetime64
     grid: GeoBox
-    layers: Mapping[str, Layer]
-    masks: Sequence[tuple[Mask, Layer]] = ()
+    layers: Mapping[str, FrameBand]
+    masks: Sequence[tuple[Mask, FrameBand]] = ()
     absent: str = ""
     origin: dict = field(default_factory=dict)
     rank: int = 0
@@ -149,7 +149,7 @@ def drop_zeros(stored: Sequence[np.ndarray]) -> None:
         numbers[nothing] = np.nan
 
 
-def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
+def _check_scale(stored: np.ndarray, layer: FrameBand, name: str) -> None:
     """Numbers with fractions below two are reflectance already, whatever the catalog says of their scale."""
     known = stored[np.isfinite(stored)]
     if layer.scale <= _SCALED and known.size and known.max() < 2.0 and (known % 1 != 0).any():
@@ -159,7 +159,7 @@ def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
         )
 
 
-def _clear_land(masks: Sequence[tuple[Mask, Layer]], geobox: GeoBox) -> np.ndarray:
+def _clear_land(masks: Sequence[tuple[Mask, FrameBand]], geobox: GeoBox) -> np.ndarray:
     """Where all masks are clear `[y, x]`."""
     land = np.ones(geobox.shape.yx, bool)
     for mask, layer in masks:

@@ -58,7 +58,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class OffsetDecision:
     """The offset that is used.
 
     Attributes:
@@ -101,10 +101,10 @@ class Series:
         self._members = sorted(members, key=lambda member: (member.tile, member.day, member.name))
         self._place = {id(member): number for number, member in enumerate(self._members)}
         self._seen: dict[int, tuple[Evidence, Sample | None]] = {}
-        self._verdicts: dict[int, Verdict] = {}
+        self._verdicts: dict[int, OffsetDecision] = {}
         self._reported: set[tuple] = set()
 
-    def verdict(self, member: Member) -> Verdict:
+    def verdict(self, member: Member) -> OffsetDecision:
         """The offset of a scene; a declaration that is contradicted, or that is doubtful and not confirmed, is a warning with its numbers.
 
         Raises:
@@ -122,7 +122,7 @@ class Series:
             self._seen[number] = (Evidence(), None) if sample is None else (evidence(sample), sample.thinned())
         return self._seen[number]
 
-    def _decide(self, number: int) -> Verdict:
+    def _decide(self, number: int) -> OffsetDecision:
         member = self._members[number]
         declared, (seen, sample) = member.declared, self._look(number)
         trust, around, asked = declared.sign * declared.trust, 0.0, []
@@ -191,12 +191,12 @@ class Series:
             said = passed_on(said + trust + seen.log_odds, change, declared.lasting if _alike(other, declared) else 0.0)
         return said
 
-    def _spoken(self, member: Member, seen: Evidence, trust: float, around: float, record: dict) -> Verdict:
+    def _spoken(self, member: Member, seen: Evidence, trust: float, around: float, record: dict) -> OffsetDecision:
         """The verdict by the sum of log odds, and the warning it takes."""
         declared, total = member.declared, trust + seen.log_odds + around
         if declared.value is None and abs(total) < 1.0:
             _warn(f"{member.name} tells neither its processing baseline nor an offset, and {_shown(seen)}: left out")
-            return Verdict(None, "unknown", record)
+            return OffsetDecision(None, "unknown", record)
         decided = 0.0 if total > 0.0 else SHIFT
         by = seen.witness if seen.witness and abs(seen.log_odds) >= abs(around) else "neighbouring dates"
         if declared.value is None:
@@ -205,10 +205,10 @@ class Series:
                     f"{member.name} tells neither its processing baseline nor an offset; {_shown(seen)}{_by_neighbours(around, record)}; "
                     f"used {decided:+.1f}, which is not certain: compare it with another date of the tile"
                 )
-            return Verdict(decided, by, record)
+            return OffsetDecision(decided, by, record)
         if total * declared.sign < 0.0:
             self._report_overruled(member, seen, decided, trust, total, record)
-            return Verdict(decided, f"{by} against {declared.source}", record)
+            return OffsetDecision(decided, f"{by} against {declared.source}", record)
         contradicted = min(seen.log_odds, seen.log_odds + around) * declared.sign < (-2.0 if declared.firm else -0.5)
         confirmed = declared.firm or max(seen.log_odds * declared.sign, around * declared.sign) >= _CONFIRMED
         if contradicted or not confirmed or abs(total) < SURE:
@@ -218,7 +218,7 @@ class Series:
                 f"{member.name}: {declared.source} gives an offset of {declared.value:+.1f}, {how}: {_shown(seen, declared.value, other)}"
                 f"{_by_neighbours(around, record)}; used {declared.value:+.1f}"
             )
-        return Verdict(declared.value, declared.source, record)
+        return OffsetDecision(declared.value, declared.source, record)
 
     def _report_overruled(self, member: Member, seen: Evidence, used: float, trust: float, total: float, record: dict) -> None:
         """Warn that a declaration is not followed: once a series where other dates show that its kind errs, else scene by scene."""

@@ -21,7 +21,7 @@ FIRST_WITH_OFFSET = 4.0
 
 
 @dataclass(frozen=True)
-class Calibration:
+class RadiometricCalibration:
     """What `MTD_MSIL2A.xml` says.
 
     Attributes:
@@ -41,7 +41,7 @@ class Calibration:
         return 1.0 / self.quantification, self.offsets[band] / self.quantification
 
 
-def calibration(xml: bytes | str, name: str) -> Calibration:
+def calibration(xml: bytes | str, name: str) -> RadiometricCalibration:
     """Read `MTD_MSIL2A.xml`.
 
     Args:
@@ -58,7 +58,7 @@ def calibration(xml: bytes | str, name: str) -> Calibration:
         raise ValueError(text if name in text else f"{name} is damaged ({shown(text)}); download the product again") from error
 
 
-def _calibration(xml: bytes | str, name: str) -> Calibration:
+def _calibration(xml: bytes | str, name: str) -> RadiometricCalibration:
     root = _parse(xml, name)
     baseline = _text(root, "PROCESSING_BASELINE", name)
     quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE", name))
@@ -66,7 +66,7 @@ def _calibration(xml: bytes | str, name: str) -> Calibration:
     if not offsets and float(baseline) >= FIRST_WITH_OFFSET:
         raise ValueError(f"{name} is of baseline {baseline} and has no BOA_ADD_OFFSET; the file is incomplete, download it again")
     time = np.datetime64(_text(root, "PRODUCT_START_TIME", name).rstrip("Z"), "ms")
-    return Calibration(baseline, quantification, dict.fromkeys(BANDS, 0.0) | offsets, time)
+    return RadiometricCalibration(baseline, quantification, dict.fromkeys(BANDS, 0.0) | offsets, time)
 
 
 def mean_angles(xml: bytes | str, name: str) -> dict[str, float]:

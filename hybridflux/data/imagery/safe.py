@@ -11,10 +11,10 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, scenes, solar_day_at
 from hybridflux.data.imagery.offset_evidence import RED
 from hybridflux.data.imagery.offset_series import FIRM, Declared
-from hybridflux.data.imagery.offsets import Calibration, calibration, mean_angles
+from hybridflux.data.imagery.offsets import RadiometricCalibration, calibration, mean_angles
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.versions import current
@@ -86,7 +86,7 @@ def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
         if dataset.mask.band not in files:
             raise ValueError(f"{package.path} has no {dataset.mask.band} to tell clouds; {lacking(package, dataset.bands)}")
         file, _ = files[dataset.mask.band]
-        masks.append((dataset.mask, Layer(partial(window.raster, package.raster(file), 1, 0))))
+        masks.append((dataset.mask, FrameBand(partial(window.raster, package.raster(file), 1, 0))))
     grid = next(iter(layers.values())).image().grid
     origin = {
         "place": str(package.path),
@@ -102,7 +102,7 @@ def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     return Frame(package.name, day, grid, layers, masks, absent, origin, rank, _declared(facts, dataset), tile)
 
 
-def _declared(facts: Calibration, dataset: Dataset) -> Declared | None:
+def _declared(facts: RadiometricCalibration, dataset: Dataset) -> Declared | None:
     if dataset.offsets != "sentinel-2":
         return None
     _, value = facts.linear(RED)
@@ -121,9 +121,9 @@ def _best(package: Package) -> dict[str, tuple[str, float]]:
     return best
 
 
-def _layer(package: Package, file: tuple[str, float], band: Band, dataset: Dataset, facts: Calibration) -> Layer:
+def _layer(package: Package, file: tuple[str, float], band: Band, dataset: Dataset, facts: RadiometricCalibration) -> FrameBand:
     scale, offset = facts.linear(band.name) if dataset.offsets == "sentinel-2" else (band.scale, band.offset)
-    return Layer(partial(window.raster, package.raster(file[0]), 1, band.nodata), scale, offset, file[1])
+    return FrameBand(partial(window.raster, package.raster(file[0]), 1, band.nodata), scale, offset, file[1])
 
 
 def _angles(package: Package) -> dict[str, float]:
@@ -131,11 +131,11 @@ def _angles(package: Package) -> dict[str, float]:
     return mean_angles(package.text(granule), f"{package.path}/{granule}") if granule else {}
 
 
-def _constant(name: str, value: float, grid: GeoBox) -> Layer:
+def _constant(name: str, value: float, grid: GeoBox) -> FrameBand:
     def read(roi: tuple[slice, slice]) -> np.ndarray:
         return np.full([part.stop - part.start for part in roi], value, np.float32)
 
-    return Layer(lambda: window.Image(name, grid, read), reflective=False)
+    return FrameBand(lambda: window.Image(name, grid, read), reflective=False)
 
 
 def lacking(package: Package, bands: Sequence[Band]) -> str:

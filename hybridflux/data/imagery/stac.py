@@ -14,7 +14,7 @@ from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import masks
 from hybridflux.data.imagery.frames import drop_zeros, is_reflectance, mosaic
 from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
-from hybridflux.data.imagery.offset_series import Member, Series, Verdict
+from hybridflux.data.imagery.offset_series import Member, OffsetDecision, Series
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, tile_of, without_superseded
 from hybridflux.data.imagery.stac_offsets import declared
@@ -60,7 +60,7 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     out = []
     for day, (items, superseded) in kept.items():
         frames = [
-            _Frame(dataset, source, geobox, _origin(dataset, source.item), series, members.get(id(source))) for source in sources[day]
+            _ItemFrame(dataset, source, geobox, _origin(dataset, source.item), series, members.get(id(source))) for source in sources[day]
         ]
         offered = [band.name for band in dataset.bands if all(band.name in assets(item, dataset.bands) for item in items)]
         origin = {"place": place, "bands": offered, "items": [frame.origin for frame in frames], "superseded": superseded}
@@ -68,7 +68,7 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     return out
 
 
-def _read(frames: Sequence[_Frame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+def _read(frames: Sequence[_ItemFrame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
     return mosaic(frames, geobox, bands)
 
 
@@ -102,7 +102,7 @@ def _origin(dataset: Dataset, item: pystac.Item) -> dict:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _ItemFrame:
     """One item with its mask and offset, as `frames.mosaic` needs it.
 
     Attributes:
@@ -172,7 +172,7 @@ class _Frame:
         agrees = own is not None and verdict.value is not None and (own == 0.0) == (verdict.value == 0.0)
         return own if agrees else verdict.value  # a product may have an offset for each band
 
-    def _verdict(self, member: Member) -> Verdict:
+    def _verdict(self, member: Member) -> OffsetDecision:
         verdict = self.series.verdict(member)
         self.origin.update(offset=verdict.value, offset_from=verdict.source, offset_evidence=verdict.record)
         return verdict

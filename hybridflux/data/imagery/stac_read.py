@@ -139,14 +139,14 @@ def _driver(nodata: float | None):
     """
     from odc.loader import RioDriver, RioReader
 
-    class Reader(RioReader):
+    class NodataReader(RioReader):
         def read(self, cfg, dst_geobox, **options):
             return super().read(cfg.patch(src_nodata_fallback=nodata), dst_geobox, **options)
 
     class Driver(RioDriver):
         def open(self, src, ctx):
             open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac has no setting for drivers; what passed here is known by its content
-            return Reader(src, ctx)
+            return NodataReader(src, ctx)
 
     return Driver()
 

@@ -12,7 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes
+from hybridflux.data.imagery.frames import Frame, FrameBand, is_reflectance, scenes
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import raster
@@ -38,7 +38,7 @@ def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
     frames = []
     for date, day in enumerate(days):
         layers = {
-            band.name: Layer(
+            band.name: FrameBand(
                 partial(raster, path, date * len(names) + number, band.nodata), band.scale, band.offset, reflective=is_reflectance(band)
             )
             for number, band in enumerate(dataset.bands, start=1)

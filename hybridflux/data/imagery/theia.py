@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, scenes, solar_day_at
 from hybridflux.data.imagery.offset_evidence import NEAR_INFRARED
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
@@ -89,7 +89,7 @@ def file_of(package: Package, names: Sequence[str]) -> str | None:
     return next((file for name in names for file in package.find(rf"(.*/)?[^/]*_{re.escape(name)}\.tif")), None)
 
 
-def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, Layer], dict[str, str]]:
+def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, FrameBand], dict[str, str]]:
     """The layers of the bands of the catalog that a product has, and their files.
 
     Raises:
@@ -100,16 +100,16 @@ def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, Layer], d
         file = file_of(package, band.aliases or (band.name,))
         if file:
             files[band.name] = file
-            layers[band.name] = Layer(partial(window.raster, package.raster(file), 1, band.nodata), band.scale, band.offset)
+            layers[band.name] = FrameBand(partial(window.raster, package.raster(file), 1, band.nodata), band.scale, band.offset)
     if not layers:
         raise ValueError(f"{package.path} has none of the bands of {dataset.id}; is the download complete?")
     return layers, files
 
 
-def mask_layer(package: Package, name: str, nodata: float | None = None) -> Layer | None:
+def mask_layer(package: Package, name: str, nodata: float | None = None) -> FrameBand | None:
     """The layer of a mask at its finest resolution, if the product has it."""
     file = file_of(package, (f"{name}_R1", f"{name}_R2", name))
-    return Layer(partial(window.raster, package.raster(file), 1, nodata)) if file else None
+    return FrameBand(partial(window.raster, package.raster(file), 1, nodata)) if file else None
 
 
 def lacking(package: Package, bands: Sequence[Band], has: Sequence[str]) -> str:

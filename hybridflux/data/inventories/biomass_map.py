@@ -9,7 +9,7 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.inventories.plots import COLUMNS
-from hybridflux.data.inventories.trees import CARBON_FRACTION
+from hybridflux.data.inventories.tree_carbon import CARBON_FRACTION
 from hybridflux.data.land.warp import files_at, numbers
 
 AGB_FILES, SD_FILES = "*AGB-MERGED*.tif", "*AGB_SD-MERGED*.tif"  # ESA CCI biomass

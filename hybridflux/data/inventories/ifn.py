@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.inventories import trees
+from hybridflux.data.inventories import tree_carbon
 from hybridflux.data.inventories.plots import per_plot, read_table, stocks
 
 PLOTS = ("idp", "xl93", "yl93", "Annee")
@@ -50,7 +50,7 @@ def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaign
         warnings.warn(
             f"campaigns {_span(wanted)} mix two rules for dead trees, before and since {ALL_DEAD_SINCE}; take one side only", stacklevel=2
         )
-    carbon = trees.dead_carbon(stems, read_table(density, ("Essence", "infradensite")))
+    carbon = tree_carbon.dead_carbon(stems, read_table(density, ("Essence", "infradensite")))
     values = {"dead_wood": per_plot(carbon, stems["idp"].to_numpy(), places["idp"].to_numpy())}
     return stocks(values, places["xl93"].to_numpy(float), places["yl93"].to_numpy(float), zones, _span(wanted))
 
@@ -81,7 +81,7 @@ def living(live: str | Path, density: str | Path, zones: list) -> pd.DataFrame:
     if lost:
         warnings.warn(f"{live}: {lost} of {lost + len(standing)} living trees have no diameter or no weight and are left out", stacklevel=2)
     height = standing["height"].where(standing["height"].notna(), standing["height_last_recorded"])
-    carbon = trees.living_carbon(standing.assign(height=height), read_table(density, ("Essence", "infradensite")))
+    carbon = tree_carbon.living_carbon(standing.assign(height=height), read_table(density, ("Essence", "infradensite")))
     values = {"biomass": per_plot(carbon, standing["plot"].to_numpy(), places["plot"].to_numpy())}
     campaign = _span(sorted(places["year"].unique()))
     return stocks(values, places["coordx"].to_numpy(float), places["coordy"].to_numpy(float), zones, campaign)

@@ -10,7 +10,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.land.requests import located, tiles_at
+from hybridflux.data.land.services import located, tiles_at
 from hybridflux.data.land.vectors import is_vector
 from hybridflux.data.land.warp import NO_LABEL, labels
 from hybridflux.vocabulary import PLANT_TYPES

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import located
+from hybridflux.data.land.services import located
 from hybridflux.data.land.shapes import POLYGONS, duplicates, slivers
 from hybridflux.data.land.vectors import HECTARE, Features, burn, claims, column, is_vector, needed, read_features
 from hybridflux.data.land.warp import NO_LABEL, labels

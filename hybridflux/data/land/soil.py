@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
+from hybridflux.data.land.services import SERVICE, SLICES, soil_address
 from hybridflux.data.land.soil_units import judge_profile, judge_sand, median, texture_off, water_off
 from hybridflux.data.land.warp import covered, metres, numbers
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES

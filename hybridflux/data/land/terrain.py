@@ -14,7 +14,7 @@ from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.height_gaps import REACH, Filled, filled, zero_voids
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import SERVICE, located, tiles_at
+from hybridflux.data.land.services import SERVICE, located, tiles_at
 from hybridflux.data.land.warp import metres, numbers, positions
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 

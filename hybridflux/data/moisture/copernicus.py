@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, find_band, wanted_days
 from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
 from hybridflux.units import convert

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.border import Extent, check_spelling, find_band, wanted_days
 from hybridflux.data.weather.netcdf import WITH_TABLES, parts, same_cells, window

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.hdf5 import open_hdf5
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
 from hybridflux.limits import Refused

@@ -14,7 +14,7 @@ reader = Readers(
         "agera5": "hybridflux.data.weather.agera5:read",
         "era5": "hybridflux.data.weather.era5:read",
         "sim2": "hybridflux.data.weather.sim2:read",
-        "tower-weather": "hybridflux.data.weather.towers:read",
+        "tower-weather": "hybridflux.data.weather.tower_weather:read",
     },
 )
 """Format of a dataset of the catalog -> its reader, `read(dataset, place, extent, start, end, utc_offset) -> Weather`."""

@@ -10,9 +10,9 @@ import numpy as np
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.weather.air import check_vapour, vpd_of_extremes
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
-from hybridflux.data.weather.plausible import check_bounds
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.weather_checks import check_bounds
 from hybridflux.units import convert
 
 DAYS = "days of local time as the product defines them (00-00 LT), not shifted to the region's"

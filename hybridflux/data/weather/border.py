@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.weather.plausible import check_air, check_bounds, check_gaps, check_radiation, check_rain, land
-from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.data.weather.daily_weather import DAILY, Weather
+from hybridflux.data.weather.weather_checks import check_air, check_bounds, check_gaps, check_radiation, check_rain, land
 from hybridflux.units import PAR_PER_SHORTWAVE, convert
 from hybridflux.vocabulary import VARIABLES
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from hybridflux.data.weather.air import saturation_pressure
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.daily_weather import Weather
 
 LAPSE = 6.5e-3  # K m-1, ICAO standard atmosphere (Doc 7488)
 _WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")

@@ -13,8 +13,8 @@ from hybridflux.data.weather import hours
 from hybridflux.data.weather.air import vpd_of_dewpoint
 from hybridflux.data.weather.axes import preliminary
 from hybridflux.data.weather.border import Extent, assemble, check_spelling, find_band, to_units, wanted_days
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.netcdf import WITH_TABLES, Window, parts, same_cells, window
-from hybridflux.data.weather.weather import Weather
 from hybridflux.time import time_zone_name
 from hybridflux.units import convert
 
@@ -32,7 +32,7 @@ _SLACK = 2  # h that a day at an end may lack: what UTC+1 moves out of whole UTC
 
 
 @dataclass(frozen=True)
-class _Hours:
+class _HourlyValues:
     """One variable of all files: sorted hours and values `[hour, cell]`."""
 
     stamps: np.ndarray
@@ -65,7 +65,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
     series, cells, elevation, names = _collect(dataset, place, extent)
-    warm = {name: _Hours(series[name].stamps, _kelvin_to_celsius(bands[name], series[name].values, place)) for name in _INSTANT}
+    warm = {name: _HourlyValues(series[name].stamps, _kelvin_to_celsius(bands[name], series[name].values, place)) for name in _INSTANT}
     accumulated = _decide({name: series[name] for name in _FALLEN}, place)
     fallen = {name: _single(series[name], accumulated, f"{place}, `{name}`") for name in _FALLEN}
     hours.check_noon(fallen["ssrd"].stamps, fallen["ssrd"].values, cells.longitude, str(place))
@@ -81,7 +81,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     return assemble(days, values, cells.latitude, cells.longitude, elevation, origin, str(place))
 
 
-def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hours], Window, np.ndarray | float, list[str]]:
+def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _HourlyValues], Window, np.ndarray | float, list[str]]:
     """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
     series: dict[str, tuple[list, list]] = {}
     windows, silent, held, elevation, early = [], set(), set(), np.nan, []
@@ -129,7 +129,7 @@ def _names(windows: list[Window]) -> list[str]:
     return sorted({one.where for one in windows})
 
 
-def _sorted(stamps: list, values: list, where: str) -> _Hours:
+def _sorted(stamps: list, values: list, where: str) -> _HourlyValues:
     stamps, values = np.concatenate(stamps), np.concatenate(values)
     order = np.argsort(stamps, kind="stable")
     stamps, values = stamps[order], values[order]
@@ -141,7 +141,7 @@ def _sorted(stamps: list, values: list, where: str) -> _Hours:
     if holes.any():
         hour = stamps[np.flatnonzero(holes.any(axis=1))[0]]
         raise ValueError(f"{where}: {int(holes.sum())} gaps, the first at {hour} UTC; a reanalysis has none: get that month again")
-    return _Hours(stamps, values)
+    return _HourlyValues(stamps, values)
 
 
 def _kelvin_to_celsius(band: Band, values: np.ndarray, place) -> np.ndarray:
@@ -152,7 +152,7 @@ def _kelvin_to_celsius(band: Band, values: np.ndarray, place) -> np.ndarray:
     return convert(band.scale * values + band.offset, band.units, "degC")
 
 
-def _decide(fallen: dict[str, _Hours], place) -> bool:
+def _decide(fallen: dict[str, _HourlyValues], place) -> bool:
     """Whether the sums are since 00 UTC; radiation tells it every day, rain must not contradict.
 
     Raises:
@@ -168,14 +168,14 @@ def _decide(fallen: dict[str, _Hours], place) -> bool:
     return next(iter(known.values()))
 
 
-def _single(one: _Hours, accumulated: bool, where: str) -> _Hours:
+def _single(one: _HourlyValues, accumulated: bool, where: str) -> _HourlyValues:
     """What fell in each hour."""
     if accumulated:
-        return _Hours(one.stamps, hours.deaccumulate(one.stamps, one.values, where))
-    return _Hours(one.stamps, hours.without_noise(one.stamps, one.values, float(np.nanmax(one.values)), where))
+        return _HourlyValues(one.stamps, hours.deaccumulate(one.stamps, one.values, where))
+    return _HourlyValues(one.stamps, hours.without_noise(one.stamps, one.values, float(np.nanmax(one.values)), where))
 
 
-def _at(one: _Hours, stamps: np.ndarray) -> np.ndarray:
+def _at(one: _HourlyValues, stamps: np.ndarray) -> np.ndarray:
     """Values at other stamps `[hour, cell]`, NaN where there are none."""
     out = np.full((len(stamps), one.values.shape[1]), np.nan)
     known = np.isin(stamps, one.stamps)
@@ -183,7 +183,7 @@ def _at(one: _Hours, stamps: np.ndarray) -> np.ndarray:
     return out
 
 
-def _check_cover(series: dict[str, _Hours], days: np.ndarray, utc_offset: float, place) -> None:
+def _check_cover(series: dict[str, _HourlyValues], days: np.ndarray, utc_offset: float, place) -> None:
     """Refuse files that do not reach over all days; at the ends an hour or two of the night may lack."""
     slack = np.timedelta64(_SLACK, "h")
     shift = np.timedelta64(round(utc_offset * 3600), "s")

@@ -16,7 +16,7 @@ import xarray as xr
 from pyproj import Transformer
 
 from hybridflux.data.hdf5 import open_netcdf
-from hybridflux.data.weather import grib, tables
+from hybridflux.data.weather import grib, text_tables
 from hybridflux.data.weather.axes import on_axes
 from hybridflux.data.weather.border import Extent, choose_cells
 from hybridflux.limits import MEMBER, Refused
@@ -26,7 +26,7 @@ _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
 _NETCDF = (".nc", ".nc4")
 ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
 """What the names of files of a data store end in."""
-WITH_TABLES = (*ENDINGS, tables.ENDING)
+WITH_TABLES = (*ENDINGS, text_tables.ENDING)
 """The same where series of points may come as CSV."""
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError, ValueError, TypeError)
 _UNREADABLE = (*_DAMAGE, ImportError)  # times that nothing but cftime would decode are damaged too
@@ -106,8 +106,8 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
 
 def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[str, xr.Dataset]]:
     """A netCDF file, each element of a GRIB file, whatever its name says, or a table of points."""
-    if name.endswith(tables.ENDING):
-        data = tables.points(content, name)
+    if name.endswith(text_tables.ENDING):
+        data = text_tables.points(content, name)
         if data is not None:
             yield name, data
         return

@@ -14,9 +14,9 @@ from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, quoted, s
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.netcdf import files_of
-from hybridflux.data.weather.tables import numbers
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.text_tables import numbers
 from hybridflux.units import convert
 
 GRID = "EPSG:27572"
