@@ -38,7 +38,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
         size: pixels along one side of the region, 10 m each.
         days: mapped days of the drought year.
         draws: posterior draws carried through every pixel.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
 
     Returns:
         The report.
@@ -149,7 +149,7 @@ class _Demo:
         self._write(journal | {step.name: {"state": "started", "hash": self._hash(step)}})
         began = time.perf_counter()
         remark = step.work(go_on, notify)
-        order = [one.name for one in self.steps()]
+        order = [step.name for step in self.steps()]
         earlier = order[: order.index(step.name)]
         kept = {name: entry if name in earlier else entry | {"state": "outdated"} for name, entry in self._read().items()}
         seconds = round(time.perf_counter() - began, 1)

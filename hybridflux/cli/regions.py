@@ -60,13 +60,13 @@ def check(
 
     from hybridflux.ingest.region_report import check
 
-    found = check(region)
-    typer.echo(found)
+    report = check(region)
+    typer.echo(report)
     if figure:
         from hybridflux.report.region_figure import draw_region
 
         with whole(figure) as partial:
             draw_region(region, partial, run)
         wrote(figure)
-    if found.level == "wrong":
+    if report.level == "wrong":
         raise typer.Exit(2)

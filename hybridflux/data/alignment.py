@@ -25,7 +25,7 @@ def align(
     Args:
         frames: checked daily frame of each tower.
         series: daily `fapar` of each tower.
-        latitude: of each tower [degrees_north].
+        latitude: latitudes of each tower [degrees_north].
         archives: where each tower was read from, for messages.
         period: first and last year.
 

@@ -81,10 +81,10 @@ def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str,
     Raises:
         ValueError: two files are equally good for a site, or a zip is damaged; all such sites in one message.
     """
-    found = survey(folder, sites)
-    if found.faults:
-        raise ValueError("; ".join(found.faults.values()))
-    return dict(found.archives)
+    survey_of_folder = survey(folder, sites)
+    if survey_of_folder.faults:
+        raise ValueError("; ".join(survey_of_folder.faults.values()))
+    return dict(survey_of_folder.archives)
 
 
 def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
@@ -95,7 +95,7 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
         sites: only these; all by default. The ids found are spelt as these.
     """
     spelt = None if sites is None else {site.casefold(): site for site in sites}
-    found: dict[str, list[Archive]] = {}
+    by_site: dict[str, list[Archive]] = {}
     faults, unread, unknown, base = {}, {}, [], {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
         if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
@@ -115,13 +115,13 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
             continue
         for archive in tables:
             if own := _spelt(archive.site, spelt):
-                found.setdefault(own, []).append(replace(archive, site=own))
+                by_site.setdefault(own, []).append(replace(archive, site=own))
         if not tables:
             unread[site] = "; ".join(filter(None, (unread.get(site), what)))
             if _BASE.search(what):
                 base[site] = f"ignored: {what}"
     archives, beside = {}, {}
-    for site, several in sorted(found.items()):
+    for site, several in sorted(by_site.items()):
         try:
             archives[site], others = _best(site, several)
         except ValueError as error:

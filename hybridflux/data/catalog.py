@@ -98,9 +98,9 @@ class Service(BaseModel):
 
     Attributes:
         name: what a configuration calls it.
-        url: of the API.
-        collection: of the dataset there.
-        hosts: of its files, besides that of `url`: names of machines, or of buckets of `s3://`; `*` in them stands for anything.
+        url: address of the API.
+        collection: name of the dataset there.
+        hosts: hosts of its files, besides that of `url`: names of machines, or of buckets of `s3://`; `*` in them stands for anything.
         schemes: by which its files may be read.
         signing: how its addresses are made readable: `none`, or `planetary-computer` for signed addresses.
         note: caveats.
@@ -127,7 +127,7 @@ class Dataset(BaseModel):
         licence: licence of the data, as the provider states it.
         citation: reference to cite.
         attribution: sentence a product made from it must carry, where the provider asks for one.
-        doi: of the data or of the paper that describes it.
+        doi: DOI of the data or of the paper that describes it.
         access: how a user obtains it.
         files: patterns of its file names.
         bands: its columns or bands.

@@ -45,7 +45,7 @@ def check_clock(light: pd.Series, middle: pd.Series, noon: Noon | None, where: s
     Args:
         light: shortwave radiation of each step [W m-2], NaN where missing.
         middle: middle of each step as stamped.
-        noon: of the site; None where its place is not known, and only daylight saving is looked for.
+        noon: noon of the site; None where its place is not known, and only daylight saving is looked for.
         where: name of the file, for messages.
 
     Raises:
@@ -114,7 +114,7 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
     sums = pd.DataFrame({"light": light, "moment": light * hour}).groupby(middle.dt.normalize().to_numpy()).sum().asfreq("D")
     centre = (sums["moment"] / sums["light"].where(sums["light"] > 0)).to_numpy() + equation_of_time(sums.index.day_of_year.to_numpy())
     noons = sums.index + pd.Timedelta(hours=12)
-    found: dict[str, dict[int, list[float]]] = {}
+    jumps_by_zone: dict[str, dict[int, list[float]]] = {}
     for zone in _CIVIL_CLOCKS:
         offset = (noons - noons.tz_localize(zone).tz_convert("UTC").tz_localize(None)) / pd.Timedelta(hours=1)
         change = np.diff(np.asarray(offset))
@@ -122,10 +122,10 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
             before, after = centre[max(at - _SIDE_DAYS, 0) : at], centre[at : at + _SIDE_DAYS]
             if min(np.isfinite(before).sum(), np.isfinite(after).sum()) >= _FEWEST_DAYS:
                 jump = change[at - 1] * (np.nanmedian(after) - np.nanmedian(before))
-                found.setdefault(zone, {}).setdefault(int(noons[at].year), []).append(jump)
+                jumps_by_zone.setdefault(zone, {}).setdefault(int(noons[at].year), []).append(jump)
     scatter = 1.4826 * np.nanmedian(np.abs(np.diff(centre))) / 2**0.5 if len(centre) > 1 else np.nan
     error = float(1.25 * scatter / _SIDE_DAYS**0.5)  # of two medians, for the mean of two changes
-    return {zone: {year: float(np.mean(jumps)) for year, jumps in years.items()} for zone, years in found.items()}, error
+    return {zone: {year: float(np.mean(jumps)) for year, jumps in years.items()} for zone, years in jumps_by_zone.items()}, error
 
 
 def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:

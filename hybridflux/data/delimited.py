@@ -59,7 +59,7 @@ class Dialect:
     """How a text table is written.
 
     Attributes:
-        encoding: of the text, a name of Python's.
+        encoding: encoding of the text, a name of Python's.
         delimiter: between cells: comma, semicolon or tab.
         decimal: mark of the numbers: a comma only where the delimiter is none, and no number has a point.
         skip: lines before the header: comments that begin with `#`, and Excel's `sep=`.

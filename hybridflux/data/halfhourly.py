@@ -30,7 +30,7 @@ def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataF
     Args:
         table: columns of FLUXNET HH or HR files.
         archive: what the table came from, for messages.
-        noon: of the site in local standard time, checked against the light of the table.
+        noon: noon of the site in local standard time, checked against the light of the table.
 
     Raises:
         ValueError: no time stamps, steps that are neither half an hour nor an hour, or stamps that are not local standard time.

@@ -16,7 +16,7 @@ class Line:
         slope: fapar per unit of the index [1].
         offset_sd: standard deviation of `offset` [1].
         slope_sd: standard deviation of `slope` [1].
-        correlation: of the two errors [1].
+        correlation: correlation of the two errors [1].
         residual_sd: scatter of seasons around the line [1]: of places, or of weeks, that no line takes away.
         highest: fapar is not above it [1].
         source: where the numbers come from.

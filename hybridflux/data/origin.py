@@ -29,12 +29,12 @@ def read_origin(path: str | Path) -> dict:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        found = {name: _parsed(value) for name, value in _attributes(path).items()}
+        record = {name: _parsed(value) for name, value in _attributes(path).items()}
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, OSError) as error:
         raise ValueError(f"{path} is damaged ({shown(error)}); write it anew") from error
-    if not any(name in found for name in ("provenance", "config_hash")):
+    if not any(name in record for name in ("provenance", "config_hash")):
         raise ValueError(f"{path} carries no provenance: hybridflux did not write it, or another program has changed it since")
-    return found
+    return record
 
 
 def _attributes(path: Path) -> Mapping:
@@ -58,10 +58,10 @@ def _attributes(path: Path) -> Mapping:
             raise ValueError(f"{path} carries no provenance of its own, and its description {beside.name} is not beside it")
         return read_json(beside, "the description of a table of hybridflux")
     if path.suffix.lower() == ".json":
-        found = read_json(path, "a record of hybridflux")
-        if found.get("type") == "Feature":  # a STAC item
-            return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
-        return found
+        record = read_json(path, "a record of hybridflux")
+        if record.get("type") == "Feature":  # a STAC item
+            return {name.removeprefix("hybridflux:"): value for name, value in record["properties"].items()}
+        return record
     if path.suffix.lower() == ".nc":
 
         from hybridflux.data.hdf5 import open_hdf5

@@ -46,8 +46,8 @@ class SiteTable:
 
     def refuse(self, sites: Iterable[str]) -> None:
         """Raise a ValueError with all faults of these sites in one message, if there are any."""
-        if found := [self.faults[site] for site in sites if site in self.faults]:
-            raise ValueError(f"sites.csv: {'; '.join(found)}")
+        if sentences := [self.faults[site] for site in sites if site in self.faults]:
+            raise ValueError(f"sites.csv: {'; '.join(sentences)}")
 
 
 def read_sites(folder: Path) -> SiteTable:

@@ -88,11 +88,11 @@ def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         if not wrong.any():
             continue
         day = frame.index[np.flatnonzero(wrong)[0]]
-        found = f"{where}, column {column_of(name)}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
-        found += f", the first on {day:%Y-%m-%d} ({frame.at[day, name]:g})"
+        message = f"{where}, column {column_of(name)}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
+        message += f", the first on {day:%Y-%m-%d} ({frame.at[day, name]:g})"
         if wrong.sum() > max(3, _TOLERATED * frame[name].notna().sum()):
-            raise ValueError(f"{found}; check the unit of the column")
-        _LOG.warning("%s; dropped", found)
+            raise ValueError(f"{message}; check the unit of the column")
+        _LOG.warning("%s; dropped", message)
         out.loc[wrong, name] = np.nan
     return out
 
@@ -102,7 +102,7 @@ def check_latitude(frame: pd.DataFrame, latitude: float, where: str) -> None:
 
     Args:
         frame: daily `par` and `par_potential`.
-        latitude: of sites.csv [degrees_north].
+        latitude: latitude of sites.csv [degrees_north].
         where: name of the file, for messages.
 
     Raises:

@@ -26,7 +26,7 @@ def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where
     Args:
         frame: daily drivers, NaN where missing; a satellite series may begin before the tower and go on after it.
         days: the common axis.
-        latitude: of the tower [degrees_north].
+        latitude: latitude of the tower [degrees_north].
         where: name of the file, for messages.
 
     Raises:

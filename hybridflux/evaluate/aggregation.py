@@ -1,4 +1,4 @@
-"""From days to weeks, months and years, and to departures from the usual: observed and predicted over the same, observed days."""
+"""Means over weeks, months and years, and anomalies of them: observed and predicted are averaged over the same, observed days."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class CalendarMean:
     Attributes:
         unit: numpy unit of the period; a week ends on a Wednesday (numpy counts weeks from 1970-01-01).
         least_days: observed days a period needs.
-        factor: what the mean over its observed days is multiplied by.
-        units: of the result.
+        factor: factor on the mean over its observed days.
+        units: units of the result.
         needs: drivers it reads, none.
     """
 
@@ -72,14 +72,14 @@ class CalendarMean:
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Difference of each period from the mean of its like over the years: observed and every draw, each from its own mean.
+    """Difference of each period from its mean over the years: observations and every draw, each from its own mean.
 
-    With months, the anomaly from the mean seasonal cycle; with years, the interannual variability. A constant error of a site is gone.
+    With months, the anomaly from the mean seasonal cycle; with years, the interannual variability. A constant error of a site cancels.
 
     Attributes:
         of: the periods.
-        a_year: how many of them make a year; periods that are this many apart are alike.
-        least_years: years a period of the calendar needs for a mean to depart from.
+        a_year: number of periods in a year.
+        least_years: years that a period of the calendar needs for a mean.
     """
 
     of: CalendarMean
@@ -88,12 +88,12 @@ class Anomaly:
 
     @property
     def units(self) -> str:
-        """Those of the periods."""
+        """Units of the periods."""
         return self.of.units
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What the periods need."""
+        """Drivers that the periods read."""
         return self.of.needs
 
     def __call__(self, place: Sequences, observed: np.ndarray, draws: np.ndarray) -> Series:
@@ -101,8 +101,8 @@ class Anomaly:
         like = starts.astype(f"datetime64[{self.of.unit}]").astype(int) % self.a_year
         enough = np.isin(like, np.flatnonzero(np.bincount(like, minlength=self.a_year) >= self.least_years))
         starts, like, y, x = starts[enough], like[enough], y[enough], np.array(x[:, enough])
-        for each in np.unique(like):
-            same = like == each
+        for season in np.unique(like):
+            same = like == season
             y[same] -= y[same].mean()
             x[:, same] -= x[:, same].mean(axis=1, keepdims=True)
         return starts, y, x

@@ -34,7 +34,7 @@ MEANING: Mapping[str, str] = {
 
 
 def steps_named(names: str) -> tuple[str, ...]:
-    """Names of steps of a text such as `month,year,drought`, each once.
+    """Names of steps in a text such as `month,year,drought`, each once.
 
     Raises:
         ValueError: an unknown name, or none.
@@ -42,12 +42,12 @@ def steps_named(names: str) -> tuple[str, ...]:
     >>> steps_named("month, year,month")
     ('month', 'year')
     """
-    found = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    if not found:
+    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not chosen:
         raise ValueError(f"no step is named; there are {', '.join(STEPS)}")
-    for name in found:
+    for name in chosen:
         step_named(name)
-    return found
+    return chosen
 
 
 def step_named(name: str) -> TimeStep:

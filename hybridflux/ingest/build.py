@@ -41,7 +41,7 @@ class BuildReport:
         scenes: read.
         clear: share of the pixels of the region that were clear, mean over the scenes.
         tiles: filled.
-        days: of the store.
+        days: days of the store.
         seconds: of this call.
         other_days: what the days of the weather are, empty where they are those of the region.
         unusual: what of the region is odd or wrong by the declared ranges.
@@ -60,7 +60,7 @@ class BuildReport:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
         summary = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
         lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
-        return "\n".join([summary, *lines, *(str(one) for one in self.unusual)])
+        return "\n".join([summary, *lines, *(str(finding) for finding in self.unusual)])
 
 
 def build_region(
@@ -77,7 +77,7 @@ def build_region(
         out: store to write, `*.zarr`.
         data: folder that stands for `{data}` in the places of the configuration.
         resume: go on with an interrupted build.
-        seed: of the sample of pixels from which the smoother learns.
+        seed: seed of the sample of pixels from which the smoother learns.
         progress: called with (done, all, message).
 
     Raises:
@@ -105,7 +105,7 @@ def build_region(
         fill_tiles(config, views, processes, lines, writer, plant_type, work, tell)
         clear = _finish(config, processes, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
-    unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
+    unusual = tuple(finding for finding in findings(open_region(out, check=False)) if finding.level != "ok")
     seconds = time.perf_counter() - began
     return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 

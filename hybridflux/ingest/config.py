@@ -104,7 +104,7 @@ class SourceConfig(_Part):
     Attributes:
         dataset: its id.
         place: folder, file, or name of one of its services; `{data}` is the folder named on the command line.
-        year: of the edition, where there is one a year.
+        year: year of the edition, where there is one a year.
         over: of a land cover, the plant types below it that it may replace; None for all.
         start: first day that is read, where it is not that of the region.
         end: last day that is read, where it is not that of the region.
@@ -124,7 +124,7 @@ class VegetationConfig(_Part):
     """How `fapar` is made.
 
     Attributes:
-        index: of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
+        index: index of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
         line: dataset to whose fapar a straight line brings the index; None where `index` is `fapar`.
         also: other indices that are filled and stored each day.
     """
@@ -146,7 +146,7 @@ class SoilConfig(_Part):
     Attributes:
         dataset: its id.
         place: of it.
-        capacity: of all pixels [mm].
+        capacity: water capacity of all pixels [mm].
     """
 
     dataset: str | None = None
@@ -244,8 +244,8 @@ class RegionConfig(_Part):
         """Part of the configuration -> its sources."""
         soil = SourceConfig(dataset=self.soil.dataset, place=self.soil.place or "") if self.soil.dataset else None
         single = {"weather": self.weather, "zones": self.zones, "soil": soil, "terrain": self.terrain}
-        found = {"imagery": self.imagery, "landcover": self.landcover, "moisture": self.moisture}
-        return found | {name: (source,) for name, source in single.items() if source}
+        several = {"imagery": self.imagery, "landcover": self.landcover, "moisture": self.moisture}
+        return several | {name: (source,) for name, source in single.items() if source}
 
     def at(self, data: Path | None) -> RegionConfig:
         """The configuration with `{data}` put in.

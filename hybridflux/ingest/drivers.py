@@ -33,8 +33,8 @@ class Drivers:
 
     Attributes:
         values: name -> `[time, cell]` float32.
-        cell: of each pixel `[y, x]` int32.
-        origin: of the weather; JSON-ready.
+        cell: weather cell of each pixel `[y, x]` int32.
+        origin: origin of the weather; JSON-ready.
         other_days: what the days of the weather are, empty where they are those of the region.
     """
 
@@ -50,9 +50,9 @@ def read_drivers(
     """Read the weather of a region.
 
     Args:
-        config: of the region.
+        config: configuration of the region.
         catalog: datasets by id.
-        elevation: of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
+        elevation: elevations of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
         soil_water: soil moisture by dataset, of which one may be the driver `swc`.
         work: folder of the build, where downloads of the weather are kept.
 
@@ -84,11 +84,11 @@ def check_reach(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, s
     """Warn where the weather does not reach over the region: a file of a smaller area, or sea all around.
 
     Args:
-        weather: of the source's cells.
-        latitude: of the pixels `[y, x]`, degrees north.
-        longitude: of the pixels `[y, x]`, degrees east.
-        spacing: of two cells of the source [degrees]; None where it is no grid.
-        place: of the source, for the message.
+        weather: weather of the source's cells.
+        latitude: latitudes of the pixels `[y, x]`, degrees north.
+        longitude: longitudes of the pixels `[y, x]`, degrees east.
+        spacing: distance of two cells of the source [degrees]; None where it is no grid.
+        place: place of the source, for the message.
     """
     if spacing is None:
         return
@@ -114,8 +114,8 @@ def check(weather: Weather, days: np.ndarray, place: str) -> None:
     faults = []
     if not np.array_equal(weather.days, days):
         missing = np.setdiff1d(days, weather.days)
-        told = f"{len(missing)} days are missing, first {missing[0]}" if len(missing) else "its days are not each there once, in order"
-        faults.append(f"{told}; the region needs {days[0]} to {days[-1]}, lead included: get what is missing or shorten the period")
+        lacking = f"{len(missing)} days are missing, first {missing[0]}" if len(missing) else "its days are not each there once, in order"
+        faults.append(f"{lacking}; the region needs {days[0]} to {days[-1]}, lead included: get what is missing or shorten the period")
     for name in DAILY:
         if name not in weather.values:
             faults.append(f"`{name}` is missing")

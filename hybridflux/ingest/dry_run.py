@@ -31,7 +31,7 @@ class SourceRequest:
     """One thing that will be asked for or read.
 
     Attributes:
-        part: of the configuration.
+        part: part of the configuration.
         dataset: id in the catalog.
         what: address, file or request as JSON.
         bytes: expected; 0 for files that are here already.
@@ -54,7 +54,7 @@ class BuildPlan:
     """What a build would do.
 
     Attributes:
-        config: of the region.
+        config: configuration of the region.
         out: store it would write.
         requests: in order.
         stored: bytes of the region store.
@@ -151,13 +151,13 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
         yield SourceRequest(part, dataset.id, source.place, note="" if there else f"{ABSENT}{dataset.access}")
     elif part == "weather":
         asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
-        size = sum(one.size for one in asked)
+        size = sum(request.size for request in asked)
         note = "the queue of the data store takes minutes to hours for each"
         yield SourceRequest(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note, len(asked))
     else:
         asked = requests(dataset, geobox)
-        size = sum(one["bytes"] for one in asked)
-        what = "\n".join(one["address"] for one in asked)
+        size = sum(request["bytes"] for request in asked)
+        what = "\n".join(request["address"] for request in asked)
         yield SourceRequest(part, dataset.id, what, size, size / DOWNLOAD_RATE, count=len(asked))
 
 
@@ -166,10 +166,10 @@ def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> So
     if dataset.format == "stac":
         names = (config.vegetation.index, *config.vegetation.also)
         bands = sorted({band for name in names for band in INDICES[name].bands})
-        found = expected(dataset, source.place, geobox, days[0], days[-1], bands)
-        seconds = found.bytes / DOWNLOAD_RATE + SCENE_SECONDS * found.scenes
-        note = f"{found.scenes} scenes, {', '.join(bands)}"
-        return SourceRequest("imagery", dataset.id, json.dumps(found.request), found.bytes, seconds, note, 1)
+        search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
+        seconds = search.bytes / DOWNLOAD_RATE + SCENE_SECONDS * search.scenes
+        note = f"{search.scenes} scenes, {', '.join(bands)}"
+        return SourceRequest("imagery", dataset.id, json.dumps(search.request), search.bytes, seconds, note, 1)
     if not Path(source.place.partition("#")[0]).exists():
         guess = round(len(days) / (dataset.revisit or 1.0))
         return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")

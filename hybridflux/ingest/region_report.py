@@ -26,7 +26,7 @@ class Summary:
     """Numbers of one daily map over the pixels of the region.
 
     Attributes:
-        name: of the map.
+        name: name of the map.
         low: 1 % quantile.
         middle: mean.
         high: 99 % quantile.
@@ -45,7 +45,7 @@ class RegionReport:
     """What `hybridflux region check` says.
 
     Attributes:
-        text: of the whole report.
+        text: text of the whole report.
         findings: the region held against declared ranges.
     """
 
@@ -69,12 +69,12 @@ def check(path: str | Path) -> RegionReport:
         ValueError: everything that makes it unfit to be mapped, at once.
     """
     region = open_region(path)
-    found = findings(region)
+    judged = findings(region)
     lines = [f"{path}: {region.title}", *_frame(region), "", "land cover:", *_cover(region), "", "daily maps:", *_maps(region), ""]
     lines += ["weather:", *_weather(region), "", *_scenes(region), *against_bucket(region)]
-    counts = ", ".join(f"{sum(one.level == level for one in found)} {level}" for level in LEVELS)
-    lines += [f"held against the usual ranges: {counts}", *(f"  {one}" for one in found), "", *_origin(region)]
-    return RegionReport("\n".join(lines), found)
+    counts = ", ".join(f"{sum(finding.level == level for finding in judged)} {level}" for level in LEVELS)
+    lines += [f"held against the usual ranges: {counts}", *(f"  {finding}" for finding in judged), "", *_origin(region)]
+    return RegionReport("\n".join(lines), judged)
 
 
 def check_text(path: str | Path) -> str:
@@ -121,8 +121,8 @@ def _cover(region: Region) -> Iterator[str]:
 def _maps(region: Region) -> Iterator[str]:
     yield f"  {'':<10}{'1 %':>8}{'mean':>8}{'99 %':>8}{'missing':>10}"
     for name in daily_maps(region.group):
-        found = summarise(region, name)
-        yield f"  {name:<10}{found.low:8.3f}{found.middle:8.3f}{found.high:8.3f}{100 * found.missing:9.1f} %"
+        summary = summarise(region, name)
+        yield f"  {name:<10}{summary.low:8.3f}{summary.middle:8.3f}{summary.high:8.3f}{100 * summary.missing:9.1f} %"
     if SD in region.names:
         unsure = np.mean([
             (unpacked(region.map_of(SD, tile)[region.lead :]) > UNSURE).mean() for tile in region.tiles()

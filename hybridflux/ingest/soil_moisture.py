@@ -23,15 +23,15 @@ GROUP = "moisture"
 
 def read(config: RegionConfig, catalog: dict) -> dict[str, Moisture]:
     """Soil moisture by dataset."""
-    found, days = {}, config.period.days
+    by_dataset, days = {}, config.period.days
     for source in config.moisture:
         dataset = catalog[source.dataset]
         first, last = np.datetime64(source.start or days[0], "D"), np.datetime64(source.end or days[-1], "D")
-        found[source.dataset] = reader(dataset.format)(dataset, source.place, config.extent, first, last, config.utc_offset)
-    return found
+        by_dataset[source.dataset] = reader(dataset.format)(dataset, source.place, config.extent, first, last, config.utc_offset)
+    return by_dataset
 
 
-def driver(config: RegionConfig, found: dict[str, Moisture], weather: Weather) -> np.ndarray | None:
+def driver(config: RegionConfig, by_dataset: dict[str, Moisture], weather: Weather) -> np.ndarray | None:
     """Soil water of the weather cells, that of the nearest cell of its source [m3 m-3] `[time, cell]`; None where no source is the driver.
 
     Raises:
@@ -42,7 +42,7 @@ def driver(config: RegionConfig, found: dict[str, Moisture], weather: Weather) -
         return None
     if len(named) > 1:
         raise ValueError(f"{', '.join(source.dataset for source in named)} are all named as the driver of soil water; one can be")
-    source, moisture = named[0], found[named[0].dataset]
+    source, moisture = named[0], by_dataset[named[0].dataset]
     if source.driver not in moisture.values:
         raise ValueError(f"{source.dataset} has no `{source.driver}`; it has {', '.join(moisture.values)}")
     if moisture.units[source.driver] != "m3 m-3":
@@ -61,14 +61,14 @@ def driver(config: RegionConfig, found: dict[str, Moisture], weather: Weather) -
     return values
 
 
-def write(found: dict[str, Moisture], group: zarr.Group) -> list[dict]:
+def write(by_dataset: dict[str, Moisture], group: zarr.Group) -> list[dict]:
     """Write soil moisture into a region store.
 
     Returns:
         Its origin.
     """
     origins = []
-    for name, moisture in found.items():
+    for name, moisture in by_dataset.items():
         place = group.require_group(GROUP).create_group(name, overwrite=True)
         layout.put(place, "time", (moisture.days - layout.EPOCH).astype(np.int32), ("time",), fill=-1, units=layout.TIME_UNITS)
         layout.put(place, "latitude", moisture.latitude, ("cell",), units="degrees_north")
@@ -107,10 +107,10 @@ def against_bucket(region: Region) -> Iterator[str]:
                 values = array[:]
                 seen = np.isfinite(values).any(axis=1)
                 mean = np.array([row[np.isfinite(row)].mean() if some else np.nan for row, some in zip(values, seen, strict=True)])
-                found = agreement(days, mean, region.days, water)
+                agreed = agreement(days, mean, region.days, water)
                 level = f", mean {np.nanmean(mean):.2f}" if seen.any() else ""
                 span = f"{seen.sum()} days with a value, {days[0]} to {days[-1]}{level}"
-                rank = "too few days to compare" if found.rank is None else f"rank correlation {found.rank:.2f} over {found.n} days"
-                weeks = "" if found.rank_anomaly is None else f", {found.rank_anomaly:.2f} without the season"
+                rank = "too few days to compare" if agreed.rank is None else f"rank correlation {agreed.rank:.2f} over {agreed.n} days"
+                weeks = "" if agreed.rank_anomaly is None else f", {agreed.rank_anomaly:.2f} without the season"
                 yield f"  {dataset} {name}: {span}; {rank}{weeks}"
     yield ""

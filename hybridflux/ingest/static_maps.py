@@ -27,7 +27,7 @@ class Land:
         zone: number of the zone, 0 for none.
         zone_names: number -> name.
         elevation: m; None where no terrain is named.
-        origin: of each map; JSON-ready.
+        origin: origin of each map; JSON-ready.
     """
 
     plant_type: np.ndarray

@@ -40,14 +40,14 @@ def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
         ValueError: no scene at all in the period.
     """
     days, geobox = config.period.days, config.region_grid.geobox
-    found: list[Scene] = []
+    scenes: list[Scene] = []
     for source in config.imagery:
         dataset = catalog[source.dataset]
-        found += reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
-    if not found:
+        scenes += reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
+    if not scenes:
         places = ", ".join(source.place for source in config.imagery)
         raise ValueError(f"no scene of {days[0]} to {days[-1]} touches region `{config.id}` in {places}; check the period and the place")
-    return sorted(found, key=lambda scene: (scene.day, scene.id))
+    return sorted(scenes, key=lambda scene: (scene.day, scene.id))
 
 
 def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice, slice], GeoBox]]:
@@ -90,7 +90,7 @@ def collect(
     """Read every scene that has not been read yet.
 
     Args:
-        config: of the region.
+        config: configuration of the region.
         catalog: datasets by id.
         scenes: in order.
         work: folder of the build.
@@ -125,15 +125,15 @@ def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[s
         _template(config, len(scenes), names, work)
         work.write("scenes", {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes]})
         return scenes
-    found = {(scene.id, str(scene.day)): scene for scene in scenes}
+    by_name = {(scene.id, str(scene.day)): scene for scene in scenes}
     wanted = list(zip(before["scenes"], before["days"], strict=True))
-    gone = [f"{name} of {day}" for name, day in wanted if (name, day) not in found]
+    gone = [f"{name} of {day}" for name, day in wanted if (name, day) not in by_name]
     if gone:
         raise ValueError(
             f"{len(gone)} of the {len(wanted)} scenes this build began with are not found any more, first {gone[0]}; "
             f"put them back, or remove {work.folder} and build anew"
         )
-    return [found[one] for one in wanted]
+    return [by_name[key] for key in wanted]
 
 
 def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work) -> None:
@@ -185,18 +185,18 @@ def fingerprint(origin: dict) -> str:
     """Digest of size, time and some bytes of the files of a scene; where it differs, the scene is read again and compared.
 
     Args:
-        origin: of the scene; whatever in it names a file of this machine, or a folder, is looked at.
+        origin: origin of the scene; whatever in it names a file of this machine, or a folder, is looked at.
     """
-    found = hashlib.sha256(canonical_json(origin).encode())
+    digest = hashlib.sha256(canonical_json(origin).encode())
     for place in sorted({text for text in _texts(origin) if 0 < len(text) < LONGEST_PATH and os.path.exists(text)}):
         for path in [Path(place)] if os.path.isfile(place) else sorted(path for path in Path(place).rglob("*") if path.is_file()):
             size = path.stat()
-            found.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
+            digest.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
             with open(path, "rb") as file:
                 for start in {*np.linspace(0, max(size.st_size - SAMPLE_BYTES, 0), SAMPLES).astype(int).tolist()}:
                     file.seek(start)
-                    found.update(file.read(SAMPLE_BYTES))
-    return found.hexdigest()[:32]
+                    digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:32]
 
 
 def _texts(content) -> Iterator[str]:

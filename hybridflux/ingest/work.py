@@ -22,7 +22,7 @@ class Work:
     """A build in progress, `REGION.build` beside `REGION.zarr`; beside a store of another name, the whole name and `.zarr.build`.
 
     Attributes:
-        folder: of the build.
+        folder: folder of the build.
     """
 
     folder: Path
@@ -90,8 +90,8 @@ class Work:
     def _content(self, path: Path) -> dict:
         """What a record says."""
         again = f"remove {self.folder} and the store, and build anew" if path.stem in WITHOUT_RETURN else "remove it, go on with --resume"
-        found = read_record(path, f"written by `hybridflux region build`: {again}")
-        return {name: value for name, value in found.items() if name != CHECKSUM}
+        record = read_record(path, f"written by `hybridflux region build`: {again}")
+        return {name: value for name, value in record.items() if name != CHECKSUM}
 
 
 def flat(config, name: str = "") -> dict:

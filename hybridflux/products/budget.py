@@ -75,8 +75,8 @@ def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: b
     for start in range(0, len(groups), GROUPS_AT_ONCE):
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
-        area = np.array([totals.area[one].sum() for one in cells])
-        unseen = np.array([totals.area_without_tower(one) for one in cells]) / 1e4
+        area = np.array([totals.area[cells_of_group].sum() for cells_of_group in cells])
+        unseen = np.array([totals.area_without_tower(cells_of_group) for cells_of_group in cells]) / 1e4
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
             columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
@@ -90,13 +90,13 @@ def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
     Zero whole years means the period is only part of a year: its sum is not scaled up to one.
     """
     whole, year = totals.complete_years(), totals.months.year
-    found = []
-    for one in sorted(set(year)):
-        months = np.flatnonzero(year == one)
-        found.append((str(one), months, 1) if one in whole else (totals.part_of(months), months, 0))
+    rows = []
+    for this_year in sorted(set(year)):
+        months = np.flatnonzero(year == this_year)
+        rows.append((str(this_year), months, 1) if this_year in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
-        found.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
-    return found
+        rows.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
+    return rows
 
 
 def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
@@ -134,13 +134,13 @@ def _of_period(totals: RunTotals, groups: list[Group], name: str, months: np.nda
 def _anomalies(totals: RunTotals, groups: list[Group]) -> list[pd.DataFrame]:
     """Rows of each whole year minus the mean of the other whole years, draw by draw."""
     whole = totals.complete_years()
-    found = []
-    for one in whole if len(whole) > 1 else ():
-        months, others = np.flatnonzero(totals.months.year == one), np.flatnonzero(totals.months.year.isin(set(whole) - {one}))
+    rows = []
+    for one_year in whole if len(whole) > 1 else ():
+        months, others = np.flatnonzero(totals.months.year == one_year), np.flatnonzero(totals.months.year.isin(set(whole) - {one_year}))
 
         def carbon(flux, cells, area, months=months, others=others):
             return totals.sums(flux, cells, months) - totals.sums(flux, cells, others) / (len(whole) - 1), {}
 
         days = int(totals.days[months].sum())
-        found.append(rows_of(totals, groups, carbon).assign(period=str(one), days=days, quantity="anomaly"))
-    return found
+        rows.append(rows_of(totals, groups, carbon).assign(period=str(one_year), days=days, quantity="anomaly"))
+    return rows

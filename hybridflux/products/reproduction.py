@@ -48,9 +48,9 @@ def steps(product: str | Path) -> list[Step]:
         FileNotFoundError: nothing is there.
         ValueError: it carries no provenance.
     """
-    found: dict[str, Step] = {}
-    _add(Path(product), found)
-    return list(found.values())
+    by_product: dict[str, Step] = {}
+    _add(Path(product), by_product)
+    return list(by_product.values())
 
 
 def changed_inputs(record: Mapping) -> list[str]:
@@ -59,13 +59,13 @@ def changed_inputs(record: Mapping) -> list[str]:
     Args:
         record: a provenance.
     """
-    found = []
+    sentences = []
     for path, wanted in (record.get("inputs") or {}).items():
         if not Path(path).exists():
-            found.append(f"{path} is not there any more")
+            sentences.append(f"{path} is not there any more")
         elif checksum_of(Path(path)) != wanted:
-            found.append(f"{path} is not what it was: its checksum differs")
-    return found
+            sentences.append(f"{path} is not what it was: its checksum differs")
+    return sentences
 
 
 def check(product: str | Path) -> str:
@@ -106,15 +106,15 @@ def commit_of(record: Mapping) -> str:
     return f"commit {git['commit']}{' with changes' if git.get('dirty') else ''}" if git.get("commit") else "installed"
 
 
-def compare(one: Path, other: Path) -> tuple[int, list[str]]:
+def compare(path: Path, other: Path) -> tuple[int, list[str]]:
     """How many arrays and tables two products have, and which of them differ."""
-    first, second = dict(_contents(one)), dict(_contents(other))
+    first, second = dict(_contents(path)), dict(_contents(other))
     lost = [f"{name} is only in {'the product' if name in first else 'the repetition'}" for name in sorted(first.keys() ^ second.keys())]
     return len(first), lost + [text for name in first if name in second for text in _difference(name, first[name], second[name])]
 
 
-def _add(product: Path, found: dict[str, Step]) -> None:
-    if str(product) in found:
+def _add(product: Path, by_product: dict[str, Step]) -> None:
+    if str(product) in by_product:
         return
     origin = read_origin(product)
     record = made_by(origin)
@@ -123,10 +123,10 @@ def _add(product: Path, found: dict[str, Step]) -> None:
     for place in places:
         if place.exists() and place.absolute() != product.absolute():
             try:
-                _add(place, found)
+                _add(place, by_product)
             except ValueError:  # not of ours: towers, an inventory
                 continue
-    found[str(product)] = Step(str(product), record.get("command", ""), record.get("folder", ""), record)
+    by_product[str(product)] = Step(str(product), record.get("command", ""), record.get("folder", ""), record)
 
 
 def _map_again(run: Path, folder: Path) -> Path:

@@ -59,7 +59,7 @@ def run_scenario(
         changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
         out: folder.
         draws: posterior draws, the same in both runs.
-        spread: of both runs; an effect asks for `parameter`, which is about the physics and not about one place.
+        spread: spread of both runs; an effect asks for `parameter`, which is about the physics and not about one place.
         progress: called with (tiles done, all, message) over both runs.
         options: more of `map_region`: `start end seed resume executor ...`.
 

@@ -48,7 +48,7 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
         table: budget, effect or scores.
         out: CSV file.
         record: `run.json` or `scenario.json` of what the table is of, or what holds its `provenance`.
-        options: of `DataFrame.to_csv`.
+        options: options of `DataFrame.to_csv`.
     """
     out = Path(out)
     names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")

@@ -103,7 +103,7 @@ class RunTotals:
         out = np.zeros((len(groups), self.draws))
         cells = np.concatenate([np.asarray(group, int) for group in groups] or [np.empty(0, int)])
         order = np.argsort(cells, kind="stable")
-        cells, group = cells[order], np.repeat(np.arange(len(groups)), [len(one) for one in groups])[order]
+        cells, group = cells[order], np.repeat(np.arange(len(groups)), [len(members) for members in groups])[order]
         step = max(AT_ONCE // (8 * len(self.months) * self.draws), 1)
         for start in range(0, len(cells), step):
             here, place = np.unique(cells[start : start + step], return_inverse=True)
@@ -213,15 +213,15 @@ def open_totals(run: str | Path) -> RunTotals:
         opened = open_netcdf(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
-    with opened as found:
-        spread = check_spread(found.attrs.get("spread"), str(path))
-        cells = np.flatnonzero(_kept(found))
-        shape = (len(cells), found.sizes["month"], found.sizes["draw"])
-        names = [str(flux).upper() for flux in found["flux"].values]
-        read = partial(_stored, path, found["total"].dims.index("month") > found["total"].dims.index("draw"))
+    with opened as data:
+        spread = check_spread(data.attrs.get("spread"), str(path))
+        cells = np.flatnonzero(_kept(data))
+        shape = (len(cells), data.sizes["month"], data.sizes["draw"])
+        names = [str(flux).upper() for flux in data["flux"].values]
+        read = partial(_stored, path, data["total"].dims.index("month") > data["total"].dims.index("draw"))
         total = {flux: Lazy(shape, partial(read, "total", (number,), cells)) for number, flux in enumerate(names)}
-        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in found else None
-        return _described(found, cells, spread, total, structural)
+        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in data else None
+        return _described(data, cells, spread, total, structural)
 
 
 def totals_of(data, spread: str) -> RunTotals:
@@ -274,9 +274,9 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
     of_place: dict[int, list[np.ndarray]] = {}
     for part in parts:
         of_place.setdefault(int(place[part[0]]), []).append(part)
-    for number, found in of_place.items():
-        yield names[number], ALL, np.sort(np.concatenate(found))
-        yield from ((names[number], PLANT_TYPES[cover[part[0]]], part) for part in found)
+    for number, covers in of_place.items():
+        yield names[number], ALL, np.sort(np.concatenate(covers))
+        yield from ((names[number], PLANT_TYPES[cover[part[0]]], part) for part in covers)
 
 
 def zone_names(data) -> np.ndarray:

@@ -41,10 +41,10 @@ def main_period(budget: pd.DataFrame) -> str:
 def row_of(budget: pd.DataFrame, period: str, variable: str, zone: str = REGION, cover: str = ALL) -> pd.Series:
     """One row of the budget."""
     wanted = {"zone": zone, "land_cover": cover, "period": period, "variable": variable, "quantity": "flux"}
-    found = budget
+    rows = budget
     for name, value in wanted.items():
-        found = found[found[name] == value]
-    return found.iloc[0]
+        rows = rows[rows[name] == value]
+    return rows.iloc[0]
 
 
 def shown_places(rows: pd.DataFrame) -> pd.DataFrame:

@@ -63,8 +63,8 @@ def percent(row: Mapping | None, name: str) -> str:
 def best_other(made: Mapping, variable: str, step: str, score: str, highest: bool) -> tuple[str, float] | None:
     """The best of the other models: its name and score, or None."""
     rows = [(model, row_of(made, model, variable, step)) for model in made["models"] if model != made["main"]]
-    told = [(model, row[score]) for model, row in rows if row and row.get(score) is not None]
-    return (max if highest else min)(told, key=lambda each: each[1]) if told else None
+    scored = [(model, row[score]) for model, row in rows if row and row.get(score) is not None]
+    return (max if highest else min)(scored, key=lambda each: each[1]) if scored else None
 
 
 def _lead(made: Mapping) -> str:
@@ -172,9 +172,9 @@ def _calibration(made: Mapping) -> str:
     )
     figures, rows = [], []
     for variable in made["variables"]:
-        told = {step: row_of(made, made["main"], variable, step) for step in INTERVALS}
-        if any(row and row["coverage90"] is not None for row in told.values()):
-            figures.append(coverage_by_step(variable, told))
+        by_step = {step: row_of(made, made["main"], variable, step) for step in INTERVALS}
+        if any(row and row["coverage90"] is not None for row in by_step.values()):
+            figures.append(coverage_by_step(variable, by_step))
         counts = {step: (row_of(made, made["main"], variable, step, table="pit") or {}).get("counts") for step in INTERVALS}
         if any(counts.values()):
             figures.append(pit_bars(variable, counts))
@@ -197,13 +197,14 @@ def _references(made: Mapping) -> str:
     if not made["references"]:
         return paragraph(f"{note} Ceilings and goals: {NOTHING}.", "note")
     rows = []
-    for each in made["references"]:
-        own = row_of(made, made["main"], each["variable"], each["step"], igbp=each["igbp"], split=each["split"])
-        value = None if own is None else own.get(each["score"])
-        digits = 0 if abs(each["value"]) >= 20 else 2
-        where = f"{each['variable']}, {each['step']}, {each['score']}" + ("" if each["igbp"] == "all" else f", {each['igbp']}")
-        line = [escape(each["kind"]), escape(each["name"]), escape(where), number(each["value"], digits)]
-        rows.append([*line, of_row(own, each["score"], digits), _covered(made, each, value), _words(each["source"] or "")])
+    for reference in made["references"]:
+        own = row_of(made, made["main"], reference["variable"], reference["step"], igbp=reference["igbp"], split=reference["split"])
+        value = None if own is None else own.get(reference["score"])
+        digits = 0 if abs(reference["value"]) >= 20 else 2
+        igbp = "" if reference["igbp"] == "all" else f", {reference['igbp']}"
+        where = f"{reference['variable']}, {reference['step']}, {reference['score']}{igbp}"
+        line = [escape(reference["kind"]), escape(reference["name"]), escape(where), number(reference["value"], digits)]
+        rows.append([*line, of_row(own, reference["score"], digits), _covered(made, reference, value), _words(reference["source"] or "")])
     return paragraph(note, "note") + table(["Kind", "Name", "Of", "Value", "Here", "Covered", "Source"], rows)
 
 
@@ -226,9 +227,9 @@ def _origin(made: Mapping) -> str:
     origin = made["origin"]
     if not origin:
         return paragraph(f"Provenance {NOTHING}.", "note")
-    told = {name: origin.get(name) or NOTHING for name in ("hybridflux", "time", "command", "config_hash", "seed", "python")}
+    entries = {name: origin.get(name) or NOTHING for name in ("hybridflux", "time", "command", "config_hash", "seed", "python")}
     full = escape(json.dumps(origin, indent=2, default=str))
-    return definitions(told) + f'<details><summary>everything recorded</summary><pre class="wide">{full}</pre></details>'
+    return definitions(entries) + f'<details><summary>everything recorded</summary><pre class="wide">{full}</pre></details>'
 
 
 def _in_order(made: Mapping) -> list[str]:

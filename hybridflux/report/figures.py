@@ -22,7 +22,7 @@ def seasonal_cycle(
         title: what they are means of.
         days: `datetime64[D]` `[step]`.
         bands: flux -> draws `[step, draw]`, gC m-2 d-1.
-        limits: of the flux axis.
+        limits: limits of the flux axis.
         true_days: `datetime64[D]` `[month]`.
         truth: flux -> known values `[month]`, gC m-2 d-1.
     """
@@ -104,8 +104,8 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
                 ax.plot([truth[index]] * 2, [line - 0.4, line + 0.4], color=TRUTH, linewidth=1.4)
         ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
         ax.set_ylim(-0.6, len(classes) - 0.4)
-        found = [contraction(prior[:, index], posterior[:, index]) for index in classes]
-        _parameter_labels(ax, name, f"contraction {min(found):.0%} to {max(found):.0%}" if len(posterior) > 1 else ONE_DRAW)
+        contractions = [contraction(prior[:, index], posterior[:, index]) for index in classes]
+        _parameter_labels(ax, name, f"contraction {min(contractions):.0%} to {max(contractions):.0%}" if len(posterior) > 1 else ONE_DRAW)
         return to_svg(drawn, f"Prior and posterior of {name} per plant type")
 
 

@@ -36,7 +36,7 @@ class Courses:
 
     def minus(self, other: Courses) -> Courses:
         """Difference of two runs, draw by draw."""
-        flux = {cover: {name: draws - other.flux[cover][name] for name, draws in found.items()} for cover, found in self.flux.items()}
+        flux = {cover: {name: draws - other.flux[cover][name] for name, draws in draws_of.items()} for cover, draws_of in self.flux.items()}
         return Courses(self.days, flux, self.share)
 
 
@@ -66,15 +66,15 @@ def open_courses(run: str | Path) -> Courses:
 def cycles(courses: Courses, truth: RunTotals | None = None) -> list[str]:
     """One figure per land cover, all on one scale, with true monthly means where they are known."""
     known = {cover: monthly_means(truth, cover) for cover in courses.flux} if truth is not None else {}
-    values = [draws for found in courses.flux.values() for draws in found.values()]
-    values += [means for found in known.values() for means in found.values()]
+    values = [draws for fluxes in courses.flux.values() for draws in fluxes.values()]
+    values += [means for fluxes in known.values() for means in fluxes.values()]
     low, high = min(v.min() for v in values), max(v.max() for v in values)
     pad = 0.04 * (high - low)
     middle = truth.months.values.astype("datetime64[D]") + truth.days // 2 if truth is not None else None
     figures = []
-    for cover, found in courses.flux.items():
+    for cover, fluxes in courses.flux.items():
         title = f"{PLANT_TYPE_NAMES[cover]}, {courses.share[cover]:.0%}"
-        figures.append(seasonal_cycle(title, courses.days, found, (low - pad, high + pad), middle, known.get(cover)))
+        figures.append(seasonal_cycle(title, courses.days, fluxes, (low - pad, high + pad), middle, known.get(cover)))
     return figures
 
 

@@ -68,23 +68,23 @@ def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
         return to_svg(drawn, f"Residuals of {flux} by month, {title}")
 
 
-def response_curve(found: Response) -> str:
+def response_curve(response: Response) -> str:
     """GPP and RECO along a driver with 90 % bands over draws; shaded where no tower of the plant type was."""
-    row = VARIABLES[found.driver]
+    row = VARIABLES[response.driver]
     with figure(2.9, 2.1) as (drawn, ax):
-        for flux, values in (("GPP", found.flux["gpp"]), ("RECO", found.flux["reco"])):
+        for flux, values in (("GPP", response.flux["gpp"]), ("RECO", response.flux["reco"])):
             low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-            ax.fill_between(found.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
-            ax.plot(found.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
-        for edges in ((found.grid[0], found.seen[0]), (found.seen[1], found.grid[-1])):
+            ax.fill_between(response.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
+            ax.plot(response.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
+        for edges in ((response.grid[0], response.seen[0]), (response.seen[1], response.grid[-1])):
             if edges[1] > edges[0]:
                 ax.axvspan(*edges, color=FAINT, alpha=0.45, linewidth=0)
-        ax.set_xlim(found.grid[0], found.grid[-1])
+        ax.set_xlim(response.grid[0], response.grid[-1])
         ax.set_ylim(0)
-        ax.set_xlabel(f"{DRIVER_NAMES[found.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
+        ax.set_xlabel(f"{DRIVER_NAMES[response.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
         ax.set_ylabel(DAILY)
-        ax.set_title(PLANT_TYPE_NAMES[found.plant_type], fontsize=9, fontweight="bold")
-        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[found.driver]}, {found.plant_type}")
+        ax.set_title(PLANT_TYPE_NAMES[response.plant_type], fontsize=9, fontweight="bold")
+        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[response.driver]}, {response.plant_type}")
 
 
 def with_and_without(rows: pd.DataFrame) -> str:

@@ -45,7 +45,7 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
         towers: `Towers`, or their `Sequences`.
         out: HTML file.
         title: heading.
-        seed: of effects of unseen places and of errors.
+        seed: seed of effects of unseen places and of errors.
 
     Returns:
         The file.
@@ -62,13 +62,13 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
     scores, residuals, figures = [], [], {}
     options = {"variables": ("nee", "gpp", "reco"), "draws": DRAWS, "seed": seed}
     shown = set(shown_sites(sequences))
-    for one in predictions(posterior, sequences, **options):
-        site = one.here.places[0]
-        scores.append(score_prediction(one, step=STEPS))
-        residuals.append(_residuals(one, latitude.get(site)))
+    for prediction in predictions(posterior, sequences, **options):
+        site = prediction.tower.places[0]
+        scores.append(score_prediction(prediction, step=STEPS))
+        residuals.append(_residuals(prediction, latitude.get(site)))
         if site in shown:
-            figures[site] = _figures(one)
-    away = [score_prediction(one, step=("day",)) for one in predictions(posterior, sequences, **options, left_out=True)]
+            figures[site] = _figures(prediction)
+    away = [score_prediction(prediction, step=("day",)) for prediction in predictions(posterior, sequences, **options, left_out=True)]
     scores, residuals = pd.concat(scores, ignore_index=True), pd.concat(residuals, ignore_index=True)
     left_out = pd.concat(away, ignore_index=True) if away else None
     sections = [
@@ -86,37 +86,37 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
     return out
 
 
-def _code(one: Prediction) -> str:
-    return PLANT_TYPES[int(one.here.drivers["plant_type"][0])]
+def _code(prediction: Prediction) -> str:
+    return PLANT_TYPES[int(prediction.tower.drivers["plant_type"][0])]
 
 
-def _figures(one: Prediction) -> list[str]:
+def _figures(prediction: Prediction) -> list[str]:
     """The best covered year by the day, and the whole record by the month."""
-    here, site, code = one.here, one.here.places[0], _code(one)
+    here, site, code = prediction.tower, prediction.tower.places[0], _code(prediction)
     observed = here.targets["nee"][:, 0]
     days = np.flatnonzero(here.days.astype("datetime64[Y]") == best_year(here.days, observed))
-    found = [tower_fit(site, code, here.days[days], observed[days], one.draws["nee"][:, days, 0])]
+    figures = [tower_fit(site, code, here.days[days], observed[days], prediction.draws["nee"][:, days, 0])]
     months, seen, drawn = None, {}, {}
     for flux in FLUXES:
-        starts, y, x = MONTH(here, here.targets[flux.lower()][:, 0], one.draws[flux.lower()][..., 0])
+        starts, y, x = MONTH(here, here.targets[flux.lower()][:, 0], prediction.draws[flux.lower()][..., 0])
         if flux == "NEE":
             months = starts
         if len(starts) and months is not None and np.array_equal(starts, months):
             seen[flux], drawn[flux] = y, x
-    return found + ([record(site, code, months, seen, drawn)] if seen else [])
+    return figures + ([record(site, code, months, seen, drawn)] if seen else [])
 
 
-def _residuals(one: Prediction, latitude: float | None) -> pd.DataFrame:
+def _residuals(prediction: Prediction, latitude: float | None) -> pd.DataFrame:
     """Mean of observed - modelled by month of the year: columns `site igbp south flux month residual days`."""
-    month = one.here.days.astype("datetime64[M]").astype(int) % 12 + 1
+    month = prediction.tower.days.astype("datetime64[M]").astype(int) % 12 + 1
     rows = []
     for flux in FLUXES:
-        difference = one.here.targets[flux.lower()][:, 0] - one.point[flux.lower()][:, 0]
+        difference = prediction.tower.targets[flux.lower()][:, 0] - prediction.point[flux.lower()][:, 0]
         seen = np.isfinite(difference)
         count = np.bincount(month[seen], minlength=13)
         total = np.bincount(month[seen], difference[seen], minlength=13)
         rows += [(flux, at, total[at] / count[at], int(count[at])) for at in range(1, 13) if count[at] >= FEWEST_DAYS]
-    place = {"site": one.here.places[0], "igbp": _code(one), "south": latitude is not None and latitude < 0}
+    place = {"site": prediction.tower.places[0], "igbp": _code(prediction), "south": latitude is not None and latitude < 0}
     return pd.DataFrame(rows, columns=["flux", "month", "residual", "days"]).assign(**place)
 
 

@@ -78,7 +78,7 @@ def residual_section(residuals: pd.DataFrame) -> str:
 
 def response_section(posterior, sequences, seed: int) -> str:
     """Response curves of each plant type of the towers."""
-    found = list(responses(posterior, sequences, seed=seed))
+    curves = list(responses(posterior, sequences, seed=seed))
     note = (
         f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar above its median at the site) with "
         "one driver set to each value and all others as they were (partial dependence), at the centre of the population of sites; bands "
@@ -87,9 +87,12 @@ def response_section(posterior, sequences, seed: int) -> str:
     )
     bands = (("90 % of draws", "--muted", "band"), ("not seen at the towers", "--faint", "band"))
     marks = legend(("GPP", "--gpp", ""), ("RECO", "--reco", ""), *bands)
-    counts = {one.plant_type: f"{one.plant_type}: {one.towers} tower{'s' if one.towers > 1 else ''}, {one.days} days" for one in found}
+    counts = {
+        curve.plant_type: f"{curve.plant_type}: {curve.towers} tower{'s' if curve.towers > 1 else ''}, {curve.days} days"
+        for curve in curves
+    }
     listed = paragraph("; ".join(counts.values()) + ".", "note")
-    return paragraph(note, "note") + marks + grid([response_curve(one) for one in found], "small") + listed
+    return paragraph(note, "note") + marks + grid([response_curve(curve) for curve in curves], "small") + listed
 
 
 def calibration_section(scores: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ def read_truth(path: str | Path) -> Truth:
     """Read `truth.nc`: `total(flux, cell, month)` as in `totals.nc` without draws, and the attribute `parameters` (JSON)."""
     from hybridflux.data.hdf5 import open_netcdf
 
-    with open_netcdf(path) as found:
-        data = found[["total", "days"]].load()
+    with open_netcdf(path) as file:
+        data = file[["total", "days"]].load()
     one_draw = data.assign(total=data["total"].expand_dims("draw"))
     return Truth(totals_of(one_draw, spread="none"), json.loads(data.attrs.get("parameters", "{}")))

@@ -22,7 +22,7 @@ class Daily:
     """A vegetation index without gaps.
 
     Attributes:
-        mean: of the true signal `[time, pixel]`, float32.
+        mean: mean of the true signal `[time, pixel]`, float32.
         sd: standard deviation of the true signal, not of a view `[time, pixel]`, float32.
         used: whether a clear view was used, not rejected as an outlier `[view, pixel]`.
         view_sd: standard deviation of one view about the signal `[pixel]`, float32.
@@ -157,7 +157,7 @@ def clean(departures, axis: Axis, when, variances: Variances) -> Cleaned:
 
     Args:
         departures: views minus the season `[view, pixel]`, NaN where not clear.
-        axis: of the views.
+        axis: time steps of the views.
         when: day of each view, float.
         variances: hyperparameters of the process.
     """

@@ -132,7 +132,7 @@ def downhill(cost: Callable[[np.ndarray], float], start: np.ndarray, *, size: fl
     Args:
         cost: function of a point.
         start: first corner; the others lie `size` away along each axis.
-        size: of the first simplex.
+        size: size of the first simplex.
     """
     corners = np.vstack([start, start + size * np.eye(len(start))])
     costs = np.array([cost(corner) for corner in corners])

@@ -90,7 +90,7 @@ def variance_factor(innovation, innovation_variance, used, freedom):
     """Factor on all variances of a pixel `[pixel]`: an inverse gamma prior of mean one, updated with the innovations.
 
     Args:
-        innovation: of the filter `[view, pixel]`.
+        innovation: innovation of the filter `[view, pixel]`.
         innovation_variance: for a factor of one `[view, pixel]`.
         used: `[view, pixel]`.
         freedom: degrees of freedom of the prior.

@@ -32,7 +32,7 @@ def draw(
         days: length of the series.
         process: hyperparameters of the pixels.
         draws: number of draws.
-        seed: of the random numbers; a seed gives the same draws for the same pixels.
+        seed: seed of the random numbers; a seed gives the same draws for the same pixels.
         common: share of the variance of the random numbers that all pixels have in common [1].
 
     Raises:

@@ -35,12 +35,12 @@ class Smoothed(NamedTuple):
     """The departure of the signal from the season given all views, and two residuals of each view, all `[step, pixel]`.
 
     Attributes:
-        mean: of the departure.
-        variance: of the departure.
+        mean: mean of the departure.
+        variance: variance of the departure.
         innovation: view minus its prediction from the views before it, 0 without a view.
-        innovation_variance: of the innovation, 1 without a view.
+        innovation_variance: variance of the innovation, 1 without a view.
         left_out: view minus its prediction from all other views, 0 without a view.
-        left_out_variance: of that residual, 1 without a view.
+        left_out_variance: variance of that residual, 1 without a view.
     """
 
     mean: jax.Array

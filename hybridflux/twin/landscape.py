@@ -109,7 +109,7 @@ def _parcels(size, rng):
     pixels = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), -1).reshape(-1, 2)
     turned = np.array([0.8, 1.25])  # undo the stretch before distances are compared: parcels are longer than wide
     _, nearest = cKDTree((seeds * turned) @ rotation).query((pixels * turned) @ rotation, p=np.inf)
-    found, parcel = np.unique(nearest, return_inverse=True)
+    numbers, parcel = np.unique(nearest, return_inverse=True)
     count = np.bincount(parcel)
     middles = np.stack([np.bincount(parcel, pixels[:, axis]) / count for axis in (0, 1)], -1)
     return parcel.reshape(size, size).astype(np.int32), middles

@@ -52,7 +52,7 @@ def observe(truth: np.ndarray, clearness: np.ndarray, rng: np.random.Generator) 
 
     Args:
         truth: fapar `[time, y, x]`.
-        clearness: of the sky, share of the potential radiation that arrives `[time]`.
+        clearness: clearness of the sky, share of the potential radiation that arrives `[time]`.
         rng: source of random numbers.
     """
     days, height, width = truth.shape

@@ -83,7 +83,7 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         size: pixels along one side of the region, 10 m each, at least 16.
         days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
         towers: number of towers.
-        seed: of all random numbers; towers and region do not change each other.
+        seed: seed of all random numbers; towers and region do not change each other.
 
     Raises:
         FileExistsError: the folder holds something else, or a world that was cut short.

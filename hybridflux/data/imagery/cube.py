@@ -69,10 +69,10 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
         raise FileNotFoundError(f"no file or folder {place}")
     if place.is_file() or place.suffix == ".zarr" or (place / "zarr.json").exists():
         return [place]
-    found = sorted({path for pattern in patterns or ("*.nc", "*.zarr") for path in place.glob(pattern)})
-    if not found:
+    cubes = sorted({path for pattern in patterns or ("*.nc", "*.zarr") for path in place.glob(pattern)})
+    if not cubes:
         raise FileNotFoundError(f"{place} holds no {' or '.join(patterns or ('*.nc', '*.zarr'))}")
-    return found
+    return cubes
 
 
 def _open(path: Path, dataset: Dataset) -> _OpenCube:

@@ -56,7 +56,7 @@ class Frame:
         origin: files, baseline and offsets, JSON-ready.
         rank: in a mosaic frames of lower rank lie above.
         declared: the BOA offset its metadata declare; None where the offsets of the layers hold as they are.
-        tile: of its producer; frames of one tile show one area.
+        tile: tile of its producer; frames of one tile show one area.
         correction: gives what the reflectance of all bands has to be corrected by [1], None if the frame has to be left out.
     """
 

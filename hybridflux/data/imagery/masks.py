@@ -37,10 +37,10 @@ def cloudy(mask: Mask, labels: np.ndarray, pixel: float) -> np.ndarray:
         raise ValueError(f"labels of {mask.band} are classes or bits, not {labels.dtype}; read them with `window.labels`")
     known = labels >= 0
     if mask.clear:
-        found = known & ~np.isin(labels, mask.clear)
+        clouds = known & ~np.isin(labels, mask.clear)
     else:
-        found = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
-    return _grown(found, mask.grow / pixel) if mask.grow >= pixel and found.any() else found
+        clouds = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
+    return _grown(clouds, mask.grow / pixel) if mask.grow >= pixel and clouds.any() else clouds
 
 
 def _grown(cloudy: np.ndarray, reach: float) -> np.ndarray:
@@ -63,7 +63,7 @@ def clear_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray],
         mask: the rule of the dataset.
         geobox: the grid.
         labels: `labels(grid)` gives the labels on any grid, see `clear`.
-        size: of a pixel of the labels [m].
+        size: size of a pixel of the labels [m].
     """
     return _on(clear, mask, geobox, labels, size).all(axis=(1, 3))
 
@@ -81,5 +81,5 @@ def _on(rule: Callable, mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], n
     padded = geobox.pad(rim)
     height, width = padded.shape.yx
     fine = padded.zoom_to((height * finer, width * finer))
-    found = rule(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer)
-    return found[rim : height - rim, :, rim : width - rim]
+    clear = rule(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer)
+    return clear[rim : height - rim, :, rim : width - rim]

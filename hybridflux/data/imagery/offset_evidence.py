@@ -78,7 +78,7 @@ class Evidence:
         witness: kind of pixels that shows it; empty if none does.
         pixels: how many.
         band: name of the quantity `median` is of.
-        median: of these pixels before any offset [1].
+        median: median of these pixels before any offset [1].
     """
 
     log_odds: float = 0.0
@@ -184,7 +184,7 @@ def passed_on(log_odds: float, change: float | None, lasting: float) -> float:
 
     Args:
         log_odds: that the first is free of the offset.
-        change: of red between them, see `difference`.
+        change: change of red between them, see `difference`.
         lasting: log odds that both are alike where nothing can be compared; a third of it where there is a change.
     """
 

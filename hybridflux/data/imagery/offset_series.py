@@ -237,8 +237,8 @@ class Series:
         )
 
 
-def _alike(one: Declared, other: Declared) -> bool:
-    return (one.source, one.value) == (other.source, other.value)
+def _alike(declared: Declared, other: Declared) -> bool:
+    return (declared.source, declared.value) == (other.source, other.value)
 
 
 def _shown(seen: Evidence, first: float | None = None, second: float | None = None) -> str:

@@ -46,7 +46,7 @@ def calibration(xml: bytes | str, name: str) -> RadiometricCalibration:
 
     Args:
         xml: its content.
-        name: of the file, for messages.
+        name: name of the file, for messages.
 
     Raises:
         ValueError: not XML to its end, or without baseline, quantification or, from baseline 04.00 on, offsets.

@@ -56,8 +56,8 @@ def _version(package: Package) -> tuple[str, str]:
 
 
 def _any_band(package: Package) -> str | None:
-    found = next((file for band, (file, _) in sorted(_best(package).items()) if band.startswith("B")), None)
-    return found and package.raster(found)
+    band_file = next((file for band, (file, _) in sorted(_best(package).items()) if band.startswith("B")), None)
+    return band_file and package.raster(band_file)
 
 
 def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bool:

@@ -37,7 +37,7 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     that were processed again are read in their newest baseline.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: name of one of its services, `URL#collection`, or path of a JSON: item, item collection or catalog.
         geobox: grid of the region.
         start: first day.
@@ -106,7 +106,7 @@ class _ItemFrame:
     """One item with its mask and offset, as `frames.mosaic` needs it.
 
     Attributes:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         source: item with the access to its files.
         region: grid of the whole region, by which the offset is judged, so that it is one for all tiles.
         origin: what a reader must know, JSON-ready; the first reading of clear land puts in the offset that is used, and the evidence.

@@ -21,7 +21,7 @@ class Access:
 
     Attributes:
         source: name of the service or file, for messages, without secrets.
-        schemes: of `https http s3 file`.
+        schemes: those of `https http s3 file`.
         hosts: patterns of names of machines and buckets.
     """
 

@@ -69,11 +69,11 @@ def _asset(item: pystac.Item, band: Band) -> str | None:
 def baseline_of(item: pystac.Item) -> tuple[int, int] | None:
     """Processing baseline of a Sentinel-2 item, (4, 0) for 04.00; None where it says none."""
     for key in _BASELINE:
-        if found := re.fullmatch(r"0?(\d{1,2})\.(\d{1,2})(\.\d+)?", str(item.properties.get(key, ""))):
-            return int(found.group(1)), int(found.group(2))
+        if match := re.fullmatch(r"0?(\d{1,2})\.(\d{1,2})(\.\d+)?", str(item.properties.get(key, ""))):
+            return int(match.group(1)), int(match.group(2))
     for text in (*(str(item.properties.get(key, "")) for key in _PRODUCT), item.id):
-        if found := _NAMED_BASELINE.search(text):
-            return int(found.group(1)), int(found.group(2))
+        if match := _NAMED_BASELINE.search(text):
+            return int(match.group(1)), int(match.group(2))
     return None
 
 
@@ -82,8 +82,8 @@ def tile_of(item: pystac.Item) -> str | None:
     properties = item.properties
     if code := properties.get("s2:mgrs_tile") or properties.get("grid:code"):
         return str(code).removeprefix("MGRS-").removeprefix("T")
-    found = _TILE.search(item.id)
-    return found.group(1) if found else None
+    match = _TILE.search(item.id)
+    return match.group(1) if match else None
 
 
 def processed(item: pystac.Item) -> str:
@@ -131,7 +131,7 @@ def _covers(newer: pystac.Item, item: pystac.Item) -> bool:
     """Whether the footprint of an item lies in that of a newer one, but for a rim."""
     if item.geometry is None or newer.geometry is None:
         return True
-    own, other = (Geometry(one.geometry, "EPSG:4326") for one in (item, newer))
+    own, other = (Geometry(footprint.geometry, "EPSG:4326") for footprint in (item, newer))
     return own.area == 0 or own.intersects(other) and (own & other).area >= (1 - _RIM) * own.area
 
 

@@ -108,8 +108,8 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
         items = _static(Path(place))
     else:
         service = service_of(dataset, place)
-        found = _search(request(service, geobox, start, end), Access.of_service(service))
-        items = [item for item in found if item.collection_id in (None, service.collection)]
+        answers = _search(request(service, geobox, start, end), Access.of_service(service))
+        items = [item for item in answers if item.collection_id in (None, service.collection)]
     middle, extent = longitude(geobox), geobox.geographic_extent
     return [item for item in items if start <= solar_day(acquired(item), middle) <= end and _footprint(item).intersects(extent)]
 
@@ -175,18 +175,18 @@ def _static(path: Path) -> list[pystac.Item]:
         METADATA.check(path.stat().st_size, str(path))
         content, links = json.loads(path.read_text(encoding="utf-8")), Linked(Access.of_file(path))
         collected = content.get("type") == "FeatureCollection"
-        found = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path), stac_io=links)
+        stac_object = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path), stac_io=links)
     except Refused:
         raise
     except (ValueError, KeyError, AttributeError, pystac.STACTypeError) as error:
         raise ValueError(f"{path} is not the JSON of a STAC item, item collection or catalog: {shown(redacted(str(error)))}") from error
-    if isinstance(found, pystac.Catalog):
-        return list(found.get_items(recursive=True))
+    if isinstance(stac_object, pystac.Catalog):
+        return list(stac_object.get_items(recursive=True))
     if not collected:
-        return [found]
-    for item in found.items:  # their addresses are relative to the file of the collection
+        return [stac_object]
+    for item in stac_object.items:  # their addresses are relative to the file of the collection
         item.set_self_href(str(path.resolve()))
-    return list(found.items)
+    return list(stac_object.items)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def expected(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
     """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: one of its services, `URL#collection`, or a file.
         geobox: grid of the region.
         start: first day.

@@ -58,8 +58,8 @@ def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package,
 def _brightest(dataset: Dataset, package: Package) -> str | None:
     """Path of the near infrared, which no version cuts at zero over land; of another band where there is none."""
     bands = sorted(dataset.bands, key=lambda band: band.name not in NEAR_INFRARED)
-    found = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
-    return found and package.raster(found)
+    band_file = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
+    return band_file and package.raster(band_file)
 
 
 def name_of(package: Package) -> re.Match:

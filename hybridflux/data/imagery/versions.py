@@ -25,7 +25,7 @@ def current(packages: Sequence[Package], version: Callable[[Package], tuple], ba
     """Of the products of one acquisition and tile those that are read, the newest first; a warning names those that are not.
 
     Args:
-        packages: of one satellite, pass and tile.
+        packages: products of one satellite, pass and tile.
         version: sorts them, the newest is the greatest.
         band: path of an image of the product, as rasterio takes it; None where it has none.
 

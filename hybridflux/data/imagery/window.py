@@ -35,7 +35,7 @@ class Image:
 
     Attributes:
         name: file, for messages.
-        grid: of the stored numbers.
+        grid: grid of the stored numbers.
         read: `read((rows, columns))` gives the stored numbers of a window `[y, x]`.
         nodata: stored numbers that mean missing; NaN always does.
     """
@@ -50,7 +50,7 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
     """A band of a raster file, by a path as rasterio takes it. Reads metadata only.
 
     Args:
-        path: of the file, also `/vsizip/...`.
+        path: path of the file, also `/vsizip/...`.
         band: counted from 1.
         nodata: stored number that means missing, beside that which the file declares.
 

@@ -34,8 +34,8 @@ def soil_stocks(table: pd.DataFrame, *, zone: str, stock: str, campaign: str) ->
     _needs(table, (zone, stock))
     rows = []
     for name, sites in table.groupby(zone, sort=False):
-        found = simple(sites[stock].to_numpy(float))
-        rows.append((str(name), "soil", found.mean, found.se, found.plots, campaign))
+        estimate = simple(sites[stock].to_numpy(float))
+        rows.append((str(name), "soil", estimate.mean, estimate.se, estimate.plots, campaign))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -66,11 +66,11 @@ def changes(table: pd.DataFrame, *, zone: str, pool: str, land_cover: str = "all
     rate = GRAMS * (table["second"] - table["first"]) / years
     rows = []
     for name, places in table.assign(rate=rate).groupby(zone, sort=False):
-        found = simple(places["rate"].to_numpy(float))
-        if not np.isfinite(found.se):
+        mean_rate = simple(places["rate"].to_numpy(float))
+        if not np.isfinite(mean_rate.se):
             raise ValueError(f"zone {name} has one place: a change needs at least two for its standard error")
         first, second = (int(places[column].median()) for column in ("first_year", "second_year"))
-        rows.append((str(name), land_cover, pool, first, second - 1, round(found.mean, 3), round(found.se, 3)))
+        rows.append((str(name), land_cover, pool, first, second - 1, round(mean_rate.mean, 3), round(mean_rate.se, 3)))
     return pd.DataFrame(rows, columns=list(CHANGE_COLUMNS))
 
 

@@ -32,7 +32,7 @@ def total_volume(diameter: np.ndarray, height: np.ndarray, group: np.ndarray) ->
 
     Args:
         diameter: at breast height [cm].
-        height: of the tree [m].
+        height: height of the tree [m].
         group: species of `VALLET`, as `species.volume_group` gives it.
     """
     alpha, beta, gamma, delta = np.array([VALLET[name] for name in group]).reshape(-1, 4).T

@@ -56,7 +56,7 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None =
         dataset: entry of the catalog whose classes map groups of crops to plant types.
         place: a vector file, a folder with one, or a raster (`file.tif`, `file.nc#CT`) whose codes become zones.
         geobox: the grid.
-        year: of the declarations; chosen where the file says the year of a feature, noted in the origin otherwise.
+        year: year of the declarations; chosen where the file says the year of a feature, noted in the origin otherwise.
 
     Raises:
         FileNotFoundError: no file.
@@ -65,8 +65,8 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None =
     files = _files_of_year(located(dataset, place, geobox), str(place), year)
     if not is_vector(files[0]):
         return zones(dataset, labels(files, geobox), files)
-    found = [_of_year(read_features(file, geobox), year) for file in files]
-    parcels = of_features(dataset, _joined(found), geobox)
+    features = [_of_year(read_features(file, geobox), year) for file in files]
+    parcels = of_features(dataset, _joined(features), geobox)
     return parcels if year is None else replace(parcels, origin=parcels.origin | {"year": year})
 
 
@@ -185,10 +185,10 @@ def _files_of_year(files: list[str], place: str, year: int | None) -> list[str]:
 
 def _of_year(features: Features, year: int | None) -> Features:
     """Those of one year, where the file says which year a feature is of."""
-    found = column(features, YEAR)
-    if found is None or not len(features):
+    year_column = column(features, YEAR)
+    if year_column is None or not len(features):
         return features
-    years = pd.to_numeric(found, errors="coerce")
+    years = pd.to_numeric(year_column, errors="coerce")
     held = sorted(int(value) for value in years.dropna().unique())
     if year is None and len(held) > 1:
         raise ValueError(f"{features.source} holds the years {held}; name one")

@@ -73,7 +73,7 @@ def tiles_at(dataset: Dataset, geobox: GeoBox, pixels: np.ndarray) -> list[str]:
     """Names of the tiles of a provider in which some pixels of a grid lie; empty where the dataset has no such names.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         geobox: the grid.
         pixels: `[y, x]` bool.
     """

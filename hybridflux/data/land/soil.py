@@ -178,10 +178,10 @@ def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], 
     """The bands that can be used, and the file of each band and layer."""
     lacking: dict[tuple[str, ...], list[str]] = {}
     for names in ((*WATER, STONES), (*TEXTURE, STONES)):
-        found = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
-        missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if found[name, top] is None]
+        files = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
+        missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if files[name, top] is None]
         if not missing:
-            return names, found | (_silt(place, needed) if "sand" in names else {})
+            return names, files | (_silt(place, needed) if "sand" in names else {})
         lacking[names] = missing
     nearest = min(lacking.values(), key=len)
     raise FileNotFoundError(
@@ -195,8 +195,8 @@ def _silt(place: str, needed: list[tuple[int, int]]) -> dict[tuple[str, int], st
     """The layers of silt that lie in a folder beside the others: only for the sum."""
     if place.startswith("/vsi") or "://" in place:
         return {}
-    found = {("silt", top): _file(place, "silt", f"silt_{top}-{bottom}cm_mean") for top, bottom in needed}
-    return {key: file for key, file in found.items() if file is not None}
+    files = {("silt", top): _file(place, "silt", f"silt_{top}-{bottom}cm_mean") for top, bottom in needed}
+    return {key: file for key, file in files.items() if file is not None}
 
 
 def _asked(needed: list[tuple[int, int]], geobox: GeoBox) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:

@@ -44,7 +44,7 @@ def texture_off(layer: Mapping[str, np.ndarray], files: Mapping[str, str]) -> np
 
     Args:
         layer: `sand`, `clay` and, where it is known, `silt` of one depth `[y, x]` [1].
-        files: of each band.
+        files: files of each band.
 
     Raises:
         ValueError: the layer as a whole is in another unit.
@@ -79,7 +79,7 @@ def water_off(layer: Mapping[str, np.ndarray], files: Mapping[str, str]) -> np.n
 
     Args:
         layer: `wv0033` and `wv1500` of one depth `[y, x]` [m3 m-3].
-        files: of each band.
+        files: files of each band.
 
     Raises:
         ValueError: the layer as a whole is in another unit, or the two are exchanged.
@@ -101,7 +101,7 @@ def judge_profile(profile: Mapping[int, float], band: str, files: Mapping[int, s
     Args:
         profile: upper depth [cm] -> median of the grid [1], for stones (`cfvo`) the largest value.
         band: name.
-        files: of each depth.
+        files: files of each depth.
         of_provider: whether the provider's service answered, so that what is little is not in doubt.
 
     Raises:
@@ -129,7 +129,7 @@ def judge_sand(sand: Mapping[int, float], clay: Mapping[int, float], file: str) 
     Args:
         sand: upper depth [cm] -> median of the grid [1].
         clay: the same.
-        file: of sand.
+        file: file of sand.
     """
     least = min(sand, key=lambda top: sand[top])
     silt = 1 - sand[least] - clay[least]

@@ -151,11 +151,11 @@ def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
     Raises:
         ValueError: the file has none of the columns.
     """
-    found = column(features, names)
-    if found is None:
+    values = column(features, names)
+    if values is None:
         there = ", ".join(map(str, features.table.columns)) or "no columns"
         raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {there}")
-    return found
+    return values
 
 
 def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -> np.ndarray:
@@ -167,7 +167,7 @@ def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -
         shapes: `[feature]` in the coordinate system of the grid.
         values: `[feature]` integers.
         geobox: the grid.
-        fill: of pixels in no polygon.
+        fill: code of pixels in no polygon.
     """
     import shapely
     from rasterio.features import rasterize

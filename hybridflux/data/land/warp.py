@@ -50,7 +50,7 @@ def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
 
     Args:
         place: a file, an address (`/vsicurl/...` or `s3://...` read in parts, `https://...` as a whole), `file.nc#VARIABLE`, or a folder.
-        patterns: of file names, for a folder.
+        patterns: patterns of file names, for a folder.
 
     Raises:
         FileNotFoundError: nothing is there, or the folder holds no such file.
@@ -64,10 +64,10 @@ def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
         raise FileNotFoundError(f"{name} does not exist; name a file or a folder")
     if path.is_file():
         return [text]
-    found = sorted({str(file) for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
-    if not found:
+    files = sorted({str(file) for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
+    if not files:
         raise FileNotFoundError(f"{path} holds no {' or '.join(patterns) or 'file the catalog names'}; it has {_some(path)}")
-    return [file + mark + variable for file in found]
+    return [file + mark + variable for file in files]
 
 
 def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
@@ -83,13 +83,13 @@ def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
     Raises:
         ValueError: a file is damaged, does not say where it lies, or holds numbers that are no codes.
     """
-    found = np.full(geobox.shape, np.nan)
+    codes = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
         known = piece.values[~np.isnan(piece.values)]
         if (broken := known[known != np.round(known)]).size:
             raise ValueError(f"{piece.file} holds {broken[0]:g}, which is no code; name a map of classes, not of shares or probabilities")
-        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="mode", fine="nearest"), found)
-    return np.where(np.isnan(found), NO_LABEL, found).round().astype(np.int32)
+        codes = np.where(np.isnan(codes), _warp(piece, geobox, coarse="mode", fine="nearest"), codes)
+    return np.where(np.isnan(codes), NO_LABEL, codes).round().astype(np.int32)
 
 
 def numbers(
@@ -110,24 +110,24 @@ def numbers(
     Raises:
         ValueError: a file is damaged, does not say where it lies, or holds numbers that cannot be.
     """
-    found = np.full(geobox.shape, np.nan)
+    mean = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
         piece.values[np.isin(piece.values, missing)] = np.nan
         if possible is not None:
             _refuse_impossible(piece, possible)
         if voids is not None:
             piece.values[voids(piece.values)] = np.nan
-        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="average", fine="bilinear"), found)
-    return found
+        mean = np.where(np.isnan(mean), _warp(piece, geobox, coarse="average", fine="bilinear"), mean)
+    return mean
 
 
 def covered(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
     """Whether a pixel lies within the extent of a file `[y, x]`, with a value there or without."""
-    found = np.zeros(geobox.shape, bool)
+    inside = np.zeros(geobox.shape, bool)
     for piece in _pieces(files, geobox):
         piece.values[:] = 1.0
-        found |= ~np.isnan(_warp(piece, geobox, coarse="nearest", fine="nearest"))
-    return found
+        inside |= ~np.isnan(_warp(piece, geobox, coarse="nearest", fine="nearest"))
+    return inside
 
 
 def _refuse_impossible(piece: Piece, possible: tuple[float, float]) -> None:
@@ -229,9 +229,9 @@ def _crs_of(dataset, layer, file: str):
     """Coordinate system of a netCDF variable: its grid mapping, an attribute, or degrees."""
     mapping = layer.encoding.get("grid_mapping") or layer.attrs.get("grid_mapping") or dataset.attrs.get("grid_mapping")
     attributes = dataset[mapping].attrs if mapping in dataset.variables else {}
-    for found in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), layer.attrs.get("epsg"), dataset.attrs.get("epsg")):
-        if found is not None:
-            return found if isinstance(found, str) else int(found)
+    for declared in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), layer.attrs.get("epsg"), dataset.attrs.get("epsg")):
+        if declared is not None:
+            return declared if isinstance(declared, str) else int(declared)
     if str(layer.dims[0]).lower().startswith("lat"):
         return 4326
     raise ValueError(f"{file} does not name its coordinate system; give it a grid mapping variable with `crs_wkt`")

@@ -33,7 +33,7 @@ def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarra
     """Rank agreement of observed moisture with the relative water of a bucket.
 
     Args:
-        days: of the observations `[time]`, each once.
+        days: days of the observations `[time]`, each once.
         observed: `[time]` any unit, NaN where not seen.
         model_days: consecutive `[model time]`.
         water: modelled relative extractable water `[model time]`.
@@ -52,11 +52,11 @@ def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarra
         raise ValueError("a day of the observations comes twice; average it first")
     both, seen, modelled = np.intersect1d(days, model_days, return_indices=True)
     known = np.isfinite(observed[seen]) & np.isfinite(water[modelled])
-    both, one, other = both[known], observed[seen][known].astype(float), water[modelled][known].astype(float)
+    both, satellite, bucket = both[known], observed[seen][known].astype(float), water[modelled][known].astype(float)
     near = np.abs((both[:, None] - both[None, :]).astype(int)) <= WINDOW // 2
     enough = near.sum(axis=1) >= _IN_WINDOW
-    first, second = ((part - near @ part / near.sum(axis=1))[enough] for part in (one, other))
-    return Agreement(len(one), _rank(one, other, fewest), int(enough.sum()), _rank(first, second, fewest))
+    first, second = ((part - near @ part / near.sum(axis=1))[enough] for part in (satellite, bucket))
+    return Agreement(len(satellite), _rank(satellite, bucket, fewest), int(enough.sum()), _rank(first, second, fewest))
 
 
 def _rank(first: np.ndarray, second: np.ndarray, fewest: int) -> float | None:

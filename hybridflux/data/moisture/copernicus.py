@@ -22,12 +22,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """SSM or SWI at the cells of an extent, as share of saturation; flags and frozen ground masked.
 
     Args:
-        dataset: of the catalog; every band in the files is read, a `quality` band of it too.
+        dataset: entry of the catalog; every band in the files is read, a `quality` band of it too.
         place: folder, file or pattern of netCDF.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without a file are left out.
-        utc_offset: of the region's standard days [h]; the product has composites of a day, so it is only told.
+        utc_offset: UTC offset of the region's standard days [h]; the product has composites of a day, so it is only told.
 
     Raises:
         FileNotFoundError: no file.
@@ -38,8 +38,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     bands = {band.name: band for band in dataset.bands}
     read_days, windows, values, quality = [], [], {}, {}
     for where, data in parts(place):
-        found = find_band(dataset, data.data_vars)
-        if not found:
+        variables = find_band(dataset, data.data_vars)
+        if not variables:
             continue
         cells = window(data, extent, None, where)
         if len(cells.stamps) != 1:
@@ -50,7 +50,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         windows.append(cells)
         read_days.append(day)
         frozen = np.isin(cells.values(data[_STATE]), _FROZEN) if _STATE in data else False
-        for band, name in found.items():
+        for band, name in variables.items():
             values.setdefault(band, []).append(np.where(frozen, np.nan, _share(bands[band], data[name], cells)))
             if bands[band].quality in data:
                 quality.setdefault(band, []).append(_share(bands[band], data[bands[band].quality], cells))
@@ -85,7 +85,7 @@ def _moisture(dataset: Dataset, days: np.ndarray, windows: list[Window], values:
     order = np.argsort(days)
     double = days[order][:-1][days[order][1:] == days[order][:-1]]
     if len(double):
-        names = ", ".join(one.where for one, day in zip(windows, days, strict=True) if day == double[0])
+        names = ", ".join(piece.where for piece, day in zip(windows, days, strict=True) if day == double[0])
         raise ValueError(f"{names} are both of {double[0]}; keep the newest version of each day")
     cells = same_cells(windows)
     for name, part in values.items():

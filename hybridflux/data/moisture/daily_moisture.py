@@ -16,8 +16,8 @@ class Moisture:
         days: on which there is a file or an overpass, sorted, each once; `datetime64[D]`.
         values: name -> `[time, cell]` float32, NaN where not seen or masked. `ssm` is the top few centimetres, `swi_005` the surface
             filtered with a time of 5 days, `root_zone` the first metre, `swvl1` and so on layers.
-        latitude: of the cells `[cell]`, degrees north.
-        longitude: of the cells `[cell]`, degrees east.
+        latitude: latitudes of the cells `[cell]`, degrees north.
+        longitude: longitudes of the cells `[cell]`, degrees east.
         quality: name -> `[time, cell]` what the product says of its quality, 0 to 1, 1 best; empty where it says nothing.
         origin: files, masks, counts of what was masked; JSON-ready.
         units: name -> `1`, the share of saturation (0 driest, 1 wettest of the product), or `m3 m-3`.

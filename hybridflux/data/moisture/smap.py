@@ -34,7 +34,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     passive products). They miss dense forest, where the flag is rarely 0.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: folder, file or pattern of `SMAP_L2_SM_P*`, `SMAP_L3_SM_P*` or `SMAP_L4_SM_gph*` files.
         extent: west, south, east, north [degrees].
         start: first day.
@@ -130,10 +130,10 @@ def _analysis(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.Dat
 
 
 def _stamp(file: Path) -> np.datetime64:
-    found = _STAMP.search(file.name)
-    if not found:
+    match = _STAMP.search(file.name)
+    if not match:
         raise ValueError(f"{file.name} carries no date; keep the names of the SMAP files")
-    return pd.to_datetime(found[1]).to_numpy().astype("datetime64[s]")
+    return pd.to_datetime(match[1]).to_numpy().astype("datetime64[s]")
 
 
 def _moisture(dataset: Dataset, table: pd.DataFrame, names: list[str], skipped: int) -> Moisture:

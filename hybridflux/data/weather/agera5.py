@@ -24,12 +24,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """AgERA5 at the cells of an extent, in vocabulary units; `vpd` from the extremes of temperature and the mean vapour pressure.
 
     Args:
-        dataset: of the catalog; its bands `temperature_max` and `vapour_pressure` and those with a variable are read.
+        dataset: entry of the catalog; its bands `temperature_max` and `vapour_pressure` and those with a variable are read.
         place: folder or file of netCDF, one or all variables a file, any number of days, zipped or not; other netCDF is passed over.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h], told in the origin beside what the product's days are.
+        utc_offset: UTC offset of the region's standard days [h], told in the origin beside what the product's days are.
 
     Raises:
         FileNotFoundError: no file.
@@ -56,7 +56,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     values["tmax"] = warmest
     values["vpd"] = vpd_of_extremes(values["tmin"], warmest, vapour)
     origin = {
-        "dataset": dataset.id, "files": sorted({one.where for one in windows})[:50], "n_files": len(windows), "days": DAYS,
+        "dataset": dataset.id, "files": sorted({piece.where for piece in windows})[:50], "n_files": len(windows), "days": DAYS,
         "days_of_region": False, "region_utc_offset": float(utc_offset),
         "derived": {"vpd": "FAO-56 equation 12 of the extremes, less the mean vapour pressure"},
     }  # fmt: skip
@@ -68,12 +68,12 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict, list[Window
     series: dict[str, tuple[list, list]] = {}
     windows, units = [], {}
     for where, data in parts(place):
-        found = find_band(dataset, data.data_vars)
-        if not found:
+        variables = find_band(dataset, data.data_vars)
+        if not variables:
             continue
         cells = window(data, extent, dataset.ground_resolution, where)
         windows.append(cells)
-        for band, name in found.items():
+        for band, name in variables.items():
             when, values = series.setdefault(band, ([], []))
             when.append(cells.stamps.astype("datetime64[D]"))
             values.append(cells.values(data[name]))

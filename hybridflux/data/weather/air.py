@@ -11,7 +11,7 @@ def saturation_pressure(temperature):
     """Saturation vapour pressure over water [hPa]; Magnus form with the coefficients of Allen et al. 1998 (FAO-56), equation 11.
 
     Args:
-        temperature: of the air [degC], any shape.
+        temperature: temperature of the air [degC], any shape.
 
     >>> round(float(saturation_pressure(20.0)), 2)  # FAO-56 table 2.3: 2.338 kPa
     23.38
@@ -24,7 +24,7 @@ def vpd_of_dewpoint(temperature, dewpoint):
     """Vapour pressure deficit at one moment [hPa]: saturation at the temperature less that at the dew point; FAO-56 equation 14.
 
     Args:
-        temperature: of the air [degC].
+        temperature: temperature of the air [degC].
         dewpoint: [degC]; above `temperature` it counts as saturated.
     """
     return np.maximum(saturation_pressure(temperature) - saturation_pressure(dewpoint), 0.0)

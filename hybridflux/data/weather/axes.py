@@ -36,18 +36,18 @@ def _at_hours(data: xr.Dataset) -> xr.Dataset:
 
 
 def _at_places(data: xr.Dataset) -> xr.Dataset:
-    found = [next((name for name in names if name in data.variables or name in data.attrs), None) for names in _PLACES]
-    if None in found:
+    coordinates = [next((name for name in names if name in data.variables or name in data.attrs), None) for names in _PLACES]
+    if None in coordinates:
         return data
-    for name in found:
+    for name in coordinates:
         if name not in data.variables:
             data = data.assign_coords({name: float(data.attrs[name])})
-    data = data.set_coords(found)
-    data = data.expand_dims([name for name in found if data[name].dims == ()])
-    axes = {data[name].dims for name in found}
+    data = data.set_coords(coordinates)
+    data = data.expand_dims([name for name in coordinates if data[name].dims == ()])
+    axes = {data[name].dims for name in coordinates}
     if len(axes) == 1 and len(next(iter(axes))) == 1:
         (axis,) = next(iter(axes))
-        return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: found}).unstack(axis)
+        return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: coordinates}).unstack(axis)
     return data
 
 

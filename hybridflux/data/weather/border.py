@@ -26,20 +26,20 @@ def find_band(dataset: Dataset, names) -> dict[str, str]:
     """Which of the names in a file is which band: by name or alias, whatever its case, dashes and underscores.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         names: variables or columns of a file.
 
     Returns:
         Name of the band -> name in the file.
     """
     plain = {_plain(str(name)): str(name) for name in names}
-    found = {}
+    variables = {}
     for band in dataset.bands:
         for name in (band.name, *band.aliases):
             if _plain(name) in plain:
-                found[band.name] = plain[_plain(name)]
+                variables[band.name] = plain[_plain(name)]
                 break
-    return found
+    return variables
 
 
 def _plain(name: str) -> str:
@@ -50,7 +50,7 @@ def to_units(band: Band, values: np.ndarray, units: str | None, where: str) -> n
     """Values of a band in the units of the vocabulary, or of the band where it is no variable; NaN where missing.
 
     Args:
-        band: of the catalog.
+        band: band of the catalog.
         values: as the file has them, its own packing undone.
         units: what the file says, or None where it does not say.
         where: file and variable, for messages.
@@ -89,10 +89,10 @@ def choose_cells(latitude: np.ndarray, longitude: np.ndarray, extent: Extent, sp
     """Positions of the cells whose centre lies in the extent grown by one cell; at least the nearest one.
 
     Args:
-        latitude: of the cells `[cell]`, degrees north.
-        longitude: of the cells `[cell]`, degrees east, -180 to 180.
+        latitude: latitudes of the cells `[cell]`, degrees north.
+        longitude: longitudes of the cells `[cell]`, degrees east, -180 to 180.
         extent: west, south, east, north [degrees].
-        spacing: of two cells [degrees].
+        spacing: distance of two cells [degrees].
         where: file, for the message.
 
     Raises:

@@ -33,7 +33,7 @@ class Request:
 
     Attributes:
         store: name of the dataset in the data store.
-        body: of the request, JSON-ready.
+        body: body of the request, JSON-ready.
         target: name of the file.
         size: guess of what comes back [byte].
     """
@@ -54,7 +54,7 @@ def requests_of(dataset: Dataset, extent: Extent, start, end, utc_offset: float)
         extent: west, south, east, north [degrees]; it grows by one cell.
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h].
+        utc_offset: UTC offset of the region's standard days [h].
 
     Raises:
         ValueError: the dataset is not one of the data store.
@@ -81,8 +81,9 @@ def requests_of(dataset: Dataset, extent: Extent, start, end, utc_offset: float)
 def _bodies(dataset: str) -> list[tuple[str, dict, int]]:
     """Part of the file name, what does not depend on the month, and values a cell and day."""
     if dataset == "agera5":
-        told = {name: {"statistic": list(kinds)} if kinds else {} for name, kinds in _AGERA5.items()}
-        return [(f"{name}_", {"variable": [name], "version": AGERA5_VERSION} | told[name], max(len(_AGERA5[name]), 1)) for name in _AGERA5]
+        statistic = {name: {"statistic": list(kinds)} if kinds else {} for name, kinds in _AGERA5.items()}
+        variables = {name: {"variable": [name], "version": AGERA5_VERSION} | statistic[name] for name in _AGERA5}
+        return [(f"{name}_", body, max(len(_AGERA5[name]), 1)) for name, body in variables.items()]
     body = {"variable": list(REQUEST_NAMES.values()), "time": [f"{hour:02d}:00" for hour in range(24)],
             "data_format": "netcdf", "download_format": "unarchived"}  # fmt: skip
     if dataset == "era5":
@@ -109,9 +110,9 @@ def _cells(area, spacing: float) -> int:
 def describe(requests: Iterable[Request]) -> str:
     """Requests as text: file, dataset, days, area and size of each."""
     lines = [
-        f"{one.target}: {one.store}, {', '.join(one.body['variable'])}, {one.body['year']}-{one.body['month']}, "
-        f"{len(one.body['day'])} days, N W S E {one.body['area']}, about {one.size / 1e6:.2f} MB"
-        for one in requests
+        f"{request.target}: {request.store}, {', '.join(request.body['variable'])}, {request.body['year']}-{request.body['month']}, "
+        f"{len(request.body['day'])} days, N W S E {request.body['area']}, about {request.size / 1e6:.2f} MB"
+        for request in requests
     ]
     return "\n".join(lines)
 
@@ -120,7 +121,7 @@ def download(requests: Iterable[Request], folder: str | Path, *, pause: float = 
     """Fetch what is not there yet; a file carries its name only once it is whole and opens.
 
     Args:
-        requests: of `requests_of`.
+        requests: requests of `requests_of`.
         folder: made if need be.
         pause: between tries [s].
 
@@ -134,12 +135,12 @@ def download(requests: Iterable[Request], folder: str | Path, *, pause: float = 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     requests = list(requests)
-    missing = [one for one in requests if not (folder / one.target).exists()]
+    missing = [request for request in requests if not (folder / request.target).exists()]
     if missing:
         client = _client()
-        for one in missing:
-            _fetch(client, one, folder, pause)
-    return [folder / one.target for one in requests]
+        for request in missing:
+            _fetch(client, request, folder, pause)
+    return [folder / request.target for request in requests]
 
 
 def _client():

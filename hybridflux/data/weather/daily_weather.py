@@ -20,8 +20,8 @@ class Weather:
     Attributes:
         days: every day once, `datetime64[D]`, standard days of the region, or what daily products take for them (`other_days`).
         values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`, and of `MORE` what the source has.
-        latitude: of the cells `[cell]`, degrees north.
-        longitude: of the cells `[cell]`, degrees east.
+        latitude: latitudes of the cells `[cell]`, degrees north.
+        longitude: longitudes of the cells `[cell]`, degrees east.
         elevation: to which the temperatures belong `[cell]`, m; NaN where the source does not say.
         origin: files, requests, versions, what was derived or filled; `days` says in words what a day is, `days_of_region` whether that is
             a standard day of the region; JSON-ready.

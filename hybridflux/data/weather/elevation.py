@@ -24,10 +24,10 @@ def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevati
     are those of the cell. The heights are relative to the cell's own, or where that is not known to the mean of its pixels.
 
     Args:
-        weather: of the coarse cells.
-        latitude: of the pixels `[y, x]`, degrees north.
-        longitude: of the pixels `[y, x]`, degrees east.
-        elevation: of the pixels `[y, x]` m, NaN where unknown; none for no correction.
+        weather: weather of the coarse cells.
+        latitude: latitudes of the pixels `[y, x]`, degrees north.
+        longitude: longitudes of the pixels `[y, x]`, degrees east.
+        elevation: elevations of the pixels `[y, x]` m, NaN where unknown; none for no correction.
         band: height of a band [m].
 
     Returns:

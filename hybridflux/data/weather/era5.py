@@ -49,14 +49,14 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     is decided by the data, once for both, and checked against the sun.
 
     Args:
-        dataset: of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
+        dataset: entry of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
         place: folder, file or pattern: netCDF or GRIB of any months, netCDF or CSV of points (the time series of the data store), zipped or
             not, one or several streams a zip.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
             lack two, which the origin tells.
-        utc_offset: of the region's standard days [h].
+        utc_offset: UTC offset of the region's standard days [h].
 
     Raises:
         FileNotFoundError: no file.
@@ -88,16 +88,16 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hourly
     bands = {band.name: band for band in dataset.bands}
     for where, data in parts(place, WITH_TABLES):
         held |= set(map(str, data.data_vars))
-        found = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
+        variables = {band: name for band, name in find_band(dataset, data.data_vars).items() if band in REQUEST_NAMES}
         has_height = _GEOPOTENTIAL in data.data_vars
-        if not found and not has_height:
+        if not variables and not has_height:
             continue
         cells = window(data, extent, dataset.ground_resolution, where)
         windows.append(cells)
         early.append(preliminary(data))
         if has_height:
             elevation = np.nanmean(cells.values(data[_GEOPOTENTIAL]), axis=0) / _GRAVITY
-        for band, name in found.items():
+        for band, name in variables.items():
             units = data[name].attrs.get("units")
             check_spelling(bands[band], units, f"{where}, `{name}`")
             silent |= set() if units else {band}
@@ -126,7 +126,7 @@ def _listed(names: set[str]) -> str:
 
 
 def _names(windows: list[Window]) -> list[str]:
-    return sorted({one.where for one in windows})
+    return sorted({piece.where for piece in windows})
 
 
 def _sorted(stamps: list, values: list, where: str) -> _HourlyValues:
@@ -158,28 +158,28 @@ def _decide(fallen: dict[str, _HourlyValues], place) -> bool:
     Raises:
         ValueError: nothing tells it, or the two contradict.
     """
-    told = {name: hours.is_accumulated(one.stamps, one.values) for name, one in fallen.items()}
-    known = {name: answer for name, answer in told.items() if answer is not None}
+    accumulated = {name: hours.is_accumulated(one.stamps, one.values) for name, one in fallen.items()}
+    known = {name: answer for name, answer in accumulated.items() if answer is not None}
     if len(set(known.values())) != 1:
         raise ValueError(
-            f"{place}: the data do not tell whether {' and '.join(fallen)} are sums since 00 UTC or single hours ({told}); "
+            f"{place}: the data do not tell whether {' and '.join(fallen)} are sums since 00 UTC or single hours ({accumulated}); "
             "give whole days of one product, ERA5-Land or ERA5, not a mixture"
         )
     return next(iter(known.values()))
 
 
-def _single(one: _HourlyValues, accumulated: bool, where: str) -> _HourlyValues:
+def _single(series: _HourlyValues, accumulated: bool, where: str) -> _HourlyValues:
     """What fell in each hour."""
     if accumulated:
-        return _HourlyValues(one.stamps, hours.deaccumulate(one.stamps, one.values, where))
-    return _HourlyValues(one.stamps, hours.without_noise(one.stamps, one.values, float(np.nanmax(one.values)), where))
+        return _HourlyValues(series.stamps, hours.deaccumulate(series.stamps, series.values, where))
+    return _HourlyValues(series.stamps, hours.without_noise(series.stamps, series.values, float(np.nanmax(series.values)), where))
 
 
-def _at(one: _HourlyValues, stamps: np.ndarray) -> np.ndarray:
+def _at(series: _HourlyValues, stamps: np.ndarray) -> np.ndarray:
     """Values at other stamps `[hour, cell]`, NaN where there are none."""
-    out = np.full((len(stamps), one.values.shape[1]), np.nan)
-    known = np.isin(stamps, one.stamps)
-    out[known] = one.values[np.searchsorted(one.stamps, stamps[known])]
+    out = np.full((len(stamps), series.values.shape[1]), np.nan)
+    known = np.isin(stamps, series.stamps)
+    out[known] = series.values[np.searchsorted(series.stamps, stamps[known])]
     return out
 
 
@@ -212,8 +212,8 @@ def _to_days(bands, warm, fallen, days, utc_offset, place) -> tuple[dict[str, np
     out = _air(which, air.values, vpd_of_dewpoint(air.values, warm["d2m"].values), _at(fallen["ssrd"], air.stamps), n)
     counts = [np.bincount(which[which >= 0], minlength=n)]
     for band in _FALLEN:
-        one = fallen[band]
-        total, count = hours.sums(hours.day_of(one.stamps, days, utc_offset, before=0.5), one.values, n)
+        series = fallen[band]
+        total, count = hours.sums(hours.day_of(series.stamps, days, utc_offset, before=0.5), series.values, n)
         total[count == 0] = np.nan
         out[bands[band].variable] = to_units(bands[band], total, None, f"{place}, `{band}`")
         counts.append(count.max(axis=1))

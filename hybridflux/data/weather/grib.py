@@ -44,7 +44,7 @@ def datasets(content: str | Path | bytes, name: str) -> Iterator[xr.Dataset]:
 
     Args:
         content: path of a file, or what is in it.
-        name: of the file, for messages.
+        name: name of the file, for messages.
 
     Raises:
         ValueError: damaged, cut short, not on a grid of latitudes and longitudes, or rasterio was built without GRIB.

@@ -109,8 +109,8 @@ def without_noise(stamps: np.ndarray, values: np.ndarray, largest: float, where:
     wrong = values < -_NOISE * largest
     if wrong.any():
         hour, cell = np.argwhere(wrong)[0]
-        found = f"{values[hour, cell]:.3g} in the hour before {stamps[hour]} UTC in cell {cell}"
-        raise ValueError(f"{where}: {found}; rain and radiation do not fall below 0: get the file again")
+        lowest = f"{values[hour, cell]:.3g} in the hour before {stamps[hour]} UTC in cell {cell}"
+        raise ValueError(f"{where}: {lowest}; rain and radiation do not fall below 0: get the file again")
     return np.where(values < 0, 0.0, values)
 
 
@@ -165,7 +165,7 @@ def day_of(stamps: np.ndarray, days: np.ndarray, utc_offset: float, *, before: f
     Args:
         stamps: `[hour]` UTC.
         days: `[time]` consecutive standard days of the region.
-        utc_offset: of these days [h].
+        utc_offset: UTC offset of these days [h].
         before: how long before the stamp the moment lies that counts [h]: 0 for what is measured at the stamp, 0.5 for what fell
             in the hour that ends there.
     """

@@ -43,11 +43,11 @@ def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...])
     path = Path(place)
     if path.is_file():
         return [path]
-    found = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.glob(path.name)) if "*" in path.name else []
-    found = [file for file in found if file.name.endswith(endings)]
-    if not found:
+    files = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.glob(path.name)) if "*" in path.name else []
+    files = [file for file in files if file.name.endswith(endings)]
+    if not files:
         raise FileNotFoundError(f"{path}: no file, or a folder without {', '.join(endings)}")
-    return found
+    return files
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
 
     Args:
         place: folder, file, pattern, or several of them.
-        endings: of the files that are read, `ENDINGS` or `WITH_TABLES`.
+        endings: endings of the files that are read, `ENDINGS` or `WITH_TABLES`.
 
     Yields:
         Name of the file and its data.
@@ -179,7 +179,7 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
     Args:
         data: on latitude and longitude, or on `y` and `x` with a coordinate system in `spatial_ref`.
         extent: west, south, east, north [degrees].
-        spacing: of two cells [degrees]; that of the file if none is given.
+        spacing: distance of two cells [degrees]; that of the file if none is given.
         where: name of the file.
 
     Raises:

@@ -32,12 +32,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """SIM2 at the cells of an extent, in vocabulary units; `rain` with snow, `vpd` from the extremes of temperature and the mean humidity.
 
     Args:
-        dataset: of the catalog; its bands `T_Q TINF_H_Q TSUP_H_Q SSI_Q PRELIQ_Q PRENEI_Q HU_Q`, in newer files without `_Q`.
+        dataset: entry of the catalog; its bands `T_Q TINF_H_Q TSUP_H_Q SSI_Q PRELIQ_Q PRENEI_Q HU_Q`, in newer files without `_Q`.
         place: folder, file or pattern of tables, `.csv` or `.csv.gz`, as delivered or saved again by a spreadsheet.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h], told in the origin.
+        utc_offset: UTC offset of the region's standard days [h], told in the origin.
 
     Raises:
         FileNotFoundError: no file.
@@ -99,18 +99,18 @@ def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFr
 def _part(dataset: Dataset, part: pd.DataFrame, dialect: Dialect, file: Path, box, days: np.ndarray) -> pd.DataFrame:
     """The rows of a piece of a table in the box and on the days."""
     part = part.rename(columns={name: key if (key := name.strip().upper()) in _KEYS else name.strip() for name in part.columns})
-    found = find_band(dataset, part.columns)
-    lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*part.columns, *found)]
+    columns = find_band(dataset, part.columns)
+    lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*part.columns, *columns)]
     if lacking:
         raise ValueError(f"{file.name} lacks column {', '.join(lacking)}; a daily SIM2 table has {', '.join(_KEYS)} and one a variable")
-    part = part[[*_KEYS, *found.values()]].dropna(how="all").rename(columns={stored: band for band, stored in found.items()})
+    part = part[[*_KEYS, *columns.values()]].dropna(how="all").rename(columns={stored: band for band, stored in columns.items()})
     part.index = part.index + dialect.skip + 2  # rows as a spreadsheet counts them
     for name in ("LAMBX", "LAMBY"):
         part[name] = numbers(part, name, dialect, file.name)
     inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3])
     part = part[inside].assign(DATE=_dates(part, file)[inside.to_numpy()])
     part = part[part["DATE"].between(days[0], days[-1])]
-    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in found})
+    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in columns})
 
 
 def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
@@ -135,7 +135,7 @@ def _matrix(table: pd.DataFrame, name: str, cell: np.ndarray, n: int, days: np.n
     """One column as `[time, cell]`; every cell must have every day once."""
     when = table["DATE"].to_numpy("datetime64[D]")
     values, column = np.empty((len(days), n)), table[name].to_numpy(float)
-    for one in range(n):
-        mine = cell == one
-        values[:, one] = column[mine][place_of_days(when[mine], days, f"{place}, `{name}`")]
+    for number in range(n):
+        mine = cell == number
+        values[:, number] = column[mine][place_of_days(when[mine], days, f"{place}, `{name}`")]
     return values

@@ -20,8 +20,8 @@ def numbers(table: pd.DataFrame, name: str, dialect: Dialect, where: str) -> pd.
 
     Args:
         table: as `pandas.read_csv` gave it; its index counts rows as a spreadsheet does.
-        name: of the column.
-        dialect: of the table.
+        name: name of the column.
+        dialect: dialect of the table.
         where: name of the file.
 
     Raises:
@@ -40,7 +40,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
 
     Args:
         content: path of a file, or what is in it.
-        name: of the file, for messages.
+        name: name of the file, for messages.
 
     Returns:
         On `valid_time`, `latitude`, `longitude`, NaN where the points leave a grid open; None for a table of something else.

@@ -42,12 +42,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """Daily weather of the nearest tower that has it on these days, as one cell.
 
     Args:
-        dataset: of the catalog; only its id is told in the origin, the columns are those of FLUXNET.
+        dataset: entry of the catalog; only its id is told in the origin, the columns are those of FLUXNET.
         place: a towers folder (`sites.csv`, `fluxnet_dd/`); `folder#FR-Tou` names the site instead of the nearest.
         extent: west, south, east, north [degrees]; distances are to its centre.
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h].
+        utc_offset: UTC offset of the region's standard days [h].
 
     Raises:
         FileNotFoundError: no towers folder, or no flux file of the named site.

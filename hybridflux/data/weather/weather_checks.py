@@ -56,7 +56,7 @@ def check_gaps(name: str, values: np.ndarray, days: np.ndarray, where: str) -> N
     """Refuse gaps.
 
     Args:
-        name: of the variable.
+        name: name of the variable.
         values: `[time, cell]`.
         days: `[time]`.
         where: file, for the message.
@@ -76,7 +76,7 @@ def check_bounds(name: str, values: np.ndarray, days: np.ndarray, where: str) ->
     """Refuse values outside the bounds of the vocabulary; gaps pass.
 
     Args:
-        name: of the variable.
+        name: name of the variable.
         values: `[time, cell]` in its units.
         days: `[time]`.
         where: file, for the message.

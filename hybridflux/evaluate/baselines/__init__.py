@@ -1,6 +1,6 @@
-"""What any model has to beat, in the same run: climatology, trees of three kinds and VPRM.
+"""Baselines, scored in the same run as a model: climatology, three kinds of trees, and VPRM.
 
-`baseline.fit(sequences).predict(sequences)` gives variable -> `[time, place]`; what has a spread also has `.draws(sequences)`. A
+`baseline.fit(sequences).predict(sequences)` gives variable -> `[time, place]`; probabilistic ones also have `.draws(sequences)`. A
 published VPRM needs no fit, its `fit` returns itself. The trees need the extra `baselines`.
 """
 

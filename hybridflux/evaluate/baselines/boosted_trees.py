@@ -22,7 +22,7 @@ XGBOOST = {"objective": "reg:squarederror", "tree_method": "hist", "max_depth": 
 
 @dataclass(frozen=True)
 class _Boosted:
-    """What both kinds share.
+    """Base of both libraries.
 
     Attributes:
         variables: fluxes to predict.

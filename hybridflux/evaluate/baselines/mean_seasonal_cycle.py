@@ -1,4 +1,4 @@
-"""The mean course of the year of a plant type."""
+"""The mean seasonal cycle of a plant type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Climatology:
         curves, days = {}, day_of_season(sequences)
         for name in self.variables:
             series = sequences.targets[name].T
-            of_site = np.stack([seasonal_cycle(sequences.days, one, self.window, day) for one, day in zip(series, days.T, strict=True)])
+            of_site = np.stack([seasonal_cycle(sequences.days, y, self.window, day) for y, day in zip(series, days.T, strict=True)])
             curves[name] = {code: _mean(of_site[members], np.isfinite(of_site[members])) for code, members in groups.items()}
         return replace(self, curves=curves)
 
