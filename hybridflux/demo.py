@@ -21,9 +21,9 @@ from hybridflux.provenance import config_hash
 
 MODEL = "static"
 TOWERS = 12
-CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and too sure of what the places of a type have in common
+CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and overconfident about the mean of a plant type
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
-"""The scenario, on top of the drought the mapped year has: a drier and warmer one."""
+"""The scenario, in addition to the drought of the mapped year: drier and warmer."""
 
 Notify = Callable[[int, int, str], None]
 
@@ -72,7 +72,7 @@ def _notify(progress: Progress, task, done: int, total: int, message: str) -> No
 
 @dataclass(frozen=True)
 class _DemoStep:
-    """One step: what it is called, what it writes (relative to the folder of the demo), and how; the work gives a remark."""
+    """One step: its name, the files it writes (relative to the folder of the demo), and its function, which returns a remark."""
 
     name: str
     title: str
@@ -100,7 +100,7 @@ class _Demo:
     def steps(self) -> tuple[_DemoStep, ...]:
         """In order; each needs those before it."""
         return (
-            _DemoStep("world", "make a world whose truth is known", ("world",), self._world),
+            _DemoStep("world", "make a synthetic world", ("world",), self._world),
             _DemoStep("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
             _DemoStep("map", "map the region every day", ("run",), self._map),
             _DemoStep("scenario", "a drier, warmer year", ("scenario",), self._scenario),
@@ -112,7 +112,7 @@ class _Demo:
         """Refuse a folder in which something would be replaced that the demo did not write.
 
         Raises:
-            FileExistsError: it is not empty and has no journal of a demo, or holds a file that the demo has not come to yet.
+            FileExistsError: it is not empty and has no journal of a demo, or holds a file of a step that the demo has not reached.
         """
         there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
         if there and not self._is_ours():
@@ -140,7 +140,7 @@ class _Demo:
         return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
     def run(self, step: _DemoStep, notify: Notify) -> str:
-        """Run a step; what an interrupted one with the same settings left behind is used, anything else removed."""
+        """Run a step; files of an interrupted one with the same settings are used, others are removed."""
         journal = self._read()
         go_on = journal.get(step.name, {}) == {"state": "started", "hash": self._hash(step)}
         if not go_on:
@@ -180,7 +180,7 @@ class _Demo:
         model = compositions.get(MODEL)
         sequences = open_towers(self.out / "world" / "towers").sequences(model.needs_at_towers())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InferenceWarning)  # said in the remark
+            warnings.simplefilter("ignore", InferenceWarning)  # reported in the remark
             posterior = NUTS(**CHAIN).fit(model, sequences, seed=self.seed, progress=notify)
         posterior.save(self.out / "posterior.nc")
         return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
@@ -215,7 +215,7 @@ class _Demo:
         write_report(
             self.out / "run", self.out / "report.html", posterior=self._posterior(), towers=open_towers(self.out / "world" / "towers"),
             scenario=self.out / "scenario", inventory=self.out / "world" / "inventory.csv", truth=self.out / "world" / "truth.nc",
-            title="A plateau that does not exist, and its known truth",
+            title="A synthetic plateau and its known truth",
         )  # fmt: skip
         return ""
 
@@ -238,7 +238,7 @@ def _closing(out: Path, minutes: float) -> str:
 Done in {minutes:.1f} min. Look at
   {out / "report.html"}        everything on one page, estimates beside the truth
   {out / "budget.csv"}         totals per zone and land cover with intervals
-  {out / "run" / "cog"}           maps for QGIS; {out / "run" / "fluxes.zarr"} for xarray
+  {out / "run" / "cog"}           GeoTIFFs; {out / "run" / "fluxes.zarr"} for xarray
   {out / "world"}              the made-up towers, region, inventory and truth, in the layout your own data need
 
 On your own data:

@@ -1,4 +1,4 @@
-"""What the command line says while it works and when it stops."""
+"""Output of the command line: progress, results and errors."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hybridflux.files import OF_THE_DISK
 
 @contextmanager
 def progress_of(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar with rate and time left on a terminal, a line a step elsewhere; gives the function to call with (done, all, message).
+    """A bar with rate and time left on a terminal, a line for each step elsewhere; yields the function to call with (done, all, message).
 
-    Ctrl-C, and a signal that means the same, ends with what there is to say about it and exit code 130.
+    Ctrl-C, and a signal that means the same, ends with a message and exit code 130.
     """
     from rich.console import Console
 
@@ -25,15 +25,15 @@ def progress_of(title: str) -> Iterator[Callable[[int, int, str], None]]:
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system stops a task with it
     try:
-        with bar(title, console) if console.is_terminal else lines(title, console) as tell:
-            yield tell
+        with bar(title, console) if console.is_terminal else lines(title, console) as notify:
+            yield notify
     except KeyboardInterrupt as stop:
         typer.echo(stop.args[0] if stop.args else f"stopped while {title}", err=True)
         raise typer.Exit(130) from None
 
 
 def message_of(error: Exception) -> str:
-    """What to say of an error that is for the user."""
+    """The message of an error that is for the user."""
     if isinstance(error, KeyError):
         return str(error.args[0])
     if isinstance(error, OSError) and error.strerror:  # from the system, which names no cure
@@ -45,14 +45,14 @@ def scores_text(overview) -> str:
     """The table of `evaluate.scores.overview` as text, with what its columns mean."""
     from hybridflux.evaluate.steps import MEANING
 
-    scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % holds"})
+    scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % coverage"})
     decimals = {"NSE": 2, "nNSE": 2}
     form = {name: (lambda value, digits=digits: f"{value:.{digits}f}") for name, digits in decimals.items()}
     form |= {name: lambda value: f"{value:.3g}" for name in ("RMSE", "bias")}
-    form["90 % holds"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
+    form["90 % coverage"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
     lines = [scored.to_string(index=False, formatters=form)] if len(scored) else []
     lines.append(
-        "medians over sites of NSE, RMSE and bias (predicted - observed); nNSE: mean of 1 / (2 - NSE); 90 % holds: share of all "
+        "medians over sites of NSE, RMSE and bias (predicted - observed); nNSE: mean of 1 / (2 - NSE); 90 % coverage: share of all "
         "observations inside the 90 % interval.\nNEE is measured, positive to the atmosphere; GPP and RECO are compared with the "
         "partitioned products of the tower files."
     )
@@ -62,14 +62,14 @@ def scores_text(overview) -> str:
 
 
 def wrote(path: Path) -> None:
-    """Say what was written, beside the results."""
+    """Report a written file on stderr."""
     typer.echo(f"wrote {path}", err=True)
 
 
 def is_for_user(error: Exception) -> bool:
     """Whether the user can mend it: our own code refused something, a package of an extra is missing, or the system refused a file.
 
-    A library that fails under us is a fault of ours: what a user may have done wrong is caught where it is read.
+    A library that fails inside hybridflux is a fault of hybridflux: mistakes of the user are caught where the input is read.
     """
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_THE_DISK):
         return True

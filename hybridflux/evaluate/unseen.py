@@ -109,7 +109,7 @@ def _begin(folder: Path, settings: dict, resume: bool) -> None:
         raise FileExistsError(f"{folder} holds folds of an interrupted evaluation; go on with --resume (resume=True), or remove it")
     if file.exists():
         recorded = read_json(file, "written by `hybridflux evaluate --leave-site-out`; remove the folder")
-        if config_hash(there) != config_hash(settings):
+        if config_hash(recorded) != config_hash(settings):
             plain = json.loads(canonical_json(settings))
             names = ", ".join(name for name in plain if recorded.get(name) != plain[name])
             raise ValueError(f"{folder} holds folds of another evaluation ({names} differ); remove it, or write to another file")

@@ -25,18 +25,18 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
-    `total_*` columns are the same over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. Where the run knows the
-    structural error of its model, intervals hold it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
+    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. If the run has the
+    structural error of its model, intervals include it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
-        zones: CSV with columns `zone` and `group`, to put zones together.
+        zones: CSV with columns `zone` and `group`, to aggregate zones.
         inventory: CSV of measured stock changes (`inventory.read_inventory`): adds NBP rows with the comparison.
 
     Raises:
-        ValueError: the run does not name its spread, or a table is not as it must be.
+        ValueError: the run does not name its spread, or a table is not valid.
     """
     totals = open_totals(run_dir).with_structural_error()
     if zones is not None:
@@ -60,16 +60,16 @@ def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: b
     """Rows of groups of cells, each with its fluxes, in the order of the groups; only some groups are in memory at once.
 
     Args:
-        totals: they are of.
+        totals: totals of the run.
         groups: (zone, land cover, cells), as `RunTotals.groups` gives them.
-        carbon: function of a flux, cells of some groups and their areas [m2] that gives gC `[group, draw]` and further columns.
-        yearly: whether it is the carbon of a whole year.
+        carbon: function of a flux, the cells of some groups and their areas [m2] that returns gC `[group, draw]` and further columns.
+        yearly: whether the carbon is that of a whole year.
 
     Raises:
         ValueError: no pixel was mapped.
     """
     if not groups:
-        raise ValueError("nothing was mapped, so there is no budget; `masked` in run.json counts why pixels were left out")
+        raise ValueError("nothing was mapped, so there is no budget; `masked` in run.json counts the pixels left out by reason")
     parts = []
     order = np.argsort([cells[0] for *_, cells in groups], kind="stable")  # neighbours in the file are read together
     for start in range(0, len(groups), GROUPS_AT_ONCE):
@@ -85,7 +85,7 @@ def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: b
 
 
 def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
-    """(name, months, whole years in it) of the periods of a budget: each year, and the mean of all whole years.
+    """Periods of a budget as (name, months, number of whole years): each year, and the mean of all whole years.
 
     Zero whole years means the period is only part of a year: its sum is not scaled up to one.
     """
@@ -108,7 +108,7 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     """
     path = Path(path)
     if path.suffix.lower() not in (".csv", ".txt"):
-        raise ValueError(f"{path} is not a CSV: zones are those the region was built with; to put them together give a CSV zone,group")
+        raise ValueError(f"{path} is not a CSV: zones are those of the region store; to aggregate them give a CSV zone,group")
     cells = read_cells(path, ("zone", "group"), example="zone,group")
     zone, group = cells.text["zone"], cells.text["group"]
     there = f"(it has {', '.join(sorted(known))[:500]})"

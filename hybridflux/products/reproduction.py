@@ -1,4 +1,4 @@
-"""How a product is made again, and whether it comes out the same: from the commands, folders and checksums that it remembers."""
+"""Reproduction of a product from the commands, folders and checksums in its provenance, and the comparison with the original."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WITHOUT_TIME = 16  # differences named at most
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One command of the making of a product.
+    """One of the commands that made a product.
 
     Attributes:
-        product: what it made.
-        command: as it was typed.
-        folder: in which it ran; empty where it was not recorded.
-        record: the provenance it is from.
+        product: product of the command.
+        command: the command as it was typed.
+        folder: working folder; empty where it was not recorded.
+        record: provenance of the product.
     """
 
     product: str
@@ -42,10 +42,10 @@ class Step:
 
 
 def steps(product: str | Path) -> list[Step]:
-    """The commands that made a product, first those that made what it was made of, as far as these are still there.
+    """The commands that made a product, those of its inputs first, as far as the inputs still exist.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: no such product.
         ValueError: it carries no provenance.
     """
     by_product: dict[str, Step] = {}
@@ -54,7 +54,7 @@ def steps(product: str | Path) -> list[Step]:
 
 
 def changed_inputs(record: Mapping) -> list[str]:
-    """What a product was made of that is not there any more, or has another checksum now, one line each.
+    """Inputs of a product that are missing or have another checksum now, one line each.
 
     Args:
         record: a provenance.
@@ -62,9 +62,9 @@ def changed_inputs(record: Mapping) -> list[str]:
     sentences = []
     for path, wanted in (record.get("inputs") or {}).items():
         if not Path(path).exists():
-            sentences.append(f"{path} is not there any more")
+            sentences.append(f"{path} is missing")
         elif checksum_of(Path(path)) != wanted:
-            sentences.append(f"{path} is not what it was: its checksum differs")
+            sentences.append(f"{path} has changed: its checksum differs")
     return sentences
 
 
@@ -89,14 +89,14 @@ def check(product: str | Path) -> str:
     if differing:
         here = machine()
         there = record.get("machine") or {}
-        notes = [*changed, *(f"{name}: {there[name]} there, {here[name]} here" for name in there if there[name] != here.get(name))]
+        notes = [*changed, *(f"{name}: {there[name]} then, {here[name]} now" for name in there if there[name] != here.get(name))]
         lines = [*differing[:WITHOUT_TIME], *notes]
-        raise ValueError(f"{product} does not come out the same:\n" + "\n".join(f"- {line}" for line in lines))
+        raise ValueError(f"{product} is not reproduced:\n" + "\n".join(f"- {line}" for line in lines))
     return f"{product}: made again, {count} arrays and tables are the same to the last bit"
 
 
 def made_by(origin: Mapping) -> Mapping:
-    """The provenance of the product itself: of a table, not of the run that it is of."""
+    """The provenance of the product itself: that of a table, not that of its run."""
     return origin.get("made") or origin.get("provenance") or {}
 
 
@@ -107,7 +107,7 @@ def commit_of(record: Mapping) -> str:
 
 
 def compare(path: Path, other: Path) -> tuple[int, list[str]]:
-    """How many arrays and tables two products have, and which of them differ."""
+    """Number of arrays and tables of two products, and those that differ."""
     first, second = dict(_contents(path)), dict(_contents(other))
     lost = [f"{name} is only in {'the product' if name in first else 'the repetition'}" for name in sorted(first.keys() ^ second.keys())]
     return len(first), lost + [text for name in first if name in second for text in _difference(name, first[name], second[name])]
@@ -124,7 +124,7 @@ def _add(product: Path, by_product: dict[str, Step]) -> None:
         if place.exists() and place.absolute() != product.absolute():
             try:
                 _add(place, by_product)
-            except ValueError:  # not of ours: towers, an inventory
+            except ValueError:  # not made by hybridflux: towers, an inventory
                 continue
     by_product[str(product)] = Step(str(product), record.get("command", ""), record.get("folder", ""), record)
 
@@ -153,7 +153,7 @@ def _run_again(product: Path, record: Mapping, folder: Path, changed: list[str])
 
 
 def _with_out(words: list[str], out: Path, product: Path) -> Iterator[str]:
-    """The words of a command with another place of its product."""
+    """The words of a command with another output path."""
     replaced = False
     for number, word in enumerate(words):
         if word.startswith("--out="):

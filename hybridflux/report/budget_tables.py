@@ -88,13 +88,13 @@ def budget_section(budget: pd.DataFrame) -> str:
 
 
 def closure_section(budget: pd.DataFrame) -> str:
-    """The ledger NBP = -NEE - export against stock changes, with verdicts: the region in sight, zones folded."""
+    """The ledger NBP = -NEE - export against stock changes, with verdicts; the region is shown, zones are folded."""
     unit = units(UNIT)
     note = (
         f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
         f"{unit}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of the largest "
-        f"term (at least 50 {unit}) would have been seen. <b>Undecidable</b>: it would not, or a pool is missing. Fire, leaching, "
-        "methane and deadwood are not in the ledger."
+        f"term (at least 50 {unit}) would have been detected. <b>Undecidable</b>: it would not have been, or a pool is missing. "
+        "Fire, leaching, methane and deadwood are not in the ledger."
     )
     rows = budget[budget["variable"] == "NBP"]
     whole = rows["zone"] == REGION
@@ -106,7 +106,7 @@ def closure_section(budget: pd.DataFrame) -> str:
 
 
 def _closure_table(rows: pd.DataFrame) -> str:
-    """Rows of the ledger; why a verdict is what it is stands below."""
+    """Rows of the ledger; the reasons of the verdicts stand below."""
     head = ["Place", "Period", "−NEE", "Export", "NBP", "Stock change", "Difference", "z", "Verdict", "Limited by"]
     lines = [
         [
@@ -176,7 +176,7 @@ def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:
 
 
 def tonnes(totals: pd.Series) -> tuple[float, str]:
-    """By what totals in tonnes are divided and the prefix of the unit, by the largest of them.
+    """Divisor of totals in tonnes and prefix of the unit, by the largest of them.
 
     >>> tonnes(pd.Series([-20.0, 3.0])), tonnes(pd.Series([-20000.0, 3.0]))
     ((1.0, ''), (1000.0, 'k'))
@@ -194,7 +194,7 @@ def when(period: str) -> str:
 
 
 def area_ha(value: float) -> str:
-    """An area with about three figures: 0.3 ha is not 0 ha.
+    """An area with about three significant figures: 0.3 ha is not 0 ha.
 
     >>> area_ha(0.31), area_ha(31.4), area_ha(3140.2)
     ('0.310', '31.4', '3\u202f140')
@@ -203,7 +203,7 @@ def area_ha(value: float) -> str:
 
 
 def digits_of(size: float) -> int:
-    """Decimals that leave about three figures of a number of this size."""
+    """Decimals that leave about three significant figures of a number of this size."""
     return 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
 
 

@@ -26,7 +26,7 @@ def write_card(made: Mapping, out: str | Path) -> Path:
     """Write the page of a card: everything is inside the file, nothing is loaded from elsewhere.
 
     Args:
-        made: from `evaluate.card.make_card` or `load_card`.
+        made: card from `evaluate.card.make_card` or `load_card`.
         out: HTML file.
 
     Returns:
@@ -39,9 +39,9 @@ def write_card(made: Mapping, out: str | Path) -> Path:
         Section("steps", "Time steps", "From days to years", _steps(made)),
         Section("drought", "Drought", "Drought, heat and anomalies", _tails(made)),
         Section("types", "Plant types", "Plant types", _types(made)),
-        Section("calibration", "Calibration", "Can the intervals be believed?", _calibration(made)),
-        Section("ceilings", "Ceilings", "What could be reached", _references(made)),
-        Section("origin", "Origin", "Where this comes from", _origin(made)),
+        Section("calibration", "Calibration", "Calibration of the intervals", _calibration(made)),
+        Section("ceilings", "Ceilings", "Ceilings and goals", _references(made)),
+        Section("origin", "Origin", "Provenance", _origin(made)),
     ]
     page = document("evaluation card", made["title"], _lead(made), sections)
     write_text(out, page)
@@ -49,13 +49,13 @@ def write_card(made: Mapping, out: str | Path) -> Path:
 
 
 def of_row(row: Mapping | None, name: str, digits: int = 2) -> str:
-    """A score of a row, or that it is not available."""
+    """A score of a row, or `not available`."""
     value = None if row is None else row.get(name)
     return CELL if value is None else number(value, digits)
 
 
 def percent(row: Mapping | None, name: str) -> str:
-    """A coverage of a row in percent, or that it is not available."""
+    """A coverage of a row in per cent, or `not available`."""
     value = None if row is None else row.get(name)
     return CELL if value is None else f"{100 * value:.0f}\u202f%"
 
@@ -86,7 +86,7 @@ def _headline(made: Mapping) -> str:
         items.append(card(f"90 % interval of NEE, {step}s", percent(row, "coverage90"), "", "of the observations inside", "--accent"))
     note = (
         "How to read: NSE is 1 for a perfect model and 0 for one that only knows the mean of each site; medians over sites. Errors are "
-        "root mean squares over all periods of all sites. A true 90 % interval holds 90 % of the observations, no less and no more."
+        "root mean squares over all periods of all sites. A calibrated 90 % interval holds 90 % of the observations, no less and no more."
     )
     return cards(items) + paragraph(note, "note")
 
@@ -99,11 +99,11 @@ def _number_card(made: Mapping, variable: str, step: str, score: str, name: str,
 
 
 def _daily(made: Mapping) -> str:
-    head = ["Model", "Sites", "Days", "NSE", "quartiles", "R²", "RMSE", "Bias", "CRPS", *(f"{level} % holds" for level in LEVELS)]
+    head = ["Model", "Sites", "Days", "NSE", "quartiles", "R²", "RMSE", "Bias", "CRPS", *(f"{level} % coverage" for level in LEVELS)]
     parts = [
         paragraph(
             "How to read: medians over sites, the main model in bold; RMSE, bias (predicted − observed) and CRPS in "
-            f"{units('gC m-2 d-1')}. CRPS judges the whole predictive distribution, lower is better; of a model without a spread it is the "
+            f"{units('gC m-2 d-1')}. CRPS judges the whole predictive distribution, lower is better; of a deterministic model it is the "
             "mean absolute error. The last columns are the share of all days inside the central interval.",
             "note",
         )
@@ -113,8 +113,8 @@ def _daily(made: Mapping) -> str:
             rows = []
             for model in _in_order(made):
                 row = row_of(made, model, variable, "day", split=split)
-                spread = f"{of_row(row, 'nse_q25')} to {of_row(row, 'nse_q75')}" if row and row["nse_q25"] is not None else CELL
-                line = [escape(model), of_row(row, "sites", 0), of_row(row, "n", 0), of_row(row, "nse"), spread]
+                quartiles = f"{of_row(row, 'nse_q25')} to {of_row(row, 'nse_q75')}" if row and row["nse_q25"] is not None else CELL
+                line = [escape(model), of_row(row, "sites", 0), of_row(row, "n", 0), of_row(row, "nse"), quartiles]
                 line += [of_row(row, name) for name in ("r2", "rmse", "bias", "crps")]
                 rows.append(line + [percent(row, f"coverage{level}") for level in LEVELS])
             parts.append(f"<h3>{escape(variable)}, {escape(split)}</h3>{table(head, rows, whole=1)}")
@@ -138,10 +138,10 @@ def _steps(made: Mapping) -> str:
 
 def _tails(made: Mapping) -> str:
     note = (
-        "How to read: root mean square error over all periods of all sites, with the share inside the 90 % interval; anomalies are free of "
+        "How to read: root mean square error over all periods of all sites, with the share inside the 90 % interval; anomalies do not hold "
         "constant errors of a site. " + _meanings(TAILS)
     )
-    head = ["Model", *(f"{step}, {units(STEPS[step].units)}" for step in TAILS), *(f"90 % holds, {step}" for step in TAILS)]
+    head = ["Model", *(f"{step}, {units(STEPS[step].units)}" for step in TAILS), *(f"90 % coverage, {step}" for step in TAILS)]
     parts = [paragraph(note, "note")]
     for variable in made["variables"]:
         rows = []
@@ -154,7 +154,7 @@ def _tails(made: Mapping) -> str:
 
 
 def _types(made: Mapping) -> str:
-    note = "How to read: median daily NSE over the sites of a plant type; with few sites (in the first line) it says little."
+    note = "How to read: median daily NSE over the sites of a plant type; with few sites (in the first line) it is uncertain."
     parts = [paragraph(note, "note")]
     for variable in made["variables"]:
         of = {kind: [row_of(made, model, variable, igbp=kind) for model in _in_order(made)] for kind in made["plant_types"]}
@@ -167,8 +167,9 @@ def _types(made: Mapping) -> str:
 def _calibration(made: Mapping) -> str:
     note = (
         "How to read: on the left the share of observations inside central intervals of 50, 80 and 90 %, all periods of all sites; on the "
-        "dashed line they are true, below it too narrow, above it too wide. On the right how often observations fall into each tenth of "
-        "their predictive distribution (PIT): flat if true, a U if intervals are too narrow, a hump if too wide, a slope if biased."
+        "dashed line they are calibrated, below it too narrow, above it too wide. On the right how often observations fall into each "
+        "tenth of their predictive distribution (PIT): flat if calibrated, a U if intervals are too narrow, a hump if too wide, a slope if "
+        "biased."
     )
     figures, rows = [], []
     for variable in made["variables"]:
@@ -184,15 +185,15 @@ def _calibration(made: Mapping) -> str:
                 rows.append([f"{escape(model)}, {escape(variable)}", *(percent(row, f"coverage{level}") for row in of for level in LEVELS)])
     head = ["Model", *(f"{level} % {step}" for step in INTERVALS for level in LEVELS)]
     if not figures and not rows:
-        return paragraph(f"{note} No model of this card has a spread: {NOTHING}.", "note")
+        return paragraph(f"{note} No model of this card is probabilistic: {NOTHING}.", "note")
     return paragraph(note, "note") + grid(figures, "large") + table(head, rows)
 
 
 def _references(made: Mapping) -> str:
     note = (
-        "How to read: a ceiling is what the data allow (a model that knows the site, or the noise between two official processings of the "
-        "same measurements), a goal what was aimed at. The last column is the part of the way from the best other model to it that is "
-        "covered: 100 % is there, below 0 % the best other model is better."
+        "How to read: a ceiling is the best that the data allow (a model fitted to the site, or the noise between two official processings "
+        "of the same measurements), a goal is the target that was set. The last column is the part of the way from the best other model to "
+        "it that is covered: 100 % is reached, below 0 % the best other model is better."
     )
     if not made["references"]:
         return paragraph(f"{note} Ceilings and goals: {NOTHING}.", "note")
@@ -213,14 +214,14 @@ def _words(text: str) -> str:
     return f'<td class="text">{escape(text)}</td>'
 
 
-def _covered(made: Mapping, each: Mapping, value: float | None) -> str:
+def _covered(made: Mapping, reference: Mapping, value: float | None) -> str:
     """Share of the way from the best other model to a reference."""
-    if value is None or each["igbp"] != "all" or each["score"].startswith("coverage"):
+    if value is None or reference["igbp"] != "all" or reference["score"].startswith("coverage"):
         return CELL
-    other = best_other(made, each["variable"], each["step"], each["score"], each["score"] in ("nse", "r2"))
-    if other is None or abs(each["value"] - other[1]) < 1e-12:
+    other = best_other(made, reference["variable"], reference["step"], reference["score"], reference["score"] in ("nse", "r2"))
+    if other is None or abs(reference["value"] - other[1]) < 1e-12:
         return CELL
-    return f"{100 * (value - other[1]) / (each['value'] - other[1]):.0f}\u202f%".replace("-", "\u2212")
+    return f"{100 * (value - other[1]) / (reference['value'] - other[1]):.0f}\u202f%".replace("-", "\u2212")
 
 
 def _origin(made: Mapping) -> str:

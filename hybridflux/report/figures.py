@@ -9,7 +9,7 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
 
 DAILY = plain_units("gC m-2 d-1")
 MONTHS = "JFMAMJJASOND"
-ONE_DRAW = "a single draw, no spread"
+ONE_DRAW = "a single draw, no interval"
 FEW = 30  # draws below which marks are drawn instead of a density
 
 
@@ -19,7 +19,7 @@ def seasonal_cycle(
     """Fluxes over time with 90 % bands.
 
     Args:
-        title: what they are means of.
+        title: land cover of the means.
         days: `datetime64[D]` `[step]`.
         bands: flux -> draws `[step, draw]`, gC m-2 d-1.
         limits: limits of the flux axis.
@@ -48,8 +48,8 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
     """Measured daily NEE of a tower with 50 % and 90 % predictive bands.
 
     Args:
-        site: its name.
-        cover: its plant type code.
+        site: name of the site.
+        cover: plant type code of the site.
         days: `datetime64[D]`, `[time]`.
         observed: NEE `[time]`, NaN where nothing was measured, gC m-2 d-1.
         draws: predictive draws `[draw, time]`, gC m-2 d-1.
@@ -110,7 +110,7 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
 
 
 def contraction(prior: np.ndarray, posterior: np.ndarray) -> float:
-    """Share of the prior variance the towers removed, 0 to 1.
+    """Share of the prior variance that the towers removed, 0 to 1.
 
     >>> contraction(np.array([-2.0, 2.0]), np.array([-1.0, 1.0]))
     0.75
@@ -126,7 +126,7 @@ def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
 
 
 def _parameter_labels(ax, name: str, note: str) -> None:
-    """Words for `light_use_efficiency` or `noise_floor.nee_night`, and the units."""
+    """Title of `light_use_efficiency` or `noise_floor.nee_night` in words, and the units."""
     parameter, _, of = name.partition(".")
     units = PARAMETERS[parameter].units
     ax.set_xlabel("no unit" if units == "1" else plain_units(units))

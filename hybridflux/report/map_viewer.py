@@ -1,4 +1,4 @@
-"""Map frames of a run as bytes for the page's viewer: few enough pixels and dates to fit in one file."""
+"""Maps of a run as bytes for the viewer of the page: few enough pixels and dates to fit in one file."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Sampling:
     """Which pixels and dates of a store are shown.
 
     Attributes:
-        stride: every how many pixels, both ways.
-        step: every how many dates.
+        stride: distance of the shown pixels, in pixels.
+        step: distance of the shown dates, in dates.
         frames: indices on the time axis.
     """
 
@@ -65,10 +65,10 @@ def open_group(run: str | Path, group: str):
 
 
 def run_viewer(run: str | Path) -> dict | None:
-    """Everything the viewer needs to show mean and sd of a run, JSON-ready; None without maps.
+    """Data of the viewer for mean and sd of a run, JSON-ready; None without maps.
 
     Raises:
-        ValueError: maps are not what the run wrote, by name.
+        ValueError: maps differ from those that the run wrote; names them.
     """
     check_maps(Path(run))
     groups = [_group(run, name) for name in GROUPS]
@@ -85,8 +85,8 @@ def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: b
     """One map panel: frames `[time, y, x]`, NaN outside, as bytes on a rounded colour scale.
 
     Args:
-        values: what to show.
-        name: short name of it, for the line below the maps.
+        values: the map.
+        name: its short name, for the line below the maps.
         title: heading, HTML.
         colours: name of the colour map.
         centred: whether the scale is symmetric about zero.
@@ -106,7 +106,7 @@ def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: b
 
 
 def nice(value: float) -> float:
-    """A number not below a positive value whose quarters are short.
+    """A round number not below a positive value, for the end of a colour scale; its quarters have few digits.
 
     >>> [nice(x) for x in (0.013, 3.1, 420.0)]
     [0.016, 3.2, 480.0]
@@ -128,13 +128,13 @@ def luts(names) -> dict[str, str]:
 
 
 def grid_of(data) -> dict:
-    """Size and place of the shown pixels, m."""
+    """Size and position of the shown pixels, m."""
     x, y = data["x"].values, data["y"].values
     return {"width": len(x), "height": len(y), "metres": abs(float(x[1] - x[0])), "x0": float(x[0]), "y0": float(y[0])}
 
 
 def unit_of(data, group: str) -> str:
-    """Units of a group of maps; a sum over part of a year is not one of a year."""
+    """Units of a group of maps; a sum over part of a year is not per year."""
     if group != "annual":
         return "gC m-2 d-1"
     return "gC m-2 yr-1" if int(data["days"].min()) >= 365 else "gC m-2"
@@ -175,7 +175,7 @@ def _group(run, name: str) -> dict | None:
 
 
 def first_frame(frames: list[str], latitude: float) -> int:
-    """The frame to begin with: the first of the second month of the warm season (June, in the south December), or the middle one.
+    """The first frame shown: the first of the second month of the warm season (June, in the south December), or the middle one.
 
     >>> first_frame(["2018-01", "2018-06", "2018-12"], 48.0), first_frame(["2018-01", "2018-06", "2018-12"], -35.0)
     (1, 2)

@@ -18,7 +18,7 @@ from hybridflux.report.map_viewer import COLOURS, open_group
 from hybridflux.report.style import plain_units
 from hybridflux.vocabulary import PLANT_TYPES
 
-MOST_BANDS = 4  # land covers drawn beside their usual range: more bands hide each other
+MOST_BANDS = 4  # land covers drawn beside their usual range: more bands would hide each other
 WIDEST = 400  # pixels along the longer side of a map; more are left out evenly
 FAPAR = "fapar (no unit)"
 YEAR = plain_units("gC m-2 yr-1")
@@ -96,7 +96,7 @@ def _land_maps(region: Region) -> Iterator:
     fapar, sd = _means(region, "fapar", stride), _means(region, SD, stride) if SD in region.names else None
     yield lambda ax: _show(ax, fapar, "fapar, mean of the mapped days", "YlGn", FAPAR, 0, 0.95, step)
     if sd is not None:
-        yield lambda ax: _show(ax, sd, "sd of a day's fapar, mean of the mapped days", "BuPu", f"sd of {FAPAR}", 0, None, step)
+        yield lambda ax: _show(ax, sd, "sd of daily fapar, mean of the mapped days", "BuPu", f"sd of {FAPAR}", 0, None, step)
 
 
 def _means(region: Region, name: str, stride: int) -> np.ndarray:
@@ -123,7 +123,7 @@ def _flux_maps(region: Region, run: str | Path) -> Iterator:
 
 
 def _year(ax, region: Region) -> None:
-    """Monthly means of fapar of the largest land covers, each beside the range that is usual for it."""
+    """Monthly means of fapar of the largest land covers, each beside its usual range."""
     latitude = middle_latitude(region)
     courses = [course for course in vegetation_courses(region, latitude) if course.name == "fapar"]
     months = np.arange(1, 13)
@@ -137,14 +137,14 @@ def _year(ax, region: Region) -> None:
     ax.set_xticks(months, [name[:3] for name in MONTHS])
     ax.set_ylabel("fapar")
     ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)  # beside the curves, which fill the panel
-    ax.set_title("mean fapar of each month (points), and what is usual for the land cover at towers (bands)")
+    ax.set_title("monthly mean fapar (points), and its usual range for the land cover at towers (bands)")
 
 
 def _vegetation(ax, region: Region) -> None:
     """Mean fapar of each plant type with its sd; marks on the days of clear scenes."""
     kinds = region.group["plant_type"][:]
     for code in np.unique(kinds[kinds != layout.OUTSIDE]):
-        total, spread, count = np.zeros(len(region.days)), np.zeros(len(region.days)), 0
+        total, sd_total, count = np.zeros(len(region.days)), np.zeros(len(region.days)), 0
         for tile in region.tiles():
             inside = (kinds[tile.y, tile.x] == code).reshape(-1)
             stored = region.group["fapar"][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
@@ -153,17 +153,17 @@ def _vegetation(ax, region: Region) -> None:
             count += int(known.sum())
             if SD in region.names:
                 of_tile = region.group[SD][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
-                spread += unpacked(of_tile[:, known]).sum(axis=1)
+                sd_total += unpacked(of_tile[:, known]).sum(axis=1)
         if count:
             colour = _COVER.get(PLANT_TYPES[code], _OTHER)
-            ax.fill_between(region.days, (total - spread) / count, (total + spread) / count, color=colour, alpha=0.2, linewidth=0)
+            ax.fill_between(region.days, (total - sd_total) / count, (total + sd_total) / count, color=colour, alpha=0.2, linewidth=0)
             ax.plot(region.days, total / count, color=colour, linewidth=1.2, label=PLANT_TYPES[code])
     clear = [np.datetime64(scene["day"]) for scene in region.group.attrs.get("scenes", ()) if scene["clear"] > 0.5]
     ax.plot(clear, np.full(len(clear), 0.01), "|", color="black", markersize=5, label="mostly clear scene")
     ax.set_ylabel("fapar")
     ax.set_ylim(0, 1)
     ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    ax.set_title("mean fapar of each plant type, with the sd of a pixel's day")
+    ax.set_title("mean fapar of each plant type, with the sd of daily fapar of a pixel")
 
 
 def _water(ax, region: Region) -> None:

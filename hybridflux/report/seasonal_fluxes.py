@@ -1,4 +1,4 @@
-"""The course of the fluxes of each land cover, from the daily series of a run."""
+"""Fluxes of each land cover over the mapped period, from the daily series of a run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FLUXES = ("GPP", "RECO", "NEE")
 
 
 @dataclass(frozen=True)
-class Courses:
-    """Means over the area of each land cover.
+class CoverFluxes:
+    """Fluxes of each land cover: means over its area.
 
     Attributes:
-        days: middle of each step `[step]`, `datetime64[D]`.
+        days: middle of each ten-day step `[step]`, `datetime64[D]`.
         flux: land cover -> flux -> draws `[step, draw]`, gC m-2 d-1.
         share: land cover -> share of the area.
     """
@@ -34,13 +34,13 @@ class Courses:
     flux: dict[str, dict[str, np.ndarray]]
     share: dict[str, float]
 
-    def minus(self, other: Courses) -> Courses:
+    def minus(self, other: CoverFluxes) -> CoverFluxes:
         """Difference of two runs, draw by draw."""
         flux = {cover: {name: draws - other.flux[cover][name] for name, draws in draws_of.items()} for cover, draws_of in self.flux.items()}
-        return Courses(self.days, flux, self.share)
+        return CoverFluxes(self.days, flux, self.share)
 
 
-def open_courses(run: str | Path) -> Courses:
+def open_cover_fluxes(run: str | Path) -> CoverFluxes:
     """Ten-day means of the daily series of a run, largest land cover first."""
     from hybridflux.data.hdf5 import open_netcdf
 
@@ -60,10 +60,10 @@ def open_courses(run: str | Path) -> Courses:
         }
         for cover in shown
     }
-    return Courses(data["time"].values.astype("datetime64[D]")[starts] + count // 2, flux, share)
+    return CoverFluxes(data["time"].values.astype("datetime64[D]")[starts] + count // 2, flux, share)
 
 
-def cycles(courses: Courses, truth: RunTotals | None = None) -> list[str]:
+def cycles(courses: CoverFluxes, truth: RunTotals | None = None) -> list[str]:
     """One figure per land cover, all on one scale, with true monthly means where they are known."""
     known = {cover: monthly_means(truth, cover) for cover in courses.flux} if truth is not None else {}
     values = [draws for fluxes in courses.flux.values() for draws in fluxes.values()]
@@ -85,7 +85,7 @@ def monthly_means(totals: RunTotals, cover: str) -> dict[str, np.ndarray]:
 
 
 def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> str:
-    """Courses of the land covers over the mapped period."""
+    """The section of the fluxes of each land cover over the mapped period."""
     entries = [("GPP", "--gpp", ""), ("RECO", "--reco", ""), ("NEE = RECO − GPP, negative = uptake", "--nee", "")]
     entries.append(("90 % of draws", "--muted", "band"))
     if truth is not None:
@@ -94,4 +94,4 @@ def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> st
         f"Means over all pixels of a land cover and {STEP} days, {units('gC m-2 d-1')}, same scale in every panel; with the share of the "
         f"area. Spread <code>{spread}</code>."
     )
-    return paragraph(note, "note") + legend(*entries) + grid(cycles(open_courses(run), truth))
+    return paragraph(note, "note") + legend(*entries) + grid(cycles(open_cover_fluxes(run), truth))

@@ -1,4 +1,4 @@
-"""How figures and numbers look: colours that follow the page's light or dark theme, SVG small enough for a page."""
+"""Style of figures and numbers: colours that follow the page's light or dark theme, SVG small enough for a page."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def to_svg(drawn, label: str) -> str:
 
     Args:
         drawn: matplotlib figure.
-        label: what it shows, for readers that do not see it; also keeps its ids apart from those of other figures.
+        label: description for screen readers; it also makes the ids of the figure unique on the page.
     """
     import matplotlib
 

@@ -48,10 +48,10 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
 
 
 def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
-    """Mean residual of each month of the year: a thin line a site, a thick one their mean.
+    """Mean residual of each month of the year: a thin line for each site, a thick one for their mean.
 
     Args:
-        title: what the sites have in common.
+        title: common property of the sites.
         flux: NEE, GPP or RECO.
         rows: columns `site`, `month` (1 to 12), `residual` (observed - modelled, gC m-2 d-1).
     """
@@ -69,7 +69,7 @@ def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
 
 
 def response_curve(response: Response) -> str:
-    """GPP and RECO along a driver with 90 % bands over draws; shaded where no tower of the plant type was."""
+    """GPP and RECO along a driver with 90 % bands over draws; shaded outside the range of the towers of the plant type."""
     row = VARIABLES[response.driver]
     with figure(2.9, 2.1) as (drawn, ax):
         for flux, values in (("GPP", response.flux["gpp"]), ("RECO", response.flux["reco"])):

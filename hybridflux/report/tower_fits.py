@@ -1,4 +1,4 @@
-"""What the fit says: towers with predictive bands, and parameters before and after."""
+"""Results of a fit: towers with predictive bands, and prior and posterior of the parameters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def tower_section(posterior, sequences) -> str:
     note = (
         f"Best covered year of {len(sites)} of {len(sequences.places)} towers ({known}). Bands are predictive: parameters, site "
         "effects and measurement noise. A calibrated 90 % band holds about 90 % of the days; the share "
-        "inside stands in each title. NEE negative = uptake."
+        "inside is given in each title. Negative NEE = uptake."
     )
     marks = legend(("measured day", "--ink", "dot"), ("predicted median", "--nee", ""), ("50 % and 90 % of draws", "--nee", "band"))
     return paragraph(note, "note") + marks + grid(figures, "large")
@@ -81,8 +81,8 @@ def parameter_section(posterior, sequences, truth: dict) -> str:
             per_class = {PLANT_TYPES.index(code): value for code, value in (known or {}).items()}
             by_class.append(class_intervals(name, classes, before[name], draws, per_class))
     note = (
-        "Contraction = 1 − posterior variance / prior variance: near 0 %, the data say nothing about a parameter and its value is the "
-        "prior's. Daily parameters that a network gives are not shown."
+        "Contraction = 1 − posterior variance / prior variance: near 0 %, the data do not constrain a parameter and its value is that "
+        "of the prior. Daily parameters that a network supplies are not shown."
     )
     entries = [("prior", "--muted", "band"), ("posterior", "--accent", "band")]
     if truth:
@@ -91,7 +91,7 @@ def parameter_section(posterior, sequences, truth: dict) -> str:
 
 
 def shown_classes(before: np.ndarray, after: np.ndarray, sequences) -> list[int]:
-    """Plant types of the towers, or those whose own value the fit has narrowed by half; draws `[draw, plant_type]`."""
+    """Plant types of the towers, or those whose value the fit has narrowed by half; draws `[draw, plant_type]`."""
     if sequences is not None:
         return sorted({int(index) for index in sequences.drivers["plant_type"]})
     moved = [index for index in range(len(PLANT_TYPES)) if contraction(before[:, index], after[:, index]) > 0.5]

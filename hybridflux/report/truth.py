@@ -1,4 +1,4 @@
-"""What is known of a synthetic region, to be set beside the estimates."""
+"""The truth of a synthetic region, shown beside the estimates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hybridflux.products.totals import RunTotals, totals_of
 
 @dataclass(frozen=True)
 class Truth:
-    """The known answer.
+    """True totals and parameters.
 
     Attributes:
         totals: monthly totals with a single draw, or None.

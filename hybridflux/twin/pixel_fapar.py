@@ -15,12 +15,12 @@ LOST_IN_DROUGHT = {"GRA": 0.60, "CRO": 0.35, "DBF": 0.15, "MF": 0.12, "EBF": 0.0
 WILTING_BELOW = 0.35  # relative extractable water
 RECOVERY = 15.0  # days of the running mean between dry soil and brown leaves
 ROUGHNESS = {"CRO": 0.035, "GRA": 0.05, "DBF": 0.06, "ENF": 0.06, "MF": 0.07, "URB": 0.6, "WAT": 0.3}
-"""Relative spread of fapar between the pixels of a parcel: crowns and gaps, gardens between roofs."""
-CHUNK = 64  # days worked on at once
+"""Relative standard deviation of fapar between the pixels of a parcel: crowns and gaps, gardens between roofs."""
+CHUNK = 64  # days computed at once
 
 
-def thirst(fapar: np.ndarray, weather: Mapping[str, np.ndarray], soil_capacity: np.ndarray) -> np.ndarray:
-    """How much a stand lacks water, 0 to 1, smoothed over two weeks `[time, place]`.
+def water_stress(fapar: np.ndarray, weather: Mapping[str, np.ndarray], soil_capacity: np.ndarray) -> np.ndarray:
+    """Water stress of a stand, 0 to 1, smoothed over two weeks `[time, place]`.
 
     Args:
         fapar: `[time, place]`, without drought.
@@ -46,8 +46,8 @@ def pixel_fapar(land: Landscape, fapar: np.ndarray, dry: np.ndarray, rng: np.ran
 
     Args:
         land: the region.
-        fapar: of parcels without drought `[time, parcel]`.
-        dry: `thirst` of parcels `[time, parcel]`; pixels with less soil than their parcel suffer more.
+        fapar: fapar of the parcels without drought `[time, parcel]`.
+        dry: `water_stress` of parcels `[time, parcel]`; pixels with less soil than their parcel suffer more.
         rng: source of random numbers.
     """
     size = len(land.parcel)

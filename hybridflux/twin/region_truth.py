@@ -1,4 +1,4 @@
-"""The true fluxes of every pixel of the region, summed as a run sums them, and written beside them."""
+"""True fluxes of every pixel of the region, and their totals in the layout of a run."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def totals(land: Landscape, truth: RegionTruth, area: np.ndarray) -> xr.Dataset:
 
     Args:
         land: the region.
-        truth: its fluxes.
+        truth: true fluxes of the region.
         area: true area of each pixel `[y, x]`, m2.
     """
     kinds = len(PLANT_TYPES)

@@ -1,4 +1,4 @@
-"""Synthetic towers as a folder that looks like a download: FLUXNET daily files, satellite series, a table of sites."""
+"""Synthetic towers in the layout of a download: FLUXNET daily files, satellite series, a table of sites."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.twin.phenology import make_greenness
-from hybridflux.twin.pixel_fapar import thirst, wilt
+from hybridflux.twin.pixel_fapar import water_stress, wilt
 from hybridflux.twin.satellite import fill_daily, observe
 from hybridflux.twin.true_model import NOISE, Places, draw_places, true_fluxes
 from hybridflux.twin.weather_generator import Climate, make_weather
@@ -27,13 +27,13 @@ POOR_DAY = 0.16, 0.34  # chance of less than 75 % good half-hours on other days,
 
 @dataclass(frozen=True)
 class TowerTruth:
-    """What the towers stand in.
+    """Truth at the towers.
 
     Attributes:
         sites: site_id, name, lat, lon, elev, igbp, utc_offset, soil_capacity.
         days: `datetime64[D]` `[time]`.
         drivers: true drivers `[time, site]` and `soil_capacity` `[site]`.
-        places: true parameters.
+        places: true parameters of the sites.
         fluxes: true fluxes and states `[time, site]`.
     """
 
@@ -48,9 +48,9 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
     """Simulate towers and write their folder, as `hybridflux.data.towers.open_towers` reads it.
 
     Args:
-        folder: to be written.
-        number: of towers.
-        years: first and last, both included.
+        folder: folder to write.
+        number: number of towers.
+        years: first and last year, both included.
         rng: source of random numbers.
     """
     folder = Path(folder)
@@ -117,7 +117,7 @@ def _vegetation(sites, drivers, days, plant_type, rng):
     crops = np.where((sites["igbp"] == "CRO").to_numpy()[:, None], rng.permuted([["wheat", "maize", "wheat"]] * len(sites), axis=1), "")
     weather = {name: value for name, value in drivers.items() if value.ndim == 2}
     green = make_greenness(sites["igbp"], crops, days, first + 1, rng)
-    return wilt(green.fapar, thirst(green.fapar, weather, drivers["soil_capacity"]), plant_type).astype(np.float32)
+    return wilt(green.fapar, water_stress(green.fapar, weather, drivers["soil_capacity"]), plant_type).astype(np.float32)
 
 
 def _satellite(folder, sites, days, drivers, rng):

@@ -1,7 +1,7 @@
-"""The true physics: which model makes the fluxes, what its parameters are, and how places differ from one another.
+"""The true physics: the model of the true fluxes, its parameters, and the differences between places.
 
 The model is the composition `static`; what `static` does not learn has its typical value here too, so that a fit
-can find the truth.
+can recover the truth.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def true_model(parameters: Mapping[str, np.ndarray]) -> HybridFlux:
     """The physics of the twin with known parameters.
 
     Args:
-        parameters: name -> scalar or `[place]`; what is not named is typical.
+        parameters: name -> scalar or `[place]`; others have their typical value.
     """
     return HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),

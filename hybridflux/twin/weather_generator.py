@@ -1,4 +1,4 @@
-"""Daily weather of western Europe, made up: seasons, weather systems shared by neighbouring places, a wet summer and a drought.
+"""Weather generator for western Europe, daily: seasons, weather systems shared by neighbouring places, a wet summer and a drought.
 
 The statistics follow the tower records of FR-Gri and FR-Fon (FLUXNET2015, 2010-2014): monthly temperature and its range, persistence
 of anomalies (0.8 from day to day), wet spells, clearness of wet and dry days, dew point close to the minimum of the day.
@@ -15,7 +15,7 @@ from scipy.stats import gamma
 
 from hybridflux.data.solar import day_fraction, potential_par
 
-PERSISTENCE = 0.8  # share of yesterday's temperature anomaly that is left today
+PERSISTENCE = 0.8  # share of the temperature anomaly of a day that remains on the next
 WET_AFTER_DRY, WET_AFTER_WET = 0.30, 0.60
 RAIN_SHAPE, RAIN_MEAN = 0.8, 3.7  # gamma law of the rain of a wet day, mm d-1
 CLEARNESS_LIMITS = 0.06, 0.78
@@ -23,7 +23,7 @@ CLEARNESS_LIMITS = 0.06, 0.78
 
 @dataclass(frozen=True)
 class Climate:
-    """Places and what sets them apart; all `[place]`.
+    """Positions and climate of the places; all `[place]`.
 
     Attributes:
         latitude: [degrees_north].
@@ -40,7 +40,7 @@ class Climate:
     reach: float = 600.0
 
     def mixing(self) -> np.ndarray:
-        """Lower triangle that turns independent normal numbers of the places into correlated ones `[place, place]`."""
+        """Cholesky factor that correlates independent normal numbers of the places `[place, place]`."""
         distance = np.hypot(self.x[:, None] - self.x, self.y[:, None] - self.y)
         return np.linalg.cholesky(np.exp(-distance / self.reach) + 1e-6 * np.eye(len(self.x)))
 

@@ -99,9 +99,9 @@ def test_inputs_that_changed_since_are_named(tmp_path):
     record = {"inputs": inputs(["fit", "--towers", str(tmp_path / "towers"), f"--out={tmp_path}", "--seed", "1"])}
     assert list(record["inputs"]) == [str(tmp_path / "towers")] and changed_inputs(record) == []
     (tmp_path / "towers" / "sites.csv").write_text("sitE\n")
-    assert changed_inputs(record) == [f"{tmp_path / 'towers'} is not what it was: its checksum differs"]
+    assert changed_inputs(record) == [f"{tmp_path / 'towers'} has changed: its checksum differs"]
     shutil.rmtree(tmp_path / "towers")
-    assert changed_inputs(record) == [f"{tmp_path / 'towers'} is not there any more"]
+    assert changed_inputs(record) == [f"{tmp_path / 'towers'} is missing"]
 
 
 def test_what_was_made_in_python_says_so(chain, tmp_path):

@@ -44,7 +44,7 @@ def test_verdicts_and_their_reasons(zone):
         "zone": zone, "land_cover": "CRO", "period": "2018", "variable": "NBP", "mean": -200.0, "sd": 30.0,
         "export": 300.0, "export_sd": 10.0,
         "stock_change": -190.0, "stock_change_sd": 20.0, "difference": -10.0, "difference_sd": 36.0, "z": -0.3, "verdict": "undecidable",
-        "limiting_term": "flux", "note": "a gap of 50 gC m-2 yr-1 would not be seen",
+        "limiting_term": "flux", "note": "a gap of 50 gC m-2 yr-1 would not be detected",
     }  # fmt: skip
     text = closure_section(pd.DataFrame([row]))
     assert '<span class="badge undecidable">' in text

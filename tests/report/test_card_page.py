@@ -86,7 +86,7 @@ def test_what_is_missing_is_said(tmp_path):
     few = make_card(scores(models=("VPRM",), steps=("day",), variables=("NEE",)), title="Few")
     text = write_card(few, tmp_path / "card.html").read_text(encoding="utf-8")
     Balanced().feed(text)
-    assert "No model of this card has a spread: not available" in text
+    assert "No model of this card is probabilistic: not available" in text
     assert "Ceilings and goals: not available" in text and "Provenance not available" in text
     assert "others not available" in text and "<svg" not in text
 

@@ -115,8 +115,8 @@ def tiles(tmp_path):
 def test_tiles_are_read_in_parts_and_the_sea_has_none(tiles, grid, raster, monkeypatch):
     """A tile of elevation covers the grid; that of land cover does not exist, as in the open sea."""
     address, folder = tiles
-    monkeypatch.setattr(requests, "_GLO30", address + "/{0}.tif")
-    monkeypatch.setattr(requests, "_WORLDCOVER", address + "/{}")
+    monkeypatch.setattr(services, "_GLO30", address + "/{0}.tif")
+    monkeypatch.setattr(services, "_WORLDCOVER", address + "/{}")
     heights = raster("dem.tif", np.full((60, 60), 88.0, np.float32), west=649900, north=6860100)
     heights.rename(folder / f"{services.glo30_tiles(*services.extent(grid))[0]}.tif")
     found = terrain.read(CATALOG["copernicus-dem-glo30"], "service", grid)
@@ -126,7 +126,7 @@ def test_tiles_are_read_in_parts_and_the_sea_has_none(tiles, grid, raster, monke
 
 
 def test_layers_of_the_soil_service(service, grid, raster, monkeypatch):
-    monkeypatch.setattr(requests, "_SOILGRIDS", service.address + "/{layer}")
+    monkeypatch.setattr(services, "_SOILGRIDS", service.address + "/{layer}")
     stored = {"sand": 400, "clay": 200, "soc": 145, "cfvo": 0}
     for band, value in stored.items():
         for top, bottom in services.SLICES[:5]:

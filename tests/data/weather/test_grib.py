@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hybridflux.data.moisture import reader as moisture
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.netcdf import parts
 from tests.data.weather.conftest import LATITUDES, LONGITUDES, as_dataset, since_midnight, sky, stamps_of
