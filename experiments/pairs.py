@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import bands_needed, compute
 from hybridflux.data.land import reader as land_reader
@@ -32,7 +32,7 @@ FIRST, LAST = np.datetime64("2015-01-01"), np.datetime64("2024-12-31")
 OPTICAL = ("ndvi", "evi2", "nirv", "kndvi")
 BROADLEAVED = ("DBF", "MF")  # CH-Lae, the one mixed forest near, is mostly beech
 FOREST = 0.1  # land surface water index of a canopy in leaf; fields are drier once
-OTHER_LINES = {"usual": Line(-0.168, 1.24, highest=1.0), "e02": Line(-0.24, 1.30)}  # of NDVI
+OTHER_LINES = {"usual": CalibrationLine(-0.168, 1.24, highest=1.0), "e02": CalibrationLine(-0.24, 1.30)}  # of NDVI
 MAIZE_BELT = 46.0  # degrees north between the two groups of parcels of 2023
 
 

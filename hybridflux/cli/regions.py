@@ -17,7 +17,7 @@ FIGURES = (".png", ".svg", ".pdf")
 def build(
     config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
-    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the files you bring yourself.")] = None,
+    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked for, its size and its time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
@@ -50,7 +50,7 @@ def check(
 ) -> None:
     """What a region store holds, and whether it looks like a region.
 
-    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil held against declared ranges, a line each: ok,
+    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil against declared ranges, one line each: ok,
     odd or wrong. The exit code is 2 where one is wrong.
     """
     if figure:

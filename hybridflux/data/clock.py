@@ -1,4 +1,4 @@
-"""Which clock the stamps of half-hours follow: local standard time, another zone, or a civil clock with daylight saving."""
+"""The clock of half-hourly time stamps: local standard time, another zone, or civil time with daylight saving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CIVIL_CLOCKS = ("Europe/Paris", "America/New_York", "Australia/Sydney", "Pacifi
 
 @dataclass(frozen=True)
 class Noon:
-    """The hour of the highest sun in local standard time, and how far the centre of the light may be from it.
+    """The hour of the highest sun in local standard time, and the tolerance for the centre of the light.
 
     Attributes:
         hour: mean over the year [h].
@@ -45,7 +45,7 @@ def check_clock(light: pd.Series, middle: pd.Series, noon: Noon | None, where: s
     Args:
         light: shortwave radiation of each step [W m-2], NaN where missing.
         middle: middle of each step as stamped.
-        noon: noon of the site; None where its place is not known, and only daylight saving is looked for.
+        noon: noon of the site; None where its position is not known, so that only daylight saving is tested.
         where: name of the file, for messages.
 
     Raises:
@@ -68,7 +68,7 @@ def check_clock(light: pd.Series, middle: pd.Series, noon: Noon | None, where: s
 
 
 def _late_years(jumps: dict[int, float], error: float) -> list[int]:
-    """Years with daylight saving: all where their mean shows it, else those that show it each for itself, if they are several."""
+    """Years with daylight saving: all where their mean shows it, else the single years that show it, if they are several."""
     if np.mean(list(jumps.values())) > max(_JUMP, _CERTAIN * error / len(jumps) ** 0.5):
         return list(jumps)
     late = [year for year, jump in jumps.items() if jump > max(_JUMP, _CERTAIN * error)]
@@ -97,7 +97,7 @@ def _check_noon(light: np.ndarray, middle: pd.Series, noon: Noon, where: str) ->
 
 
 def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dict[int, float]], float]:
-    """By how much the light comes later after the clocks of a zone go forward, and earlier after they go back: mean of both changes [h].
+    """Delay of the light after the clocks of a zone go forward, and advance after they go back: mean of both changes [h].
 
     The centre of the light of each day, corrected by the equation of time (the sun's own advance over clocks, within 0.3 h), is compared
     between the three weeks before and after each change. It stays the same in standard time.
@@ -107,8 +107,8 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
         middle: middle of each step.
 
     Returns:
-        Zone -> year -> jump; years and zones without a change of the clocks within the record are not in it. The standard error of the
-        jump of a year, by the scatter from day to day.
+        Zone -> year -> jump; without years and zones that have no change of the clocks within the record. And the standard error of
+        the jump of a year, from the scatter from day to day.
     """
     hour = (middle.dt.hour + middle.dt.minute / 60).to_numpy()
     sums = pd.DataFrame({"light": light, "moment": light * hour}).groupby(middle.dt.normalize().to_numpy()).sum().asfreq("D")
@@ -129,7 +129,7 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
 
 
 def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
-    """By how much the sun is ahead of mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
+    """Advance of the sun over mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
 
     >>> [round(float(equation_of_time(day)) * 60) for day in (42, 307)]  # least in February, most in November [min]
     [-15, 16]

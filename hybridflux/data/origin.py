@@ -1,4 +1,4 @@
-"""Where a file of ours comes from: the provenance written into posteriors, runs, Zarr stores, netCDF files and GeoTIFFs."""
+"""Provenance of a file of hybridflux, as written into posteriors, runs, Zarr stores, netCDF files and GeoTIFFs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def read_origin(path: str | Path) -> dict:
-    """What a file says about its making: provenance, specification, spread, sign; JSON-ready.
+    """The record in a file: provenance, specification, spread, sign; JSON-ready.
 
     Args:
         path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, or a table with its description beside it.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: no such file.
         ValueError: it carries no provenance, so it was not written by hybridflux, or was changed since by another program.
     """
     path = Path(path)

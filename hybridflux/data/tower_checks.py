@@ -1,4 +1,4 @@
-"""What is refused at the border: wrong units, values out of bounds, a tower that is not where the table says."""
+"""Checks of tower data: wrong units, values out of bounds, a latitude that contradicts the radiation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _DRIEST, _WETTEST = 5.0, 12000.0  # mm yr-1: hyper-arid deserts have some 10, the wettest places on earth 11,900
 _SATURATED_SHARE = 0.1  # of saturation vapour pressure; the driest hundredth of days exceeds 0.47 at each of 117 towers, 0.047 in kPa
 _NIGHT_UPTAKE = -1.0  # gC m-2 d-1, median of nights; the least of 117 towers is -0.35
-_LATITUDE_ERROR = 0.12  # of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
+_LATITUDE_ERROR = 0.12  # share of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
 
 
 def column_of(name: str) -> str:
@@ -29,7 +29,7 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
     """Refuse columns whose usual values betray another unit.
 
     Args:
-        frame: daily values in vocabulary names, converted as if the file had FLUXNET units.
+        frame: daily values with vocabulary names, converted as if the file had FLUXNET units.
         where: name of the file, for messages.
 
     Raises:
@@ -98,7 +98,7 @@ def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def check_latitude(frame: pd.DataFrame, latitude: float, where: str) -> None:
-    """Refuse a latitude whose sun does not fit the radiation of the file: potential, or measured that exceeds what can be.
+    """Refuse a latitude that contradicts the potential radiation of the file, or measured radiation above the potential one.
 
     Args:
         frame: daily `par` and `par_potential`.

@@ -13,18 +13,18 @@ _MAY_LACK = ("swc", "fapar", "tmax", "tair_day", "vpd_day")
 _ENOUGH_OWN_DAYS = 365
 # Least squares over 172,000 days of 76 European towers (rmse 1.7 and 0.9 K): tair minus this = level + sky * clearness + air * sqrt(vpd)
 _BELOW_MEAN = {"tmin": (0.75, 2.90, 0.97), "tair_night": (-0.63, 1.83, 0.75)}  # K, K, K hPa-0.5
-_USUAL_CLEARNESS = 0.45  # where the sun does not rise
+_USUAL_CLEARNESS = 0.45  # on days without sun
 
 
 def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Drivers of a tower on the common days without gaps, and a flag for each value.
 
-    Short gaps become lines (not those of rain), long ones the season of the site; `tmin` and `tair_night` follow from the daily mean
-    where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc`, `fapar`, `tmax`, `tair_day` and `vpd_day` stay NaN
-    where a site has none at all.
+    Short gaps are interpolated linearly (not those of rain), long ones get the seasonal mean of the site; `tmin` and `tair_night` follow
+    from the daily mean where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc`, `fapar`, `tmax`, `tair_day` and
+    `vpd_day` stay NaN where a site has none at all.
 
     Args:
-        frame: daily drivers, NaN where missing; a satellite series may begin before the tower and go on after it.
+        frame: daily drivers, NaN where missing; a satellite series may begin before the tower and end after it.
         days: the common axis.
         latitude: latitude of the tower [degrees_north].
         where: name of the file, for messages.
@@ -52,7 +52,7 @@ def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where
         if name in derived:
             flags[name] = np.where(derived[name] & (flags[name] == GIVEN), DERIVED, flags[name])
     if "tmax" in values:
-        values["tmax"] = np.maximum(values["tmax"], values["tair"])  # a filled maximum knows nothing of a warm day
+        values["tmax"] = np.maximum(values["tmax"], values["tair"])  # a filled maximum may lie below the mean of a warm day
     return pd.DataFrame(values, index=axis).loc[days], pd.DataFrame(flags, index=axis, dtype=np.int8).loc[days]
 
 
@@ -62,7 +62,7 @@ def derive_temperatures(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame
     The level is that of the site's own days if it has a year of them.
 
     Returns:
-        The frame with the two filled, and where they were.
+        The frame with both columns filled, and a mask of the filled values.
     """
     frame = frame.copy()
     clearness = (frame["par"] / frame["par_potential"].where(frame["par_potential"] > 0.5)).clip(0, 1).fillna(_USUAL_CLEARNESS)

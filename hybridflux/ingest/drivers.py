@@ -1,4 +1,4 @@
-"""Weather of a region on its days and cells: read, corrected for height, completed with sun and carbon dioxide, checked."""
+"""Weather of a region on its days and cells: read, checked, corrected for elevation, completed with solar geometry and CO2."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from hybridflux.ingest.work import Work
 from hybridflux.vocabulary import VARIABLES
 
 KM_PER_DEGREE = 111.2  # of a great circle
-REACH = 1.0  # cells from a pixel to the centre of its weather; within a grid it is 0.71 at most
+REACH = 1.0  # distance of a pixel to the centre of its weather cell, in cells; within a grid it is 0.71 at most
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Drivers:
         values: name -> `[time, cell]` float32.
         cell: weather cell of each pixel `[y, x]` int32.
         origin: origin of the weather; JSON-ready.
-        other_days: what the days of the weather are, empty where they are those of the region.
+        other_days: definition of the days of the weather; empty where they are those of the region.
     """
 
     values: dict[str, np.ndarray]
@@ -52,7 +52,7 @@ def read_drivers(
     Args:
         config: configuration of the region.
         catalog: datasets by id.
-        elevation: elevations of the pixels `[y, x]`, m; None where no terrain is named: no correction then.
+        elevation: elevations of the pixels `[y, x]`, m; None without a terrain, and then without correction.
         soil_water: soil moisture by dataset, of which one may be the driver `swc`.
         work: folder of the build, where downloads of the weather are kept.
 
@@ -81,13 +81,13 @@ def read_drivers(
 
 
 def check_reach(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, spacing: float | None, place: str) -> None:
-    """Warn where the weather does not reach over the region: a file of a smaller area, or sea all around.
+    """Warn where the weather does not cover the region: a file of a smaller area, or cells of the sea.
 
     Args:
-        weather: weather of the source's cells.
+        weather: weather of the cells of the source.
         latitude: latitudes of the pixels `[y, x]`, degrees north.
         longitude: longitudes of the pixels `[y, x]`, degrees east.
-        spacing: distance of two cells of the source [degrees]; None where it is no grid.
+        spacing: distance of two cells of the source [degrees]; None where it is not a grid.
         place: place of the source, for the message.
     """
     if spacing is None:
@@ -98,24 +98,24 @@ def check_reach(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, s
     reach = REACH * spacing * KM_PER_DEGREE
     if (away > reach).any():
         warnings.warn(
-            f"the weather at {place} does not reach over the region: its nearest cell is {away.max():.0f} km from an edge, cells are "
-            f"{spacing * KM_PER_DEGREE:.0f} km apart; pixels take that of the nearest cell: get the cells of the whole region, unless they "
+            f"the weather at {place} does not cover the region: its nearest cell is {away.max():.0f} km from an edge, cells are "
+            f"{spacing * KM_PER_DEGREE:.0f} km apart; pixels take the nearest cell: get the cells of the whole region, unless they "
             "are sea",
             stacklevel=3,
         )
 
 
 def check(weather: Weather, days: np.ndarray, place: str) -> None:
-    """Whether weather is complete and possible.
+    """Check that the weather is complete and within its bounds.
 
     Raises:
-        ValueError: all that is wrong, with the days and the cure.
+        ValueError: all faults, with their days and the cure.
     """
     faults = []
     if not np.array_equal(weather.days, days):
         missing = np.setdiff1d(days, weather.days)
-        lacking = f"{len(missing)} days are missing, first {missing[0]}" if len(missing) else "its days are not each there once, in order"
-        faults.append(f"{lacking}; the region needs {days[0]} to {days[-1]}, lead included: get what is missing or shorten the period")
+        lacking = f"{len(missing)} days are missing, first {missing[0]}" if len(missing) else "a day repeats, or the days are not in order"
+        faults.append(f"{lacking}; the region needs {days[0]} to {days[-1]}, warm-up included: get the missing days or shorten the period")
     for name in DAILY:
         if name not in weather.values:
             faults.append(f"`{name}` is missing")

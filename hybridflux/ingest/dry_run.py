@@ -1,4 +1,4 @@
-"""The dry run of a build: every request with its size and its time, and what will be written; nothing is asked of any service."""
+"""The dry run of a build: every request with its size and time, and the files to write; no service is asked."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.config import RegionConfig, SourceConfig
 from hybridflux.time import time_zone_name
 
-DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, said in the plan
+DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, printed in the plan
 SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
 FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
-BROUGHT = "FOLDER"  # stands in a plan for the folder of local files where none is named
+LOCAL = "FOLDER"  # stands in a plan for the folder of local files where none is named
 ABSENT = "NOT THERE YET, obtain it: "
-SHOWN = 100  # letters of a place in a line
-STORED = 0.5  # of the bytes of the daily maps after compression, as measured on the sample regions
+SHOWN = 100  # characters of a place in a line
+STORED = 0.5  # share of the bytes of the daily maps after compression, measured on the sample regions
 
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """One thing that will be asked for or read.
+    """One source that will be requested or read.
 
     Attributes:
         part: part of the configuration.
         dataset: id in the catalog.
         what: address, file or request as JSON.
-        bytes: expected; 0 for files that are here already.
-        seconds: expected.
-        note: what else is known.
-        count: requests to services in it; 0 for files that are here already.
+        bytes: expected size; 0 for files that are here already.
+        seconds: expected duration.
+        note: further remarks.
+        count: number of requests to services; 0 for files that are here already.
     """
 
     part: str
@@ -51,15 +51,15 @@ class SourceRequest:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """What a build would do.
+    """The plan of a build.
 
     Attributes:
         config: configuration of the region.
-        out: store it would write.
-        requests: in order.
+        out: store to write.
+        requests: requests in order.
         stored: bytes of the region store.
         views: bytes of the clear views kept beside it.
-        compute: seconds of filling the series.
+        compute: time for filling the series [s].
     """
 
     config: RegionConfig
@@ -71,20 +71,20 @@ class BuildPlan:
 
     @property
     def bytes(self) -> float:
-        """To download."""
+        """Bytes to download."""
         return sum(request.bytes for request in self.requests)
 
     @property
     def seconds(self) -> float:
-        """Of everything; queues of services are not in it."""
+        """Expected duration [s], without the queues of services."""
         return sum(request.seconds for request in self.requests) + self.compute
 
     def __str__(self) -> str:
-        """In a few lines, one a dataset."""
+        """The plan in a few lines, one for each dataset."""
         return self._text(lambda request: [])
 
     def every_request(self) -> str:
-        """With every address, file and request in full."""
+        """The plan with every address, file and request in full."""
         return self._text(lambda request: [f"    {line}" for line in (*request.what.splitlines(), request.note) if line])
 
     def _text(self, below: Callable[[SourceRequest], list[str]]) -> str:
@@ -103,13 +103,13 @@ class BuildPlan:
         lines.append(f"  to download {download if self.bytes else 'nothing'}")
         lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
         lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
-        if any(request.what.startswith(BROUGHT) for request in self.requests):
-            lines.append(f"  {BROUGHT} is the folder of the files you bring yourself; name it with --data")
+        if any(request.what.startswith(LOCAL) for request in self.requests):
+            lines.append(f"  {LOCAL} is the folder of your own files; name it with --data")
         return redacted("\n".join(lines))
 
 
 def _one_line(request: SourceRequest) -> str:
-    """What a request is, without its addresses."""
+    """A request in words, without its addresses."""
     if request.bytes:
         words = [f"{request.count} requests"] if request.count > 1 else []
         words += [_size(request.bytes), _time(request.seconds)]
@@ -120,9 +120,9 @@ def _one_line(request: SourceRequest) -> str:
 
 
 def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> BuildPlan:
-    """What a build of a configuration would do.
+    """The plan of a build.
 
-    A local place that is not there yet is told, with the way to obtain it.
+    A local place that does not exist yet is reported with the way to obtain it.
     """
     requests = [
         request

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from hybridflux.data.harmonisation import ALL, Line
+from hybridflux.data.harmonisation import ALL, CalibrationLine
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.views import ClearViews
 from hybridflux.ingest.work import Work
@@ -95,7 +95,7 @@ def squares(grid: Grid, y: slice, x: slice) -> Iterator[Tile]:
 
 
 def fill_tiles(
-    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, Line], writer: RegionWriter,
+    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, CalibrationLine], writer: RegionWriter,
     plant_type: np.ndarray, work: Work, progress: Callable[[int, int, str], None],
 ) -> None:  # fmt: skip
     """Fill every tile that is not marked as done and write it; the marker comes last."""
@@ -107,7 +107,7 @@ def fill_tiles(
 
 
 def _fill_tile(
-    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, Line], writer: RegionWriter,
+    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, CalibrationLine], writer: RegionWriter,
     plant_type: np.ndarray, tile: Tile,
 ) -> dict:  # fmt: skip
     """Write the series of one tile; its record counts the clear views of each index and the rejected ones among them."""
@@ -139,7 +139,7 @@ def _common(inner: Tile, outer: Tile) -> tuple[slice, slice]:
     )
 
 
-def _calibrated(mean: np.ndarray, sd: np.ndarray, lines: dict[str, Line], kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _calibrated(mean: np.ndarray, sd: np.ndarray, lines: dict[str, CalibrationLine], kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fapar and its sd `[time, pixel]`, each plant type by its own calibration line."""
     fapar, error = np.empty_like(mean), np.empty_like(sd)
     of_pixel = named(kinds, lines, ALL)

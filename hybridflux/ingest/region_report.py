@@ -1,4 +1,4 @@
-"""What a region store holds: coverage, gaps, ranges, origin, in words for the terminal."""
+"""Report on a region store for the terminal: coverage, gaps, ranges, origin."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hybridflux.region.store import Region, open_region, unpacked
 from hybridflux.region.vegetation import SD
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES
 
-WEATHER_SAYS = "the weather is of other days than the region"
-UNSURE = 0.1  # sd of fapar above which a day says little about its pixel: a third of the seasonal range of a crop
+OTHER_DAYS = "the days of the weather differ from those of the region"
+UNCERTAIN = 0.1  # sd of fapar above which a day is uncertain: a third of the seasonal range of a crop
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Numbers of one daily map over the pixels of the region.
+    """Quantiles and gaps of one daily map over the pixels of the region.
 
     Attributes:
         name: name of the map.
@@ -42,11 +42,11 @@ class Summary:
 
 @dataclass(frozen=True)
 class RegionReport:
-    """What `hybridflux region check` says.
+    """Result of `hybridflux region check`.
 
     Attributes:
         text: text of the whole report.
-        findings: the region held against declared ranges.
+        findings: comparison with the declared ranges.
     """
 
     text: str
@@ -54,7 +54,7 @@ class RegionReport:
 
     @property
     def level(self) -> str:
-        """The worst of the findings: `ok`, `odd` or `wrong`."""
+        """The worst level of the findings: `ok`, `odd` or `wrong`."""
         return worst(self.findings)
 
     def __str__(self) -> str:
@@ -62,19 +62,19 @@ class RegionReport:
 
 
 def check(path: str | Path) -> RegionReport:
-    """Look at a region: what it holds, and whether it looks like a region.
+    """Report the content of a region and compare it with the usual ranges.
 
     Raises:
-        FileNotFoundError: no region there.
-        ValueError: everything that makes it unfit to be mapped, at once.
+        FileNotFoundError: no such region.
+        ValueError: all faults that make it unfit to be mapped.
     """
     region = open_region(path)
-    judged = findings(region)
+    compared = findings(region)
     lines = [f"{path}: {region.title}", *_frame(region), "", "land cover:", *_cover(region), "", "daily maps:", *_maps(region), ""]
     lines += ["weather:", *_weather(region), "", *_scenes(region), *against_bucket(region)]
-    counts = ", ".join(f"{sum(finding.level == level for finding in judged)} {level}" for level in LEVELS)
-    lines += [f"held against the usual ranges: {counts}", *(f"  {finding}" for finding in judged), "", *_origin(region)]
-    return RegionReport("\n".join(lines), judged)
+    counts = ", ".join(f"{sum(finding.level == level for finding in compared)} {level}" for level in LEVELS)
+    lines += [f"compared with the usual ranges: {counts}", *(f"  {finding}" for finding in compared), "", *_origin(region)]
+    return RegionReport("\n".join(lines), compared)
 
 
 def check_text(path: str | Path) -> str:
@@ -83,7 +83,7 @@ def check_text(path: str | Path) -> str:
 
 
 def summarise(region: Region, name: str) -> Summary:
-    """Numbers of a daily map, one tile in memory at a time."""
+    """Summary of a daily map, one tile in memory at a time."""
     parts, missing, count = [], 0, 0
     for tile in region.tiles():
         stored = region.map_of(name, tile)[:, region.map_of("plant_type", tile) != layout.OUTSIDE]
@@ -103,7 +103,7 @@ def _frame(region: Region) -> Iterator[str]:
     size = rows * columns * region.grid.pixel**2 * 1e-6
     first = region.days[min(region.lead, len(region.days) - 1)]
     yield f"  {rows} x {columns} pixels of {region.grid.pixel:g} m, {size:.3g} km2, {plural(len(region.grid), 'tile')}, {region.grid.crs}"
-    yield f"  {first} to {region.days[-1]} to map, {region.lead} days of lead before, days of {region.time_zone}"
+    yield f"  {first} to {region.days[-1]} to map, {region.lead} days of warm-up before, days of {region.time_zone}"
 
 
 def _cover(region: Region) -> Iterator[str]:
@@ -124,15 +124,15 @@ def _maps(region: Region) -> Iterator[str]:
         summary = summarise(region, name)
         yield f"  {name:<10}{summary.low:8.3f}{summary.middle:8.3f}{summary.high:8.3f}{100 * summary.missing:9.1f} %"
     if SD in region.names:
-        unsure = np.mean([
-            (unpacked(region.map_of(SD, tile)[region.lead :]) > UNSURE).mean() for tile in region.tiles()
+        uncertain = np.mean([
+            (unpacked(region.map_of(SD, tile)[region.lead :]) > UNCERTAIN).mean() for tile in region.tiles()
         ])  # fmt: skip
-        yield f"  sd of fapar above {UNSURE:g} on {100 * unsure:.1f} % of the mapped days and pixels"
+        yield f"  sd of fapar above {UNCERTAIN:g} on {100 * uncertain:.1f} % of the mapped days and pixels"
 
 
 def _weather(region: Region) -> Iterator[str]:
     if layout.WEATHER_DAYS in region.group.attrs:
-        yield f"  {WEATHER_SAYS} ({region.time_zone}): {region.group.attrs[layout.WEATHER_DAYS]}"
+        yield f"  {OTHER_DAYS} ({region.time_zone}): {region.group.attrs[layout.WEATHER_DAYS]}"
     cells = region.group["tair"].shape[1]
     yield f"  {cells} cell{'s' if cells > 1 else ''}; mean of the mapped days:"
     for name in (*layout.WEATHER, *(more for more in MORE if more in region.names)):
@@ -150,15 +150,16 @@ def _scenes(region: Region) -> Iterator[str]:
     views = region.group.attrs["views"]
     rejected = 100 * views["rejected"] / max(views["clear"], 1)
     yield f"scenes: {len(scenes)}, of which {(clear > 0.5).sum()} are clear on more than half of the region, {(clear == 0).sum()} nowhere"
-    yield f"  longest time without such a scene: {gaps.max()} days; middle distance {np.median(gaps):.0f} days"
-    yield f"  {views['clear']:,} clear views of a pixel, {rejected:.1f} % rejected as cloud left over"
+    yield f"  longest time without such a scene: {gaps.max()} days; median interval {np.median(gaps):.0f} days"
+    yield f"  {views['clear']:,} clear views of a pixel, {rejected:.1f} % rejected as undetected clouds"
     yield ""
 
 
 def _origin(region: Region) -> Iterator[str]:
     attributes = region.group.attrs
-    made = attributes.get("provenance", {})
-    yield f"made {made.get('time')} by hybridflux {made.get('hybridflux')}, commit {(made.get('git') or {}).get('commit')}"
+    provenance = attributes.get("provenance", {})
+    commit = f"commit {(provenance.get('git') or {}).get('commit')}"
+    yield f"made {provenance.get('time')} by hybridflux {provenance.get('hybridflux')}, {commit}"
     yield f"checksums: {checksums.say(region.path, region.group)}"
     for credit in attributes.get("attribution", ()):
         yield f"  {credit}"

@@ -1,4 +1,4 @@
-"""Satellite soil moisture kept beside the drivers of a region, and the water bucket held against it."""
+"""Satellite soil moisture kept beside the drivers of a region, and its comparison with the water bucket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hybridflux.region import layout
 from hybridflux.region.store import Region, unpacked
 
 GROUP = "moisture"
-"""Group of a region store with one group a dataset: values `[time, cell]`, `latitude`, `longitude`, `time`."""
+"""Group of a region store with one group for each dataset: values `[time, cell]`, `latitude`, `longitude`, `time`."""
 
 
 def read(config: RegionConfig, catalog: dict) -> dict[str, Moisture]:
@@ -41,7 +41,7 @@ def driver(config: RegionConfig, by_dataset: dict[str, Moisture], weather: Weath
     if not named:
         return None
     if len(named) > 1:
-        raise ValueError(f"{', '.join(source.dataset for source in named)} are all named as the driver of soil water; one can be")
+        raise ValueError(f"{', '.join(source.dataset for source in named)} are all named as the driver of soil water; name one")
     source, moisture = named[0], by_dataset[named[0].dataset]
     if source.driver not in moisture.values:
         raise ValueError(f"{source.dataset} has no `{source.driver}`; it has {', '.join(moisture.values)}")
@@ -51,13 +51,13 @@ def driver(config: RegionConfig, by_dataset: dict[str, Moisture], weather: Weath
     missing = np.setdiff1d(weather.days, moisture.days)
     if len(missing):
         lacking = f"{len(missing)} days, first {missing[0]}"
-        raise ValueError(f"{source.dataset} lacks {lacking}; a driver has every day of the region, lead included")
+        raise ValueError(f"{source.dataset} lacks {lacking}; a driver needs every day of the region, warm-up included")
     away = (moisture.latitude[None] - weather.latitude[:, None]) ** 2
     away = away + ((moisture.longitude[None] - weather.longitude[:, None]) * np.cos(np.radians(weather.latitude[:, None]))) ** 2
     values = moisture.values[source.driver][np.searchsorted(moisture.days, weather.days)][:, away.argmin(axis=1)]
     if not np.isfinite(values).all():
         day = weather.days[np.flatnonzero(~np.isfinite(values).all(axis=1))[0]]
-        raise ValueError(f"`{source.driver}` of {source.dataset} has gaps, the first on {day}; a driver has none: take a reanalysis")
+        raise ValueError(f"`{source.driver}` of {source.dataset} has gaps, the first on {day}; a driver must have none: take a reanalysis")
     return values
 
 
@@ -65,7 +65,7 @@ def write(by_dataset: dict[str, Moisture], group: zarr.Group) -> list[dict]:
     """Write soil moisture into a region store.
 
     Returns:
-        Its origin.
+        The origin of each dataset.
     """
     origins = []
     for name, moisture in by_dataset.items():

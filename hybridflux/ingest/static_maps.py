@@ -1,4 +1,4 @@
-"""Lasting maps of a region: plant type, zones, heights, water capacity."""
+"""Static maps of a region: plant type, zones, elevation, water capacity."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from hybridflux.data.land.soil import Constant
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.vocabulary import PLANT_TYPES
 
-CROPLAND_OUTSIDE = 0.5  # of the cropland of a land cover outside all parcels, above which parcels seem to be of a part of the region
+CROPLAND_OUTSIDE = 0.5  # share of the cropland outside all parcels, above which the parcels seem to cover only a part of the region
 
 
 @dataclass(frozen=True)
-class Land:
-    """Lasting maps `[y, x]`.
+class StaticMaps:
+    """Static maps `[y, x]`.
 
     Attributes:
         plant_type: index into PLANT_TYPES, `OUTSIDE` where there is none.
-        soil_capacity: mm.
+        soil_capacity: plant-available water capacity [mm].
         zone: number of the zone, 0 for none.
         zone_names: number -> name.
-        elevation: m; None where no terrain is named.
+        elevation: elevation [m]; None without a terrain.
         origin: origin of each map; JSON-ready.
     """
 
@@ -38,11 +38,11 @@ class Land:
     origin: dict = field(default_factory=dict)
 
 
-def read_land(config: RegionConfig, catalog: dict) -> Land:
-    """Read all maps onto the grid.
+def read_static_maps(config: RegionConfig, catalog: dict) -> StaticMaps:
+    """Read all static maps onto the grid.
 
     Raises:
-        ValueError: no pixel has a plant type, or what a reader refuses.
+        ValueError: no pixel has a plant type, or a reader refuses its file.
     """
     geobox, origin = config.region_grid.geobox, {}
 
@@ -56,7 +56,7 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
         parcels = read(config.zones, **({"year": config.zones.year} if declared_by_year else {}))
         zone, names = parcels.zone, parcels.names
         origin["zones"] = parcels.origin
-        layers.append(Layer(config.zones.dataset, parcels.plant_type))  # a declared crop is surer than a map of crops
+        layers.append(Layer(config.zones.dataset, parcels.plant_type))  # a declared crop is more reliable than a map of crops
     for source in config.landcover:
         cover = read(source)
         layers.append(Layer(source.dataset, cover.plant_type, ANY if source.over is None else source.over))
@@ -74,11 +74,11 @@ def read_land(config: RegionConfig, catalog: dict) -> Land:
     of_map = config.sources().get("soil")
     soil = read(of_map[0], cover=plant_type) if of_map else Constant(config.soil.capacity).on(geobox)
     origin["soil"] = soil.origin
-    return Land(plant_type, soil.values, zone, names, elevation, origin)
+    return StaticMaps(plant_type, soil.values, zone, names, elevation, origin)
 
 
 def _cropland(place: str, land_cover: np.ndarray, zone: np.ndarray) -> dict[str, float]:
-    """Share of the cropland of the land cover that lies in no parcel [1], reported where the parcels seem to be of a part of the region."""
+    """Share of the cropland of the land cover in no parcel [1], with a warning where parcels seem to cover a part of the region only."""
     crop = land_cover == PLANT_TYPES.index("CRO")
     if not crop.any():
         return {}

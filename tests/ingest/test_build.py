@@ -85,7 +85,8 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
 
 def test_check_says_what_there_is(built):
     text = check_text(built[0])
-    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    differ = "the days of the weather differ from those of the region (UTC+01:00): days of local time as the product defines them"
+    assert text.count(differ) == 1
     assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text

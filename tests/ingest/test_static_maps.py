@@ -9,7 +9,7 @@ import shapely
 from rasterio.transform import from_origin
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.ingest.static_maps import read_land
+from hybridflux.ingest.static_maps import read_static_maps
 
 WEST, NORTH = 500_000.0, 5_400_000.0  # of the made-up place of conftest.py: two rows of water, grass in the west, crops in the east
 CATALOG = load_catalog()
@@ -40,28 +40,28 @@ def test_the_sea_is_where_the_land_cover_says_water(place, make, tmp_path):
     heights[:2] = -9999
     config = make.configuration(place, terrain=terrain(tmp_path, heights))
     with pytest.warns(UserWarning, match="5.56% taken as sea"):
-        land = read_land(config, CATALOG)
+        land = read_static_maps(config, CATALOG)
     assert (land.elevation[:2] == 0).all() and land.origin["terrain"]["taken_as_sea"] == pytest.approx(2 / 36, abs=1e-6)
     heights[:, 10:30] = -9999
     with pytest.raises(
         ValueError, match=r"dem.tif has no height on .*land \((GRA, CRO|CRO, GRA)\).*add Copernicus_DSM_COG_10_N48_00_E003_00_DEM"
     ):
-        read_land(make.configuration(place, terrain=terrain(tmp_path, heights)), CATALOG)
+        read_static_maps(make.configuration(place, terrain=terrain(tmp_path, heights)), CATALOG)
 
 
 def test_parcels_of_a_part_of_the_region_are_reported(place, make, tmp_path):
     config = make.configuration(place, zones=parcels(tmp_path, [(200, 20), (240, 20), (240, 360), (200, 360)]))
     with pytest.warns(UserWarning, match="p.gpkg: 80% of the cropland of the land cover lies in no parcel"):
-        land = read_land(config, CATALOG)
+        land = read_static_maps(config, CATALOG)
     assert land.origin["zones"]["cropland_without_parcel"] == pytest.approx(0.8, abs=0.01)
     whole = make.configuration(place, zones=parcels(tmp_path, [(200, 20), (400, 20), (400, 360), (200, 360)]))
-    assert read_land(whole, CATALOG).origin["zones"]["cropland_without_parcel"] == 0
+    assert read_static_maps(whole, CATALOG).origin["zones"]["cropland_without_parcel"] == 0
 
 
 def test_repairs_are_in_the_origin(place, make, tmp_path):
     bow = [(200, 20), (400, 360), (400, 20), (200, 360)]
     with pytest.warns(UserWarning, match="not valid"):
-        land = read_land(make.configuration(place, zones=parcels(tmp_path, bow)), CATALOG)
+        land = read_static_maps(make.configuration(place, zones=parcels(tmp_path, bow)), CATALOG)
     assert land.origin["zones"]["repaired"] == 1 and land.origin["zones"]["repaired_ha"] == pytest.approx(3.4)
     json.dumps(land.origin)
 
@@ -70,4 +70,4 @@ def test_a_region_without_a_plant_type_is_refused_before_its_terrain_is_read(pla
     nothing = CATALOG | {"worldcover": CATALOG["worldcover"].model_copy(update={"classes": {10: "MF"}})}
     config = make.configuration(place, terrain={"dataset": "copernicus-dem-glo30", "place": str(tmp_path / "none.tif")})
     with pytest.warns(UserWarning, match="masked"), pytest.raises(ValueError, match="no pixel of region `made-up` has a plant type"):
-        read_land(config, nothing)
+        read_static_maps(config, nothing)

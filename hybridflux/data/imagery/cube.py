@@ -1,4 +1,4 @@
-"""Cubes of images in netCDF or Zarr: a time axis, y, x, and one variable a band, as openEO, WorldCereal and xarray write them.
+"""Image cubes in netCDF or Zarr: axes of time, y and x, and one variable for each band, as openEO, WorldCereal and xarray write them.
 
 Bands of different pixel sizes come in several files. A variable without y and x, the angle of the sun for instance, holds for all pixels.
 """
@@ -47,10 +47,10 @@ def cube_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     """Scenes of cubes, see `scene.Reader`.
 
     The place is a file, a Zarr store, or a folder of them. Images of one time in several files, of 10 and 20 m for instance, make one
-    frame. Two images of one band and day are put together if they have one grid, with a warning.
+    frame. Two images of one band and day are merged if they share a grid, with a warning.
 
     Raises:
-        FileNotFoundError: no cube there.
+        FileNotFoundError: no cube at the place.
         ValueError: no coordinate system or time axis, another scale factor than the catalog's, two grids for one band and day.
     """
     files = [_open(path, dataset) for path in _find(Path(place), dataset.files)]
@@ -96,7 +96,7 @@ def _open(path: Path, dataset: Dataset) -> _OpenCube:
 
 
 def _refuse_symbolic_links(store: Path) -> None:
-    """A chunk of a store that is a symbolic link would show another file of the user as an image."""
+    """Refuse a store with symbolic links, which would show other files of the user as images."""
     for folder, folders, files in os.walk(store):
         for name in (*folders, *files):
             if os.path.islink(path := os.path.join(folder, name)):
@@ -129,7 +129,7 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
 
 
 def _frames(time: np.datetime64, images: list[tuple[_OpenCube, int]], dataset: Dataset) -> list[Frame]:
-    """The frames of one time: bands of several files together; a band that comes twice, from two files of one grid, starts another."""
+    """The frames of one time: bands of several files together; a band that repeats, from two files of one grid, starts another frame."""
     frames: list[tuple[dict[str, FrameBand], list[tuple[_OpenCube, int]]]] = []
     for file, index in images:
         layers = {band.name: _layer(file, index, file.variables[band.name], band) for band in dataset.bands if band.name in file.variables}
@@ -178,7 +178,7 @@ def _stored(file: _OpenCube, index: int, name: str, roi: tuple[slice, slice]) ->
 
 
 def _check_days(frames: Sequence[Frame], dataset: Dataset) -> None:
-    """Two images of one day are one mosaic if they share a grid; else nobody says which is right."""
+    """Two images of one day are one mosaic if they share a grid; else it is unknown which is right."""
     by_day: dict[np.datetime64, list[Frame]] = defaultdict(list)
     for frame in frames:
         by_day[frame.day].append(frame)
@@ -189,4 +189,4 @@ def _check_days(frames: Sequence[Frame], dataset: Dataset) -> None:
             raise ValueError(f"two images of {day} on two grids: {names}; keep the files of one grid in the folder")
     if double:
         days = ", ".join(str(day) for day in list(double)[:5])
-        warnings.warn(f"{dataset.id}: {len(double)} days have several images, put together pixel by pixel: {days}", stacklevel=3)
+        warnings.warn(f"{dataset.id}: {len(double)} days have several images, merged pixel by pixel: {days}", stacklevel=3)

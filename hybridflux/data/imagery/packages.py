@@ -1,4 +1,4 @@
-"""Products as they are delivered: a folder, or the same folder in a zip, read without unpacking."""
+"""Products as delivered: a folder, or the same folder in a zip, read without unpacking."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def find_packages(place: str | Path, patterns: Sequence[str], marker: str) -> li
     Args:
         place: a product, a zip of one, or a folder of products.
         patterns: patterns of the names of products, as the catalog has them in `files`; `.zip` may follow.
-        marker: regular expression of the name of a file in the folder of every product; tells a product from a folder of products.
+        marker: regular expression of the name of a file in the folder of every product; distinguishes a product from a folder of products.
 
     Raises:
         FileNotFoundError: no such place, or no product there.

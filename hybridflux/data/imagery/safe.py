@@ -40,7 +40,7 @@ def safe_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
 
 
 def newest(packages: Sequence[Package]) -> list[tuple[Package, int]]:
-    """The products that are read, with their rank: of one acquisition and tile the newest processing of each part, newest first."""
+    """The products to read, with their rank: of one acquisition and tile the newest processing of each part, newest first."""
     groups: dict[tuple, list[Package]] = {}
     for package in packages:
         parts = _ACQUISITION.match(package.name)
@@ -50,7 +50,7 @@ def newest(packages: Sequence[Package]) -> list[tuple[Package, int]]:
 
 
 def _version(package: Package) -> tuple[str, str]:
-    """Processing baseline and time of the processing, which ends the name."""
+    """Processing baseline, and time of the processing at the end of the name."""
     parts = _ACQUISITION.match(package.name)
     return (parts["baseline"], package.name.removesuffix(".SAFE").rpartition("_")[2]) if parts else ("", "")
 
@@ -71,7 +71,7 @@ def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bo
 def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     metadata = next(iter(package.find(rf"(.*/)?{re.escape(METADATA)}")), None)
     if metadata is None:
-        raise ValueError(f"{package.path} has no {METADATA}, which says baseline and offsets; download the product again")
+        raise ValueError(f"{package.path} has no {METADATA}, which holds baseline and offsets; download the product again")
     facts = calibration(package.text(metadata), f"{package.path}/{metadata}")
     files = _best(package)
     layers = {
@@ -84,7 +84,7 @@ def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     masks = []
     if dataset.mask:
         if dataset.mask.band not in files:
-            raise ValueError(f"{package.path} has no {dataset.mask.band} to tell clouds; {lacking(package, dataset.bands)}")
+            raise ValueError(f"{package.path} has no {dataset.mask.band} to mask clouds; {lacking(package, dataset.bands)}")
         file, _ = files[dataset.mask.band]
         masks.append((dataset.mask, FrameBand(partial(window.raster, package.raster(file), 1, 0))))
     grid = next(iter(layers.values())).image().grid
@@ -110,7 +110,7 @@ def _declared(facts: RadiometricCalibration, dataset: Dataset) -> Declared | Non
 
 
 def _best(package: Package) -> dict[str, tuple[str, float]]:
-    """Band -> its file of the best resolution, and that resolution [m]; 10 m where neither folder nor name says it (products of 2017)."""
+    """Band -> its file of the best resolution, and that resolution [m]; 10 m where neither folder nor name gives it (products of 2017)."""
     best: dict[str, tuple[str, float]] = {}
     for file in package.files:
         parts = re.fullmatch(_IMAGE, file)
@@ -139,7 +139,7 @@ def _constant(name: str, value: float, grid: GeoBox) -> FrameBand:
 
 
 def lacking(package: Package, bands: Sequence[Band]) -> str:
-    """What a SAFE has and lacks, as a sentence: `this SAFE has no R10m; B08 is missing; B04 is there at 60 m`."""
+    """Bands that a SAFE has and lacks, as a sentence: `this SAFE has no R10m; B08 is missing; B04 is there at 60 m`."""
     best = _best(package)
     folders = [folder for folder in ("R10m", "R20m", "R60m") if not package.find(rf".*/{folder}/[^/]*_B\w\w_\d+m\.(jp2|tif)")]
     missing = [band.name for band in bands if band.name not in best]

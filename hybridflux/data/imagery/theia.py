@@ -1,6 +1,6 @@
 """Sentinel-2 level 2A of Theia (MAJA): folders and zips `SENTINEL2A_20180508-104025-460_L2A_T31UFQ_C_V2-2`.
 
-Theia delivers two reflectances: FRE, corrected for slopes, and SRE, without; the catalog's band names say which is read. Masks: CLM (cloud
+Theia delivers two reflectances: FRE, corrected for slopes, and SRE, without; the band names of the catalog select one. Masks: CLM (cloud
 and shadow, bits), EDG (edge of the swath) and MG2 (snow, terrain, bits), each at R1 (10 m) or R2 (20 m). Format: "Sentinel-2 output
 format", MAJA, CESBIO.
 """
@@ -24,7 +24,7 @@ from hybridflux.data.imagery.versions import current
 
 NAME = re.compile(r"SENTINEL2(?P<unit>[A-DX])_(?P<date>\d{8})-(?P<time>\d{6})-\d+_L[23]A_(?P<tile>T\w{5})_\w_V(?P<version>[\d-]+)")
 BESIDES = (Mask(band="EDG", clear=(0,)), Mask(band="MG2", cloudy_bits=(2, 4, 5, 6, 7)))
-"""Masks that hold too where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
+"""Further masks, applied where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
 sun. Bits as MAJA's tool majamask reads them."""
 _PASS = np.timedelta64(10, "m")  # acquisitions of a tile by one satellite less apart are of one pass; orbits are 100 minutes apart
 
@@ -41,7 +41,7 @@ def theia_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
 
 
 def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package, int]]:
-    """The products that are read, with their rank: of one pass and tile the newest version of each part, the newest part first."""
+    """The products to read, with their rank: of one pass and tile the newest version of each part, the newest part first."""
     passes: dict[tuple, list[Package]] = {}
     latest: dict[tuple, tuple[int, np.datetime64]] = {}
     for package in sorted(packages, key=acquisition):
@@ -113,7 +113,7 @@ def mask_layer(package: Package, name: str, nodata: float | None = None) -> Fram
 
 
 def lacking(package: Package, bands: Sequence[Band], has: Sequence[str]) -> str:
-    """What a product lacks of the bands of the catalog, as a sentence."""
+    """Bands of the catalog that a product has and lacks, as a sentence."""
     absent = [band.name for band in bands if band.name not in has]
     return f"of the bands of the catalog it has {', '.join(has) or 'none'} and lacks {', '.join(absent) or 'none'}; see {package.path}"
 

@@ -112,7 +112,7 @@ def test_two_images_of_a_day_on_one_grid_are_one_scene(write_cube, unmasked, box
     first[:, :10] = 0
     write_cube("S2_L2A_a.nc", ["2020-05-01T10:50:10"], first)
     write_cube("S2_L2A_b.nc", ["2020-05-01T10:50:24"], 700)
-    with pytest.warns(UserWarning, match="1 days have several images, put together pixel by pixel: 2020-05-01"):
+    with pytest.warns(UserWarning, match="1 days have several images, merged pixel by pixel: 2020-05-01"):
         (scene,) = cube_scenes(unmasked, str(tmp_path), box(20), FIRST, LAST)
     got = scene.read(box(20), ("B04",))["B04"]
     assert got[:10] == pytest.approx(0.07) and got[10:] == pytest.approx(0.05)
