@@ -1,4 +1,4 @@
-"""What hybridflux asks for itself where a place is `service`: names, addresses and expected sizes, without asking."""
+"""Downloads of a place `service`: names, addresses and expected sizes, without any request."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SOILGRIDS = (
     "&FORMAT=image/tiff&SUBSET=long({west:.4f},{east:.4f})&SUBSET=lat({south:.4f},{north:.4f})"
     "&SUBSETTINGCRS=http://www.opengis.net/def/crs/EPSG/0/4326&OUTPUTCRS=http://www.opengis.net/def/crs/EPSG/0/4326"
 )
-_WORLDCOVER_BYTES = 0.06  # a pixel: tiles of 36,000 x 36,000 pixels are 60 to 110 MB in France
-_GLO30_BYTES = 2.9  # a pixel: tiles of 3,600 x 3,600 pixels are about 38 MB
-_SOILGRIDS_BYTES = 2.0  # a pixel: answers are 16-bit integers, not packed
+_WORLDCOVER_BYTES = 0.06  # per pixel: tiles of 36,000 x 36,000 pixels are 60 to 110 MB in France
+_GLO30_BYTES = 2.9  # per pixel: tiles of 3,600 x 3,600 pixels are about 38 MB
+_SOILGRIDS_BYTES = 2.0  # per pixel: answers are 16-bit integers, not packed
 _SOILGRIDS_PIXEL = 250.0 / 111_000.0  # degrees
 _MARGIN = 0.01  # degrees beyond the grid, so that resampling has neighbours
 
@@ -35,7 +35,7 @@ def located(dataset: Dataset, place: str | Path, geobox: GeoBox) -> list[str]:
     """The files of a place, or the addresses of the tiles that cover a grid where the place is `service`.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: no file at the place.
         ValueError: the dataset has no such addresses.
     """
     if str(place) != SERVICE:
@@ -70,7 +70,7 @@ def glo30_tiles(west: float, south: float, east: float, north: float) -> list[st
 
 
 def tiles_at(dataset: Dataset, geobox: GeoBox, pixels: np.ndarray) -> list[str]:
-    """Names of the tiles of a provider in which some pixels of a grid lie; empty where the dataset has no such names.
+    """Names of the tiles of a provider that hold given pixels of a grid; empty for datasets without such names.
 
     Args:
         dataset: entry of the catalog.
@@ -93,9 +93,9 @@ def soil_address(band: str, top: int, bottom: int, geobox: GeoBox) -> str:
 
 
 def requests(dataset: Dataset, geobox: GeoBox) -> list[dict]:
-    """What reading a dataset on a grid would download: `name`, `address` and expected `bytes` of each request.
+    """Downloads needed to read a dataset on a grid: `name`, `address` and expected `bytes` of each request.
 
-    Sizes are those of the windows that the grid touches, not of whole tiles; they are estimates within a factor of two.
+    Sizes are estimates, within a factor of two, for the windows that the grid touches, not for whole tiles.
 
     Args:
         dataset: `worldcover`, `copernicus-dem-glo30` or `soilgrids`.

@@ -1,4 +1,4 @@
-"""Copernicus Land: surface soil moisture and soil water index of 1 km, one netCDF file a day."""
+"""Copernicus Land: surface soil moisture and soil water index of 1 km, one netCDF file for each day."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without a file are left out.
-        utc_offset: UTC offset of the region's standard days [h]; the product has composites of a day, so it is only told.
+        utc_offset: UTC offset of the region's standard days [h]; it is only recorded, because the product has daily composites.
 
     Raises:
         FileNotFoundError: no file.
@@ -60,14 +60,14 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
 
 def _share(band: Band, variable: xr.DataArray, cells: Window) -> np.ndarray:
-    """Counts as share of saturation `[time, cell]`, NaN where flagged; the file's own scale goes before that of the catalog."""
+    """Counts as share of saturation `[time, cell]`, NaN where flagged; the scale of the file takes precedence over that of the catalog."""
     stored = cells.values(variable)
     percent = stored if "scale_factor" in variable.encoding else stored * band.scale + band.offset
     return convert(np.where((percent >= 0) & (percent <= _WETTEST), percent, np.nan), band.units, "1")
 
 
 def _check_percent(share: np.ndarray, where: str) -> None:
-    """Refuse fractions that were taken for per cent: all below 1 %, and not in steps of half a per cent as the product has them.
+    """Refuse fractions instead of per cent: values all below 1 %, and not in the steps of half a per cent of the product.
 
     Raises:
         ValueError: they are likely fractions.

@@ -39,11 +39,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an overpass are left out.
-        utc_offset: of the region's standard days [h]; half-orbits and analyses are put on them, L3 composites keep their own day.
+        utc_offset: UTC offset of the standard days of the region [h], to which half-orbits and analyses are assigned; L3 composites keep
+            theirs.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a file is damaged or another product, or nothing was seen in the extent on these days.
+        ValueError: a file is damaged or another product, or nothing was observed in the extent on these days.
     """
     days = wanted_days(start, end)
     spacing = dataset.ground_resolution or 0.36
@@ -63,7 +64,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
             try:
                 inside = piece.iloc[choose_cells(piece["latitude"].to_numpy(), piece["longitude"].to_numpy(), extent, spacing, file.name)]
             except ValueError:
-                continue  # an orbit elsewhere
+                continue  # an orbit outside the extent
             inside = inside[inside["day"].isin(days)]
             _check_range(inside, file.name)
             skipped += int((~inside["good"]).sum())
@@ -81,7 +82,7 @@ def _check_versions(files: list[Path]) -> None:
     """Refuse two releases of one granule, which would be averaged.
 
     Raises:
-        ValueError: names them.
+        ValueError: names the files.
     """
     first: dict[str, Path] = {}
     for file in files:
@@ -94,7 +95,7 @@ def _check_range(table: pd.DataFrame, where: str) -> None:
     """Refuse water contents that no soil holds.
 
     Raises:
-        ValueError: names the highest.
+        ValueError: names the highest value.
     """
     for name in ("ssm", "root_zone"):
         if name in table and (highest := float(table.loc[table["good"], name].max())) > _POROUS:

@@ -16,7 +16,7 @@ from hybridflux.data.weather.weather_checks import check_bounds
 from hybridflux.units import convert
 
 DAYS = "days of local time as the product defines them (00-00 LT), not shifted to the region's"
-"""The product user guide says of every daily variable that it runs from 00 to 00 local time."""
+"""By the product user guide every daily variable runs from 00 to 00 local time."""
 _MEAN, _COLDEST, _WARMEST, _VAPOUR = "temperature_mean", "temperature_min", "temperature_max", "vapour_pressure"
 
 
@@ -25,11 +25,11 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Args:
         dataset: entry of the catalog; its bands `temperature_max` and `vapour_pressure` and those with a variable are read.
-        place: folder or file of netCDF, one or all variables a file, any number of days, zipped or not; other netCDF is passed over.
+        place: folder or file of netCDF, with one or all variables in a file, any number of days, zipped or not; other netCDF is skipped.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: UTC offset of the region's standard days [h], told in the origin beside what the product's days are.
+        utc_offset: UTC offset of the region's standard days [h], recorded in the origin beside the days of the product.
 
     Raises:
         FileNotFoundError: no file.
@@ -64,7 +64,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
 
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict, list[Window], dict]:
-    """Band -> (days, values) of every file, the windows of the files, and the units they say."""
+    """Band -> (days, values) of every file, the windows of the files, and their units."""
     series: dict[str, tuple[list, list]] = {}
     windows, units = [], {}
     for where, data in parts(place):
@@ -78,8 +78,8 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict, list[Window
             when.append(cells.stamps.astype("datetime64[D]"))
             values.append(cells.values(data[name]))
             units[band] = data[name].attrs.get("units")
-    if silent := sorted(band for band, said in units.items() if not said):
-        warnings.warn(f"{place}: {', '.join(silent)} carry no units; those of the catalog are taken", stacklevel=3)
+    if silent := sorted(band for band, declared in units.items() if not declared):
+        warnings.warn(f"{place}: {', '.join(silent)} have no units; those of the catalog are used", stacklevel=3)
     if not windows:
         raise ValueError(f"{place}: no netCDF file with a band of {dataset.id}; variables are called like {dataset.bands[0].name}")
     return series, windows, units

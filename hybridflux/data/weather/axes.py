@@ -1,4 +1,4 @@
-"""Data of the Climate Data Store and of programs that rewrote them, brought to the axes `valid_time`, latitude and longitude."""
+"""Data of the Climate Data Store, also rewritten by other programs, on the axes `valid_time`, latitude and longitude."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLACES = (("latitude", "lat"), ("longitude", "lon"))
 
 
 def on_axes(data: xr.Dataset) -> xr.Dataset:
-    """The same data with axes where a file has less or more than the usual ones; anything else as it is.
+    """The same data with the usual axes where a file has fewer or more; other data are not changed.
 
     * a forecast's `time` and `step` with a `valid_time` of both, as cfgrib writes it, become one axis of hours, and hours on which no
       variable has a value are left out; a `valid_time` along `time` becomes the axis;
@@ -67,5 +67,5 @@ def preliminary(data: xr.Dataset) -> np.ndarray:
         return stamps[:0]
     of_both = [part for part in data.data_vars.values() if {"expver", time} <= set(part.dims)]
     parts = [part.isel(expver=int(np.argmax(version == _LATEST))) for part in of_both]
-    there = [part.notnull().any([axis for axis in part.dims if axis != time]).to_numpy() for part in parts]
-    return stamps[np.any(there, axis=0)] if there else stamps[:0]
+    present = [part.notnull().any([axis for axis in part.dims if axis != time]).to_numpy() for part in parts]
+    return stamps[np.any(present, axis=0)] if present else stamps[:0]

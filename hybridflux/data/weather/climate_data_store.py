@@ -1,4 +1,4 @@
-"""What is asked of the Climate Data Store: the requests of a region, their size, and their download."""
+"""Requests of a region to the Climate Data Store: their size and their download."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Request:
         store: name of the dataset in the data store.
         body: body of the request, JSON-ready.
         target: name of the file.
-        size: guess of what comes back [byte].
+        size: expected size of the answer [byte].
     """
 
     store: str
@@ -45,9 +45,9 @@ class Request:
 
 
 def requests_of(dataset: Dataset, extent: Extent, start, end, utc_offset: float) -> list[Request]:
-    """One request a month, and for AgERA5 a variable, that together give the weather of a region.
+    """Requests for the weather of a region, one for each month, and for AgERA5 one for each variable.
 
-    Hourly data begin with the day before where the offset needs its last hours: sums since 00 UTC can only be taken apart with them.
+    Hourly data begin with the day before where the offset needs its last hours, from which sums since 00 UTC are differenced.
 
     Args:
         dataset: `era5-land`, `era5` or `agera5` of the catalog.
@@ -79,7 +79,7 @@ def requests_of(dataset: Dataset, extent: Extent, start, end, utc_offset: float)
 
 
 def _bodies(dataset: str) -> list[tuple[str, dict, int]]:
-    """Part of the file name, what does not depend on the month, and values a cell and day."""
+    """Part of the file name, the part of the body that does not depend on the month, and values per cell and day."""
     if dataset == "agera5":
         statistic = {name: {"statistic": list(kinds)} if kinds else {} for name, kinds in _AGERA5.items()}
         variables = {name: {"variable": [name], "version": AGERA5_VERSION} | statistic[name] for name in _AGERA5}
@@ -118,12 +118,12 @@ def describe(requests: Iterable[Request]) -> str:
 
 
 def download(requests: Iterable[Request], folder: str | Path, *, pause: float = _PAUSE) -> list[Path]:
-    """Fetch what is not there yet; a file carries its name only once it is whole and opens.
+    """Fetch the missing files; a file gets its name only once it is complete and opens.
 
     Args:
-        requests: requests of `requests_of`.
-        folder: made if need be.
-        pause: between tries [s].
+        requests: result of `requests_of`.
+        folder: folder, made if needed.
+        pause: time between tries [s].
 
     Returns:
         The file of each request.

@@ -1,4 +1,4 @@
-"""What every reader of weather gives: complete days of a few cells."""
+"""`Weather`, the result of every reader of weather: complete days of a few cells."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 DAILY = ("tair", "tmin", "par", "vpd", "rain")
-"""What a region needs of a weather source; vocabulary names and units."""
+"""Variables that a region needs of a weather source; vocabulary names and units."""
 MORE = ("tmax", "tair_night", "tair_day", "vpd_day", "swc")
-"""What a source may give besides."""
+"""Further variables that a source may give."""
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Weather:
     """Daily weather at the centres of cells.
 
     Attributes:
-        days: every day once, `datetime64[D]`, standard days of the region, or what daily products take for them (`other_days`).
+        days: every day once, `datetime64[D]`, standard days of the region, or the days of a daily product (`other_days`).
         values: name -> `[time, cell]` float32 in vocabulary units, without gaps: `DAILY`, and of `MORE` what the source has.
         latitude: latitudes of the cells `[cell]`, degrees north.
         longitude: longitudes of the cells `[cell]`, degrees east.
-        elevation: to which the temperatures belong `[cell]`, m; NaN where the source does not say.
-        origin: files, requests, versions, what was derived or filled; `days` says in words what a day is, `days_of_region` whether that is
-            a standard day of the region; JSON-ready.
+        elevation: elevation of the temperatures `[cell]` [m]; NaN where the source does not give it.
+        origin: files, requests, versions, derived and filled variables; `days` defines a day in words, `days_of_region` whether that is a
+            standard day of the region; JSON-ready.
     """
 
     days: np.ndarray
@@ -36,5 +36,5 @@ class Weather:
 
     @property
     def other_days(self) -> str:
-        """What its days are where they are not the standard days of the region; empty where they are."""
+        """Definition of the days where they are not the standard days of the region, else empty."""
         return "" if self.origin.get("days_of_region", True) else self.origin["days"]

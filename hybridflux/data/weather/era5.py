@@ -28,7 +28,7 @@ _GEOPOTENTIAL, _GRAVITY = "z", 9.80665  # m s-2, the standard gravity by which E
 _DARK = 3600.0  # J m-2 of an hour: 1 W m-2, above the noise of packed files
 _KELVIN = (170.0, 340.0)
 _SUPERSATURATED, _OFTEN = 1.0, 0.02  # K and share of hours; packing and the vapour over ice leave less
-_SLACK = 2  # h that a day at an end may lack: what UTC+1 moves out of whole UTC days; more would take its morning or evening
+_SLACK = 2  # hours that the first or last day may lack: those that UTC+1 moves out of UTC days; more would be its morning or evening
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,22 @@ class _HourlyValues:
 
 
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
-    """ERA5-Land or ERA5 at the cells of an extent, hours gathered into standard days of the region.
+    """ERA5-Land or ERA5 at the cells of an extent, hours aggregated to standard days of the region.
 
     `tair`, `tmin`, `tmax`, `vpd` are means and extremes of the hours of a day, `vpd` that of temperature and dew point of each hour.
     `tair_day` and `vpd_day` are means of the hours of light, `tair_night` of those without: weighted with their numbers of hours the two
-    temperatures give `tair`. Where no hour is dark `tair_night` is `tmin`, where none has light the mean of the day stands for that of the
+    temperatures give `tair`. Where no hour is dark `tair_night` is `tmin`, where none has light the mean of the day replaces that of the
     light. `par` and `rain` are sums of the hours that end within the day. Whether `ssrd` and `tp` are sums since 00 UTC or of single hours
-    is decided by the data, once for both, and checked against the sun.
+    is inferred from the data, once for both, and checked against the sun.
 
     Args:
         dataset: entry of the catalog; its bands `t2m d2m ssrd tp` are read, and the elevation from `z` where a file has it.
         place: folder, file or pattern: netCDF or GRIB of any months, netCDF or CSV of points (the time series of the data store), zipped or
-            not, one or several streams a zip.
+            not, one or several streams in a zip.
         extent: west, south, east, north [degrees].
         start: first day.
-        end: last day, included. Days at the ends need the hours of the UTC day beside them that the offset moves into them; they may
-            lack two, which the origin tells.
+        end: last day, included. The first and last day need the hours of the UTC day beside them that the offset moves into them; they may
+            lack two, which the origin records.
         utc_offset: UTC offset of the region's standard days [h].
 
     Raises:
@@ -82,7 +82,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
 
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _HourlyValues], Window, np.ndarray | float, list[str]]:
-    """Hours of every band, the cells, their elevation if a file tells it, and the names of the files."""
+    """Hours of every band, the cells, their elevation if a file has it, and the names of the files."""
     series: dict[str, tuple[list, list]] = {}
     windows, silent, held, elevation, early = [], set(), set(), np.nan, []
     bands = {band.name: band for band in dataset.bands}
@@ -111,7 +111,7 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hourly
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
         raise ValueError(f"{place}: no {', '.join(lacking)} in the files; add {asked} to the request of {dataset.id}")
     if silent:
-        warnings.warn(f"{place}: {', '.join(sorted(silent))} carry no units; those of the catalog are taken", stacklevel=4)
+        warnings.warn(f"{place}: {', '.join(sorted(silent))} have no units; those of the catalog are used", stacklevel=4)
     if len(hasty := np.unique(np.concatenate(early))):
         warnings.warn(
             f"{place}: {len(hasty)} hours, {hasty[0]} to {hasty[-1]} UTC, are preliminary (ERA5T, expver 5); they are replaced after two "
@@ -136,7 +136,7 @@ def _sorted(stamps: list, values: list, where: str) -> _HourlyValues:
     hours.check_hours(stamps, where)
     gaps = ~np.isfinite(values)
     if gaps.all():
-        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all is missing")
+        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all values are missing")
     holes = gaps & ~gaps.all(axis=0)
     if holes.any():
         hour = stamps[np.flatnonzero(holes.any(axis=1))[0]]
@@ -145,7 +145,7 @@ def _sorted(stamps: list, values: list, where: str) -> _HourlyValues:
 
 
 def _kelvin_to_celsius(band: Band, values: np.ndarray, place) -> np.ndarray:
-    """Temperatures in degC, refused where they cannot be what the catalog says."""
+    """Temperatures in degC, refused where they contradict the unit of the catalog."""
     low, high = np.nanmin(values), np.nanmax(values)
     if band.units == "K" and not (_KELVIN[0] <= low and high <= _KELVIN[1]):
         raise ValueError(f"{place}: `{band.name}` is {low:.4g} to {high:.4g}; the catalog says K: is the file in degC, or -9999 missing?")
@@ -153,23 +153,23 @@ def _kelvin_to_celsius(band: Band, values: np.ndarray, place) -> np.ndarray:
 
 
 def _decide(fallen: dict[str, _HourlyValues], place) -> bool:
-    """Whether the sums are since 00 UTC; radiation tells it every day, rain must not contradict.
+    """Whether values are sums since 00 UTC; radiation shows it every day, and rain must not contradict it.
 
     Raises:
-        ValueError: nothing tells it, or the two contradict.
+        ValueError: the data do not show it, or the two contradict each other.
     """
-    accumulated = {name: hours.is_accumulated(one.stamps, one.values) for name, one in fallen.items()}
+    accumulated = {name: hours.is_accumulated(series.stamps, series.values) for name, series in fallen.items()}
     known = {name: answer for name, answer in accumulated.items() if answer is not None}
     if len(set(known.values())) != 1:
         raise ValueError(
-            f"{place}: the data do not tell whether {' and '.join(fallen)} are sums since 00 UTC or single hours ({accumulated}); "
+            f"{place}: the data do not show whether {' and '.join(fallen)} are sums since 00 UTC or single hours ({accumulated}); "
             "give whole days of one product, ERA5-Land or ERA5, not a mixture"
         )
     return next(iter(known.values()))
 
 
 def _single(series: _HourlyValues, accumulated: bool, where: str) -> _HourlyValues:
-    """What fell in each hour."""
+    """Amounts of each hour."""
     if accumulated:
         return _HourlyValues(series.stamps, hours.deaccumulate(series.stamps, series.values, where))
     return _HourlyValues(series.stamps, hours.without_noise(series.stamps, series.values, float(np.nanmax(series.values)), where))
@@ -184,7 +184,7 @@ def _at(series: _HourlyValues, stamps: np.ndarray) -> np.ndarray:
 
 
 def _check_cover(series: dict[str, _HourlyValues], days: np.ndarray, utc_offset: float, place) -> None:
-    """Refuse files that do not reach over all days; at the ends an hour or two of the night may lack."""
+    """Refuse files that do not cover all days; at the ends one or two hours of the night may be missing."""
     slack = np.timedelta64(_SLACK, "h")
     shift = np.timedelta64(round(utc_offset * 3600), "s")
     first, last = days[0].astype("datetime64[s]") - shift, (days[-1] + 1).astype("datetime64[s]") - shift

@@ -25,7 +25,7 @@ _HECTOMETRE, _SPACING = 100.0, 8000.0  # m
 _KEYS = ("LAMBX", "LAMBY", "DATE")
 _ROWS = 1_000_000  # of a table at a time: a decade has 36 million
 DAYS = "rain 06 UTC to 06 UTC of the next day; lowest temperature 18 to 18, highest 06 to 06; means and radiation UTC days; not shifted"
-"""What the parameter list of the product says of its days."""
+"""Days by the parameter list of the product."""
 
 
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
@@ -37,11 +37,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: UTC offset of the region's standard days [h], told in the origin.
+        utc_offset: UTC offset of the region's standard days [h], recorded in the origin.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a column or day is missing or doubled, a cell is no number or date (with file, column and row), a quantity has another
+        ValueError: a column or day is missing or doubled, a cell is not a number or date (with file, column and row), a quantity has
+        another
             unit, or the extent lies outside France.
     """
     days = wanted_days(start, end)
@@ -80,8 +81,8 @@ def _box(extent: Extent) -> tuple[float, float, float, float]:
 def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFrame]:
     """The rows of a table in the box and on the days, columns under the names of the bands, `DATE` as `datetime64`.
 
-    As delivered, or saved again by a spreadsheet: any encoding, delimiter, decimal mark and order of the date of which one reading only is
-    possible.
+    As delivered, or saved again by a spreadsheet: any encoding, delimiter, decimal mark and order of the date that is
+    unambiguous.
     """
     try:
         with open_bytes(file) as text:
