@@ -48,8 +48,8 @@ _HOME = {
     "open_towers": "data.towers",
     "load_catalog": "data.catalog",
     # region and products
-    "add_map": "region.own_maps",
-    "map_region": "region.run",
+    "add_map": "region.store.add_map",
+    "map_region": "region.map",
     "run_scenario": "products.scenario",
     "budget_table": "products.budget",
     "write_report": "report.page",

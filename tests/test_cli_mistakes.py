@@ -17,7 +17,7 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.tree import learned, with_learned, with_places
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from hybridflux.twin.world import make_world
 
 pytestmark = pytest.mark.long

@@ -15,19 +15,19 @@ from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
-from hybridflux.ingest.drivers import read_drivers
 from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
 from hybridflux.ingest.fapar_series import WHOLE, Processes, fill_tiles, learn_processes
 from hybridflux.ingest.region_report import OTHER_DAYS
 from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.views import collect, find_scenes
+from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.ingest.work import Work
-from hybridflux.region import layout
-from hybridflux.region.create import RegionWriter, create_region
-from hybridflux.region.lock import hold
-from hybridflux.region.plausible import Finding, findings
-from hybridflux.region.store import open_region
-from hybridflux.region.vegetation import SD, LineError, VegetationError
+from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.plausible_drivers import Finding, findings
+from hybridflux.region.run.lock import hold
+from hybridflux.region.store import layout
+from hybridflux.region.store.create import RegionWriter, create_region
 
 Progress = Callable[[int, int, str], None]
 
