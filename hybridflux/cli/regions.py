@@ -19,11 +19,11 @@ def build(
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked for, its size and its time.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Find, read, clean, fill and align everything a region needs.
+    """Find, read, clean, fill and align everything that a region needs.
 
     An interrupted build goes on with --resume.
     """
@@ -45,10 +45,10 @@ def check(
     figure: Annotated[
         Path | None, typer.Option(help="PNG to write: land cover, vegetation with the usual range of its year, soil water.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes are added to the figure.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """What a region store holds, and whether it looks like a region.
+    """Content of a region store, compared with usual ranges.
 
     Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil against declared ranges, one line each: ok,
     odd or wrong. The exit code is 2 where one is wrong.

@@ -1,6 +1,6 @@
 """The national forest inventory of France (IGN): its published tables -> carbon stocks of zones.
 
-Each plot of these tables stands for one visit: what comes out is stock, not change. Plots lie in forests only.
+Each plot of these tables was visited once, so that they give stocks, not changes. Plots lie in forests only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LIVE = ("plot", "year", "coordx", "coordy", "espar", "status", "dbh", "height", 
 ALIVE = 0
 ALL_DEAD_SINCE = 2009
 """First campaign of the present rule for dead trees. Campaigns before it counted fewer of them (the published tables have 3.9 m3 of
-dead stems per hectare in 2005-2008 and 7.7 in 2009-2012): a jump of the rule, not of the forest."""
+dead stems per hectare in 2005-2008 and 7.7 in 2009-2012): a change of the rule, not of the forest."""
 
 
 def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaigns: Sequence[int], zones: list) -> pd.DataFrame:
@@ -31,8 +31,8 @@ def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaign
         plots: table of plots, `PLOTS`; coordinates in Lambert-93, rounded by the producer to about 1 km.
         dead: table of dead trees, `DEAD`.
         density: table of basic wood densities.
-        campaigns: years to take.
-        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; none for all plots.
+        campaigns: years of the campaigns.
+        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; empty for all plots.
 
     Returns:
         Columns of `plots.COLUMNS`, pool `dead_wood`.
@@ -62,9 +62,9 @@ def living(live: str | Path, density: str | Path, zones: list) -> pd.DataFrame:
     are all dead has 0.
 
     Args:
-        live: table of trees, `LIVE`, a row a tree, plots in Lambert-93.
+        live: table of trees, `LIVE`, one row for each tree, plots in Lambert-93.
         density: table of basic wood densities.
-        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; none for all plots.
+        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; empty for all plots.
 
     Returns:
         Columns of `plots.COLUMNS`, pool `biomass`.

@@ -25,7 +25,7 @@ class Circle:
         name: name of the zone.
         x: x coordinate of the centre, in the coordinate system of the plots [m].
         y: y coordinate of the centre [m].
-        radius: m.
+        radius: radius [m].
     """
 
     name: str
@@ -34,7 +34,7 @@ class Circle:
     radius: float
 
     def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie in it `[plot]`."""
+        """Whether points lie in the zone `[plot]`."""
         return np.hypot(x - self.x, y - self.y) <= self.radius
 
 
@@ -51,7 +51,7 @@ class Polygon:
     shape: object
 
     def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie in it `[plot]`."""
+        """Whether points lie in the zone `[plot]`."""
         import shapely
 
         return shapely.contains_xy(self.shape, x, y)
@@ -62,7 +62,7 @@ def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, or a column is missing; names those there are.
+        ValueError: damaged, or a column is missing; names the existing ones.
     """
     path = Path(path)
     if not path.exists():

@@ -16,9 +16,9 @@ class PlotMean:
     """A mean of plots.
 
     Attributes:
-        mean: in the units of the plots.
+        mean: mean, in the units of the plots.
         se: standard error of the mean; NaN where a stratum has fewer than `FEWEST` plots.
-        plots: their number.
+        plots: number of plots.
     """
 
     mean: float
@@ -30,7 +30,7 @@ def simple(values: np.ndarray) -> PlotMean:
     """Mean of a simple random sample: `s / sqrt(n)`, Cochran 1977, Sampling Techniques, section 2.
 
     A systematic grid, as most inventories have it, is treated as random: that overstates the error a little where
-    neighbours are alike (Ripley 1981). The finite-population correction is nil for plots in forests.
+    neighbours are similar (Ripley 1981). The finite-population correction is nil for plots in forests.
 
     Args:
         values: `[plot]`, with the zeros of plots where there is nothing.

@@ -15,7 +15,7 @@ from hybridflux.files import whole
 GRAMS = 100.0
 """gC m-2 of 1 tC ha-1."""
 CHANGE_COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
-"""What `hybridflux.products.inventory.read_inventory` reads; value and sd in gC m-2 yr-1."""
+"""Columns that `hybridflux.products.inventory.read_inventory` reads; value and sd in gC m-2 yr-1."""
 POOLS = ("biomass", "soil")
 
 
@@ -23,7 +23,7 @@ def soil_stocks(table: pd.DataFrame, *, zone: str, stock: str, campaign: str) ->
     """Soil carbon of zones from the sites of a network, visited once: a stock, not a change.
 
     Args:
-        table: a row a site.
+        table: one row for each site.
         zone: column with the zone of the site.
         stock: column with its carbon stock [tC ha-1].
         campaign: years of the visits.
@@ -42,17 +42,17 @@ def soil_stocks(table: pd.DataFrame, *, zone: str, stock: str, campaign: str) ->
 def changes(table: pd.DataFrame, *, zone: str, pool: str, land_cover: str = "all") -> pd.DataFrame:
     """Stock changes of zones from places visited twice: mean of the differences and its standard error.
 
-    The two visits of a place have most of their variance in common, so the error is that of the paired differences, not of
+    The two visits of a place share most of their variance, so the error is that of the paired differences, not of
     two stocks. Period: from the median first to the median second year; each place's difference is divided by its own years.
 
     Args:
-        table: a row a place: the column `zone`, `first_year`, `second_year`, `first` and `second` stock [tC ha-1].
+        table: one row for each place: the column `zone`, `first_year`, `second_year`, `first` and `second` stock [tC ha-1].
         zone: column with the zone.
         pool: `biomass` or `soil`.
         land_cover: plant type code the zone stands for.
 
     Returns:
-        `CHANGE_COLUMNS`, a row a zone: gain per year [gC m-2 yr-1].
+        `CHANGE_COLUMNS`, one row for each zone: gain per year [gC m-2 yr-1].
 
     Raises:
         ValueError: missing columns, an unknown pool, visits in one year, or a zone with a single place.
@@ -75,7 +75,7 @@ def changes(table: pd.DataFrame, *, zone: str, pool: str, land_cover: str = "all
 
 
 def write(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a stock or change table as CSV; a file that is there is replaced as a whole."""
+    """Write a stock or change table as CSV; an existing file is replaced as a whole."""
     with whole(path) as partial:
         as_text(table).to_csv(partial, index=False)
 

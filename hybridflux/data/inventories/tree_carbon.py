@@ -31,7 +31,7 @@ def total_volume(diameter: np.ndarray, height: np.ndarray, group: np.ndarray) ->
     volume = form c^2 h / (40000 pi), form = (alpha + beta c + gamma sqrt(c) / h) (1 + delta / c^2), c the circumference [cm].
 
     Args:
-        diameter: at breast height [cm].
+        diameter: diameter at breast height [cm].
         height: height of the tree [m].
         group: species of `VALLET`, as `species.volume_group` gives it.
     """
@@ -42,12 +42,12 @@ def total_volume(diameter: np.ndarray, height: np.ndarray, group: np.ndarray) ->
 
 
 def filled_heights(diameter: np.ndarray, height: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Heights [m], those not measured from the curve of Naslund 1936, `h = 1.3 + (d / (a + b d))^2`, fitted to those measured.
+    """Heights [m]; missing ones from the curve of Naslund 1936, `h = 1.3 + (d / (a + b d))^2`, fitted to the measured ones.
 
     Args:
-        diameter: at breast height [cm].
-        height: measured [m], NaN elsewhere.
-        group: one curve each; groups with fewer than `FEWEST_HEIGHTS` measured trees take the curve of all.
+        diameter: diameter at breast height [cm].
+        height: measured height [m], NaN elsewhere.
+        group: group of each tree, with one curve for each; groups with fewer than `FEWEST_HEIGHTS` measured trees take the curve of all.
 
     Raises:
         ValueError: too few heights for any curve.

@@ -161,7 +161,7 @@ def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
 def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -> np.ndarray:
     """Values of polygons in the pixels whose centres they hold, `[y, x]` int32.
 
-    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, lose against all others.
+    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, yield to all others.
 
     Args:
         shapes: `[feature]` in the coordinate system of the grid.

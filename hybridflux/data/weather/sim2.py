@@ -118,7 +118,7 @@ def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
     """Days `datetime64[D]` of the rows; each spelling is read once.
 
     Raises:
-        ValueError: a cell is no date, or day and month cannot be distinguished.
+        ValueError: a cell is not a date, or day and month cannot be distinguished.
     """
     codes, spellings = pd.factorize(part["DATE"].fillna("").str.strip().str.removesuffix(".0"))
     dates, faults = parse_dates(pd.Series(spellings, dtype=object))

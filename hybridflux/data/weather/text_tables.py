@@ -19,13 +19,13 @@ def numbers(table: pd.DataFrame, name: str, dialect: Dialect, where: str) -> pd.
     """Numbers of a column, NaN where empty; cells that pandas did not recognise are read one by one.
 
     Args:
-        table: as `pandas.read_csv` gave it; its index counts rows as a spreadsheet does.
+        table: result of `pandas.read_csv`; its index counts rows as a spreadsheet does.
         name: name of the column.
         dialect: dialect of the table.
         where: name of the file.
 
     Raises:
-        ValueError: a cell is no number; names file, column, row, value and cure.
+        ValueError: a cell is not a number; names file, column, row, value and cure.
     """
     if pd.api.types.is_numeric_dtype(table[name]):
         return table[name]
@@ -34,16 +34,16 @@ def numbers(table: pd.DataFrame, name: str, dialect: Dialect, where: str) -> pd.
 
 
 def points(content: Path | bytes, name: str) -> xr.Dataset | None:
-    """Hourly series of one or several points, columns `valid_time`, `latitude`, `longitude` and one a variable.
+    """Hourly series of one or several points, columns `valid_time`, `latitude`, `longitude` and one for each variable.
 
-    The layout of `reanalysis-era5-land-timeseries` and `reanalysis-era5-single-levels-timeseries`, several CSV files a zip.
+    The layout of `reanalysis-era5-land-timeseries` and `reanalysis-era5-single-levels-timeseries`, several CSV files in a zip.
 
     Args:
-        content: path of a file, or what is in it.
+        content: path of a file, or its content.
         name: name of the file, for messages.
 
     Returns:
-        On `valid_time`, `latitude`, `longitude`, NaN where the points leave a grid open; None for a table of something else.
+        A dataset on `valid_time`, `latitude`, `longitude`, NaN where the grid has no point; None for another kind of table.
 
     Raises:
         ValueError: no place, an hour or number that cannot be read, or an hour of a point twice.
@@ -62,7 +62,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
         return None
     lacking = [column for column in _PLACE if column not in table]
     if lacking:
-        raise ValueError(f"{name} has no column {' and '.join(lacking)}; keep the file as it was delivered, or add where the point lies")
+        raise ValueError(f"{name} has no column {' and '.join(lacking)}; keep the file as it was delivered, or add the position")
     stamps = pd.to_datetime(table[time].astype(str), errors="coerce", format="ISO8601", utc=True)
     if stamps.isna().any():
         row = table.index[int(np.argmax(stamps.isna()))]
@@ -77,6 +77,6 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
 
 
 def _holds_numbers(column: pd.Series, name: str) -> bool:
-    """Whether a column is a variable; texts such as the name of a station are passed over."""
+    """Whether a column is a variable; texts such as the name of a station are skipped."""
     known = column.dropna()
     return name not in (*_TIME, *_PLACE) and (pd.api.types.is_numeric_dtype(column) or known.astype(str).str.contains(r"\d").any())

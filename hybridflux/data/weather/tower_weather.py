@@ -1,4 +1,4 @@
-"""Weather of the nearest flux tower, where a region has nothing better or an experiment wants the same weather as the fit."""
+"""Weather of the nearest flux tower, for regions without a better source or experiments with the weather of the fit."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second
 ENOUGH = 0.8  # least share of the days on which the tower's file gives the weather
 _NEEDED = ("tair", "par", "vpd", "rain")  # tmin follows from these where a file lacks it
 _EARTH_RADIUS = 6371.0  # km, mean
-_MADE_UP = ("interpolated", "climatology")  # of `gaps.FLAGS`; `derived` is computed from what was measured
-_SOURCE = "MET_SOURCE"  # column of where temperature, radiation and vapour pressure of a day come from
+_FILLED = ("interpolated", "climatology")  # of `gaps.FLAGS`; `derived` is computed from measurements
+_SOURCE = "MET_SOURCE"  # column with the source of temperature, radiation and vapour pressure of a day
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """Daily weather of the nearest tower that has it on these days, as one cell.
 
     Args:
-        dataset: entry of the catalog; only its id is told in the origin, the columns are those of FLUXNET.
+        dataset: entry of the catalog; only its id is recorded in the origin, the columns are those of FLUXNET.
         place: a towers folder (`sites.csv`, `fluxnet_dd/`); `folder#FR-Tou` names the site instead of the nearest.
         extent: west, south, east, north [degrees]; distances are to its centre.
         start: first day.
@@ -69,7 +69,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives {share:.0%}")
     raise ValueError(
         f"{folder}: no tower within {TOO_FAR:.0f} km gives weather on {ENOUGH:.0%} of the days {days[0]} to {days[-1]}: "
-        f"{'; '.join(tried) or 'there is none'}; name a site by `{folder}#SITE`, or take a reanalysis"
+        f"{'; '.join(tried) or 'there is none'}; name a site by `{folder}#SITE`, or use a reanalysis"
     )
 
 
@@ -119,7 +119,7 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     axis = pd.DatetimeIndex(days, name="time")
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
     filled = {name: {FLAGS[code]: int(n) for code, n in flags[name].value_counts().items() if code != GIVEN} for name in (*DAILY, *MORE)}
-    names = [name for name in (*DAILY, *MORE) if values[name].notna().all() and (name in DAILY or _is_the_towers(filled[name], days))]
+    names = [name for name in (*DAILY, *MORE) if values[name].notna().all() and (name in DAILY or _is_measured(filled[name], days))]
     filled = {name: filled[name] for name in names}
     _warn(candidate, days, share, filled, utc_offset)
     origin = {
@@ -133,9 +133,9 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     return assemble(days, cells, [row["lat"]], [row["lon"]], [row["elev"]], origin, f"{candidate.archive}")
 
 
-def _is_the_towers(filled: dict[str, int], days: np.ndarray) -> bool:
-    """Whether a tower gives a variable that a region can do without: one that is mostly a climatology is not offered."""
-    return sum(n for how, n in filled.items() if how in _MADE_UP) <= (1 - ENOUGH) * len(days)
+def _is_measured(filled: dict[str, int], days: np.ndarray) -> bool:
+    """Whether a tower measures an optional variable: one that is mostly a climatology is not offered."""
+    return sum(n for how, n in filled.items() if how in _FILLED) <= (1 - ENOUGH) * len(days)
 
 
 def _zone(row: pd.Series) -> str:
@@ -145,8 +145,8 @@ def _zone(row: pd.Series) -> str:
 def _warn(candidate: _Candidate, days: np.ndarray, share: float, filled: dict, utc_offset: float) -> None:
     site, own = candidate.site, candidate.row["utc_offset"]
     if candidate.distance > FAR:
-        warnings.warn(f"the weather is that of {site}, {candidate.distance:.0f} km away: rain of a day is not the region's", stacklevel=4)
-    gaps = [f"{name} {n} {how}" for name, parts in filled.items() for how, n in parts.items() if how in _MADE_UP]
+        warnings.warn(f"the weather is that of {site}, {candidate.distance:.0f} km away: daily rain differs in the region", stacklevel=4)
+    gaps = [f"{name} {n} {how}" for name, parts in filled.items() for how, n in parts.items() if how in _FILLED]
     if gaps:
         warnings.warn(
             f"{site} gives all its weather on {share:.0%} of the {len(days)} days {days[0]} to {days[-1]}; filled are {', '.join(gaps)} "
@@ -158,7 +158,7 @@ def _warn(candidate: _Candidate, days: np.ndarray, share: float, filled: dict, u
 
 
 def _sources(archive: Archive, days: np.ndarray) -> dict[str, int]:
-    """How many of the days come from which source, where the file has a column for it."""
+    """Source -> number of days, where the file has a column for it."""
     table = read_table(archive, frozenset(("TIMESTAMP", _SOURCE)))
     if _SOURCE not in table:
         return {}

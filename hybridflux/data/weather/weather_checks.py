@@ -1,6 +1,6 @@
-"""Whether weather can be what it is said to be: values within bounds, radiation under the sun, air that holds its vapour, no holes.
+"""Checks of weather: values within bounds, radiation below that of a clear sky, vapour pressure below saturation, no gaps.
 
-A physical impossibility is refused, since another unit is likely; what no usual place has is warned of. Both say the numbers.
+A physical impossibility is refused, because another unit is likely; unusual values are warned of. Both messages give the numbers.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from hybridflux.data.weather.air import saturation_pressure
 from hybridflux.vocabulary import VARIABLES
 
 _CLEAREST = (0.12, 1.15)  # share of the radiation at the top of the atmosphere on the clearest day: below and above, another unit
-_ENOUGH_DAYS, _SEASON = 20, 90  # for a clear day among them; for one without any cloud
-_DARKEST = 0.01  # the thickest cloud lets 3 to 5 % through; less on the clearest of even one day is another unit
+_ENOUGH_DAYS, _SEASON = 20, 90  # days that hold a clear day; days that hold one without any cloud
+_DARKEST = 0.01  # the thickest cloud lets 3 to 5 % through; less on the clearest day is another unit
 _SUSPECT = 0.38  # of the clearest day of a season: PAR in the place of shortwave radiation gives 0.45 x 0.75 = 0.34
 _DISORDER = 1.0, 0.05  # K and share of days by which minimum, mean and maximum may be out of order, since some products' days differ
 _DAMPEST = 0.01  # vapour pressure deficit as a share of saturation: the mean of a season in a cloud forest is above 0.03
@@ -24,7 +24,7 @@ _WETTEST_MEAN = 20.0  # mm d-1 over a season; only slopes in the monsoon have mo
 
 
 def land(values: Mapping[str, np.ndarray], latitude, longitude, where: str) -> np.ndarray:
-    """Whether a cell holds numbers `[cell]`: the sea has none of any variable.
+    """Whether a cell has values `[cell]`; cells of the sea have none of any variable.
 
     Args:
         values: name -> `[time, cell]`.
@@ -33,22 +33,22 @@ def land(values: Mapping[str, np.ndarray], latitude, longitude, where: str) -> n
         where: files, for messages.
 
     Raises:
-        ValueError: no cell has one, or a cell has some variables and lacks others.
+        ValueError: no cell has values, or a cell has some variables and lacks others.
     """
     some = {name: np.isfinite(part).any(axis=0) for name, part in values.items()}
     known, sea = np.logical_and.reduce(list(some.values())), ~np.logical_or.reduce(list(some.values()))
     lost = np.flatnonzero(~known & ~sea)
     if len(lost):
         cell = lost[0]
-        there = ", ".join(name for name, has in some.items() if has[cell])
+        present = ", ".join(name for name, has in some.items() if has[cell])
         missing = ", ".join(name for name, has in some.items() if not has[cell])
         place = " ".join(f"{float(np.broadcast_to(part, known.shape)[cell]):.2f}" for part in (latitude, longitude))
         raise ValueError(
-            f"{where}: {len(lost)} of {len(known)} cells are incomplete: at {place} (north, east) no day has {missing}, but {there} is "
-            "there; it is not the sea: get that variable again"
+            f"{where}: {len(lost)} of {len(known)} cells are incomplete: at {place} (north, east) no day has {missing}, but {present} is "
+            "present; it is not the sea: get that variable again"
         )
     if not known.any():
-        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all is missing (-9999)")
+        raise ValueError(f"{where}: no cell of the extent holds a number; it lies in the sea, or all values are missing (-9999)")
     return known
 
 
@@ -62,7 +62,7 @@ def check_gaps(name: str, values: np.ndarray, days: np.ndarray, where: str) -> N
         where: file, for the message.
 
     Raises:
-        ValueError: names the first.
+        ValueError: names the first gap.
     """
     gaps = ~np.isfinite(values)
     if gaps.any():
@@ -95,7 +95,7 @@ def check_bounds(name: str, values: np.ndarray, days: np.ndarray, where: str) ->
 
 
 def check_radiation(par: np.ndarray, latitude: np.ndarray, days: np.ndarray, where: str) -> None:
-    """Refuse radiation that the sun cannot give, or of which the clearest day has almost nothing.
+    """Refuse radiation above that of a clear sky, or almost none on the clearest day.
 
     Args:
         par: `[time, cell]` MJ m-2 d-1.
@@ -104,7 +104,7 @@ def check_radiation(par: np.ndarray, latitude: np.ndarray, days: np.ndarray, whe
         where: file, for the message.
 
     Raises:
-        ValueError: another unit, another scale, or sums that were never, or twice, taken apart.
+        ValueError: another unit, another scale, or sums that were never, or twice, differenced.
     """
     day_of_year = (days - days.astype("datetime64[Y]")).astype(int) + 1
     sun = potential_par(np.asarray(latitude)[None, :], day_of_year[:, None])
@@ -128,7 +128,7 @@ def check_air(values: Mapping[str, np.ndarray], where: str) -> None:
     """Refuse temperatures out of order, and a vapour pressure deficit that the temperature does not allow.
 
     Args:
-        values: `tair tmin vpd`, perhaps `tmax`: `[time, cell]`, degC and hPa.
+        values: `tair tmin vpd`, optionally `tmax`: `[time, cell]`, degC and hPa.
         where: file, for messages.
 
     Raises:
@@ -159,7 +159,7 @@ def check_air(values: Mapping[str, np.ndarray], where: str) -> None:
 
 
 def check_rain(rain: np.ndarray, where: str) -> None:
-    """Warn of rain that is nearly nothing or more than the wettest places have.
+    """Warn of almost no rain, or more than the wettest places have.
 
     Args:
         rain: `[time, cell]` mm d-1.
@@ -170,7 +170,7 @@ def check_rain(rain: np.ndarray, where: str) -> None:
         warnings.warn(f"{where}: the wettest of {len(rain)} days has {wettest:.2g} mm of rain; is the file in m?", stacklevel=3)
     if len(rain) >= 60 and mean > _WETTEST_MEAN:
         warnings.warn(
-            f"{where}: {len(rain)} days have {mean:.0f} mm of rain a day in the mean, {365 * mean:.0f} mm a year; is it in tenths of a mm, "
+            f"{where}: {len(rain)} days have {mean:.0f} mm of rain a day on average, {365 * mean:.0f} mm a year; is it in tenths of a mm, "
             "or does it hold sums over more than a day?",
             stacklevel=3,
         )
