@@ -278,8 +278,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
     try:
         text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
     except UnicodeDecodeError as error:
-        what = f"as {dialect.encoding} {error.reason} at byte {error.start}"
-        raise ValueError(f"{where} is damaged, or no text: {what}; save it as UTF-8") from error
+        reason = f"as {dialect.encoding} {error.reason} at byte {error.start}"
+        raise ValueError(f"{where} is damaged, or no text: {reason}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
     LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
     options = {"delimiter": dialect.delimiter, "skipinitialspace": True}
@@ -293,8 +293,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
     own = {_key(name): name for name in (*required, *aliases.values())}
-    there = {own[_key(name)] for name in names if _key(name) in own}
-    other = {_key(alias): name for alias, name in aliases.items() if name not in there}
+    present = {own[_key(name)] for name in names if _key(name) in own}
+    other = {_key(alias): name for alias, name in aliases.items() if name not in present}
     return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
 
 

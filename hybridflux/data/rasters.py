@@ -126,9 +126,9 @@ def _refuse_description(source: str | Path | BytesIO, local: Path | None, driver
     else:
         return
     if _DESCRIPTION.match(head):
-        what = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
+        formats = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
         name = "the answer" if isinstance(source, BytesIO) else shown(source)
         raise Refused(
-            f"{name} is no {what}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which are not "
-            "followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
+            f"{name} is no {formats}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which "
+            "are not followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
         )

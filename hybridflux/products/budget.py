@@ -111,12 +111,12 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
         raise ValueError(f"{path} is not a CSV: zones are those of the region store; to aggregate them give a CSV zone,group")
     cells = read_cells(path, ("zone", "group"), example="zone,group")
     zone, group = cells.text["zone"], cells.text["group"]
-    there = f"(it has {', '.join(sorted(known))[:500]})"
+    zones_of_run = f"(it has {', '.join(sorted(known))[:500]})"
     faults = {row: f"row {row}: zone {quoted(zone[row])} has no group" for row in zone.index[group == ""]}
     faults |= {row: f"row {row}: zone {quoted(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
     reserved = zone.index[group.isin(RESERVED)]
     faults |= {row: f"row {row}: the group {quoted(group[row])} means something else in a budget; name it otherwise" for row in reserved}
-    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
+    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {zones_of_run}" for row in zone.index[~zone.isin(known)]}
     cells.refuse(dict(sorted(faults.items())))
     return dict(zip(zone, group, strict=True))
 

@@ -114,9 +114,9 @@ def _checked(cells: Cells) -> pd.DataFrame:
     text = cells.text
     faults: dict[int, str] = {}
 
-    def refuse(wrong: pd.Series, column: str, why: str) -> None:
+    def refuse(wrong: pd.Series, column: str, reason: str) -> None:
         for row in wrong.index[wrong]:
-            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {why}")
+            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {reason}")
 
     rows = pd.DataFrame({"zone": text["zone"].replace({"": REGION, ALL: REGION}), "pool": text["pool"].str.lower()})
     rows["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL})

@@ -87,9 +87,9 @@ def check(product: str | Path) -> str:
             again = _run_again(product, record, Path(folder), changed)
         count, differing = compare(product, again)
     if differing:
-        here = machine()
-        there = record.get("machine") or {}
-        notes = [*changed, *(f"{name}: {there[name]} then, {here[name]} now" for name in there if there[name] != here.get(name))]
+        now = machine()
+        then = record.get("machine") or {}
+        notes = [*changed, *(f"{name}: {then[name]} then, {now[name]} now" for name in then if then[name] != now.get(name))]
         lines = [*differing[:WITHOUT_TIME], *notes]
         raise ValueError(f"{product} is not reproduced:\n" + "\n".join(f"- {line}" for line in lines))
     return f"{product}: made again, {count} arrays and tables are the same to the last bit"

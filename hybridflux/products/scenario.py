@@ -125,10 +125,10 @@ def _check_folder(folder: Path) -> None:
     Raises:
         FileExistsError: it is not empty, and holds no runs, or a product without them.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
+    existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if existing and not (folder / "control" / "run.json").exists() and existing != {"control"}:
         raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, give another folder")
-    without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
+    without = sorted(existing & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
     if without:
         raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; give another folder")
 

@@ -153,8 +153,8 @@ def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
     """
     values = column(features, names)
     if values is None:
-        there = ", ".join(map(str, features.table.columns)) or "no columns"
-        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {there}")
+        present = ", ".join(map(str, features.table.columns)) or "no columns"
+        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {present}")
     return values
 
 

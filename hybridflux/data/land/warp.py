@@ -273,8 +273,8 @@ def source_pixels(geobox: GeoBox, crs, transform) -> float:
 
     middle = (geobox.shape[1] / 2, geobox.shape[0] / 2)
     x, y = zip(*(geobox.transform * (middle[0] + right, middle[1] + down) for right, down in ((0, 0), (1, 0), (0, 1))), strict=True)
-    there = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
-    columns, rows = zip(*(~transform * point for point in zip(*there, strict=True)), strict=True)
+    source_xy = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
+    columns, rows = zip(*(~transform * point for point in zip(*source_xy, strict=True)), strict=True)
     return (hypot(columns[1] - columns[0], rows[1] - rows[0]) + hypot(columns[2] - columns[0], rows[2] - rows[0])) / 2
 
 

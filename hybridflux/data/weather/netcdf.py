@@ -187,9 +187,9 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
     """
     time, row, column = (next((name for name in names if name in data.variables), None) for names in (_TIMES, _ROWS, _COLUMNS))
     if time is None or row is None or column is None:
-        what = "when" if time is None else "where"
+        missing_axis = "time" if time is None else "place"
         held = ", ".join(map(str, data.variables))[:200]
-        raise ValueError(f"{where} does not say {what} it is: no axes of time and place; it has {held}: add them, or download it again")
+        raise ValueError(f"{where} has no axis of {missing_axis}; it has {held}: add the axis, or download it again")
     stamps = np.atleast_1d(data[time].to_numpy())
     if not np.issubdtype(stamps.dtype, np.datetime64):
         raise ValueError(f"{where}: the times of `{time}` carry no `units` such as `hours since 1970-01-01`; download it again")
