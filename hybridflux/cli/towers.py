@@ -52,7 +52,7 @@ def fit(
 ) -> None:
     """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and concerns about the fit.
+    The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers

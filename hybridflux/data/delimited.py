@@ -82,7 +82,7 @@ def sniff(head: bytes, required: Iterable[str] = (), where: str = "the table") -
         where: name of the file, for messages.
 
     Raises:
-        ValueError: empty, or not a text; says what it is.
+        ValueError: empty, or not a text; names its kind.
     """
     for start, what in _NOT_TEXT:
         if head.removeprefix(b"\xef\xbb\xbf").lstrip()[: len(start)] == start:

@@ -117,7 +117,7 @@ def _check_reduced(opened: DatasetReader) -> None:
 
 
 def _refuse_description(source: str | Path | BytesIO, local: Path | None, drivers: Sequence[str]) -> None:
-    """The better error for what is no raster: a description of other files or services."""
+    """Refuse a text that describes other files or services with a clearer error."""
     if isinstance(source, BytesIO):
         head = source.getvalue()[:200]
     elif local is not None and local.is_file():

@@ -57,7 +57,7 @@ def evaluate_unseen(
         As `evaluate`, with a column `fold`; `known` is false throughout.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; says which folds are kept.
+        KeyboardInterrupt: Ctrl-C; names the folds that are kept.
         FileExistsError: the folder holds folds and `resume` is not set, or files that no evaluation wrote.
         ValueError: fewer sites than folds, or the folds in the folder are of other settings.
     """

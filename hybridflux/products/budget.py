@@ -26,8 +26,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
     `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. If the run has the
-    structural error of its model, intervals include it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `anomaly`, the difference of a year from the mean of the other whole years. `sign` gives the meaning of a positive value. If the run has
+    the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:

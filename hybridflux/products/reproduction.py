@@ -72,7 +72,7 @@ def check(product: str | Path) -> str:
     """Make a product again, in a temporary folder, and compare: maps bit for bit, totals, tables.
 
     Returns:
-        One line that says what was compared.
+        One line with the number of compared arrays and tables.
 
     Raises:
         ValueError: something differs, or the product cannot be made again; every difference is named.

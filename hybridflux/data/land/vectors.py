@@ -146,7 +146,7 @@ def column(features: Features, names: tuple[str, ...]) -> pd.Series | None:
 
 
 def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
-    """As `column`, or an error that names what is there.
+    """As `column`, or an error that names the existing columns.
 
     Raises:
         ValueError: the file has none of the columns.

@@ -161,7 +161,7 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
         with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), open_raster(_opened(file), MAPS) as source:
             if source.crs is None or source.transform.is_identity:
                 raise ValueError(
-                    f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
+                    f"{file} has no coordinate system or no origin; set both with `gdal_edit.py -a_srs -a_ullr`"
                 )
             if source.colorinterp[0] == ColorInterp.red:
                 raise ValueError(f"{file} is a picture in red, green and blue, not a map of numbers; export the data, not how they look")
