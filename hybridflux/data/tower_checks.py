@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.solar import potential_par
+from hybridflux.data.weather.air import saturation_pressure
 from hybridflux.vocabulary import VARIABLES
 
 _LOG = logging.getLogger("hybridflux.data")
@@ -38,7 +39,7 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
     """
     usual = {name: frame[name].quantile([0.5, 0.99]).to_numpy() for name in (*_WARMTH, "vpd", "par", "swc")}
     clearest = (frame["par"] / frame["par_potential"].where(frame["par_potential"] > 1)).quantile(0.99)
-    dryness = (frame["vpd"] / _saturation(frame["tair"])).quantile([0.5, 0.99]).to_numpy()
+    dryness = (frame["vpd"] / saturation_pressure(frame["tair"])).quantile([0.5, 0.99]).to_numpy()
     rain = frame["rain"].mean() * 365 if frame["rain"].notna().sum() > 300 else np.nan
     suspicions = [(name, usual[name][0] > 100, "kelvin; FLUXNET has degC") for name in _WARMTH]
     suspicions += [
@@ -55,11 +56,6 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
         if suspicious:
             raise ValueError(f"{where}, column {column_of(name)} looks like {unit}; convert it")
     _check_sign(frame, where)
-
-
-def _saturation(tair: pd.Series) -> pd.Series:
-    """Saturation vapour pressure over water [hPa]; Allen et al. 1998 (FAO-56) eq. 11."""
-    return 6.108 * np.exp(17.27 * tair / (tair + 237.3))
 
 
 def _check_sign(frame: pd.DataFrame, where: str) -> None:

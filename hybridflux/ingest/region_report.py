@@ -77,11 +77,6 @@ def check(path: str | Path) -> RegionReport:
     return RegionReport("\n".join(lines), compared)
 
 
-def check_text(path: str | Path) -> str:
-    """The text of `check`."""
-    return check(path).text
-
-
 def summarise(region: Region, name: str) -> Summary:
     """Summary of a daily map, one tile in memory at a time."""
     parts, missing, count = [], 0, 0

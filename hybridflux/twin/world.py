@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.gaps import seasonal_mean
+from hybridflux.evaluate.seasons import day_of_year
 from hybridflux.files import write_json
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
@@ -20,7 +21,7 @@ from hybridflux.twin.region_truth import simulate, write_truth
 from hybridflux.twin.satellite import fill_daily, observe
 from hybridflux.twin.tower_records import make_towers
 from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
-from hybridflux.twin.weather_generator import Climate, day_of_year, make_weather
+from hybridflux.twin.weather_generator import Climate, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
