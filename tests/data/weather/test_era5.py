@@ -179,7 +179,7 @@ def test_elevation_from_the_geopotential(read, store):
 
 def test_units_that_are_not_said_are_warned_of(read, store):
     store.month(units=False)
-    with pytest.warns(UserWarning, match="d2m, ssrd, t2m, tp carry no units"):
+    with pytest.warns(UserWarning, match="d2m, ssrd, t2m, tp have no units"):
         read()
 
 

@@ -40,7 +40,7 @@ def test_taking_apart_undoes_summing():
 def test_sums_that_never_begin_again_are_refused():
     """Somebody summed a month: its first hour of each day would be the rain since the beginning."""
     values = np.random.default_rng(0).exponential(size=(24 * 5, 1))
-    with pytest.raises(ValueError, match="go on growing from day to day, up to 1.*; those of ERA5-Land begin again after 00 UTC"):
+    with pytest.raises(ValueError, match="continue to grow from day to day, up to 1.*; those of ERA5-Land restart after 00 UTC"):
         hours.deaccumulate(stamps(120), np.cumsum(values, axis=0), "x")
 
 
