@@ -191,7 +191,7 @@ class Cells:
         """Numbers of a column by row, NaN where missing.
 
         Raises:
-            ValueError: a cell is no number; names file, column, row, value and cure.
+            ValueError: a cell is not a number; names file, column, row, value and cure.
         """
         numbers, faults = self.parsed(column, cure)
         self.refuse(faults)
@@ -201,7 +201,7 @@ class Cells:
         """Dates of a column by row: YYYY-MM-DD, or another order of which only one reading is possible for the whole column.
 
         Raises:
-            ValueError: a cell is no date, or day and month cannot be distinguished; names file, column, row, value and cure.
+            ValueError: a cell is not a date, or day and month cannot be distinguished; names file, column, row, value and cure.
         """
         dates, faults = parse_dates(self.text[column])
         self.refuse({row: f"column {column}, row {row}: {quoted(self.text.at[row, column])} {why}" for row, why in faults.items()})

@@ -117,7 +117,7 @@ def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox
     lies = f"it lies from {west:.6g} to {east:.6g} and from {south:.6g} to {north:.6g}"
     geographic = CRS.from_user_input(crs).is_geographic
     if geographic and (max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90.001):
-        return f"{lies}, which are no degrees as it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
+        return f"{lies}, which are not the degrees that it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
     left, bottom, right, top = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
     if south < right and north > left and west < top and east > bottom:
         return f"{lies}, and on the grid if the two are exchanged: it holds latitude before longitude; exchange them"

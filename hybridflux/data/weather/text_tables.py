@@ -54,7 +54,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     try:
         table = pd.read_csv(io.BytesIO(content), skipinitialspace=True, low_memory=False, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise ValueError(f"{name} is no table ({str(error)[:200]}); download it again") from error
+        raise ValueError(f"{name} is not a table ({str(error)[:200]}); download it again") from error
     table = table.rename(columns=lambda column: str(column).strip()).dropna(how="all")
     table.index = table.index + dialect.skip + 2
     time = next((column for column in _TIME if column in table), None)
@@ -66,7 +66,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     stamps = pd.to_datetime(table[time].astype(str), errors="coerce", format="ISO8601", utc=True)
     if stamps.isna().any():
         row = table.index[int(np.argmax(stamps.isna()))]
-        raise ValueError(f"{name}, column {time}, row {row}: {quoted(table.at[row, time])} is no hour in UTC; write YYYY-MM-DD HH:MM")
+        raise ValueError(f"{name}, column {time}, row {row}: {quoted(table.at[row, time])} is not an hour in UTC; write YYYY-MM-DD HH:MM")
     keys = [stamps.dt.tz_localize(None).rename("valid_time"), *(numbers(table, place, dialect, name) for place in _PLACE)]
     index = pd.MultiIndex.from_arrays(keys)
     if index.has_duplicates:
