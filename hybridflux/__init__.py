@@ -20,7 +20,12 @@ _HOME = {
     "PARAMETERS": "vocabulary",
     "PLANT_TYPES": "vocabulary",
     "Covariate": "vocabulary",
+    "Parameter": "vocabulary",
+    "Variable": "vocabulary",
     # physics: modules of functions
+    "process": "process",
+    "check_process": "process.declare",
+    "Memory": "process.call",
     "light": "process.light",
     "stress": "process.stress",
     "respiration": "process.respiration",
@@ -35,7 +40,9 @@ _HOME = {
     "Pooled": "model.sources",
     "Laplace": "model.noise",
     "StudentT": "model.noise",
-    "SoilWater": "model.soil_water",
+    "Constant": "model.noise",
+    "Observed": "model.observed",
+    "observe": "model.observe",
     "Sequences": "model.sequences",
     # inference
     "MAP": "inference",

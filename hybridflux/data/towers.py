@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
+from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
 from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
@@ -28,6 +29,7 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, su
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
 _NOT_OWN = ("name", "lat", "lon", "elev", "igbp", "utc_offset", "first", "last")  # columns of sites.csv that are no covariates
+_SEEN = ("fapar", *INDICES_AT_TOWERS)
 _SHOWN = 20  # sites left out that a summary lists
 
 ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
@@ -165,7 +167,7 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
     return values.to_numpy(np.float32)
 
 
-def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto") -> Towers:
+def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto", needs=()) -> Towers:
     """Read, check and align a folder of towers.
 
     Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left
@@ -173,13 +175,15 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     sites are not looked at.
 
     Args:
-        folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there is one,
-            `co2_annual.csv`.
+        folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there are any,
+            `reflectance/` and `co2_annual.csv`.
         sites: site ids, or one text such as "FR-Fon,DE-Tha"; all by default.
         years: (2001, 2010), "2001:2010" or 2005, both ends included; all by default.
         qc: least share of measured or well-filled half-hours of a flux on a day that counts [1].
         exclude_met: values of the column MET_SOURCE whose days do not count.
         vegetation: name of a file of `satellite/` without ending, or "auto": MODIS collection 5 first, then what else there is.
+        needs: drivers that a model needs (`model.needs_at_towers()`): sites that lack a satellite series among them are left out, and
+            only those indices of reflectance are made. By default sites without `fapar` are left out, and all indices are made.
 
     Raises:
         FileNotFoundError: the folder, its site table, its flux files or its vegetation series are missing.
@@ -194,12 +198,14 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     archives = _spelt(found.archives, chosen)
     if not archives and not found.faults:
         raise FileNotFoundError(_no_file(folder, chosen, found))
-    series = _spelt(read_vegetation(folder / "satellite", table.rows.loc[chosen, "igbp"], vegetation), chosen)
+    wanted = {one for one in _SEEN if any(name == one or name.startswith(f"{one}_") for name in needs)} if needs else {"fapar"}
+    seen = _seen(folder, table.rows.loc[chosen, "igbp"], vegetation, wanted, wanted if needs else _SEEN)
     frames: dict[str, pd.DataFrame] = {}
     faults: list[str] = []
     for site in chosen:
         try:
-            frames[site] = _frame(site, table, found, archives.get(site), site in series, quality, period)
+            lacking = sorted(wanted - {*seen.get(site, ())})
+            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period)
         except NoRecord as error:
             left_out[site] = str(error)
         except ValueError as error:
@@ -212,9 +218,24 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         _LOG.warning("%s", note)
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
-    daily = align(frames, series, table.rows["lat"], archives, period)
+    daily = align(frames, {site: seen.get(site, pd.DataFrame()) for site in frames}, table.rows["lat"], archives, period)
+    dataset = next((one.attrs["dataset"] for one in seen.values() if "dataset" in one.attrs), None)
+    daily.attrs = {} if dataset is None else {"reflectance": dataset}
     daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
     return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out)
+
+
+def _seen(folder: Path, plant_types: pd.Series, choice: str, wanted: Collection[str], made: Collection[str]) -> dict[str, pd.DataFrame]:
+    """What satellites saw at each site, daily: `fapar`, and the indices of reflectance that are to be made with their `_sd`."""
+    sites = list(plant_types.index)
+    reflectance = read_reflectance(folder, sites, [name for name in made if name != "fapar"])
+    none = "fapar" not in wanted and not any((folder / "satellite").glob("*.csv*"))
+    fapar = {} if none else _spelt(read_vegetation(folder / "satellite", plant_types, choice), sites)
+    seen = {site: series.rename("fapar").to_frame() for site, series in fapar.items()}
+    for site, frame in reflectance.items():
+        seen[site] = seen[site].join(frame, how="outer") if site in seen else frame
+        seen[site].attrs = frame.attrs
+    return seen
 
 
 def _spelt(found: Mapping[str, object], sites: list[str]) -> dict:
@@ -238,8 +259,10 @@ def _together(faults: list[str]) -> str:
     return f"{len(faults)} faults, mend them or leave these sites out with `sites`:\n  " + "\n  ".join(faults)
 
 
-def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, has_series: bool, quality: Quality, period) -> pd.DataFrame:
-    """Checked daily frame of a site.
+def _frame(
+    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period
+) -> pd.DataFrame:  # fmt: skip
+    """Checked daily frame of a site; `lacking`: which satellite series it does not have of those that are needed.
 
     Raises:
         NoRecord: the site cannot take part though nothing is wrong with it.
@@ -251,8 +274,8 @@ def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, 
         raise NoRecord(f"no flux file; {found.unread[site]}" if site in found.unread else "no flux file")
     if site in table.unusable:
         raise NoRecord(table.unusable[site])
-    if not has_series:
-        raise NoRecord("no vegetation series")
+    if lacking:
+        raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
     frame = _checked(archive, quality, table.rows.loc[site])
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():

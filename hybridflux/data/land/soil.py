@@ -50,7 +50,7 @@ class SoilCapacity:
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantCapacity:
     """One capacity for a whole region without a soil map.
 
     Attributes:
