@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -11,13 +10,17 @@ import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+from typer.testing import CliRunner
 
 import hybridflux as hf
+from hybridflux.cli import app
 from hybridflux.inference.batch import Indices
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
-from hybridflux.region.run.executors import Serial
-from hybridflux.region.run.keep import outputs_of
+from hybridflux.region.map import resume_run
+from hybridflux.region.run.executors import Dask, Serial
+from hybridflux.region.run.executors.slurm import _own_files
+from hybridflux.region.run.keep import outputs_of, read
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
@@ -127,21 +130,54 @@ def test_evapotranspiration_is_one_line(posterior, region, expected, tmp_path):
     assert hf.budget_table(tmp_path / "run").query("variable == 'NEE'").size and totals.attrs["spread"] == "parameter"
 
 
-def test_the_command_line_takes_the_file_and_another_process_goes_on(folder, posterior, region, tmp_path):
+@pytest.mark.parametrize(
+    ("keep", "said"),
+    [
+        ((), "`keep` is empty"),
+        ((hf.PeriodMaps("evapotranspirations"),), "does not have. Did you mean `evapotranspiration`"),
+        ((hf.PeriodMaps(), hf.PeriodMaps(quantiles=())), "two outputs are called `period_maps`"),
+        ((hf.PeriodMaps(), hf.PeriodMaps(("nee", "rew"))), "the array `monthly/NEE` .* is there twice"),
+        (("GPP",), "'GPP' is no output: it is a frozen dataclass"),
+    ],
+)
+def test_a_slip_is_refused_before_any_work(posterior, region, tmp_path, keep, said):
+    with pytest.raises(ValueError, match=said):
+        hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=keep)
+    assert not (tmp_path / "run").exists()
+
+
+def test_slips_in_settings_and_in_a_file_of_ones_own(mine, posterior, region, tmp_path):
+    for level in (5, 0.975):
+        with pytest.raises(ValueError, match=f"quantile `{level}`: maps are named by whole per cents"):
+            hf.PeriodMaps(quantiles=(level,))
+    with pytest.raises(ValueError, match=r"`rew` \[1\] is no rate: its days do not add up"):
+        hf.ZoneTotals("rew")
+    with pytest.raises(ValueError, match="`dry:DryDays` is from outside hybridflux; if you trust it, give `--with dry.py`"):
+        read("dry:DryDays")
+    with pytest.raises(ValueError, match="`PeriodMap` is no output; .*Did you mean `PeriodMaps`"):
+        read("PeriodMap=rew")
+
+    class Longer(mine("my_dry_days").DryDays):
+        def month(self, carry, sums):
+            return carry[:1], {"monthly/dry_days": carry.mean(0)}
+
+    mine("my_dry_days").Longer = Longer
+    Longer.__qualname__, Longer.__module__ = "Longer", "my_dry_days"
+    with pytest.raises(ValueError, match="`longer` cannot be computed: .*`month` carries on .* not of the shape and type"):
+        hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=(Longer(),))
+
+
+def test_other_processes_are_given_the_file(folder, posterior, region, tmp_path, monkeypatch):
+    """A task of the command line, and a worker of dask that goes on: neither finds the module by itself."""
     posterior.save(tmp_path / "posterior.nc")
-    shutil.copy(folder / "my_dry_days.py", tmp_path / "dry.py")
-
-    def command(*words):
-        line = [sys.executable, "-c", "from hybridflux.cli import main; main()", "map", "--out", "run", *words]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
-
-    begin = ("--posterior", "posterior.nc", "--region", str(region), "--draws", "3", "--start", "2018-07-20")
-    slip = command(*begin, "--keep", "evapotranspirations")
-    assert slip.returncode == 2 and "Did you mean `evapotranspiration`?" in slip.stderr and "Traceback" not in slip.stderr
-    unnamed = command(*begin, "--keep", "dry:DryDays")
-    assert unnamed.returncode == 2 and "--with dry.py" in unnamed.stderr
-    done = command(*begin, "--keep", "evapotranspiration", "--keep", "dry:DryDays", "--with", "dry.py", "--task", "0", "--tasks", "2")
-    assert done.returncode == 0, done.stderr
-    assert command("--resume").returncode == 2, "the record of a run brings no code"
-    assert command("--resume", "--with", "dry.py").returncode == 0
+    own = shutil.copy(folder / "my_dry_days.py", tmp_path / "dry_days_of_mine.py")
+    words = ["--posterior", tmp_path / "posterior.nc", "--region", region, "--draws", 3, "--start", "2018-07-20", "--keep", "rew"]
+    words += ["--keep", "dry_days_of_mine:DryDays", "--with", own, "--task", 0, "--tasks", 2]
+    done = CliRunner().invoke(app, ["map", "--out", str(tmp_path / "run"), *map(str, words)])
+    assert done.exit_code == 0, done.output
+    assert resume_run(tmp_path / "run", executor=Dask(1)).state == "done"
     assert (tmp_path / "run" / "cog" / "dry_days_monthly_2018.tif").exists()
+    assert _own_files() == f" --with {own}"  # of a task of SLURM
+    monkeypatch.delitem(sys.modules, "dry_days_of_mine")  # as in a process that was not given it
+    with pytest.raises(ValueError, match="is from outside hybridflux; if you trust it, give `--with dry_days_of_mine.py`"):
+        resume_run(tmp_path / "run")
