@@ -177,27 +177,29 @@ def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
     from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
-    from hybridflux.region.map import QUANTILES, _job
-    from hybridflux.region.outputs.totals_file import write_totals
-    from hybridflux.region.outputs.zone_totals import Totals
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP
+    from hybridflux.region.outputs.merge_totals import Block, TileTotals
+    from hybridflux.region.run.lifecycle import write_totals
 
     watch = Watch()
     job = _job(
-        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, daily=False, levels=QUANTILES, daily_levels=(),
-        change={}, seed=0, length=1e4, **settings(size),
+        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, keep=KEEP, change={}, seed=0, length=1e4,
+        **settings(size),
     )  # fmt: skip
     (job.out / "totals").mkdir(parents=True)
     random, tiles, stored = np.random.default_rng(0), list(size.grid.tiles()), 0
     months, days, expected = len(job.calendar.months), len(job.calendar.mapped), 0.0
     for tile in tiles:
-        totals, zones, kinds = Totals(), parcel(tile, size.pixels), plant_type(tile)
+        totals, zones, kinds = TileTotals(), parcel(tile, size.pixels), plant_type(tile)
         for key in np.unique(zones.astype(np.int64) * 256 + kinds).tolist():
             if key % 256 != 255:
                 cell = divmod(key, 256)
-                totals.area[cell], totals.carbon[cell] = 96_100.0, random.random((months, 2, size.draws))
-                expected += float(totals.carbon[cell][:, 0, 0].sum())
+                totals.area[cell], carbon = 96_100.0, random.random((months, 2, size.draws))
+                totals.of_cells.setdefault("totals", {})[cell] = carbon
+                expected += float(carbon[:, 0, 0].sum())
         for kind in {kind for _, kind in totals.area}:
-            totals.add_series(random.random((days, 2, size.draws)), kind)
+            totals.add_to_plant_type("series", random.random((days, 2, size.draws)), Block(kind, np.zeros(0, int), np.zeros(0), 100.0))
         totals.save(job.totals(tile.id))
         stored += job.totals(tile.id).stat().st_size
     with watch.step("merge totals of all tiles and parcels, made up"):

@@ -62,7 +62,8 @@ def report(
     from hybridflux.report.tower_page import write_tower_report
 
     fitted = Posterior.load(posterior) if posterior else None
-    measured = open_towers(towers, sites=sites, years=years) if towers else None
+    needs = fitted.model.needs_at_towers() if fitted else ()
+    measured = open_towers(towers, sites=sites, years=years, needs=needs) if towers else None
     if run is None:
         write_tower_report(fitted, measured, out)
     else:

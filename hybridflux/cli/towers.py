@@ -41,8 +41,8 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
-            "nothing, .py is run as Python, so name only one you trust."
+            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), static (for laplace, svi, nuts), or "
+            "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
@@ -64,7 +64,8 @@ def fit(
 
     chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
     to_spec(fitted)  # a model that cannot be saved is refused here
-    sequences = open_towers(towers, sites=sites, years=years, targets=fitted.targets()).sequences(fitted.needs_at_towers())
+    needs, targets = fitted.needs_at_towers(), fitted.targets()
+    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     _save(posterior, out)
@@ -120,7 +121,7 @@ def evaluate(
 
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.scores import evaluate as score
-    from hybridflux.evaluate.scores import overview
+    from hybridflux.evaluate.scores import needed, overview
     from hybridflux.evaluate.steps import steps_named
     from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
     from hybridflux.inference import method_of
@@ -131,11 +132,13 @@ def evaluate(
 
     steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
     if posterior:
-        table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
+        loaded = Posterior.load(posterior)
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
+        table = score(loaded, measured, step=steps, seed=seed)
     else:
         fitted = compositions.get(model or compositions.DEFAULT[method])
         how = method_of(method.value, settings or ())
-        measured = open_towers(towers, sites=sites, years=years, targets=fitted.targets())
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(fitted, steps), targets=fitted.targets())
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)

@@ -20,7 +20,7 @@ _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured
 
 def align(
     frames: Mapping[str, pd.DataFrame],
-    series: Mapping[str, pd.Series],
+    vegetation: Mapping[str, pd.DataFrame],
     latitude: pd.Series,
     archives: Mapping[str, Archive],
     period,
@@ -30,7 +30,7 @@ def align(
 
     Args:
         frames: checked daily frame of each tower.
-        series: daily `fapar` of each tower.
+        vegetation: what satellites saw at each tower, daily: `fapar`, indices of reflectance, and their `_sd`.
         latitude: of each tower [degrees_north].
         archives: where each tower was read from, for messages.
         period: first and last year.
@@ -42,10 +42,14 @@ def align(
     days = pd.date_range(min(f.index[0] for f in frames.values()), max(f.index[-1] for f in frames.values()), freq="D", name="time")
     inside = days[(days.year >= period[0]) & (days.year <= period[1])]
     columns: dict[str, list[np.ndarray]] = {}
+    seen = list(dict.fromkeys(name for one in vegetation.values() for name in one.columns))
     for site, frame in frames.items():
-        drivers = frame[list(DRIVERS)].join(series[site].rename("fapar"), how="outer")
+        green = vegetation[site].reindex(columns=seen)
+        errors = green[[name for name in seen if name.endswith("_sd")]]
+        drivers = frame[list(DRIVERS)].join(green.drop(columns=errors.columns), how="outer")
         values, flags = complete(drivers, inside, latitude[site], str(archives[site]))
-        for part in (values, flags.add_suffix("_flag"), frame.drop(columns=list(DRIVERS)).reindex(inside)):
+        rest = frame.drop(columns=list(DRIVERS)).reindex(inside).join(errors)
+        for part in (values, flags.add_suffix("_flag"), rest):
             for name in part.columns:
                 columns.setdefault(name, []).append(part[name].to_numpy())
     daily = xr.Dataset(coords={"time": inside, "site": list(frames)})
@@ -64,12 +68,17 @@ def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
 
 def describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.Dataset) -> pd.DataFrame:
     """The site table with the covariates that follow from the series."""
-    base, top = daily["fapar"].quantile([0.05, 0.95], dim="time").to_numpy()
+    ends = {}
+    for name in (name for name in ("fapar", "nirv") if name in daily):
+        known = daily[name].notnull().any("time").to_numpy()
+        base, top = np.full((2, daily.sizes["site"]), np.nan)
+        base[known], top[known] = daily[name].isel(site=known).quantile([0.05, 0.95], dim="time").to_numpy()
+        ends |= {f"{name}_base": base, f"{name}_top": top}
     first, last = daily.indexes["time"][[0, -1]]
     return table.assign(
         first=[max(frame.index[0], first) for frame in frames.values()],
         last=[min(frame.index[-1], last) for frame in frames.values()],
-        fapar_base=base, fapar_top=top, latitude=table["lat"], elevation=table["elev"],
+        **ends, latitude=table["lat"], elevation=table["elev"],
     )  # fmt: skip
 
 
@@ -77,5 +86,7 @@ def attributes(name: str, rows: Mapping[str, Variable] = VARIABLES) -> dict:
     """Units and meaning of a variable, its flag or its uncertainty."""
     if name.endswith("_flag"):
         return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
+    if name.endswith("_sd") and name not in rows:
+        return {"units": rows[name.removesuffix("_sd")].units, "long_name": f"standard deviation of the error of {name[:-3]}"}
     base, meaning = _NOT_DRIVERS.get(name, (name, rows.get(name) and rows[name].long_name))
     return {"units": rows[base].units, "long_name": meaning}

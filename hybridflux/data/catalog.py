@@ -139,6 +139,7 @@ class Dataset(BaseModel):
         services: STAC APIs that offer it.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual distance of two acquisitions [d].
+        composite: days that a row of `points` stands for, counted from its date [d].
         lines: index -> plant type, or `all` for those that are not named -> line that brings it to the `fapar` of this dataset.
         classes: code -> plant type, for land cover; a code that is not named is masked.
         names: code -> name of the zone it becomes, for labels that are read as zones.
@@ -164,6 +165,7 @@ class Dataset(BaseModel):
     services: tuple[Service, ...] = ()
     ground_resolution: float | None = None
     revisit: float | None = None
+    composite: int = 1
     lines: dict[str, dict[str, Line]] = {}
     classes: dict[int, str] = {}
     names: dict[int, str] = {}

@@ -7,6 +7,7 @@ masks (`.ovr`, `.msk`), which may be such descriptions too.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hybridflux.addresses import redacted
-from hybridflux.limits import PIXELS, Refused, shown
+from hybridflux.limits import Refused, shown
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -54,6 +55,7 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
 
     Raises:
         rasterio.errors.RasterioIOError: no such file, no answer, damaged, or not of these drivers.
+        ValueError: its pixels have no area or no place.
         Refused: it describes other files instead of holding values, or its reduced copies or mask do; another virtual file system.
     """
     import rasterio
@@ -70,17 +72,11 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
             if _UNKNOWN not in str(error) or number == len(drivers):
                 _refuse_description(source, local, drivers)
                 raise
+        except UnicodeDecodeError as error:  # of a damaged coordinate system
+            raise RasterioIOError(f"its metadata are no text in UTF-8 ({error})") from error
     _check_reduced(opened)
+    _check_transform(opened)
     return opened
-
-
-def check_window(rows: slice, columns: slice, where: str) -> None:
-    """Refuse to read more pixels of a file at once than memory should hold.
-
-    Raises:
-        Refused: they are more than `HYBRIDFLUX_LIMIT_PIXELS`.
-    """
-    PIXELS.check(max(rows.stop - rows.start, 0) * max(columns.stop - columns.start, 0), where)
 
 
 def _local(path: str) -> Path | None:
@@ -105,6 +101,15 @@ def _check_beside(path: Path) -> None:
             with open(beside, "rb") as file:
                 if file.read(4) not in _TIFF:
                     raise Refused(f"{beside} is no GeoTIFF, and GDAL would read it instead of {path.name}; remove it")
+
+
+def _check_transform(opened: DatasetReader) -> None:
+    """Refuse a raster whose pixels have no area or no place: a transform with NaN, or without an inverse."""
+    area = opened.transform.determinant
+    if not area or not math.isfinite(area) or not all(math.isfinite(part) for part in opened.transform):
+        name, transform = shown(redacted(opened.name)), ", ".join(f"{part:g}" for part in opened.transform[:6])
+        opened.close()
+        raise ValueError(f"{name} has pixels without area or place (transform {transform}); set its corners with `gdal_edit.py -a_ullr`")
 
 
 def _check_reduced(opened: DatasetReader) -> None:

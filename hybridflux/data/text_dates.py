@@ -38,6 +38,6 @@ def parse_dates(text: pd.Series) -> tuple[pd.Series, dict[int, str]]:
 
 
 def _reason(cell: str) -> str:
-    if cell.isdigit() and 20_000 <= int(cell) < 60_000:
+    if cell.isdecimal() and 20_000 <= int(cell) < 60_000:
         return f"is the number by which a spreadsheet counts days; give the cells the format of a date, {_CURE}"
     return f"is not a date; {_CURE}"

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from hybridflux.evaluate.scores import evaluate
+from hybridflux.evaluate.scores import evaluate, needed
 from hybridflux.evaluate.splits import leave_site_out
-from hybridflux.evaluate.steps import step_named
 from hybridflux.files import read_json, whole
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
@@ -62,8 +61,7 @@ def evaluate_unseen(
         ValueError: fewer sites than folds, or the folds in the folder are of other settings.
     """
     asked = (step,) if isinstance(step, str) else tuple(step)
-    needed = {name for one in asked for name in step_named(one).needs}
-    sequences = towers if isinstance(towers, Sequences) else towers.sequences({*model.needs_at_towers(), *needed})
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences(needed(model, asked))
     pairs = list(leave_site_out(sequences, folds, seed))
     if folder is not None:
         _begin(Path(folder), _settings(model, method, sequences, folds, asked, draws, seed), resume)

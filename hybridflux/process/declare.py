@@ -19,6 +19,8 @@ from hybridflux.vocabulary import PARAMETERS, VARIABLES, Parameter, Variable, su
 
 MOST_CORNERS = 4096
 Row = Parameter | Variable
+DECLARED: dict[str, Row] = {}
+"""Rows that were declared in this process, by name; for what is not given a model, as the description of a map."""
 
 
 def process(
@@ -60,6 +62,7 @@ def process(
             if argument.kind is not Argument.KEYWORD_ONLY or argument.default is not Argument.empty:
                 raise ValueError(f"`{fn.__name__}`: write `*` before `{argument.name}`, without a default; processes are called by names")
         fn.rows, fn.bounds = MappingProxyType(rows), bounds
+        DECLARED.update(rows)
         return fn
 
     return declare if fn is None else declare(fn)

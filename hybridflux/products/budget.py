@@ -12,8 +12,8 @@ from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import RESERVED, Totals, open_totals
+from hybridflux.vocabulary import FLUXES
 
-FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
 WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.origin import read_origin
+from hybridflux.ours import PAGE
 from hybridflux.provenance import checksum_of, machine
 
 OURS = "hybridflux"
@@ -194,6 +195,8 @@ def _contents(path: Path) -> Iterator[tuple[str, np.ndarray | str]]:
 
         with rasterio.open(path) as raster:
             yield "bands", raster.read()
+    elif path.suffix.lower() in (".html", ".htm"):
+        yield "page", "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(PAGE))
     elif path.suffix == ".csv":
         yield "table", path.read_text(encoding="utf-8")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.delimited import HEAD_BYTES, Cells, Dialect, quoted, sniff
+from hybridflux.limits import PIXELS
 
 ENDING = ".csv"
 _TIME, _PLACE = ("valid_time", "time"), ("latitude", "longitude")
@@ -72,6 +74,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     if index.has_duplicates:
         hour, latitude, longitude = index[index.duplicated()][0]
         raise ValueError(f"{name}: the hour {hour} UTC comes twice at {latitude} N {longitude} E; keep one")
+    PIXELS.check(prod(len(level) for level in index.levels), f"{name}, points on a grid,")
     series = {column: numbers(table, column, dialect, name).to_numpy(float) for column in table if _holds_numbers(table[column], column)}
     return xr.Dataset.from_dataframe(pd.DataFrame(series, index=index))
 

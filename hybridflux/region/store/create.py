@@ -56,10 +56,11 @@ class RegionWriter:
             array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
             checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
 
-    def write_all(self, fapar: np.ndarray) -> None:
-        """Write the vegetation of the whole grid `[time, y, x]`."""
+    def write_all(self, fapar: np.ndarray, **layers: np.ndarray) -> None:
+        """Write the vegetation of the whole grid `[time, y, x]`; arguments as in `write`."""
         for tile in self.grid.tiles():
-            self.write(tile, fapar[:, tile.y, tile.x])
+            here = {name: values[:, tile.y, tile.x] for name, values in {"fapar": fapar, **layers}.items()}
+            self.write(tile, **here)
 
 
 def create_region(
@@ -173,7 +174,7 @@ def create_region(
         )  # fmt: skip
     for name, array in group.arrays():
         checksums.record_all(path / name, array)
-    layout.consolidate(path)
+    checksums.seal(path)
     return RegionWriter(path, grid, days)
 
 

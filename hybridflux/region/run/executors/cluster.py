@@ -16,6 +16,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hybridflux.model.outside import files_of
+from hybridflux.model.spec import to_spec
 from hybridflux.region.run.lock import WHOLE
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Dask:
         from hybridflux.region.run.tile import run_tile
 
         queue = iter(tiles)
-        with self._client() as client:
+        with self._client(files_of(to_spec(job.posterior.model)["outside"])) as client:
             shared = client.submit(same, job, key=f"hybridflux-{job.hash}", pure=False)
 
             def send(count: int) -> list:
@@ -90,7 +92,7 @@ class Dask:
                 yield report
 
     @contextmanager
-    def _client(self) -> Iterator[Client]:
+    def _client(self, files: tuple[str, ...]) -> Iterator[Client]:
         """A client of the cluster; what is started here ends here, a client that was given stays open."""
         from distributed import Client
 
@@ -98,14 +100,14 @@ class Dask:
 
         if isinstance(self.cluster, int):
             with local_cluster(self.cluster) as started, Client(started) as client:
-                client.register_plugin(OwnMachine(self.cluster))
+                client.register_plugin(OwnMachine(self.cluster, files))
                 yield client
         elif isinstance(self.cluster, str):
             with Client(self.cluster) as client:
-                client.register_plugin(OwnMachine(per_machine(client)))
+                client.register_plugin(OwnMachine(per_machine(client), files))
                 yield client
         else:
-            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster)))
+            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster), files))
             yield self.cluster
 
 

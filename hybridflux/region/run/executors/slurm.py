@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridflux.files import write_text
+from hybridflux.model.outside import files_of
+from hybridflux.model.spec import to_spec
 from hybridflux.region.run.executors.serial import Share
 from hybridflux.region.run.lock import WHOLE
 
@@ -88,7 +90,8 @@ class Slurm:
     def _command(self, job: Job) -> str:
         """The command of a task, ready for a shell: the run folder says the rest."""
         program = Path(sys.executable).with_name("hybridflux")
-        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--out", str(job.out.resolve()), "--resume"])
+        own = [word for file in files_of(to_spec(job.posterior.model)["outside"]) for word in ("--with", file)]
+        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--out", str(job.out.resolve()), "--resume", *own])
 
     def _sbatch(self, script: Path, *more: str) -> str:
         """Submit a script; gives the number of its job."""
