@@ -40,14 +40,9 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
     return tuple(_load(Path(file)) for file in files)
 
 
-def files_of(references: Iterable[str] = ()) -> tuple[str, ...]:
-    """Files that another process must `load` before it reads a model: those loaded here, and those of references that were imported.
-
-    Installed packages are not among them: they are there too, or announce themselves.
-    """
-    homes = {text.partition(":")[0] for text in references}
-    named = {home: module for home in homes if "." not in home and (module := module_named(home)) is not None}
-    return tuple(sorted({str(Path(module.__file__).resolve()) for module in named.values()} | {str(path) for path in _LOADED.values()}))
+def loaded() -> dict[str, str]:
+    """Files imported by `load` -> SHA-256 of their text; another process must load them before it reads a model or a run that names them."""
+    return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 
 def _load(path: Path) -> ModuleType:
