@@ -35,7 +35,6 @@ InsecureScheduler = Annotated[
     bool,
     typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
 ]
-<<<<<<< HEAD
 def _load(files: list[Path] | None) -> None:
     if files:
         from hybridflux.model.outside import load
@@ -43,8 +42,6 @@ def _load(files: list[Path] | None) -> None:
         load(files)
 
 
-=======
->>>>>>> hA
 With = Annotated[
     list[Path] | None,
     typer.Option("--with", callback=_load, help="Python file of your own that a model takes processes from; it is run. May be repeated."),
