@@ -35,13 +35,6 @@ InsecureScheduler = Annotated[
     bool,
     typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
 ]
-def _load(files: list[Path] | None) -> None:
-    if files:
-        from hybridflux.model.outside import load
-
-        load(files)
-
-
 With = Annotated[
     list[Path] | None,
     typer.Option("--with", callback=_load, help="Python file of your own that a model takes processes from; it is run. May be repeated."),
