@@ -177,7 +177,7 @@ def differences(slabs: Slabs) -> None:
     blocks = slabs.blocks()
     exact = reference(blocks, 0)
     result = run_slab(slabs.prepared.model, slabs.prepared.shared, None, slabs.slabs[0][1], slabs.prepared.static)
-    sums = [("kernel", result.gpp[0], result.reco[0])]
+    sums = [("kernel", *(result.kept["totals"][name][0] for name in ("gpp", "reco")))]
     if present.compiler("anchor, differences from float64"):
         theirs = anchor(blocks, daily=True)()
         sums.append(("anchor", theirs["sums"][0][:, 0], theirs["sums"][0][:, 1]))

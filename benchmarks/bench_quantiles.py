@@ -99,7 +99,7 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
     from hybridflux.region.map import make_job as describe
     from hybridflux.region.outputs import KEEP, DailyMaps
 
-    keep, drawn = (*KEEP, DailyMaps(levels)), Draws(draws, "parameter")
+    keep, drawn = (*KEEP, DailyMaps(quantiles=levels)), Draws(draws, "parameter")
     job = describe(a_posterior(draws), folder / "region.zarr", draws=drawn, period=Period(), keep=keep)
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)

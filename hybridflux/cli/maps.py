@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
 from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
 
-SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "spread", "seed", "within", "resume", "dry_run")
+SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
 
 
@@ -36,6 +36,13 @@ def map_(
     start: Start = None,
     end: End = None,
     daily: Annotated[bool, typer.Option("--daily", help="Write daily maps too, not only months and years.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep more: monthly and annual maps of a quantity of the model (evapotranspiration, rew), ZoneTotals=evapotranspiration "
+            "for totals per zone and draw, or module:Class of your own. May be repeated."
+        ),
+    ] = None,
     spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
     seed: Seed = 0,
     resume: Resume = False,
@@ -53,6 +60,7 @@ def map_(
     task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
     sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+    own: With = None,
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
@@ -78,10 +86,11 @@ def map_(
     from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.drivers.open import open_region
     from hybridflux.region.outputs import KEEP, DailyMaps
+    from hybridflux.region.run.keep import read
 
     where = open_region(region).within(*(within or ()))
     settings = {"draws": of_draws.Draws(draws, spread, seed), "period": Period(start, end), "executor": who}
-    settings |= {"keep": (*KEEP, DailyMaps()) if daily else KEEP}
+    settings |= {"keep": (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
         done = plan_map(fitted, where, **settings) if dry_run else map_region(
@@ -125,6 +134,7 @@ def scenario(
     workers: Workers = None,
     scheduler: Scheduler = None,
     insecure_scheduler: InsecureScheduler = False,
+    own: With = None,
 ) -> None:
     """Map a region with and without a change of drivers.
 

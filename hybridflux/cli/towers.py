@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
@@ -41,29 +41,31 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
-            "nothing, .py is run as Python, so name only one you trust."
+            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), static (for laplace, svi, nuts), or "
+            "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
     method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
     settings: Settings = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
-    """Fit a model to towers, write its posterior and print what was found.
+    """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
-    from hybridflux.model.store import to_spec
+    from hybridflux.model.spec import to_spec
 
     chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
     to_spec(fitted)  # a model that cannot be saved is refused here
-    sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
+    needs, targets = fitted.needs_at_towers(), fitted.targets()
+    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     _save(posterior, out)
@@ -72,10 +74,10 @@ def fit(
 
 
 def _save(posterior, out: Path) -> None:
-    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+    """Save a posterior; if the disk is full by then, among the temporary files, so that the fit is not lost.
 
     Raises:
-        OSError: names the full disk, and where the posterior is.
+        OSError: names the full disk, and the path of the posterior.
     """
     try:
         posterior.save(out)
@@ -105,6 +107,7 @@ def evaluate(
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
@@ -118,7 +121,7 @@ def evaluate(
 
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.scores import evaluate as score
-    from hybridflux.evaluate.scores import overview
+    from hybridflux.evaluate.scores import needed, overview
     from hybridflux.evaluate.steps import steps_named
     from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
     from hybridflux.inference import method_of
@@ -129,11 +132,13 @@ def evaluate(
 
     steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
     if posterior:
-        table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
+        loaded = Posterior.load(posterior)
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
+        table = score(loaded, measured, step=steps, seed=seed)
     else:
         fitted = compositions.get(model or compositions.DEFAULT[method])
         how = method_of(method.value, settings or ())
-        measured = open_towers(towers, sites=sites, years=years)
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(fitted, steps), targets=fitted.targets())
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)

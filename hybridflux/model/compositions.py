@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 from hybridflux.files import read_json
+from hybridflux.model import observe, outside
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace, StudentT
+from hybridflux.model.noise import StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
-from hybridflux.model.store import from_spec
+from hybridflux.model.spec import from_spec
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import suggestion
 
@@ -31,7 +31,7 @@ def static() -> HybridFlux:
             "activation_temp": Shared(),
             "root_zone_capacity": Given("soil_capacity"),
         },
-        noise={"nee": Laplace(weight=0.2), "nee_night": Laplace(weight=0.1)},
+        observed=(observe.nee(weight=0.2), observe.nee_night(weight=0.1)),
     )
 
 
@@ -66,11 +66,37 @@ def hybrid() -> HybridFlux:
             "root_zone_capacity": Fixed(300.0),
             "evaporation_scalar": Fixed(0.5),
         },
-        noise={name: StudentT(weight=0.01, tail=Fixed(30.0)) for name in ("nee", "nee_day", "nee_night")},
+        observed=[make(StudentT(tail=Fixed(30.0)), weight=0.01) for make in (observe.nee, observe.nee_day, observe.nee_night)],
     )
 
 
-MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid}
+GREEN_TODAY = ("nirv_phase", "nirv", "lswi", "tair", "par", "vpd", "par_potential", "plant_type")
+"""`TODAY` with vegetation as reflectance shows it: NIRv in place of fapar, and the water of leaf and soil (LSWI)."""
+MEMORY_OF_TEMPERATURE = 0.93
+"""Share of yesterday's acclimated temperature that is kept: a memory of 14 days."""
+
+
+def hybrid_nirv() -> HybridFlux:
+    """`hybrid` on reflectance: light absorbed by green leaves from NIRv, LSWI beside it in the networks, and acclimation.
+
+    The limit of a cold night gives way to a peaked response to a temperature with 14 days' memory (Makela et al. 2008; Bao et al. 2022).
+    Needs `nirv` and `lswi` of towers (folder `reflectance`) and of regions (`[vegetation] also`).
+    """
+    as_before = hybrid()
+    sources = {name: source for name, source in as_before.sources.items() if name != "tmin_open" and not isinstance(source, Fixed)}
+    networks = {name: Pooled(Neural(*GREEN_TODAY), spread=0.2) for name in ("light_use_efficiency", "respiration_ref")}
+    fixed = {name: as_before.sources[name] for name in ("root_zone_capacity", "evaporation_scalar")}
+    fixed["temp_memory"] = Fixed(MEMORY_OF_TEMPERATURE)
+    return HybridFlux(
+        gpp=(light.absorbed_green, light.saturation_green, stress.peaked_temperature, stress.vpd_exponential, stress.water_ramp),
+        reco=as_before.reco,
+        memory=(water.BUCKET_GREEN, stress.ACCLIMATION),
+        sources={**sources, **networks, **fixed, "temp_optimum": Shared(), "temp_width": Shared()},
+        noise=as_before.noise,
+    )
+
+
+MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv}
 
 DEFAULT = {"map": "hybrid", "ensemble": "hybrid", "svi": "static", "laplace": "static", "nuts": "static"}
 """What each method fits when no model is named: networks have too many numbers for the sampler."""
@@ -80,7 +106,7 @@ def get(name: str) -> HybridFlux:
     """A model by name, or from a file.
 
     Args:
-        name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
+        name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.spec.to_spec`; or a `.py` file that sets `model`.
 
     Raises:
         ValueError: neither a known name nor a file that gives a model; it names the file and what is wrong.
@@ -91,15 +117,13 @@ def get(name: str) -> HybridFlux:
     if not path.exists():
         raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
     if path.suffix not in (".py", ".json"):
-        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.store.to_spec`")
-    try:
-        if path.suffix == ".json":
-            return from_spec(read_json(path, "written by `hybridflux.model.store.to_spec`"))
-        model = runpy.run_path(str(path)).get("model")
-    except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; it must be Python that sets `model`") from error
-    except Exception as error:
-        raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
+        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.spec.to_spec`")
+    if path.suffix == ".json":
+        try:
+            return from_spec(read_json(path, "written by `hybridflux.model.spec.to_spec`"))
+        except Exception as error:
+            raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
+    model = getattr(outside.load([path])[0], "model", None)
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model

@@ -18,14 +18,15 @@ from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
-from hybridflux.region.outputs import KEEP
+from hybridflux.region.outputs import KEEP, Output
 from hybridflux.region.run.estimate import Estimate, estimate
 from hybridflux.region.run.executors import Executor, Serial, Slurm
+from hybridflux.region.run.keep import check_outputs
 from hybridflux.region.run.lifecycle import POSTERIOR, check, read_run, spec_of
 from hybridflux.region.run.report import RunReport
 from hybridflux.region.run.run_job import run_job
 from hybridflux.region.run.training_range import PLANT_TYPE, check_within
-from hybridflux.region.spec import Job, Output, RunSpec, posterior_fingerprint, region_fingerprint
+from hybridflux.region.spec import Job, RunSpec, posterior_fingerprint, region_fingerprint
 from hybridflux.region.store import checksums
 from hybridflux.vocabulary import VARIABLES
 
@@ -53,7 +54,7 @@ def map_region(
         out: run folder to write (docs/architecture.md says what is in it).
         draws: as many posterior draws, or `Draws`: how many, of which spread, by which seed.
         period: days that are mapped.
-        keep: outputs, for instance `(PeriodMaps(), DailyMaps(quantiles=(0.05, 0.95)))`.
+        keep: outputs: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, or those of your own.
         executor: who runs the tiles: `Serial`, `Dask`, a `Share` of them, or `Slurm`, which submits them for later.
         resume: go on with an interrupted run of the same specification.
         progress: called with (tiles done, all, message).
@@ -149,6 +150,8 @@ def make_job(
             f"the spread `{draws.spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "
             "build the region with `hybridflux region build`, or leave `+vegetation` out"
         )
+    if draws.spread.has_fapar_error and "fapar" not in posterior.model.needs():
+        raise ValueError(f"the spread `{draws.spread}` draws the error of fapar, which this model does not read; leave `+vegetation` out")
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
@@ -161,6 +164,7 @@ def make_job(
     ranges, at_towers = posterior.info.get("ranges", {}), posterior.info.get("plant_types")
     check_within(region.limits, ranges, at_towers, lambda name: not (region.is_coarse(name) or region.is_daily(name)))
     calendar = Calendar.of_region(region, period)
+    check_outputs(tuple(keep), posterior.model, calendar)
     check_changes(region, posterior.model.needs(), calendar.days)
     posterior = posterior if draws.number == posterior.draws else posterior.thin(draws.number)
     spec = RunSpec(

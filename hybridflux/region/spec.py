@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import learned
 from hybridflux.provenance import canonical_json, config_hash
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.open import Region
 
-OUTPUTS = "hybridflux.region.outputs"
 WORDS = {
     "region": "name of the region store",
     "region_fingerprint": "content of the region store (its fingerprint)",
@@ -38,14 +35,6 @@ WORDS = {
 """Field of a specification -> what it is, where its name does not say it."""
 
 
-class Output(Protocol):
-    """Something that a run keeps: a frozen dataclass whose fields belong to the specification of the run."""
-
-    def levels(self) -> dict[str, tuple[float, ...]]:
-        """Group of the store of fluxes -> quantiles of its maps; empty for what is no map."""
-        ...
-
-
 @dataclass(frozen=True)
 class RunSpec:
     """All that decides the results of a run.
@@ -58,7 +47,7 @@ class RunSpec:
         period: first and last mapped day.
         changes: of drivers, as text.
         within: covariate, or `plant_type`, outside whose range at the towers pixels are left out -> that range, or the plant types there.
-        keep: outputs.
+        keep: outputs (`outputs.base.Output`).
     """
 
     region: str
@@ -68,7 +57,7 @@ class RunSpec:
     period: Period
     changes: tuple[str, ...]
     within: Mapping[str, tuple]
-    keep: tuple[Output, ...]
+    keep: tuple
 
     def to_json(self) -> dict:
         """As plain values of JSON."""
@@ -76,13 +65,17 @@ class RunSpec:
         described = {
             "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
             "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
-            "keep": [{"output": type(output).__name__, **asdict(output)} for output in self.keep],
+            "keep": [output.to_json() for output in self.keep],
         }  # fmt: skip
         return json.loads(canonical_json(described))
 
     @classmethod
-    def from_json(cls, values: Mapping) -> RunSpec:
+    def from_json(cls, values: Mapping, outputs_of: Callable[[list], tuple]) -> RunSpec:
         """What `to_json` gave.
+
+        Args:
+            values: as `to_json` gave them.
+            outputs_of: makes outputs of what their `to_json` gave (`run.keep.outputs_of`).
 
         Raises:
             ValueError: an output or a spread that this version does not know.
@@ -94,21 +87,13 @@ class RunSpec:
             Period(values["start"], values["end"]),
             tuple(values["changes"]),
             {name: tuple(limits) for name, limits in values["within"].items()},
-            tuple(_output(**kept) for kept in values["keep"]),
+            outputs_of(values["keep"]),
         )
 
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the specification: equal for runs of equal results."""
         return config_hash(self.to_json())
-
-
-def _output(output: str, **fields) -> Output:
-    """The output of a name with its settings."""
-    kind = getattr(import_module(OUTPUTS), output, None)
-    if kind is None:
-        raise ValueError(f"the run keeps `{output[:60]}`, which this version of hybridflux does not know")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
 
 
 def differences(found: Mapping, wanted: Mapping) -> list[str]:
@@ -164,9 +149,15 @@ class Job:
         """Seed of the draws."""
         return self.spec.draws.seed
 
-    def levels_of_groups(self) -> dict[str, tuple[float, ...]]:
-        """Group of the store of fluxes -> quantiles of its maps."""
-        return {group: levels for output in self.spec.keep for group, levels in output.levels().items()}
+    @property
+    def keep(self) -> tuple:
+        """Outputs."""
+        return self.spec.keep
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that outputs make of the totals of all tiles."""
+        return tuple(output.file for output in self.keep if output.file)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:

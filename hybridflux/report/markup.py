@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
-from hybridflux.report.look import ASSETS
+from hybridflux.ours import PAGE
+from hybridflux.provenance import provenance
+from hybridflux.report.style import ASSETS
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,8 @@ class Section:
     """A part of the page.
 
     Attributes:
-        id: its anchor.
-        short: its name in the bar at the top.
+        id: anchor of the section.
+        short: short title in the bar at the top.
         title: heading.
         body: HTML.
     """
@@ -38,7 +41,7 @@ def document(kicker: str, heading: str, lead: str, sections: list[Section], tail
         kicker: small words above the heading, plain text.
         heading: plain text.
         lead: HTML below the heading.
-        sections: in order, each with a link at the top.
+        sections: sections in order, each with a link at the top.
         tail: HTML at the end, for data and scripts.
     """
     links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
@@ -46,6 +49,7 @@ def document(kicker: str, heading: str, lead: str, sections: list[Section], tail
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
+{PAGE}{escape(json.dumps(provenance({"page": heading})))}">
 <link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
 <body><header><div class="kicker">hybridflux · {escape(kicker)}</div><h1>{escape(heading)}</h1>{lead}</header>
 <nav><div>{links}</div></nav>
@@ -85,7 +89,7 @@ def legend(*entries: tuple[str, str, str]) -> str:
 
 
 def table(head: list[str], rows: list[list[str] | str], whole: int = 0) -> str:
-    """A table of HTML cells; the first `whole` rows are in bold, a row that is one text is a heading of those below.
+    """A table of HTML cells; the first `whole` rows are in bold, a row that is a single text is a heading of the rows below.
 
     A cell that begins with `<td` is taken as it is.
     """

@@ -12,15 +12,14 @@ from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs
 from hybridflux.region.map import make_job
-from hybridflux.region.outputs import KEEP, PeriodMaps
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.spec import Job
 
 pytestmark = pytest.mark.long
 
 
 def job_of(posterior, path, **settings) -> Job:
-    usual = {"draws": Draws(posterior.draws, "parameter"), "period": Period("2018-01-01", "2018-12-31")}
-    usual["keep"] = (PeriodMaps((0.05, 0.5)), *KEEP[1:])
+    usual = {"draws": Draws(posterior.draws, "parameter"), "period": Period("2018-01-01", "2018-12-31"), "keep": KEEP}
     return make_job(posterior, path, **(usual | settings))
 
 
@@ -56,7 +55,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
             for slab, result in found:
                 valid = slab.pixel[slab.real]
                 for name in ("gpp", "reco"):
-                    of_year = getattr(result, name)[:, :, draw].sum(1)[slab.real]
+                    of_year = result.kept["totals"][name][:, :, draw].sum(1)[slab.real]
                     np.testing.assert_allclose(of_year, expected[name][valid], rtol=3e-6)
 
 
@@ -90,10 +89,11 @@ def test_cells_are_told_apart_where_they_are_large(region_path, tmp_path, make_r
 
 def test_more_draws_cost_no_memory_per_day(region_path, make_posterior):
     """Nothing the kernel gives back has the axes draw, day and pixel together."""
-    job = job_of(make_posterior(draws=6), region_path, daily=True)
+    job = job_of(make_posterior(draws=6), region_path, keep=(*KEEP, DailyMaps()))
     _, found = results_of(job)
     result = found[0][1]
     n = kernel_inputs.block_size(6, job.region.grid.tile)
-    assert {array.shape[1:] for array in result.maps} == {(365, n)} and len(result.maps) == 6
-    assert {array.shape[1:] for array in result.series} == {(365, 6)}
-    assert result.gpp.shape[1:] == (12, 6, n) and {array.shape[1:] for array in result.annual} == {(1, n)}
+    maps, series, totals, periods = (result.kept[name] for name in ("daily_maps", "series", "totals", "period_maps"))
+    assert {array.shape[1:] for array in maps.values()} == {(365, n)} and len(maps) == 6
+    assert {array.shape[1:] for array in series.values()} == {(365, 6)} and {array.shape[1:] for array in totals.values()} == {(12, 6, n)}
+    assert {array.shape[1:] for array in periods.values()} == {(12, n), (1, n)} and result.sound.all()

@@ -12,7 +12,8 @@ from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import Change, read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import job_of_run, make_job, resume_run
-from hybridflux.region.outputs import KEEP, DailyMaps, PeriodMaps
+from hybridflux.region.outputs import KEEP, DailyMaps, PeriodMaps, ZoneTotals
+from hybridflux.region.run.keep import outputs_of
 from hybridflux.region.run.lifecycle import begin
 from hybridflux.region.spec import RunSpec
 
@@ -28,7 +29,7 @@ OTHER = {  # every field of the specification of a run -> settings that change i
     "start": {"period": Period("2018-06-01")},
     "end": {"period": Period(end="2018-07-15")},
     "spread": {"draws": Draws(6)},
-    "keep": {"keep": (PeriodMaps((0.9, 0.1)), DailyMaps((0.25,)), *KEEP[1:])},
+    "keep": {"keep": (PeriodMaps("evapotranspiration", (0.9, 0.1)), ZoneTotals(), DailyMaps(quantiles=(0.25,)))},
     "changes": {"changes": CHANGES},
     "seed": {"draws": Draws(6, "parameter", seed=11)},
     "effect_length": {"draws": Draws(6, "parameter", effect_length=12_345.678)},
@@ -55,7 +56,7 @@ def test_every_field_of_the_specification_comes_back(job_with, field):
     job = job_with(**OTHER[field])
     assert set(job.spec.to_json()) == set(OTHER), "a new field of the specification needs a row here, and `job_of_run` must restore it"
     assert not OTHER[field] or job.spec.to_json()[field] != job_with().spec.to_json()[field]
-    assert RunSpec.from_json(json.loads(json.dumps(job.spec.to_json()))) == job.spec
+    assert RunSpec.from_json(json.loads(json.dumps(job.spec.to_json())), outputs_of) == job.spec
     begin(job, False)
     again = job_of_run(job.out)
     assert again.spec == job.spec and again.hash == job.hash
@@ -72,10 +73,10 @@ def test_a_run_of_an_earlier_version_is_read_but_does_not_go_on(job_with):
     assert run_record(job.out)["spread"] == "parameter" and read_origin(job.out)["config"]["draws"] == 6
 
 
-def test_an_output_of_another_version_is_named(job_with):
+def test_an_output_that_there_is_not_is_named(job_with):
     spec = job_with().spec.to_json()
-    with pytest.raises(ValueError, match="the run keeps `Sunshine`, which this version"):
-        RunSpec.from_json(spec | {"keep": [{"output": "Sunshine"}]})
+    with pytest.raises(ValueError, match="`Sunshine` is no output"):
+        RunSpec.from_json(spec | {"keep": [{"output": "Sunshine"}]}, outputs_of)
 
 
 def test_a_run_that_was_stopped_goes_on_from_its_folder_alone(job_with, region_path, tmp_path):

@@ -24,6 +24,7 @@ from hybridflux.region.store.checksums import accept
 pytestmark = pytest.mark.long
 
 START = "2018-01-01"
+DAILY = (*KEEP, DailyMaps(quantiles=(0.05, 0.95)))
 
 
 def one_draw(model, number):
@@ -39,7 +40,7 @@ def posterior(make_posterior):
 @pytest.fixture(scope="module")
 def run(region_path, posterior, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "run"
-    report = map_region(posterior, region_path, out, draws=6, period=Period(START), keep=(*KEEP, DailyMaps((0.05, 0.95))))
+    report = map_region(posterior, region_path, out, draws=6, period=Period(START), keep=DAILY)
     assert report.state == "done" and report.pixels == 466 and report.masked["outside"] == 8 and report.masked["no vegetation"] == 6
     return out
 
@@ -136,7 +137,7 @@ def test_series_add_up_to_the_totals(run):
 @pytest.mark.parametrize("tile", [24, 7])
 def test_any_tiling_gives_the_same(tmp_path, make_region, posterior, run, tile):
     path = make_region(tmp_path / "other.zarr", tile=tile).path
-    map_region(posterior, path, tmp_path / "run", draws=6, period=Period(START), keep=(*KEEP, DailyMaps((0.05, 0.95))))
+    map_region(posterior, path, tmp_path / "run", draws=6, period=Period(START), keep=DAILY)
     one, other = arrays_of(run), arrays_of(tmp_path / "run")
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
@@ -165,7 +166,7 @@ class StopsAfter(Serial):
 
 def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):
     out = tmp_path / "run"
-    settings = dict(draws=6, period=Period(START), keep=(*KEEP, DailyMaps((0.05, 0.95))))
+    settings = dict(draws=6, period=Period(START), keep=DAILY)
     with pytest.raises(Interrupted):
         map_region(posterior, region_path, out, **settings, executor=StopsAfter())
     with pytest.raises(FileExistsError, match="state `running`.*hybridflux map --run"):

@@ -9,11 +9,10 @@ from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region
-from hybridflux.region.outputs import PeriodMaps
 from hybridflux.time import parse_day
 
 MADE = {
-    "period": lambda days: Period(*days), "keep": lambda quantiles: (PeriodMaps(quantiles),),
+    "period": lambda days: Period(*days),
     "draws": lambda draws: Draws(**draws) if isinstance(draws, dict) else draws,
 }  # fmt: skip
 """Settings that are objects, made where the slip should be seen."""
@@ -29,8 +28,6 @@ MADE = {
         (dict(period=("2018-06-10", "2018-06-01")), r"last day, 2018-06-01, is before the first one, 2018-06-10"),
         (dict(draws=0), r"draws `0` is not a whole number from 1"),
         (dict(draws=2.5), r"draws `2.5` is not a whole number"),
-        (dict(keep=(5, 50)), r"quantile `5`: .*0.01, 0.02"),
-        (dict(keep=(0.975,)), r"quantile `0.975`: maps are named by whole per cents"),
         (dict(draws={"effect_length": -5.0}), r"effect_length `-5.0` is not a distance above 0 m"),
         (dict(within=["soil_capacity"]), r"does not know the range of `soil_capacity`"),
     ],

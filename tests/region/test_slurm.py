@@ -182,7 +182,7 @@ def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_pat
     (tmp_path / "sbatch").write_text(f"#!{sys.executable}\nprint(7)\n")
     (tmp_path / "sbatch").chmod(0o755)
     posterior = dataclasses.replace(make_posterior(), info={"ranges": {"soil_capacity": [60.0, 140.0]}})
-    settings = SETTINGS | {"draws": Draws(4, effect_length=2e4), "keep": (PeriodMaps((0.1,)), *KEEP[1:])}
+    settings = SETTINGS | {"draws": Draws(4, effect_length=2e4), "keep": (PeriodMaps(quantiles=(0.1,)), *KEEP[1:])}
     region = open_region(region_path).with_changes({"rain": "*0.25"}).within("soil_capacity")
     report = map_region(posterior, region, tmp_path / "run", **settings, executor=Slurm(2))
     assert report.state == "submitted"

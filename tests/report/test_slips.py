@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from hybridflux.region.drivers.calendar import Period
+from hybridflux.report.budget_tables import area_ha, tonnes
 from hybridflux.report.page import _thinned, write_report
-from hybridflux.report.tables import area_ha, tonnes
 
 pytestmark = pytest.mark.long
 

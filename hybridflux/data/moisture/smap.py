@@ -12,10 +12,10 @@ import pandas as pd
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.hdf5 import open_hdf5
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
-from hybridflux.limits import Refused
+from hybridflux.limits import GRID, Refused
 
 _STAMP = re.compile(r"_(\d{8}(?:T\d{6})?)_")
 _RETRIEVAL = "Soil_Moisture_Retrieval_Data"
@@ -34,16 +34,17 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     passive products). They miss dense forest, where the flag is rarely 0.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: folder, file or pattern of `SMAP_L2_SM_P*`, `SMAP_L3_SM_P*` or `SMAP_L4_SM_gph*` files.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an overpass are left out.
-        utc_offset: of the region's standard days [h]; half-orbits and analyses are put on them, L3 composites keep their own day.
+        utc_offset: UTC offset of the standard days of the region [h], to which half-orbits and analyses are assigned; L3 composites keep
+            theirs.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a file is damaged or another product, or nothing was seen in the extent on these days.
+        ValueError: a file is damaged or another product, or nothing was observed in the extent on these days.
     """
     days = wanted_days(start, end)
     spacing = dataset.ground_resolution or 0.36
@@ -63,7 +64,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
             try:
                 inside = piece.iloc[choose_cells(piece["latitude"].to_numpy(), piece["longitude"].to_numpy(), extent, spacing, file.name)]
             except ValueError:
-                continue  # an orbit elsewhere
+                continue  # an orbit outside the extent
             inside = inside[inside["day"].isin(days)]
             _check_range(inside, file.name)
             skipped += int((~inside["good"]).sum())
@@ -81,7 +82,7 @@ def _check_versions(files: list[Path]) -> None:
     """Refuse two releases of one granule, which would be averaged.
 
     Raises:
-        ValueError: names them.
+        ValueError: names the files.
     """
     first: dict[str, Path] = {}
     for file in files:
@@ -94,7 +95,7 @@ def _check_range(table: pd.DataFrame, where: str) -> None:
     """Refuse water contents that no soil holds.
 
     Raises:
-        ValueError: names the highest.
+        ValueError: names the highest value.
     """
     for name in ("ssm", "root_zone"):
         if name in table and (highest := float(table.loc[table["good"], name].max())) > _POROUS:
@@ -107,12 +108,12 @@ def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.D
         if group not in data:
             continue
         latitude, longitude, water, flag = (
-            data[group][name + suffix][()].ravel() for name in ("latitude", "longitude", "soil_moisture", "retrieval_qual_flag")
+            _all(data[group][name + suffix]) for name in ("latitude", "longitude", "soil_moisture", "retrieval_qual_flag")
         )
         if suffix or group != _RETRIEVAL or data[group]["latitude"].ndim == 2:
             day = np.full(len(water), _stamp(file).astype("datetime64[D]"))
         else:
-            when = pd.to_datetime(pd.Series(data[group]["tb_time_utc"][()]).str.decode("ascii").str.strip(), errors="coerce", utc=True)
+            when = pd.to_datetime(pd.Series(_all(data[group]["tb_time_utc"])).str.decode("ascii").str.strip(), errors="coerce", utc=True)
             day = (when.dt.tz_localize(None) + pd.Timedelta(hours=utc_offset)).to_numpy("datetime64[D]")
         known = (latitude > -91) & (longitude > -181) & ~np.isnat(day)
         good = (water > 0) & (flag & _NOT_RECOMMENDED == 0)
@@ -123,17 +124,23 @@ def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.D
 def _analysis(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.DataFrame]:
     """Cells of one analysis of three hours."""
     day = (_stamp(file) + np.timedelta64(round(utc_offset * 3600), "s")).astype("datetime64[D]")
-    columns = {"latitude": data["cell_lat"][()].ravel(), "longitude": data["cell_lon"][()].ravel()}
-    columns |= {ours: data["Geophysical_Data"][theirs][()].ravel() for theirs, ours in _ANALYSIS.items()}
+    columns = {"latitude": _all(data["cell_lat"]), "longitude": _all(data["cell_lon"])}
+    columns |= {ours: _all(data["Geophysical_Data"][theirs]) for theirs, ours in _ANALYSIS.items()}
     table = pd.DataFrame(columns).assign(day=day)
     yield table.assign(good=(table[list(_ANALYSIS.values())] > 0).all(axis=1))
 
 
+def _all(variable: h5py.Dataset) -> np.ndarray:
+    """All values of a variable in one row, as far as a grid may have so many."""
+    GRID.check(variable.size, f"{Path(variable.file.filename).name}:{variable.name}")
+    return variable[()].ravel()
+
+
 def _stamp(file: Path) -> np.datetime64:
-    found = _STAMP.search(file.name)
-    if not found:
+    match = _STAMP.search(file.name)
+    if not match:
         raise ValueError(f"{file.name} carries no date; keep the names of the SMAP files")
-    return pd.to_datetime(found[1]).to_numpy().astype("datetime64[s]")
+    return pd.to_datetime(match[1]).to_numpy().astype("datetime64[s]")
 
 
 def _moisture(dataset: Dataset, table: pd.DataFrame, names: list[str], skipped: int) -> Moisture:

@@ -22,7 +22,7 @@ from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import with_learned, with_places
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -132,7 +132,8 @@ class AbstractMethod(eqx.Module):
             "concerns": concerns,
             "draws_without": _draws_without(drawn.left_out, indices.places),
         }
-        info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
+        config = {"method": info["method"], **info["settings"], "model": to_spec(model)}
+        info["provenance"] = provenance(config, seed, {"sequences": sequences})
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)

@@ -24,7 +24,8 @@ CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region'
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
 OUT_OF_RANGE = "vegetation out of range"
 """Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
-EXTREMES = {"fapar_top": 0.95, "fapar_base": 0.05}  # quantiles of all days of a pixel
+EXTREMES = {f"{name}_{end}": (name, share) for name in ("fapar", "nirv") for end, share in (("top", 0.95), ("base", 0.05))}
+"""Covariates that are quantiles of all days of a pixel: of which daily map, and the share of days below."""
 _DERIVED = ("latitude", *EXTREMES)
 UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
 COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
@@ -137,7 +138,7 @@ class Region:
     def offers(self, name: str) -> bool:
         """Whether a driver or covariate can be had."""
         base, _ = split_history(name)
-        return base in self.names or name in (*_INDICES, *_DERIVED)
+        return base in self.names or name in _INDICES or (name in _DERIVED and EXTREMES.get(name, ("fapar",))[0] in self.names)
 
     def is_coarse(self, name: str) -> bool:
         """Whether a name is weather or a running mean of it, kept by cell."""
@@ -198,7 +199,7 @@ class Region:
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
         daily_names = {split_history(name)[0] for name in names if self.is_daily(name)}
         raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in daily_names}
-        static = self._static(rest, tile, raw.get("fapar"))
+        static = self._static(rest, tile, raw)
 
         calm = np.ones(self.group["tair"].shape[1], bool)
         for values in weather.values():
@@ -268,14 +269,14 @@ class Region:
         except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
-    def _static(self, names: Iterable[str], tile: Tile, series: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Covariates of a tile; `series` is its fapar, of all days or not."""
+    def _static(self, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Covariates of a tile; `read` are daily maps of it that were read, of all days or not."""
         found = {name: self._chunk(name, tile).astype(np.float32, copy=False) for name in names if name not in _DERIVED}
         if "latitude" in names:
             found["latitude"] = self.grid.latitude(tile).reshape(-1)
-        if {*EXTREMES} & {*names}:
-            whole = series is not None and len(series) == len(self.days)
-            found |= _extremes(series if whole else self._chunk("fapar", tile, slice(0, len(self.days))))
+        for base in dict.fromkeys(EXTREMES[name][0] for name in names if name in EXTREMES):
+            whole = base in read and len(read[base]) == len(self.days)
+            found |= _extremes(base, read[base] if whole else self._chunk(base, tile, slice(0, len(self.days))))
         return {name: found[name] for name in names}
 
     def _series(self, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
@@ -285,20 +286,21 @@ class Region:
         return raw
 
 
-def _extremes(series: np.ndarray) -> dict[str, np.ndarray]:
-    """Quantiles of all days of a series, linear between ranks, missing days as 0; some pixels at a time, to bound memory.
+def _extremes(base: str, series: np.ndarray) -> dict[str, np.ndarray]:
+    """The `EXTREMES` of a daily map: quantiles of all days, linear between ranks, missing days as 0; some pixels at a time.
 
     Scaled integers are sorted by vector instructions, five times as fast as `numpy.quantile` finds two ranks.
     """
     last = len(series) - 1
-    at = np.array([*EXTREMES.values()]) * last
+    shares = {name: share for name, (of, share) in EXTREMES.items() if of == base}
+    at = np.array([*shares.values()]) * last
     below, parts = at.astype(int), []
     for start in range(0, series.shape[1], COLUMNS_AT_ONCE):
         part = series[:, start : start + COLUMNS_AT_ONCE]
         ranked = np.sort(np.ascontiguousarray(np.where(part == layout.NODATA, np.int16(0), part).T), axis=1)
         low, high = ranked[:, below].astype(float), ranked[:, np.minimum(below + 1, last)]
         parts.append(low + (at - below) * (high - low))
-    return dict(zip(EXTREMES, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
+    return dict(zip(shares, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
 
 
 def _impossible(name: str, values: np.ndarray) -> np.ndarray:

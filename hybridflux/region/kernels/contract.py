@@ -1,15 +1,17 @@
-"""What every kernel is given and what it gives back, and what they share: the two day loops differ in layout, not in meaning.
+"""The contract of the kernels: what each takes, what each gives, and what an output has to do inside.
 
-`cpu.py` has the days inside XLA, block by block; `gpu/` has them inside one Pallas program, because XLA starts a program a day. Both take
-`Static`, `Shared`, `Waves` and `Pixels`, give a `Result`, and call the processes of the model as they stand. That they agree with each
-other, and with the whole-series model of `model/rollout.py`, is tested (`test_kernel.py`, `test_accelerator.py`, `test_run.py`).
+The day loop is written three times, because three machines want three shapes of the same loop: `cpu.py` walks whole rows of draws and
+pixels through XLA, `gpu/` keeps a few pixels in the registers of one program from the first day to the last, and
+`model.rollout` keeps whole series for a fit, where gradients are needed. The physics are those of the model in all three.
+`tests/region/test_loops.py` holds them against each other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -18,47 +20,97 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import EXACT
 from hybridflux.model.tree import with_learned
 from hybridflux.region.draws.fapar_error import VegetationDraws
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.store import layout
 
-DAILY_SCALE = 0.002  # gC m-2 d-1, days and months: +- 65 fits into 16 bits
-LIMIT = 32767.0  # of a packed value
-EXACT = "highest"  # precision of products of matrices: a GPU would round their factors to ten bits
+LIMIT = 32767.0
+
+Carry = Any
+"""What an output carries from day to day: a tree of arrays, none with the axes draw, day and pixel together."""
+Kept = Mapping[str, Array]
+"""Name -> what an output gives back of a block."""
+
+
+class Today(NamedTuple):
+    """Of a mapped day.
+
+    Attributes:
+        row: its position among the mapped days.
+        weight: of each pixel in sums over a block, 0 where a pixel only fills it up `[n]`.
+    """
+
+    row: Array
+    weight: Array
+
+
+class Accumulator(Protocol):
+    """What a kernel asks of an output, all of it traced: `outputs.base.Output` has it with defaults.
+
+    Attributes:
+        name: unlike that of any other output of the run.
+        reads: quantities of a day it wants, by the names of the model: `gpp`, `rew`, `evapotranspiration`.
+        sums: those of them whose sums over each month it wants.
+        program: the part of the program for GPUs that does its days: `maps`, mean and sd of NEE, GPP and RECO by the names and steps of
+            `scales`; `series`, sums of GPP and RECO over the pixels; empty where it has none.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    sums: tuple[str, ...]
+    program: str
+
+    def begin(self, static: Static) -> Carry:
+        """What is carried before the first mapped day."""
+
+    def day(self, carry: Carry, values: Mapping[str, Array], today: Today) -> Carry:
+        """Add a day; `values` are float32 `[draw, n]`, one for each of `reads`."""
+
+    def month(self, carry: Carry, sums: Mapping[str, Array]) -> tuple[Carry, Kept]:
+        """End a month; `sums` are `[draw, n]`."""
+
+    def end(self, carry: Carry, months: Kept, sums: Mapping[str, Array], static: Static) -> Kept:
+        """End the run: `months` is what `month` kept, `sums` are all sums, both with the axis month before the others."""
 
 
 @dataclass(frozen=True)
 class Static:
-    """What is fixed when the kernel is compiled.
+    """What is fixed when a kernel is compiled.
 
     Attributes:
         draws: of the posterior.
         n: pixels in a block.
         days: that are mapped.
-        levels: of the quantiles of months and years.
         months_of_years: first month and end of each year.
         constant: parameters that do not change in time.
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
-        maps: write daily maps.
-        daily_levels: of the quantiles of days; empty for none.
-        scale: of daily maps, gC m-2 d-1.
-        series: write daily sums per draw.
+        outputs: what is kept.
     """
 
     draws: int
     n: int
     days: int
-    levels: tuple[float, ...]
     months_of_years: tuple[tuple[int, int], ...]
     constant: tuple[str, ...]
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
-    maps: bool
-    daily_levels: tuple[float, ...]
-    scale: float
-    series: bool
+    outputs: tuple[Accumulator, ...]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Quantities of a day that some output wants, each once."""
+        return tuple(dict.fromkeys(name for output in self.outputs for name in output.reads))
+
+    @property
+    def sums(self) -> tuple[str, ...]:
+        """Quantities whose sums over each month some output wants, each once; all, if no output wants any.
+
+        A flux that is no number is found in them.
+        """
+        return tuple(dict.fromkeys(name for output in self.outputs for name in output.sums)) or self.reads
 
 
 class Shared(NamedTuple):
@@ -127,20 +179,20 @@ class Result(NamedTuple):
     """What a slab gives.
 
     Attributes:
-        gpp: sums over each month per draw `[block, month, draw, n]`, gC m-2.
-        reco: the same.
-        monthly: mean, sd and quantiles of these sums, of one flux of `FLUXES` after the other, `[block, month, n]` each, gC m-2.
-        annual: the same of the sums over each year, `[block, year, n]` each.
-        maps: the same of each day, over `Static.scale`, int16, `[block, day, n]` each, or none.
-        series: sums of GPP and of RECO over the weighted pixels of a block, `[block, day, draw]` each, or none.
+        kept: name of an output -> what its `end` gave, with the axis block before the others.
+        sound: whether every flux of a pixel is a number in every draw `[block, n]`.
     """
 
-    gpp: Array
-    reco: Array
-    monthly: tuple[Array, ...]
-    annual: tuple[Array, ...]
-    maps: tuple[Array, ...]
-    series: tuple[Array, ...]
+    kept: dict[str, dict[str, Array]]
+    sound: Array
+
+
+Kernel = Callable[[HybridFlux, Shared, "Waves | None", Pixels, Static], Result]
+
+
+def are_numbers(sums: Mapping[str, Array]) -> Array:
+    """Whether sums `[month, draw, n]` are numbers in every month and draw `[n]`."""
+    return jnp.stack([jnp.isfinite(values.sum((0, 1))) for values in sums.values()]).all(0)
 
 
 @cache
@@ -159,7 +211,7 @@ def shared_out(pixels: Pixels) -> Pixels:
     return jax.device_put(pixels, NamedSharding(devices(), PartitionSpec("device")))
 
 
-def with_effects(model, shared: Shared, waves: Waves | None, kind, row, column, static: Static) -> HybridFlux:
+def with_effects(model: HybridFlux, shared: Shared, waves: Waves | None, kind, row, column) -> HybridFlux:
     """The model with the effects of the pixels of a block, `[draw, year, n]`."""
     if waves is None:
         return model
@@ -171,15 +223,47 @@ def with_effects(model, shared: Shared, waves: Waves | None, kind, row, column, 
     return with_learned(model, tables)
 
 
-def steady_shape(model, state, today, parameters):
+def steady_shape(model: HybridFlux, state, today, parameters):
     """The first state, broadcast to the shape it will have."""
     names = list(state)
     for _ in range(2):
-        moved = jax.eval_shape(model.advance, state, today, parameters)
+        moved = jax.eval_shape(model.warm_up, state, today, parameters)
         state = {name: jnp.broadcast_to(state[name], jnp.broadcast_shapes(state[name].shape, moved[name].shape)) for name in names}
     return {name: value.astype(jnp.float32) for name, value in state.items()}
 
 
+def walk(model: HybridFlux, reads: tuple[str, ...], shape: tuple[int, ...], state: dict, today: dict, parameters: dict, fence=dict):
+    """A day in the one order of all loops: the state that the fluxes see, the fluxes, the state at the end of the day.
+
+    Args:
+        model: what is walked.
+        reads: quantities that outputs want of the day.
+        shape: of draws and pixels in a loop.
+        state: at the end of the day before.
+        today: drivers and covariates.
+        parameters: of the day.
+        fence: keeps a compiler from computing the quantities again for all that is made of them.
+
+    Returns:
+        The state, and the quantities, float32 of that shape.
+    """
+    state, diagnostics = model.advance(state, today, parameters)
+    today = today | diagnostics
+    fluxes = model.exchange(state, today, parameters)
+    known = fluxes if {*reads} <= {*fluxes} else {**model.seen(state, today, parameters), **fluxes}
+    wanted = (*reads, *(name for name in ("gpp", "reco") if model.settles and name not in reads))
+    values = fence({name: jnp.broadcast_to(known[name], shape).astype(jnp.float32) for name in wanted})
+    if model.settles:
+        fluxes = {"gpp": values["gpp"], "reco": values["reco"], "nee": values["reco"] - values["gpp"]}
+        state = model.settle(state, fluxes, today, parameters)
+    return state, values
+
+
 def unpacked(values: Array) -> Array:
-    """Values of a daily driver as numbers."""
+    """Numbers of drivers, which may be scaled integers."""
     return values.astype(jnp.float32) * jnp.float32(layout.SCALE) if values.dtype == jnp.int16 else values
+
+
+def packed(values: Array, scale: float) -> Array:
+    """Scaled integers, int16; halves go to the even neighbour."""
+    return jnp.clip(jnp.round(values / scale), -LIMIT, LIMIT).astype(jnp.int16)

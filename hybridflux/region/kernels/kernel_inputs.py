@@ -1,4 +1,4 @@
-"""What a process keeps between the tiles of a run: the model and the weather on the devices, and what the kernel is compiled for."""
+"""What a process keeps between the tiles of a run: the model and the weather on the devices, what is fixed for the kernel."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws
 from hybridflux.region.drivers.open import Region, TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
-from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.region.spec import Job
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
-"""Bytes of sums per draw and daily maps that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
+"""Bytes that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
 allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
@@ -37,7 +37,7 @@ class Prepared:
     Attributes:
         model: with a draw axis and the effects of no place yet.
         shared: weather, calendar and weights of the effects, on the devices.
-        static: what is fixed when the kernel is compiled.
+        static: what is fixed for the kernel.
         blocks: in a slab.
         names: the model needs of a tile.
         window: days of the region that are read.
@@ -136,7 +136,7 @@ def _prepare(job: Job) -> Prepared:
     shared = contract.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
-        spin_up=np.int32(min(365, len(calendar.days)) if model.memory else 0),
+        spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         warm_up=np.int32(calendar.warm_up if model.memory else 0),
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
@@ -144,12 +144,11 @@ def _prepare(job: Job) -> Prepared:
         vegetation=vegetation,
         networks=_networks(model, static, apart=vegetation is not None),
     )
-    of_maps = 2 * 3 * static.days * (2 + len(static.daily_levels)) if static.maps else 0
-    per_block = static.n * (2 * 4 * len(calendar.months) * static.draws + of_maps)
+    per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()
     enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // static.n)
     most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])
-    blocks = -(-int(np.clip(min(most_bytes // per_block, enough), 1, most_blocks)) // share) * share
+    blocks = -(-int(np.clip(min(most_bytes // max(per_block, 1), enough), 1, most_blocks)) // share) * share
     return Prepared(
         model=contract.on_all_devices(model),
         shared=contract.on_all_devices(shared),
@@ -163,13 +162,13 @@ def _prepare(job: Job) -> Prepared:
 
 def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dict[str, Members]:
     """Networks of the parameters that change from day to day."""
-    found = {name: network_of(model.sources[name]) for name in static.daily}
+    found = {name: model.sources[name].network() for name in static.daily}
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
 def _static(job: Job, model: HybridFlux) -> contract.Static:
     """Sort the parameters by how often they change."""
-    groups, several_years = job.levels_of_groups(), len(job.calendar.all_years) > 1
+    several_years = len(job.calendar.all_years) > 1
     rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
     for name, source in model.sources.items():
         reads = source.reads()
@@ -183,15 +182,11 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         draws=job.draws,
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
-        levels=groups["monthly"],
         months_of_years=job.calendar.months_of_years,
         constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
-        maps="daily" in groups,
-        daily_levels=groups.get("daily", ()),
-        scale=contract.DAILY_SCALE,
-        series=True,
+        outputs=job.keep,
     )
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.outputs.cogs import files
 from hybridflux.region.run.training_range import PLANT_TYPE, of_unseen
 from hybridflux.region.run.trial import Trial
 from hybridflux.region.spec import Job
-from hybridflux.vocabulary import FLUXES
 
 FEWEST, MOST = 3, 6  # tiles to be timed
 EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load
@@ -70,7 +69,7 @@ def estimate(job: Job, threads: int) -> Estimate:
         apart = dataclasses.replace(job, out=Path(folder))
         trial = Trial.of(apart, [work.tiles[one] for one in chosen], work.pixels[chosen].tolist(), threads)
     pixels, mapped = int(work.pixels.sum()), float(sum(np.prod(tile.shape) for tile in work.tiles))
-    values = 2 * len(FLUXES) * (len(mapped_days(job.calendar, "monthly")) + len(job.calendar.years))
+    values = sum(len(file.bands) for file in files(job))
     merged = trial.totals * len(work.tiles)
     empty = values * (float(np.prod(grid.shape)) - mapped) / EMPTY_RATE
     return Estimate(

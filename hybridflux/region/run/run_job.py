@@ -14,10 +14,9 @@ from hybridflux.progress import Progress
 from hybridflux.records import write_record
 from hybridflux.region.drivers.tiles_to_map import Worklist
 from hybridflux.region.outputs.cogs import write_cogs
-from hybridflux.region.outputs.totals_file import write_totals
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.executors import Executor, Slurm
-from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, sweep
+from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, sweep, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import DoneSoFar, RunReport, stopping, unreadable
 from hybridflux.region.run.tile import done_report
@@ -118,6 +117,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac_item.FILE, stac_item.item_of(job, record))
-    found["checksums"] = {name: checksums.digest(job.out / name) for name in ("totals.nc", "series.nc", POSTERIOR)}
+    cogs = sorted(f"cog/{path.name}" for path in (job.out / "cog").glob("*.tif"))
+    found["checksums"] = checksums.of_files(job.out, (*job.files, POSTERIOR, stac_item.FILE, *cogs))
     write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about

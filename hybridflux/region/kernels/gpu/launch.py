@@ -67,8 +67,8 @@ def run_programs(
         compiler_params=triton.CompilerParams(num_warps=shape.warps, num_stages=1),
         interpret=interpret,
     )(inputs)
-    gpp, reco, maps, series = found
-    return Outputs(gpp, reco, maps, tuple(sums.sum(1) for sums in series))
+    sums, maps, series = found
+    return Outputs(sums, maps, tuple(total.sum(1) for total in series))
 
 
 def _outputs(static: Static, blocks: int, programs: int, months: int) -> tuple[Outputs, Outputs]:
@@ -82,8 +82,12 @@ def _outputs(static: Static, blocks: int, programs: int, months: int) -> tuple[O
     of_sums = BlockSpec((None, months, draws, size), lambda block, program: (block, 0, 0, program))
     of_map = BlockSpec((None, static.days, size), lambda block, program: (block, 0, program))
     of_series = BlockSpec((None, None, static.days, draws), lambda block, program: (block, program, 0, 0))
-    maps, series = 6 if static.maps else 0, 2 if static.series else 0
-    return Outputs(sums, sums, (a_map,) * maps, (a_series,) * series), Outputs(of_sums, of_sums, (of_map,) * maps, (of_series,) * series)
+    programs_of = {output.program for output in static.outputs}
+    count, maps, series = len(static.sums), 6 if "maps" in programs_of else 0, 2 if "series" in programs_of else 0
+    return (
+        Outputs((sums,) * count, (a_map,) * maps, (a_series,) * series),
+        Outputs((of_sums,) * count, (of_map,) * maps, (of_series,) * series),
+    )
 
 
 def _specs(inputs: Inputs, size: int) -> Inputs:

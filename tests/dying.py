@@ -1,0 +1,50 @@
+"""A command in a process of its own that dies where it is told to: `python dying.py WHERE NUMBER COMMAND ...`.
+
+`replace` dies instead of the NUMBER-th renaming of a finished file (markers, totals, records), `chunk` in the middle of the NUMBER-th
+file of a store, with half of it written; anything else lives to the end.
+"""
+
+import os
+import signal
+import sys
+from itertools import count
+from pathlib import Path
+
+from zarr.storage import _local
+
+from hybridflux.cli import main
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(where: str, number: int) -> None:
+    """Make the NUMBER-th call deadly."""
+    calls = count(1)
+    replace, put = os.replace, _local._put
+
+    def deadly_replace(source, target, **options):
+        if next(calls) == number:
+            die()
+        return replace(source, target, **options)
+
+    def deadly_put(path, value, exclusive=False):
+        if next(calls) == number:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            raw = bytes(value.as_buffer_like())
+            Path(f"{path}.0123.partial").write_bytes(raw[: len(raw) // 2])
+            die()
+        return put(path, value, exclusive)
+
+    if where == "replace":
+        os.replace = deadly_replace
+    elif where == "chunk":
+        _local._put = deadly_put
+
+
+if __name__ == "__main__":
+    where, number, *words = sys.argv[1:]
+    arm(where, int(number))
+    sys.argv = ["hybridflux", *words]
+    main()
