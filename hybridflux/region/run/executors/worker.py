@@ -23,8 +23,8 @@ class OwnMachine(WorkerPlugin):
 
     name = "hybridflux-machine"
 
-    def __init__(self, neighbours: int, files: tuple[str, ...] = ()):
-        """`neighbours`: workers on one machine; `files`: of the user's own, which a job may name (`model.outside.load`)."""
+    def __init__(self, neighbours: int, files: tuple[str, ...]):
+        """`neighbours`: workers on one machine; `files`: of the user, which a model takes processes from."""
         self.neighbours, self.files = neighbours, files
 
     def setup(self, worker) -> None:
@@ -33,9 +33,10 @@ class OwnMachine(WorkerPlugin):
         rest = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
         os.environ["XLA_FLAGS"] = f"{rest} --xla_force_host_platform_device_count={share}".strip()
         prepare()
-        from hybridflux.model.outside import load
+        if self.files:
+            from hybridflux.model.outside import load
 
-        load(self.files)
+            load(self.files)
 
 
 def per_machine(client: Client) -> int:
