@@ -1,8 +1,9 @@
 """Code from outside the package: how a saved model names it, and where alone such a name is looked for.
 
 A file never brings code. It names `module:object`, and that is found only in a module that is imported already, in a file that the user
-names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`, `hybridflux.outputs`);
-and only what was declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an error, an output.
+names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`,
+`hybridflux.outputs`); and only what was declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an
+error, an output of a map. Nothing else of such a module runs.
 """
 
 from __future__ import annotations
@@ -40,14 +41,9 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
     return tuple(_load(Path(file)) for file in files)
 
 
-def files_of(references: Iterable[str] = ()) -> tuple[str, ...]:
-    """Files that another process must `load` before it reads a model: those loaded here, and those of references that were imported.
-
-    Installed packages are not among them: they are there too, or announce themselves.
-    """
-    homes = {text.partition(":")[0] for text in references}
-    named = {home: module for home in homes if "." not in home and (module := module_named(home)) is not None}
-    return tuple(sorted({str(Path(module.__file__).resolve()) for module in named.values()} | {str(path) for path in _LOADED.values()}))
+def loaded() -> dict[str, str]:
+    """Files imported by `load` -> SHA-256 of their text; another process loads them before it reads a model or run that names them."""
+    return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 
 def _load(path: Path) -> ModuleType:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.outside import files_of
 from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import learned
 from hybridflux.provenance import config_hash
@@ -57,12 +56,6 @@ class Job:
     def draws(self) -> int:
         """Draws carried through every pixel."""
         return self.posterior.draws
-
-    @property
-    def own_files(self) -> tuple[str, ...]:
-        """Files of the user's own that another process must be given (`--with`) before it reads the job."""
-        outputs = (output.to_json()["output"] for output in self.keep)
-        return files_of((*to_spec(self.posterior.model)["outside"], *(name for name in outputs if ":" in name)))
 
     @property
     def files(self) -> tuple[str, ...]:

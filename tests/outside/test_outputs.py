@@ -18,8 +18,9 @@ from hybridflux.cli import app
 from hybridflux.inference.batch import Indices
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
-from hybridflux.region.map import job_of_run, resume_run
+from hybridflux.region.map import resume_run
 from hybridflux.region.run.executors import Dask, Serial
+from hybridflux.region.run.executors.slurm import _own_files
 from hybridflux.region.run.keep import outputs_of, read
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
@@ -152,7 +153,7 @@ def test_slips_in_settings_and_in_a_file_of_ones_own(mine, posterior, region, tm
             hf.PeriodMaps(quantiles=(level,))
     with pytest.raises(ValueError, match=r"`rew` \[1\] is no rate: its days do not add up"):
         hf.ZoneTotals("rew")
-    with pytest.raises(ValueError, match="`dry:DryDays` is from outside hybridflux; if you trust it, name its file: `--with dry.py`"):
+    with pytest.raises(ValueError, match="`dry:DryDays` is from outside hybridflux; if you trust it, give `--with dry.py`"):
         read("dry:DryDays")
     with pytest.raises(ValueError, match="`PeriodMap` is no output; .*Did you mean `PeriodMaps`"):
         read("PeriodMap=rew")
@@ -177,7 +178,7 @@ def test_other_processes_are_given_the_file(folder, posterior, region, tmp_path,
     assert done.exit_code == 0, done.output
     assert resume_run(tmp_path / "run", executor=Dask(1)).state == "done"
     assert (tmp_path / "run" / "cog" / "dry_days_monthly_2018.tif").exists()
-    assert job_of_run(tmp_path / "run").own_files == (str(Path(own).resolve()),)  # for a task of SLURM
+    assert f" --with {Path(own).resolve()}" in _own_files()  # of a task of SLURM
     monkeypatch.delitem(sys.modules, "dry_days_of_mine")  # as in a process that was not given it
-    with pytest.raises(ValueError, match="is from outside hybridflux; if you trust it, name its file: `--with dry_days_of_mine.py`"):
+    with pytest.raises(ValueError, match="is from outside hybridflux; if you trust it, give `--with dry_days_of_mine.py`"):
         resume_run(tmp_path / "run")

@@ -71,7 +71,7 @@ class Dask:
         from hybridflux.region.run.tile import run_tile
 
         queue = iter(tiles)
-        with self._client(job.own_files) as client:
+        with self._client() as client:
             shared = client.submit(same, job, key=f"hybridflux-{job.hash}", pure=False)
 
             def send(count: int) -> list:
@@ -90,22 +90,23 @@ class Dask:
                 yield report
 
     @contextmanager
-    def _client(self, files: tuple[str, ...]) -> Iterator[Client]:
+    def _client(self) -> Iterator[Client]:
         """A client of the cluster; what is started here ends here, a client that was given stays open."""
         from distributed import Client
 
+        from hybridflux.model.outside import loaded
         from hybridflux.region.run.executors.worker import OwnMachine, per_machine
 
         if isinstance(self.cluster, int):
             with local_cluster(self.cluster) as started, Client(started) as client:
-                client.register_plugin(OwnMachine(self.cluster, files))
+                client.register_plugin(OwnMachine(self.cluster, tuple(loaded())))
                 yield client
         elif isinstance(self.cluster, str):
             with Client(self.cluster) as client:
-                client.register_plugin(OwnMachine(per_machine(client), files))
+                client.register_plugin(OwnMachine(per_machine(client), tuple(loaded())))
                 yield client
         else:
-            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster), files))
+            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster), tuple(loaded())))
             yield self.cluster
 
 

@@ -23,8 +23,8 @@ class OwnMachine(WorkerPlugin):
 
     name = "hybridflux-machine"
 
-    def __init__(self, neighbours: int, files: tuple[str, ...]):
-        """`neighbours`: workers on one machine; `files`: of the user, which a model takes processes from."""
+    def __init__(self, neighbours: int, files: tuple[str, ...] = ()):
+        """`neighbours`: workers on one machine; `files`: of the user's own, which a job may name (`model.outside.load`)."""
         self.neighbours, self.files = neighbours, files
 
     def setup(self, worker) -> None:
@@ -33,10 +33,9 @@ class OwnMachine(WorkerPlugin):
         rest = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
         os.environ["XLA_FLAGS"] = f"{rest} --xla_force_host_platform_device_count={share}".strip()
         prepare()
-        if self.files:
-            from hybridflux.model.outside import load
+        from hybridflux.model.outside import load
 
-            load(self.files)
+        load(self.files)
 
 
 def per_machine(client: Client) -> int:
