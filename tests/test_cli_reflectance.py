@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from hybridflux.region.store import open_region, unpacked
 from hybridflux.twin.world import make_world
 

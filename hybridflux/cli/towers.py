@@ -51,9 +51,9 @@ def fit(
     overwrite: Overwrite = False,
     own: With = None,
 ) -> None:
-    """Fit a model to towers, write its posterior and print what was found.
+    """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
@@ -74,10 +74,10 @@ def fit(
 
 
 def _save(posterior, out: Path) -> None:
-    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+    """Save a posterior; if the disk is full by then, among the temporary files, so that the fit is not lost.
 
     Raises:
-        OSError: names the full disk, and where the posterior is.
+        OSError: names the full disk, and the path of the posterior.
     """
     try:
         posterior.save(out)

@@ -1,4 +1,4 @@
-"""Towers side by side: one axis of days, one array a driver, one row a site."""
+"""Alignment of towers: one axis of days, one array for each driver."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
+from hybridflux.data.tower_drivers import complete
 from hybridflux.vocabulary import VARIABLES, Variable
 
 _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}
@@ -26,13 +26,13 @@ def align(
     period,
     more: Mapping[str, Variable] = MappingProxyType({}),
 ) -> xr.Dataset:
-    """All towers on the days from the first to the last of any record that lie in the period.
+    """All towers on a common axis of days, from the first to the last day of any record within the period.
 
     Args:
         frames: checked daily frame of each tower.
-        vegetation: what satellites saw at each tower, daily: `fapar`, indices of reflectance, and their `_sd`.
-        latitude: of each tower [degrees_north].
-        archives: where each tower was read from, for messages.
+        vegetation: daily satellite series of each tower: `fapar`, indices of reflectance, and their `_sd`.
+        latitude: latitude of each tower [degrees_north].
+        archives: file of each tower, for messages.
         period: first and last year.
         more: rows of further targets.
 
@@ -60,7 +60,7 @@ def align(
 
 
 def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
-    """Towers with the CO2 of the air [ppm], `[time]`, the same everywhere."""
+    """Towers with the CO2 of the air [ppm], `[time]`, the same at all sites."""
     both = np.repeat(np.asarray(co2, np.float32)[:, None], daily.sizes["site"], axis=1)
     flags = np.full(both.shape, DERIVED, np.int8)
     return daily.assign(co2=(("time", "site"), both, attributes("co2")), co2_flag=(("time", "site"), flags, attributes("co2_flag")))

@@ -262,7 +262,8 @@ def test_a_map_of_a_gpu_is_that_of_a_cpu(model, make_region, tmp_path):
         code = "from hybridflux.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code, *words, "--start", "2017-12-20", "--end", "2018-01-12"],
-            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True,
+            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         with xr.open_dataset(tmp_path / platform / "totals.nc", engine="h5netcdf") as found:

@@ -1,4 +1,4 @@
-"""What a baseline is."""
+"""The protocol of a baseline."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def extra(module: str, baseline: str) -> ModuleType:
     """A module of the extra `baselines`.
 
     Raises:
-        ModuleNotFoundError: it is not installed; says how to.
+        ModuleNotFoundError: it is not installed; names the extra.
     """
     try:
         return import_module(module)
