@@ -10,12 +10,8 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.solar import potential_par
-<<<<<<< HEAD:hybridflux/data/checks.py
-from hybridflux.vocabulary import VARIABLES, Variable
-=======
 from hybridflux.data.weather.air import saturation_pressure
-from hybridflux.vocabulary import VARIABLES
->>>>>>> main:hybridflux/data/tower_checks.py
+from hybridflux.vocabulary import VARIABLES, Variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _TOLERATED = 0.005  # share of days out of bounds that are dropped and not refused
@@ -90,14 +86,9 @@ def drop_outliers(frame: pd.DataFrame, where: str, more: Mapping[str, Variable] 
         if not wrong.any():
             continue
         day = frame.index[np.flatnonzero(wrong)[0]]
-<<<<<<< HEAD:hybridflux/data/checks.py
         column = more[name].fluxnet if name in more else column_of(name)
-        found = f"{where}, column {column}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
-        found += f", the first on {day:%Y-%m-%d} ({frame.at[day, name]:g})"
-=======
-        message = f"{where}, column {column_of(name)}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
+        message = f"{where}, column {column}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
         message += f", the first on {day:%Y-%m-%d} ({frame.at[day, name]:g})"
->>>>>>> main:hybridflux/data/tower_checks.py
         if wrong.sum() > max(3, _TOLERATED * frame[name].notna().sum()):
             raise ValueError(f"{message}; check the unit of the column")
         _LOG.warning("%s; dropped", message)
