@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
+from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
-from hybridflux.region.store import open_region, unpacked
 from hybridflux.twin.world import make_world
 
 pytestmark = pytest.mark.long

@@ -42,7 +42,7 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
 
 
 def loaded() -> dict[str, str]:
-    """Files imported by `load` -> SHA-256 of their text; another process must load them before it reads what names them."""
+    """Files imported by `load` -> SHA-256 of their text; another process loads them before it reads a model or run that names them."""
     return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 
