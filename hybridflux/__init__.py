@@ -57,6 +57,13 @@ _HOME = {
     # region and products
     "add_map": "region.store.add_map",
     "map_region": "region.map",
+    "KEEP": "region.outputs",
+    "PeriodMaps": "region.outputs",
+    "DailyMaps": "region.outputs",
+    "ZoneTotals": "region.outputs",
+    "DailySeries": "region.outputs",
+    "Output": "region.outputs",
+    "ArraySpec": "region.outputs",
     "run_scenario": "products.scenario",
     "budget_table": "products.budget",
     "write_report": "report.page",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Sites, Years
+from hybridflux.cli.options import Overwrite, Sites, With, Years
 from hybridflux.files import check_output
 from hybridflux.terminal import wrote
 
@@ -43,6 +43,7 @@ def report(
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """One HTML page of a run or of towers, readable offline.
 

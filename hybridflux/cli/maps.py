@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
 from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
@@ -66,6 +66,7 @@ def map_(
     task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
     sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+    own: With = None,
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
@@ -137,6 +138,7 @@ def scenario(
     workers: Workers = None,
     scheduler: Scheduler = None,
     insecure_scheduler: InsecureScheduler = False,
+    own: With = None,
 ) -> None:
     """Map a region with and without a change of drivers.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
@@ -49,6 +49,7 @@ def fit(
     settings: Settings = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Fit a model to towers, write its posterior and print a summary.
 
@@ -63,7 +64,8 @@ def fit(
 
     chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
     to_spec(fitted)  # a model that cannot be saved is refused here
-    sequences = open_towers(towers, sites=sites, years=years, needs=(needs := fitted.needs_at_towers())).sequences(needs)
+    needs, targets = fitted.needs_at_towers(), fitted.targets()
+    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     _save(posterior, out)
@@ -105,6 +107,7 @@ def evaluate(
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
@@ -135,7 +138,7 @@ def evaluate(
     else:
         fitted = compositions.get(model or compositions.DEFAULT[method])
         how = method_of(method.value, settings or ())
-        measured = open_towers(towers, sites=sites, years=years, needs=needed(fitted, steps))
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(fitted, steps), targets=fitted.targets())
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)

@@ -1,8 +1,9 @@
 """Code from outside the package: how a saved model names it, and where alone such a name is looked for.
 
 A file never brings code. It names `module:object`, and that is found only in a module that is imported already, in a file that the user
-names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`, `hybridflux.outputs`); and only what was
-declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an error. Nothing else of such a module runs.
+names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`,
+`hybridflux.outputs`); and only what was declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an
+error, an output of a map. Nothing else of such a module runs.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
 
 
 def loaded() -> dict[str, str]:
-    """Files imported by `load` -> SHA-256 of their text, for the record of a run."""
+    """Files imported by `load` -> SHA-256 of their text; another process loads them before it reads a model or run that names them."""
     return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 

@@ -39,7 +39,16 @@ class Step:
 
     def __str__(self) -> str:
         made = f"# {self.product}: hybridflux {self.record.get('hybridflux')}, {commit_of(self.record)}, {self.record.get('time')}"
-        return "\n".join([made, *([f"cd {shlex.quote(self.folder)}"] if self.folder else []), self.command])
+        where = [f"cd {shlex.quote(self.folder)}"] if self.folder else []
+        if is_command(self.command):
+            return "\n".join([made, *where, self.command])
+        said = f"# made by a Python program (`{self.command}`), which no command of hybridflux repeats"
+        return "\n".join([made, *where, said, *self.given])
+
+    @property
+    def given(self) -> list[str]:
+        """What was made in Python and handed over in memory, a line each."""
+        return [f"# of {name}: {what}" for name, what in (self.record.get("given") or {}).items()]
 
 
 def steps(product: str | Path) -> list[Step]:
@@ -114,6 +123,12 @@ def compare(path: Path, other: Path) -> tuple[int, list[str]]:
     return len(first), lost + [text for name in first if name in second for text in _difference(name, first[name], second[name])]
 
 
+def is_command(command: str) -> bool:
+    """Whether a product was made on the command line of hybridflux, by its words."""
+    words = shlex.split(command)
+    return bool(words) and Path(words[0]).name == OURS
+
+
 def _add(product: Path, by_product: dict[str, Step]) -> None:
     if str(product) in by_product:
         return
@@ -139,9 +154,13 @@ def _map_again(run: Path, folder: Path) -> Path:
 
 def _run_again(product: Path, record: Mapping, folder: Path, changed: list[str]) -> Path:
     """A product made again by its command, with another `--out`."""
-    words = shlex.split(record.get("command", ""))
-    if not words or Path(words[0]).name != OURS:
-        raise ValueError(f"{product} was made by `{' '.join(words)[:120]}`, not by a command of hybridflux: run that again, and compare")
+    if not is_command(record.get("command", "")):
+        given = "; ".join(f"{name}, {what}" for name, what in (record.get("given") or {}).items())
+        raise ValueError(
+            f"{product} was made by `{record.get('command', '')[:120]}`, not by a command of hybridflux: run that again, and compare"
+            + (f". It was made of what lived in Python only, which cannot be repeated from here: {given}" if given else "")
+        )
+    words = shlex.split(record["command"])
     if changed:
         raise ValueError(f"{product} cannot be made again: {'; '.join(changed)}")
     out = folder / product.name

@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import hybridflux as hf
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
-from hybridflux.model.sources import Neural, PerClass, Pooled, Shared, standardised
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
 from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
+from hybridflux.process import light, stress, water
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
@@ -43,6 +46,7 @@ CASES = {
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of the vegetation": dict(cells=1, draws=6, spread="parameter+random_effects+vegetation"),
+    "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
@@ -78,8 +82,33 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
     return arguments
 
 
+@hf.process(variables=[hf.Variable("litter", "gC m-2", "carbon of litter", (0, 5000))])
+def bare():
+    return {"litter": 0.0}
+
+
+@hf.process
+def fed(*, litter, gpp, drainage_rate):
+    return {"litter": (1.0 - drainage_rate) * litter + 0.1 * gpp}
+
+
+@hf.process
+def decay(*, litter, respiration_ref, drainage_rate, evapotranspiration):
+    return respiration_ref + drainage_rate * litter + 0.01 * evapotranspiration
+
+
+LITTER = hf.Memory(start=bare, after=fed)
+
+
+def litter():
+    """Reco reads a pool that GPP feeds, and a diagnostic of the day."""
+    memory = (water.BUCKET, LITTER)
+    sources = {"light_use_efficiency": Shared(), "drainage_rate": Shared(), "root_zone_capacity": Given("soil_capacity")}
+    return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
+
+
 def composed(name, draws):
-    model = with_places(compositions.get(name), {"site": 2, "site_year": 2})
+    model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
     return Posterior(with_learned(model, values), indices=None)
@@ -233,7 +262,8 @@ def test_a_map_of_a_gpu_is_that_of_a_cpu(model, make_region, tmp_path):
         code = "from hybridflux.cli import main; main()"
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code, *words, "--start", "2017-12-20", "--end", "2018-01-12"],
-            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True,
+            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         with xr.open_dataset(tmp_path / platform / "totals.nc", engine="h5netcdf") as found:
