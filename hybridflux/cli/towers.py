@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,20 +16,15 @@ from hybridflux.terminal import progress_of, scores_text, wrote
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
 ]
-
-
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="How to fit: map, ensemble, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
+    ),
+]
 ROOM = 16 << 20
 """Bytes of a large posterior: what must be free before a fit begins."""
-
-
-class Method(StrEnum):
-    """Inference methods."""
-
-    map = "map"
-    ensemble = "ensemble"
-    laplace = "laplace"
-    svi = "svi"
-    nuts = "nuts"
 
 
 def fit(
@@ -45,7 +39,7 @@ def fit(
             "nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    method: Method = "ensemble",
     settings: Settings = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -61,7 +55,8 @@ def fit(
     from hybridflux.model import compositions
     from hybridflux.model.store import to_spec
 
-    chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
+    chosen = method_of(method, settings or ())
+    fitted = compositions.get(model or chosen.composition)
     to_spec(fitted)  # a model that cannot be saved is refused here
     sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
     with progress_of("fitting") as progress:
@@ -100,7 +95,7 @@ def evaluate(
         int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
-    method: Annotated[Method, typer.Option(help="Of --leave-site-out: how to fit.")] = Method.ensemble,
+    method: Method = "ensemble",
     settings: Settings = None,
     seed: Seed = 0,
     resume: Resume = False,
@@ -131,8 +126,8 @@ def evaluate(
     if posterior:
         table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
     else:
-        fitted = compositions.get(model or compositions.DEFAULT[method])
-        how = method_of(method.value, settings or ())
+        how = method_of(method, settings or ())
+        fitted = compositions.get(model or how.composition)
         measured = open_towers(towers, sites=sites, years=years)
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}

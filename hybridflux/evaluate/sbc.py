@@ -23,7 +23,7 @@ from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
-from hybridflux.inference.methods import AbstractMethod
+from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import AbstractFree

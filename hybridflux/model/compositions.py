@@ -72,9 +72,6 @@ def hybrid() -> HybridFlux:
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid}
 
-DEFAULT = {"map": "hybrid", "ensemble": "hybrid", "svi": "static", "laplace": "static", "nuts": "static"}
-"""What each method fits when no model is named: networks have too many numbers for the sampler."""
-
 
 def get(name: str) -> HybridFlux:
     """A model by name, or from a file.

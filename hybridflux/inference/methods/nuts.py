@@ -11,7 +11,7 @@ from jaxtyping import Array
 from numpyro.diagnostics import summary
 from numpyro.infer.hmc import hmc
 
-from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress
+from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress, setting
 from hybridflux.inference.methods.sharpen import around_mode
 from hybridflux.inference.methods.whiten import White
 
@@ -38,12 +38,12 @@ class NUTS(AbstractMethod):
         rounds: most rounds of sharpening the coordinates.
     """
 
-    warmup: int = 100
+    warmup: int = setting(100, least=0)
     draws: int = 300
     chains: int = 2
-    target: float = 0.65
+    target: float = setting(0.65, share=True)
     mode_steps: int = 1000
-    rounds: int = 12
+    rounds: int = setting(12, least=0)
 
     def draw(self, model, data, key, progress):
         start, scatter, run = jax.random.split(key, 3)
