@@ -97,6 +97,10 @@ def evaluate(
     model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
     method: Method = "ensemble",
     settings: Settings = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Of --leave-site-out: what is scored beside the model: climatology,lightgbm ... or MODULE:CLASS."),
+    ] = None,
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -107,11 +111,12 @@ def evaluate(
     """
     if (posterior is None) == (leave_site_out is None):
         raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
-    if posterior and (model or resume):
-        raise ValueError("--model and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    if posterior and (model or resume or baseline):
+        raise ValueError("--model, --baseline and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
     check_output(out, overwrite=overwrite)
 
     from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.baselines import baseline_of
     from hybridflux.evaluate.scores import evaluate as score
     from hybridflux.evaluate.scores import overview
     from hybridflux.evaluate.steps import steps_named
@@ -128,11 +133,13 @@ def evaluate(
     else:
         how = method_of(method, settings or ())
         fitted = compositions.get(model or how.composition)
+        rivals = {name: baseline_of(name) for name in baseline.split(",")} if baseline else {}
         measured = open_towers(towers, sites=sites, years=years)
         with progress_of("fitting") as progress:
-            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
+            options = {"folds": leave_site_out, "baselines": rivals, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
     of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
+    of |= {"baseline": baseline} if baseline else {}
     write_table(table, out, {"provenance": provenance(of, seed)})
     typer.echo(scores_text(overview(table)))
     wrote(out)

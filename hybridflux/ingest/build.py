@@ -64,8 +64,8 @@ class BuildReport:
 
 
 def build_region(
-    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, resume: bool = False, seed: int = 0,
-    progress: Progress | None = None,
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None, resume: bool = False,
+    seed: int = 0, progress: Progress | None = None,
 ) -> BuildReport:  # fmt: skip
     """Build a region store.
 
@@ -76,6 +76,7 @@ def build_region(
         config: a configuration, its file, or its id in the catalog.
         out: store to write, `*.zarr`.
         data: folder that stands for `{data}` in the places of the configuration.
+        catalog: folder with datasets of your own, `satellite/my-camera.toml`, which join those of hybridflux.
         resume: go on with an interrupted build.
         seed: of the sample of pixels from which the smoother learns.
         progress: called with (done, all, message).
@@ -87,7 +88,7 @@ def build_region(
     """
     began, out = time.perf_counter(), Path(out)
     config = (config if isinstance(config, RegionConfig) else load_config(config)).at(data)
-    catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
+    catalog, tell = _datasets(config, catalog), progress or (lambda done, total, message: None)
     lines = lines_of(config, catalog)
     work = Work.beside(out)
     work.check(resume, out)
@@ -110,10 +111,12 @@ def build_region(
     return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 
 
-def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
+def plan_region(
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None
+) -> Plan:
     """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
+    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config, catalog), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:
@@ -131,13 +134,13 @@ def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Lin
     return dataset.lines[config.vegetation.index]
 
 
-def _datasets(config: RegionConfig) -> dict[str, Dataset]:
+def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
     """The catalog, once everything the configuration names is in it.
 
     Raises:
         ValueError: what is not, and what has no reader.
     """
-    catalog = load_catalog()
+    catalog = load_catalog(own=own)
     named = {source.dataset for sources in config.sources().values() for source in sources} | ({config.vegetation.line} - {None})
     unknown = sorted(named - set(catalog))
     if unknown:
