@@ -88,7 +88,7 @@ def in_a_process(what: str, folder: str, setting: Setting) -> dict:
 
 def part(what: str, folder: Path, setting: Setting) -> dict:
     """Estimate, or run."""
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     def go(**more):
         posterior = a_posterior(setting.draws, setting.model)

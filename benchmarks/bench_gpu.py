@@ -63,8 +63,8 @@ def main() -> None:
 
 def report(slab, pixel_days: int, floor: float, rounds: int) -> None:
     """Times of the kernels over the floor, taking turns, and their difference."""
-    from hybridflux.region.accelerator import run_slab_on_accelerator
-    from hybridflux.region.kernel import run_slab
+    from hybridflux.region.kernels.cpu import run_slab
+    from hybridflux.region.kernels.gpu.accelerator import run_slab_on_accelerator
 
     *inputs, plan = slab
     bare = dataclasses.replace(plan, levels=())
@@ -149,7 +149,7 @@ def _parameter(source):
 
 
 def _network(model, name: str):
-    from hybridflux.model.unrolled import network_of
+    from hybridflux.region.kernels.unrolled import network_of
 
     return network_of(model.sources[name])
 
@@ -170,7 +170,7 @@ def made_up(name: str, draws: int, blocks: int):
     """Arguments of a kernel: random draws of a model, one weather cell, 365 days, four plant types."""
     from hybridflux.model import compositions
     from hybridflux.model.tree import learned, with_learned, with_places
-    from hybridflux.region.kernel import Pixels, Plan, Shared, on_all_devices, shared_out
+    from hybridflux.region.kernels.cpu import Pixels, Plan, Shared, on_all_devices, shared_out
 
     random, days = np.random.default_rng(0), 365
     model = with_places(compositions.get(name), {"site": 1, "site_year": 1})

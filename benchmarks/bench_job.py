@@ -146,7 +146,7 @@ def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
 
 def whole_job(folder: Path, size: int, draws: int, model: str) -> dict:
     """The job, from store to store."""
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:

@@ -51,7 +51,7 @@ class Slabs:
 
     def __init__(self, region: Path, draws: int, *, daily: bool):
         """Prepare a job over a region."""
-        from hybridflux.region.prepared import prepare as ready
+        from hybridflux.region.kernels.kernel_inputs import prepare as ready
 
         self.job = make_job(region, draws, daily)
         self.daily = daily
@@ -64,7 +64,7 @@ class Slabs:
         """Map the tile; gives pixels x days x draws."""
         import jax
 
-        from hybridflux.region.kernel import run_slab
+        from hybridflux.region.kernels.cpu import run_slab
 
         for _, pixels in self.slabs:
             jax.block_until_ready(run_slab(self.prepared.model, self.prepared.shared, None, pixels, self.prepared.plan))
@@ -116,7 +116,7 @@ class Slabs:
         import jax.numpy as jnp
 
         from hybridflux.model.tree import draw_axes
-        from hybridflux.region import layout
+        from hybridflux.region.store import layout
 
         model, drivers = self.prepared.model, self.drivers
         names = {name: jnp.asarray(values)[:, :1] for name, values in self.prepared.shared.weather.items()}
@@ -139,7 +139,7 @@ class Slabs:
 
 def make_job(region: Path, draws: int, daily: bool):
     """A job over the region with the model of this benchmark and random weights."""
-    from hybridflux.region.run import QUANTILES, _job
+    from hybridflux.region.map import QUANTILES, _job
 
     return _job(
         a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter", daily=daily,
@@ -151,6 +151,7 @@ def a_posterior(draws: int):
     """The model of this benchmark with random draws; no fit is needed to measure time."""
     import jax
 
+    from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model.flux import HybridFlux
     from hybridflux.model.sources import Neural, Shared
@@ -165,12 +166,12 @@ def a_posterior(draws: int):
     )  # fmt: skip
     random = np.random.default_rng(1)
     values = {name: jax.numpy.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), "float32") for name, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), indices=Indices(("a", "b"), (2018,)))
 
 
 def differences(slabs: Slabs) -> None:
     """How far kernel and anchor are from NumPy in float64, on one block."""
-    from hybridflux.region.kernel import run_slab
+    from hybridflux.region.kernels.cpu import run_slab
 
     blocks = slabs.blocks()
     exact = reference(blocks, 0)

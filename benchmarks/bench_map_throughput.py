@@ -82,9 +82,9 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
 
 def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) -> None:
     """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years."""
-    from hybridflux.region import layout
-    from hybridflux.region.create import create_region
-    from hybridflux.region.grid import Grid
+    from hybridflux.region.store import layout
+    from hybridflux.region.store.create import create_region
+    from hybridflux.region.store.grid import Grid
     from hybridflux.vocabulary import PLANT_TYPES
 
     random = np.random.default_rng(0)
@@ -139,9 +139,9 @@ def kernel(folder: Path, draws: int, *, daily: bool):
     """A function that maps one tile from memory and gives pixel-days x draws."""
     import jax
 
-    from hybridflux.region.kernel import run_slab
-    from hybridflux.region.prepared import prepare as ready
-    from hybridflux.region.run import QUANTILES, _job
+    from hybridflux.region.kernels.cpu import run_slab
+    from hybridflux.region.kernels.kernel_inputs import prepare as ready
+    from hybridflux.region.map import QUANTILES, _job
 
     job = _job(
         a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter", daily=daily,
@@ -226,7 +226,7 @@ def lightgbm_predict():
 
 def whole_run(folder: Path, draws: int, daily: bool) -> dict:
     """Map the region from store to store."""
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, daily=daily)
     return {"seconds": report.seconds, "peak_mb": peak_memory()}

@@ -61,7 +61,7 @@ def ways(draws: int) -> dict:
     """Name -> function of a block."""
     import jax.numpy as jnp
 
-    from hybridflux.region.order import quantiles, sort_draws
+    from hybridflux.region.kernels.quantiles import quantiles, sort_draws
 
     ranks = [int(level * (draws - 1)) for level in LEVELS]
     return {
@@ -92,9 +92,9 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
     """A function that maps the region from memory with daily quantiles."""
     import jax
 
-    from hybridflux.region.kernel import run_slab
-    from hybridflux.region.prepared import prepare as ready
-    from hybridflux.region.run import QUANTILES, _job
+    from hybridflux.region.kernels.cpu import run_slab
+    from hybridflux.region.kernels.kernel_inputs import prepare as ready
+    from hybridflux.region.map import QUANTILES, _job
 
     job = _job(
         a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter", daily=True,

@@ -123,9 +123,9 @@ def first(folder: Path) -> None:
     import jax
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.region.kernel import run_slab
-    from hybridflux.region.prepared import prepare as ready
-    from hybridflux.region.run import QUANTILES, _job
+    from hybridflux.region.kernels.cpu import run_slab
+    from hybridflux.region.kernels.kernel_inputs import prepare as ready
+    from hybridflux.region.map import QUANTILES, _job
 
     posterior = Posterior.load(folder / "posterior.nc")
     job = _job(

@@ -21,7 +21,7 @@ from hybridflux.ingest.build import build_region
 from hybridflux.ingest.check import check_text
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import run_scenario
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from hybridflux.report.page import write_report
 
 SPREAD = "parameter+random_effects+vegetation"

@@ -22,9 +22,9 @@ from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
 from hybridflux.ingest.check import check_text
 from hybridflux.products.totals import Totals, open_totals
-from hybridflux.region import layout
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.region.store import layout
 from hybridflux.report.region import draw_region
 
 REGIONS = ("flanders-demo", "meuse-forest", "bouconne")

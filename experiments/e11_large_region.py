@@ -120,7 +120,7 @@ def create(out: Path, size: Size) -> tuple[Watch, dict]:
 
 def each_alone(out: Path, size: Size) -> tuple[Watch, dict]:
     """Map each tile as a region of its own."""
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     watch, posterior = Watch(), a_posterior(size.draws)
     with watch.step(ALONE):
@@ -150,8 +150,8 @@ def totals_by_cell(out: Path, runs: list[str]) -> Cells:
 
 def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
     """Map the large region, step by step, resume it when it is done, and estimate it."""
-    from hybridflux.region import run as engine
-    from hybridflux.region.store import open_region
+    from hybridflux.region import map as engine
+    from hybridflux.region.drivers.open import open_region
 
     watch, posterior = Watch(), a_posterior(size.draws)
     with watch.step("open and check"):
@@ -177,9 +177,9 @@ def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
     from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
-    from hybridflux.region.finish import write_totals
-    from hybridflux.region.reduce import Totals
-    from hybridflux.region.run import QUANTILES, _job
+    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.outputs.totals_file import write_totals
+    from hybridflux.region.outputs.zone_totals import Totals
 
     watch = Watch()
     job = _job(

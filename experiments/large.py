@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region import layout
-from hybridflux.region.create import RegionWriter, create_region
-from hybridflux.region.grid import Grid, Tile
+from hybridflux.region.store import layout
+from hybridflux.region.store.create import RegionWriter, create_region
+from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import PLANT_TYPES
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))

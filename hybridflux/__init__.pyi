@@ -29,8 +29,8 @@ from hybridflux.process import stress as stress
 from hybridflux.process import water as water
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.scenario import run_scenario as run_scenario
-from hybridflux.region.own_maps import add_map as add_map
-from hybridflux.region.run import map_region as map_region
+from hybridflux.region.map import map_region as map_region
+from hybridflux.region.store.add_map import add_map as add_map
 from hybridflux.registry import register as register
 from hybridflux.report.page import write_report as write_report
 from hybridflux.vocabulary import PARAMETERS as PARAMETERS

@@ -186,7 +186,7 @@ class _Demo:
         return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
 
     def _map(self, go_on: bool, notify: Notify) -> str:
-        from hybridflux.region.run import map_region
+        from hybridflux.region.map import map_region
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
         done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)

@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from hybridflux.files import OF_THE_DISK
+from hybridflux.progress import Pace, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextmanager
-def progress_of(title: str) -> Iterator[Callable[[int, int, str], None]]:
+def progress_of(title: str) -> Iterator[Progress]:
     """A bar with rate and time left on a terminal, a line a step elsewhere; gives the function to call with (done, all, message).
 
     Ctrl-C, and a signal that means the same, ends with what there is to say about it and exit code 130.
     """
     from rich.console import Console
 
-    from hybridflux.region.progress import bar, lines
-
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system stops a task with it
     try:
-        with bar(title, console) if console.is_terminal else lines(title, console) as tell:
+        with _bar(title, console) if console.is_terminal else _lines(title, console) as tell:
             yield tell
     except KeyboardInterrupt as stop:
         typer.echo(stop.args[0] if stop.args else f"stopped while {title}", err=True)
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def _bar(title: str, console: Console) -> Iterator[Progress]:
+    """A bar with the rate of this call and the time left; gone when it is over."""
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(), rich.TextColumn("{task.fields[pace]}"),
+    )  # fmt: skip
+    with rich.Progress(*columns, console=console, transient=True) as bars:
+        task, pace = bars.add_task(title, total=None, pace=""), Pace()
+
+        def tell(done: int, total: int, message: str) -> None:
+            bars.update(task, completed=done, total=total, description=f"{title}: {message}", pace=pace.of(done, total))
+
+        yield tell
+
+
+@contextmanager
+def _lines(title: str, console: Console) -> Iterator[Progress]:
+    """One line a step: how far, what, how fast and how long still."""
+    pace = Pace()
+
+    def tell(done: int, total: int, message: str) -> None:
+        rate = pace.of(done, total)
+        console.file.write(f"{title} {done}/{total}: {message}{'; ' if rate else ''}{rate}\n")
+        console.file.flush()
+
+    yield tell
 
 
 def message_of(error: Exception) -> str:

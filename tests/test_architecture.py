@@ -9,7 +9,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "hybridflux"
 FLOORS = {
     "vocabulary": 0, "units": 0, "time": 0, "provenance": 0, "machine": 0, "files": 0, "records": 0, "ours": 0,
-    "limits": 0, "links": 0, "addresses": 0, "registry": 0, "lazy": 0,
+    "limits": 0, "links": 0, "addresses": 0, "progress": 0, "registry": 0, "lazy": 0,
     "process": 1, "series": 1,
     "model": 2,
     "inference": 3, "data": 3,
@@ -25,6 +25,10 @@ LIBRARIES = {
     2: {"numpy", "jax", "equinox", "jaxtyping"},
 }
 """What the lowest floors may import besides the standard library and hybridflux."""
+
+REGION = ("store", "drivers", "draws", "spec", "kernels", "outputs", "run", "map")
+"""The rooms of `region/` in the order in which a run walks them: each imports from those before it only (see its docstring)."""
+FULL_FOLDER = 12  # Python files
 
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 FOLDERS = ("hybridflux", "tests", "experiments", "benchmarks")
@@ -74,6 +78,44 @@ def test_imports_go_down(path):
         assert there in FLOORS, f"{here} imports `{module}`, which is not a room; name the room, not the public name"
         allowed = there == here or FLOORS[there] < floor or floor == FLOORS[there] == 0
         assert allowed, f"{here} (floor {floor}) imports {there} (floor {FLOORS[there]})"
+
+
+def in_region(path: Path) -> dict[str, str]:
+    """Modules of `region/` that a file imports -> their room there."""
+    known = {module_of(one): one for one in FILES}
+    found = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module.startswith("hybridflux.region"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in known else node.module: "" for name in names}
+    return {module: module.split(".")[2] for module in found if module != "hybridflux.region"}
+
+
+REGION_FILES = [path for path in FILES if room(module_of(path)) == "region" and path.parent.name + path.name != "region__init__.py"]
+
+
+def test_region_has_the_rooms_it_declares():
+    assert {module_of(path).split(".")[2] for path in REGION_FILES} == set(REGION)
+
+
+@each_file(REGION_FILES)
+def test_region_is_walked_downwards(path):
+    here = module_of(path).split(".")[2]
+    for module, there in in_region(path).items():
+        assert REGION.index(there) <= REGION.index(here), f"region/{here} imports `{module}`, which comes later in {REGION}"
+
+
+def test_region_has_no_circle():
+    below = {module_of(path): set(in_region(path)) - {module_of(path)} for path in REGION_FILES}
+    while free := {module for module, imported in below.items() if not imported & set(below)}:
+        below = {module: imported for module, imported in below.items() if module not in free}
+    assert not below, f"each of these imports another of them: {sorted(below)}"
+
+
+def test_no_folder_of_region_is_full():
+    folders = {path.parent for path in FILES if room(module_of(path)) == "region"}
+    full = {folder.name: count for folder in folders if (count := len(list(folder.glob("*.py")))) > FULL_FOLDER}
+    assert not full, f"more than {FULL_FOLDER} files: {full}"
 
 
 @each_file([path for path in FILES if FLOORS.get(room(module_of(path)), 9) in LIBRARIES])

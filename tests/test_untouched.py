@@ -7,8 +7,8 @@ import pytest
 
 from hybridflux.demo import run_demo
 from hybridflux.products.scenario import _check_folder
-from hybridflux.region.create import create_region
-from hybridflux.region.grid import Grid
+from hybridflux.region.store.create import create_region
+from hybridflux.region.store.grid import Grid
 from hybridflux.twin.world import make_world
 
 MINE = "years of work"

@@ -65,7 +65,7 @@ def map_(
     GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --out RUN --resume alone: the run folder
     holds its settings and its posterior.
     """
-    from hybridflux.region.executors import choose
+    from hybridflux.region.run.executors import choose
 
     check_folder(out)
     who = choose(
@@ -74,7 +74,7 @@ def map_(
     if posterior is None:
         _only_the_run_folder(ctx, resume)
 
-        from hybridflux.region.run import resume_run
+        from hybridflux.region.map import resume_run
 
         with progress_of("mapping") as progress:
             typer.echo(resume_run(out, region=region, executor=who, progress=progress))
@@ -83,7 +83,7 @@ def map_(
         raise ValueError("--region is missing: the Zarr store of the region's drivers")
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     fitted = Posterior.load(posterior)
     options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "daily": daily, "seed": seed, "resume": resume}
@@ -132,7 +132,7 @@ def scenario(
 
     Both runs use the same draws, so that the difference keeps only what the change does.
     """
-    from hybridflux.region.change import read_changes
+    from hybridflux.region.drivers.driver_change import read_changes
 
     changes = _by_driver(change)
     check_folder(out)
@@ -140,7 +140,7 @@ def scenario(
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario
-    from hybridflux.region.executors import choose
+    from hybridflux.region.run.executors import choose
 
     kind = "dask" if workers or scheduler else "serial"
     who = choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)

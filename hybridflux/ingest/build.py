@@ -22,12 +22,12 @@ from hybridflux.ingest.land import read_land
 from hybridflux.ingest.plan import BROUGHT, Plan, plan
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.work import Work
-from hybridflux.region import layout
-from hybridflux.region.create import RegionWriter, create_region
-from hybridflux.region.lock import hold
-from hybridflux.region.plausible import Finding, findings
-from hybridflux.region.store import open_region
-from hybridflux.region.vegetation import SD, LineError, VegetationError
+from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.plausible_drivers import Finding, findings
+from hybridflux.region.run.lock import hold
+from hybridflux.region.store import layout
+from hybridflux.region.store.create import RegionWriter, create_region
 
 Progress = Callable[[int, int, str], None]
 

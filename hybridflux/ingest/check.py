@@ -10,11 +10,11 @@ import numpy as np
 
 from hybridflux.data.weather.weather import MORE
 from hybridflux.ingest.moisture import against_bucket
-from hybridflux.region import checksums, layout
-from hybridflux.region.checks import daily_maps
-from hybridflux.region.plausible import LEVELS, Finding, findings, worst
-from hybridflux.region.store import Region, open_region, unpacked
-from hybridflux.region.vegetation import SD
+from hybridflux.region.draws.fapar_error import SD
+from hybridflux.region.drivers.open import Region, open_region, unpacked
+from hybridflux.region.drivers.plausible_drivers import LEVELS, Finding, findings, worst
+from hybridflux.region.store import checksums, layout
+from hybridflux.region.store.check_region import daily_maps
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES
 
 WEATHER_SAYS = "the weather is of other days than the region"

@@ -18,7 +18,7 @@ from pyproj.exceptions import CRSError
 from hybridflux.data.catalog import REGIONS, catalog_folder
 from hybridflux.files import read_text
 from hybridflux.limits import shown
-from hybridflux.region.grid import Grid
+from hybridflux.region.store.grid import Grid
 from hybridflux.time import FARTHEST_FROM_SUN, LEGAL_OFFSETS, hours_from_sun, hours_of_zone, time_zone_name, zone_of_longitude
 from hybridflux.vocabulary import suggestion
 

@@ -16,9 +16,9 @@ from hybridflux.data.harmonisation import ALL, Line
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.views import Views
 from hybridflux.ingest.work import Work
-from hybridflux.region import layout
-from hybridflux.region.create import RegionWriter
-from hybridflux.region.grid import Grid, Tile
+from hybridflux.region.store import layout
+from hybridflux.region.store.create import RegionWriter
+from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.series import Prior, fill, learn
 from hybridflux.vocabulary import PLANT_TYPES
 

@@ -14,8 +14,8 @@ from hybridflux.data.weather.weather import Weather
 from hybridflux.evaluate.dryness import dryness
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.model.sequences import Sequences
-from hybridflux.region import layout
-from hybridflux.region.store import Region, unpacked
+from hybridflux.region.drivers.open import Region, unpacked
+from hybridflux.region.store import layout
 
 GROUP = "moisture"
 """Group of a region store with one group a dataset: values `[time, cell]`, `latitude`, `longitude`, `time`."""

@@ -22,8 +22,8 @@ from hybridflux.data.imagery.scene import Scene
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
 from hybridflux.provenance import canonical_json
-from hybridflux.region import layout
-from hybridflux.region.grid import Tile
+from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Tile
 
 BLOCK = 2048  # pixels along the side of a block: a tenth of a Sentinel-2 frame, 17 MB a band
 CHUNK_TILES = 4  # tiles along the side of a chunk of views: files neither many nor large

@@ -10,8 +10,8 @@ from hybridflux.addresses import without_secrets
 from hybridflux.files import PARTIAL
 from hybridflux.provenance import canonical_json, config_hash, provenance
 from hybridflux.records import CHECKSUM, read_record, write_record
-from hybridflux.region import lock
-from hybridflux.region.job import differences
+from hybridflux.region.run import lock
+from hybridflux.region.spec import differences
 
 WITHOUT_RETURN = ("build", "template", "scenes")
 """Records on which all later ones rest."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.files import whole
-from hybridflux.region import layout
-from hybridflux.region.geotiff import whole_geotiff
-from hybridflux.region.outputs import units_of
-from hybridflux.region.periods import Period
+from hybridflux.region.drivers.map_periods import Period
+from hybridflux.region.outputs.flux_store import units_of
+from hybridflux.region.outputs.geotiff import whole_geotiff
+from hybridflux.region.store import layout
 
 GROUPS = ("monthly", "annual")
 FLUXES = ("NEE", "GPP", "RECO")

@@ -131,7 +131,7 @@ def _add(product: Path, found: dict[str, Step]) -> None:
 
 def _map_again(run: Path, folder: Path) -> Path:
     """A run mapped again from its own record and posterior."""
-    from hybridflux.region.run import map_again
+    from hybridflux.region.map import map_again
 
     return map_again(run, folder / run.name)
 

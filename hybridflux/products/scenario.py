@@ -67,11 +67,11 @@ def run_scenario(
         FileExistsError: the folder holds what no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
-    from hybridflux.region.calendar import Calendar
-    from hybridflux.region.change import read_changes
-    from hybridflux.region.changeable import check_changes
-    from hybridflux.region.run import map_region
-    from hybridflux.region.store import Region, open_region
+    from hybridflux.region.drivers.calendar import Calendar
+    from hybridflux.region.drivers.changeable import check_changes
+    from hybridflux.region.drivers.driver_change import read_changes
+    from hybridflux.region.drivers.open import Region, open_region
+    from hybridflux.region.map import map_region
 
     read = read_changes(changes)
     if not read:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.records import read_record
-from hybridflux.region.checksums import check_file
+from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")

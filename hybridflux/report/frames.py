@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from pyproj import Transformer
 
-from hybridflux.region.checksums import check_maps
+from hybridflux.region.store.checksums import check_maps
 from hybridflux.report.look import units
 from hybridflux.time import warm_season
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from hybridflux.ingest.moisture import bucket_of
 from hybridflux.ours import MAKER
-from hybridflux.region import layout
-from hybridflux.region.plausible import MONTHS, middle_latitude, vegetation_courses
-from hybridflux.region.ranges import VEGETATION
-from hybridflux.region.store import Region, open_region, unpacked
-from hybridflux.region.vegetation import SD
+from hybridflux.region.draws.fapar_error import SD
+from hybridflux.region.drivers.open import Region, open_region, unpacked
+from hybridflux.region.drivers.plausible_drivers import MONTHS, middle_latitude, vegetation_courses
+from hybridflux.region.drivers.ranges import VEGETATION
+from hybridflux.region.store import layout
 from hybridflux.report.frames import COLOURS, open_group
 from hybridflux.report.look import plain_units
 from hybridflux.vocabulary import PLANT_TYPES

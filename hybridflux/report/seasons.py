@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.products.totals import Totals, run_record
-from hybridflux.region.checksums import check_file
+from hybridflux.region.store.checksums import check_file
 from hybridflux.report.figures import seasonal_cycle
 from hybridflux.report.look import units
 from hybridflux.report.markup import grid, legend, paragraph

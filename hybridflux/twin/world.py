@@ -9,9 +9,9 @@ import numpy as np
 
 from hybridflux.data.gaps import seasonal_mean
 from hybridflux.files import write_json
-from hybridflux.region.create import create_region
-from hybridflux.region.grid import Grid
-from hybridflux.region.layout import WEATHER
+from hybridflux.region.store.create import create_region
+from hybridflux.region.store.grid import Grid
+from hybridflux.region.store.layout import WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness

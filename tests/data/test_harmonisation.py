@@ -5,7 +5,7 @@ import pytest
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
-from hybridflux.region.vegetation import LineError, VegetationError, vegetation_draws
+from hybridflux.region.draws.fapar_error import LineError, VegetationError, vegetation_draws
 
 LINE = Line(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
 FILE = """

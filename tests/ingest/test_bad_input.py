@@ -10,7 +10,7 @@ import xarray as xr
 import zarr
 
 from hybridflux.ingest.build import build_region
-from hybridflux.region.store import open_region
+from hybridflux.region.drivers.open import open_region
 from hybridflux.terminal import is_for_user
 from tests.ingest.test_land import parcels
 

@@ -14,10 +14,10 @@ import zarr
 
 from hybridflux.ingest.build import build_region, plan_region
 from hybridflux.ingest.check import check_text
-from hybridflux.region.calendar import Calendar
-from hybridflux.region.outputs import create_store
-from hybridflux.region.store import open_region, unpacked
-from hybridflux.region.vegetation import SD, VegetationError
+from hybridflux.region.draws.fapar_error import SD, VegetationError
+from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.outputs.flux_store import create_store
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long

@@ -7,7 +7,7 @@ import pytest
 from hybridflux.ingest import build
 from hybridflux.ingest.build import build_region
 from hybridflux.ingest.work import Work
-from hybridflux.region.lock import hold
+from hybridflux.region.run.lock import hold
 
 NAMES = ("a.zarr", "a", "a.zarr2", "a.v1.zarr", "a.v2.zarr", "a.2018", "a.2019", "b.zarr")
 

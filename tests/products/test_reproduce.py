@@ -12,7 +12,7 @@ import zarr
 
 from hybridflux.products.reproduce import RUN, changed_inputs, check, compare, steps
 from hybridflux.provenance import checksum_of, git_state, inputs, provenance
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from tests.region.conftest import a_posterior, made_up
 
 
@@ -62,7 +62,7 @@ import os, sys
 os.sched_setaffinity(0, {int(one) for one in sys.argv[1].split(",")})
 from hybridflux.machine import prepare
 prepare()
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from tests.region.conftest import a_posterior
 map_region(a_posterior(draws=20), sys.argv[2], sys.argv[3], draws=20, start="2018-01-01")
 """

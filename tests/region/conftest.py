@@ -10,8 +10,8 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
-from hybridflux.region.create import create_region
-from hybridflux.region.grid import Grid
+from hybridflux.region.store.create import create_region
+from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
 CODES = [PLANT_TYPES.index(code) for code in ("CRO", "DBF", "GRA", "ENF")]

@@ -16,11 +16,12 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.sources import Neural, PerClass, Pooled, Shared, standardised
 from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
-from hybridflux.model.unrolled import inputs_of, layers, network_of, resting, unrolled
-from hybridflux.region import accelerator, kernel, prepared
-from hybridflux.region.programs import Shape
-from hybridflux.region.run import _job
-from hybridflux.region.vegetation import SD, LineError, VegetationError
+from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.kernels import cpu, kernel_inputs
+from hybridflux.region.kernels.gpu import accelerator
+from hybridflux.region.kernels.gpu.launch import Shape
+from hybridflux.region.kernels.unrolled import inputs_of, layers, network_of, resting, unrolled
+from hybridflux.region.map import _job
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 pytestmark = pytest.mark.long
@@ -63,7 +64,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
             posterior, writer.path, Path("unused"), draws=posterior.draws, start="2017-12-20", end="2018-01-12", spread=spread, daily=True,
             levels=levels, daily_levels=(), change={}, seed=0, length=500.0,
         )  # fmt: skip
-        ready = prepared.prepare(job)
+        ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, plan=dataclasses.replace(ready.plan, n=16), blocks=4)
         drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
         slab, pixels = next(iter(ready.slabs(job, drivers)))
@@ -96,7 +97,7 @@ def test_same_as_the_kernel_of_the_cpu(slab_of, case):
     arguments, slab = slab_of(case)
     assert not slab.real[slab.active].all()  # a block that is not full
     assert accelerator.supports(arguments[-1], arguments[0]) is None
-    expected = jax.device_get(kernel.run_slab(*arguments))
+    expected = jax.device_get(cpu.run_slab(*arguments))
     found = jax.device_get(accelerator.run_slab_on_accelerator(*arguments, shape=SMALL, interpret=True))
     assert_same(expected, found, slab.active)
 
@@ -140,18 +141,18 @@ def test_a_parameter_that_is_no_number_is_told(slab_of, leaf):
 
 def test_which_kernel(slab_of):
     (model, *_, plan), _ = slab_of("one draw")
-    assert accelerator.kernel_of("cpu", model, plan) is kernel.run_slab
+    assert accelerator.kernel_of("cpu", model, plan) is cpu.run_slab
     assert accelerator.kernel_of("gpu", model, plan) is accelerator.run_slab_on_accelerator
     ranked = dataclasses.replace(plan, daily_levels=(0.05,))
     assert "quantiles" in accelerator.supports(ranked, model)
-    assert accelerator.kernel_of("gpu", model, ranked) is kernel.run_slab
+    assert accelerator.kernel_of("gpu", model, ranked) is cpu.run_slab
     assert "power of two" in accelerator.supports(dataclasses.replace(plan, n=48), model)
     by_day = dataclasses.replace(plan, daily=("vpd_sensitivity",))
     assert "`vpd_sensitivity`" in accelerator.supports(by_day, model)
 
 
 def test_a_cpu_needs_no_pallas():
-    code = "import sys, hybridflux.region.accelerator; sys.exit('jax.experimental.pallas' in sys.modules)"
+    code = "import sys, hybridflux.region.kernels.gpu.accelerator; sys.exit('jax.experimental.pallas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -181,5 +182,5 @@ def test_on_a_gpu(slab_of, case):
     if jax.default_backend() != "gpu":
         pytest.skip("no GPU")
     arguments, slab = slab_of(case)
-    expected = jax.device_get(kernel.run_slab(*arguments))
+    expected = jax.device_get(cpu.run_slab(*arguments))
     assert_same(expected, jax.device_get(accelerator.run_slab_on_accelerator(*arguments)), slab.active)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hybridflux.region.change import Change, read_changes
-from hybridflux.region.changeable import changeable, check_changes
-from hybridflux.region.climatology import usual_course, usual_rain
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.changeable import changeable, check_changes
+from hybridflux.region.drivers.driver_change import Change, read_changes
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.usual_weather import usual_course, usual_rain
 
 READ = ("tair_30d", "tmin", "rain", "vpd", "par", "fapar", "plant_type", "soil_capacity")  # by a model
 
@@ -22,7 +22,7 @@ def record(make_region, tmp_path_factory):
     path = make_region(tmp_path_factory.mktemp("record") / "r.zarr", days=("2016-01-01", "2019-12-31"), size=(10, 10)).path
     import zarr
 
-    from hybridflux.region import layout
+    from hybridflux.region.store import layout
 
     group = zarr.open_group(path, mode="r+")
     for name, values in (("tmax", group["tair"][:] + 6), ("tair_day", group["tair"][:] + 2), ("vpd_day", group["vpd"][:] * 1.5)):
@@ -157,7 +157,7 @@ def test_tair_can_be_changed_where_only_tmin_is_read(region_path):
 
 def test_a_map_and_a_scenario_refuse_before_they_begin(region_path, make_posterior, tmp_path):
     from hybridflux.products.scenario import run_scenario
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     with pytest.raises(ValueError, match="co2=\\+100` would change nothing: the model does not read it"):
         map_region(make_posterior(), region_path, tmp_path / "run", draws=4, change={"co2": "+100"})

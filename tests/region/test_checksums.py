@@ -11,11 +11,11 @@ import zarr
 
 from hybridflux.inference.posterior import Posterior
 from hybridflux.products.totals import open_totals
-from hybridflux.region.checksums import RECORD, accept, damaged_tiles, say
-from hybridflux.region.executors import Serial
-from hybridflux.region.job import region_fingerprint
-from hybridflux.region.run import map_region, resume_run
-from hybridflux.region.store import open_region
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.map import map_region, resume_run
+from hybridflux.region.run.executors import Serial
+from hybridflux.region.spec import region_fingerprint
+from hybridflux.region.store.checksums import RECORD, accept, damaged_tiles, say
 
 pytestmark = pytest.mark.long
 

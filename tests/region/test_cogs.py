@@ -9,12 +9,13 @@ import rasterio
 import rasterio.shutil
 import zarr
 
-from hybridflux.region import cogs, layout
-from hybridflux.region.calendar import Calendar
-from hybridflux.region.geotiff import is_complete, whole_geotiff
-from hybridflux.region.grid import Grid
-from hybridflux.region.outputs import create_store, write_tile
-from hybridflux.region.periods import Period
+from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.map_periods import Period
+from hybridflux.region.outputs import cogs
+from hybridflux.region.outputs.flux_store import create_store, write_tile
+from hybridflux.region.outputs.geotiff import is_complete, whole_geotiff
+from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Grid
 
 pytestmark = pytest.mark.long
 

@@ -13,9 +13,9 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Neural
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
-from hybridflux.region.own_maps import add_map
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.region.store.add_map import add_map
 from hybridflux.vocabulary import PARAMETERS
 
 SMALL = dict(size=(12, 10), tile=10, days=("2017-01-01", "2018-01-31"), cells=1)

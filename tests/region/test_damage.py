@@ -10,8 +10,8 @@ import pytest
 
 from hybridflux.data.origin import read_origin
 from hybridflux.products.totals import open_totals
-from hybridflux.region.checksums import check_maps
-from hybridflux.region.run import map_region, resume_run
+from hybridflux.region.map import map_region, resume_run
+from hybridflux.region.store.checksums import check_maps
 from hybridflux.report.seasons import open_courses
 from hybridflux.terminal import is_for_user
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zarr
 
-from hybridflux.region.run import map_region
-from hybridflux.region.store import OUT_OF_RANGE, open_region
+from hybridflux.region.drivers.open import OUT_OF_RANGE, open_region
+from hybridflux.region.map import map_region
 
 pytestmark = pytest.mark.long
 

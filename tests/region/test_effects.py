@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from hybridflux.region import effects
-from hybridflux.region.grid import Grid
+from hybridflux.region.draws import random_effects
+from hybridflux.region.store.grid import Grid
 
 
-def fields(x, y, *, draws, length=effects.LENGTH, kind=0, seed=0, name="a", years=None):
+def fields(x, y, *, draws, length=random_effects.LENGTH, kind=0, seed=0, name="a", years=None):
     """Fields at points `[draw, year, point]`, as the kernel makes them."""
-    frequency = effects.frequencies(length)
-    along, up = effects.phases(x, frequency[:, 0]), effects.phases(y, frequency[:, 1])
+    frequency = random_effects.frequencies(length)
+    along, up = random_effects.phases(x, frequency[:, 0]), random_effects.phases(y, frequency[:, 1])
     wave = np.concatenate(
         [along[..., 0] * up[..., 0] - along[..., 1] * up[..., 1], along[..., 1] * up[..., 0] + along[..., 0] * up[..., 1]], -1
     )
-    return effects.weights(seed, name, draws, years)[:, kind] @ wave.T
+    return random_effects.weights(seed, name, draws, years)[:, kind] @ wave.T
 
 
 def test_unit_variance_everywhere():
@@ -49,12 +49,12 @@ def test_plant_types_years_names_and_seeds_are_independent():
 
 
 def test_first_draws_and_years_are_the_same_in_any_run():
-    np.testing.assert_array_equal(effects.weights(3, "a", 2), effects.weights(3, "a", 5)[:2])
-    one, both = effects.weights(3, "a", 2, np.array([2018])), effects.weights(3, "a", 2, np.array([2017, 2018]))
+    np.testing.assert_array_equal(random_effects.weights(3, "a", 2), random_effects.weights(3, "a", 5)[:2])
+    one, both = random_effects.weights(3, "a", 2, np.array([2018])), random_effects.weights(3, "a", 2, np.array([2017, 2018]))
     np.testing.assert_array_equal(one[:, :, 0], both[:, :, 1])
 
 
 def test_phases_do_not_depend_on_the_tile():
     grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (300, 300))
-    frequency = effects.frequencies(effects.LENGTH)[:, 0]
-    np.testing.assert_array_equal(effects.phases(grid.x[100:200], frequency), effects.phases(grid.x, frequency)[100:200])
+    frequency = random_effects.frequencies(random_effects.LENGTH)[:, 0]
+    np.testing.assert_array_equal(random_effects.phases(grid.x[100:200], frequency), random_effects.phases(grid.x, frequency)[100:200])

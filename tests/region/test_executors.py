@@ -17,9 +17,9 @@ from distributed import Client, LocalCluster
 from distributed.comm import connect
 from distributed.security import Security
 
-from hybridflux.region.executors import Dask, Serial, Share, Slurm, choose
-from hybridflux.region.executors.cluster import local_cluster
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
+from hybridflux.region.run.executors import Dask, Serial, Share, Slurm, choose
+from hybridflux.region.run.executors.cluster import local_cluster
 
 pytestmark = pytest.mark.long
 

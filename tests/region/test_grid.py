@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pyproj import Geod, Transformer
 
-from hybridflux.region.grid import Grid
+from hybridflux.region.store.grid import Grid
 
 
 @pytest.mark.parametrize(

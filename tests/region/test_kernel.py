@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from hybridflux.model.tree import learned, with_learned
-from hybridflux.region import kernel, prepared
-from hybridflux.region.blocks import one_cell_per_block, slabs
-from hybridflux.region.job import Job
-from hybridflux.region.run import _job
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.kernels import cpu, kernel_inputs
+from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs
+from hybridflux.region.map import _job
+from hybridflux.region.spec import Job
 
 pytestmark = pytest.mark.long
 
@@ -25,11 +25,11 @@ def job_of(posterior, path, **settings) -> Job:
 
 
 def results_of(job, tile_id="r000_c000"):
-    ready = prepared.prepare(job)
+    ready = kernel_inputs.prepare(job)
     drivers = job.region.read(job.region.grid.tile_of(tile_id), ready.names, ready.window)
     waves = ready.waves(job, drivers)
     found = [
-        (slab, jax.device_get(kernel.run_slab(ready.model, ready.shared, waves, pixels, ready.plan)))
+        (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.plan)))
         for slab, pixels in ready.slabs(job, drivers)
     ]
     return drivers, found
@@ -62,10 +62,10 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
 
 def test_one_compilation_for_all_tiles(region_path, make_posterior):
     job = job_of(make_posterior(draws=5), region_path, spread="parameter+random_effects")
-    before = kernel.run_slab._cached._cache_size()
+    before = cpu.run_slab._cached._cache_size()
     for tile in ("r000_c000", "r000_c001", "r002_c001"):
         results_of(job, tile)
-    assert kernel.run_slab._cached._cache_size() == before + 1
+    assert cpu.run_slab._cached._cache_size() == before + 1
 
 
 def test_blocks_hold_every_pixel_once_and_one_plant_type(region_path):
@@ -93,7 +93,7 @@ def test_more_draws_cost_no_memory_per_day(region_path, make_posterior):
     job = job_of(make_posterior(draws=6), region_path, daily=True)
     _, found = results_of(job)
     result = found[0][1]
-    n = prepared.block_size(6, job.region.grid.tile)
+    n = kernel_inputs.block_size(6, job.region.grid.tile)
     assert {array.shape[1:] for array in result.maps} == {(365, n)} and len(result.maps) == 6
     assert {array.shape[1:] for array in result.series} == {(365, 6)}
     assert result.gpp.shape[1:] == (12, 6, n) and {array.shape[1:] for array in result.annual} == {(1, n)}

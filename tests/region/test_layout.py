@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from hybridflux.region import layout
-from hybridflux.region.store import open_region
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.store import layout
 
 
 @pytest.fixture

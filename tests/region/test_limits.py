@@ -11,8 +11,9 @@ import pytest
 from hybridflux.cli import towers
 from hybridflux.files import check_output
 from hybridflux.inference.posterior import Posterior
-from hybridflux.region import finish, run
-from hybridflux.region.outcome import RunStopped
+from hybridflux.region import map as engine
+from hybridflux.region.outputs import totals_file
+from hybridflux.region.run.report import RunStopped
 from hybridflux.terminal import is_for_user, message_of
 
 pytestmark = pytest.mark.long
@@ -36,17 +37,18 @@ def limited(work, size):
 def test_the_end_of_a_run(tmp_path, region_path, make_posterior, monkeypatch):
     """HDF5 ended the process while it wrote `totals.nc`, GDAL said nothing where its last block was lost; then the run goes on."""
     out, begun = tmp_path / "run", False
-    steps = ((run, "write_totals", 4096, "totals.nc"), (finish, "_write_series", 4096, "series.nc"), (run, "write_cogs", 400, "cog"))
+    totals, cogs = (engine, "write_totals", 4096, "totals.nc"), (engine, "write_cogs", 400, "cog")
+    steps = (totals, (totals_file, "_write_series", 4096, "series.nc"), cogs)
     for module, step, size, file in steps:
         with monkeypatch.context() as patch:
             patch.setattr(module, step, limited(getattr(module, step), size))
             with pytest.raises(RunStopped) as stop:
-                run.map_region(make_posterior(), region_path, out, **DAYS, resume=begun)
+                engine.map_region(make_posterior(), region_path, out, **DAYS, resume=begun)
         assert f"File too large ({out / file}" in str(stop.value) and "6 of 6 tiles are done and kept" in str(stop.value)
         assert str(stop.value).endswith("make room and go on with --resume") and "\n" not in str(stop.value)
         assert not [path for path in out.rglob("*") if path.suffix in (".part", ".partial")]
         begun = True
-    assert run.map_region(make_posterior(), region_path, out, **DAYS, resume=True).state == "done"
+    assert engine.map_region(make_posterior(), region_path, out, **DAYS, resume=True).state == "done"
 
 
 def test_a_fit_is_not_lost_with_the_disk(tmp_path, make_posterior, monkeypatch):

@@ -10,9 +10,9 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from hybridflux.region import lock
-from hybridflux.region.lock import Holder, hold
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
+from hybridflux.region.run import lock
+from hybridflux.region.run.lock import Holder, hold
 
 
 def leave(out, holder, age=0.0):

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from hybridflux.region.merge import Merged
-from hybridflux.region.reduce import Totals
+from hybridflux.region.outputs.merge_totals import Merged
+from hybridflux.region.outputs.zone_totals import Totals
 
 SHAPE = (3, 2, 5)  # months, fluxes, draws
 

@@ -7,8 +7,8 @@ import pytest
 
 from hybridflux.model import compositions
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned, with_places
-from hybridflux.model.unrolled import network_of
-from hybridflux.region.networks import members_of, solve
+from hybridflux.region.kernels.networks import members_of, solve
+from hybridflux.region.kernels.unrolled import network_of
 
 pytestmark = pytest.mark.long
 

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.region.order import ends, quantiles, sort_draws
+from hybridflux.region.kernels.quantiles import ends, quantiles, sort_draws
 
 pytestmark = pytest.mark.long
 

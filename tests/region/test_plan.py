@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hybridflux.region import plan
-from hybridflux.region.run import QUANTILES, _job, map_region
-from hybridflux.region.trial import Trial
+from hybridflux.region.map import QUANTILES, _job, map_region
+from hybridflux.region.run import estimate
+from hybridflux.region.run.trial import Trial
 
 pytestmark = pytest.mark.long
 
@@ -41,12 +41,12 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
         seen.update(out=job.out, tiles=[tile.id for tile in tiles], pixels=pixels, threads=threads)
         return Trial(begin=3.0, pace=0.01, maps_begin=0.5, maps=0.001, stored=200.0, totals=3e8, memory=1e9)
 
-    monkeypatch.setattr(plan.Trial, "of", of)
+    monkeypatch.setattr(estimate.Trial, "of", of)
     job = _job(
         posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
         daily_levels=(), change={}, seed=0, length=1e4,
     )  # fmt: skip
-    found = plan.estimate(job, 2)
+    found = estimate.estimate(job, 2)
     pixels = found.pixels
     assert seen["threads"] == 2 and seen["out"] != job.out and len(seen["tiles"]) == 6 == len(seen["pixels"])
     assert {seen["tiles"][0], seen["tiles"][-1]} == {"r000_c000", "r005_c005"}

@@ -8,12 +8,12 @@ import pytest
 import zarr
 
 from hybridflux.ingest.check import check
-from hybridflux.region.checksums import accept
-from hybridflux.region.grid import Grid
-from hybridflux.region.plausible import findings, some_tiles, vegetation_courses, warn_of_implausible, worst
-from hybridflux.region.ranges import FORESTS, NUMBERS, VEGETATION, Range, usual_co2
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.plausible_drivers import findings, some_tiles, vegetation_courses, warn_of_implausible, worst
+from hybridflux.region.drivers.ranges import FORESTS, NUMBERS, VEGETATION, Range, usual_co2
+from hybridflux.region.map import map_region
+from hybridflux.region.store.checksums import accept
+from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SOUTH = Grid("EPSG:32755", 600_000.0, 6_000_000.0, 10.0, (24, 20), 10)  # 36 degrees south

@@ -13,8 +13,8 @@ from rasterio.warp import transform_bounds
 
 from hybridflux.data.origin import read_origin
 from hybridflux.products.effect_maps import write_effect_maps
-from hybridflux.region import layout
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
+from hybridflux.region.store import layout
 
 pytestmark = pytest.mark.long
 

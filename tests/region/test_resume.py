@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from hybridflux.region.begin import begin
-from hybridflux.region.change import Change, read_changes
-from hybridflux.region.run import _job, job_of_run, resume_run
+from hybridflux.region.drivers.driver_change import Change, read_changes
+from hybridflux.region.map import _job, job_of_run, resume_run
+from hybridflux.region.run.lifecycle import begin
 
 pytestmark = pytest.mark.long
 

@@ -10,12 +10,12 @@ import xarray as xr
 import zarr
 
 from hybridflux.model.tree import learned, pooled_effects, with_learned
-from hybridflux.region import effects
-from hybridflux.region.checksums import accept
-from hybridflux.region.executors import Serial
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
-from hybridflux.region.tile import run_tile
+from hybridflux.region.draws import random_effects
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.region.run.executors import Serial
+from hybridflux.region.run.tile import run_tile
+from hybridflux.region.store.checksums import accept
 
 pytestmark = pytest.mark.long
 
@@ -65,8 +65,8 @@ def place_of(region, needs, tile_id, row, column):
 def fields_at(x, y, kind, name, by, draws, seed=0):
     """Effects at one point, in float64: `[draw, year]`."""
     years = np.array([2017, 2018]) if by == "site_year" else None
-    weights = effects.weights(seed, name, draws, years)[:, kind].astype(float)
-    angle = effects.frequencies(effects.LENGTH) @ [x, y]
+    weights = random_effects.weights(seed, name, draws, years)[:, kind].astype(float)
+    angle = random_effects.frequencies(random_effects.LENGTH) @ [x, y]
     return weights @ np.concatenate([np.cos(angle), np.sin(angle)])
 
 

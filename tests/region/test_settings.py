@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
 from hybridflux.time import parse_day
 
 

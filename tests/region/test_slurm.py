@@ -15,8 +15,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from hybridflux.region.executors import Slurm
-from hybridflux.region.run import map_region
+from hybridflux.region.map import map_region
+from hybridflux.region.run.executors import Slurm
 
 pytestmark = pytest.mark.long
 

@@ -8,12 +8,12 @@ import pytest
 import zarr
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.region import layout
-from hybridflux.region.create import create_region
-from hybridflux.region.grid import Grid
-from hybridflux.region.job import region_fingerprint
-from hybridflux.region.store import EXTREMES, _extremes, open_region, unpacked
-from hybridflux.region.worklist import Worklist
+from hybridflux.region.drivers.open import EXTREMES, _extremes, open_region, unpacked
+from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.spec import region_fingerprint
+from hybridflux.region.store import layout
+from hybridflux.region.store.create import create_region
+from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 pytestmark = pytest.mark.long

@@ -6,7 +6,7 @@ import pytest
 
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
-from hybridflux.region.structural import ErrorPaths
+from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.vocabulary import PARAMETERS
 
 VALUES = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08}

@@ -10,11 +10,11 @@ import xarray as xr
 
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
-from hybridflux.region import merge
-from hybridflux.region.finish import write_totals
-from hybridflux.region.reduce import Totals
-from hybridflux.region.run import QUANTILES, _job
-from hybridflux.region.structural import ErrorPaths
+from hybridflux.region.draws.structural_error_paths import ErrorPaths
+from hybridflux.region.map import QUANTILES, _job
+from hybridflux.region.outputs import merge_totals
+from hybridflux.region.outputs.totals_file import write_totals
+from hybridflux.region.outputs.zone_totals import Totals
 from hybridflux.vocabulary import PARAMETERS
 
 pytestmark = pytest.mark.long
@@ -50,10 +50,10 @@ def make_job(region_path, make_posterior, tmp_path):
 
 def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     job = make_job(6, 50)
-    monkeypatch.setattr(merge.Merged.groups, "__defaults__", (3000,))  # two cells
+    monkeypatch.setattr(merge_totals.Merged.groups, "__defaults__", (3000,))  # two cells
     write_totals(job, list(job.region.tiles()), {"title": "made up"})
     found = xr.open_dataset(job.out / "totals.nc", engine="h5netcdf").load()
-    merged = merge.Merged.of(job.totals(tile.id) for tile in job.region.tiles())
+    merged = merge_totals.Merged.of(job.totals(tile.id) for tile in job.region.tiles())
     ((_, carbon),) = merged.groups((12, 2, 6), 1 << 30)
     assert found["total"].dims == ("flux", "cell", "draw", "month") and found["flux"].values.tolist() == ["NEE", "GPP", "RECO"]
     assert found["total"].attrs["units"] == "g" and found.attrs["spread"] == "parameter" and found["total"].dtype == np.float64

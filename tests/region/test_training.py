@@ -12,10 +12,10 @@ from hybridflux.inference.batch import plant_types_at_towers
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.products.budget import budget_table
-from hybridflux.region.checksums import accept
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region
-from hybridflux.region.training import OUTSIDE_RANGE, WITHOUT_TOWER, outside
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.map import map_region
+from hybridflux.region.run.training_range import OUTSIDE_RANGE, WITHOUT_TOWER, outside
+from hybridflux.region.store.checksums import accept
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long

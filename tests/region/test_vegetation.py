@@ -5,8 +5,8 @@ import pytest
 import zarr
 
 from hybridflux.products.totals import open_totals
-from hybridflux.region.run import map_region
-from hybridflux.region.vegetation import SD, LineError, VegetationDraws, VegetationError, vegetation_draws
+from hybridflux.region.draws.fapar_error import SD, LineError, VegetationDraws, VegetationError, vegetation_draws
+from hybridflux.region.map import map_region
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long

@@ -43,7 +43,7 @@ def mapped(tmp_path_factory):
     from hybridflux.data.towers import open_towers
     from hybridflux.model import compositions
     from hybridflux.products.scenario import run_scenario
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
     from hybridflux.twin.world import make_world
 
     folder = tmp_path_factory.mktemp("world")

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture(scope="module")
 def part(mapped, tmp_path_factory):
     """The page of two months; the run's record names a plant type that no tower has, and a credit."""
-    from hybridflux.region.run import map_region
+    from hybridflux.region.map import map_region
 
     folder = tmp_path_factory.mktemp("part")
     map_region(mapped.posterior, mapped.region, folder / "run", draws=4, start="2022-05-01", end="2022-06-15")

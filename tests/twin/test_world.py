@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from hybridflux.products.inventory import read_inventory
-from hybridflux.region.store import open_region
+from hybridflux.region.drivers.open import open_region
 from hybridflux.twin.region_truth import FLUXES
 from hybridflux.twin.world import make_world
 from hybridflux.vocabulary import PLANT_TYPES

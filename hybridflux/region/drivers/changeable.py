@@ -1,0 +1,83 @@
+"""Whether the changes of a run change anything: what the model reads, what the region has, on the days of the run, inside the bounds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+
+from hybridflux.region.drivers.driver_change import ALONG, Change
+from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, split_history, unpacked
+from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.store import layout
+from hybridflux.vocabulary import VARIABLES
+
+WORTH_SAYING = 0.01  # share of values kept at a bound from which on it is reported
+
+
+def changeable(region: Region, needs: Iterable[str]) -> list[str]:
+    """Drivers that a model reads and a region has; a driver counts that only moves others along, such as `tair` for `tmin`."""
+    read = {split_history(name)[0] for name in needs}
+    found = [name for name, row in VARIABLES.items() if row.kind == "driver" and name in region.names]
+    return [name for name in found if read & {name, *ALONG.get(name, ())}]
+
+
+def check_changes(region: Region, needs: Iterable[str], days: np.ndarray, changes: Iterable[Change]) -> None:
+    """Look at the changes of a run before anything is computed.
+
+    Args:
+        region: without the changes.
+        needs: names that the model reads.
+        days: of the run, spin-up included.
+        changes: of it.
+
+    Raises:
+        ValueError: a change that acts on nothing: the region lacks the driver or the model does not read it, its period is outside the
+            run, all values would be kept at a bound, or there is no climatology.
+    """
+    known = changeable(region, needs)
+    for change in changes:
+        if change.name not in known:
+            why = "the model does not read it" if change.name in region.names else f"{region.path} does not have it"
+            raise ValueError(f"`{change}` would change nothing: {why}; what can be changed here is {', '.join(known) or 'nothing'}")
+        if not change.holds(days).any():
+            raise ValueError(f"`{change}` would change nothing: the run, spin-up included, is of {days[0]} to {days[-1]}")
+        _check_bounds(region, change, days)
+
+
+def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:
+    """Warn of values that would leave the bounds of the driver and are kept at them; a climatology is computed here for the first time."""
+    with_change, place = region.with_changes([change]), np.isin(region.days, days)
+    if region.is_coarse(change.name):
+        after = with_change.weather([change.name], slice(0, len(region.days)))[change.name]
+        before = region.weather([change.name], slice(0, len(region.days)))[change.name]
+    elif change.operation == "climatology":
+        raise ValueError(f"`{change}`: only weather can be set to its climatology")
+    else:
+        before = _some_pixels(region, change.name)
+        after = change.apply(before, region.days)
+    acts = place & change.holds(region.days)
+    before, after = before[acts], after[acts]
+    if change.operation == "climatology":
+        return
+    wanted, bounds = change.unbounded(before, region.days[acts]), VARIABLES[change.name].bounds
+    outside = float(np.mean((wanted < bounds[0]) | (wanted > bounds[1])))
+    units = VARIABLES[change.name].units
+    if np.array_equal(before, after) or outside == 1.0:
+        raise ValueError(f"`{change}` would put or leave every value at a bound of {bounds[0]:g} to {bounds[1]:g} {units}; make it smaller")
+    if outside > WORTH_SAYING:
+        warnings.warn(
+            f"`{change}`: {100 * outside:.0f} % of the values would leave {bounds[0]:g} to {bounds[1]:g} {units} and are kept there; "
+            f"the mean goes from {before.mean():.3g} to {after.mean():.3g}, not to {wanted.mean():.3g}",
+            stacklevel=2,
+        )
+
+
+def _some_pixels(region: Region, name: str) -> np.ndarray:
+    """A daily map `[time, pixel]` of the tile in the middle of those with vegetation, pixels without a missing day."""
+    tiles = Worklist.of(region).tiles
+    tile = tiles[len(tiles) // 2]
+    bare = np.isin(region.group["plant_type"][tile.y, tile.x].reshape(-1), [*UNVEGETATED_CODES, layout.OUTSIDE])
+    stored = region.group[name][:, tile.y, tile.x].reshape(len(region.days), -1)[:, ~bare]
+    return unpacked(stored[:, (stored != layout.NODATA).all(axis=0)])

@@ -1,0 +1,200 @@
+"""What a process keeps between the tiles of a run: the model and the weather on the devices, the plan of the kernel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.region.draws import random_effects
+from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws
+from hybridflux.region.drivers.open import Region, TileDrivers
+from hybridflux.region.kernels import cpu
+from hybridflux.region.kernels.networks import Members, members_of
+from hybridflux.region.kernels.pixel_blocks import Slab, slabs
+from hybridflux.region.kernels.unrolled import network_of
+from hybridflux.region.spec import Job
+
+SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
+"""Bytes of sums per draw and daily maps that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
+allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
+ALIGNMENT = 64  # bytes
+STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
+_LATEST: dict[str, Prepared] = {}
+_PREPARING = threading.Lock()  # two tiles begin a run side by side
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Ready to run tiles of a job.
+
+    Attributes:
+        model: with a draw axis and the effects of no place yet.
+        shared: weather, calendar and weights of the effects, on the devices.
+        plan: of the kernel.
+        blocks: in a slab.
+        names: the model needs of a tile.
+        window: days of the region that are read.
+        frequency: of the waves `[wave, (x, y)]`; None where the spread has no effects.
+    """
+
+    model: HybridFlux
+    shared: cpu.Shared
+    plan: cpu.Plan
+    blocks: int
+    names: tuple[str, ...]
+    window: slice
+    frequency: np.ndarray | None
+
+    def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, cpu.Pixels]]:
+        """Slabs of a tile with their drivers."""
+        width, mean_area = drivers.tile.shape[1], job.region.grid.pixel**2
+        for slab in slabs(drivers, n=self.plan.n, blocks=self.blocks, by_cell=job.by_cell):
+            place = drivers.pixel[slab.pixel]
+            pixels = cpu.Pixels(
+                daily={name: _by_block(values, place) for name, values in drivers.daily.items()},
+                cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
+                plant_type=drivers.plant_type[slab.pixel[:, :1]],
+                lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
+                row=place // width,
+                column=place % width,
+                weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
+                active=slab.active,
+            )
+            yield slab, cpu.shared_out(pixels)
+
+    def waves(self, job: Job, drivers: TileDrivers) -> cpu.Waves | None:
+        """Phases of the effects over a tile, padded to the size of a whole tile."""
+        if self.frequency is None:
+            return None
+        grid, tile = job.region.grid, drivers.tile
+        found = []
+        for axis, at in ((1, grid.y[tile.y]), (0, grid.x[tile.x])):
+            phases = random_effects.phases(at, self.frequency[:, axis])
+            found.append(np.pad(phases, ((0, grid.tile - len(at)), (0, 0), (0, 0))))
+        return cpu.Waves(*cpu.on_all_devices(found))
+
+
+def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """`[time, place in the tile]` as `[block, time, n]`, aligned so that JAX takes the memory over without a copy."""
+    shape = (len(place), len(values), place.shape[1])
+    room = np.empty(int(np.prod(shape)) * values.itemsize + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    out = room[start : start + int(np.prod(shape)) * values.itemsize].view(values.dtype).reshape(shape)
+    for block, columns in zip(out, place, strict=True):
+        np.take(values, columns, axis=1, out=block, mode="clip")  # `clip` writes into `out` without a buffer
+    return out
+
+
+def prepare(job: Job) -> Prepared:
+    """The latest job of this process, or a new one."""
+    with _PREPARING:
+        if job.hash not in _LATEST:
+            _LATEST.clear()
+            _LATEST[job.hash] = _prepare(job)
+        return _LATEST[job.hash]
+
+
+def block_size(draws: int, tile: int) -> int:
+    """Pixels in a block: a power of two, so that draws times pixels is `STEP_SIZE` to twice that, and a tile has some blocks.
+
+    Args:
+        draws: of the run.
+        tile: pixels along the side of a tile.
+
+    >>> block_size(1, 128), block_size(64, 128), block_size(100, 128), block_size(1, 64)
+    (4096, 256, 256, 1024)
+    """
+    most = min(4096, max(1 << (tile * tile // 4).bit_length() - 1, 64))
+    return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, most))
+
+
+def _prepare(job: Job) -> Prepared:
+    region, calendar, model = job.region, job.calendar, job.posterior.model
+    names = model.needs()
+    coarse = tuple(dict.fromkeys((*(name for name in names if region.is_coarse(name)), "tair")))
+    window = region.window(calendar.days[0], calendar.days[-1])
+    tables = physics_effects(model)
+    years = {"site": None, "site_year": calendar.all_years}
+    contents = job.spread.split("+")
+    drawn = "random_effects" in contents and bool(tables)
+    vegetation = None
+    if "vegetation" in contents:
+        error = VegetationError.of(region.group[SD].attrs)
+        vegetation = vegetation_draws(error, len(calendar.days), job.draws, job.seed)
+        names = (*names, SD)
+    weights = {name: random_effects.weights(job.seed, name, job.draws, years[by]) for name, by in tables.items()} if drawn else {}
+    if not drawn:
+        rows = {"site": 1, "site_year": len(calendar.all_years)}
+        model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
+    plan = _plan(job, model)
+    shared = cpu.Shared(
+        weather=region.weather(coarse, window),
+        bounds=calendar.bounds,
+        spin=np.int32(min(365, len(calendar.days)) if model.memory else 0),
+        lead=np.int32(calendar.lead if model.memory else 0),
+        year=calendar.year_of_day,
+        year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
+        effects=weights,
+        vegetation=vegetation,
+        networks=_networks(model, plan, apart=vegetation is not None),
+    )
+    of_maps = 2 * 3 * plan.days * (2 + len(plan.daily_levels)) if plan.maps else 0
+    per_block = plan.n * (2 * 4 * len(calendar.months) * plan.draws + of_maps)
+    share = jax.local_device_count()
+    enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
+    most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])
+    blocks = -(-int(np.clip(min(most_bytes // per_block, enough), 1, most_blocks)) // share) * share
+    return Prepared(
+        model=cpu.on_all_devices(model),
+        shared=cpu.on_all_devices(shared),
+        plan=plan,
+        blocks=blocks,
+        names=names,
+        window=window,
+        frequency=random_effects.frequencies(job.length) if drawn else None,
+    )
+
+
+def _networks(model: HybridFlux, plan: cpu.Plan, *, apart: bool) -> dict[str, Members]:
+    """Networks of the parameters that change from day to day."""
+    found = {name: network_of(model.sources[name]) for name in plan.daily}
+    return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
+
+
+def _plan(job: Job, model: HybridFlux) -> cpu.Plan:
+    """Sort the parameters by how often they change."""
+    several_years = len(job.calendar.all_years) > 1
+    rhythm: dict[str, list[str]] = {"lasting": [], "yearly": [], "daily": []}
+    for name, source in model.sources.items():
+        reads = source.reads()
+        if any(_changes_by_day(job.region, one) for one in reads):
+            rhythm["daily"].append(name)
+        elif "site_year" in reads and several_years:
+            rhythm["yearly"].append(name)
+        else:
+            rhythm["lasting"].append(name)
+    return cpu.Plan(
+        draws=job.draws,
+        n=block_size(job.draws, job.region.grid.tile),
+        days=len(job.calendar.mapped),
+        levels=job.levels,
+        months_of_years=job.calendar.months_of_years,
+        lasting=tuple(rhythm["lasting"]),
+        yearly=tuple(rhythm["yearly"]),
+        daily=tuple(rhythm["daily"]),
+        maps=job.daily,
+        daily_levels=job.daily_levels if job.daily else (),
+        scale=cpu.DAILY_SCALE,
+        series=True,
+    )
+
+
+def _changes_by_day(region: Region, name: str) -> bool:
+    return region.is_coarse(name) or region.is_daily(name)

@@ -1,0 +1,100 @@
+"""Networks that read the day, evaluated for a block: the same numbers as `Neural.raw`, at a tenth of the time.
+
+Three things are known in a block that a network does not know. Weather and plant type are the same for all its pixels, so their part of
+the first layer is made once a draw. Hidden units are taken one after the other, each for all draws and pixels: XLA makes one loop of
+vector instructions of that, and none of a batch of small matrix products. And where draws share their network (members of an ensemble
+are repeated to make a hundred draws, which differ in the effects of places), it is evaluated once a member.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import AbstractFree, Names, Neural
+from hybridflux.region.kernels.unrolled import network_of
+from hybridflux.vocabulary import PARAMETERS, Parameter
+
+
+class Solved(AbstractFree):
+    """What a network gave, in its place."""
+
+    z: Array
+
+    def reads(self):
+        return ()
+
+    def raw(self, row, names):
+        return self.z
+
+
+class Members(NamedTuple):
+    """The different networks among the draws of a source.
+
+    Attributes:
+        network: with a member axis on its weights.
+        pick: one where a draw is a member, else zero `[draw, member]`; None where each draw has a network of its own.
+    """
+
+    network: Neural
+    pick: Array | None
+
+
+def members_of(network: Neural, *, apart: bool) -> Members:
+    """Find the different networks among the draws.
+
+    Args:
+        network: with a draw axis on its weights.
+        apart: whether draws read different drivers, so that each needs its own evaluation.
+    """
+    flat = np.concatenate([np.asarray(leaf).reshape(len(leaf), -1) for leaf in jax.tree.leaves(network)], axis=1)
+    _, first, which = np.unique(flat, axis=0, return_index=True, return_inverse=True)
+    if apart or len(first) == len(flat):
+        return Members(network, None)
+    pick = np.asarray(which.reshape(-1, 1) == np.arange(len(first)), np.float32)
+    return Members(jax.tree.map(lambda leaf: leaf[first], network), jnp.asarray(pick))
+
+
+def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> HybridFlux:
+    """The model with its networks of the day replaced by what they give.
+
+    Args:
+        model: with a draw axis on its learned leaves.
+        networks: parameter -> its networks.
+        names: drivers and covariates of a block: `[n]`, `[1]`, or `[draw, n]` where draws differ.
+    """
+    sources = dict(model.sources)
+    for name, (network, pick) in networks.items():
+        raw = raw_of_members(network, PARAMETERS[name], names)
+        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else jnp.matmul(pick, raw, precision="highest")))
+    return eqx.tree_at(lambda one: one.sources, model, sources)
+
+
+def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array, "member n"]:
+    """The unconstrained parameter of all members."""
+    w1, b1, w2 = network.z["w1"] / len(network.inputs) ** 0.5, network.z["b1"], network.z["w2"]
+    shared, own, first = b1, [], 0
+    for column in network.columns(names):
+        weights = w1[:, first : first + column.shape[-1]]
+        first += column.shape[-1]
+        if column.size == column.shape[-1]:
+            shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights)
+        else:
+            own += [(column[..., number], weights[:, number]) for number in range(column.shape[-1])]
+
+    def unit(total, weights):
+        start, slopes, out = weights
+        received = start[:, None] + sum(slope[:, None] * column for slope, (column, _) in zip(slopes, own, strict=True))
+        return total + out[:, None] * jnp.tanh(received), None
+
+    shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column, _ in own))
+    units = shared.T, [slope.T for _, slope in own], w2.T
+    weighted, _ = lax.scan(unit, jnp.zeros(shape, jnp.float32), units)
+    return network.centre(row, names) + network.reach * row.spread * weighted / network.width**0.5

@@ -1,0 +1,70 @@
+"""Valid pixels of a tile, put in blocks of one plant type (and one weather cell), a fixed number of blocks to a slab.
+
+In a block of one plant type and one weather cell, all that depends on weather and plant type alone is computed once per draw
+and not once per pixel. Masked pixels are not computed at all. Every slab has the same shape, so the kernel is compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridflux.region.drivers.open import Region, TileDrivers
+
+LARGE_CELL = 4096  # pixels
+
+
+@dataclass(frozen=True)
+class Slab:
+    """A fixed number of blocks.
+
+    Attributes:
+        pixel: position among the valid pixels of the tile `[block, n]`.
+        real: False where a block is filled up by repeating a pixel `[block, n]`.
+        active: False for blocks that only fill up the slab `[block]`.
+    """
+
+    pixel: np.ndarray
+    real: np.ndarray
+    active: np.ndarray
+
+
+def one_cell_per_block(region: Region) -> bool:
+    """Whether blocks hold one weather cell only: where cells are so large that it costs little filling up.
+
+    The same for any tiles, and so are the results, to the last bit.
+    """
+    cells = region.group["tair"].shape[1]
+    return bool(cells == 1 or np.prod(region.grid.shape) / cells >= LARGE_CELL)
+
+
+def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterator[Slab]:
+    """All slabs of a tile.
+
+    Args:
+        drivers: of the tile.
+        n: pixels in a block.
+        blocks: blocks in a slab.
+        by_cell: whether a block holds one weather cell only.
+    """
+    key = drivers.plant_type.astype(np.int64) << 32
+    if by_cell:
+        key = key + drivers.cell
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    rows, real = [], []
+    for group in np.split(order, starts[1:]) if len(order) else ():
+        for start in range(0, len(group), n):
+            part = group[start : start + n]
+            rows.append(np.pad(part, (0, n - len(part)), mode="edge"))
+            real.append(np.arange(n) < len(part))
+    for start in range(0, len(rows), blocks):
+        found = rows[start : start + blocks]
+        missing = blocks - len(found)
+        yield Slab(
+            np.array(found + missing * found[-1:], np.int32),
+            np.array(real[start : start + blocks] + missing * [np.zeros(n, bool)]),
+            np.arange(blocks) < len(found),
+        )

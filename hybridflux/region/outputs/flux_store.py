@@ -1,0 +1,149 @@
+"""The store of fluxes: CF arrays whose chunk is a tile, and their attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import zarr
+
+from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.map_periods import bounds_of, mapped_days, periods_of
+from hybridflux.region.drivers.open import Region
+from hybridflux.region.kernels.cpu import DAILY_SCALE, FLUXES
+from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import SIGN, VARIABLES
+
+SPREADS = {
+    "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
+    "parameter+random_effects": "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
+    "parameter+random_effects+vegetation": "posterior of parameters and weights, effects of unseen places and years, and the error of "
+    "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
+}
+CHUNK_DAYS = 366  # in a chunk of daily maps, at most
+ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
+_METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}
+_OF_PERIOD = {
+    "daily": "", "monthly": ", mean rate of the mapped days of the month", "annual": ", sum over the mapped days of the calendar year",
+}  # fmt: skip
+
+
+def statistics(levels: tuple[float, ...]) -> tuple[str, ...]:
+    """Endings of the names of mean, sd and quantiles.
+
+    >>> statistics((0.05, 0.5))
+    ('', '_sd', '_q05', '_q50')
+    """
+    return ("", "_sd", *(f"_q{round(100 * level):02d}" for level in levels))
+
+
+def scale_of(group: str) -> float:
+    """Step of the scaled integers of a group."""
+    return ANNUAL_SCALE if group == "annual" else DAILY_SCALE
+
+
+def units_of(group: str, whole: bool) -> str:
+    """Units of a map, grams of carbon: a sum over a part of a year is not an amount per year.
+
+    Args:
+        group: `daily`, `monthly` or `annual`.
+        whole: whether every period of the map is a whole calendar year.
+
+    >>> units_of("annual", True), units_of("annual", False), units_of("monthly", False)
+    ('g m-2 year-1', 'g m-2', 'g m-2 day-1')
+    """
+    return ("g m-2 year-1" if whole else "g m-2") if group == "annual" else "g m-2 day-1"
+
+
+def create_store(
+    path: Path, region: Region, calendar: Calendar, attributes: Mapping, *, levels: Mapping[str, tuple[float, ...]]
+) -> None:
+    """Write the template: coordinates, attributes and arrays without data.
+
+    Args:
+        path: of the store; replaced if it is there.
+        region: that is mapped.
+        calendar: of the run.
+        attributes: of every group: title, spread, provenance and so on.
+        levels: quantiles by group; a group that is not named is not made.
+
+    Raises:
+        ValueError: the spread is not named.
+    """
+    if attributes.get("spread") not in SPREADS:
+        raise ValueError(f"a store of fluxes must name its spread, one of {', '.join(SPREADS)}; it is {attributes.get('spread')!r}")
+    other = {name: text for name, text in region.group.attrs.items() if name == layout.WEATHER_DAYS}
+    common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | other | dict(attributes)
+    root = zarr.create_group(path, overwrite=True, attributes=common)
+    for name in levels:
+        first, end = bounds_of(calendar, name)
+        whole = all(period.whole for period in periods_of(calendar, name))
+        group = root.create_group(name, attributes=common)
+        for axis, (values, described) in layout.axes(region.grid.x, region.grid.y).items():
+            layout.put(group, axis, values, (axis,), **described)
+        grid = region.grid
+        layout.put(group, "spatial_ref", np.int32(0), (), **layout.spatial_ref(grid.crs, grid.west, grid.north, grid.pixel))
+        time = layout.TIME | {"units": layout.TIME_UNITS, "calendar": "standard", "long_name": "first mapped day of the period"}
+        time["bounds"] = "time_bnds"
+        layout.put(group, "time", first, ("time",), fill=-1, **time)
+        layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
+        described = {"units": "1", "long_name": "number of mapped days in the period"}
+        layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
+        chunks = (min(len(first), CHUNK_DAYS), grid.tile, grid.tile)
+        for flux in FLUXES:
+            for ending in statistics(levels[name]):
+                group.create_array(
+                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
+                    dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
+                    attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
+                )  # fmt: skip
+    layout.consolidate(path)
+
+
+def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:
+    """Write one array over a tile; `values` are int16 `[time, pixels of the tile]`."""
+    group[name][:, tile.y, tile.x] = values.reshape(-1, *tile.shape)
+
+
+def keys_of_tile(tile: Tile, side: int, periods: int) -> list[str]:
+    """Keys of the chunks of a tile in an array of the store.
+
+    Args:
+        tile: of the grid.
+        side: pixels along the side of a whole tile.
+        periods: of the array.
+
+    >>> keys_of_tile(Tile("r001_c002", slice(64, 128), slice(128, 192)), 64, 730)
+    ['c/0/1/2', 'c/1/1/2']
+    """
+    place = f"{tile.y.start // side}/{tile.x.start // side}"
+    return [f"c/{number}/{place}" for number in range(-(-periods // CHUNK_DAYS))]
+
+
+def packed(values: np.ndarray, scale: float) -> np.ndarray:
+    """Scaled integers of numbers that are all there, int16."""
+    return np.clip(np.rint(values / scale), -32767, 32767).astype(np.int16)
+
+
+def _describe(flux: str, ending: str, group: str, whole: bool) -> dict:
+    """CF attributes of one array; `whole` says whether its periods are whole calendar periods."""
+    row = VARIABLES[flux.lower()]
+    what = {"": "mean over the draws", "_sd": "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
+    found = {
+        "units": units_of(group, whole),
+        "comment": "grams of carbon",
+        "long_name": f"{row.long_name}{_OF_PERIOD[group]}; {what}",
+        "cell_methods": f"area: mean {_METHODS[group]}",
+        "grid_mapping": "spatial_ref",
+        "scale_factor": scale_of(group),
+        "_FillValue": layout.NODATA,
+    }
+    if row.cf_name and not ending and found["units"] != "g m-2":  # the standard name is one of a rate
+        found["standard_name"] = row.cf_name
+    if row.positive:
+        found["positive"] = row.positive
+    if not ending:
+        found["ancillary_variables"] = f"{flux}_sd"
+    return found

@@ -1,0 +1,85 @@
+"""One process: all tiles, or the share of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from hybridflux.region.run.lock import WHOLE
+
+if TYPE_CHECKING:
+    from hybridflux.region.run.tile import TileReport
+    from hybridflux.region.spec import Job
+    from hybridflux.region.store.grid import Tile
+
+
+@dataclass(frozen=True)
+class Serial:
+    """One tile computes at a time, on all cores of this machine, while its neighbours are read and written.
+
+    When it is stopped, the tiles in hand are brought to their end and marked, no new one is begun.
+
+    Attributes:
+        threads: tiles in hand; memory grows with them.
+    """
+
+    threads: int = 2
+
+    @property
+    def work(self) -> str:
+        """All tiles."""
+        return WHOLE
+
+    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """All tiles."""
+        return list(tiles)
+
+    def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
+        """Reports of tiles as they are done."""
+        from hybridflux.region.run.tile import run_tile
+
+        queue = iter(tiles)
+        with ThreadPoolExecutor(self.threads) as pool:
+            running = {pool.submit(run_tile, job, tile) for tile in islice(queue, self.threads)}
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {pool.submit(run_tile, job, tile) for tile in islice(queue, len(done))}
+                for future in done:
+                    yield future.result()
+
+
+@dataclass(frozen=True)
+class Share:
+    """Every n-th tile: one of several tasks that share a run, for instance of a SLURM array.
+
+    Which tiles are whose does not depend on what is done already, so that a task that is started again goes on with its own.
+
+    Attributes:
+        task: number, from 0.
+        tasks: how many there are.
+        threads: tiles in hand.
+    """
+
+    task: int
+    tasks: int
+    threads: int = 2
+
+    def __post_init__(self):
+        if not 0 <= self.task < self.tasks:
+            raise ValueError(f"task {self.task} of {self.tasks} does not exist; they are numbered from 0 to {self.tasks - 1}")
+
+    @property
+    def work(self) -> str:
+        """Which task."""
+        return f"task {self.task} of {self.tasks}"
+
+    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """Every `tasks`-th tile."""
+        return list(tiles[self.task :: self.tasks])
+
+    def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
+        """Reports of tiles as they are done."""
+        return Serial(self.threads).run(job, tiles)

@@ -1,0 +1,135 @@
+"""How a run ended: what it did, or what is done, what is not and how to go on."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hybridflux.region.run.estimate import Estimate
+from hybridflux.region.run.training_range import of_unseen
+
+SHOWN = 8  # tiles named in a message
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        out: run folder.
+        state: `done`, `dry run`, `submitted`, or `running` behind one task of several.
+        tiles: in the region.
+        skipped: tiles that were done before.
+        pixels: mapped, all tiles.
+        masked: reason -> pixels left out, all tiles.
+        outside: covariate -> pixels outside the range of the towers, a pixel counting as much as the share of its days.
+        without_tower: plant type that no tower of the fit has -> pixels mapped; None where the posterior does not record plant types.
+        draws: of the posterior.
+        days: mapped.
+        seconds: of this call.
+        estimate: of a dry run.
+        note: what was submitted.
+    """
+
+    out: Path
+    state: str
+    tiles: int = 0
+    skipped: int = 0
+    pixels: int = 0
+    masked: dict[str, int] = field(default_factory=dict)
+    outside: dict[str, float] = field(default_factory=dict)
+    without_tower: dict[str, int] | None = field(default_factory=dict)
+    draws: int = 0
+    days: int = 0
+    seconds: float = 0.0
+    estimate: Estimate | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.estimate:
+            return str(self.estimate)
+        if self.note:
+            return f"{self.out}: {self.note}"
+        left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.masked.items() if count) or "none"
+        again = f" ({self.skipped} done before)" if self.skipped else ""
+        size = f"{self.pixels:,} pixels x {self.days} days x {self.draws} draws"
+        shares = [f"{name} {100 * count / max(self.pixels, 1):.1f} %" for name, count in self.outside.items() if count]
+        beyond = f"; outside the range of the towers: {', '.join(shares)}" if shares else ""
+        unseen = f"; {of_unseen(self.without_tower, self.pixels)}" if self.without_tower else ""
+        unseen = unseen if self.without_tower is not None else "; the posterior does not record the plant types of its towers"
+        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}"
+
+
+class RunStopped(OSError):
+    """The machine stopped a run: disk, permissions, workers."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """The user, or the system on its way down, stopped a run."""
+
+
+@dataclass
+class Progress:
+    """How far a run is, by its markers: what was in hand when it was stopped may have been brought to its end.
+
+    Attributes:
+        out: run folder.
+        markers: of the tiles of the run, or of the task; None before they are known.
+    """
+
+    out: Path
+    markers: tuple[Path, ...] | None = None
+
+    def __str__(self) -> str:
+        if self.markers is None:
+            return f"no tile of {self.out} was run"
+        done, every = sum(marker.exists() for marker in self.markers), len(self.markers)
+        rest = "what is left is to merge totals and write maps for GIS" if done == every else f"{every - done} are not"
+        return f"{done} of {every} tiles are done and kept, {rest}"
+
+
+@contextmanager
+def stopping(progress: Progress) -> Iterator[None]:
+    """Say how far a run came and how to go on, whatever stops it.
+
+    Raises:
+        RunStopped: an error of the machine.
+        RunInterrupted: Ctrl-C, or a signal that means the same.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise RunInterrupted(f"stopped; {progress}; go on with --resume") from stop
+    except (FileExistsError, FileNotFoundError, RunStopped):  # they name their cure themselves
+        raise
+    except OSError as error:
+        raise RunStopped(f"{_what(error)}; {progress}; {_cure(error)} and go on with --resume") from error
+
+
+def unreadable(out: Path, refused: dict[str, str], progress: Progress) -> str:
+    """The message about tiles that could not be mapped."""
+    lines = [f"- {reason}" for reason in list(refused.values())[:SHOWN]]
+    lines += [f"- and {len(refused) - SHOWN} more, see {out / 'run.json'}"] if len(refused) > SHOWN else []
+    return (
+        f"{len(refused)} tiles cannot be mapped; {progress}; neither totals nor maps for GIS were made. Mend these tiles and go on with "
+        "--resume:\n" + "\n".join(lines)
+    )  # fmt: skip
+
+
+def _what(error: OSError) -> str:
+    """The error without its number."""
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+def _cure(error: OSError) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "make room"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return "make the run folder writable"
+        case _:
+            return "mend this"

@@ -1,0 +1,129 @@
+"""`run_tile`: read the drivers of a tile, run the kernel over it, write maps and totals, then mark it done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+
+import jax
+import numpy as np
+import zarr
+
+from hybridflux.machine import give_back_memory
+from hybridflux.records import CHECKSUM, read_record, write_record
+from hybridflux.region.drivers.open import TileDrivers, UnreadableTile
+from hybridflux.region.kernels.gpu.accelerator import kernel_of
+from hybridflux.region.kernels.kernel_inputs import Prepared, prepare
+from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
+from hybridflux.region.outputs.tile_result import Collected, NotANumber
+from hybridflux.region.run.training_range import only_within, outside, without_tower
+from hybridflux.region.spec import Job
+from hybridflux.region.store import checksums
+from hybridflux.region.store.grid import Tile
+
+_COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
+
+
+@dataclass(frozen=True)
+class TileReport:
+    """What was done in a tile.
+
+    Attributes:
+        tile: its name.
+        pixels: mapped.
+        masked: reason -> pixels left out.
+        read_s: seconds of reading.
+        compute_s: seconds of computing.
+        write_s: seconds of writing.
+        hash: of the configuration.
+        outside: covariate -> pixels outside the range of the towers (`training_range.outside`).
+        without_tower: plant type that no tower of the fit has -> pixels mapped.
+        refused: why the tile was not mapped; empty where it was.
+        checksums: file, below the run folder -> digest of what was written (`checksums.digest`); empty in runs of earlier versions.
+    """
+
+    tile: str
+    pixels: int
+    masked: dict[str, int]
+    read_s: float
+    compute_s: float
+    write_s: float
+    hash: str
+    outside: dict[str, float] = field(default_factory=dict)
+    without_tower: dict[str, int] = field(default_factory=dict)
+    refused: str = ""
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if self.refused:
+            return f"tile {self.tile} refused: {self.refused}"
+        times = f"read {self.read_s:.1f} s, computed {self.compute_s:.1f} s, written {self.write_s:.1f} s"
+        return f"tile {self.tile}, {self.pixels:,} pixels, {times}"
+
+
+def run_tile(job: Job, tile: Tile) -> TileReport:
+    """Map one tile; the one unit of work, whatever the executor.
+
+    Maps and totals are written first, the done marker last, each whole or not at all: a tile without a marker is run again. A tile
+    that cannot be read, or whose fluxes are not numbers, is refused: nothing of it is written or marked, and its report says why.
+
+    Args:
+        job: the run; its template is written.
+        tile: of the region's grid.
+    """
+    prepared = prepare(job)
+    began = time.perf_counter()
+    try:
+        drivers = job.region.read(tile, prepared.names, prepared.window)
+        drivers = only_within(drivers, job.ranges, job.within, job.at_towers) if job.within else drivers
+        after_reading = time.perf_counter()
+        with _COMPUTING:
+            started = time.perf_counter()
+            found = _compute(job, prepared, drivers)
+            computed = time.perf_counter()
+    except (UnreadableTile, NotANumber) as error:
+        return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
+    about = {
+        "tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges),
+        "without_tower": without_tower(drivers.plant_type, job.at_towers),
+    }  # fmt: skip
+    del drivers  # its memory is for the next tile
+    store = zarr.open_group(job.store, mode="r+")
+    written = []
+    for group, name, values in found.in_order():
+        write_tile(store[group], tile, name, values)
+        written += [f"{job.store.name}/{group}/{name}/{key}" for key in keys_of_tile(tile, job.region.grid.tile, len(values))]
+    found.totals.save(job.totals(tile.id))
+    written.append(job.totals(tile.id).relative_to(job.out).as_posix())
+    about["checksums"] = checksums.of_files(job.out, written)
+    times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
+    report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
+    write_record(job.marker(tile.id), asdict(report))
+    del found
+    give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
+    return report
+
+
+def done_report(job: Job, tile_id: str) -> TileReport | None:
+    """The report of a tile that was finished by this configuration, else None; a marker that is not whole does not count."""
+    try:
+        found = read_record(job.marker(tile_id), "the marker of a tile")
+        report = TileReport(**{name: value for name, value in found.items() if name != CHECKSUM})
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return report if report.hash == job.hash else None
+
+
+def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> Collected:
+    """Maps and totals; a slab is collected while the next one is computed."""
+    found, waiting = Collected(job, int(np.prod(drivers.tile.shape))), None
+    waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.plan)
+    for slab, pixels in prepared.slabs(job, drivers):
+        result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.plan)  # returns at once, computes behind
+        if waiting:
+            found.add(drivers, *waiting)
+        waiting = slab, result
+    if waiting:
+        found.add(drivers, *waiting)
+    return found
