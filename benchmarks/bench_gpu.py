@@ -28,6 +28,7 @@ from collections import Counter
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxprs_in_params
 
 JOB = 1_000_000 * 365  # pixels x days
 BLOCK = 256  # pixels
@@ -161,7 +162,7 @@ def operations(jaxpr) -> Counter:
         whole = any(result.aval.shape == (PIXELS, DRAWS) for result in equation.outvars)
         found["arithmetic"] += whole and equation.primitive.name in ARITHMETIC
         found["special"] += whole and equation.primitive.name in SPECIAL
-        for inner in jax.core.jaxprs_in_params(equation.params):
+        for inner in jaxprs_in_params(equation.params):
             found += operations(inner)
     return found
 

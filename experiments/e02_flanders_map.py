@@ -18,7 +18,7 @@ import pandas as pd
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
-from hybridflux.ingest.check import check_text
+from hybridflux.ingest.region_report import check_text
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import run_scenario
 from hybridflux.region.map import map_region

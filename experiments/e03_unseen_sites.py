@@ -38,7 +38,7 @@ from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.store import to_spec
 from hybridflux.provenance import config_hash, provenance
-from hybridflux.report.card import write_card
+from hybridflux.report.card_page import write_card
 from hybridflux.report.card_table import markdown
 
 VEGETATION = "modis_fpar_c5_8day"

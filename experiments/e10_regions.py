@@ -20,12 +20,12 @@ import zarr
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
-from hybridflux.ingest.check import check_text
-from hybridflux.products.totals import Totals, open_totals
+from hybridflux.ingest.region_report import check_text
+from hybridflux.products.totals import RunTotals, open_totals
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.store import layout
-from hybridflux.report.region import draw_region
+from hybridflux.report.region_figure import draw_region
 
 REGIONS = ("flanders-demo", "meuse-forest", "bouconne")
 SPREADS = {"given": "parameter+random_effects", "drawn": "parameter+random_effects+vegetation"}
@@ -88,7 +88,7 @@ def summer(region, year: int) -> np.ndarray:
     return np.where((stored == layout.NODATA).any(axis=0), np.nan, unpacked(stored).mean(axis=0))
 
 
-def budgets(region: str, fapar: str, totals: Totals) -> list[dict]:
+def budgets(region: str, fapar: str, totals: RunTotals) -> list[dict]:
     """Mean and spread of each zone, year and flux, and of the change from one year to the next, paired by draw; gC m-2."""
     found = []
     for zone in [*np.unique(totals.zone), "all"]:

@@ -14,7 +14,7 @@ import pairs
 import pandas as pd
 from numpyro.infer import MCMC, NUTS
 
-from hybridflux.data.harmonisation import ALL, Line
+from hybridflux.data.harmonisation import ALL, CalibrationLine
 
 # red 0.12, near infrared 0.17; Flemish fields with NDVI of 0.1 to 0.2 have 0.166, 0.089, 0.032, 0.028
 SOIL = {"ndvi": 0.172, "evi2": 0.086, "nirv": 0.029, "kndvi": 0.030}
@@ -101,7 +101,7 @@ class Fitted:
     residual: dict[str, float]
     index: str
 
-    def line(self, kind: str, seed: int) -> Line:
+    def line(self, kind: str, seed: int) -> CalibrationLine:
         """The line of a plant type, or `ALL` for one that was not seen, at a new place."""
         rng, draws = np.random.default_rng(seed), self.draws
         number = len(draws["middle"])
@@ -113,7 +113,7 @@ class Fitted:
             "offset": -middle.mean() * SOIL[self.index], "slope": middle.mean(), "offset_sd": offset.std(), "slope_sd": slope.std(),
             "correlation": np.corrcoef(offset, slope)[0, 1], "residual_sd": self.residual.get(kind, self.residual[ALL]),
         }  # fmt: skip
-        return Line(**{name: round(float(value), 3) for name, value in numbers.items()}, source=SOURCE)
+        return CalibrationLine(**{name: round(float(value), 3) for name, value in numbers.items()}, source=SOURCE)
 
 
 def fit(given: Pairs, spread: Spread, index: str, draws: int, seed: int) -> Fitted:
@@ -133,7 +133,7 @@ def fit(given: Pairs, spread: Spread, index: str, draws: int, seed: int) -> Fitt
     return Fitted(kinds, found, residual, index)
 
 
-def line_sd(line: Line, index) -> np.ndarray:
+def line_sd(line: CalibrationLine, index) -> np.ndarray:
     """Standard deviation of what a line tells, without its scatter [1]."""
     covariance = line.correlation * line.offset_sd * line.slope_sd
     return np.sqrt(line.offset_sd**2 + (line.slope_sd * index) ** 2 + 2 * covariance * index)

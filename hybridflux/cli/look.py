@@ -18,7 +18,7 @@ def demo(
 ) -> None:
     """The whole chain on synthetic data, offline.
 
-    Fits synthetic towers, maps their region, dries it out, closes its budget against the known truth, writes a report.
+    Fits synthetic towers, maps their region, dries it out, closes its budget against the truth, writes a report.
     """
     check_folder(out)
 
@@ -28,10 +28,10 @@ def demo(
 
 
 def catalog(
-    word: Annotated[str | None, typer.Argument(help="Only datasets and regions in whose text it stands: worldcover, soil.")] = None,
+    word: Annotated[str | None, typer.Argument(help="Only datasets and regions whose text holds this word: worldcover, soil.")] = None,
     own: Catalog = None,
 ) -> None:
-    """Datasets hybridflux knows and how to get them, and regions that can be built."""
+    """Datasets that hybridflux reads, how to obtain them, and regions that can be built."""
     from hybridflux.data.catalog import describe, load_catalog, matching
     from hybridflux.ingest.config import describe_regions
 
@@ -41,8 +41,8 @@ def catalog(
     typer.echo("\n".join(part for part in (describe(datasets), regions) if part))
 
 
-def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of ours.")]) -> None:
-    """Where a file of ours comes from.
+def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of hybridflux.")]) -> None:
+    """Provenance of a file of hybridflux.
 
     Prints the configuration, seed, versions, commit and time written into it.
     """

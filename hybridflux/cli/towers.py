@@ -44,9 +44,9 @@ def fit(
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Fit a model to towers, write its posterior and print what was found.
+    """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    The table says which sites and days were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
@@ -67,10 +67,10 @@ def fit(
 
 
 def _save(posterior, out: Path) -> None:
-    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+    """Save a posterior; if the disk is full by then, among the temporary files, so that the fit is not lost.
 
     Raises:
-        OSError: names the full disk, and where the posterior is.
+        OSError: names the full disk, and the path of the posterior.
     """
     try:
         posterior.save(out)

@@ -1,4 +1,4 @@
-"""Towers side by side: one axis of days, one array a driver, one row a site."""
+"""Alignment of towers: one axis of days, one array for each driver."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
+from hybridflux.data.tower_drivers import complete
 from hybridflux.vocabulary import VARIABLES
 
 _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}
@@ -20,13 +20,13 @@ _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured
 def align(
     frames: Mapping[str, pd.DataFrame], series: Mapping[str, pd.Series], latitude: pd.Series, archives: Mapping[str, Archive], period
 ) -> xr.Dataset:
-    """All towers on the days from the first to the last of any record that lie in the period.
+    """All towers on a common axis of days, from the first to the last day of any record within the period.
 
     Args:
         frames: checked daily frame of each tower.
         series: daily `fapar` of each tower.
-        latitude: of each tower [degrees_north].
-        archives: where each tower was read from, for messages.
+        latitude: latitudes of each tower [degrees_north].
+        archives: file of each tower, for messages.
         period: first and last year.
 
     Returns:
@@ -49,7 +49,7 @@ def align(
 
 
 def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
-    """Towers with the CO2 of the air [ppm], `[time]`, the same everywhere."""
+    """Towers with the CO2 of the air [ppm], `[time]`, the same at all sites."""
     both = np.repeat(np.asarray(co2, np.float32)[:, None], daily.sizes["site"], axis=1)
     flags = np.full(both.shape, DERIVED, np.int8)
     return daily.assign(co2=(("time", "site"), both, attributes("co2")), co2_flag=(("time", "site"), flags, attributes("co2_flag")))

@@ -14,7 +14,7 @@ HALFHOURLY_COLUMNS = frozenset(
     ("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "P_F", "NEE_VUT_REF_QC", "NEE_VUT_REF_RANDUNC", *_STATES, *_FLUXES)
 )
 OF_HALFHOURS = ("TMIN_F", "TMAX_F", "VPD_F_DAY")
-"""Daily columns that official daily files lack; made of `COLUMNS_OF_HALFHOURS`."""
+"""Daily columns that official daily files lack, derived from `COLUMNS_OF_HALFHOURS`."""
 COLUMNS_OF_HALFHOURS = frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "SW_IN_POT", "TA_F", "VPD_F"))
 _LEAST_SHARE = 46 / 48  # of the steps of a day
 _GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good quality
@@ -29,8 +29,8 @@ def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataF
 
     Args:
         table: columns of FLUXNET HH or HR files.
-        archive: what the table came from, for messages.
-        noon: of the site in local standard time, checked against the light of the table.
+        archive: file of the table, for messages.
+        noon: noon of the site in local standard time, checked against the light of the table.
 
     Raises:
         ValueError: no time stamps, steps that are neither half an hour nor an hour, or stamps that are not local standard time.

@@ -1,4 +1,4 @@
-"""The one place where foreign raster files are opened: by the drivers that their format needs, and by no other.
+"""The only place where foreign raster files are opened, by the drivers of their format and by no other.
 
 GDAL recognises a file by its content and has drivers for descriptions of other files and services (VRT, GTI, WMS, STACTA and more): a
 `scene.tif` that holds such a description would read any file of the user or ask any server. Beside a file GDAL looks for reduced copies and
@@ -50,7 +50,7 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
 
     Args:
         source: path as rasterio takes it, `/vsizip/...`, `/vsicurl/https://...`, an address, or the content.
-        drivers: names of GDAL, of `DRIVERS`.
+        drivers: drivers of GDAL, from `DRIVERS`.
 
     Raises:
         rasterio.errors.RasterioIOError: no such file, no answer, damaged, or not of these drivers.

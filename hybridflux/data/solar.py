@@ -1,4 +1,4 @@
-"""Sun geometry of a day: what reaches the top of the atmosphere and for how long the sun is up."""
+"""Sun geometry of a day: radiation at the top of the atmosphere and day length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def potential_par(latitude, day_of_year):
     """Photosynthetically active radiation at the top of the atmosphere [MJ m-2 d-1].
 
     Args:
-        latitude: [degrees_north].
+        latitude: latitude [degrees_north].
         day_of_year: 1 to 366; broadcasts with `latitude`.
 
     Returns:

@@ -14,13 +14,13 @@ import xarray as xr
 from hybridflux.data.alignment import align, describe, with_co2
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
 from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
+from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, suggestion, variable

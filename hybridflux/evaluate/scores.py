@@ -38,7 +38,7 @@ def evaluate(
     (observation error included); NSE, R2, RMSE and bias are of the mean of the draws without it.
 
     Args:
-        posterior: what predicts.
+        posterior: fitted posterior.
         towers: towers, or their sequences.
         variables: fluxes to score.
         draws: predictive draws per site.
@@ -52,16 +52,18 @@ def evaluate(
         ValueError: unknown step, or sequences without the drivers it reads.
     """
     asked = (step,) if isinstance(step, str) else tuple(step)
-    needed = {name for one in asked for name in step_named(one).needs}
+    needed = {name for chosen in asked for name in step_named(chosen).needs}
     sequences = towers if isinstance(towers, Sequences) else towers.sequences({*posterior.model.needs_at_towers(), *needed})
-    found = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
-    return pd.concat([score_prediction(one, variables=variables, step=step) for one in found], ignore_index=True)
+    predicted = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
+    return pd.concat([score_prediction(prediction, variables=variables, step=step) for prediction in predicted], ignore_index=True)
 
 
-def score_prediction(one: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day") -> pd.DataFrame:
+def score_prediction(
+    prediction: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day"
+) -> pd.DataFrame:
     """Scores of a prediction of one tower; see `score_table`."""
-    known = one.here.places if one.known else ()
-    return score_table(one.here, one.draws, one.point, variables=variables, step=step, known=known)
+    known = prediction.tower.places if prediction.known else ()
+    return score_table(prediction.tower, prediction.draws, prediction.point, variables=variables, step=step, known=known)
 
 
 def score_table(
@@ -76,8 +78,8 @@ def score_table(
     """Score predictions of any origin.
 
     Args:
-        sequences: hold the observations.
-        predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` without a spread.
+        sequences: the observations.
+        predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` of a deterministic prediction.
         point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
         variables: fluxes to score; those of `VARIABLES_SCORED` that are predicted by default.
         step: a name of `steps.STEPS`, which gives the units of RMSE, bias and CRPS; several of them add a column `step`.
@@ -120,7 +122,7 @@ def pooled_rmse(scores: pd.DataFrame) -> pd.Series:
 
 
 def overview(scores: pd.DataFrame) -> pd.DataFrame:
-    """What a table of scores says in a few rows: per flux and step, sites of the fit apart from sites it has not seen.
+    """A table of scores in a few rows: per flux and step, sites of the fit apart from sites it has not seen.
 
     Args:
         scores: table of `evaluate` or `score_table` with a column `step`.

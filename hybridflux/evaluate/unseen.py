@@ -45,13 +45,13 @@ def evaluate_unseen(
 
     Args:
         model: a composed model.
-        method: of `hybridflux.inference`.
+        method: method of `hybridflux.inference`.
         towers: towers, or their sequences.
-        folds: how many times it is fitted; sites are shuffled and whole sites are left out.
+        folds: number of fits; sites are shuffled and whole sites are left out.
         step: as in `evaluate`.
         baselines: name -> baseline that is fitted to the same towers and scored at the same ones.
         draws: predictive draws per site.
-        seed: of the folds, the fits and the predictions.
+        seed: seed of the folds, the fits and the predictions.
         folder: where the scores of finished folds are kept; nowhere by default.
         resume: go on with the folds in `folder`.
         progress: called with (done, all, message) over all fits.
@@ -62,7 +62,7 @@ def evaluate_unseen(
 
     Raises:
         KeyboardInterrupt: Ctrl-C; says which folds are kept.
-        FileExistsError: the folder holds folds and `resume` is not set, or files of somebody else.
+        FileExistsError: the folder holds folds and `resume` is not set, or files that no evaluation wrote.
         ValueError: fewer sites than folds, or the folds in the folder are of other settings.
     """
     asked = (step,) if isinstance(step, str) else tuple(step)
@@ -129,10 +129,10 @@ def _begin(folder: Path, settings: dict, resume: bool) -> None:
     if file.exists() and not resume:
         raise FileExistsError(f"{folder} holds folds of an interrupted evaluation; go on with --resume (resume=True), or remove it")
     if file.exists():
-        there = read_json(file, "written by `hybridflux evaluate --leave-site-out`; remove the folder")
-        if config_hash(there) != config_hash(settings):
+        recorded = read_json(file, "written by `hybridflux evaluate --leave-site-out`; remove the folder")
+        if config_hash(recorded) != config_hash(settings):
             plain = json.loads(canonical_json(settings))
-            names = ", ".join(name for name in plain if there.get(name) != plain[name])
+            names = ", ".join(name for name in plain if recorded.get(name) != plain[name])
             raise ValueError(f"{folder} holds folds of another evaluation ({names} differ); remove it, or write to another file")
         return
     if foreign := sorted(path.name for path in folder.glob("fold_*.csv")):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from hybridflux.evaluate.responses import Response
 from hybridflux.report.figures import DAILY, MONTHS, date_axis
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, VARIABLES
 
 DRIVER_NAMES = {"par": "light, PAR", "tair": "air temperature", "vpd": "VPD", "rew": "relative soil water"}
@@ -48,10 +48,10 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
 
 
 def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
-    """Mean residual of each month of the year: a thin line a site, a thick one their mean.
+    """Mean residual of each month of the year: a thin line for each site, a thick one for their mean.
 
     Args:
-        title: what the sites have in common.
+        title: common property of the sites.
         flux: NEE, GPP or RECO.
         rows: columns `site`, `month` (1 to 12), `residual` (observed - modelled, gC m-2 d-1).
     """
@@ -68,23 +68,23 @@ def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
         return to_svg(drawn, f"Residuals of {flux} by month, {title}")
 
 
-def response_curve(found: Response) -> str:
-    """GPP and RECO along a driver with 90 % bands over draws; shaded where no tower of the plant type was."""
-    row = VARIABLES[found.driver]
+def response_curve(response: Response) -> str:
+    """GPP and RECO along a driver with 90 % bands over draws; shaded outside the range of the towers of the plant type."""
+    row = VARIABLES[response.driver]
     with figure(2.9, 2.1) as (drawn, ax):
-        for flux, values in (("GPP", found.flux["gpp"]), ("RECO", found.flux["reco"])):
+        for flux, values in (("GPP", response.flux["gpp"]), ("RECO", response.flux["reco"])):
             low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-            ax.fill_between(found.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
-            ax.plot(found.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
-        for edges in ((found.grid[0], found.seen[0]), (found.seen[1], found.grid[-1])):
+            ax.fill_between(response.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
+            ax.plot(response.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
+        for edges in ((response.grid[0], response.seen[0]), (response.seen[1], response.grid[-1])):
             if edges[1] > edges[0]:
                 ax.axvspan(*edges, color=FAINT, alpha=0.45, linewidth=0)
-        ax.set_xlim(found.grid[0], found.grid[-1])
+        ax.set_xlim(response.grid[0], response.grid[-1])
         ax.set_ylim(0)
-        ax.set_xlabel(f"{DRIVER_NAMES[found.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
+        ax.set_xlabel(f"{DRIVER_NAMES[response.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
         ax.set_ylabel(DAILY)
-        ax.set_title(PLANT_TYPE_NAMES[found.plant_type], fontsize=9, fontweight="bold")
-        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[found.driver]}, {found.plant_type}")
+        ax.set_title(PLANT_TYPE_NAMES[response.plant_type], fontsize=9, fontweight="bold")
+        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[response.driver]}, {response.plant_type}")
 
 
 def with_and_without(rows: pd.DataFrame) -> str:

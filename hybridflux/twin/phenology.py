@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 BARE = 0.08
-STUBBLE = 0.13  # just after harvest
+STUBBLE = 0.13  # fapar just after harvest
 FADING = 25.0  # days
 
 
@@ -69,12 +69,12 @@ MOWN_SHARE = 0.22  # share of the gross production since the last cut that leave
 
 @dataclass(frozen=True)
 class Greenness:
-    """Fapar of parcels without drought, and what management did.
+    """Fapar of parcels without drought, and their harvests.
 
     Attributes:
         fapar: `[time, parcel]`.
         cuts: days on which a parcel is harvested or mown, in order.
-        export: of a cut: index of its first growing day and share of the gross production since then that leaves.
+        export: for each cut the index of its first growing day and the share of the gross production since then that leaves.
     """
 
     fapar: np.ndarray

@@ -112,6 +112,17 @@ def test_triton_takes_every_operation(slab_of, case):
     assert "xla.gpu.triton" in lowered.as_text()
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_no_year_is_read_past_the_end(slab_of, case):
+    """A GPU reads what lies behind an array, where a CPU and the interpreter take its last row: networks of a winter were wrong in January."""
+    (model, shared, waves, pixels, plan), _ = slab_of(case)
+    assert int(shared.year_of_month.max()) == 1  # the days reach from one year into the next
+    inputs = jax.jit(lambda model: accelerator._inputs(model, shared, waves, pixels, plan))(model)
+    for name, values in inputs.yearly.items():
+        for year in (inputs.year, inputs.year_of_month):
+            assert 0 <= int(year.min()) and int(year.max()) < values.shape[1], name
+
+
 def test_draws_that_fill_up_do_not_count(slab_of, monkeypatch):
     (model, shared, waves, pixels, plan), slab = slab_of("several cells in a block")
     assert plan.draws == 6

@@ -1,4 +1,4 @@
-"""Features of vector files, brought to the coordinate system of a grid and burned into its pixels."""
+"""Features of vector files, transformed to the coordinate system of a grid and rasterised."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Features:
 
     Attributes:
         shapes: geometries `[feature]` in the coordinate system of the grid, polygons valid and without heights.
-        table: their attributes, one row each, `RangeIndex`.
-        source: the file.
-        mended: what was left out and repaired: `without_geometry`, `without_area`, `repaired`, `repaired_ha`; JSON-ready.
-        where: why none is on the grid, as far as the file shows; empty where some are.
+        table: attributes, one row for each feature, `RangeIndex`.
+        source: name of the file.
+        mended: counts of omissions and repairs: `without_geometry`, `without_area`, `repaired`, `repaired_ha`; JSON-ready.
+        where: reason why no feature is on the grid, as far as the file shows it; empty where some are.
     """
 
     shapes: np.ndarray
@@ -51,7 +51,7 @@ def is_vector(file: str | Path) -> bool:
 
 
 def read_features(file: str | Path, geobox: GeoBox) -> Features:
-    """The features that touch a grid; polygons are repaired, those without a geometry or an area are dropped, all of it counted.
+    """The features that touch a grid; polygons are repaired, those without a geometry or an area are dropped, and all are counted.
 
     Args:
         file: GeoPackage, Shapefile (also zipped), GeoJSON, FlatGeobuf or GeoParquet; `file.gpkg#LAYER` where it has several layers.
@@ -59,7 +59,7 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
 
     Raises:
         FileNotFoundError: no such file.
-        ModuleNotFoundError: the package that reads it is not installed; names the extra that brings it.
+        ModuleNotFoundError: the package that reads it is not installed; names the extra that installs it.
         ValueError: it cannot be read, has several layers and none is named, or names no coordinate system.
     """
     import shapely
@@ -105,7 +105,7 @@ def _report(file: str, features: int, mended: dict[str, float], hectares: dict[s
 
 
 def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox) -> str:
-    """What the extent of a file without a feature on the grid says: where it lies, exchanged or wrongly declared coordinates."""
+    """Reason why a file has no feature on the grid: its extent, or exchanged or wrongly declared coordinates."""
     import shapely
     from pyproj import CRS
     from rasterio.warp import transform_bounds
@@ -125,7 +125,7 @@ def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox
 
 
 def _bounds(file: str, layer: str) -> tuple[float, ...] | None:
-    """Extent of a whole layer in its own coordinates, None where it does not say."""
+    """Extent of a whole layer in its own coordinates, None where it does not give one."""
     if file.lower().endswith(_PARQUET):
         return None
     return _pyogrio(file).read_info(admitted(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
@@ -151,23 +151,23 @@ def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
     Raises:
         ValueError: the file has none of the columns.
     """
-    found = column(features, names)
-    if found is None:
+    values = column(features, names)
+    if values is None:
         there = ", ".join(map(str, features.table.columns)) or "no columns"
         raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {there}")
-    return found
+    return values
 
 
 def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -> np.ndarray:
     """Values of polygons in the pixels whose centres they hold, `[y, x]` int32.
 
-    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, lose against all others.
+    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, yield to all others.
 
     Args:
         shapes: `[feature]` in the coordinate system of the grid.
         values: `[feature]` integers.
         geobox: the grid.
-        fill: of pixels in no polygon.
+        fill: code of pixels in no polygon.
     """
     import shapely
     from rasterio.features import rasterize

@@ -1,4 +1,4 @@
-"""Soil moisture of a region as satellites and reanalyses see it: one reader a product, all of which give `moisture.Moisture`.
+"""Soil moisture of a region from satellites and reanalyses: one reader for each product, all of which give `daily_moisture.Moisture`.
 
 Here: flags masked, counts scaled, hours to days, and the comparison of a series with a modelled bucket. Not here: the
 bucket itself (`process/water.py`), likelihoods (`inference/`).

@@ -1,6 +1,6 @@
-"""Weather of a region: one reader a format, all of which give complete days of a few cells (`weather.Weather`).
+"""Weather of a region: one reader for each format, all of which give complete days of a few cells (`daily_weather.Weather`).
 
-Here: reanalyses and towers read into vocabulary names and units on standard days, their correction for elevation, the
+Here: reanalyses and towers read into vocabulary names and units on standard days, their correction for elevation, and the
 requests that download them. Not here: gaps of vegetation (`imagery/`), soil moisture (`moisture/`), the region store.
 """
 
@@ -15,7 +15,7 @@ reader = Readers(
         "agera5": "hybridflux.data.weather.agera5:read",
         "era5": "hybridflux.data.weather.era5:read",
         "sim2": "hybridflux.data.weather.sim2:read",
-        "tower-weather": "hybridflux.data.weather.towers:read",
+        "tower-weather": "hybridflux.data.weather.tower_weather:read",
     },
     room="weather.",
 )

@@ -1,16 +1,16 @@
-"""What any model has to beat, in the same run: climatology, trees of three kinds and VPRM.
+"""Baselines, scored in the same run as a model: climatology, three kinds of trees, and VPRM.
 
-`baseline.fit(sequences).predict(sequences)` gives variable -> `[time, place]`; what has a spread also has `.draws(sequences)`. A
+`baseline.fit(sequences).predict(sequences)` gives variable -> `[time, place]`; probabilistic ones also have `.draws(sequences)`. A
 published VPRM needs no fit, its `fit` returns itself. The trees need the extra `baselines`. One from outside is a class with the same
-verbs and `needs` (`Baseline`), chosen by its name as those here (`baseline_of`).
+methods and `needs` (`Baseline`), chosen by its name as those here (`baseline_of`).
 """
 
 from hybridflux.evaluate.baselines.baseline import FLUXES, Baseline
-from hybridflux.evaluate.baselines.climatology import Climatology
+from hybridflux.evaluate.baselines.boosted_trees import LightGBM, XGBoost
 from hybridflux.evaluate.baselines.forest import QuantileForest
+from hybridflux.evaluate.baselines.mean_seasonal_cycle import Climatology
 from hybridflux.evaluate.baselines.predictors import PREDICTORS
 from hybridflux.evaluate.baselines.refit import RefittedVPRM
-from hybridflux.evaluate.baselines.trees import LightGBM, XGBoost
 from hybridflux.evaluate.baselines.vprm import VPRM
 from hybridflux.registry import Registry
 

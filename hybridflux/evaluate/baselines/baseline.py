@@ -1,4 +1,4 @@
-"""What a baseline is."""
+"""The protocol of a baseline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the trees read: one row of predictors a day."""
+"""The predictors of the trees: one row for each day."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: s
     """Predictors `[time, place, predictor]`.
 
     Args:
-        sequences: hold them as drivers; `day_of_year` comes from the days, in the south from 1 July.
-        predictors: their names.
-        baseline: who reads them, for the message.
+        sequences: hold the predictors as drivers; `day_of_year` comes from the days, in the south from 1 July.
+        predictors: names of the predictors.
+        baseline: name of the baseline, for the message.
 
     Raises:
         ValueError: the sequences lack a predictor.

@@ -86,7 +86,7 @@ def test_shares_and_pictures_are_no_codes(grid, raster, tmp_path):
         file.write(np.full((3, 40, 40), 10, np.uint8))  # red 10 would be tree cover
     with pytest.raises(ValueError, match="picture.tif is a picture in red, green and blue"):
         landcover.read(WORLDCOVER, tmp_path / "picture.tif", grid)
-    with pytest.raises(ValueError, match="share.tif holds 0.25, which is no code"):
+    with pytest.raises(ValueError, match="share.tif holds 0.25, not a code"):
         landcover.read(WORLDCOVER, raster("share.tif", np.full((40, 40), 0.25, np.float32)), grid)
 
 

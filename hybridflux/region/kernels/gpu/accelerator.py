@@ -130,6 +130,7 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
         first, _, second = _layers(model, name, 0)
         networks[name] = Layers(*(_alone(weights, plan.draws) for weights in (first, bias[name], second)))
     errors, kind = shared.vegetation, pixels.plant_type[:, 0]
+    last_year = _years(model) - 1  # without effects of years there is one row for all; a GPU reads past the end of an array without an error
     return Inputs(
         weather=shared.weather,
         daily=pixels.daily,
@@ -138,8 +139,8 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
         weight=pixels.weight,
         bounds=jnp.where(pixels.active[:, None], shared.bounds, shared.bounds[0]),
         settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin, shared.lead]), 0),
-        year=shared.year,
-        year_of_month=shared.year_of_month,
+        year=jnp.minimum(shared.year, last_year),
+        year_of_month=jnp.minimum(shared.year_of_month, last_year),
         lasting={name: of_draws(values) for name, values in lasting.items()},
         yearly={name: of_draws(values) for name, values in yearly.items()},
         networks=networks,
