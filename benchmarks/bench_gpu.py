@@ -128,7 +128,7 @@ def count(slab) -> Counter:
     parameters |= {name: jnp.ones((PIXELS, DRAWS)) for name in plan.daily}
 
     def day(names, parameters):
-        state = model.advance(model.start(names, parameters), names, parameters)
+        state, _ = model.advance(model.start(names, parameters), names, parameters)
         return model.exchange(state, names, parameters)
 
     counted = operations(jax.make_jaxpr(day)(names, parameters).jaxpr)
@@ -150,9 +150,7 @@ def _parameter(source):
 
 
 def _network(model, name: str):
-    from hybridflux.region.kernels.unrolled import network_of
-
-    return network_of(model.sources[name])
+    return model.sources[name].network()
 
 
 def operations(jaxpr) -> Counter:

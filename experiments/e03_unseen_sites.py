@@ -36,7 +36,7 @@ from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, lea
 from hybridflux.inference import Ensemble
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
 from hybridflux.report.card_page import write_card
 from hybridflux.report.card_table import markdown

@@ -33,6 +33,7 @@ from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.restarts import restarts
 from hybridflux.inference import MAP, NUTS, SVI, Ensemble
+from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import StudentT
 from hybridflux.model.sequences import Sequences
@@ -118,7 +119,7 @@ def one_repeat(weather, case: str, method, repeat: int, starts: int, width: int)
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"respiration_ref": Neural(*INPUTS[case], width=width), "q10": Shared()},
-        noise={"reco": StudentT(tail=Fixed(30.0))},
+        observed=(observe.reco(StudentT(tail=Fixed(30.0))),),
     )
     posteriors, fits = [], []
     for start in range(starts):

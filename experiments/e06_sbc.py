@@ -28,9 +28,9 @@ import pandas as pd
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.sbc import Sampler, SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
 from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation
+from hybridflux.model import observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
 from hybridflux.provenance import config_hash, provenance
 
@@ -103,8 +103,8 @@ def sampler(name: str) -> Sampler:
 def small() -> HybridFlux:
     """The composition `static` with a likelihood that is the law of its observations."""
     static = get("static")
-    noise = {"nee": Laplace(), "nee_night": Laplace()}
-    return HybridFlux(gpp=static.gpp, reco=static.reco, memory=static.memory, sources=static.sources, noise=noise)
+    observed = (observe.nee(), observe.nee_night())
+    return HybridFlux(gpp=static.gpp, reco=static.reco, memory=static.memory, sources=static.sources, observed=observed)
 
 
 def thinned(sequences: Sequences) -> Sequences:

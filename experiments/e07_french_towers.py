@@ -36,7 +36,7 @@ from hybridflux.inference import Ensemble
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
 
 VEGETATION = "modis_fpar_c5_8day"

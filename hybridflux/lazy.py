@@ -24,7 +24,9 @@ def attach(package: str, file: str) -> tuple[Callable, Callable, list[str]]:
         if name not in home:
             raise AttributeError(f"module `{package}` has no attribute `{name}`")
         module = import_module(home[name])
-        found = getattr(module, name) if hasattr(module, name) else import_module(f"{home[name]}.{name}")
+        found = sys.modules.get(f"{package}.{name}")  # a submodule of this name keeps it, as `process`, which is called as the decorator
+        if found is None:
+            found = getattr(module, name) if hasattr(module, name) else import_module(f"{home[name]}.{name}")
         setattr(sys.modules[package], name, found)
         return found
 

@@ -53,7 +53,7 @@ def fit(
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
-    from hybridflux.model.store import to_spec
+    from hybridflux.model.spec import to_spec
 
     chosen = method_of(method, settings or ())
     fitted = compositions.get(model or chosen.composition)

@@ -13,10 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractSource, Neural, Pooled
 from hybridflux.model.tree import learned
 from hybridflux.process.call import arguments
-from hybridflux.vocabulary import VARIABLES, is_own, variable
+from hybridflux.vocabulary import is_own, variable
 
 KIN = (
     frozenset({"tair", "tmin", "tmax", "tair_night", "tair_day", "tair_lagged"}),
@@ -55,10 +54,10 @@ def confounded(model: HybridFlux) -> tuple[Confounded, ...]:
 
 def _of_product(model: HybridFlux, factors) -> Iterator[Confounded]:
     asked = [arguments(factor) for factor in factors]
-    networks = {name: network_of(model.sources[name]) for names in asked for name in names if name in model.sources}
+    networks = {name: model.sources[name].network() for names in asked for name in names if name in model.sources}
     networks = {name: network for name, network in networks.items() if network is not None}
     for names in asked:
-        drivers = [name for name in names if name in VARIABLES and VARIABLES[name].kind in ("driver", "state")]
+        drivers = [name for name in names if getattr(model.rows[name], "kind", None) in ("driver", "state")]
         free = [name for name in names if name in model.sources and learned(model.sources[name])]
         for parameter in free:
             for network, source in networks.items():
@@ -66,13 +65,6 @@ def _of_product(model: HybridFlux, factors) -> Iterator[Confounded]:
                     reads = tuple(sorted((name for name in source.inputs if related(name, driver)), key=lambda name: name != driver))
                     if reads and network != parameter:
                         yield Confounded(parameter, network, driver, reads, driver in reads)
-
-
-def network_of(source: AbstractSource) -> Neural | None:
-    """The network of a source, perhaps under population effects; None if it has none."""
-    while isinstance(source, Pooled):
-        source = source.source
-    return source if isinstance(source, Neural) else None
 
 
 def related(name: str, driver: str) -> bool:

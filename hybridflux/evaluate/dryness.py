@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.model.sequences import Sequences
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.process.water import FIRST_FILLING, bucket
 from hybridflux.vocabulary import PARAMETERS
 
 NEEDS = ("tair", "par", "rain", "fapar")
-SPIN_UP_DAYS = 365
 SOIL = {
     name: PARAMETERS[name].typical
     for name in ("root_zone_capacity", "evaporation_scalar", "bare_evaporation", "rew_evaporation", "drainage_rate", "snow_melt")

@@ -42,7 +42,7 @@ class Extreme:
         if missing:
             raise ValueError(f"extreme days need {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
         values = np.asarray(self.measure(sequences), float)
-        fluxes = [target for name, target in sequences.targets.items() if VARIABLES[name].kind == "flux"]
+        fluxes = [target for name, target in sequences.targets.items() if name in VARIABLES and VARIABLES[name].kind == "flux"]
         measured = np.any([np.isfinite(flux) for flux in fluxes], axis=0)
         counted = measured & in_warm_season(sequences)
         extreme = np.zeros(values.shape, bool)

@@ -20,7 +20,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Names
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned
-from hybridflux.vocabulary import PARAMETERS, VARIABLES
+from hybridflux.vocabulary import VARIABLES
 
 ESTIMATED = 0.5  # contraction from which a parameter may be called estimated
 WEAK = 0.1  # contraction below which a parameter keeps its prior
@@ -74,7 +74,8 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
     enough = draws >= LEAST_DRAWS
     sources = here.sources.items()
     values = {name: float(np.mean(value)) for name, value in single.parameters(centre).items()}
-    rows = [_parameter(name, source, values[name], before.get(name), after.get(name), effects[name], enough) for name, source in sources]
+    drawn = {name: (values[name], before.get(name), after.get(name), effects[name]) for name, _ in sources}
+    rows = [_parameter(here.rows[name], source, *drawn[name], enough) for name, source in sources]
     parameters = pd.DataFrame(rows)
     leaf_effects = effect_of_leaves(single, names)
     leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name], enough) for name, leaf in learned(posterior.model).items()])
@@ -95,7 +96,7 @@ def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
     turn = [int(np.sum(types[:at] == code)) for at, code in enumerate(types)]  # the first of each type, then the second of each
     chosen = np.argsort(turn, kind="stable")[:places]
     few = sequences.select([sequences.places[at] for at in sorted(chosen)])
-    fluxes = [values for name, values in few.targets.items() if VARIABLES[name].kind == "flux"]
+    fluxes = [values for name, values in few.targets.items() if name in VARIABLES and VARIABLES[name].kind == "flux"]
     seen = np.cumsum(np.r_[0, sum(np.isfinite(values).sum(axis=1) for values in fluxes)])
     days = min(days, len(few.days))
     start = int(np.argmax(seen[days:] - seen[:-days]))
@@ -126,7 +127,7 @@ def raw_values(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
     """Unconstrained value of each learned parameter of a stacked model on every `EVERY`-th day: `[draw, 1]` to `[draw, time, place]`."""
     only = [name for name, source in model.sources.items() if learned(source)]
     values = parameters_over_draws(model, thinned(names), only=only)
-    return {name: raw_of(value, PARAMETERS[name]) for name, value in values.items()}
+    return {name: raw_of(value, model.rows[name]) for name, value in values.items()}
 
 
 def raw_draws(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
@@ -162,8 +163,7 @@ def correlated(draws: dict[str, np.ndarray], limit: float = CORRELATED) -> pd.Da
     return pd.DataFrame(strong, columns=["first", "second", "correlation"])
 
 
-def _parameter(name: str, source, value: float, before, after, effect: float, enough: bool) -> dict:
-    row = PARAMETERS[name]
+def _parameter(row: Parameter, source, value: float, before, after, effect: float, enough: bool) -> dict:
     contraction = 1.0 - np.var(after) / np.var(before) if after is not None and enough else np.nan
     if effect < ALIVE:
         verdict = "dead"
@@ -178,7 +178,7 @@ def _parameter(name: str, source, value: float, before, after, effect: float, en
         for when, raw in (("prior", before), ("posterior", after))
     }
     return {
-        "parameter": name, "source": type(source).__name__, "units": row.units, **middle, "contraction": contraction, "effect": effect,
+        "parameter": row.name, "source": type(source).__name__, "units": row.units, **middle, "contraction": contraction, "effect": effect,
         "verdict": verdict,
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_value
 from hybridflux.model.tree import learned
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.vocabulary import Parameter
 
 APART = 1.0  # standard deviations of one posterior by which the means of two restarts may differ
 
@@ -64,7 +64,8 @@ def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: i
     if len(learned_by) > 1:
         raise ValueError(f"the restarts learn different parameters ({' against '.join(map(str, learned_by))}); fit the same model")
     enough = min(different_draws(posterior) for posterior in posteriors) >= LEAST_DRAWS
-    table = pd.DataFrame([_parameter(name, [draws[name] for draws in drawn], enough) for name in drawn[0]])
+    rows = posteriors[0].model.rows
+    table = pd.DataFrame([_parameter(rows[name], [draws[name] for draws in drawn], enough) for name in drawn[0]])
     return Restarts(table, tuple(_sentence(row) for row in table.itertuples() if row.verdict == "disagree"))
 
 
@@ -82,14 +83,13 @@ def _check_apart(posteriors: Sequence[Posterior]) -> None:
                 raise ValueError(f"two restarts have the same draws (seed {one.info.get('seed')}); fit again with another seed")
 
 
-def _parameter(name: str, drawn: list[np.ndarray], enough: bool) -> dict:
-    row = PARAMETERS[name]
+def _parameter(row: Parameter, drawn: list[np.ndarray], enough: bool) -> dict:
     means = np.array([draws.mean() for draws in drawn])
     within = float(np.sqrt(np.mean([draws.var() for draws in drawn])))
     middle = [float(to_value(np.median(draws), row)) for draws in drawn]
     apart = float(np.ptp(means)) / within if within > 0 else np.nan
     return {
-        "parameter": name, "units": row.units, "lowest": min(middle), "highest": max(middle), "within": within,
+        "parameter": row.name, "units": row.units, "lowest": min(middle), "highest": max(middle), "within": within,
         "between": float(means.std(ddof=1)), "apart": apart,
         "verdict": "undecided" if not enough else "agree" if apart <= APART else "disagree",
     }  # fmt: skip

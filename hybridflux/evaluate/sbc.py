@@ -27,8 +27,7 @@ from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import AbstractFree
-from hybridflux.model.tree import learned, with_learned, with_places
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.model.tree import learned, populations, with_learned, with_places
 
 Leaves = dict[str, Array]
 Sampler = Callable[[HybridFlux, Batch, PRNGKeyArray], Leaves]
@@ -65,13 +64,13 @@ def calibrate(
         seed: seed of truths, observations and sampler.
 
     Raises:
-        ValueError: a noise has a weight other than 1, or the sampler gives fewer draws than asked for.
+        ValueError: an observation has a weight other than 1, or the sampler gives fewer draws than asked for.
     """
-    for name, noise in model.noise.items():
-        if noise.weight != 1.0:
+    for name, observed in model.observed.items():
+        if observed.weight != 1.0:
             raise ValueError(
-                f"noise `{name}` has weight {noise.weight}: its likelihood is not the density of its observations, "
-                "so ranks are not uniform; calibrate the model with weight=1.0"
+                f"`{name}` has weight {observed.weight}: its likelihood is not the density of its observations, so ranks are not uniform; "
+                "calibrate the model with weight=1.0"
             )
     model = with_places(model, Indices.of(sequences).sizes())
     data = batch(model, sequences)
@@ -105,7 +104,7 @@ def simulate(model: HybridFlux, data: Batch, truth: Leaves, key: PRNGKeyArray) -
         here = with_learned(model, leaves)
         fluxes = predicted(here, data)
         return {
-            name: here.noise[name].sample(
+            name: here.observed[name].error.sample(
                 jax.random.fold_in(key, number), jnp.broadcast_to(fluxes[name], old.shape), jnp.broadcast_to(data.known[name], old.shape)
             )
             for number, (name, old) in enumerate(data.targets.items())
@@ -118,8 +117,8 @@ def simulate(model: HybridFlux, data: Batch, truth: Leaves, key: PRNGKeyArray) -
 def quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
     """The ranked quantities: name -> `[replication, draw]`.
 
-    Each learned parameter of the physics and of the noise (unconstrained, mean over places and days), the standard deviation of each
-    population, the mean of each observed flux, and the log likelihood. Weights of networks are not: they have symmetries.
+    Each learned parameter of the physics and of the observations (unconstrained, mean over places and days), the standard deviation of each
+    population, the mean of each observed quantity, and the log likelihood. Weights of networks are not: they have symmetries.
     """
     return _quantities(model, simulated, drawn)
 
@@ -135,14 +134,14 @@ def _quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
     def one(targets, leaves):
         here, data = with_learned(model, leaves), simulated._replace(targets=targets)
         quantities = {
-            name: jnp.mean(source.raw(PARAMETERS[name], data.names))
+            name: jnp.mean(source.raw(here.rows[name], data.names))
             for name, source in here.sources.items()
             if isinstance(source, AbstractFree)
         }
-        quantities |= {name: leaf for name, leaf in leaves.items() if name.endswith(".z.spread")}
-        for kind, noise in here.noise.items():
-            free = {name: source for name, source in noise.sources.items() if isinstance(source, AbstractFree)}
-            quantities |= {f"{name}.{kind}": jnp.mean(source.raw(PARAMETERS[name], data.names)) for name, source in free.items()}
+        quantities |= {one.sd: leaves[one.sd] for one in populations(here)}
+        for target, one in here.observed.items():
+            free = {name: source for name, source in one.all_sources().items() if isinstance(source, AbstractFree)}
+            quantities |= {f"{name}.{target}": jnp.mean(source.raw(one.row(name), data.names)) for name, source in free.items()}
         quantities |= {f"mean {name}": jnp.mean(flux) for name, flux in predicted(here, data).items() if name in targets}
         return quantities | {"log likelihood": log_likelihood(here, data)}
 

@@ -17,7 +17,7 @@ from hybridflux.evaluate.steps import step_named
 from hybridflux.files import read_json, whole
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
 
 if TYPE_CHECKING:

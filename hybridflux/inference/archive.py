@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import xarray as xr
 
 from hybridflux.files import whole_stream
 from hybridflux.links import refuse_links
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+from hybridflux.vocabulary import PLANT_TYPES, Parameter
 
 FORMAT = "hybridflux-posterior 1"
 CHECKSUM = "checksum"
@@ -37,7 +38,13 @@ class Contents(NamedTuple):
     header: dict
 
 
-def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarray], observed: Mapping[str, xr.DataArray]) -> None:
+def write(
+    path: str | Path,
+    contents: Contents,
+    physical: Mapping[str, np.ndarray],
+    observed: Mapping[str, xr.DataArray],
+    rows: Mapping[str, Parameter] = MappingProxyType({}),
+) -> None:
     """Write a posterior file; the name appears only when the file is complete.
 
     Args:
@@ -45,6 +52,7 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
         contents: what `read` gives back.
         physical: parameter -> draws in its own units, for ArviZ and for people.
         observed: the observations of the fit.
+        rows: of the parameters of `physical`.
     """
     path = Path(path)
     chained = lambda values: np.asarray(values).reshape(contents.chains, -1, *np.shape(values)[1:])  # noqa: E731
@@ -52,7 +60,7 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
     def variable(name, values):
         values = chained(values)
         extra = tuple("plant_type" if size == len(PLANT_TYPES) else f"{name}_dim_{axis}" for axis, size in enumerate(values.shape[2:]))
-        row = PARAMETERS.get(name.partition(".")[0])
+        row = rows.get(name)
         return xr.Variable(("chain", "draw", *extra), values, {"units": row.units, "long_name": row.meaning} if row else {})
 
     posterior = xr.Dataset({name: variable(name, values) for name, values in {**contents.leaves, **physical}.items()})

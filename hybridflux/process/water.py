@@ -129,5 +129,5 @@ def _read_observed(*, swc, swc_wilting, swc_field):
 BUCKET = Memory(start=_filled, step=bucket, read=_read_bucket)
 """Soil water and snow that the model keeps itself [mm]; the factors see `rew`."""
 
-OBSERVED = Memory(start=_no_state, step=_no_state, read=_read_observed)
+OBSERVED = Memory(start=_no_state, read=_read_observed)
 """Measured soil water; the factors see `rew` and there is no state."""

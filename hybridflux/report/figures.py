@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
+from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, Parameter
 
 DAILY = plain_units("gC m-2 d-1")
 MONTHS = "JFMAMJJASOND"
@@ -69,9 +69,8 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
         return to_svg(drawn, f"Measured and predicted NEE at {site}")
 
 
-def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: float | None = None) -> str:
+def prior_posterior(name: str, row: Parameter, prior: np.ndarray, posterior: np.ndarray, truth: float | None = None) -> str:
     """Densities of one parameter before and after the fit; `[draw]` each, in the units of the parameter."""
-    row = PARAMETERS[name.partition(".")[0]]
     with figure(2.9, 1.9) as (drawn, ax):
         low, high = np.quantile(np.concatenate([prior, posterior]), [0.005, 0.995])
         grid = np.linspace(max(low, row.lower), min(high, row.upper), 160)
@@ -87,11 +86,13 @@ def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: 
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0)
-        _parameter_labels(ax, name, f"contraction {contraction(prior, posterior):.0%}" if len(posterior) > 1 else ONE_DRAW)
+        _parameter_labels(ax, name, row.units, f"contraction {contraction(prior, posterior):.0%}" if len(posterior) > 1 else ONE_DRAW)
         return to_svg(drawn, f"Prior and posterior of {name}")
 
 
-def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None) -> str:
+def class_intervals(
+    name: str, row: Parameter, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None
+) -> str:
     """50 % and 90 % intervals of a parameter per plant type, prior behind posterior; draws `[draw, plant_type]`."""
     with figure(2.9, 0.95 + 0.24 * len(classes)) as (drawn, ax):
         for line, index in enumerate(reversed(classes)):
@@ -105,7 +106,8 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
         ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
         ax.set_ylim(-0.6, len(classes) - 0.4)
         contractions = [contraction(prior[:, index], posterior[:, index]) for index in classes]
-        _parameter_labels(ax, name, f"contraction {min(contractions):.0%} to {max(contractions):.0%}" if len(posterior) > 1 else ONE_DRAW)
+        note = f"contraction {min(contractions):.0%} to {max(contractions):.0%}" if len(posterior) > 1 else ONE_DRAW
+        _parameter_labels(ax, name, row.units, note)
         return to_svg(drawn, f"Prior and posterior of {name} per plant type")
 
 
@@ -125,10 +127,9 @@ def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).mean(1) / (width * np.sqrt(2 * np.pi))
 
 
-def _parameter_labels(ax, name: str, note: str) -> None:
+def _parameter_labels(ax, name: str, units: str, note: str) -> None:
     """Title of `light_use_efficiency` or `noise_floor.nee_night` in words, and the units."""
     parameter, _, of = name.partition(".")
-    units = PARAMETERS[parameter].units
     ax.set_xlabel("no unit" if units == "1" else plain_units(units))
     words = parameter.replace("_", " ") + (f" of {of.replace('_', ' ')}" if of else "")
     ax.set_title(f"{words}\n{note}", fontsize=9)

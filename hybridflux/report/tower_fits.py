@@ -75,11 +75,11 @@ def parameter_section(posterior, sequences, truth: dict) -> str:
     for name, draws in after.items():
         known = truth.get(name)
         if draws.ndim == 1:
-            single.append(prior_posterior(name, before[name], draws, known))
+            single.append(prior_posterior(name, posterior.model.row_of(name), before[name], draws, known))
         else:
             classes = shown_classes(before[name], draws, sequences)
             per_class = {PLANT_TYPES.index(code): value for code, value in (known or {}).items()}
-            by_class.append(class_intervals(name, classes, before[name], draws, per_class))
+            by_class.append(class_intervals(name, posterior.model.row_of(name), classes, before[name], draws, per_class))
     note = (
         "Contraction = 1 − posterior variance / prior variance: near 0 %, the data do not constrain a parameter and its value is that "
         "of the prior. Daily parameters that a network supplies are not shown."

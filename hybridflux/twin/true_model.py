@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import equinox as eqx
 import numpy as np
 
+from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Fixed, Given, to_raw
 from hybridflux.process import light, respiration, stress, water
@@ -87,6 +88,7 @@ def true_model(parameters: Mapping[str, np.ndarray]) -> HybridFlux:
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
         reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
         memory=(water.BUCKET,),
+        observed=(observe.nee(), observe.nee_night()),
         sources={"root_zone_capacity": Given("soil_capacity"), **{name: Fixed(value) for name, value in parameters.items()}},
     )
 

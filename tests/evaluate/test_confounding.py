@@ -10,9 +10,9 @@ from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.restarts import restarts
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model import observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned
@@ -26,7 +26,7 @@ def respiring(base, q10=None):
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"respiration_ref": base, "q10": q10 or Shared()},
-        noise={"reco": Laplace()},
+        observed=(observe.reco(),),
     )
 
 

@@ -77,7 +77,7 @@ def test_confounded_pair_is_named(guard):
 def test_dead_leaf_and_noise_that_is_alive(guard):
     effect = guard.leaves.set_index("leaf").effect
     assert effect["sources.rew_wilting.z"] == 0.0
-    assert effect["noise.nee.sources.noise_floor.z"] > ALIVE
+    assert effect["observed.nee.error.sources.noise_floor.z"] > ALIVE
     assert effect.drop("sources.rew_wilting.z").min() > ALIVE
     assert any("`rew_wilting` is dead" in text for text in guard.warnings)
 

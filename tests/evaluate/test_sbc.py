@@ -7,6 +7,7 @@ import pytest
 
 from hybridflux.evaluate.sbc import SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
 from hybridflux.inference import MAP
+from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
@@ -23,7 +24,7 @@ def model(weight=1.0, **sources):
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"light_use_efficiency": Shared(), "respiration_ref": Shared(), "q10": Shared(), **sources},
-        noise={"nee": Laplace(slope=Fixed(0.1), weight=weight)},
+        observed=(observe.nee(Laplace(slope=Fixed(0.1)), weight=weight),),
     )
 
 
@@ -93,7 +94,7 @@ def test_a_biased_sampler_fails(towers, right):
 def test_a_sampler_that_returns_the_prior_is_caught_by_the_likelihood_alone(towers):
     def prior(model, data, key):
         shape = (REPLICATIONS, DRAWS)
-        names = ("sources.light_use_efficiency.z", "sources.respiration_ref.z", "sources.q10.z", "noise.nee.sources.noise_floor.z")
+        names = ("sources.light_use_efficiency.z", "sources.respiration_ref.z", "sources.q10.z", "observed.nee.error.sources.noise_floor.z")
         return {name: jax.random.normal(jax.random.fold_in(key, at), shape) for at, name in enumerate(names)}
 
     table = judged(towers, prior)

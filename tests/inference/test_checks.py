@@ -15,7 +15,7 @@ from hybridflux.inference.methods.base import AbstractMethod, Drawn, InferenceWa
 from hybridflux.inference.methods.ensemble import behind_the_best, concerns
 from hybridflux.inference.methods.settings import method_of
 from hybridflux.inference.posterior import Indices, Posterior
-from hybridflux.model import HybridFlux, Sequences, Shared, StudentT
+from hybridflux.model import HybridFlux, Sequences, Shared, StudentT, observe
 from hybridflux.model.noise import Laplace
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
@@ -38,12 +38,16 @@ class Stub(AbstractMethod):
         return Drawn({name: jnp.zeros((2, *leaf.shape)) for name, leaf in learned(model).items()}, 1, {}, {}, ())
 
 
-class OwnSource(Shared):
-    """A source of the user's, which a file would name `Shared`."""
+def nameless():
+    """A source and an error of the user's that no file can name."""
 
+    class OwnSource(Shared):
+        pass
 
-class OwnNoise(Laplace):
-    """An error of the user's."""
+    class OwnNoise(Laplace):
+        pass
+
+    return OwnSource(), OwnNoise()
 
 
 def own_factor(fapar, par, light_use_efficiency):
@@ -52,7 +56,7 @@ def own_factor(fapar, par, light_use_efficiency):
 
 def model_of(gpp=light.absorbed, source=None, noise=None):
     return HybridFlux(
-        gpp=(gpp,), reco=(respiration.basal,), sources={"respiration_ref": source or Shared()}, noise={"nee": noise or Laplace()}
+        gpp=(gpp,), reco=(respiration.basal,), sources={"respiration_ref": source or Shared()}, observed=(observe.nee(noise),)
     )
 
 
@@ -61,13 +65,13 @@ def model_of(gpp=light.absorbed, source=None, noise=None):
     [
         (model_of(gpp=own_factor), "own_factor"),
         (model_of(gpp=partial(light.absorbed)), "partial"),
-        (model_of(source=OwnSource()), "OwnSource"),
-        (model_of(noise=OwnNoise()), "OwnNoise"),
+        (model_of(source=nameless()[0]), "OwnSource"),
+        (model_of(noise=nameless()[1]), "OwnNoise"),
     ],
     ids=["process", "partial", "source", "noise"],
 )
 def test_a_model_that_cannot_be_saved_is_refused_before_the_first_step(model, said, plain_series):
-    with pytest.raises(ValueError, match=f"{said}.*cannot be saved"):
+    with pytest.raises(ValueError, match=f"cannot be saved: .*{said}"):
         Never().fit(model, plain_series)
 
 
@@ -85,7 +89,7 @@ def test_two_sites_of_one_name_are_refused(plain_model, plain_series):
 
 def test_a_target_that_was_never_measured_is_reported(plain_series):
     model = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Shared()},
-                       noise={"nee": StudentT(), "nee_night": StudentT()})  # fmt: skip
+                       observed=(observe.nee(StudentT()), observe.nee_night(StudentT())))  # fmt: skip
     with pytest.warns(InferenceWarning, match="nee_night was never measured.*fitted to nee alone"):
         posterior = Stub().fit(model, plain_series)
     assert len(posterior.info["concerns"]) == 1

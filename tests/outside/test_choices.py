@@ -36,7 +36,7 @@ def test_a_method_fits_saves_loads_and_maps(mine, tmp_path):
     assert method == kind(draws=60, proposals=20000) and METHODS("resampling") is kind and "resampling" in METHODS.names()
     model = hf.HybridFlux(
         gpp=(hf.light.absorbed,), reco=(hf.respiration.basal,), sources={"respiration_ref": hf.Shared()},
-        noise={"nee": hf.StudentT(floor=hf.Fixed(SD), slope=hf.Fixed(1e-3), tail=hf.Fixed(39.0))},
+        observed=(hf.observe.nee(hf.StudentT(floor=hf.Fixed(SD), slope=hf.Fixed(1e-3), tail=hf.Fixed(39.0))),),
     )  # fmt: skip
     series = dark_series([MEAN] * 3, days=40)
     posterior = method.fit(model, series, seed=1)
@@ -71,8 +71,9 @@ def test_a_baseline_is_scored_beside_the_model_at_the_same_unseen_sites(mine):
     series = dark_series([1.0, 2.0, 3.0, 4.0], days=366)
     series.targets.update(gpp=series.targets["nee"], reco=series.targets["nee"])
     model = hf.HybridFlux(
-        gpp=(hf.light.absorbed,), reco=(hf.respiration.basal,), sources={"respiration_ref": hf.Shared()}, noise={"nee": hf.StudentT()}
-    )
+        gpp=(hf.light.absorbed,), reco=(hf.respiration.basal,), sources={"respiration_ref": hf.Shared()},
+        observed=(hf.observe.nee(hf.StudentT()),),
+    )  # fmt: skip
     table = evaluate_unseen(model, MAP(steps=20), series, folds=2, draws=4, baselines={"month": baseline_of("month")})
     of_model, of_month = (table[(table.model == name) & (table.variable == "NEE")] for name in ("hybridflux", "month"))
     assert set(of_model.site) == set(of_month.site) == set(series.places) and "month" in BASELINES.names()

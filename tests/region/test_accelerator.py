@@ -20,7 +20,7 @@ from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
-from hybridflux.region.kernels.unrolled import inputs_of, layers, network_of, resting, unrolled
+from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
 from hybridflux.region.map import _job
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
@@ -177,14 +177,14 @@ def test_a_network_written_out(pooled):
     places = {"tair": 12.0, "fapar": 0.6, "fapar_base": 0.1, "fapar_top": 0.8}
     names = {name: jnp.full(1, value) for name, value in places.items()} | {"plant_type": jnp.array([kind]), "site": jnp.int32(0)}
     expected = eqx.filter_vmap(lambda one: one.raw(row, names), in_axes=(draw_axes(source),))(source)
-    first, bias, second = layers(network_of(source), row, kind)
+    first, bias, second = layers(source.network(), row, kind)
     inputs = [standardised(name, names) for name in inputs_of(network)]
     added = unrolled(inputs, 3, lambda number, unit: first[number, unit], lambda unit: bias[unit], lambda unit: second[unit])
     np.testing.assert_allclose(resting(source, row, names)[:, 0] + added, expected[:, 0], rtol=2e-6)
 
 
 def test_other_sources_have_no_network():
-    assert network_of(Pooled(PerClass())) is None and network_of(Shared()) is None
+    assert Pooled(PerClass()).network() is None and Shared().network() is None
 
 
 @pytest.mark.gpu

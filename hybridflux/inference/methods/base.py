@@ -22,7 +22,7 @@ from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import with_learned, with_places
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES

@@ -7,10 +7,9 @@ from datetime import date
 
 import numpy as np
 
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.drivers.open import Region
 from hybridflux.time import parse_day
-
-SPIN_UP_DAYS = 365
 
 
 @dataclass(frozen=True)

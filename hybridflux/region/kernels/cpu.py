@@ -206,24 +206,27 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, plan.daily, drawn)
 
-    def settle(day, state):
+    def before(step, day, state):
         year = shared.year[day]
-        return model.advance(state, *of_day(day, year, of_year(year)))
+        return step(state, *of_day(day, year, of_year(year)))
 
     today, parameters = of_day(0, shared.year[0], of_year(shared.year[0]))
     state = _steady_shape(model, model.start(today, parameters), today, parameters)
+    state = {name: jnp.broadcast_to(value, (plan.draws, n)) for name, value in state.items()} if model.settles else state
     last = jnp.where(pixels.active[number], shared.bounds, shared.bounds[0])  # an inactive block has no days
     on = pixels.active[number].astype(jnp.int32)
-    state = lax.fori_loop(0, shared.spin * on, settle, state)
-    state = lax.fori_loop(0, shared.lead * on, settle, state)
+    state = lax.fori_loop(0, shared.spin * on, partial(before, model.spin_up), state)
+    state = lax.fori_loop(0, shared.lead * on, partial(before, model.warm_up), state)
 
     def a_day(parameters, year, day, carry):
         state, gpp_sum, reco_sum, maps, series = carry
         today, all_parameters = of_day(day, year, parameters)
-        state = model.advance(state, today, all_parameters)
+        state, diagnostics = model.advance(state, today, all_parameters)
+        today |= diagnostics
         flux = model.exchange(state, today, all_parameters)
         found = tuple(jnp.broadcast_to(flux[name], (plan.draws, n)) for name in ("gpp", "reco"))
         gpp, reco = lax.optimization_barrier(found)  # else XLA computes them again for everything that is made of them
+        state = model.settle(state, {"gpp": gpp, "reco": reco, "nee": reco - gpp}, today, all_parameters)
         row = day - shared.bounds[0]
         if plan.maps:
             today_maps = _statistics(gpp, reco, plan.daily_levels)
@@ -277,7 +280,7 @@ def _steady_shape(model, state, today, parameters):
     """The first state, broadcast to the shape it will have."""
     names = list(state)
     for _ in range(2):
-        moved = jax.eval_shape(model.advance, state, today, parameters)
+        moved = jax.eval_shape(model.warm_up, state, today, parameters)
         state = {name: jnp.broadcast_to(state[name], jnp.broadcast_shapes(state[name].shape, moved[name].shape)) for name in names}
     return {name: value.astype(jnp.float32) for name, value in state.items()}
 

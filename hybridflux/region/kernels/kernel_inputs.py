@@ -12,13 +12,13 @@ import numpy as np
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws
 from hybridflux.region.drivers.open import Region, TileDrivers
 from hybridflux.region.kernels import cpu
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
-from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.region.spec import Job
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
@@ -137,7 +137,7 @@ def _prepare(job: Job) -> Prepared:
     shared = cpu.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
-        spin=np.int32(min(365, len(calendar.days)) if model.memory else 0),
+        spin=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         lead=np.int32(calendar.lead if model.memory else 0),
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
@@ -164,7 +164,7 @@ def _prepare(job: Job) -> Prepared:
 
 def _networks(model: HybridFlux, plan: cpu.Plan, *, apart: bool) -> dict[str, Members]:
     """Networks of the parameters that change from day to day."""
-    found = {name: network_of(model.sources[name]) for name in plan.daily}
+    found = {name: model.sources[name].network() for name in plan.daily}
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 

@@ -21,8 +21,7 @@ from hybridflux.model.tree import learned, parameters_over_draws, physics_effect
 from hybridflux.region.kernels.cpu import Pixels, Plan, Result, Shared, Waves, _statistics, _with_effects, devices, run_slab
 from hybridflux.region.kernels.gpu.day_loop import LANES, Inputs
 from hybridflux.region.kernels.gpu.launch import Shape, run_programs, shape_of
-from hybridflux.region.kernels.unrolled import Layers, layers, network_of, resting
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.region.kernels.unrolled import Layers, layers, resting
 
 
 def kernel_of(backend: str, model: HybridFlux, plan: Plan) -> Callable[..., Result]:
@@ -43,7 +42,7 @@ def supports(plan: Plan, model: HybridFlux) -> str | None:
     if plan.n & (plan.n - 1):
         return f"blocks of {plan.n} pixels are no power of two"
     for name in plan.daily:
-        if learned(model.sources[name]) and network_of(model.sources[name]) is None:
+        if learned(model.sources[name]) and model.sources[name].network() is None:
             return f"`{name}` changes from day to day and is neither given nor a network"
     return None
 
@@ -76,7 +75,7 @@ def run_slab_on_accelerator(
     def part(arrays, shared, waves, pixels):
         whole = eqx.combine(arrays, rest)
         inputs = _inputs(whole, shared, waves, pixels, plan)
-        constants = {name: PARAMETERS[name].typical for name in plan.lasting if _is_constant(whole.sources[name])}
+        constants = {name: whole.rows[name].typical for name in plan.lasting if _is_constant(whole.sources[name])}
         gpp, reco, maps, series = run_programs(whole, plan, inputs, constants, shape=shape or shape_of(plan), interpret=interpret)
         monthly = _over_blocks(plan, 2)(gpp, reco)
         sums = [(gpp[:, first:end].sum(1), reco[:, first:end].sum(1)) for first, end in plan.months_of_years]
@@ -158,7 +157,7 @@ def _of_block(model: HybridFlux, shared: Shared, waves: Waves | None, plan: Plan
     def of_year(year):
         names = fixed | {"site_year": jnp.int32(year)}
         found = parameters_over_draws(model, names, plan.yearly)
-        return found | {name: resting(model.sources[name], PARAMETERS[name], names) for name in networks}
+        return found | {name: resting(model.sources[name], model.rows[name], names) for name in networks}
 
     years = [{name: _by_draw(value) for name, value in of_year(year).items()} for year in range(_years(model))]
     yearly = {name: jnp.stack([year[name] for year in years]) for name in (*plan.yearly, *networks)}
@@ -173,7 +172,7 @@ def _by_draw(values: Array) -> Array:
 
 
 def _layers(model: HybridFlux, name: str, kind) -> Layers:
-    return layers(network_of(model.sources[name]), PARAMETERS[name], kind)
+    return layers(model.sources[name].network(), model.rows[name], kind)
 
 
 def _years(model: HybridFlux) -> int:

@@ -23,9 +23,8 @@ from hybridflux.model.sources import standardised, to_value
 from hybridflux.model.tree import learned
 from hybridflux.region.draws.fapar_error import SD, with_errors
 from hybridflux.region.kernels.cpu import LIMIT, Plan, _steady_shape
-from hybridflux.region.kernels.unrolled import Layers, inputs_of, network_of, unrolled
+from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled
 from hybridflux.region.store import layout
-from hybridflux.vocabulary import PARAMETERS
 
 LANES = 32  # threads of a warp
 
@@ -93,20 +92,23 @@ def program(model: HybridFlux, plan: Plan, constants: dict[str, float], refs: In
     write = _Writer(plan, refs, Outputs(*outputs))
     day = _Day(model, plan, constants, refs)
 
-    def settle(number, state):
-        return model.advance(state, *day(number, refs.year[number]))
+    def before(step, number, state):
+        return step(state, *day(number, refs.year[number]))
 
     today, parameters = day(0, refs.year[0])
     state = _steady_shape(model, model.start(today, parameters), today, parameters)
-    for kind in range(2):
-        state = lax.fori_loop(0, refs.settling[kind], settle, state)
+    state = {name: jnp.broadcast_to(value, write.shape) for name, value in state.items()} if model.settles else state
+    for kind, step in enumerate((model.spin_up, model.warm_up)):
+        state = lax.fori_loop(0, refs.settling[kind], partial(before, step), state)
 
     def a_day(year, number, carry):
         state, gpp_sum, reco_sum = carry
         today, parameters = day(number, year)
-        state = model.advance(state, today, parameters)
+        state, diagnostics = model.advance(state, today, parameters)
+        today |= diagnostics
         flux = model.exchange(state, today, parameters)
         gpp, reco = (jnp.broadcast_to(flux[name], write.shape) for name in ("gpp", "reco"))
+        state = model.settle(state, {"gpp": gpp, "reco": reco, "nee": reco - gpp}, today, parameters)
         write.day(number - refs.bounds[0], gpp, reco)
         return state, gpp_sum + gpp, reco_sum + reco
 
@@ -142,10 +144,10 @@ class _Day:
         return names, self.lasting | yearly | daily
 
     def _of_day(self, name: str, yearly: dict, names: dict):
-        source, row = self.model.sources[name], PARAMETERS[name]
+        source, row = self.model.sources[name], self.model.rows[name]
         if not learned(source):
             return source.value(row, names)
-        network, (first, bias, second) = network_of(source), self.refs.networks[name]
+        network, (first, bias, second) = source.network(), self.refs.networks[name]
         added = unrolled(
             [standardised(one, names, network.own) for one in inputs_of(network)],
             network.width,
