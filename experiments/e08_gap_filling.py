@@ -218,15 +218,15 @@ def held_out(values, when, days, full: Daily, smoothness) -> list[dict]:
     return rows
 
 
-def errors(values, told, held, believed, sd) -> dict:
+def errors(values, predicted, held, used, sd) -> dict:
     """Scores of held-out views; `clean` are those that look like no cloud when all views are given."""
-    held = held & np.isfinite(told)
-    miss = values[held] - told[held]
-    clean = miss[believed[held]]
+    held = held & np.isfinite(predicted)
+    miss = values[held] - predicted[held]
+    clean = miss[used[held]]
     row = {"views": len(miss), "rmse": np.sqrt(np.mean(miss**2)), "rmse_clean": np.sqrt(np.mean(clean**2)), "bias_clean": clean.mean()}
     if sd is None:
         return row
-    z, z_clean = np.abs(miss / sd[held]), np.abs(clean / sd[held][believed[held]])
+    z, z_clean = np.abs(miss / sd[held]), np.abs(clean / sd[held][used[held]])
     return row | {"cover50": (z < Z50).mean(), "cover90": (z < Z90).mean(), "cover50_clean": (z_clean < Z50).mean(),
                   "cover90_clean": (z_clean < Z90).mean(), "mean_sd": sd[held].mean()}  # fmt: skip
 
@@ -323,10 +323,10 @@ def report(scores: pd.DataFrame, drops: pd.DataFrame, felled: pd.DataFrame, prio
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in scores.itertuples():
-        told = [row.cover50, row.cover90, row.cover50_clean, row.cover90_clean, row.mean_sd]
-        told = " | ".join("-" if np.isnan(one) else f"{one:.3f}" for one in told)
+        columns = [row.cover50, row.cover90, row.cover50_clean, row.cover90_clean, row.mean_sd]
+        columns = " | ".join("-" if np.isnan(one) else f"{one:.3f}" for one in columns)
         lines.append(f"| {row.place} | {row.held_out} | {row.method} | {row.views} | {row.rmse:.4f} | {row.rmse_clean:.4f} "
-                     f"| {row.bias_clean:+.4f} | {told} |")  # fmt: skip
+                     f"| {row.bias_clean:+.4f} | {columns} |")  # fmt: skip
     lines += [
         "", "## Drops", "",
         "`inside`: the series crosses the middle of the fall between the two views that hold it; `late`: days from the middle between",
@@ -372,7 +372,7 @@ def draw_figure(shown: dict, path: Path) -> None:
             other = whittaker(smoothness)(values[:, [pixel]], when, len(days))
             axis.plot(days, other, color="tab:gray", lw=0.8, ls="--", label="Whittaker")
             axis.plot(days[when[used]], values[used, pixel], "k.", ms=4, label="clear view")
-            axis.plot(days[when[~used]], values[~used, pixel], "rx", ms=5, label="not believed")
+            axis.plot(days[when[~used]], values[~used, pixel], "rx", ms=5, label="rejected")
             axis.set(title=f"{name}, pixel {pixel}", ylim=(-0.1, 1.05), ylabel="NDVI [1]")
             axis.tick_params(axis="x", rotation=30, labelsize=8)
     axes[0, 0].legend(fontsize=7, loc="lower right")

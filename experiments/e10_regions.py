@@ -20,7 +20,7 @@ import zarr
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
-from hybridflux.ingest.region_report import check_text
+from hybridflux.ingest.region_report import check
 from hybridflux.products.totals import RunTotals, open_totals
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
@@ -64,7 +64,7 @@ def build(name: str, data: Path, out: Path) -> Path:
     print(build_region(name, path, data=data, resume=path.with_suffix(".build").exists()))
     if name == "meuse-forest":
         path = with_felled(path, out / "meuse-forest-felled.zarr")
-    (out / f"{name}.txt").write_text(check_text(path))
+    (out / f"{name}.txt").write_text(check(path).text)
     return path
 
 

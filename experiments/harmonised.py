@@ -150,8 +150,9 @@ def _lines(lines: dict[str, dict[str, CalibrationLine]], draws: dict) -> list[st
     rows = []
     for index, of_kind in lines.items():
         for kind, line in of_kind.items():
-            told = {field: number for field, number in vars(line).items() if field not in ("source", "highest")}
-            rows.append({"index": index, "plant type": kind, **told} | {f"sd at {at}": line_sd(line, at) for at in (0.3, 0.5, 0.7, 0.9)})
+            coefficients = {field: number for field, number in vars(line).items() if field not in ("source", "highest")}
+            sds = {f"sd at {at}": line_sd(line, at) for at in (0.3, 0.5, 0.7, 0.9)}
+            rows.append({"index": index, "plant type": kind, **coefficients} | sds)
     numbers = "; ".join(f"{name} {values.mean():.3f} +- {values.std():.3f}" for name, values in draws.items() if values.ndim == 1)
     return ["## Lines for a new place", "", "`all`: a plant type that was not matched.", "", *_table(pd.DataFrame(rows), 3), "",
             f"NDVI (mean +- sd): {numbers}.",
@@ -161,11 +162,11 @@ def _lines(lines: dict[str, dict[str, CalibrationLine]], draws: dict) -> list[st
 def _checks(checks: pd.DataFrame) -> list[str]:
     means = checks.groupby("left_out", sort=False).mean(numeric_only=True).reset_index()
     inside = (checks.z.abs() < 1.645).groupby(checks.left_out, sort=False).mean()
-    told = ", ".join(f"{100 * share:.0f} % ({way})" for way, share in inside.items())
+    coverage = ", ".join(f"{100 * share:.0f} % ({way})" for way, share in inside.items())
     return ["## Left out", "",
-            "Mean FPAR of March to October told by lines fitted without the patch, or without its plant type, beside that of its towers.",
-            "`line_sd`: what the line says of its error; `matching_sd`: what other towers and years add; `z`: the bias in sd of both;",
-            f"`rmse`: of half-months in order. Inside the 90 % interval: {told}.",
+            "Mean FPAR of March to October by lines fitted without the patch, or without its plant type, beside that of its towers.",
+            "`line_sd`: error of the line; `matching_sd`: error by other towers and years; `z`: the bias in sd of both;",
+            f"`rmse`: of half-months in order. Inside the 90 % interval: {coverage}.",
             "", *_table(checks, 2), "", "Means:", "", *_table(means, 2)]  # fmt: skip
 
 

@@ -75,19 +75,19 @@ class Spread:
 
 
 def model(above_soil, fpar, kind, kinds, covariance, usual) -> None:
-    """A slope for each plant type, alike in all; each place has its own, and the towers are others than the place would have."""
+    """A slope for each plant type, similar in all; each place has its own, and the towers are others than the place would have."""
     middle = numpyro.sample("middle", dist.Normal(jnp.log(usual), WIDE))
     between = numpyro.sample("between", dist.HalfNormal(KINDS))
     place = numpyro.sample("place", dist.HalfNormal(PLACES))
     of_kind = numpyro.sample("of_kind", dist.Normal(0.0, 1.0).expand([kinds]))
-    told = jnp.exp(middle + between * of_kind)[kind] * above_soil
-    own = (place * usual * above_soil) ** 2 + (SOIL_SD / 3) ** 2  # not `told`: an error that grows with the line draws it down
-    numpyro.sample("fpar", dist.MultivariateNormal(told, covariance + jnp.diag(own)), obs=fpar)
+    expected = jnp.exp(middle + between * of_kind)[kind] * above_soil
+    own = (place * usual * above_soil) ** 2 + (SOIL_SD / 3) ** 2  # not `expected`: an error that grows with the line draws it down
+    numpyro.sample("fpar", dist.MultivariateNormal(expected, covariance + jnp.diag(own)), obs=fpar)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Draws of the numbers of `model`.
+    """Draws of the parameters of `model`.
 
     Attributes:
         kinds: plant types, in the order of `of_kind`.
@@ -140,7 +140,7 @@ def line_sd(line: CalibrationLine, index) -> np.ndarray:
 
 
 def left_out(given: Pairs, spread: Spread, draws: int, seed: int, number: int | None) -> pd.DataFrame:
-    """Each patch, and each plant type, told by lines fitted without it, beside other lines; a row a patch."""
+    """Each patch, and each plant type, predicted by lines fitted without it, beside other lines; one row for each patch."""
     ways = [("patch", [name]) for name in given.names]
     ways += [("plant type", [n for n, k in zip(given.names, given.kinds, strict=True) if k == kind]) for kind in dict.fromkeys(given.kinds)]
     rows = []
@@ -156,8 +156,8 @@ def _errors(given: Pairs, spread: Spread, names: list[str], fitted: Fitted, seed
     for row in (given.names.index(name) for name in names):
         line = fitted.line(given.kinds[row], seed)
         used = given.used[row]
-        told = {"e09": line, **pairs.OTHER_LINES}
-        miss = {name: one.applied(given.index[row, used], 0.0)[0] - given.fpar[row, used] for name, one in told.items()}
+        lines = {"e09": line, **pairs.OTHER_LINES}
+        miss = {name: one.applied(given.index[row, used], 0.0)[0] - given.fpar[row, used] for name, one in lines.items()}
         sd = np.hypot(line_sd(line, mean[row]), matching[row])
         yield {
             "patch": given.names[row], "plant_type": given.kinds[row], "NDVI": mean[row], "FPAR": fpar[row],

@@ -35,6 +35,13 @@ from hybridflux.process.declare import process as process
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.scenario import run_scenario as run_scenario
 from hybridflux.region.map import map_region as map_region
+from hybridflux.region.outputs import KEEP as KEEP
+from hybridflux.region.outputs import ArraySpec as ArraySpec
+from hybridflux.region.outputs import DailyMaps as DailyMaps
+from hybridflux.region.outputs import DailySeries as DailySeries
+from hybridflux.region.outputs import Output as Output
+from hybridflux.region.outputs import PeriodMaps as PeriodMaps
+from hybridflux.region.outputs import ZoneTotals as ZoneTotals
 from hybridflux.region.store.add_map import add_map as add_map
 from hybridflux.registry import register as register
 from hybridflux.report.page import write_report as write_report

@@ -114,11 +114,11 @@ class _Demo:
         Raises:
             FileExistsError: it is not empty and has no journal of a demo, or holds a file of a step that the demo has not reached.
         """
-        there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
-        if there and not self._is_ours():
+        existing = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
+        if existing and not self._is_ours():
             raise FileExistsError(f"{self.out} is not empty and not the folder of a demo; files could be replaced, name another with --out")
         begun = self._read()
-        others = sorted(there & {name for step in self.steps() if step.name not in begun for name in step.writes})
+        others = sorted(existing & {name for step in self.steps() if step.name not in begun for name in step.writes})
         if others:
             raise FileExistsError(
                 f"{self.out} holds {', '.join(others)}, not written by the demo; move it, or name another folder with --out"

@@ -87,6 +87,10 @@ ANSWER = Limit("answer", 2 * 10**9, "an answer of a server", "bytes")
 PAGES = Limit("pages", 5000, "a search", "pages")
 AXIS = Limit("axis", 10**8, "an axis of a file", "entries")
 PIXELS = Limit("pixels", 10**9, "what is read of a file at once", "pixels")
+PER_PIXEL = Limit("per_pixel", 250_000, "what is read of a file for one pixel of the region", "pixels")  # 10 m onto pixels of 5 km
+GRID = Limit("grid", 5 * 10**7, "a grid of weather or soil moisture", "cells")
+PER_AREA = Limit("per_km2", 100, "weather or soil moisture of a region", "cells for each km2")
+MESSAGE = Limit("message", 5000, "a message", "characters")
 
 
 class Limited(io.BufferedIOBase):
@@ -139,6 +143,19 @@ def shown(value: object) -> str:
     text = " ".join(str(value).split()) if any(mark in str(value) for mark in "\n\r\t\x0b\x0c") else str(value)
     text = "".join(sign if sign.isprintable() else "?" for sign in text[: _SHOWN + 1])
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(str(value))} characters long)"
+
+
+def brief(message: str) -> str:
+    """A message as a terminal and a log can take it: no control characters, of a longer one the beginning and the end.
+
+    >>> brief("a.csv: " + "x" * 6000).replace("x", "")
+    'a.csv: ... (6007 characters, HYBRIDFLUX_LIMIT_MESSAGE shows more) ...'
+    """
+    longest = MESSAGE.value
+    message = "".join(sign if sign.isprintable() or sign == "\n" else "?" for sign in message)
+    if len(message) <= longest:
+        return message
+    return f"{message[: longest // 2]}... ({len(message)} characters, {MESSAGE.variable} shows more) ...{message[-longest // 4 :]}"
 
 
 def _rounded(amount: int, unit: str) -> str:

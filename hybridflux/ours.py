@@ -13,6 +13,8 @@ MAKER = "hybridflux"
 """What our figures name as their software, in the metadata of PNG, SVG and PDF."""
 
 GENERATOR = b'<meta name="generator" content="hybridflux">'
+PAGE = '<meta name="hybridflux-provenance" content="'
+"""Where a page of ours says, as escaped JSON on one line, how it was made."""
 POSTERIOR = b"hybridflux_format"
 FIGURES = (".png", ".svg", ".pdf")
 HEAD = 4096  # bytes in which a page names its generator

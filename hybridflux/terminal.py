@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+import sys
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from hybridflux.addresses import redacted
 from hybridflux.files import OF_THE_DISK
 from hybridflux.progress import Pace, Progress
 
@@ -63,6 +68,29 @@ def _lines(title: str, console: Console) -> Iterator[Progress]:
         console.file.flush()
 
     yield notify
+
+
+class _Record(logging.LogRecord):
+    """A line of a log without the secrets of addresses."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        if self.exc_info and self.exc_info[0]:
+            self.exc_text = _traceback_of(*self.exc_info).rstrip()
+
+    def getMessage(self) -> str:
+        return redacted(super().getMessage())
+
+
+def redact_what_python_prints() -> None:
+    """Tracebacks, chains of exceptions and logs of libraries show no password and no signature of an address from now on."""
+    logging.setLogRecordFactory(_Record)
+    sys.excepthook = lambda *error: sys.stderr.write(_traceback_of(*error))
+    threading.excepthook = lambda error: sys.stderr.write(_traceback_of(error.exc_type, error.exc_value, error.exc_traceback))
+
+
+def _traceback_of(*error) -> str:
+    return redacted("".join(traceback.format_exception(*error)))
 
 
 def message_of(error: Exception) -> str:

@@ -16,6 +16,8 @@ from typing import Literal
 
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
+FLUXES = ("NEE", "GPP", "RECO")
+"""FLUXNET names of the carbon fluxes, in the order of every product; in lower case they are variables."""
 KINDS = ("driver", "covariate", "state", "flux")
 
 
@@ -177,6 +179,7 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("kndvi", "1", "kernel normalised difference vegetation index", (-1, 1), "driver", 0.4, 0.2),
     Variable("lswi", "1", "land surface water index", (-1, 1), "driver", 0.2, 0.2),
     Variable("ndre", "1", "normalised difference red-edge index", (-1, 1), "driver", 0.4, 0.15),
+    Variable("cci", "1", "chlorophyll/carotenoid index", (-1, 1), "driver", 0.0, 0.1),
     # covariates: one value a place, or slow
     Variable("plant_type", "1", "IGBP plant type (index into PLANT_TYPES)", (0, len(PLANT_TYPES) - 1), "covariate"),
     Variable("site", "1", "index of the place among the places of a fit", (-1, 1e9), "covariate"),
@@ -186,12 +189,15 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("latitude", "degrees_north", "latitude", (-90, 90), "covariate", 48, 6, "latitude"),
     Variable("fapar_top", "1", "95 % quantile of fapar at the place", (0, 1), "covariate", 0.75, 0.15),
     Variable("fapar_base", "1", "5 % quantile of fapar at the place", (0, 1), "covariate", 0.25, 0.15),
+    Variable("nirv_top", "1", "95 % quantile of nirv at the place", (-1, 1), "covariate", 0.25, 0.07),
+    Variable("nirv_base", "1", "5 % quantile of nirv at the place", (-1, 1), "covariate", 0.09, 0.05),
     # states
     Variable("soil_water", "mm", "plant-available water in the root zone", (0, 1000), "state"),
     Variable("snow", "mm", "snow water equivalent", (0, 5000), "state", cf_name="lwe_thickness_of_surface_snow_amount"),
     Variable("tair_lagged", "degC", "temperature the vegetation is acclimated to", (-60, 50), "state", 10, 8),
     Variable("rew", "1", "relative extractable water: root-zone water over capacity", (0, 1), "state", 0.7, 0.25),
     Variable("fapar_phase", "1", "fapar between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
+    Variable("nirv_phase", "1", "nirv between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     # fluxes
     Variable("gpp", "gC m-2 d-1", "gross primary productivity", (0, 60), "flux",
              cf_name="gross_primary_productivity_of_biomass_expressed_as_carbon", fluxnet="GPP_NT_VUT_REF"),

@@ -1,6 +1,7 @@
 """What of an address is written down, and which hosts are meant by a pattern."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -76,3 +77,37 @@ def test_a_limit_that_is_no_number_is_refused(monkeypatch, text):
 
 def test_foreign_values_are_cut_and_stay_on_one_line():
     assert len(shown("a\nb" * 10_000)) < 250 and "\n" not in shown("a\nb") and "\x1b" not in shown("\x1b[31m")
+
+
+LEAK = """
+import logging, sys, threading
+from hybridflux.cli import app, main
+
+URL = sys.argv.pop()
+
+def fail():
+    try:
+        raise OSError(f"no answer of {URL}")
+    except OSError as error:
+        raise RuntimeError(f"{URL} failed") from error
+
+@app.command()
+def leak():
+    try:
+        fail()
+    except RuntimeError:
+        logging.getLogger("urllib3").exception("GET %s", URL)
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    fail()
+
+main()
+"""
+
+
+def test_tracebacks_exception_chains_and_logs_show_no_secret():
+    done = subprocess.run([sys.executable, "-c", LEAK, "leak", "--debug", WITH_SECRETS[4]], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and SECRET not in done.stdout + done.stderr
+    assert done.stderr.count("direct cause") == 3 and done.stderr.count("Traceback") == 6  # of the log, the thread and the command
+    assert done.stderr.count("sig=REDACTED") >= 7 and "GET https://a.blob" in done.stderr

@@ -1,6 +1,7 @@
 """Every command of the command line, one after the other, on a small world: what one writes the next reads."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -89,3 +90,14 @@ PRODUCTS = ["posterior.nc", "run", "run/fluxes.zarr", "run/totals.nc", "world/re
 def test_every_product_tells_its_origin(folder, name):
     origin = json.loads(hybridflux("info", folder / name))
     assert origin["provenance"]["packages"]["jax"]
+
+
+def test_info_names_what_of_a_product_changed_since(folder, tmp_path):
+    """The maps of a run and the table of a scenario: the origin is printed, then one line with the name, and exit code 2."""
+    for product, file in (("run", next((folder / "run" / "cog").glob("*.tif"))), ("drought", folder / "drought" / "effect.csv")):
+        assert '"provenance"' in hybridflux("info", folder / product)
+        copy = shutil.copytree(folder / product, tmp_path / product)
+        changed = copy / file.relative_to(folder / product)
+        changed.write_bytes(changed.read_bytes()[:-7])
+        with pytest.raises(ValueError, match=f"{changed.name} are not the files that were written"):
+            hybridflux("info", copy)

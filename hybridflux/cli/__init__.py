@@ -10,8 +10,9 @@ import typer
 
 from hybridflux.addresses import redacted
 from hybridflux.cli import accounts, look, maps, regions, reproduce, towers
+from hybridflux.limits import brief
 from hybridflux.machine import prepare
-from hybridflux.terminal import is_for_user, message_of
+from hybridflux.terminal import is_for_user, message_of, redact_what_python_prints
 
 app = typer.Typer(
     name="hybridflux",
@@ -59,12 +60,15 @@ def main() -> None:
     """Entry point; exit code 0: done, 1: a fault of hybridflux (traceback), 2: a mistake that the user can mend (one line)."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {redacted(str(message))}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {brief(redacted(str(message)))}\n"
+    redact_what_python_prints()
     prepare()
     try:
         app(arguments)
     except (ValueError, KeyError, OSError, ImportError) as error:
         if debug or not is_for_user(error):
             raise
-        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {redacted(message_of(error))}", err=True)
+        typer.echo(f"{typer.style('error:', fg='red', bold=True)} {brief(redacted(message_of(error)))}", err=True)
         sys.exit(2)
+    finally:
+        redact_what_python_prints()  # again: typer has put its own hook in place

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Sites, Years
+from hybridflux.cli.options import Overwrite, Sites, With, Years
 from hybridflux.files import check_output
 from hybridflux.terminal import wrote
 
@@ -43,6 +43,7 @@ def report(
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """One HTML page of a run or of towers, readable offline.
 
@@ -61,7 +62,8 @@ def report(
     from hybridflux.report.tower_page import write_tower_report
 
     fitted = Posterior.load(posterior) if posterior else None
-    measured = open_towers(towers, sites=sites, years=years) if towers else None
+    needs = fitted.model.needs_at_towers() if fitted else ()
+    measured = open_towers(towers, sites=sites, years=years, needs=needs) if towers else None
     if run is None:
         write_tower_report(fitted, measured, out)
     else:

@@ -44,10 +44,13 @@ def catalog(
 def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of hybridflux.")]) -> None:
     """Provenance of a file of hybridflux.
 
-    Prints the configuration, seed, versions, commit and time written into it.
+    Prints the configuration, seed, versions, commit and time written into it; what of a region, a run or a scenario is not as it was
+    written is named, with exit code 2.
     """
     import json
 
     from hybridflux.data.origin import read_origin
+    from hybridflux.region.store.checksums import check_product
 
     typer.echo(json.dumps(read_origin(file), indent=2))
+    check_product(file)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
@@ -35,18 +35,19 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), static (for laplace, svi, nuts), or a file: .json is a specification and runs "
-            "nothing, .py is run as Python, so name only one you trust."
+            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), static (for laplace, svi, nuts), or "
+            "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
     method: Method = "ensemble",
     settings: Settings = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and concerns about the fit.
+    The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
@@ -58,7 +59,8 @@ def fit(
     chosen = method_of(method, settings or ())
     fitted = compositions.get(model or chosen.composition)
     to_spec(fitted)  # a model that cannot be saved is refused here
-    sequences = open_towers(towers, sites=sites, years=years).sequences(fitted.needs_at_towers())
+    needs, targets = fitted.needs_at_towers(), fitted.targets()
+    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     _save(posterior, out)
@@ -104,6 +106,7 @@ def evaluate(
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
@@ -118,7 +121,7 @@ def evaluate(
     from hybridflux.data.towers import open_towers
     from hybridflux.evaluate.baselines import baseline_of
     from hybridflux.evaluate.scores import evaluate as score
-    from hybridflux.evaluate.scores import overview
+    from hybridflux.evaluate.scores import needed, overview
     from hybridflux.evaluate.steps import steps_named
     from hybridflux.evaluate.unseen import clear_folds, evaluate_unseen
     from hybridflux.inference import method_of
@@ -129,12 +132,15 @@ def evaluate(
 
     steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
     if posterior:
-        table = score(Posterior.load(posterior), open_towers(towers, sites=sites, years=years), step=steps, seed=seed)
+        loaded = Posterior.load(posterior)
+        measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
+        table = score(loaded, measured, step=steps, seed=seed)
     else:
         how = method_of(method, settings or ())
         fitted = compositions.get(model or how.composition)
         rivals = {name: baseline_of(name) for name in baseline.split(",")} if baseline else {}
-        measured = open_towers(towers, sites=sites, years=years)
+        needs = {*needed(fitted, steps), *(name for one in rivals.values() for name in one.needs)}
+        measured = open_towers(towers, sites=sites, years=years, needs=needs, targets=fitted.targets())
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "baselines": rivals, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)

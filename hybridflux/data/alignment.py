@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -12,22 +13,28 @@ from hybridflux.data.archives import Archive
 from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
 from hybridflux.data.tower_drivers import complete
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, Variable
 
 _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}
 
 
 def align(
-    frames: Mapping[str, pd.DataFrame], series: Mapping[str, pd.Series], latitude: pd.Series, archives: Mapping[str, Archive], period
+    frames: Mapping[str, pd.DataFrame],
+    vegetation: Mapping[str, pd.DataFrame],
+    latitude: pd.Series,
+    archives: Mapping[str, Archive],
+    period,
+    more: Mapping[str, Variable] = MappingProxyType({}),
 ) -> xr.Dataset:
     """All towers on a common axis of days, from the first to the last day of any record within the period.
 
     Args:
         frames: checked daily frame of each tower.
-        series: daily `fapar` of each tower.
-        latitude: latitudes of each tower [degrees_north].
+        vegetation: daily satellite series of each tower: `fapar`, indices of reflectance, and their `_sd`.
+        latitude: latitude of each tower [degrees_north].
         archives: file of each tower, for messages.
         period: first and last year.
+        more: rows of further targets.
 
     Returns:
         `[time, site]` drivers without gaps, their flags, targets and `nee_uncertainty`.
@@ -35,16 +42,20 @@ def align(
     days = pd.date_range(min(f.index[0] for f in frames.values()), max(f.index[-1] for f in frames.values()), freq="D", name="time")
     inside = days[(days.year >= period[0]) & (days.year <= period[1])]
     columns: dict[str, list[np.ndarray]] = {}
+    seen = list(dict.fromkeys(name for one in vegetation.values() for name in one.columns))
     for site, frame in frames.items():
-        drivers = frame[list(DRIVERS)].join(series[site].rename("fapar"), how="outer")
+        green = vegetation[site].reindex(columns=seen)
+        errors = green[[name for name in seen if name.endswith("_sd")]]
+        drivers = frame[list(DRIVERS)].join(green.drop(columns=errors.columns), how="outer")
         values, flags = complete(drivers, inside, latitude[site], str(archives[site]))
-        for part in (values, flags.add_suffix("_flag"), frame.drop(columns=list(DRIVERS)).reindex(inside)):
+        rest = frame.drop(columns=list(DRIVERS)).reindex(inside).join(errors)
+        for part in (values, flags.add_suffix("_flag"), rest):
             for name in part.columns:
                 columns.setdefault(name, []).append(part[name].to_numpy())
     daily = xr.Dataset(coords={"time": inside, "site": list(frames)})
     for name, parts in columns.items():
         kind = np.int8 if name.endswith("_flag") else np.float32
-        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), attributes(name))
+        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), attributes(name, {**VARIABLES, **more}))
     return daily
 
 
@@ -57,18 +68,25 @@ def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
 
 def describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.Dataset) -> pd.DataFrame:
     """The site table with the covariates that follow from the series."""
-    base, top = daily["fapar"].quantile([0.05, 0.95], dim="time").to_numpy()
+    ends = {}
+    for name in (name for name in ("fapar", "nirv") if name in daily):
+        known = daily[name].notnull().any("time").to_numpy()
+        base, top = np.full((2, daily.sizes["site"]), np.nan)
+        base[known], top[known] = daily[name].isel(site=known).quantile([0.05, 0.95], dim="time").to_numpy()
+        ends |= {f"{name}_base": base, f"{name}_top": top}
     first, last = daily.indexes["time"][[0, -1]]
     return table.assign(
         first=[max(frame.index[0], first) for frame in frames.values()],
         last=[min(frame.index[-1], last) for frame in frames.values()],
-        fapar_base=base, fapar_top=top, latitude=table["lat"], elevation=table["elev"],
+        **ends, latitude=table["lat"], elevation=table["elev"],
     )  # fmt: skip
 
 
-def attributes(name: str) -> dict:
+def attributes(name: str, rows: Mapping[str, Variable] = VARIABLES) -> dict:
     """Units and meaning of a variable, its flag or its uncertainty."""
     if name.endswith("_flag"):
         return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
-    base, meaning = _NOT_DRIVERS.get(name, (name, VARIABLES.get(name) and VARIABLES[name].long_name))
-    return {"units": VARIABLES[base].units, "long_name": meaning}
+    if name.endswith("_sd") and name not in rows:
+        return {"units": rows[name.removesuffix("_sd")].units, "long_name": f"standard deviation of the error of {name[:-3]}"}
+    base, meaning = _NOT_DRIVERS.get(name, (name, rows.get(name) and rows[name].long_name))
+    return {"units": rows[base].units, "long_name": meaning}

@@ -109,7 +109,7 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
         if site is None:
             continue
         try:
-            tables, what = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
+            tables, kind = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
         except ValueError as error:
             faults[site] = str(error)
             continue
@@ -117,9 +117,9 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
             if own := _spelt(archive.site, spelt):
                 by_site.setdefault(own, []).append(replace(archive, site=own))
         if not tables:
-            unread[site] = "; ".join(filter(None, (unread.get(site), what)))
-            if _BASE.search(what):
-                base[site] = f"ignored: {what}"
+            unread[site] = "; ".join(filter(None, (unread.get(site), kind)))
+            if _BASE.search(kind):
+                base[site] = f"ignored: {kind}"
     archives, beside = {}, {}
     for site, several in sorted(by_site.items()):
         try:
@@ -169,8 +169,8 @@ def _members(path: Path) -> tuple[list[Archive], str]:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
     held = ", ".join(names)[:200] or "no csv"
     base = next((name for name in (path.name, *names) if _BASE.search(name)), None)
-    what = _other(base) if base else f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {held}"
-    return _tables(names, path), what
+    message = _other(base) if base else f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {held}"
+    return _tables(names, path), message
 
 
 def _best(site: str, archives: list[Archive]) -> tuple[Archive, list[Archive]]:

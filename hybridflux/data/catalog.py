@@ -148,6 +148,7 @@ class Dataset(BaseModel):
         services: STAC APIs that offer the dataset.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual time between two acquisitions [d].
+        composite: length of the composite of a row of `points`, from its date on [d].
         lines: index -> plant type, or `all` for the others -> calibration line from the index to the `fapar` of this dataset.
         classes: code -> plant type, for land cover; other codes are masked.
         names: code -> name of its zone, for labels that are read as zones.
@@ -173,6 +174,7 @@ class Dataset(BaseModel):
     services: tuple[Service, ...] = ()
     ground_resolution: float | None = None
     revisit: float | None = None
+    composite: int = 1
     lines: dict[str, dict[str, CalibrationLine]] = {}
     classes: dict[int, str] = {}
     names: dict[int, str] = {}

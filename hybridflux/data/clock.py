@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.solar import equation_of_time
+
 _KNOWN, _UNKNOWN = 0.75, 3.25
 """Tolerance of the hour of the highest sun [h]. Clouds move the centre of light by half an hour at most, a wrong time zone by an hour or
 more; where utc_offset is not given, legal time differs from that of the sun by up to 3 h (western China)."""
@@ -126,13 +128,3 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
     scatter = 1.4826 * np.nanmedian(np.abs(np.diff(centre))) / 2**0.5 if len(centre) > 1 else np.nan
     error = float(1.25 * scatter / _SIDE_DAYS**0.5)  # of two medians, for the mean of two changes
     return {zone: {year: float(np.mean(jumps)) for year, jumps in years.items()} for zone, years in jumps_by_zone.items()}, error
-
-
-def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
-    """Advance of the sun over mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
-
-    >>> [round(float(equation_of_time(day)) * 60) for day in (42, 307)]  # least in February, most in November [min]
-    [-15, 16]
-    """
-    angle = 2 * np.pi * (np.asarray(day_of_year) - 81) / 364
-    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)

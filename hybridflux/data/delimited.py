@@ -82,7 +82,7 @@ def sniff(head: bytes, required: Iterable[str] = (), where: str = "the table") -
         where: name of the file, for messages.
 
     Raises:
-        ValueError: empty, or not a text; says what it is.
+        ValueError: empty, or not a text; names its kind.
     """
     for start, what in _NOT_TEXT:
         if head.removeprefix(b"\xef\xbb\xbf").lstrip()[: len(start)] == start:
@@ -191,7 +191,7 @@ class Cells:
         """Numbers of a column by row, NaN where missing.
 
         Raises:
-            ValueError: a cell is no number; names file, column, row, value and cure.
+            ValueError: a cell is not a number; names file, column, row, value and cure.
         """
         numbers, faults = self.parsed(column, cure)
         self.refuse(faults)
@@ -201,7 +201,7 @@ class Cells:
         """Dates of a column by row: YYYY-MM-DD, or another order of which only one reading is possible for the whole column.
 
         Raises:
-            ValueError: a cell is no date, or day and month cannot be distinguished; names file, column, row, value and cure.
+            ValueError: a cell is not a date, or day and month cannot be distinguished; names file, column, row, value and cure.
         """
         dates, faults = parse_dates(self.text[column])
         self.refuse({row: f"column {column}, row {row}: {quoted(self.text.at[row, column])} {why}" for row, why in faults.items()})
@@ -278,8 +278,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
     try:
         text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
     except UnicodeDecodeError as error:
-        what = f"as {dialect.encoding} {error.reason} at byte {error.start}"
-        raise ValueError(f"{where} is damaged, or no text: {what}; save it as UTF-8") from error
+        reason = f"as {dialect.encoding} {error.reason} at byte {error.start}"
+        raise ValueError(f"{where} is damaged, or no text: {reason}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
     LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
     options = {"delimiter": dialect.delimiter, "skipinitialspace": True}
@@ -293,8 +293,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
     own = {_key(name): name for name in (*required, *aliases.values())}
-    there = {own[_key(name)] for name in names if _key(name) in own}
-    other = {_key(alias): name for alias, name in aliases.items() if name not in there}
+    present = {own[_key(name)] for name in names if _key(name) in own}
+    other = {_key(alias): name for alias, name in aliases.items() if name not in present}
     return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.delimited import HEAD_BYTES, open_bytes, quoted, sniff
+from hybridflux.data.parquet import read_parquet
 from hybridflux.limits import TABLE, Limited, Refused
 from hybridflux.vocabulary import MISSING_FLUXNET
 
@@ -66,7 +67,7 @@ def _opened(archive: Archive) -> Iterator[IO[bytes]]:
 
 def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
     if archive.path.suffix.lower() == ".parquet":
-        return pd.read_parquet(archive.path).filter(items=sorted(columns))
+        return read_parquet(archive.path).to_pandas(ignore_metadata=True).filter(items=sorted(columns))
     with _opened(archive) as file:
         head = file.read(HEAD_BYTES)
     if not head.strip():

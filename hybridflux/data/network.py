@@ -136,7 +136,7 @@ def _whole(address: str) -> bytes:
             content = response.read(ANSWER.value + 1)
             if len(content) > ANSWER.value:
                 raise Refused(ANSWER.passed(redacted(address)))
-            if response.length:  # `read` with a size does not say it
+            if response.length:  # `read` with a size does not report it
                 raise IncompleteRead(content, response.length)
             return content
     except HTTPError as error:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 
-from hybridflux.files import read_json
+from hybridflux.files import read_json, read_text
 from hybridflux.limits import Refused, shown
-from hybridflux.ours import DESCRIBED_BY
+from hybridflux.ours import DESCRIBED_BY, PAGE
 from hybridflux.records import read_record
 
 RECORDS = ("run.json", "scenario.json", "zarr.json")
@@ -19,7 +20,8 @@ def read_origin(path: str | Path) -> dict:
     """The record in a file: provenance, specification, spread, sign; JSON-ready.
 
     Args:
-        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, or a table with its description beside it.
+        path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, a page, or a table with its description
+            beside it.
 
     Raises:
         FileNotFoundError: no such file.
@@ -62,8 +64,10 @@ def _attributes(path: Path) -> Mapping:
         if record.get("type") == "Feature":  # a STAC item
             return {name.removeprefix("hybridflux:"): value for name, value in record["properties"].items()}
         return record
+    if path.suffix.lower() in (".html", ".htm"):
+        made = next((line for line in read_text(path).splitlines() if line.startswith(PAGE)), "")
+        return {"provenance": unescape(made[len(PAGE) : made.rindex('"')])} if made else {}
     if path.suffix.lower() == ".nc":
-
         from hybridflux.data.hdf5 import open_hdf5
 
         try:
@@ -73,7 +77,7 @@ def _attributes(path: Path) -> Mapping:
             raise
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise ValueError(f"{path} cannot be read as netCDF; it is damaged, or something else") from error
-    raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv and .json; this is none of them")
+    raise ValueError(f"{path}: hybridflux writes run folders, .zarr, .nc, .tif, .csv, .html and .json; this is none of them")
 
 
 def _parsed(value):

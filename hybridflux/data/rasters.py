@@ -7,6 +7,7 @@ masks (`.ovr`, `.msk`), which may be such descriptions too.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hybridflux.addresses import redacted
-from hybridflux.limits import PIXELS, Refused, shown
+from hybridflux.limits import Refused, shown
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -54,6 +55,7 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
 
     Raises:
         rasterio.errors.RasterioIOError: no such file, no answer, damaged, or not of these drivers.
+        ValueError: its pixels have no area or no place.
         Refused: it describes other files instead of holding values, or its reduced copies or mask do; another virtual file system.
     """
     import rasterio
@@ -70,17 +72,11 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
             if _UNKNOWN not in str(error) or number == len(drivers):
                 _refuse_description(source, local, drivers)
                 raise
+        except UnicodeDecodeError as error:  # of a damaged coordinate system
+            raise RasterioIOError(f"its metadata are no text in UTF-8 ({error})") from error
     _check_reduced(opened)
+    _check_transform(opened)
     return opened
-
-
-def check_window(rows: slice, columns: slice, where: str) -> None:
-    """Refuse to read more pixels of a file at once than memory should hold.
-
-    Raises:
-        Refused: they are more than `HYBRIDFLUX_LIMIT_PIXELS`.
-    """
-    PIXELS.check(max(rows.stop - rows.start, 0) * max(columns.stop - columns.start, 0), where)
 
 
 def _local(path: str) -> Path | None:
@@ -107,6 +103,15 @@ def _check_beside(path: Path) -> None:
                     raise Refused(f"{beside} is no GeoTIFF, and GDAL would read it instead of {path.name}; remove it")
 
 
+def _check_transform(opened: DatasetReader) -> None:
+    """Refuse a raster whose pixels have no area or no place: a transform with NaN, or without an inverse."""
+    area = opened.transform.determinant
+    if not area or not math.isfinite(area) or not all(math.isfinite(part) for part in opened.transform):
+        name, transform = shown(redacted(opened.name)), ", ".join(f"{part:g}" for part in opened.transform[:6])
+        opened.close()
+        raise ValueError(f"{name} has pixels without area or place (transform {transform}); set its corners with `gdal_edit.py -a_ullr`")
+
+
 def _check_reduced(opened: DatasetReader) -> None:
     if elsewhere := opened.tags(ns="OVERVIEWS").get("OVERVIEW_FILE"):
         opened.close()
@@ -117,7 +122,7 @@ def _check_reduced(opened: DatasetReader) -> None:
 
 
 def _refuse_description(source: str | Path | BytesIO, local: Path | None, drivers: Sequence[str]) -> None:
-    """The better error for what is no raster: a description of other files or services."""
+    """Refuse a text that describes other files or services with a clearer error."""
     if isinstance(source, BytesIO):
         head = source.getvalue()[:200]
     elif local is not None and local.is_file():
@@ -126,9 +131,9 @@ def _refuse_description(source: str | Path | BytesIO, local: Path | None, driver
     else:
         return
     if _DESCRIPTION.match(head):
-        what = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
+        formats = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
         name = "the answer" if isinstance(source, BytesIO) else shown(source)
         raise Refused(
-            f"{name} is no {what}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which are not "
-            "followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
+            f"{name} is no {formats}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which "
+            "are not followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
         )

@@ -44,3 +44,13 @@ def day_fraction(latitude, day_of_year):
     """
     *_, sunset = _geometry(latitude, day_of_year)
     return sunset / np.pi
+
+
+def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
+    """Advance of the sun over mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
+
+    >>> [round(float(equation_of_time(day)) * 60) for day in (42, 307)]  # least in February, most in November [min]
+    [-15, 16]
+    """
+    angle = 2 * np.pi * (np.asarray(day_of_year) - 81) / 364
+    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from hybridflux.data.solar import potential_par
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.data.weather.air import saturation_pressure
+from hybridflux.vocabulary import VARIABLES, Variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _TOLERATED = 0.005  # share of days out of bounds that are dropped and not refused
@@ -38,7 +41,7 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
     """
     usual = {name: frame[name].quantile([0.5, 0.99]).to_numpy() for name in (*_WARMTH, "vpd", "par", "swc")}
     clearest = (frame["par"] / frame["par_potential"].where(frame["par_potential"] > 1)).quantile(0.99)
-    dryness = (frame["vpd"] / _saturation(frame["tair"])).quantile([0.5, 0.99]).to_numpy()
+    dryness = (frame["vpd"] / saturation_pressure(frame["tair"])).quantile([0.5, 0.99]).to_numpy()
     rain = frame["rain"].mean() * 365 if frame["rain"].notna().sum() > 300 else np.nan
     suspicions = [(name, usual[name][0] > 100, "kelvin; FLUXNET has degC") for name in _WARMTH]
     suspicions += [
@@ -57,11 +60,6 @@ def check_units(frame: pd.DataFrame, where: str) -> None:
     _check_sign(frame, where)
 
 
-def _saturation(tair: pd.Series) -> pd.Series:
-    """Saturation vapour pressure over water [hPa]; Allen et al. 1998 (FAO-56) eq. 11."""
-    return 6.108 * np.exp(17.27 * tair / (tair + 237.3))
-
-
 def _check_sign(frame: pd.DataFrame, where: str) -> None:
     """Refuse NEE that is positive when plants take up carbon: it contradicts RECO - GPP, or is negative in usual nights."""
     night = frame["nee_night"].dropna()
@@ -72,15 +70,15 @@ def _check_sign(frame: pd.DataFrame, where: str) -> None:
         raise ValueError(f"{where}, column NEE_VUT_REF {why}; FLUXNET counts NEE positive to the atmosphere: change its sign")
 
 
-def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Values outside the bounds of the vocabulary become NaN, with a warning, if they are few.
+def drop_outliers(frame: pd.DataFrame, where: str, more: Mapping[str, Variable] = MappingProxyType({})) -> pd.DataFrame:
+    """Values outside the bounds of the vocabulary, or of the rows of further targets, become NaN, with a warning, if they are few.
 
     Raises:
         ValueError: they are many.
     """
     out = frame.copy()
     for name in frame.columns:
-        row = VARIABLES.get(name.removesuffix("_measured"))
+        row = more.get(name) or VARIABLES.get(name.removesuffix("_measured"))
         low, high = row.bounds if row else (0.0, np.inf)
         if name in ("gpp", "reco"):
             low = -high  # partitioned fluxes scatter around zero
@@ -88,7 +86,8 @@ def drop_outliers(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         if not wrong.any():
             continue
         day = frame.index[np.flatnonzero(wrong)[0]]
-        message = f"{where}, column {column_of(name)}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
+        column = more[name].fluxnet if name in more else column_of(name)
+        message = f"{where}, column {column}: {int(wrong.sum())} days of `{name}` outside {low:g} to {high:g}"
         message += f", the first on {day:%Y-%m-%d} ({frame.at[day, name]:g})"
         if wrong.sum() > max(3, _TOLERATED * frame[name].notna().sum()):
             raise ValueError(f"{message}; check the unit of the column")

@@ -7,9 +7,10 @@ import pandas as pd
 
 from hybridflux.data import solar
 from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, GIVEN, LONGEST_LINE, fill
+from hybridflux.data.reflectance import INDICES_AT_TOWERS
 from hybridflux.data.tower_checks import column_of
 
-_MAY_LACK = ("swc", "fapar", "tmax", "tair_day", "vpd_day")
+_MAY_LACK = ("swc", "fapar", "tmax", "tair_day", "vpd_day", *INDICES_AT_TOWERS)
 _ENOUGH_OWN_DAYS = 365
 # Least squares over 172,000 days of 76 European towers (rmse 1.7 and 0.9 K): tair minus this = level + sky * clearness + air * sqrt(vpd)
 _BELOW_MEAN = {"tmin": (0.75, 2.90, 0.97), "tair_night": (-0.63, 1.83, 0.75)}  # K, K, K hPa-0.5
@@ -20,8 +21,8 @@ def complete(frame: pd.DataFrame, days: pd.DatetimeIndex, latitude: float, where
     """Drivers of a tower on the common days without gaps, and a flag for each value.
 
     Short gaps are interpolated linearly (not those of rain), long ones get the seasonal mean of the site; `tmin` and `tair_night` follow
-    from the daily mean where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc`, `fapar`, `tmax`, `tair_day` and
-    `vpd_day` stay NaN where a site has none at all.
+    from the daily mean where the file lacks them, `par_potential` and `day_fraction` from the sun. `swc`, `tmax`, `tair_day`, `vpd_day` and
+    satellite series stay NaN where a site has none at all.
 
     Args:
         frame: daily drivers, NaN where missing; a satellite series may begin before the tower and end after it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,15 +19,17 @@ from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
+from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
 from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, suggestion, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, suggestion, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
 _NOT_OWN = ("name", "lat", "lon", "elev", "igbp", "utc_offset", "first", "last")  # columns of sites.csv that are no covariates
+_SEEN = ("fapar", *INDICES_AT_TOWERS)
 _SHOWN = 20  # sites left out that a summary lists
 
 ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
@@ -44,11 +46,13 @@ class Towers:
         daily: `[time, site]`: drivers without gaps and their `<driver>_flag`; targets `nee nee_day nee_night gpp reco` with NaN where not
             measured, `swc_measured` likewise; `nee_uncertainty`. Vocabulary units.
         left_out: sites that are not here, and why.
+        more: further targets that were asked for.
     """
 
     sites: pd.DataFrame
     daily: xr.Dataset
     left_out: Mapping[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -103,7 +107,7 @@ class Towers:
             places=tuple(self.sites.index),
             days=self.daily["time"].to_numpy().astype("datetime64[D]"),
             drivers=drivers,
-            targets={**{name: where_known(name) for name in TARGETS}, "swc": where_known("swc_measured")},
+            targets={**{name: where_known(name) for name in (*TARGETS, *self.more)}, "swc": where_known("swc_measured")},
             uncertainty={"nee": where_known("nee_uncertainty")},
             latitude=self.sites["lat"].to_numpy(float),
             longitude=self.sites["lon"].to_numpy(float),
@@ -165,7 +169,9 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
     return values.to_numpy(np.float32)
 
 
-def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto") -> Towers:
+def open_towers(
+    folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto", needs=(), targets=()
+) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 
     Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left
@@ -173,19 +179,23 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     sites are not looked at.
 
     Args:
-        folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there is one,
-            `co2_annual.csv`.
+        folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there are any,
+            `reflectance/` and `co2_annual.csv`.
         sites: site ids, or one text such as "FR-Fon,DE-Tha"; all by default.
         years: (2001, 2010), "2001:2010" or 2005, both ends included; all by default.
         qc: least share of measured or well-filled half-hours of a flux on a day that counts [1].
         exclude_met: values of the column MET_SOURCE whose days do not count.
         vegetation: name of a file of `satellite/` without ending, or "auto": MODIS collection 5 first, then what else there is.
+        needs: drivers that a model needs (`model.needs_at_towers()`): sites that lack a satellite series among them are left out, and
+            only those indices of reflectance are made. By default sites without `fapar` are left out, and all indices are made.
+        targets: what a model is compared with, `model.targets()`: those beside NEE, GPP, RECO and soil water are read from the column that
+            `fluxnet` of their row names, in its units.
 
     Raises:
         FileNotFoundError: the folder, its site table, its flux files or its vegetation series are missing.
         ValueError: something in a file is wrong; the message names the file, the column, the row and the cure.
     """
-    folder, period = Path(folder), parse_years(years)
+    folder, period, more = Path(folder), parse_years(years), _further(targets)
     quality = Quality(qc, (exclude_met,) if isinstance(exclude_met, str) else tuple(exclude_met))
     table = read_sites(folder)
     chosen = list(table.rows.index) if sites is None else pick_sites(sites, table.rows.index, "sites.csv")
@@ -194,12 +204,14 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     archives = _spelt(found.archives, chosen)
     if not archives and not found.faults:
         raise FileNotFoundError(_no_file(folder, chosen, found))
-    series = _spelt(read_vegetation(folder / "satellite", table.rows.loc[chosen, "igbp"], vegetation), chosen)
+    wanted = {one for one in _SEEN if any(name == one or name.startswith(f"{one}_") for name in needs)} if needs else {"fapar"}
+    seen = _seen(folder, table.rows.loc[chosen, "igbp"], vegetation, wanted, wanted if needs else _SEEN)
     frames: dict[str, pd.DataFrame] = {}
     faults: list[str] = []
     for site in chosen:
         try:
-            frames[site] = _frame(site, table, found, archives.get(site), site in series, quality, period)
+            lacking = sorted(wanted - {*seen.get(site, ())})
+            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more)
         except NoRecord as error:
             left_out[site] = str(error)
         except ValueError as error:
@@ -212,9 +224,47 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         _LOG.warning("%s", note)
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
-    daily = align(frames, series, table.rows["lat"], archives, period)
+    satellites = {site: seen.get(site, pd.DataFrame()) for site in frames}
+    daily = align(frames, satellites, table.rows["lat"], archives, period, {row.name: row for row in more})
+    dataset = next((one.attrs["dataset"] for one in seen.values() if "dataset" in one.attrs), None)
+    daily.attrs = {} if dataset is None else {"reflectance": dataset}
     daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
-    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out)
+    _warn_of_absent(daily, more)
+    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out, tuple(row.name for row in more))
+
+
+def _further(targets: Iterable[Variable]) -> tuple[Variable, ...]:
+    """Rows of targets that the standard ones do not hold.
+
+    Raises:
+        ValueError: a row names no column.
+    """
+    standard = {name: VARIABLES[name].fluxnet for name in (*TARGETS, "swc")}
+    further = tuple(row for row in targets if standard.get(row.name, "") != row.fluxnet)
+    for row in further:
+        if row.fluxnet is None or row.name in standard:
+            raise ValueError(f"the target `{row.name}` has no column of its own: name it, Observed(..., column='LE_CORR')")
+    return further
+
+
+def _warn_of_absent(daily: xr.Dataset, more: Iterable[Variable]) -> None:
+    for row in more:
+        absent = daily["site"].to_numpy()[~daily[row.name].notnull().any("time").to_numpy()]
+        if len(absent):
+            _LOG.warning("no day of %s (%s) at %s", row.name, row.fluxnet, ", ".join(absent))
+
+
+def _seen(folder: Path, plant_types: pd.Series, choice: str, wanted: Collection[str], made: Collection[str]) -> dict[str, pd.DataFrame]:
+    """What satellites saw at each site, daily: `fapar`, and the indices of reflectance that are to be made with their `_sd`."""
+    sites = list(plant_types.index)
+    reflectance = read_reflectance(folder, sites, [name for name in made if name != "fapar"])
+    none = "fapar" not in wanted and not any((folder / "satellite").glob("*.csv*"))
+    fapar = {} if none else _spelt(read_vegetation(folder / "satellite", plant_types, choice), sites)
+    seen = {site: series.rename("fapar").to_frame() for site, series in fapar.items()}
+    for site, frame in reflectance.items():
+        seen[site] = seen[site].join(frame, how="outer") if site in seen else frame
+        seen[site].attrs = frame.attrs
+    return seen
 
 
 def _spelt(found: Mapping[str, object], sites: list[str]) -> dict:
@@ -238,8 +288,10 @@ def _together(faults: list[str]) -> str:
     return f"{len(faults)} faults, mend them or leave these sites out with `sites`:\n  " + "\n  ".join(faults)
 
 
-def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, has_series: bool, quality: Quality, period) -> pd.DataFrame:
-    """Checked daily frame of a site.
+def _frame(
+    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period, more
+) -> pd.DataFrame:
+    """Checked daily frame of a site; `lacking`: which satellite series it does not have of those that are needed.
 
     Raises:
         NoRecord: the site cannot take part though nothing is wrong with it.
@@ -251,17 +303,17 @@ def _frame(site: str, table: SiteTable, found: Survey, archive: Archive | None, 
         raise NoRecord(f"no flux file; {found.unread[site]}" if site in found.unread else "no flux file")
     if site in table.unusable:
         raise NoRecord(table.unusable[site])
-    if not has_series:
-        raise NoRecord("no vegetation series")
+    if lacking:
+        raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
-    frame = _checked(archive, quality, table.rows.loc[site])
+    frame = _checked(archive, quality, table.rows.loc[site], more)
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
         raise NoRecord("no day of measured NEE in the period")
     return frame
 
 
-def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
-    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]))
+def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...]) -> pd.DataFrame:
+    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
     check_units(frame, str(archive))
     check_latitude(frame, site["lat"], str(archive))
-    return drop_outliers(frame, str(archive))
+    return drop_outliers(frame, str(archive), {row.name: row for row in more})

@@ -68,7 +68,7 @@ def check_driver(driver: str, file: str) -> None:
 
 
 def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bool:
-    """Whether a member of a zip is a map, after a look at it; False for what lies beside one."""
+    """Whether a member of a zip is a map, by its first bytes; False for the files beside one."""
     ending = Path(member.filename).suffix.lower()
     if member.is_dir() or (ending in _BESIDE and "vrt" not in member.filename.lower()):
         return False

@@ -148,8 +148,8 @@ def _counts(group: pd.DataFrame) -> list[int] | None:
 def _reference(reference: Mapping) -> dict:
     missing = [name for name in REFERENCE if name not in reference]
     if missing or reference["kind"] not in KINDS:
-        what = f"lacks {', '.join(missing)}" if missing else f"is of kind `{reference['kind']}`, not one of {', '.join(KINDS)}"
-        raise ValueError(f"reference {dict(reference)} {what}")
+        fault = f"lacks {', '.join(missing)}" if missing else f"is of kind `{reference['kind']}`, not one of {', '.join(KINDS)}"
+        raise ValueError(f"reference {dict(reference)} {fault}")
     return {"igbp": "all", "split": None, "source": None, **reference}
 
 

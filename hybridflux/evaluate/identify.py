@@ -20,7 +20,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Names
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, Parameter
 
 ESTIMATED = 0.5  # contraction from which a parameter may be called estimated
 WEAK = 0.1  # contraction below which a parameter keeps its prior

@@ -69,8 +69,8 @@ def calibrate(
     for name, observed in model.observed.items():
         if observed.weight != 1.0:
             raise ValueError(
-                f"`{name}` has weight {observed.weight}: its likelihood is not the density of its observations, so ranks are not uniform; "
-                "calibrate the model with weight=1.0"
+                f"`{name}` has weight {observed.weight}: its likelihood is not the density of its observations, "
+                "so ranks are not uniform; calibrate the model with weight=1.0"
             )
     model = with_places(model, Indices.of(sequences).sizes())
     data = batch(model, sequences)
@@ -78,10 +78,10 @@ def calibrate(
     truth = truths(model, replications, jax.random.fold_in(key, 0))
     simulated = simulate(model, data, truth, jax.random.fold_in(key, 1))
     drawn = sampler(model, simulated, jax.random.fold_in(key, 2))
-    there = next(iter(drawn.values())).shape[1]
-    if there < draws:
-        raise ValueError(f"the sampler gives {there} draws, {draws} are to be ranked among; let it draw more")
-    pick = np.linspace(0, there - 1, draws).round().astype(int)
+    drawn_count = next(iter(drawn.values())).shape[1]
+    if drawn_count < draws:
+        raise ValueError(f"the sampler gives {drawn_count} draws, {draws} are to be ranked among; let it draw more")
+    pick = np.linspace(0, drawn_count - 1, draws).round().astype(int)
     drawn = {name: values[:, pick] for name, values in drawn.items()}
     ranked, true = quantities(model, simulated, drawn), at_truth(model, simulated, truth)
     ranks = {name: np.sum(np.asarray(values) < np.asarray(true[name])[:, None], axis=1) for name, values in ranked.items()}

@@ -18,9 +18,16 @@ from hybridflux.vocabulary import PLANT_TYPES
 if TYPE_CHECKING:
     from hybridflux.data.towers import Towers
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.model.flux import HybridFlux
 
 COLUMNS = ("site", "igbp", "variable", *SCORES, *PIT, "known")
 VARIABLES_SCORED = ("nee", "gpp", "reco")
+
+
+def needed(model: HybridFlux, step: str | Sequence[str]) -> set[str]:
+    """What to ask towers for where a model is scored at time steps (see `evaluate`)."""
+    asked = (step,) if isinstance(step, str) else step
+    return {*model.needs_at_towers(), *(name for one in asked for name in step_named(one).needs)}
 
 
 def evaluate(
@@ -51,9 +58,7 @@ def evaluate(
     Raises:
         ValueError: unknown step, or sequences without the drivers it reads.
     """
-    asked = (step,) if isinstance(step, str) else tuple(step)
-    needed = {name for chosen in asked for name in step_named(chosen).needs}
-    sequences = towers if isinstance(towers, Sequences) else towers.sequences({*posterior.model.needs_at_towers(), *needed})
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences(needed(posterior.model, step))
     predicted = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
     return pd.concat([score_prediction(prediction, variables=variables, step=step) for prediction in predicted], ignore_index=True)
 

@@ -78,7 +78,7 @@ def years_seen(days: np.ndarray, seen: np.ndarray, window: int = WINDOW) -> np.n
         window: days, odd; circular within each year.
     """
     years, row = np.unique(days.astype("datetime64[Y]"), return_inverse=True)
-    there = np.zeros((len(years), YEAR), bool)
-    there[row[seen], day_of_year(days)[seen] - 1] = True
-    near = [np.roll(there, shift, axis=1) for shift in range(-(window // 2), window // 2 + 1)]
+    covered = np.zeros((len(years), YEAR), bool)
+    covered[row[seen], day_of_year(days)[seen] - 1] = True
+    near = [np.roll(covered, shift, axis=1) for shift in range(-(window // 2), window // 2 + 1)]
     return np.any(near, axis=0).sum(axis=0)

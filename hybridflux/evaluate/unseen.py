@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hybridflux.evaluate.baselines.baseline import Baseline
-from hybridflux.evaluate.scores import evaluate, score_table
+from hybridflux.evaluate.scores import evaluate, needed, score_table
 from hybridflux.evaluate.splits import leave_site_out
-from hybridflux.evaluate.steps import step_named
 from hybridflux.files import read_json, whole
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
@@ -61,14 +60,14 @@ def evaluate_unseen(
         of the posterior being of `hybridflux`.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C; says which folds are kept.
+        KeyboardInterrupt: Ctrl-C; names the folds that are kept.
         FileExistsError: the folder holds folds and `resume` is not set, or files that no evaluation wrote.
         ValueError: fewer sites than folds, or the folds in the folder are of other settings.
     """
     asked = (step,) if isinstance(step, str) else tuple(step)
     rivals = dict(baselines or {})
-    needed = {name for one in asked for name in step_named(one).needs} | {name for one in rivals.values() for name in one.needs}
-    sequences = towers if isinstance(towers, Sequences) else towers.sequences({*model.needs_at_towers(), *needed})
+    needs = {*needed(model, asked), *(name for one in rivals.values() for name in one.needs)}
+    sequences = towers if isinstance(towers, Sequences) else towers.sequences(needs)
     pairs = list(leave_site_out(sequences, folds, seed))
     if folder is not None:
         _begin(Path(folder), _settings(model, method, sequences, folds, asked, draws, seed, rivals), resume)

@@ -27,6 +27,7 @@ from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
 from hybridflux.region.run.lock import hold
 from hybridflux.region.store import layout
+from hybridflux.region.store.checksums import seal
 from hybridflux.region.store.create import RegionWriter, create_region
 
 Progress = Callable[[int, int, str], None]
@@ -205,5 +206,5 @@ def _finish(config: RegionConfig, processes: Processes, work: Work, out: Path) -
         "smoother": {name: {kind: asdict(process) for kind, process in of_kind.items()} for name, of_kind in processes.items()},
         "views": views, "state": layout.COMPLETE,
     })  # fmt: skip
-    layout.consolidate(out)
+    seal(out)
     return float(np.mean([scene["clear"] for scene in listed]))

@@ -295,11 +295,11 @@ def load_config(name: str | Path) -> RegionConfig:
 
 def _line(fault: Mapping) -> str:
     """A fault of a configuration: its field, the reason, the value, and for a date the cure."""
-    what = fault["msg"].removeprefix("Value error, ")
+    message = fault["msg"].removeprefix("Value error, ")
     shown = isinstance(fault["input"], (str, int, float)) and fault["type"] != "value_error"
     given = f"; it is `{str(fault['input'])[:40]}`" if shown else ""
     cure = ": write YYYY-MM-DD" if fault["type"].startswith("date") else ""
-    return f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {what}{given}{cure}"
+    return f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {message}{given}{cure}"
 
 
 _STATUS = {

@@ -147,8 +147,8 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
         yield SourceRequest(part, dataset.id, source.place)
     elif source.place != SERVICE:
         remote = "://" in source.place or source.place.startswith("/vsi")
-        there = remote or Path(source.place.partition("#")[0]).exists()
-        yield SourceRequest(part, dataset.id, source.place, note="" if there else f"{ABSENT}{dataset.access}")
+        exists = remote or Path(source.place.partition("#")[0]).exists()
+        yield SourceRequest(part, dataset.id, source.place, note="" if exists else f"{ABSENT}{dataset.access}")
     elif part == "weather":
         asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
         size = sum(request.size for request in asked)
@@ -157,8 +157,8 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
     else:
         asked = requests(dataset, geobox)
         size = sum(request["bytes"] for request in asked)
-        what = "\n".join(request["address"] for request in asked)
-        yield SourceRequest(part, dataset.id, what, size, size / DOWNLOAD_RATE, count=len(asked))
+        addresses = "\n".join(request["address"] for request in asked)
+        yield SourceRequest(part, dataset.id, addresses, size, size / DOWNLOAD_RATE, count=len(asked))
 
 
 def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> SourceRequest:

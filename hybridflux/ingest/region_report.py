@@ -77,11 +77,6 @@ def check(path: str | Path) -> RegionReport:
     return RegionReport("\n".join(lines), compared)
 
 
-def check_text(path: str | Path) -> str:
-    """The text of `check`."""
-    return check(path).text
-
-
 def summarise(region: Region, name: str) -> Summary:
     """Summary of a daily map, one tile in memory at a time."""
     parts, missing, count = [], 0, 0
@@ -101,9 +96,9 @@ def summarise(region: Region, name: str) -> Summary:
 def _frame(region: Region) -> Iterator[str]:
     rows, columns = region.grid.shape
     size = rows * columns * region.grid.pixel**2 * 1e-6
-    first = region.days[min(region.lead, len(region.days) - 1)]
+    first = region.days[min(region.warm_up, len(region.days) - 1)]
     yield f"  {rows} x {columns} pixels of {region.grid.pixel:g} m, {size:.3g} km2, {plural(len(region.grid), 'tile')}, {region.grid.crs}"
-    yield f"  {first} to {region.days[-1]} to map, {region.lead} days of warm-up before, days of {region.time_zone}"
+    yield f"  {first} to {region.days[-1]} to map, {region.warm_up} days of warm-up before, days of {region.time_zone}"
 
 
 def _cover(region: Region) -> Iterator[str]:
@@ -125,7 +120,7 @@ def _maps(region: Region) -> Iterator[str]:
         yield f"  {name:<10}{summary.low:8.3f}{summary.middle:8.3f}{summary.high:8.3f}{100 * summary.missing:9.1f} %"
     if SD in region.names:
         uncertain = np.mean([
-            (unpacked(region.map_of(SD, tile)[region.lead :]) > UNCERTAIN).mean() for tile in region.tiles()
+            (unpacked(region.map_of(SD, tile)[region.warm_up :]) > UNCERTAIN).mean() for tile in region.tiles()
         ])  # fmt: skip
         yield f"  sd of fapar above {UNCERTAIN:g} on {100 * uncertain:.1f} % of the mapped days and pixels"
 
@@ -136,7 +131,7 @@ def _weather(region: Region) -> Iterator[str]:
     cells = region.group["tair"].shape[1]
     yield f"  {cells} cell{'s' if cells > 1 else ''}; mean of the mapped days:"
     for name in (*layout.WEATHER, *(more for more in MORE if more in region.names)):
-        values = region.group[name][region.lead :]
+        values = region.group[name][region.warm_up :]
         yield f"  {name:<14}{values.mean():8.2f}  ({values.min():.2f} to {values.max():.2f}) {VARIABLES[name].units}"
 
 
@@ -146,7 +141,8 @@ def _scenes(region: Region) -> Iterator[str]:
         return
     days, clear = np.array([scene["day"] for scene in scenes], "datetime64[D]"), np.array([scene["clear"] for scene in scenes])
     good = np.unique(days[clear > 0.5])
-    gaps = np.diff(np.concatenate([[region.days[region.lead]], good[good >= region.days[region.lead]], [region.days[-1]]])).astype(int)
+    first = region.days[region.warm_up]
+    gaps = np.diff(np.concatenate([[first], good[good >= first], [region.days[-1]]])).astype(int)
     views = region.group.attrs["views"]
     rejected = 100 * views["rejected"] / max(views["clear"], 1)
     yield f"scenes: {len(scenes)}, of which {(clear > 0.5).sum()} are clear on more than half of the region, {(clear == 0).sum()} nowhere"

@@ -10,7 +10,7 @@ import numpy as np
 from hybridflux.data.land import reader
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.layers import ANY, Layer, stack
-from hybridflux.data.land.soil import Constant
+from hybridflux.data.land.soil import ConstantCapacity
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -72,7 +72,7 @@ def read_static_maps(config: RegionConfig, catalog: dict) -> StaticMaps:
         terrain = read(config.terrain, cover=plant_type)
         elevation, origin["terrain"] = terrain.values, terrain.origin
     of_map = config.sources().get("soil")
-    soil = read(of_map[0], cover=plant_type) if of_map else Constant(config.soil.capacity).on(geobox)
+    soil = read(of_map[0], cover=plant_type) if of_map else ConstantCapacity(config.soil.capacity).on(geobox)
     origin["soil"] = soil.origin
     return StaticMaps(plant_type, soil.values, zone, names, elevation, origin)
 

@@ -70,7 +70,33 @@ def hybrid() -> HybridFlux:
     )
 
 
-MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid}
+GREEN_TODAY = ("nirv_phase", "nirv", "lswi", "tair", "par", "vpd", "par_potential", "plant_type")
+"""`TODAY` with vegetation as reflectance shows it: NIRv in place of fapar, and the water of leaf and soil (LSWI)."""
+MEMORY_OF_TEMPERATURE = 0.93
+"""Share of yesterday's acclimated temperature that is kept: a memory of 14 days."""
+
+
+def hybrid_nirv() -> HybridFlux:
+    """`hybrid` on reflectance: light absorbed by green leaves from NIRv, LSWI beside it in the networks, and acclimation.
+
+    The limit of a cold night gives way to a peaked response to a temperature with 14 days' memory (Makela et al. 2008; Bao et al. 2022).
+    Needs `nirv` and `lswi` of towers (folder `reflectance`) and of regions (`[vegetation] also`).
+    """
+    as_before = hybrid()
+    sources = {name: source for name, source in as_before.sources.items() if name != "tmin_open" and not isinstance(source, Fixed)}
+    networks = {name: Pooled(Neural(*GREEN_TODAY), spread=0.2) for name in ("light_use_efficiency", "respiration_ref")}
+    fixed = {name: as_before.sources[name] for name in ("root_zone_capacity", "evaporation_scalar")}
+    fixed["temp_memory"] = Fixed(MEMORY_OF_TEMPERATURE)
+    return HybridFlux(
+        gpp=(light.absorbed_green, light.saturation_green, stress.peaked_temperature, stress.vpd_exponential, stress.water_ramp),
+        reco=as_before.reco,
+        memory=(water.BUCKET_GREEN, stress.ACCLIMATION),
+        sources={**sources, **networks, **fixed, "temp_optimum": Shared(), "temp_width": Shared()},
+        noise=as_before.noise,
+    )
+
+
+MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv}
 
 
 def get(name: str) -> HybridFlux:

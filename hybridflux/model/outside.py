@@ -1,8 +1,9 @@
 """Code from outside the package: how a saved model names it, and where alone such a name is looked for.
 
 A file never brings code. It names `module:object`, and that is found only in a module that is imported already, in a file that the user
-names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`); and only what was
-declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an error. Nothing else of such a module runs.
+names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`,
+`hybridflux.outputs`); and only what was declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an
+error, an output of a map. Nothing else of such a module runs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hybridflux.process.call import Memory
 from hybridflux.process.declare import is_declared
 from hybridflux.registry import installed
 
+KINDS = ("processes", "outputs")
 _LOADED: dict[str, Path] = {}
 
 
@@ -40,7 +42,7 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
 
 
 def loaded() -> dict[str, str]:
-    """Files imported by `load` -> SHA-256 of their text, for the record of a run."""
+    """Files imported by `load` -> SHA-256 of their text; another process loads them before it reads a model or run that names them."""
     return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 
@@ -89,10 +91,10 @@ def reference(thing) -> str:
             raise ValueError(f"this model cannot be saved: `{name}` is not declared as a process; write @hf.process above it")
         if getattr(sys.modules.get(home), name, None) is not thing:
             raise ValueError(f"this model cannot be saved: `{name}` has no name in its file; define it at the top level")
-    return f"{_file_name(home)}:{name}"
+    return f"{file_name(home)}:{name}"
 
 
-def _file_name(module: str) -> str:
+def file_name(module: str) -> str:
     """The name under which a module can be imported again; of a script that is being run, that of its file."""
     if module != "__main__":
         return module
@@ -109,7 +111,7 @@ def resolve(text: str):
         ValueError: its module is neither imported nor named nor installed, or has no such process.
     """
     home, _, name = text.partition(":")
-    module = _module(home)
+    module = module_named(home)
     if module is None:
         raise ValueError(
             f"this model has `{text[:100]}`, from outside hybridflux; if you trust it, name its file, `--with {home[:60]}.py`, or in "
@@ -121,13 +123,14 @@ def resolve(text: str):
     return found
 
 
-def _module(home: str) -> ModuleType | None:
+def module_named(home: str) -> ModuleType | None:
+    """The module of a reference if it may be used: imported already, the script that runs, or announced by an installed package."""
     if home in sys.modules:
         return sys.modules[home]
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) and Path(main.__file__).stem == home:
         return main
-    announced = {point.module for point in installed("processes").values()}
+    announced = {point.module for kind in KINDS for point in installed(kind).values()}
     return importlib.import_module(home) if home in announced else None
 
 

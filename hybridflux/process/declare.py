@@ -19,6 +19,8 @@ from hybridflux.vocabulary import PARAMETERS, VARIABLES, Parameter, Variable, su
 
 MOST_CORNERS = 4096
 Row = Parameter | Variable
+DECLARED: dict[str, Row] = {}
+"""Rows that were declared in this process, by name; for what is not given a model, as the description of a map."""
 
 
 def process(
@@ -60,6 +62,7 @@ def process(
             if argument.kind is not Argument.KEYWORD_ONLY or argument.default is not Argument.empty:
                 raise ValueError(f"`{fn.__name__}`: write `*` before `{argument.name}`, without a default; processes are called by names")
         fn.rows, fn.bounds = MappingProxyType(rows), bounds
+        DECLARED.update(rows)
         return fn
 
     return declare if fn is None else declare(fn)
@@ -90,7 +93,7 @@ def rows_of(fns: tuple[Callable, ...]) -> Mapping[str, Row]:
     return rows
 
 
-def check_process(fn: Callable, *, seed: int = 0) -> None:
+def check_process(fn: Callable, *, rows: Mapping[str, Row] | None = None, seed: int = 0) -> None:
     """Test a process as those of the package are tested; call it in a test of your own.
 
     The examples of its docstring run; its results are finite, inside its `bounds` and single precision everywhere within the bounds of its
@@ -98,12 +101,13 @@ def check_process(fn: Callable, *, seed: int = 0) -> None:
 
     Args:
         fn: a declared process, or one of the package.
+        rows: where other processes declare what this one asks for, `model.rows`; by default the vocabulary and its own.
         seed: of the random points inside the bounds.
 
     Raises:
         ValueError: the first thing that does not hold, with the arguments where it does not.
     """
-    rows = rows_of((fn,))
+    rows = rows_of((fn,)) if rows is None else rows
     unknown = [name for name in arguments(fn) if name not in rows]
     if unknown:
         raise ValueError(f"`{fn.__name__}` asks for `{unknown[0]}`, which has no row; declare it.{suggestion(unknown[0], rows)}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 
+from hybridflux.process.vegetation import green
+
 DARK = 0.01  # MJ m-2 d-1; below this potential radiation the sky has no cloudiness
 
 
@@ -27,6 +29,24 @@ def saturation(*, fapar, par, light_saturation):
     0.5
     """
     return 1.0 / (1.0 + light_saturation * fapar * par)
+
+
+def absorbed_green(*, nirv, par, light_use_efficiency):
+    """`absorbed` with the light that NIRv says green leaves absorb, see `vegetation.green` [gC m-2 d-1].
+
+    >>> round(float(absorbed_green(nirv=0.165, par=8.0, light_use_efficiency=2.0)), 4)
+    8.0
+    """
+    return absorbed(fapar=green(nirv=nirv), par=par, light_use_efficiency=light_use_efficiency)
+
+
+def saturation_green(*, nirv, par, light_saturation):
+    """`saturation` with the light that NIRv says green leaves absorb, see `vegetation.green` [1], in (0, 1].
+
+    >>> round(float(saturation_green(nirv=0.165, par=8.0, light_saturation=0.25)), 4)
+    0.5
+    """
+    return saturation(fapar=green(nirv=nirv), par=par, light_saturation=light_saturation)
 
 
 def cloudiness(*, par, par_potential, cloud_gain):

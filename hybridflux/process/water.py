@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from hybridflux.process.call import Memory
+from hybridflux.process.vegetation import green
 from hybridflux.units import LATENT_HEAT, PAR_PER_SHORTWAVE
 
 PSYCHROMETRIC = 0.0674  # kPa degC-1 at 101.3 kPa, FAO-56 eq. 8
@@ -78,6 +79,28 @@ def bucket(
     }
 
 
+def bucket_green(
+    *,
+    soil_water,
+    snow,
+    tair,
+    par,
+    rain,
+    nirv,
+    root_zone_capacity,
+    evaporation_scalar,
+    bare_evaporation,
+    rew_evaporation,
+    drainage_rate,
+    snow_melt,
+):
+    """`bucket` whose cover is the light that NIRv says green leaves absorb, at most all of it, see `vegetation.green`."""
+    day = {"soil_water": soil_water, "snow": snow, "tair": tair, "par": par, "rain": rain, "fapar": jnp.minimum(green(nirv=nirv), 1.0)}
+    soil = {"root_zone_capacity": root_zone_capacity, "drainage_rate": drainage_rate, "snow_melt": snow_melt}
+    demand = {"evaporation_scalar": evaporation_scalar, "bare_evaporation": bare_evaporation, "rew_evaporation": rew_evaporation}
+    return bucket(**day, **soil, **demand)
+
+
 def relative(*, soil_water, root_zone_capacity):
     """Relative extractable water of the bucket [1], in [0, 1].
 
@@ -128,6 +151,9 @@ def _read_observed(*, swc, swc_wilting, swc_field):
 
 BUCKET = Memory(start=_filled, step=bucket, read=_read_bucket)
 """Soil water and snow that the model keeps itself [mm]; the factors see `rew`."""
+
+BUCKET_GREEN = Memory(start=_filled, step=bucket_green, read=_read_bucket)
+"""The same where vegetation is seen in NIRv."""
 
 OBSERVED = Memory(start=_no_state, read=_read_observed)
 """Measured soil water; the factors see `rew` and there is no state."""

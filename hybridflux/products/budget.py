@@ -12,8 +12,8 @@ from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import RESERVED, RunTotals, open_totals
+from hybridflux.vocabulary import FLUXES
 
-FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
 WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]
@@ -26,8 +26,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
     `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. If the run has the
-    structural error of its model, intervals include it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `anomaly`, the difference of a year from the mean of the other whole years. `sign` gives the meaning of a positive value. If the run has
+    the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:
@@ -111,12 +111,12 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
         raise ValueError(f"{path} is not a CSV: zones are those of the region store; to aggregate them give a CSV zone,group")
     cells = read_cells(path, ("zone", "group"), example="zone,group")
     zone, group = cells.text["zone"], cells.text["group"]
-    there = f"(it has {', '.join(sorted(known))[:500]})"
+    zones_of_run = f"(it has {', '.join(sorted(known))[:500]})"
     faults = {row: f"row {row}: zone {quoted(zone[row])} has no group" for row in zone.index[group == ""]}
     faults |= {row: f"row {row}: zone {quoted(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
     reserved = zone.index[group.isin(RESERVED)]
     faults |= {row: f"row {row}: the group {quoted(group[row])} means something else in a budget; name it otherwise" for row in reserved}
-    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
+    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {zones_of_run}" for row in zone.index[~zone.isin(known)]}
     cells.refuse(dict(sorted(faults.items())))
     return dict(zip(zone, group, strict=True))
 

@@ -65,7 +65,7 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     if 2 * years[0] < years[1]:
         return _undecided("flux", f"the run covers {years[0]} of {years[1]} whole years")
     if len(nee) < 2:
-        return _undecided("flux", "one draw has no spread")
+        return _undecided("flux", "one draw has no interval")
     terms = {"flux": nee.std(ddof=1), **{pool: sd for pool, (_, sd) in pools.items()}}
     sd = float(np.sqrt(sum(value**2 for value in terms.values())))
     stock = pools["biomass"][0] + pools["soil"][0]

@@ -9,12 +9,12 @@ import numpy as np
 
 from hybridflux.files import whole
 from hybridflux.region.drivers.map_periods import Period
-from hybridflux.region.outputs.flux_store import units_of
 from hybridflux.region.outputs.geotiff import whole_geotiff
+from hybridflux.region.outputs.quantities import Quantity
 from hybridflux.region.store import layout
+from hybridflux.vocabulary import FLUXES
 
 GROUPS = ("monthly", "annual")
-FLUXES = ("NEE", "GPP", "RECO")
 
 
 def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
@@ -91,7 +91,7 @@ def _write_cogs(folder: Path, effect) -> None:
                     for top in range(0, height, rows):
                         part = array.isel(time=number, y=slice(top, top + rows)).values
                         file.write(part, 1, window=Window(0, top, width, len(part)))
-                    units = units_of("annual", year.whole)
+                    units = Quantity.of(flux.lower()).units_of("annual", year.whole)
                     tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
                     tags |= {"units": units, "days": str(year.days)}
                     tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}

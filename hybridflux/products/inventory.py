@@ -114,9 +114,9 @@ def _checked(cells: Cells) -> pd.DataFrame:
     text = cells.text
     faults: dict[int, str] = {}
 
-    def refuse(wrong: pd.Series, column: str, why: str) -> None:
+    def refuse(wrong: pd.Series, column: str, reason: str) -> None:
         for row in wrong.index[wrong]:
-            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {why}")
+            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {reason}")
 
     rows = pd.DataFrame({"zone": text["zone"].replace({"": REGION, ALL: REGION}), "pool": text["pool"].str.lower()})
     rows["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL})
@@ -141,7 +141,7 @@ def _checked(cells: Cells) -> pd.DataFrame:
 def _question_units(path: Path, rows: pd.DataFrame) -> None:
     largest = rows.loc[rows["pool"] != "soil", "value"].abs().max()
     gain = rows.loc[rows["pool"] != "export", "value"].abs().max()
-    cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to say what they are"
+    cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to declare them"
     if 0 < largest < _FEW:
         warnings.warn(f"{path}: biomass and export stay below {largest:g}, read as gC m-2 yr-1; is it tC ha-1 yr-1? {cure}", stacklevel=3)
     if gain > _MANY:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.origin import read_origin
+from hybridflux.ours import PAGE
 from hybridflux.provenance import checksum_of, machine
 
 OURS = "hybridflux"
@@ -38,7 +39,16 @@ class Step:
 
     def __str__(self) -> str:
         made = f"# {self.product}: hybridflux {self.record.get('hybridflux')}, {commit_of(self.record)}, {self.record.get('time')}"
-        return "\n".join([made, *([f"cd {shlex.quote(self.folder)}"] if self.folder else []), self.command])
+        where = [f"cd {shlex.quote(self.folder)}"] if self.folder else []
+        if is_command(self.command):
+            return "\n".join([made, *where, self.command])
+        said = f"# made by a Python program (`{self.command}`), which no command of hybridflux repeats"
+        return "\n".join([made, *where, said, *self.given])
+
+    @property
+    def given(self) -> list[str]:
+        """What was made in Python and handed over in memory, a line each."""
+        return [f"# of {name}: {what}" for name, what in (self.record.get("given") or {}).items()]
 
 
 def steps(product: str | Path) -> list[Step]:
@@ -72,7 +82,7 @@ def check(product: str | Path) -> str:
     """Make a product again, in a temporary folder, and compare: maps bit for bit, totals, tables.
 
     Returns:
-        One line that says what was compared.
+        One line with the number of compared arrays and tables.
 
     Raises:
         ValueError: something differs, or the product cannot be made again; every difference is named.
@@ -87,9 +97,9 @@ def check(product: str | Path) -> str:
             again = _run_again(product, record, Path(folder), changed)
         count, differing = compare(product, again)
     if differing:
-        here = machine()
-        there = record.get("machine") or {}
-        notes = [*changed, *(f"{name}: {there[name]} then, {here[name]} now" for name in there if there[name] != here.get(name))]
+        now = machine()
+        then = record.get("machine") or {}
+        notes = [*changed, *(f"{name}: {then[name]} then, {now[name]} now" for name in then if then[name] != now.get(name))]
         lines = [*differing[:WITHOUT_TIME], *notes]
         raise ValueError(f"{product} is not reproduced:\n" + "\n".join(f"- {line}" for line in lines))
     return f"{product}: made again, {count} arrays and tables are the same to the last bit"
@@ -111,6 +121,12 @@ def compare(path: Path, other: Path) -> tuple[int, list[str]]:
     first, second = dict(_contents(path)), dict(_contents(other))
     lost = [f"{name} is only in {'the product' if name in first else 'the repetition'}" for name in sorted(first.keys() ^ second.keys())]
     return len(first), lost + [text for name in first if name in second for text in _difference(name, first[name], second[name])]
+
+
+def is_command(command: str) -> bool:
+    """Whether a product was made on the command line of hybridflux, by its words."""
+    words = shlex.split(command)
+    return bool(words) and Path(words[0]).name == OURS
 
 
 def _add(product: Path, by_product: dict[str, Step]) -> None:
@@ -138,9 +154,13 @@ def _map_again(run: Path, folder: Path) -> Path:
 
 def _run_again(product: Path, record: Mapping, folder: Path, changed: list[str]) -> Path:
     """A product made again by its command, with another `--out`."""
-    words = shlex.split(record.get("command", ""))
-    if not words or Path(words[0]).name != OURS:
-        raise ValueError(f"{product} was made by `{' '.join(words)[:120]}`, not by a command of hybridflux: run that again, and compare")
+    if not is_command(record.get("command", "")):
+        given = "; ".join(f"{name}, {what}" for name, what in (record.get("given") or {}).items())
+        raise ValueError(
+            f"{product} was made by `{record.get('command', '')[:120]}`, not by a command of hybridflux: run that again, and compare"
+            + (f". It was made of what lived in Python only, which cannot be repeated from here: {given}" if given else "")
+        )
+    words = shlex.split(record["command"])
     if changed:
         raise ValueError(f"{product} cannot be made again: {'; '.join(changed)}")
     out = folder / product.name
@@ -194,6 +214,8 @@ def _contents(path: Path) -> Iterator[tuple[str, np.ndarray | str]]:
 
         with rasterio.open(path) as raster:
             yield "bands", raster.read()
+    elif path.suffix.lower() in (".html", ".htm"):
+        yield "page", "\n".join(line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(PAGE))
     elif path.suffix == ".csv":
         yield "table", path.read_text(encoding="utf-8")
     else:

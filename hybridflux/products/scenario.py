@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.files import read_json, write_json
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import RunTotals, open_totals, run_record
+from hybridflux.records import read_record, write_record
+from hybridflux.region.store.checksums import of_files
 
 RECORD = "scenario.json"
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
@@ -93,7 +94,8 @@ def run_scenario(
     effect = _effect(out, words)
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
-    write_json(out / RECORD, record)  # last: it marks the scenario as complete
+    maps = sorted(path.relative_to(out).as_posix() for part in ("effect.zarr", "cog") for path in (out / part).rglob("*") if path.is_file())
+    write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it marks the scenario as complete
     return effect
 
 
@@ -107,7 +109,7 @@ def open_scenario(folder: str | Path) -> Effect:
     folder = Path(folder)
     if not (folder / RECORD).exists():
         raise FileNotFoundError(f"{folder} has no {RECORD}; write one with `hybridflux scenario --out {folder}`")
-    return _effect(folder, tuple(read_json(folder / RECORD, "written by `hybridflux scenario`; run it again")["changes"]))
+    return _effect(folder, tuple(read_record(folder / RECORD, "written by `hybridflux scenario`; run it again")["changes"]))
 
 
 def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
@@ -125,10 +127,10 @@ def _check_folder(folder: Path) -> None:
     Raises:
         FileExistsError: it is not empty, and holds no runs, or a product without them.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
+    existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if existing and not (folder / "control" / "run.json").exists() and existing != {"control"}:
         raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, give another folder")
-    without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
+    without = sorted(existing & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
     if without:
         raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; give another folder")
 

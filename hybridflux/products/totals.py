@@ -259,11 +259,11 @@ def _stored(path: Path, month_last: bool, name: str, at: tuple[int, ...], kept: 
     """Carbon of some of the vegetated cells from a file `[cell, month, draw]`, read in runs of neighbours."""
     from hybridflux.data.hdf5 import open_hdf5
 
-    places, back = np.unique(kept[cells], return_inverse=True)
+    places, position = np.unique(kept[cells], return_inverse=True)
     runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
     with open_hdf5(path) as file:
         read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
-        carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
+        carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[position]
         return carbon.swapaxes(1, 2) if month_last else carbon
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.spreadsheet import as_text
-from hybridflux.products.budget import FLUXES
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.markup import badge, interval_bar, paragraph, table
 from hybridflux.report.style import interval, number, units
-from hybridflux.vocabulary import PLANT_TYPE_NAMES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
 UNIT = "gC m-2 yr-1"
 ZONES = 40  # in a table of the page; all are in the CSV

@@ -122,8 +122,8 @@ def contraction(prior: np.ndarray, posterior: np.ndarray) -> float:
 
 def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Gaussian kernel density of draws `[draw]` on a grid `[point]`, bandwidth by Silverman's rule."""
-    spread = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349) or draws.std()
-    width = max(0.9 * spread * len(draws) ** -0.2, 1e-3 * np.ptp(grid), 1e-12)
+    robust_sd = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349) or draws.std()
+    width = max(0.9 * robust_sd * len(draws) ** -0.2, 1e-3 * np.ptp(grid), 1e-12)
     return np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).mean(1) / (width * np.sqrt(2 * np.pi))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from html import escape
 
 import numpy as np
 
+from hybridflux.ours import PAGE
+from hybridflux.provenance import provenance
 from hybridflux.report.style import ASSETS
 
 
@@ -46,6 +49,7 @@ def document(kicker: str, heading: str, lead: str, sections: list[Section], tail
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="hybridflux"><title>{escape(heading)}</title>
+{PAGE}{escape(json.dumps(provenance({"page": heading})))}">
 <link rel="icon" href="data:,"><style>{(ASSETS / "page.css").read_text(encoding="utf-8")}</style></head>
 <body><header><div class="kicker">hybridflux · {escape(kicker)}</div><h1>{escape(heading)}</h1>{lead}</header>
 <nav><div>{links}</div></nav>

@@ -103,7 +103,7 @@ def _means(region: Region, name: str, stride: int) -> np.ndarray:
     """Mean over the mapped days `[y, x]`, NaN where missing."""
     means = np.full(region.grid.shape, np.nan, np.float32)
     for tile in region.tiles():
-        stored = region.group[name][region.lead :, tile.y, tile.x]
+        stored = region.group[name][region.warm_up :, tile.y, tile.x]
         means[tile.y, tile.x] = np.where((stored == layout.NODATA).any(axis=0), np.nan, unpacked(stored).mean(axis=0))
     return means[::stride, ::stride]
 

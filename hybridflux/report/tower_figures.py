@@ -28,7 +28,7 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
     at = np.searchsorted(whole, months.astype("datetime64[M]"))
     middle = whole.astype("datetime64[D]") + 14
 
-    def spread(values):  # a gap of the record is a gap of the line
+    def with_gaps(values):  # a gap of the record is a gap of the line
         out = np.full((*values.shape[:-1], len(whole)), np.nan)
         out[..., at] = values
         return out
@@ -36,11 +36,11 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
     with figure(4.8, 2.3) as (drawn, ax):
         ax.axhline(0, color=FAINT, linewidth=0.8)
         for flux, values in draws.items():
-            low, centre, high = spread(np.quantile(values, [0.05, 0.5, 0.95], axis=0))
+            low, centre, high = with_gaps(np.quantile(values, [0.05, 0.5, 0.95], axis=0))
             colour = FLUX_COLOURS[flux]
             ax.fill_between(middle, low, high, color=colour, alpha=BAND, linewidth=0)
             ax.plot(middle, centre, color=colour, linewidth=1.1)
-            ax.plot(middle, spread(observed[flux]), "o", color=colour, markersize=2.2, markeredgewidth=0)
+            ax.plot(middle, with_gaps(observed[flux]), "o", color=colour, markersize=2.2, markeredgewidth=0)
         date_axis(ax, middle)
         ax.set_ylabel(DAILY)
         ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: monthly means", fontweight="bold")

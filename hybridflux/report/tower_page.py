@@ -19,7 +19,6 @@ from hybridflux.report.style import number, units
 from hybridflux.report.tower_figures import record
 from hybridflux.report.tower_fits import best_year, parameter_section
 from hybridflux.report.tower_sections import (
-    FLUXES,
     STEPS,
     calibration_section,
     fits_section,
@@ -28,7 +27,7 @@ from hybridflux.report.tower_sections import (
     shown_sites,
     unseen_section,
 )
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES
 
 DRAWS = 100
 FEWEST_DAYS = 5  # of a month of the year, for a mean residual

@@ -14,9 +14,8 @@ from hybridflux.report.markup import grid, legend, paragraph, table
 from hybridflux.report.style import number, units
 from hybridflux.report.tower_figures import residual_season, response_curve, with_and_without
 from hybridflux.report.tower_fits import choose_sites
-from hybridflux.vocabulary import PLANT_TYPE_NAMES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
-FLUXES = ("NEE", "GPP", "RECO")
 STEPS = ("day", "week", "month", "year")
 FIGURES = 60  # sites with figures; all are in the tables
 MODEL = "model"

@@ -155,8 +155,8 @@ def _mown(series, days, rng):
             cut = int((year.astype("datetime64[D]") - days[0]).astype(int) + day)
             if 0 < cut < len(days) and day < 290:
                 since = np.arange(len(days)) - cut
-                back = np.clip(since / REGROWTH, 0, 1)
-                series = np.where(since >= 0, series * (LEFT_BY_MOWING + (1 - LEFT_BY_MOWING) * back**2 * (3 - 2 * back)), series)
+                regrown = np.clip(since / REGROWTH, 0, 1)
+                series = np.where(since >= 0, series * (LEFT_BY_MOWING + (1 - LEFT_BY_MOWING) * regrown**2 * (3 - 2 * regrown)), series)
                 january = int((year.astype("datetime64[D]") - days[0]).astype(int))
                 export.append((max(cuts[-1] if cuts and cuts[-1] > january else january, 0), MOWN_SHARE))
                 cuts.append(cut)

@@ -13,9 +13,8 @@ import xarray as xr
 from hybridflux.files import whole_stream
 from hybridflux.twin.landscape import CRS, Landscape, centres
 from hybridflux.twin.true_model import BY_CLASS, SHARED, Places, true_fluxes
-from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
-FLUXES = ("NEE", "GPP", "RECO")
 BLOCK = 4096  # pixels at once
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from hybridflux.twin.phenology import make_greenness
 from hybridflux.twin.pixel_fapar import water_stress, wilt
-from hybridflux.twin.satellite import fill_daily, observe
+from hybridflux.twin.satellite import fill_daily, observe, reflectance_of
 from hybridflux.twin.true_model import NOISE, Places, draw_places, true_fluxes
 from hybridflux.twin.weather_generator import Climate, make_weather
 from hybridflux.units import GC_PER_UMOL_PER_SECOND_DAY, PAR_PER_SHORTWAVE, convert
@@ -44,7 +44,7 @@ class TowerTruth:
     fluxes: dict[str, np.ndarray]
 
 
-def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np.random.Generator) -> TowerTruth:
+def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np.random.Generator, reflectance: bool = False) -> TowerTruth:
     """Simulate towers and write their folder, as `hybridflux.data.towers.open_towers` reads it.
 
     Args:
@@ -52,6 +52,7 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
         number: number of towers.
         years: first and last year, both included.
         rng: source of random numbers.
+        reflectance: write clear views of reflectance too; nothing else changes.
     """
     folder = Path(folder)
     days = np.arange(f"{years[0]}-01-01", f"{years[1] + 1}-01-01", dtype="datetime64[D]")
@@ -74,6 +75,8 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
         name = f"FLX_{site}_FLUXNET2015_FULLSET_DD_{years[0]}-{years[1]}.csv.gz"
         table.to_csv(folder / "fluxnet_dd" / name, index=False, float_format="%.5g", compression={"method": "gzip", "mtime": 0})
     _satellite(folder, sites, days, drivers, rng)
+    if reflectance:
+        _reflectance(folder, sites, days, drivers, rng.spawn(1)[0])
     return TowerTruth(sites, days, drivers, places, fluxes)
 
 
@@ -130,6 +133,19 @@ def _satellite(folder, sites, days, drivers, rng):
         parts.append(pd.DataFrame({"site_id": site, "date": days, "fapar": seen.round(4)}))
     path = folder / "satellite" / "sentinel2_fapar.csv.gz"
     pd.concat(parts).to_csv(path, index=False, compression={"method": "gzip", "mtime": 0})
+
+
+def _reflectance(folder, sites, days, drivers, rng):
+    """Reflectance of the clear views of a pixel at each site, as a user would export it."""
+    parts = []
+    for i, site in enumerate(sites["site_id"]):
+        seen = observe(drivers["fapar"][:, i, None, None], drivers["par"][:, i] / drivers["par_potential"][:, i], rng)
+        fapar = seen.fapar[:, 0, 0]
+        clear = np.isfinite(fapar)
+        parts.append(pd.DataFrame({"site_id": site, "date": days[seen.when[clear]]} | reflectance_of(fapar[clear])))
+    (folder / "reflectance").mkdir(exist_ok=True)
+    path = folder / "reflectance" / "reflectance.csv.gz"
+    pd.concat(parts).to_csv(path, index=False, float_format="%.5f", compression={"method": "gzip", "mtime": 0})
 
 
 def _fluxnet(days, drivers, fluxes, rng):

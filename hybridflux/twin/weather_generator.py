@@ -14,6 +14,8 @@ from scipy.special import ndtr
 from scipy.stats import gamma
 
 from hybridflux.data.solar import day_fraction, potential_par
+from hybridflux.data.weather.air import saturation_pressure
+from hybridflux.evaluate.seasons import day_of_year
 
 PERSISTENCE = 0.8  # share of the temperature anomaly of a day that remains on the next
 WET_AFTER_DRY, WET_AFTER_WET = 0.30, 0.60
@@ -73,11 +75,6 @@ SUMMERS = (
 """A cool, wet summer and then a drought."""
 
 
-def day_of_year(days: np.ndarray) -> np.ndarray:
-    """Day of the year, 1 to 366."""
-    return (days - days.astype("datetime64[Y]")).astype(int) + 1
-
-
 def make_weather(climate: Climate, days: np.ndarray, rng: np.random.Generator, spells: Sequence[Spell] = SUMMERS) -> dict[str, np.ndarray]:
     """Weather of all places.
 
@@ -106,7 +103,7 @@ def make_weather(climate: Climate, days: np.ndarray, rng: np.random.Generator, s
 
     dew_point = tmin - np.where(wet, -0.7, 0.2 - 0.6 * season) - 2.5 * dry + 1.3 * chance.normal()
     dew_point = np.minimum(dew_point, tair - 0.3)
-    vpd = np.maximum(0.5 * (_saturation(tmin) + _saturation(tmax)) - _saturation(dew_point), 0.05)
+    vpd = np.maximum(0.5 * (saturation_pressure(tmin) + saturation_pressure(tmax)) - saturation_pressure(dew_point), 0.05)
     years = (days - np.datetime64("2016-01-01")).astype(int)[:, None] / 365.25
     values = {
         "tair": tair, "tmin": tmin, "tmax": tmax, "tair_night": tair - 0.5 * light**2 * daily_range,
@@ -165,8 +162,3 @@ def _persistent(shocks, share):
     for day in range(1, len(shocks)):
         series[day] = share * series[day - 1] + np.sqrt(1 - share**2) * shocks[day]
     return series
-
-
-def _saturation(temperature):
-    """Vapour pressure of saturated air [hPa]; FAO-56 equation 11."""
-    return 6.108 * np.exp(17.27 * temperature / (temperature + 237.3))

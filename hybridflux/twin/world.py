@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.gaps import seasonal_mean
+from hybridflux.data.imagery.indices import compute
+from hybridflux.evaluate.seasons import day_of_year
 from hybridflux.files import write_json
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
@@ -17,10 +19,10 @@ from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
 from hybridflux.twin.pixel_fapar import pixel_fapar, water_stress
 from hybridflux.twin.region_truth import simulate, write_truth
-from hybridflux.twin.satellite import fill_daily, observe
+from hybridflux.twin.satellite import fill_daily, observe, reflectance_of
 from hybridflux.twin.tower_records import make_towers
 from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
-from hybridflux.twin.weather_generator import Climate, day_of_year, make_weather
+from hybridflux.twin.weather_generator import Climate, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
@@ -75,7 +77,9 @@ class World:
         return self.folder / TRUTH
 
 
-def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: int = 12, seed: int = 0) -> World:
+def make_world(
+    folder: str | Path, *, size: int = 200, days: int = 365, towers: int = 12, seed: int = 0, reflectance: bool = False
+) -> World:  # fmt: skip
     """Make a world and write it.
 
     Args:
@@ -84,6 +88,7 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
         towers: number of towers.
         seed: seed of all random numbers; towers and region do not depend on each other.
+        reflectance: give the towers reflectance, and the region `nirv` and `lswi`, beside fapar; nothing else changes.
 
     Raises:
         FileExistsError: the folder holds something else, or a world that was cut short.
@@ -93,9 +98,9 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
         raise FileExistsError(f"{folder} is not empty and holds no world ({TRUTH}): its files could be replaced; name another, or empty it")
     if not 1 <= days <= LONGEST:
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
-    world = _WorldBuilder(Path(folder), size, days, seed)
+    world = _WorldBuilder(Path(folder), size, days, seed, ("nirv", "lswi") if reflectance else ())
     world.folder.mkdir(parents=True, exist_ok=True)
-    tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"))
+    tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), reflectance)
     parcels = world.make_region()
     of_towers = {name: np.float64(v) for name, v in tower_truth.places.parameters.items() if np.ndim(v)}
     record = {
@@ -111,8 +116,8 @@ def make_world(folder: str | Path, *, size: int = 200, days: int = 365, towers: 
 class _WorldBuilder:
     """The steps of making a region, with its days and random generators."""
 
-    def __init__(self, folder, size, days, seed):
-        self.folder, self.size, self._seed = folder, size, seed
+    def __init__(self, folder, size, days, seed, indices):
+        self.folder, self.size, self._seed, self._indices = folder, size, seed, indices
         self.start = np.datetime64(f"{YEAR}-01-01") + np.timedelta64(int(np.clip(196 - days // 2, 0, max(365 - days, 0))), "D")
         self.end = self.start + np.timedelta64(days - 1, "D")
         self.years = YEAR, YEAR + int(self.end >= np.datetime64(f"{YEAR + 1}-01-01"))
@@ -179,6 +184,7 @@ class _WorldBuilder:
             weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
             plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
             lead=self.mapped.start - self.stored.start, utc_offset=1, title="the twin's plateau", overwrite=True,
-            attribution=["synthetic data of the hybridflux twin (CC0-1.0)"],
+            attribution=["synthetic data of the hybridflux twin (CC0-1.0)"], layers={name: {} for name in self._indices},
         )  # fmt: skip
-        writer.write_all(daily[self.stored])
+        daily = daily[self.stored]
+        writer.write_all(daily, **{name: compute(name, reflectance_of(daily)) for name in self._indices})

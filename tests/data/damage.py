@@ -30,6 +30,7 @@ from hybridflux.data.weather.netcdf import parts
 from hybridflux.data.weather.netcdf import window as cells_of
 from hybridflux.inference.archive import Contents, read, write
 from hybridflux.ingest.config import load_config
+from tests.data import damage_maps as maps
 from tests.data.imagery.stac_server import cog, collection_file, item
 from tests.data.weather.grib_files import first
 
@@ -241,6 +242,17 @@ FORMATS = {
     "parcels.parquet": Format(geoparquet, read_parcels),
     "posterior.nc": Format(posterior, lambda path: [read(path).leaves, read(path).header["places"]]),
     "items.json": Format(stac, read_stac, known=False),
+    "dem.tif": Format(maps.heights, maps.read_heights),
+    "dem.asc": Format(maps.heights, maps.read_heights, known=False),
+    "soil": Format(maps.soil_layers, maps.read_soil),
+    "biomass": Format(maps.biomass, maps.read_biomass),
+    "SMAP_L3_SM_P_20180603_R18290_001.h5": Format(maps.composite, maps.moisture("smap-l3")),
+    "SMAP_L2_SM_P_18000_D_20180603T053000_R18290_001.h5": Format(maps.orbit, maps.moisture("smap-l3")),
+    "c_gls_SSM1km_201806020000.nc": Format(maps.saturation, maps.moisture("cgls-ssm-1km")),
+    "agera5.nc": Format(maps.agera5, maps.weather("agera5")),
+    "sim2.csv": Format(maps.sim2, maps.weather("sim2"), known=False),
+    "plots.csv": Format(maps.forest, maps.read_forest, known=False),
+    "plots.parquet": Format(maps.forest, maps.read_forest),
 }  # fmt: skip
 
 

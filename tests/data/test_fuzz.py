@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hybridflux.data.delimited import read_cells
 from hybridflux.data.site_table import read_sites
 from hybridflux.terminal import is_for_user
-from tests.data.damage import DAMAGES, FORMATS, cut, damaged_copy
+from tests.data.damage import DAMAGES, DD, FORMATS, cut, damaged_copy
 
 LIMIT = 20  # s, of one file of some kilobytes
+SEED = int(os.environ.get("HYBRIDFLUX_FUZZ_SEED", "1"))
 SECONDS = float(os.environ.get("HYBRIDFLUX_FUZZ_SECONDS", "600"))
 
 
@@ -92,9 +93,43 @@ def test_damaged_files_give_one_line(tmp_path, name):
 
 @pytest.mark.slow
 def test_many_damaged_files_give_one_line(tmp_path):
-    tried, faults = fuzz(list(FORMATS), tmp_path, seed=int(os.environ.get("HYBRIDFLUX_FUZZ_SEED", "1")), seconds=SECONDS)
-    print(f"{sum(tried.values())} damaged files of {len(tried)} formats, {len(faults)} kinds of faults")
+    """Seed and seconds come from `HYBRIDFLUX_FUZZ_SEED` and `HYBRIDFLUX_FUZZ_SECONDS`; `-s` shows what was tried."""
+    tried, faults = fuzz(list(FORMATS), tmp_path, seed=SEED, seconds=SECONDS)
+    print(f"\nseed {SEED}, {SECONDS:.0f} s: {sum(tried.values())} damaged files of {len(tried)} formats, {len(faults)} kinds of faults")
+    print("\n".join(f"{count:6d} {name}" for name, count in tried.items()))
     assert not faults, "\n\n".join(faults)
+
+
+FOUND = {
+    "dem.tif, a name of the coordinate system that is no text": ("dem.tif", b"WGS 84", b"\xb3\xb3S 84"),
+    "parcels.parquet, a coordinate system without authority": ("parcels.parquet", b'"authority"', b'"authorism"'),
+    "plots.parquet, an index without a start": ("plots.parquet", b'"start"', b'"statt"'),
+    "plots.parquet, an unknown type": ("plots.parquet", b'"int64"', b'"int:4"'),
+    "sim2.csv, a superscript digit": ("sim2.csv", b";20180601;", b";\xb20180601;"),
+}
+"""What fuzzing found, each mended: format, bytes, and what stood in their place."""
+
+
+@pytest.mark.parametrize(("name", "old", "new"), FOUND.values(), ids=FOUND)
+def test_what_fuzzing_found_stays_mended(tmp_path, name, old, new):
+    path = FORMATS[name].make(tmp_path / name)
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    assert attempt(FORMATS[name], path, None) is None
+
+
+@pytest.mark.parametrize("name", ["sites.csv", "series.csv", "plots.csv", "sim2.csv", DD])
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\0" * 4096, bytes(range(256)) * 16, b"PK\3\4" + b"\xff" * 512], ids=len)
+def test_empty_and_binary_tables_are_one_line(tmp_path, name, content):
+    """No value comes of them, whatever the reader."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert attempt(FORMATS[name], path, None) is None
+    with warnings.catch_warnings(), pytest.raises(ValueError) as caught:
+        warnings.simplefilter("ignore")
+        FORMATS[name].read(path)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
 
 
 CELL = st.one_of(

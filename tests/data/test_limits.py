@@ -3,14 +3,23 @@
 import gzip
 import zipfile
 
+import h5py
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import xarray as xr
+import zarr
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.delimited import read_cells
 from hybridflux.data.fluxnet_table import read_table
+from hybridflux.data.grid_axes import check_window
 from hybridflux.data.imagery.packages import Package
+from hybridflux.data.parquet import read_parquet
 from hybridflux.data.weather.netcdf import parts
-from hybridflux.limits import Refused
+from hybridflux.limits import Refused, brief
+from tests.data.damage import read_cube, read_smap, read_weather
 
 HEADER = b"TIMESTAMP,NEE_VUT_REF\n"
 
@@ -65,3 +74,99 @@ def test_a_table_of_one_endless_line_is_refused(tmp_path):
     (tmp_path / NAME).write_bytes(b"x" * 100_000)
     with pytest.raises(Refused, match="first line has more than 65536 bytes"):
         read_table(Archive("DE-Tst", tmp_path / NAME, "DD"), frozenset(("TIMESTAMP",)))
+
+
+def test_more_pixels_than_a_region_can_need_are_refused_before_they_are_read():
+    with pytest.raises(Refused, match=r"a.tif, of which 40000000 pixels lie on the 100 of the region.*HYBRIDFLUX_LIMIT_PER_PIXEL"):
+        check_window(slice(0, 4000), slice(0, 10_000), "a.tif", pixels=100)
+    check_window(slice(0, 4000), slice(0, 10_000), "a.tif", pixels=10_000)
+    with pytest.raises(Refused, match="HYBRIDFLUX_LIMIT_PIXELS"):
+        check_window(slice(0, 10**5), slice(0, 10**5), "a.tif", pixels=10**9)
+
+
+def huge_cube(path):
+    """A few kilobytes that claim 400 million pixels of 5 mm on the 48 x 48 of the region: no chunk is stored."""
+    with h5py.File(path, "w") as file:
+        for name, value in (("B04", 500), ("B08", 500), ("SCL", 4)):
+            file.create_dataset(name, (1, 100_000, 100_000), "i2", chunks=(1, 500, 500), fillvalue=value, compression="gzip")
+        axes = {"t": np.array([17687]), "y": 4899999 - 0.0048 * np.arange(100_000), "x": 600001 + 0.0048 * np.arange(100_000)}
+        for number, (name, values) in enumerate(axes.items()):
+            file[name] = values
+            file[name].make_scale(name)
+            for band in ("B04", "B08", "SCL"):
+                file[band].dims[number].attach_scale(file[name])
+        file["t"].attrs["units"] = "days since 1970-01-01"
+        file.attrs["crs"] = "EPSG:32631"
+    return read_cube(path)
+
+
+def huge_store(path):
+    store = zarr.open_group(path, mode="w", zarr_format=3)
+    store.create_array("x", shape=(10**12,), chunks=(1000,), dtype="f8", dimension_names=["x"])
+    return read_cube(path)
+
+
+def fine_weather(path):
+    """Half a thousandth of a degree: a million cells on the 2200 km2 of the region."""
+    axes = {"time": np.array(["2018-06-01"], "M8[ns]"), "latitude": np.linspace(43, 43.5, 1000), "longitude": np.linspace(1, 1.5, 1000)}
+    with h5py.File(path, "w") as file:
+        file.create_dataset("t2m", (1, 1000, 1000), "f4", chunks=(1, 500, 500))
+        for number, (name, values) in enumerate(axes.items()):
+            file[name] = values.astype("M8[h]").astype(int) if name == "time" else values
+            file[name].make_scale(name)
+            file["t2m"].dims[number].attach_scale(file[name])
+        file["time"].attrs["units"] = "hours since 1970-01-01"
+    return read_weather(path)
+
+
+def scattered(path):
+    """Points along one axis, whose grid would have ten thousand million cells."""
+    n = 100_000
+    axes = {"time": np.array(["2018-06-01"], "M8[ns]"), "latitude": ("point", np.linspace(43, 43.5, n))}
+    axes["longitude"] = ("point", np.linspace(1, 1.5, n))
+    xr.Dataset({"t2m": (("time", "point"), np.zeros((1, n), "f4"))}, axes).to_netcdf(path, engine="h5netcdf")
+    return read_weather(path)
+
+
+def large_analysis(path):
+    with h5py.File(path, "w") as file:
+        for name in ("cell_lat", "cell_lon", "Geophysical_Data/sm_surface", "Geophysical_Data/sm_rootzone"):
+            file.create_dataset(name, (90_000, 90_000), "f4", chunks=(100, 100))
+    return read_smap(path)
+
+
+def repeated_texts(path):
+    """A text of 50 kB in each of 100 000 rows, by a dictionary: 5 GB of some kilobytes."""
+    column = pa.array(["x" * 50_000]).dictionary_encode().take(pa.array(np.zeros(100_000, int)))
+    pq.write_table(pa.table({"plot": column}), path)
+    assert path.stat().st_size < 10**6
+    return read_parquet(path)
+
+
+CLAIMS = {
+    "S2_L2A_cube.nc": (huge_cube, "LIMIT_P"), "S2_L2A_cube.zarr": (huge_store, "LIMIT_AXIS"), "fine.nc": (fine_weather, "LIMIT_PER_KM2"),
+    "points.nc": (scattered, "LIMIT_PIXELS"), "SMAP_L4_SM_gph_20180603T193000_Vv7030_001.h5": (large_analysis, "LIMIT_GRID"),
+    "plots.parquet": (repeated_texts, "LIMIT_TABLE"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_small_files_that_claim_more_than_a_region_needs_are_refused(tmp_path, name):
+    """All but the weather would take 5 GB and more of memory."""
+    read, limit = CLAIMS[name]
+    with pytest.raises(Refused, match=rf"{name.partition('.')[0]}.* set HYBRIDFLUX_{limit}"):
+        read(tmp_path / name)
+
+
+def test_parquet_with_more_cells_than_the_limit_is_refused_by_its_metadata(tmp_path):
+    pq.write_table(pa.table({"plot": np.zeros(30_000)}), tmp_path / "plots.parquet")
+    with pytest.raises(Refused, match=r"plots.parquet, 30000 rows of 1 columns,: .*HYBRIDFLUX_LIMIT_TABLE"):
+        read_parquet(tmp_path / "plots.parquet")
+
+
+def test_a_message_has_a_length(monkeypatch):
+    fault = "row 7: `x` is not a number; " * 500
+    assert brief("short") == "short"
+    assert len(brief(fault)) < 5000 and "14000 characters, HYBRIDFLUX_LIMIT_MESSAGE shows more" in brief(fault)
+    monkeypatch.setenv("HYBRIDFLUX_LIMIT_MESSAGE", "20000")
+    assert brief(fault) == fault

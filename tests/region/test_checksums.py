@@ -15,7 +15,7 @@ from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.spec import region_fingerprint
-from hybridflux.region.store.checksums import RECORD, accept, damaged_tiles, say
+from hybridflux.region.store.checksums import RECORD, accept, check_product, damaged_tiles, say
 
 pytestmark = pytest.mark.long
 
@@ -106,7 +106,7 @@ def test_what_is_changed_on_purpose_is_reported_and_can_be_accepted(path, tmp_pa
     with pytest.warns(UserWarning, match="changed after it was written: zone c/0/0; where"):
         map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start=START)
     accept(path)
-    assert say(path, zarr.open_group(path, mode="r")).startswith("every chunk is recorded")
+    assert say(path, zarr.open_group(path, mode="r")).startswith("every chunk and the metadata are recorded")
 
 
 def test_a_store_saved_again_by_xarray_carries_no_record_and_opens(path, tmp_path):
@@ -186,3 +186,46 @@ def test_a_posterior_that_changed_is_refused(make_posterior, tmp_path):
             path.with_name("again.nc").unlink(missing_ok=True)
             assert loaded.draws == 4
     assert refused > 5
+
+
+@pytest.mark.parametrize("name", ["fapar/zarr.json", "tair/zarr.json", "zarr.json"])
+def test_an_attribute_that_rots_is_refused(path, name):
+    """`0.0001` becomes `0.0000`, `degC` another unit: a bit that JSON still reads."""
+    file = path / name
+    text, times = file.read_text(), file.stat()
+    file.write_text(text.replace("0.0001", "0.0005").replace("degC", "degF").replace("made up", "made uq").replace("UTC", "UTD"))
+    assert file.read_text() != text
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    for look in (open_region, check_product):
+        with pytest.raises(ValueError, match=f"`{name}` is not what was written there: attributes or types differ"):
+            look(path)
+
+
+@pytest.mark.parametrize(("array", "name"), [("zone", "zone/zarr.json"), ("tair", "tair/zarr.json"), ("", "zarr.json")])
+def test_an_attribute_that_a_program_changed_is_named_until_it_is_accepted(path, make_posterior, tmp_path, array, name):
+    node = zarr.open(path / array, mode="r+")
+    node.attrs["note"] = "changed by hand"
+    with pytest.warns(UserWarning, match=f"changed after it was written: {name}; where"):
+        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start=START)
+    with pytest.warns(UserWarning, match=f"changed after it was written: {name}; where"):
+        check_product(path)
+    accept(path)
+    check_product(path)
+    assert say(path, zarr.open_group(path, mode="r")).startswith("every chunk and the metadata")
+
+
+def test_maps_for_gis_and_the_item_of_a_run_are_named_where_they_changed(finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "run")
+    cog = next((out / "cog").glob("NEE_monthly_*.tif"))
+    check_product(out), check_product(cog)
+    flip(cog, 2000)
+    for product in (out, cog):
+        with pytest.raises(ValueError, match=rf"cog/{cog.name} are not the files that were written: .*--resume writes them again"):
+            check_product(product)
+    check_product(out / "item.json")
+    item = json.loads((out / "item.json").read_text())
+    (out / "item.json").write_text(json.dumps(item | {"id": "another"}))
+    with pytest.raises(ValueError, match=rf"item.json, cog/{cog.name} are not"):
+        check_product(out)
+    resume_run(out)
+    check_product(out)

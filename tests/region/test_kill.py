@@ -1,29 +1,35 @@
-"""Killed with -9 anywhere, again and again, then resumed: the same bytes as a run that nothing happened to."""
+"""A map killed with -9 anywhere, again and again, then resumed: the same bytes as a run that nothing happened to."""
 
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+from collections import Counter
 
 import pytest
 import xarray as xr
 
+from tests.killing import killed_until_done, leftovers, to_the_end
+
 pytestmark = pytest.mark.long
 
-SCRIPT = Path(__file__).with_name("dying.py")
+CALLS = (8, 40)  # renamings and chunks before which a run may die
 
 
-def start(inputs, out, where="nowhere", number=0):
-    words = [sys.executable, SCRIPT, where, number, *inputs, out]
-    return subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def command(inputs, out):
+    posterior, region = inputs
+    days = ["--start", "2018-02-01", "--end", "2018-02-28"]
+    return ["map", "--posterior", posterior, "--region", region, "--out", out, "--draws", 4, *days, "--daily", "--resume"]
 
 
 def contents(out):
     """Name -> bytes of all that stays of a run, but for its record and totals, which hold times of writing."""
     files = (path for part in ("fluxes.zarr", "totals", "cog") for path in (out / part).rglob("*") if path.is_file())
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files if path.name != "zarr.json" and path.suffix != ".tif"}
+
+
+def stage(out):
+    """How far a run was, by what lies in its folder."""
+    if not (out / "run.json").exists():
+        return "before its record"
+    done = len(list((out / "tiles").glob("*.json")))
+    return "before the first tile" if not done else "totals and maps for GIS" if (out / "totals.nc").exists() else f"after {done} tiles"
 
 
 @pytest.fixture(scope="module")
@@ -36,45 +42,25 @@ def inputs(make_region, make_posterior, tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(inputs, tmp_path_factory):
     """A run that nothing happens to, and its seconds."""
-    out, began = tmp_path_factory.mktemp("whole") / "run", time.monotonic()
-    process = start(inputs, out)
-    assert process.communicate() and process.returncode == 0
-    return out, time.monotonic() - began
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return out, to_the_end(command(inputs, out))
 
 
-def killed_until_done(inputs, out, kills, seconds, seed):
-    """Kill a run so many times, by turns at a renaming, in a chunk and at any time, then let it end. Returns how many of each hit."""
-    chance, hits = random.Random(seed), {"replace": 0, "chunk": 0, "any time": 0}
-    for number in range(kills):
-        where = list(hits)[number % 3]  # a process that was to die may have ended before: only those that died are counted
-        if where == "any time":
-            process = start(inputs, out)
-            try:
-                process.communicate(timeout=chance.uniform(0.3, 1.0) * seconds)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-        else:
-            process = start(inputs, out, where, chance.randint(1, 8 if where == "replace" else 40))
-            process.communicate()
-        hits[where] += process.returncode == -signal.SIGKILL
-    process = start(inputs, out)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    return hits
+def kill(inputs, out, kills, seconds, seed):
+    return killed_until_done(command(inputs, out), kills, seconds, seed, CALLS, lambda: stage(out))
 
 
 def compare(whole, out):
     one, other = contents(whole), contents(out)
     assert sorted(one) == sorted(other)
     assert [name for name, values in one.items() if values != other[name]] == []
-    assert not [path for path in out.rglob("*.part*") if path.suffix in (".part", ".partial")]
+    assert not leftovers(out)
     for file in ("totals.nc", "series.nc"):
         xr.testing.assert_identical(*(xr.open_dataset(run / file, engine="h5netcdf").load().drop_attrs() for run in (whole, out)))
 
 
 def test_killed_a_few_times(tmp_path, inputs, whole):
-    hits = killed_until_done(inputs, tmp_path / "run", 4, whole[1], seed=1)
+    hits, _ = kill(inputs, tmp_path / "run", 4, whole[1], seed=1)
     assert hits["replace"] and hits["chunk"]
     compare(whole[0], tmp_path / "run")
 
@@ -82,12 +68,11 @@ def test_killed_a_few_times(tmp_path, inputs, whole):
 @pytest.mark.slow
 def test_killed_fifty_times(tmp_path, inputs, whole):
     """Several runs, so that there is always something left to be killed at."""
-    total = {"replace": 0, "chunk": 0, "any time": 0}
-    number = 0
+    total, stages, number = Counter(), Counter(), 0
     while sum(total.values()) < 50:
         number += 1
-        hits = killed_until_done(inputs, tmp_path / f"run{number}", 6, whole[1], seed=number)
-        total = {where: total[where] + hits[where] for where in total}
+        hits, at = kill(inputs, tmp_path / f"run{number}", 6, whole[1], seed=number)
+        total, stages = total + hits, stages + at
         compare(whole[0], tmp_path / f"run{number}")
-    print(f"{number} runs, killed {total}")
+    print(f"\n{number} maps, killed {dict(total)}, {dict(stages)}: no difference")
     assert min(total.values()) >= 8

@@ -48,8 +48,8 @@ def test_read_a_tile(region_path):
     np.testing.assert_allclose(found["fapar_30d"], trailing_mean(fapar, 30)[365:], rtol=1e-5)
     np.testing.assert_allclose(drivers.weather["tair_30d"], trailing_mean(region.group["tair"][:], 30)[365:], rtol=1e-6)
     assert found["fapar"].dtype == np.float32 and drivers.weather["tair"].shape == (365, 2)
-    np.testing.assert_allclose(drivers.lasting["fapar_top"], np.quantile(fapar, 0.95, axis=0), atol=1e-4)
-    assert 48.5 < drivers.lasting["latitude"].mean() < 49 and drivers.area.sum() == pytest.approx(100 * len(drivers.pixel), rel=0.003)
+    np.testing.assert_allclose(drivers.static["fapar_top"], np.quantile(fapar, 0.95, axis=0), atol=1e-4)
+    assert 48.5 < drivers.static["latitude"].mean() < 49 and drivers.area.sum() == pytest.approx(100 * len(drivers.pixel), rel=0.003)
 
 
 def test_masked_pixels_are_counted_and_stay_alone(region_path, tmp_path):
@@ -188,9 +188,10 @@ def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_re
 def test_extremes_of_a_pixel_are_the_quantiles_of_its_days():
     series = np.random.default_rng(0).integers(0, 10_000, (731, 5000)).astype(np.int16)
     series[3:40, 7] = layout.NODATA
-    found = _extremes(series)
+    found = _extremes("nirv", series)
     known = np.where(series == layout.NODATA, 0, series)
-    for name, share in EXTREMES.items():
+    assert set(found) == {"nirv_top", "nirv_base"}
+    for name, share in ((name, EXTREMES[name][1]) for name in found):
         np.testing.assert_allclose(found[name], np.quantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
 
 
@@ -232,7 +233,7 @@ def test_saved_again_by_xarray_reads_the_same(region_path, tmp_path, compressors
     assert region_fingerprint(open_region(path))
     for one, other in zip(read_all(region_path), read_all(path), strict=True):
         np.testing.assert_array_equal(one.pixel, other.pixel)
-        for name in ("daily", "weather", "lasting"):
+        for name in ("daily", "weather", "static"):
             for key, values in getattr(one, name).items():
                 np.testing.assert_array_equal(values, getattr(other, name)[key], err_msg=key)
         np.testing.assert_array_equal(one.zone, other.zone)

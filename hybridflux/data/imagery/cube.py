@@ -12,20 +12,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
 import odc.geo.xr  # noqa: F401  gives xarray objects `.odc.geobox`
 import xarray as xr
 from odc.geo.geobox import GeoBox
+from odc.geo.xr import spatial_dims
 
 from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.grid_axes import check_axis
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.imagery.frames import Frame, FrameBand, is_reflectance, scenes, solar_day_at
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
-from hybridflux.limits import Refused
+from hybridflux.limits import AXIS, PIXELS, Refused
 
 TIME_NAMES = ("time", "timestamp", "t")
 _DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr, of axes that cannot be decoded
@@ -80,6 +83,7 @@ def _open(path: Path, dataset: Dataset) -> _OpenCube:
         options = {"mask_and_scale": False, "chunks": None}
         if path.is_dir():
             _refuse_symbolic_links(path)
+            _check_sizes(path)
         cube = xr.open_zarr(path, consolidated=False, **options) if path.is_dir() else open_netcdf(path, **options)
     except Refused:
         raise
@@ -88,6 +92,8 @@ def _open(path: Path, dataset: Dataset) -> _OpenCube:
     time = next((name for name in TIME_NAMES if name in cube.dims), None)
     if time is None or time not in cube.coords or not np.issubdtype(cube[time].dtype, np.datetime64):
         raise ValueError(f"{path} has no axis of dates called {' or '.join(TIME_NAMES)}; it has {', '.join(map(str, cube.dims))}")
+    if lost := int(np.isnat(cube[time].values).sum()):
+        raise ValueError(f"{path} has {lost} entries of `{time}` that are no dates; write it again with them")
     names = {alias: band.name for band in dataset.bands for alias in (band.name, *band.aliases)}
     variables = {names[name]: str(name) for name in cube.data_vars if name in names}
     for band in dataset.bands:
@@ -103,6 +109,15 @@ def _refuse_symbolic_links(store: Path) -> None:
                 raise Refused(f"{path} is a symbolic link, which a store must not hold; copy the store with `cp -rL`")
 
 
+def _check_sizes(store: Path) -> None:
+    """The axes and the pieces of a store, which its metadata may claim to be of any size."""
+    import zarr
+
+    for name, array in zarr.open_group(store, mode="r", use_consolidated=False).arrays():
+        AXIS.check(max(array.shape, default=0), f"{store}, {name},")
+        PIXELS.check(prod(array.chunks), f"{store}, a chunk of {name},")
+
+
 def _check_scale(path: Path, cube: xr.Dataset, band: Band, variables: dict[str, str]) -> None:
     if band.name not in variables:
         return
@@ -116,6 +131,9 @@ def _check_scale(path: Path, cube: xr.Dataset, band: Band, variables: dict[str, 
 
 
 def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
+    for axis in spatial_dims(cube) or ():
+        if axis in cube.coords:
+            check_axis(cube[axis].values, f"{path}, axis {axis},", regular=True)
     grid = cube.odc.geobox
     if grid is not None and grid.crs is None:
         named = cube.attrs.get("crs") or cube.attrs.get("epsg")
@@ -123,7 +141,8 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
         grid = GeoBox(grid.shape, grid.affine, f"EPSG:{code[1]}") if code else grid
     if grid is None or grid.crs is None or not np.isfinite(grid.extent.centroid.to_crs("EPSG:4326").coords[0]).all():
         raise ValueError(
-            f"{path} has no coordinate system or no regular x and y; add a CF grid mapping, with `.odc.assign_crs` for instance"
+            f"{path} has no coordinate system, or one row or column of pixels whose size nothing says; add a CF grid mapping with its "
+            "`GeoTransform`, with `.odc.assign_crs` for instance"
         )
     return grid
 

@@ -188,11 +188,17 @@ def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.
     Frames of one day are neighbours: a pixel takes its value from the first, by rank and name, that has one, unless another calls it
     cloudy. Bands with a coarser resolution than that of the catalog are warned of.
     """
-    wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox)]
+    wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox, _name(frame))]
     wanted.sort(key=lambda frame: (frame.day, frame.rank, frame.id))
     _warn_of_coarse(wanted, dataset)
     wanted = judged(wanted, geobox)
     return [_scene(day, list(group)) for day, group in groupby(wanted, key=lambda frame: frame.day)]
+
+
+def _name(frame: Frame) -> str:
+    """A frame and where it was read from, for messages."""
+    place = frame.origin.get("place") or ", ".join(frame.origin.get("files", [])[:2])
+    return f"{frame.id} ({place})" if place else frame.id
 
 
 def _scene(day: np.datetime64, frames: list[Frame]) -> Scene:

@@ -112,6 +112,14 @@ INDICES: dict[str, Index] = {
         "10.1016/1011-1344(93)06963-4",
         (-1.0, 1.0),
     ),
+    "cci": Index(
+        _share,
+        ("G531", "B04"),
+        "chlorophyll/carotenoid index, 531 nm and red",
+        "Gamon et al. 2016, PNAS 113, 13087-13092",
+        "10.1073/pnas.1606162113",
+        (-1.0, 1.0),
+    ),
     "fapar": Index(
         lambda *inputs: fapar(dict(zip((*BANDS, *ANGLES), inputs, strict=True))),
         (*BANDS, *ANGLES),

@@ -143,7 +143,7 @@ def lacking(package: Package, bands: Sequence[Band]) -> str:
     best = _best(package)
     folders = [folder for folder in ("R10m", "R20m", "R60m") if not package.find(rf".*/{folder}/[^/]*_B\w\w_\d+m\.(jp2|tif)")]
     missing = [band.name for band in bands if band.name not in best]
-    there = ", ".join(f"{band} at {resolution:g} m" for band, (_, resolution) in sorted(best.items()))
+    present = ", ".join(f"{band} at {resolution:g} m" for band, (_, resolution) in sorted(best.items()))
     parts = [f"no reflectance in {' and '.join(folders)}"] if folders else []
     parts += [f"{', '.join(missing)} missing"] if missing else []
-    return f"this SAFE has {'; '.join(parts) or 'all bands'}; there is {there or 'nothing'} ({package.path})"
+    return f"this SAFE has {'; '.join(parts) or 'all bands'}; there is {present or 'nothing'} ({package.path})"

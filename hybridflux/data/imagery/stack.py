@@ -58,6 +58,6 @@ def dates_of(place: str) -> tuple[str, list[np.datetime64]]:
     dates = [date.strip() for date in text.split(",") if date.strip()]
     wrong = [date for date in dates if not re.fullmatch(r"\d{4}-\d\d-\d\d", date)]
     if not dates or wrong or len(set(dates)) < len(dates):
-        what = f"`{wrong[0]}` is not a date" if wrong else "a date repeats" if dates else "it names no dates"
-        raise ValueError(f"the place of a stack is FILE.tif#2018-04-29,2018-05-13,...; {place}: {what}")
+        reason = f"`{wrong[0]}` is not a date" if wrong else "a date repeats" if dates else "it names no dates"
+        raise ValueError(f"the place of a stack is FILE.tif#2018-04-29,2018-05-13,...; {place}: {reason}")
     return path, [np.datetime64(date) for date in dates]

@@ -17,11 +17,11 @@ from odc.geo.geobox import GeoBox
 from odc.geo.overlap import compute_reproject_roi
 from odc.geo.roi import roi_is_empty
 from odc.geo.warp import rio_reproject
-from pyproj.exceptions import ProjError
 
 from hybridflux.addresses import redacted
+from hybridflux.data.grid_axes import check_fineness, check_window, placing
 from hybridflux.data.imagery.masks import NO_LABEL
-from hybridflux.data.rasters import check_window, open_raster
+from hybridflux.data.rasters import open_raster
 from hybridflux.limits import shown
 
 COARSER = 1.25
@@ -92,7 +92,6 @@ def _read(path: str, band: int, roi: tuple[slice, slice]) -> np.ndarray:
     import rasterio
     from rasterio.errors import RasterioError
 
-    check_window(*roi, path)
     try:
         with rasterio.Env(GDAL_NUM_THREADS="1"), open_raster(path) as file:  # several threads lose the error of a truncated JPEG 2000
             return file.read(band, window=rasterio.windows.Window.from_slices(*roi))
@@ -125,12 +124,11 @@ def labels(image: Image, geobox: GeoBox) -> np.ndarray:
 
 def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, coarsening: str) -> np.ndarray:
     out = np.full(geobox.shape.yx, missing)
-    try:
+    with placing(image.name):
         overlap = compute_reproject_roi(image.grid, geobox, ttol=_ALIGNED)
-    except (ProjError, ArithmeticError, ValueError) as error:  # a damaged projection or transform
-        raise damaged(image.name, error) from error
     if roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst):
         return out
+    check_window(*overlap.roi_src, image.name, geobox.shape.x * geobox.shape.y)
     numbers = prepare(image.read(overlap.roi_src))
     if overlap.paste_ok and overlap.read_shrink == 1:
         out[overlap.roi_dst] = numbers
@@ -149,7 +147,15 @@ def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, 
     return out
 
 
-def overlaps(grid: GeoBox, geobox: GeoBox) -> bool:
-    """Whether an image covers any part of a grid; touching edges do not count."""
-    overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
+def overlaps(grid: GeoBox, geobox: GeoBox, name: str = "") -> bool:
+    """Whether an image covers any part of a grid; touching edges do not count.
+
+    Raises:
+        Refused: the image `name` has more pixels there than those of the grid can need.
+    """
+    with placing(name or "an image"):
+        overlap = compute_reproject_roi(grid, geobox, ttol=_ALIGNED, padding=0)
+    if name:
+        rows, columns = (part.stop - part.start for part in overlap.roi_src)
+        check_fineness(rows * columns, name, geobox.shape.x * geobox.shape.y)
     return not (roi_is_empty(overlap.roi_src) or roi_is_empty(overlap.roi_dst))

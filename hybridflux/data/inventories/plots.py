@@ -11,6 +11,8 @@ import pandas as pd
 
 from hybridflux.data.delimited import HEAD_BYTES, open_bytes, sniff
 from hybridflux.data.inventories.sampling import simple
+from hybridflux.data.parquet import read_parquet
+from hybridflux.limits import shown
 
 REGION = "region"
 NO_ZONE = ""
@@ -68,11 +70,11 @@ def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else _csv(path, columns)
+        table = read_parquet(path).to_pandas(ignore_metadata=True) if path.suffix == ".parquet" else _csv(path, columns)
     except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{path} is damaged or not a table ({error}); download it again") from error
     if missing := [name for name in columns if name not in table]:
-        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {', '.join(table.columns)}")
+        raise ValueError(f"{path} has no column {', '.join(missing)}; it has {shown(', '.join(map(str, table.columns)))}")
     return table
 
 

@@ -85,9 +85,9 @@ def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels
     first = duplicates(features.shapes)
     keep = area & (first == np.arange(len(first)))
     if not keep.any():
-        what = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
+        reason = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
         where = f" ({features.where})" if features.where else ""
-        raise ValueError(f"{features.source} has {what}{where}; name the file of its region or department")
+        raise ValueError(f"{features.source} has {reason}{where}; name the file of its region or department")
     table = _table(dataset, features)
     alike = (first != np.arange(len(first))) & area
     changed = int((table["group"].to_numpy()[first[alike]] != table["group"].to_numpy()[alike]).sum())

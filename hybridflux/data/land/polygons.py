@@ -46,8 +46,8 @@ def as_numbers(values: pd.Series, file: str) -> np.ndarray:
     known = {value: _number(value) for value in values.unique()}
     unknown = sorted(str(value) for value, number in known.items() if number is None)
     if unknown:
-        some = ", ".join(unknown[:5])
-        warnings.warn(f"{file}: {len(unknown)} codes are neither numbers nor BD Foret types and are left out: {some}", stacklevel=4)
+        examples = ", ".join(unknown[:5])
+        warnings.warn(f"{file}: {len(unknown)} codes are neither numbers nor BD Foret types and are left out: {examples}", stacklevel=4)
     return np.array([NO_LABEL if known[value] is None else known[value] for value in values], np.int32)
 
 

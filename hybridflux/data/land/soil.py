@@ -50,7 +50,7 @@ class SoilCapacity:
 
 
 @dataclass(frozen=True)
-class Constant:
+class ConstantCapacity:
     """One capacity for a whole region without a soil map.
 
     Attributes:
@@ -236,10 +236,10 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
             outside = far & ~covered([file], geobox)
             lost, short = lost | outside, file if outside.any() else short
     if lost.any():
-        why = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
+        reason = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
         raise ValueError(
-            f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {why}; name layers that "
-            "cover the grid, or take a constant capacity"
+            f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {reason}; name layers "
+            "that cover the grid, or take a constant capacity"
         )
     share = float(gaps.mean())
     broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from odc.geo.geobox import GeoBox
 
+from hybridflux.data.grid_axes import placing
 from hybridflux.data.land.shapes import POLYGONS, repaired, slivers
 from hybridflux.data.land.warp import VARIABLE
+from hybridflux.data.parquet import read_parquet
 from hybridflux.data.vector_files import admitted, check_driver
 from hybridflux.limits import shown
 
@@ -72,7 +74,8 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
         raise ValueError(f"{file} does not name its coordinate system; give it one with `ogr2ogr -a_srs EPSG:2154 OUT {Path(name).name}`")
     stored = shapely.from_wkb(wkb, on_invalid="ignore")
     empty = shapely.is_missing(stored) | shapely.is_empty(stored)
-    shapes = _transformed(stored[~empty], crs, geobox)
+    with placing(str(file)):
+        shapes = _transformed(stored[~empty], crs, geobox)
     west, south, east, north = geobox.boundingbox.bbox
     left, bottom, right, top = shapely.bounds(shapes).reshape(-1, 4).T
     near = (left <= east) & (right >= west) & (bottom <= north) & (top >= south)
@@ -117,8 +120,9 @@ def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox
     lies = f"it lies from {west:.6g} to {east:.6g} and from {south:.6g} to {north:.6g}"
     geographic = CRS.from_user_input(crs).is_geographic
     if geographic and (max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90.001):
-        return f"{lies}, which are no degrees as it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
-    left, bottom, right, top = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
+        return f"{lies}, which are not the degrees that it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
+    with placing(file):
+        left, bottom, right, top = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
     if south < right and north > left and west < top and east > bottom:
         return f"{lies}, and on the grid if the two are exchanged: it holds latitude before longitude; exchange them"
     return f"{lies}, the grid from {left:.6g} to {right:.6g} and from {bottom:.6g} to {top:.6g}"
@@ -146,15 +150,15 @@ def column(features: Features, names: tuple[str, ...]) -> pd.Series | None:
 
 
 def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
-    """As `column`, or an error that names what is there.
+    """As `column`, or an error that names the existing columns.
 
     Raises:
         ValueError: the file has none of the columns.
     """
     values = column(features, names)
     if values is None:
-        there = ", ".join(map(str, features.table.columns)) or "no columns"
-        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {there}")
+        present = ", ".join(map(str, features.table.columns)) or "no columns"
+        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {present}")
     return values
 
 
@@ -201,7 +205,8 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
         about = pyogrio.read_info(path, layer=layer or None)
         check_driver(about["driver"], file)
         crs = about["crs"] or None
-        near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
+        with placing(file):
+            near = None if crs is None else transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
         options = {"layer": layer or None, "bbox": near}
         silent = file.lower().endswith(".shp") and not any(Path(file).with_suffix(ending).exists() for ending in (".cpg", ".CPG"))
         try:
@@ -215,15 +220,7 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
 
 
 def _from_parquet(file: str):
-    try:
-        from pyarrow import ArrowInvalid
-        from pyarrow.parquet import read_table
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{file}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
-    try:
-        stored = read_table(file)
-    except (ArrowInvalid, OSError) as error:
-        raise ValueError(f"{file} is damaged or not Parquet ({error}); download it again") from error
+    stored = read_parquet(file)
     try:
         geo = json.loads((stored.schema.metadata or {}).get(b"geo", b"null"))
         name = geo and geo["primary_column"]

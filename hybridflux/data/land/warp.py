@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from hybridflux.data.grid_axes import check_axis, check_window, placing
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.network import Patience, answer
-from hybridflux.data.rasters import MAPS, check_window, open_raster
+from hybridflux.data.rasters import MAPS, open_raster
 from hybridflux.limits import Refused
 
 NO_LABEL = -1
@@ -161,14 +162,14 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
         with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), open_raster(_opened(file), MAPS) as source:
             if source.crs is None or source.transform.is_identity:
                 raise ValueError(
-                    f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
+                    f"{file} has no coordinate system or no origin; set both with `gdal_edit.py -a_srs -a_ullr`"
                 )
             if source.colorinterp[0] == ColorInterp.red:
                 raise ValueError(f"{file} is a picture in red, green and blue, not a map of numbers; export the data, not how they look")
-            rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width))
+            rows, columns = _reach(geobox, source.crs, source.transform, (source.height, source.width), file)
             if rows.stop <= rows.start or columns.stop <= columns.start:
                 return None
-            check_window(rows, columns, file)
+            check_window(rows, columns, file, geobox.shape[0] * geobox.shape[1])
             window = Window.from_slices(rows, columns)
             values = source.read(1, window=window, masked=True).astype(np.float64).filled(np.nan)
             values = values * source.scales[0] + source.offsets[0]  # 1 and 0 where the file declares none
@@ -202,14 +203,19 @@ def _from_netcdf(file: str, variable: str, geobox: GeoBox) -> Piece | None:
         layer = dataset[variable].squeeze(drop=True)
         axes = spatial_dims(layer)
         if layer.ndim != 2 or axes is None:
-            raise ValueError(f"{file}, variable {variable}: {dict(layer.sizes)} is not a map; it needs one row axis and one column axis")
+            raise ValueError(
+                f"{file}, variable {variable}: {dict(layer.sizes)} is not a map; it needs a row and a column axis of two pixels or more"
+            )
+        for axis in axes:
+            check_axis(layer[axis].values, f"{file}, axis {axis},", regular=True)
         layer = layer.transpose(*axes).sortby(axes[0], ascending=False).sortby(axes[1])
         transform = _transform(*(layer[axis].values.astype(float) for axis in axes))
-        crs = CRS.from_user_input(_crs_of(dataset, layer, file))
-        window = _reach(geobox, crs, transform, layer.shape)
+        with placing(file):
+            crs = CRS.from_user_input(_crs_of(dataset, layer, file))
+        window = _reach(geobox, crs, transform, layer.shape, file)
         if any(part.stop <= part.start for part in window):
             return None
-        check_window(*window, file)
+        check_window(*window, file, geobox.shape[0] * geobox.shape[1])
         try:
             values = layer[window].values.astype(np.float64)
         except (OSError, RuntimeError) as error:
@@ -237,19 +243,19 @@ def _crs_of(dataset, layer, file: str):
     raise ValueError(f"{file} does not name its coordinate system; give it a grid mapping variable with `crs_wkt`")
 
 
-def _reach(geobox: GeoBox, crs, transform, shape: tuple[int, int]) -> tuple[slice, slice]:
+def _reach(geobox: GeoBox, crs, transform, shape: tuple[int, int], file: str) -> tuple[slice, slice]:
     """Rows and columns of a raster that the grid touches, with a margin."""
     from rasterio.warp import transform_bounds
 
-    bounds = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
-    corners = [~transform * (x, y) for x in bounds[::2] for y in bounds[1::2]]
-    columns, rows = (np.array(values) for values in zip(*corners, strict=True))
-    step = source_pixels(geobox, crs, transform)
-    margin = MARGIN * max(1.0, step)
-    return tuple(
-        slice(int(np.clip(np.floor(axis.min() - margin), 0, size)), int(np.clip(np.ceil(axis.max() + margin), 0, size)))
-        for axis, size in zip((rows, columns), shape, strict=True)
-    )
+    with placing(file):
+        bounds = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
+        corners = [~transform * (x, y) for x in bounds[::2] for y in bounds[1::2]]
+        columns, rows = (np.array(values) for values in zip(*corners, strict=True))
+        margin = MARGIN * max(1.0, source_pixels(geobox, crs, transform))
+        return tuple(
+            slice(int(np.clip(np.floor(axis.min() - margin), 0, size)), int(np.clip(np.ceil(axis.max() + margin), 0, size)))
+            for axis, size in zip((rows, columns), shape, strict=True)
+        )
 
 
 def metres(geobox: GeoBox) -> float:
@@ -273,8 +279,8 @@ def source_pixels(geobox: GeoBox, crs, transform) -> float:
 
     middle = (geobox.shape[1] / 2, geobox.shape[0] / 2)
     x, y = zip(*(geobox.transform * (middle[0] + right, middle[1] + down) for right, down in ((0, 0), (1, 0), (0, 1))), strict=True)
-    there = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
-    columns, rows = zip(*(~transform * point for point in zip(*there, strict=True)), strict=True)
+    source_xy = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
+    columns, rows = zip(*(~transform * point for point in zip(*source_xy, strict=True)), strict=True)
     return (hypot(columns[1] - columns[0], rows[1] - rows[0]) + hypot(columns[2] - columns[0], rows[2] - rows[0])) / 2
 
 

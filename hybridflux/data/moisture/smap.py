@@ -15,7 +15,7 @@ from hybridflux.data.hdf5 import open_hdf5
 from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
-from hybridflux.limits import Refused
+from hybridflux.limits import GRID, Refused
 
 _STAMP = re.compile(r"_(\d{8}(?:T\d{6})?)_")
 _RETRIEVAL = "Soil_Moisture_Retrieval_Data"
@@ -108,12 +108,12 @@ def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.D
         if group not in data:
             continue
         latitude, longitude, water, flag = (
-            data[group][name + suffix][()].ravel() for name in ("latitude", "longitude", "soil_moisture", "retrieval_qual_flag")
+            _all(data[group][name + suffix]) for name in ("latitude", "longitude", "soil_moisture", "retrieval_qual_flag")
         )
         if suffix or group != _RETRIEVAL or data[group]["latitude"].ndim == 2:
             day = np.full(len(water), _stamp(file).astype("datetime64[D]"))
         else:
-            when = pd.to_datetime(pd.Series(data[group]["tb_time_utc"][()]).str.decode("ascii").str.strip(), errors="coerce", utc=True)
+            when = pd.to_datetime(pd.Series(_all(data[group]["tb_time_utc"])).str.decode("ascii").str.strip(), errors="coerce", utc=True)
             day = (when.dt.tz_localize(None) + pd.Timedelta(hours=utc_offset)).to_numpy("datetime64[D]")
         known = (latitude > -91) & (longitude > -181) & ~np.isnat(day)
         good = (water > 0) & (flag & _NOT_RECOMMENDED == 0)
@@ -124,10 +124,16 @@ def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.D
 def _analysis(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.DataFrame]:
     """Cells of one analysis of three hours."""
     day = (_stamp(file) + np.timedelta64(round(utc_offset * 3600), "s")).astype("datetime64[D]")
-    columns = {"latitude": data["cell_lat"][()].ravel(), "longitude": data["cell_lon"][()].ravel()}
-    columns |= {ours: data["Geophysical_Data"][theirs][()].ravel() for theirs, ours in _ANALYSIS.items()}
+    columns = {"latitude": _all(data["cell_lat"]), "longitude": _all(data["cell_lon"])}
+    columns |= {ours: _all(data["Geophysical_Data"][theirs]) for theirs, ours in _ANALYSIS.items()}
     table = pd.DataFrame(columns).assign(day=day)
     yield table.assign(good=(table[list(_ANALYSIS.values())] > 0).all(axis=1))
+
+
+def _all(variable: h5py.Dataset) -> np.ndarray:
+    """All values of a variable in one row, as far as a grid may have so many."""
+    GRID.check(variable.size, f"{Path(variable.file.filename).name}:{variable.name}")
+    return variable[()].ravel()
 
 
 def _stamp(file: Path) -> np.datetime64:

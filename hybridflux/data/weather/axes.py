@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 import xarray as xr
+
+from hybridflux.limits import PIXELS
 
 _VALID, _LATEST = "valid_time", "5"
 _PLACES = (("latitude", "lat"), ("longitude", "lon"))
 
 
-def on_axes(data: xr.Dataset) -> xr.Dataset:
+def on_axes(data: xr.Dataset, where: str) -> xr.Dataset:
     """The same data with the usual axes where a file has fewer or more; other data are not changed.
 
     * a forecast's `time` and `step` with a `valid_time` of both, as cfgrib writes it, become one axis of hours, and hours on which no
       variable has a value are left out; a `valid_time` along `time` becomes the axis;
     * a point, with latitude and longitude as single numbers, among the coordinates or the attributes, becomes a grid of one cell;
     * points along one axis become a grid with holes.
+
+    Raises:
+        Refused: points whose grid would be larger than `HYBRIDFLUX_LIMIT_PIXELS`.
     """
-    return _at_places(_at_hours(data))
+    return _at_places(_at_hours(data), where)
 
 
 def _at_hours(data: xr.Dataset) -> xr.Dataset:
@@ -35,7 +42,7 @@ def _at_hours(data: xr.Dataset) -> xr.Dataset:
     return flat.isel({_VALID: np.flatnonzero(np.any(known, axis=0))}).sortby(_VALID) if known else flat
 
 
-def _at_places(data: xr.Dataset) -> xr.Dataset:
+def _at_places(data: xr.Dataset, where: str) -> xr.Dataset:
     coordinates = [next((name for name in names if name in data.variables or name in data.attrs), None) for names in _PLACES]
     if None in coordinates:
         return data
@@ -47,6 +54,8 @@ def _at_places(data: xr.Dataset) -> xr.Dataset:
     axes = {data[name].dims for name in coordinates}
     if len(axes) == 1 and len(next(iter(axes))) == 1:
         (axis,) = next(iter(axes))
+        others = prod(length for name, length in data.sizes.items() if name != axis)
+        PIXELS.check(prod(len(np.unique(data[name])) for name in coordinates) * others, f"{where}, points on a grid,")
         return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: coordinates}).unstack(axis)
     return data
 

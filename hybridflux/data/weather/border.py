@@ -15,6 +15,7 @@ from hybridflux.vocabulary import VARIABLES
 
 Extent = tuple[float, float, float, float]
 """West, south, east, north [degrees]."""
+_DEGREE = 111.195  # km of latitude
 _SPELLINGS = {
     "kelvin": "K", "celsius": "degC", "c": "degC", "degc": "degC", "°c": "degC", "degree_celsius": "degC", "degrees_celsius": "degC",
     "mm day-1": "mm d-1", "mm/day": "mm d-1", "j m-2 day-1": "J m-2 d-1", "mj m-2 day-1": "MJ m-2 d-1", "w/m2": "W m-2",
@@ -106,6 +107,12 @@ def choose_cells(latitude: np.ndarray, longitude: np.ndarray, extent: Extent, sp
             f"north; the extent {west:.2f} {south:.2f} {east:.2f} {north:.2f} lies outside it: request this area"
         )
     return np.flatnonzero(inside)
+
+
+def square_kilometres(extent: Extent) -> float:
+    """Area of an extent [km2]."""
+    west, south, east, north = extent
+    return (north - south) * (east - west) * np.cos(np.radians((south + north) / 2)) * _DEGREE**2
 
 
 def wanted_days(start: np.datetime64, end: np.datetime64) -> np.ndarray:

@@ -129,7 +129,7 @@ def download(requests: Iterable[Request], folder: str | Path, *, pause: float = 
         The file of each request.
 
     Raises:
-        ModuleNotFoundError: `cdsapi` is not installed; says how.
+        ModuleNotFoundError: `cdsapi` is not installed; names the extra.
         OSError: a request failed four times; names it and the last reason.
     """
     folder = Path(folder)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hybridflux.data.solar import equation_of_time
+
 _HOUR = np.timedelta64(1, "h")
 _NOISE = 1e-3  # of the largest value: sums in packed files decrease by less
 _FEW, _MANY = 0.005, 0.05  # share of decreasing steps: below, a sum that grows all day; above, single hours
@@ -137,26 +139,13 @@ def check_noon(stamps: np.ndarray, radiation: np.ndarray, longitude: np.ndarray,
     weight = np.nansum(radiation, axis=0)
     turned = angle[:, None] + 2 * np.pi * longitude[None, :] / 360  # local solar angle
     centre = np.angle(np.nansum(np.where(weight > 0, radiation, 0.0) * np.exp(1j * (turned - np.pi)))) * 24 / (2 * np.pi)
-    off = float(centre - np.average(-equation_of_time(stamps), weights=np.nansum(radiation, axis=1)))
+    day_of_year = (stamps.astype("datetime64[D]") - stamps.astype("datetime64[Y]")).astype(int) + 1
+    off = float(centre - np.average(-equation_of_time(day_of_year), weights=np.nansum(radiation, axis=1)))
     if abs(off) > _NOON_ERROR:
         raise ValueError(
             f"{where}: the radiation is centred {off:+.1f} h from the sun's noon at {float(np.mean(longitude)):.1f} degrees east; "
             "the stamps are not UTC or not the ends of hours: shift them to UTC"
         )
-
-
-def equation_of_time(stamps: np.ndarray) -> np.ndarray:
-    """Sundial less clock [h]; Spencer 1971 as in FAO-56 equations 32 and 33.
-
-    Args:
-        stamps: datetime64.
-
-    >>> bool(-0.25 < equation_of_time(np.datetime64("2020-02-11"))[()] < -0.2)  # about 14 minutes slow in mid February
-    True
-    """
-    day = (stamps.astype("datetime64[D]") - stamps.astype("datetime64[Y]")).astype(int) + 1
-    angle = 2 * np.pi * (day - 81) / 364
-    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)
 
 
 def day_of(stamps: np.ndarray, days: np.ndarray, utc_offset: float, *, before: float) -> np.ndarray:

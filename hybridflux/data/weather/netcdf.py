@@ -15,11 +15,12 @@ import numpy as np
 import xarray as xr
 from pyproj import Transformer
 
+from hybridflux.data.grid_axes import check_axis, placing
 from hybridflux.data.hdf5 import open_netcdf
 from hybridflux.data.weather import grib, text_tables
 from hybridflux.data.weather.axes import on_axes
-from hybridflux.data.weather.border import Extent, choose_cells
-from hybridflux.limits import MEMBER, Refused
+from hybridflux.data.weather.border import Extent, choose_cells, square_kilometres
+from hybridflux.limits import GRID, MEMBER, PER_AREA, PIXELS, Refused
 
 _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
@@ -118,7 +119,7 @@ def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[s
             yield name, data
         return
     with _opened(file, name) as data:
-        yield name, on_axes(data)
+        yield name, on_axes(data, name)
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class Window:
                 part = part.isel({extra: 0})
             else:
                 raise ValueError(f"{self.where}: `{variable.name}` has {part.sizes[extra]} entries along `{extra}`; request one of them")
+        PIXELS.check(part.size, f"{self.where}, `{variable.name}`,")
         try:
             stored = part.transpose(*axes).to_numpy()
         except _DAMAGE as error:
@@ -183,21 +185,29 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
         where: name of the file.
 
     Raises:
-        ValueError: no axis of time or place, no coordinate system, or the extent lies outside.
+        ValueError: no axis of time or place, no coordinate system, coordinates that are none or come twice, or the extent lies outside.
+        Refused: a grid too large, or too fine for a region.
     """
     time, row, column = (next((name for name in names if name in data.variables), None) for names in (_TIMES, _ROWS, _COLUMNS))
     if time is None or row is None or column is None:
-        what = "when" if time is None else "where"
+        missing_axis = "time" if time is None else "place"
         held = ", ".join(map(str, data.variables))[:200]
-        raise ValueError(f"{where} does not say {what} it is: no axes of time and place; it has {held}: add them, or download it again")
+        raise ValueError(f"{where} has no axis of {missing_axis}; it has {held}: add the axis, or download it again")
     stamps = np.atleast_1d(data[time].to_numpy())
     if not np.issubdtype(stamps.dtype, np.datetime64):
         raise ValueError(f"{where}: the times of `{time}` carry no `units` such as `hours since 1970-01-01`; download it again")
     if data[row].ndim > 1 or data[column].ndim > 1:
         raise ValueError(f"{where}: `{row}` and `{column}` are of a turned grid {data[row].dims}; regrid it to latitudes and longitudes")
+    if not len(stamps) or np.isnat(stamps).any():
+        lost = f"{int(np.isnat(stamps).sum())} of {len(stamps)} entries of `{time}` are no dates" if len(stamps) else f"`{time}` is empty"
+        raise ValueError(f"{where}: {lost}; download it again")
+    for axis in (row, column):
+        check_axis(data[axis].to_numpy(), f"{where}, axis {axis},")
+    GRID.check(data[row].size * data[column].size, where)
     latitude, longitude = _centres(data, row, column, where)
     step = spacing or _spacing(latitude, longitude)
     chosen = choose_cells(latitude.ravel(), longitude.ravel(), extent, step, where)
+    PER_AREA.check(int(len(chosen) / max(square_kilometres(extent), 1.0)), where)
     rows, columns = (np.unique(place) for place in np.unravel_index(chosen, latitude.shape))
     places = [part[np.ix_(rows, columns)].ravel() for part in (latitude, longitude)]
     return Window(where, time, stamps.astype("datetime64[s]"), (row, rows), (column, columns), *places)
@@ -212,7 +222,8 @@ def _centres(data: xr.Dataset, row: str, column: str, where: str) -> tuple[np.nd
     text = system.get("crs_wkt") or system.get("spatial_ref") or data.attrs.get("crs")
     if not text:
         raise ValueError(f"{where} lies on `x` and `y` without a coordinate system; it needs `spatial_ref` with `crs_wkt`")
-    longitude, latitude = Transformer.from_crs(text, "EPSG:4326", always_xy=True).transform(x, y)
+    with placing(where):
+        longitude, latitude = Transformer.from_crs(text, "EPSG:4326", always_xy=True).transform(x, y)
     return np.asarray(latitude), np.asarray(longitude)
 
 

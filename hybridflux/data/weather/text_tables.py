@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from hybridflux.data.delimited import HEAD_BYTES, Cells, Dialect, quoted, sniff
+from hybridflux.limits import PIXELS
 
 ENDING = ".csv"
 _TIME, _PLACE = ("valid_time", "time"), ("latitude", "longitude")
@@ -54,7 +56,7 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     try:
         table = pd.read_csv(io.BytesIO(content), skipinitialspace=True, low_memory=False, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError) as error:
-        raise ValueError(f"{name} is no table ({str(error)[:200]}); download it again") from error
+        raise ValueError(f"{name} is not a table ({str(error)[:200]}); download it again") from error
     table = table.rename(columns=lambda column: str(column).strip()).dropna(how="all")
     table.index = table.index + dialect.skip + 2
     time = next((column for column in _TIME if column in table), None)
@@ -66,12 +68,13 @@ def points(content: Path | bytes, name: str) -> xr.Dataset | None:
     stamps = pd.to_datetime(table[time].astype(str), errors="coerce", format="ISO8601", utc=True)
     if stamps.isna().any():
         row = table.index[int(np.argmax(stamps.isna()))]
-        raise ValueError(f"{name}, column {time}, row {row}: {quoted(table.at[row, time])} is no hour in UTC; write YYYY-MM-DD HH:MM")
+        raise ValueError(f"{name}, column {time}, row {row}: {quoted(table.at[row, time])} is not an hour in UTC; write YYYY-MM-DD HH:MM")
     keys = [stamps.dt.tz_localize(None).rename("valid_time"), *(numbers(table, place, dialect, name) for place in _PLACE)]
     index = pd.MultiIndex.from_arrays(keys)
     if index.has_duplicates:
         hour, latitude, longitude = index[index.duplicated()][0]
         raise ValueError(f"{name}: the hour {hour} UTC comes twice at {latitude} N {longitude} E; keep one")
+    PIXELS.check(prod(len(level) for level in index.levels), f"{name}, points on a grid,")
     series = {column: numbers(table, column, dialect, name).to_numpy(float) for column in table if _holds_numbers(table[column], column)}
     return xr.Dataset.from_dataframe(pd.DataFrame(series, index=index))
 

@@ -35,13 +35,13 @@ def land(values: Mapping[str, np.ndarray], latitude, longitude, where: str) -> n
     Raises:
         ValueError: no cell has values, or a cell has some variables and lacks others.
     """
-    some = {name: np.isfinite(part).any(axis=0) for name, part in values.items()}
-    known, sea = np.logical_and.reduce(list(some.values())), ~np.logical_or.reduce(list(some.values()))
+    cells_with_values = {name: np.isfinite(part).any(axis=0) for name, part in values.items()}
+    known, sea = np.logical_and.reduce(list(cells_with_values.values())), ~np.logical_or.reduce(list(cells_with_values.values()))
     lost = np.flatnonzero(~known & ~sea)
     if len(lost):
         cell = lost[0]
-        present = ", ".join(name for name, has in some.items() if has[cell])
-        missing = ", ".join(name for name, has in some.items() if not has[cell])
+        present = ", ".join(name for name, has in cells_with_values.items() if has[cell])
+        missing = ", ".join(name for name, has in cells_with_values.items() if not has[cell])
         place = " ".join(f"{float(np.broadcast_to(part, known.shape)[cell]):.2f}" for part in (latitude, longitude))
         raise ValueError(
             f"{where}: {len(lost)} of {len(known)} cells are incomplete: at {place} (north, east) no day has {missing}, but {present} is "

@@ -39,7 +39,7 @@ def extra(module: str, baseline: str) -> ModuleType:
     """A module of the extra `baselines`.
 
     Raises:
-        ModuleNotFoundError: it is not installed; says how to.
+        ModuleNotFoundError: it is not installed; names the extra.
     """
     try:
         return import_module(module)

@@ -33,9 +33,9 @@ def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: s
     Raises:
         ValueError: the sequences lack a predictor.
     """
-    there = {**sequences.drivers, "day_of_year": day_of_season(sequences)}
-    missing = [name for name in predictors if name not in there]
+    available = {**sequences.drivers, "day_of_year": day_of_season(sequences)}
+    missing = [name for name in predictors if name not in available]
     if missing:
         raise ValueError(f"{baseline} reads {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
     shape = (len(sequences.days), len(sequences.places))
-    return np.stack([np.broadcast_to(np.asarray(there[name], np.float32), shape) for name in predictors], axis=-1)
+    return np.stack([np.broadcast_to(np.asarray(available[name], np.float32), shape) for name in predictors], axis=-1)

@@ -150,7 +150,8 @@ class AbstractMethod(eqx.Module):
             "concerns": concerns,
             "draws_without": _draws_without(drawn.left_out, indices.places),
         }
-        info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
+        config = {"method": info["method"], **info["settings"], "model": to_spec(model)}
+        info["provenance"] = provenance(config, seed, {"sequences": sequences})
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)

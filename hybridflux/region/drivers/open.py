@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,8 @@ CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region'
 _INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
 OUT_OF_RANGE = "vegetation out of range"
 """Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
-EXTREMES = {"fapar_top": 0.95, "fapar_base": 0.05}  # quantiles of all days of a pixel
+EXTREMES = {f"{name}_{end}": (name, share) for name in ("fapar", "nirv") for end, share in (("top", 0.95), ("base", 0.05))}
+"""Covariates that are quantiles of all days of a pixel: of which daily map, and the share of days below."""
 _DERIVED = ("latitude", *EXTREMES)
 UNVEGETATED_CODES = np.array([PLANT_TYPES.index(code) for code in UNVEGETATED])
 COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
@@ -45,7 +46,7 @@ class TileDrivers:
             sensible at places that are not valid.
         weather: coarse drivers `[time, cell]`, float32.
         cell: weather cell of each pixel `[pixel]`.
-        lasting: covariates `[pixel]`.
+        static: covariates `[pixel]`.
         plant_type: `[pixel]`.
         zone: `[pixel]`.
         area: true area `[pixel]`, m2.
@@ -57,7 +58,7 @@ class TileDrivers:
     daily: dict[str, np.ndarray]
     weather: dict[str, np.ndarray]
     cell: np.ndarray
-    lasting: dict[str, np.ndarray]
+    static: dict[str, np.ndarray]
     plant_type: np.ndarray
     zone: np.ndarray
     area: np.ndarray
@@ -76,7 +77,7 @@ class Region:
         zone_names: number -> name.
         time_zone: of a day.
         title: one line.
-        lead: days at the beginning that are not mapped unless asked for.
+        warm_up: days at the beginning that are not mapped unless asked for.
         changes: of drivers, applied whenever they are read.
     """
 
@@ -87,7 +88,7 @@ class Region:
     zone_names: dict[int, str]
     time_zone: str
     title: str = ""
-    lead: int = 0
+    warm_up: int = 0
     changes: tuple[Change, ...] = ()
 
     @cached_property
@@ -120,7 +121,7 @@ class Region:
     def offers(self, name: str) -> bool:
         """Whether a driver or covariate can be had."""
         base, _ = split_history(name)
-        return base in self.names or name in (*_INDICES, *_DERIVED)
+        return base in self.names or name in _INDICES or (name in _DERIVED and EXTREMES.get(name, ("fapar",))[0] in self.names)
 
     def is_coarse(self, name: str) -> bool:
         """Whether a name is weather or a running mean of it, kept by cell."""
@@ -181,7 +182,7 @@ class Region:
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
         daily_names = {split_history(name)[0] for name in names if self.is_daily(name)}
         raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in daily_names}
-        lasting = self._lasting(rest, tile, raw.get("fapar"))
+        static = self._static(rest, tile, raw)
 
         calm = np.ones(self.group["tair"].shape[1], bool)
         for values in weather.values():
@@ -190,7 +191,7 @@ class Region:
             "outside": kind == layout.OUTSIDE,
             "no vegetation": np.isin(kind, UNVEGETATED_CODES),
             "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
-            "no covariate": ~np.all([np.isfinite(values) for values in lasting.values()] or [np.ones(kind.shape, bool)], 0),
+            "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
             OUT_OF_RANGE: np.any([_impossible(base, values) for base, values in raw.items()] or [np.zeros(kind.shape, bool)], 0),
             "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
         }
@@ -206,7 +207,7 @@ class Region:
                 series = self._series(base, raw[base], slice(first, window.stop))
                 daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
         return TileDrivers(
-            tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in lasting.items()},
+            tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in static.items()},
             kind[pixel].astype(np.int32), zone[pixel], self.grid.area(tile).reshape(-1)[pixel], masked,
         )  # fmt: skip
 
@@ -217,8 +218,8 @@ class Region:
             if change.operation != "climatology":
                 values = change.apply(values, days, name=name)
             elif change.name in TEMPERATURES and change.name != name:  # the course of a day stays: all move by the same difference
-                lead = self.group[change.name][:].astype(np.float32)
-                moved = change.apply(lead, days, self._usual(change.name, lead)) - lead
+                leading = self.group[change.name][:].astype(np.float32)
+                moved = change.apply(leading, days, self._usual(change.name, leading)) - leading
                 values = np.clip(values + moved, *VARIABLES[name].bounds).astype(np.float32)
             else:
                 values = change.apply(values, days, self._usual(name, values), name)
@@ -251,14 +252,14 @@ class Region:
         except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
-    def _lasting(self, names: Iterable[str], tile: Tile, series: np.ndarray | None) -> dict[str, np.ndarray]:
-        """Covariates of a tile; `series` is its fapar, of all days or not."""
+    def _static(self, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Covariates of a tile; `read` are daily maps of it that were read, of all days or not."""
         found = {name: self._chunk(name, tile).astype(np.float32, copy=False) for name in names if name not in _DERIVED}
         if "latitude" in names:
             found["latitude"] = self.grid.latitude(tile).reshape(-1)
-        if {*EXTREMES} & {*names}:
-            whole = series is not None and len(series) == len(self.days)
-            found |= _extremes(series if whole else self._chunk("fapar", tile, slice(0, len(self.days))))
+        for base in dict.fromkeys(EXTREMES[name][0] for name in names if name in EXTREMES):
+            whole = base in read and len(read[base]) == len(self.days)
+            found |= _extremes(base, read[base] if whole else self._chunk(base, tile, slice(0, len(self.days))))
         return {name: found[name] for name in names}
 
     def _series(self, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
@@ -268,20 +269,21 @@ class Region:
         return raw
 
 
-def _extremes(series: np.ndarray) -> dict[str, np.ndarray]:
-    """Quantiles of all days of a series, linear between ranks, missing days as 0; some pixels at a time, to bound memory.
+def _extremes(base: str, series: np.ndarray) -> dict[str, np.ndarray]:
+    """The `EXTREMES` of a daily map: quantiles of all days, linear between ranks, missing days as 0; some pixels at a time.
 
     Scaled integers are sorted by vector instructions, five times as fast as `numpy.quantile` finds two ranks.
     """
     last = len(series) - 1
-    at = np.array([*EXTREMES.values()]) * last
+    shares = {name: share for name, (of, share) in EXTREMES.items() if of == base}
+    at = np.array([*shares.values()]) * last
     below, parts = at.astype(int), []
     for start in range(0, series.shape[1], COLUMNS_AT_ONCE):
         part = series[:, start : start + COLUMNS_AT_ONCE]
         ranked = np.sort(np.ascontiguousarray(np.where(part == layout.NODATA, np.int16(0), part).T), axis=1)
         low, high = ranked[:, below].astype(float), ranked[:, np.minimum(below + 1, last)]
         parts.append(low + (at - below) * (high - low))
-    return dict(zip(EXTREMES, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
+    return dict(zip(shares, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
 
 
 def _impossible(name: str, values: np.ndarray) -> np.ndarray:
@@ -324,7 +326,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
         zone_names={int(number): name for number, name in numbers.items()},
         time_zone=group.attrs.get("time_zone", ""),
         title=group.attrs.get("title", path.stem),
-        lead=int(group.attrs.get("lead", 0)),
+        warm_up=int(group.attrs.get("lead", 0)),
     )
 
 

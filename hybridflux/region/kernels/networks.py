@@ -18,7 +18,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractFree, Names, Neural
+from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
 from hybridflux.vocabulary import Parameter
 
 
@@ -72,7 +72,7 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
     sources = dict(model.sources)
     for name, (network, pick) in networks.items():
         raw = raw_of_members(network, model.rows[name], names)
-        solved = Solved(raw if pick is None else jnp.matmul(pick, raw, precision="highest"))
+        solved = Solved(raw if pick is None else jnp.matmul(pick, raw, precision=EXACT))
         sources[name] = eqx.tree_at(lambda one: one.network(), sources[name], solved)
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
@@ -85,7 +85,7 @@ def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array
         weights = w1[:, first : first + column.shape[-1]]
         first += column.shape[-1]
         if column.size == column.shape[-1]:
-            shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights)
+            shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights, precision=EXACT)
         else:
             own += [(column[..., number], weights[:, number]) for number in range(column.shape[-1])]
 

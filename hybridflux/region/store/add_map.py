@@ -12,7 +12,7 @@ import zarr
 from hybridflux.data.land.warp import files_at, numbers
 from hybridflux.region.store import layout
 from hybridflux.region.store.check_region import grid_of
-from hybridflux.region.store.checksums import record_all
+from hybridflux.region.store.checksums import record_all, seal
 from hybridflux.region.store.chunks import UNIFORM, only_value, uniform_tiles
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
@@ -58,7 +58,7 @@ def add_map(region: str | Path, name: str, source: np.ndarray | str | Path, *, u
     tiles = (values[row : row + grid.tile, column : column + grid.tile] for row, column in _corners(grid))
     array.attrs[UNIFORM] = uniform_tiles(grid.tile, map(only_value, tiles))
     record_all(path / name, array)
-    layout.consolidate(path)
+    seal(path)
 
 
 def _corners(grid: Grid) -> Iterator[tuple[int, int]]:

@@ -11,6 +11,7 @@ import numpy as np
 import zarr
 
 from hybridflux.region.store import layout
+from hybridflux.region.store.checksums import damaged_metadata
 from hybridflux.region.store.chunks import READ_ERRORS, lost_axes, lost_chunks
 from hybridflux.region.store.form import MAPS, arrays, attributes
 from hybridflux.region.store.grid import Grid
@@ -84,7 +85,7 @@ def check_region(path: Path, group: zarr.Group) -> None:
     try:
         if group.attrs.get("state", layout.COMPLETE) != layout.COMPLETE:
             raise ValueError("it is not complete; go on with `hybridflux region build ... --resume`")
-        found = [*lost_axes(path, group)]
+        found = [*damaged_metadata(path), *lost_axes(path, group)]
         if not found:
             grid = grid_of(group)
             found = [*attributes(group), *arrays(group, grid)] or [*lost_chunks(path, group, grid)] or [*_values(group)]

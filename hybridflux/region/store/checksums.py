@@ -12,19 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import zarr
 
 from hybridflux.records import read_record
+from hybridflux.region.store import layout
 
 RECORD = "checksums.txt"
 """File beside the metadata of an array: a line `key size digest` for each chunk, the last line of a chunk counts."""
 DIGITS = 32  # of SHA-256, hexadecimal: 128 bits
+METADATA = "zarr.json"
+"""Key of the metadata of an array in its record: types, codecs and attributes such as `scale_factor`."""
+OF_GROUP, KEEPER = "../zarr.json", "time"
+"""Key of the metadata of the whole store, and the array whose record holds it: zarr takes no foreign file beside the arrays of a group."""
 GONE = ""  # digest of a chunk that is not there: it holds nothing but the fill value
 SHOWN = 8  # chunks named in a message
 
@@ -54,21 +61,45 @@ def record(array: Path, keys: Iterable[str]) -> None:
 
 
 def record_all(path: Path, array: zarr.Array) -> None:
-    """Note all chunks of an array in the folder `path` anew."""
+    """Note all chunks and the metadata of an array in the folder `path` anew."""
     (path / RECORD).unlink(missing_ok=True)
-    record(path, keys_of(array))
+    record(path, [*keys_of(array), METADATA])
+
+
+def seal(region: Path) -> None:
+    """Consolidate the metadata of a region store and note what of them is new, of arrays that carry a record."""
+    layout.consolidate(region)
+    for folder in sorted(file.parent for file in region.glob(f"*/{RECORD}")):
+        kept = Recorded.of(folder)
+        record(folder, [key for key in _metadata_of(folder) if digest(folder / key) != kept.chunks.get(key, (0, ""))[1]])
 
 
 def accept(region: str | Path) -> None:
-    """Note all chunks of a region store anew: for a store that was changed on purpose, by hand or with another program."""
+    """Note all chunks and metadata of a region store anew: it was changed on purpose, by hand or with another program."""
     for name, array in zarr.open_group(region, mode="r", use_consolidated=False).arrays():
         record_all(Path(region) / name, array)
+    seal(Path(region))
+
+
+def _metadata_of(folder: Path) -> tuple[str, ...]:
+    return (METADATA, OF_GROUP) if folder.name == KEEPER else (METADATA,)
+
+
+def damaged_metadata(path: Path) -> Iterator[str]:
+    """One line for each file of metadata of a region store that no program wrote anew and that is not what was written."""
+    for folder in sorted(file.parent for file in path.glob(f"*/{RECORD}")):
+        kept = Recorded.of(folder)
+        for key in _metadata_of(folder):
+            if (fault := kept.fault(key)) and not kept.younger(key):
+                yield f"`{_named(folder, key)}` {fault}: attributes or types differ; restore it from a copy, or make the store again"
+
+
+def _named(folder: Path, key: str) -> str:
+    return METADATA if key == OF_GROUP else f"{folder.name}/{key}"
 
 
 def keys_of(array: zarr.Array, window: tuple[slice, ...] | None = None) -> Iterator[str]:
     """Keys of the chunks of an array, or of those that a window of its last dimensions touches."""
-    from itertools import product
-
     free = array.ndim - len(window or ())
     of_axis = [range(-(-size // length)) for size, length in zip(array.shape, array.chunks, strict=True)]
     for axis, part in enumerate(window or (), free):
@@ -143,8 +174,11 @@ class Recorded:
 
 
 def edited(path: Path, group: zarr.Group) -> list[str]:
-    """Chunks of a store that were written whole after their record and differ from it: `fapar c/0/0/1`."""
+    """What of a store was written whole after its record and differs from it: chunks `fapar c/0/0/1`, metadata `fapar/zarr.json`."""
     found = []
+    for folder in sorted(file.parent for file in path.glob(f"*/{RECORD}")):
+        kept = Recorded.of(folder)
+        found += [_named(folder, key) for key in _metadata_of(folder) if kept.younger(key) and kept.changed(key)]
     for name, array in group.arrays():
         kept = Recorded.of(path / name)
         if kept is not None:
@@ -169,14 +203,14 @@ def say(path: Path, group: zarr.Group) -> str:
     without = [name for name, array in group.arrays() if array.ndim and not (path / name / RECORD).exists()]
     found = edited(path, group)
     if found:
-        more = f" and {len(found) - SHOWN} more chunks" if len(found) > SHOWN else ""
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         return (
             f"changed after it was written: {', '.join(found[:SHOWN])}{more}; where that was not you, restore it from a copy or build it "
             f"again; where it was, `hybridflux.region.store.checksums.accept` notes it"
         )
     if without:
         return f"carries no checksums of {', '.join(without[:SHOWN])}{' ...' if len(without) > SHOWN else ''}"
-    return "every chunk is recorded; none was written since"
+    return "every chunk and the metadata are recorded; nothing was written since"
 
 
 def of_files(out: Path, names: Iterable[str]) -> dict[str, str]:
@@ -275,3 +309,28 @@ def check_file(run: Path, name: str, record: Mapping) -> None:
         raise ValueError(
             f"{run / name} is not the file that the run wrote: damaged or exchanged; `hybridflux map --out {run} --resume` writes it again"
         )
+
+
+def check_product(path: Path) -> None:
+    """Look whether a region store, or the files of a finished run or scenario, or one of these files, are what was written.
+
+    Warns of what of a region a program wrote since.
+
+    Raises:
+        ValueError: a file is damaged, changed or gone, by name.
+    """
+    lost = [*damaged_metadata(path)] if path.is_dir() else []
+    if lost:
+        raise ValueError(f"{path}: {'; '.join(lost[:SHOWN])}")
+    if any(path.glob(f"*/{RECORD}")) and edited(path, group := zarr.open_group(path, mode="r", use_consolidated=False)):
+        warnings.warn(f"{path} was {say(path, group)}", stacklevel=2)
+    for folder, name in product(path.absolute().parents[:2] if path.is_file() else (path,), ("run.json", "scenario.json")):
+        if (folder / name).exists():
+            kept = read_record(folder / name, "written by `hybridflux map` or `hybridflux scenario`; run it again").get("checksums") or {}
+            asked = {one: digest(folder / one) for one in kept if path.absolute() in (folder.absolute(), folder / one)}
+            lost = [one for one, found in asked.items() if found != kept[one]]
+            if lost:
+                raise ValueError(
+                    f"{folder}: {', '.join(lost[:SHOWN])}{' and more' if len(lost) > SHOWN else ''} are not the files that were written: "
+                    "damaged, changed or gone; the same command with --resume writes them again"
+                )

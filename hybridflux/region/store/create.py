@@ -56,10 +56,11 @@ class RegionWriter:
             array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
             checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
 
-    def write_all(self, fapar: np.ndarray) -> None:
-        """Write the vegetation of the whole grid `[time, y, x]`."""
+    def write_all(self, fapar: np.ndarray, **layers: np.ndarray) -> None:
+        """Write the vegetation of the whole grid `[time, y, x]`; arguments as in `write`."""
         for tile in self.grid.tiles():
-            self.write(tile, fapar[:, tile.y, tile.x])
+            here = {name: values[:, tile.y, tile.x] for name, values in {"fapar": fapar, **layers}.items()}
+            self.write(tile, **here)
 
 
 def create_region(
@@ -135,7 +136,10 @@ def create_region(
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
         "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
         layout.ATTRIBUTION: list(attribution),
-        "provenance": provenance({"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead}),
+        "provenance": provenance(
+            {"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead},
+            given={"weather": weather, **{name: source for name, (source, _) in maps.items() if source is not _none}},
+        ),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
         layout.put(group, name, values, (name,), **attributes)
@@ -173,7 +177,7 @@ def create_region(
         )  # fmt: skip
     for name, array in group.arrays():
         checksums.record_all(path / name, array)
-    layout.consolidate(path)
+    checksums.seal(path)
     return RegionWriter(path, grid, days)
 
 

@@ -119,7 +119,7 @@ def test_another_coordinate_system_is_warped(grid, raster):
 
 @pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
 def test_files_that_cannot_be_placed_or_read_are_refused(grid, raster, tmp_path):
-    with pytest.raises(ValueError, match="does not say where it lies.*-a_srs"):
+    with pytest.raises(ValueError, match="has no coordinate system or no origin.*-a_srs"):
         landcover.read(WORLDCOVER, raster("nowhere.tif", np.ones((4, 4), np.uint8), crs=None), grid)
     with pytest.raises(ValueError, match="has no value on the grid .*48.8"):
         landcover.read(WORLDCOVER, raster("far.tif", np.full((4, 4), 40, np.uint8), west=900000), grid)

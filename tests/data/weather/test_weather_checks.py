@@ -57,7 +57,7 @@ def test_refused(days, changes, said):
         ({"par": lambda par: par * 0.45}, "on the clearest of 365 days radiation is 34% of .* is it PAR"),
         ({"vpd": lambda vpd: vpd / 100}, "deficit of 365 days is 0.04 hPa, 0.3% of saturation"),
         ({"rain": lambda rain: rain / 1e3}, "the wettest of 365 days has 0.0.* mm of rain; is the file in m"),
-        ({"rain": lambda rain: rain * 10}, "365 days have 2. mm of rain a day in the mean, .* mm a year; is it in tenths of a mm"),
+        ({"rain": lambda rain: rain * 10}, "365 days have 2. mm of rain a day on average, .* mm a year; is it in tenths of a mm"),
     ],
 )
 def test_warned(changes, said):

@@ -1,7 +1,7 @@
-"""A map in a process of its own that dies where it is told to: `python dying.py WHERE NUMBER POSTERIOR REGION OUT`.
+"""A command in a process of its own that dies where it is told to: `python dying.py WHERE NUMBER COMMAND ...`.
 
-`replace` dies instead of the NUMBER-th renaming of a finished file (markers, totals, run.json), `chunk` in the middle of the NUMBER-th
-file of the store, with half of it written; anything else lives to the end.
+`replace` dies instead of the NUMBER-th renaming of a finished file (markers, totals, records), `chunk` in the middle of the NUMBER-th
+file of a store, with half of it written; anything else lives to the end.
 """
 
 import os
@@ -44,22 +44,7 @@ def arm(where: str, number: int) -> None:
 
 
 if __name__ == "__main__":
-    where, number, posterior, region, out = sys.argv[1:]
+    where, number, *words = sys.argv[1:]
     arm(where, int(number))
-    days = ["--start", "2018-02-01", "--end", "2018-02-28"]
-    sys.argv = [
-        "hybridflux",
-        "map",
-        "--posterior",
-        posterior,
-        "--region",
-        region,
-        "--out",
-        out,
-        "--draws",
-        "4",
-        *days,
-        "--daily",
-        "--resume",
-    ]
+    sys.argv = ["hybridflux", *words]
     main()

@@ -1,0 +1,160 @@
+"""Tables of satellite reflectance at points: what AppEEARS, Earth Engine and people export, read by the catalog.
+
+A file belongs to the dataset whose `files` its name matches; names of columns, scale, offset, missing value, range and mask stand there, as
+for imagery. Nothing is guessed: a table that contradicts its dataset is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.delimited import Cells, read_cells
+from hybridflux.data.imagery.indices import INDICES, bands_needed, compute
+from hybridflux.data.imagery.masks import clear
+
+FORMAT = "points"
+EPOCH_COLUMN = "system:time_start"
+"""Milliseconds since 1970 UTC, which Earth Engine gives where no date was exported."""
+MOST_OUTSIDE = 0.01
+"""Share of clear values outside the range of the catalog from which on the file is not what the dataset says; fewer are dropped."""
+FAINT, ENOUGH = 0.02, 20
+"""Median near infrared reflectance [1] that no land has, and views from which on it counts: a scale factor was applied twice."""
+NIR = ("B08", "B8A")
+_SITE = {"site": "site_id", "id": "site_id"}
+
+
+def dataset_of(path: Path, catalog: Mapping[str, Dataset]) -> Dataset | None:
+    """The dataset whose files are named so, or None.
+
+    Raises:
+        ValueError: several are.
+    """
+    tables = [one for one in catalog.values() if one.format == FORMAT]
+    fit = [one for one in tables if any(fnmatch(path.name.lower(), pattern.lower()) for pattern in one.files)]
+    if len(fit) > 1:
+        raise ValueError(f"{path.name} may be of {' or '.join(one.id for one in fit)} by its name; `hybridflux catalog points` lists names")
+    return fit[0] if fit else None
+
+
+def gives(dataset: Dataset) -> tuple[str, ...]:
+    """Indices that a dataset has, or has the bands for."""
+    given = {band.variable for band in dataset.bands}
+    bands = {band.name for band in dataset.bands}
+    return tuple(name for name in INDICES if name in given or _computable(name, bands))
+
+
+def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Collection[str]) -> dict[str, pd.Series]:
+    """Clear views of indices at sites: index -> values by (site, day) in order, several of one day averaged.
+
+    Args:
+        path: the table, plain or gzipped.
+        dataset: of the catalog.
+        names: keys of `INDICES` that are wanted; those that the table does not give are left out.
+        sites: only these, and spelt so.
+
+    Raises:
+        ValueError: not a table, a column is missing, a cell is no number, labels that are no classes, or values that the dataset says
+            cannot be.
+    """
+    cells = read_cells(path, aliases={**_SITE, "date": "date"})
+    if "site_id" not in cells or not ("date" in cells or EPOCH_COLUMN in cells):
+        raise ValueError(f"{path.name} needs the columns site_id (or ID) and date (or {EPOCH_COLUMN}); it has {_columns(cells)}")
+    site = cells.text["site_id"].str.casefold().map({one.casefold(): one for one in sites})
+    cells = replace(cells, text=cells.text[site.notna()])
+    column = {band.name: found for band in dataset.bands if (found := _column(band, cells)) is not None}
+    given = {band.variable: band for band in dataset.bands if band.variable and band.name in column}
+    usable = [name for name in names if name in given or _computable(name, column)]
+    if not usable or cells.text.empty:
+        return {}
+    seen = _clear(cells, dataset, column)
+    inputs = {given[name].name for name in usable if name in given} | {*bands_needed([n for n in usable if n not in given], column)}
+    bands = {band.name: band for band in dataset.bands if band.name in inputs}
+    values = {name: _values(cells, band, column[name], seen) for name, band in bands.items()}
+    for name in NIR:
+        nir = values.get(name, pd.Series(dtype=float)).dropna()
+        if len(nir) >= ENOUGH and nir.median() < FAINT:
+            raise ValueError(
+                f"{path.name}, column {column[name]}: the median reflectance is {nir.median():.2g} after the scale of "
+                f"{bands[name].scale:g} that {dataset.id} declares; was the scale applied before? Then name the file reflectance*.csv"
+            )
+    day = _days(cells) + pd.Timedelta(days=(dataset.composite - 1) // 2)
+    key = pd.MultiIndex.from_arrays([site[cells.text.index], day], names=["site", "day"])
+    arrays = {name: series.to_numpy() for name, series in values.items()}
+    found = {}
+    for name in usable:
+        index = arrays[given[name].name] if name in given else compute(name, arrays)
+        views = pd.Series(index, key).dropna()
+        found[name] = views.groupby(level=[0, 1]).mean().sort_index()
+    return found
+
+
+def _computable(name: str, bands: Collection[str]) -> bool:
+    try:
+        bands_needed([name], bands)
+    except ValueError:
+        return False
+    return True
+
+
+def _columns(cells: Cells) -> str:
+    return ", ".join(map(str, cells.text.columns))[:300]
+
+
+def _column(band: Band, cells: Cells) -> str | None:
+    """The column of a band by its name or an alias, whatever its capitals."""
+    there = {str(name).casefold(): name for name in cells.text.columns}
+    return next((there[name.casefold()] for name in (band.name, *band.aliases) if name.casefold() in there), None)
+
+
+def _days(cells: Cells) -> pd.Series:
+    if "date" in cells:
+        return cells.dates("date")
+    return pd.to_datetime(cells.numbers(EPOCH_COLUMN), unit="ms").dt.normalize()
+
+
+def _clear(cells: Cells, dataset: Dataset, column: Mapping[str, str]) -> np.ndarray:
+    """Whether each row is a clear view, by the mask of the dataset; all are where it has none."""
+    mask = dataset.mask
+    if mask is None:
+        return np.ones(len(cells.text), bool)
+    if mask.band not in column:
+        band = next(band for band in dataset.bands if band.name == mask.band)
+        named = " or ".join((band.name, *band.aliases))
+        raise ValueError(f"{cells.where} lacks the column {named}, which says what is cloud ({dataset.id}); export it too")
+    labels = cells.numbers(column[mask.band])
+    broken = labels.dropna() % 1 != 0
+    if broken.any():
+        row = broken.index[broken][0]
+        raise ValueError(
+            f"{cells.where}, column {column[mask.band]}, row {row}: {labels[row]:g} is no class but a mean of classes; export the value of "
+            "the nearest pixel"
+        )
+    nodata = next(band.nodata for band in dataset.bands if band.name == mask.band)
+    known = labels.where(labels != nodata).fillna(-1).to_numpy(np.int64)
+    return clear(mask, known[None, :], np.inf)[0]
+
+
+def _values(cells: Cells, band: Band, column: str, seen: np.ndarray) -> pd.Series:
+    """Values of a band, scaled, NaN where missing, not clear or out of range.
+
+    Raises:
+        ValueError: a cell is no number, or more of them than chance are out of range.
+    """
+    stored = cells.numbers(column)
+    stored = stored.where(seen & (stored != band.nodata))
+    low, high = band.range or (-np.inf, np.inf)
+    outside = stored.notna() & ~stored.between(low, high)
+    if outside.sum() > MOST_OUTSIDE * max(stored.notna().sum(), 1):
+        row = outside.index[outside][0]
+        raise ValueError(
+            f"{cells.where}, column {column}, row {row}: {stored[row]:g} is not between {low:g} and {high:g} ({int(outside.sum())} of "
+            f"{int(stored.notna().sum())} clear values): another scale than the catalog declares, or an undeclared missing value"
+        )
+    return stored.where(~outside) * band.scale + band.offset

@@ -1,0 +1,99 @@
+"""A build killed with -9 anywhere, again and again, then resumed: the same store, bit for bit, as one that nothing happened to."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+import zarr
+
+from hybridflux.region.store.checksums import OF_GROUP
+from tests.ingest.test_commands import write
+from tests.killing import killed_until_done, leftovers, to_the_end
+
+pytestmark = pytest.mark.long
+
+DAYS = pd.date_range("2019-03-01", "2019-08-31").to_numpy()
+PERIOD = {"start": "2019-06-01", "end": "2019-08-31", "lead": 92}
+CALLS = (40, 60)  # renamings and chunks before which a build may die
+
+
+@pytest.fixture(scope="module")
+def config(make, tmp_path_factory):
+    """Configuration of a small place: half a year, an image every ten days."""
+    folder = tmp_path_factory.mktemp("small")
+    make.cube(folder, DAYS, every=10)
+    make.weather(folder, DAYS)
+    make.cover(folder)
+    return write(folder / "small.toml", make.configuration(folder, period=PERIOD))
+
+
+def command(config, out):
+    return ["region", "build", config, "--out", out, "--resume"]
+
+
+def stage(out):
+    """How far a build was, by its work folder."""
+    work = out.with_suffix(".build")
+    if not (work / "template.json").exists():
+        return "before the template"
+    if (work / "tiles").is_dir() and any((work / "tiles").glob("*.json")):
+        return "series of the tiles"
+    return "learning the hyperparameters" if (work / "prior_ndvi.json").exists() else "reading the scenes"
+
+
+def contents(store):
+    """Name -> what it holds: bytes of chunks, metadata without the record of how it was made, the last line of each chunk's checksum."""
+    found = {}
+    for path in sorted(file for file in store.rglob("*") if file.is_file()):
+        name = path.relative_to(store).as_posix()
+        if path.name == "zarr.json":
+            about = json.loads(path.read_text())
+            about.pop("consolidated_metadata", None)
+            found[name] = about | {"attributes": {key: value for key, value in about["attributes"].items() if key != "provenance"}}
+        elif path.name == "checksums.txt":
+            lines = {line.split()[0]: line for line in path.read_text().splitlines() if line}
+            found[name] = {key: line for key, line in lines.items() if key != OF_GROUP}  # which holds the time of the build
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(config, tmp_path_factory):
+    """A build that nothing happens to, and its seconds."""
+    out = tmp_path_factory.mktemp("whole") / "r.zarr"
+    return out, to_the_end(command(config, out))
+
+
+def compare(whole, out):
+    one, other = contents(whole), contents(out)
+    assert sorted(one) == sorted(other)
+    assert [name for name, values in one.items() if values != other[name]] == []
+    assert not leftovers(out) and not leftovers(out.with_suffix(".build"))
+    assert zarr.open_group(out, mode="r").attrs["state"] == "complete"
+    assert (zarr.open_array(out / "fapar", mode="r")[:] != np.int16(-32768)).any()
+
+
+def kill(config, out, kills, seconds, seed):
+    return killed_until_done(command(config, out), kills, seconds, seed, CALLS, lambda: stage(out))
+
+
+def test_killed_a_few_times(tmp_path, config, whole):
+    hits, _ = kill(config, tmp_path / "r.zarr", 3, whole[1], seed=1)
+    assert sum(hits.values()) >= 2
+    compare(whole[0], tmp_path / "r.zarr")
+
+
+@pytest.mark.slow
+def test_killed_fifty_times(tmp_path, config, whole):
+    """Several builds, so that there is always something left to be killed at."""
+    total, stages, number = Counter(), Counter(), 0
+    while sum(total.values()) < 50:
+        number += 1
+        hits, at = kill(config, tmp_path / f"r{number}.zarr", 6, whole[1], seed=number)
+        total, stages = total + hits, stages + at
+        compare(whole[0], tmp_path / f"r{number}.zarr")
+    print(f"\n{number} builds, killed {dict(total)}, {dict(stages)}: no difference")
+    assert min(total.values()) >= 8

@@ -1,0 +1,77 @@
+"""Fit, evaluate and map with reflectance of satellites on the command line, from a towers folder to fluxes at pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+import zarr
+from typer.testing import CliRunner
+
+from hybridflux.cli import app
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.tree import learned, with_learned
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.twin.world import make_world
+
+pytestmark = pytest.mark.long
+
+
+def hybridflux(*arguments) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    here = tmp_path_factory.mktemp("chain")
+    world = make_world(here / "world", size=16, days=20, towers=4, seed=3, reflectance=True)
+    (world.towers / "satellite" / "sentinel2_fapar.csv.gz").unlink()  # no fapar is needed
+    settings = ("--model", "hybrid_nirv", "--method", "map", "--set", "steps=30", "--years", "2021:2022", "--seed", 1)
+    said = hybridflux("fit", "--towers", world.towers, *settings, "--out", here / "posterior.nc")
+    hybridflux("evaluate", "--posterior", here / "posterior.nc", "--towers", world.towers, "--out", here / "scores.csv")
+    hybridflux("map", "--posterior", here / "posterior.nc", "--region", world.region, "--draws", 2, "--daily", "--out", here / "run")
+    return here, world, said
+
+
+def test_the_commands_go_through(chain):
+    here, _, said = chain
+    assert "network of nirv_phase, nirv, lswi" in said
+    scores = pd.read_csv(here / "scores.csv")
+    assert scores.site.nunique() == 4 and (scores[scores.variable == "GPP"].r2 > 0.4).all()
+
+
+def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
+    """The engine reads NIRv, LSWI and the quantiles of NIRv as the whole-series model does."""
+    here, world, _ = chain
+    posterior, region = Posterior.load(here / "posterior.nc"), open_region(world.region)
+    leaves = {name: np.asarray(leaf)[0] for name, leaf in learned(posterior.model).items()}
+    model = with_learned(posterior.model, leaves)
+    tile = next(region.tiles())
+    read = region.read(tile, model.needs(), region.window(region.days[0], region.days[-1]))
+    at = len(read.pixel) // 2
+    names = {name: values[:, read.cell[[at]]] for name, values in read.weather.items()}
+    names |= {name: unpacked(values)[:, read.pixel[[at]]] for name, values in read.daily.items()}
+    names |= {name: values[[at]] for name, values in read.lasting.items()} | {"plant_type": read.plant_type[[at]], "site": np.full(1, -1)}
+    nirv = region.group["nirv"][:].reshape(len(region.days), -1)[:, read.pixel[at]] * 1e-4
+    assert names["nirv_top"][0] == pytest.approx(np.quantile(nirv, 0.95), abs=2e-4)
+    out = here / "parameter"
+    map_region(posterior, world.region, out, draws=2, daily=True, spread="parameter")
+    with xr.open_zarr(out / "fluxes.zarr", group="daily") as daily:
+        row, column = divmod(int(read.pixel[at]), tile.shape[1])
+        found = {flux: daily[flux].values[:, row, column] for flux in ("GPP", "RECO")}
+    for flux, values in found.items():
+        expected = np.asarray(model.fluxes(names)[flux.lower()])[-len(values) :, 0]
+        np.testing.assert_allclose(values, expected, atol=0.002)
+
+
+def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(chain, tmp_path):
+    here, world, _ = chain
+    posterior = Posterior.load(here / "posterior.nc")
+    plain = make_world(tmp_path / "plain", size=16, days=5, towers=1, seed=3).region
+    with pytest.raises(ValueError, match=r"the model needs lswi, nirv, nirv_base, nirv_top, which .* does not have"):
+        map_region(posterior, plain, tmp_path / "run", draws=2)
+    assert "fapar_sd" not in zarr.open_group(world.region, mode="r")
+    with pytest.raises(ValueError, match="draws the error of fapar"):
+        map_region(posterior, world.region, tmp_path / "run", draws=2, spread="parameter+random_effects+vegetation")
