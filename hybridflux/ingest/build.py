@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.ingest.work import Work
+from hybridflux.progress import Progress
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
@@ -29,8 +29,6 @@ from hybridflux.region.run.lock import hold
 from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import seal
 from hybridflux.region.store.create import RegionMaps, RegionWeather, RegionWriter, create_region
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
