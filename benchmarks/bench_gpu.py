@@ -175,7 +175,7 @@ def made_up(name: str, draws: int, blocks: int):
     """Arguments of a kernel: random draws of a model, one weather cell, 365 days, four plant types."""
     from hybridflux.model import compositions
     from hybridflux.model.tree import learned, with_learned, with_places
-    from hybridflux.region.kernels.contract import Pixels, Shared, Static, on_all_devices, shared_out
+    from hybridflux.region.kernels.contract import Pixels, SharedInputs, Static, on_all_devices, shared_out
 
     random, days = np.random.default_rng(0), 365
     model = with_places(compositions.get(name), {"site": 1, "site_year": 1})
@@ -194,7 +194,7 @@ def made_up(name: str, draws: int, blocks: int):
         static={key: np.full(shape, value, np.float32) for key, value in covariates.items()}, row=np.zeros(shape, np.int32),
         column=np.zeros(shape, np.int32), weight=np.ones(shape, np.float32), active=np.ones(blocks, bool),
     )  # fmt: skip
-    shared = Shared(weather, months, zero, zero, np.zeros(days, np.int32), np.zeros(12, np.int32), {})
+    shared = SharedInputs(weather, months, zero, zero, np.zeros(days, np.int32), np.zeros(12, np.int32), {})
     daily = tuple(one for one in model.sources if _network(model, one) is not None)
     static = Static(
         draws=draws, n=BLOCK, days=days, levels=(0.05, 0.5, 0.95), months_of_years=((0, 12),), yearly=(), daily=daily, maps=True,

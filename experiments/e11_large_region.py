@@ -163,12 +163,12 @@ def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
     for function, name in STEPS.items():
         watch.around(engine, function, name)
     watch.around(verbs, "make_job", DESCRIBE)
-    list_of = engine.Worklist.of
-    watch.around(engine.Worklist, "of", "work list")
+    list_of = engine.TilesToMap.of
+    watch.around(engine.TilesToMap, "of", "work list")
     report = verbs.map_region(posterior, region, out / "run", **settings(size))
     for function, inner in kept.items():
         setattr(engine, function, inner)
-    engine.Worklist.of = list_of
+    engine.TilesToMap.of = list_of
     with watch.step("resume it when it is done (lock, markers, totals, GeoTIFFs)"):
         again = verbs.map_region(posterior, region, out / "run", **settings(size), resume=True)
     with watch.step("plan"):

@@ -22,7 +22,7 @@ from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.ingest.work import Work
 from hybridflux.progress import Progress
-from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.draws.fapar_error import SD, CalibrationLineError, FaparError
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
 from hybridflux.region.run.lock import hold
@@ -194,8 +194,8 @@ def _finish(config: RegionConfig, processes: Processes, work: Work, out: Path) -
     listed = [{"id": name, **scene, "clear": round(float(np.mean(scene["clear"])), 4)} for name, scene in scenes.items()]
     views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
-    errors = {kind: LineError(**CalibrationLine(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
-    group[SD].attrs.update(VegetationError(processes[index][WHOLE].fast_days, errors).attributes())
+    errors = {kind: CalibrationLineError(**CalibrationLine(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
+    group[SD].attrs.update(FaparError(processes[index][WHOLE].fast_days, errors).attributes())
     group.attrs.update({
         "scenes": listed,
         "smoother": {name: {kind: asdict(process) for kind, process in of_kind.items()} for name, of_kind in processes.items()},

@@ -5,7 +5,7 @@ import pytest
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
-from hybridflux.region.draws.fapar_error import LineError, VegetationError, vegetation_draws
+from hybridflux.region.draws.fapar_error import CalibrationLineError, FaparError, draw_fapar_error
 
 LINE = CalibrationLine(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
 FILE = """
@@ -57,9 +57,9 @@ def test_relative_error_is_the_error_of_offset_and_slope(line):
 
 
 def test_the_map_draws_the_error_of_the_line():
-    """`region.vegetation` reads what `relative` says: the spread of its draws is that of the line."""
-    said = VegetationError(20.0, {ALL: LineError(**LINE.relative())})
-    draws = vegetation_draws(said, 1, 4000, seed=4)
+    """`draws.fapar_error` reads what `relative` says: the spread of its draws is that of the line."""
+    said = FaparError(20.0, {ALL: CalibrationLineError(**LINE.relative())})
+    draws = draw_fapar_error(said, 1, 4000, seed=4)
     fapar = np.array([0.2, 0.5, 0.8], np.float32)
     drawn = np.asarray(draws.drawn(fapar, np.zeros(3, np.float32), 0, 0))
     index = (fapar - LINE.offset) / LINE.slope

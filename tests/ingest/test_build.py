@@ -14,7 +14,7 @@ import zarr
 
 from hybridflux.ingest.build import build_region, plan_region
 from hybridflux.ingest.region_report import check
-from hybridflux.region.draws.fapar_error import SD, VegetationError
+from hybridflux.region.draws.fapar_error import SD, FaparError
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.outputs import ArraySpec
@@ -63,7 +63,7 @@ def test_land_and_weather_arrive(built):
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
     np.testing.assert_allclose(region.group["tmax"][:] - tair, 5, atol=1e-4)
-    assert VegetationError.of(region.group[SD].attrs).memory_days > 0
+    assert FaparError.of(region.group[SD].attrs).memory_days > 0
 
 
 def test_foreign_days_are_told(built, tmp_path):

@@ -21,7 +21,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
 from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
 from hybridflux.process import light, stress, water
-from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.draws.fapar_error import SD, CalibrationLineError, FaparError
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.kernels import cpu, kernel_inputs
@@ -60,7 +60,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         settings = dict(CASES[case])
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
         keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
-        error = VegetationError(20.0, {"CRO": LineError(0.02, 0.05, -0.5)})
+        error = FaparError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)})
         layers = {SD: error.attributes()} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
         writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, daily=layers, covariates=heights, **WINTER)

@@ -11,7 +11,7 @@ import zarr
 
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.drivers.calendar import Calendar
-from hybridflux.region.drivers.map_periods import Period
+from hybridflux.region.drivers.map_periods import MapPeriod
 from hybridflux.region.outputs import ArraySpec, PeriodMaps, cogs
 from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.flux_store import create_store, write_tile
@@ -124,7 +124,7 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     array = zarr.create_array(tmp_path / "map.zarr", shape=(1, *grid.shape), chunks=(1, 256, 256), dtype=np.int16, fill_value=layout.NODATA)
     array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
     made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread=Spread.parameter)
-    year = Period(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
+    year = MapPeriod(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
     content = cogs.File(ArraySpec("annual", "NEE", "x", "x", 6000.0), slice(0, 1), [year])
     cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})
     assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"

@@ -29,7 +29,7 @@ def stage(out):
     if not (out / "run.json").exists():
         return "before its record"
     done = len(list((out / "tiles").glob("*.json")))
-    return "before the first tile" if not done else "totals and maps for GIS" if (out / "totals.nc").exists() else f"after {done} tiles"
+    return "before the first tile" if not done else "totals and GeoTIFFs" if (out / "totals.nc").exists() else f"after {done} tiles"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import zarr
 
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region.drivers.open import EXTREMES, _extremes, open_region, unpacked
-from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.spec import region_fingerprint
 from hybridflux.region.store import layout
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
@@ -177,7 +177,7 @@ def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_re
         open_region(writer.path)
     writer.write(writer.grid.tile_of("r004_c007"), np.full((3, tile, tile), 0.5, np.float32))
     region = open_region(writer.path)
-    work = Worklist.of(region)
+    work = TilesToMap.of(region)
     region_fingerprint(region)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -1,8 +1,8 @@
-"""Draws of the vegetation of a region: fapar is an estimate, and its error goes into the fluxes.
+"""Draws of the error of fapar: it is an estimate, and its error goes into the fluxes.
 
 Two errors, each drawn once for the whole region and each draw of the posterior: that of the filled series, `fapar_sd` times a process
-that forgets in `memory_days`, and that of the line which makes fapar of a vegetation index, lasting. All pixels err together: that is
-right for the line, and for the series an upper bound of what is left of its error in the total of a parcel or a region.
+that forgets in `memory_days`, and that of the calibration line which makes fapar of a vegetation index, constant in time. All pixels err
+together: that is right for the line, and for the series an upper bound of what is left of its error in the total of a parcel or a region.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from hybridflux.model.structure import ornstein_uhlenbeck
 from hybridflux.vocabulary import PLANT_TYPES
 
 SD = "fapar_sd"
-"""Array of a region store with the standard deviation of `fapar`; its attributes hold a `VegetationError`."""
+"""Array of a region store with the standard deviation of `fapar`; its attributes hold a `FaparError`."""
 
 ALL = "all"
 """Stands for every plant type that has no line of its own."""
 
 
 @dataclass(frozen=True)
-class LineError:
-    """Error of the line that makes fapar of an index, as one of fapar: `(1 + slope) fapar + offset`.
+class CalibrationLineError:
+    """Error of the calibration line that makes fapar of an index, as one of fapar: `(1 + slope) fapar + offset`.
 
     Attributes:
         offset_sd: of fapar at fapar 0 [1].
@@ -42,7 +42,7 @@ class LineError:
 
 
 @dataclass(frozen=True)
-class VegetationError:
+class FaparError:
     """What is known of the error of `fapar` beside its standard deviation.
 
     Attributes:
@@ -51,25 +51,26 @@ class VegetationError:
     """
 
     memory_days: float
-    lines: Mapping[str, LineError] = field(default_factory=dict)
+    lines: Mapping[str, CalibrationLineError] = field(default_factory=dict)
 
     def attributes(self) -> dict:
         """As attributes of `fapar_sd`."""
         return asdict(self)
 
     @classmethod
-    def of(cls, attributes: Mapping) -> VegetationError:
+    def of(cls, attributes: Mapping) -> FaparError:
         """From the attributes of `fapar_sd`."""
-        return cls(float(attributes["memory_days"]), {kind: LineError(**line) for kind, line in attributes.get("lines", {}).items()})
+        lines = {kind: CalibrationLineError(**line) for kind, line in attributes.get("lines", {}).items()}
+        return cls(float(attributes["memory_days"]), lines)
 
     def of_types(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Offset sd, slope sd and correlation by plant type, `[kind]` each."""
-        rest = self.lines.get(ALL, LineError())
+        rest = self.lines.get(ALL, CalibrationLineError())
         rows = [self.lines.get(kind, rest) for kind in PLANT_TYPES]
         return tuple(np.array([getattr(row, name) for row in rows]) for name in ("offset_sd", "slope_sd", "correlation"))
 
 
-class VegetationDraws(NamedTuple):
+class FaparErrorDraws(NamedTuple):
     """Errors of `fapar`, one set a draw.
 
     Attributes:
@@ -108,7 +109,7 @@ def with_errors(fapar: Array, sd: Array, slope: Array, offset: Array, path: Arra
     return jnp.clip((1.0 + slope) * fapar + offset + path * sd, 0.0, 1.0)
 
 
-def vegetation_draws(error: VegetationError, days: int, draws: int, seed: int) -> VegetationDraws:
+def draw_fapar_error(error: FaparError, days: int, draws: int, seed: int) -> FaparErrorDraws:
     """Draw the errors of a run; the first draws are the same for any number of them.
 
     The lines of all plant types err together: they rest on the same instruments and the same way of matching them.
@@ -126,4 +127,4 @@ def vegetation_draws(error: VegetationError, days: int, draws: int, seed: int) -
     offset_sd, slope_sd, correlation = (values[:, None] for values in error.of_types())
     offset = (offset_sd * normal[None, :, 0]).astype(jnp.float32)
     slope = slope_sd * (correlation * normal[None, :, 0] + np.sqrt(1.0 - correlation**2) * normal[None, :, 1])
-    return VegetationDraws(path.T, offset, slope.astype(jnp.float32))
+    return FaparErrorDraws(path.T, offset, slope.astype(jnp.float32))

@@ -1,6 +1,6 @@
 """Effects of unseen places: for each draw a smooth random field over the ground, the same whatever the tiles.
 
-A population effect of the fit has one value per tower. A map needs one per pixel, alike in neighbours and unlike far away.
+A population effect of the fit has one value per tower. A map needs one per pixel, similar between neighbours and independent far away.
 The field is a Gaussian process with a Matern-3/2 correlation, (1 + a) exp(-a) with a = sqrt(3) distance / length, made of
 `WAVES` plane waves (random Fourier features): z(x) = sum_k [w_k cos(f_k x) + v_k sin(f_k x)] / sqrt(WAVES) with standard
 normal weights w, v. Its variance is exactly one everywhere. The frequencies are fixed points of the spectrum; the weights are
@@ -50,7 +50,7 @@ def weights(seed: int, name: str, draws: int, years: np.ndarray | None = None) -
         seed: of the run.
         name: of the table of effects.
         draws: how many; the first ones are the same for any number.
-        years: calendar years of effects of a year; None for lasting effects, one entry.
+        years: calendar years of effects of a year; None for constant effects, one entry.
     """
     code = crc32(name.encode())
     shape = (len(PLANT_TYPES), 2 * WAVES)

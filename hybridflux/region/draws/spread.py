@@ -40,7 +40,7 @@ class Spread(StrEnum):
 
 _MEANING = {
     Spread.parameter: "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
-    Spread.random_effects: "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
+    Spread.random_effects: "posterior of parameters and weights, and effects drawn for unseen places and years, similar between neighbours",
     Spread.fapar_error: "posterior of parameters and weights, effects of unseen places and years, and the error of "
     "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridflux.region.drivers.driver_change import ALONG, Change
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, split_history, unpacked
-from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import VARIABLES
 
@@ -76,7 +76,7 @@ def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:
 
 def _some_pixels(region: Region, name: str) -> np.ndarray:
     """A daily map `[time, pixel]` of the tile in the middle of those with vegetation, pixels without a missing day."""
-    tiles = Worklist.of(region).tiles
+    tiles = TilesToMap.of(region).tiles
     tile = tiles[len(tiles) // 2]
     bare = np.isin(region.group["plant_type"][tile.y, tile.x].reshape(-1), [*UNVEGETATED_CODES, layout.OUTSIDE])
     stored = region.group[name][:, tile.y, tile.x].reshape(len(region.days), -1)[:, ~bare]

@@ -12,7 +12,7 @@ from hybridflux.region.store import layout
 _CALENDAR = {"daily": "D", "monthly": "M", "annual": "Y"}
 
 
-class Period(NamedTuple):
+class MapPeriod(NamedTuple):
     """One period of a group of maps.
 
     Attributes:
@@ -55,7 +55,7 @@ def bounds_of(calendar: Calendar, group: str) -> tuple[np.ndarray, np.ndarray]:
     return days[bounds[:-1]], days[bounds[1:] - 1] + 1
 
 
-def periods_of(calendar: Calendar, group: str) -> list[Period]:
+def periods_of(calendar: Calendar, group: str) -> list[MapPeriod]:
     """The periods of a group of maps.
 
     >>> region = np.arange(np.datetime64("2017-01-01"), np.datetime64("2019-01-01"))
@@ -64,7 +64,7 @@ def periods_of(calendar: Calendar, group: str) -> list[Period]:
     ['2017-12-30..2017-12-31 (2 days)', '2018']
     """
     first, end = (layout.EPOCH + bound.astype("timedelta64[D]") for bound in bounds_of(calendar, group))
-    return [Period(*days, days[0].astype(f"datetime64[{_CALENDAR[group]}]")) for days in zip(first, end - 1, strict=True)]
+    return [MapPeriod(*days, days[0].astype(f"datetime64[{_CALENDAR[group]}]")) for days in zip(first, end - 1, strict=True)]
 
 
 def mapped_days(calendar: Calendar, group: str) -> np.ndarray:

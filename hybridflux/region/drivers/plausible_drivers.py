@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region
 from hybridflux.region.drivers.ranges import FEW, FORESTS, NUMBERS, ODD, VEGETATION, WRONG, usual_co2
-from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
 from hybridflux.time import TROPIC, warm_season
@@ -83,7 +83,7 @@ def findings(region: Region, tiles: Sequence[Tile] | None = None) -> tuple[Findi
 
 def some_tiles(region: Region) -> list[Tile]:
     """A few tiles with vegetation spread over the region."""
-    tiles = Worklist.of(region).tiles
+    tiles = TilesToMap.of(region).tiles
     return [tiles[number] for number in np.unique(np.linspace(0, len(tiles) - 1, min(SOME, len(tiles))).astype(int))] if tiles else []
 
 

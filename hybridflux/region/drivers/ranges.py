@@ -49,7 +49,7 @@ def _all_year(low: float, high: float) -> Band:
 
 
 def _either(*bands: Band) -> Band:
-    """What fits one of several: a mixed forest, and every tree of a map that does not tell trees apart."""
+    """What fits one of several: a mixed forest, and every tree of a map that does not distinguish trees."""
     low, high = (np.array([getattr(band, name) for band in bands]) for name in ("low", "high"))
     return Band(tuple(low.min(axis=0)), tuple(high.max(axis=0)))
 

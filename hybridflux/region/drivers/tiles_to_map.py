@@ -14,7 +14,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 
 @dataclass(frozen=True)
-class Worklist:
+class TilesToMap:
     """Tiles of a region.
 
     Attributes:
@@ -32,7 +32,7 @@ class Worklist:
     kinds: np.ndarray
 
     @classmethod
-    def of(cls, region: Region) -> Worklist:
+    def of(cls, region: Region) -> TilesToMap:
         """Look at all plant types."""
         tiles, pixels, number, kinds_of_all = [], [], 0, np.zeros(256, int)
         masked = {"outside": 0, "no vegetation": 0}

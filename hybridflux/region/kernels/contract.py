@@ -22,7 +22,7 @@ from jaxtyping import Array
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import EXACT
 from hybridflux.model.tree import with_learned
-from hybridflux.region.draws.fapar_error import VegetationDraws
+from hybridflux.region.draws.fapar_error import FaparErrorDraws
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.store import layout
 
@@ -113,7 +113,7 @@ class Static:
         return tuple(dict.fromkeys(name for output in self.outputs for name in output.sums)) or self.reads
 
 
-class Shared(NamedTuple):
+class SharedInputs(NamedTuple):
     """The same for all slabs of a run.
 
     Attributes:
@@ -124,7 +124,7 @@ class Shared(NamedTuple):
         year: position of the year of each day among the years of the effects `[time]`.
         year_of_month: the same for the mapped months `[month]`.
         effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
-        vegetation: errors of fapar, one set a draw; None where it is taken as it is.
+        fapar_error: errors of fapar, one set a draw; None where it is taken as it is.
         networks: parameter that changes from day to day -> its networks.
     """
 
@@ -135,7 +135,7 @@ class Shared(NamedTuple):
     year: Array
     year_of_month: Array
     effects: dict[str, Array]
-    vegetation: VegetationDraws | None = None
+    fapar_error: FaparErrorDraws | None = None
     networks: dict[str, Members] = {}
 
 
@@ -187,7 +187,7 @@ class Result(NamedTuple):
     sound: Array
 
 
-Kernel = Callable[[HybridFlux, Shared, "Waves | None", Pixels, Static], Result]
+Kernel = Callable[[HybridFlux, SharedInputs, "Waves | None", Pixels, Static], Result]
 
 
 def are_numbers(sums: Mapping[str, Array]) -> Array:
@@ -211,7 +211,7 @@ def shared_out(pixels: Pixels) -> Pixels:
     return jax.device_put(pixels, NamedSharding(devices(), PartitionSpec("device")))
 
 
-def with_effects(model: HybridFlux, shared: Shared, waves: Waves | None, kind, row, column) -> HybridFlux:
+def with_effects(model: HybridFlux, shared: SharedInputs, waves: Waves | None, kind, row, column) -> HybridFlux:
     """The model with the effects of the pixels of a block, `[draw, year, n]`."""
     if waves is None:
         return model

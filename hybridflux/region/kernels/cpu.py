@@ -75,7 +75,7 @@ def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixel
     def of_day(day, year, parameters):
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: unpacked(values[number, day]) for name, values in pixels.daily.items()}
-        drawn = {"fapar": shared.vegetation.drawn(today["fapar"], today[SD], day, kind[0])} if shared.vegetation else {}
+        drawn = {"fapar": shared.fapar_error.drawn(today["fapar"], today[SD], day, kind[0])} if shared.fapar_error else {}
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, static.daily, drawn)
 

@@ -14,7 +14,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
-from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws
+from hybridflux.region.draws.fapar_error import SD, FaparError, draw_fapar_error
 from hybridflux.region.drivers.open import Region, TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
@@ -26,12 +26,12 @@ SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
 allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
-_LATEST: dict[str, Prepared] = {}
+_LATEST: dict[str, KernelInputs] = {}
 _PREPARING = threading.Lock()  # two tiles begin a run side by side
 
 
 @dataclass(frozen=True)
-class Prepared:
+class KernelInputs:
     """Ready to run tiles of a job.
 
     Attributes:
@@ -45,7 +45,7 @@ class Prepared:
     """
 
     model: HybridFlux
-    shared: contract.Shared
+    shared: contract.SharedInputs
     static: contract.Static
     blocks: int
     names: tuple[str, ...]
@@ -92,7 +92,7 @@ def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
     return out
 
 
-def prepare(job: Job) -> Prepared:
+def prepare(job: Job) -> KernelInputs:
     """The latest job of this process, or a new one."""
     with _PREPARING:
         if job.hash not in _LATEST:
@@ -115,7 +115,7 @@ def block_size(draws: int, tile: int) -> int:
     return int(np.clip(1 << (-(-STEP_SIZE // draws) - 1).bit_length(), 64, most))
 
 
-def _prepare(job: Job) -> Prepared:
+def _prepare(job: Job) -> KernelInputs:
     region, calendar, model = job.region, job.calendar, job.posterior.model
     names = model.needs()
     coarse = tuple(dict.fromkeys((*(name for name in names if region.is_coarse(name)), "tair")))
@@ -123,17 +123,17 @@ def _prepare(job: Job) -> Prepared:
     tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
-    vegetation = None
+    fapar_error = None
     if job.spread.has_fapar_error:
-        error = VegetationError.of(region.group[SD].attrs)
-        vegetation = vegetation_draws(error, len(calendar.days), job.draws, job.seed)
+        error = FaparError.of(region.group[SD].attrs)
+        fapar_error = draw_fapar_error(error, len(calendar.days), job.draws, job.seed)
         names = (*names, SD)
     weights = {name: random_effects.weights(job.seed, name, job.draws, years[by]) for name, by in tables.items()} if drawn else {}
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
     static = _static(job, model)
-    shared = contract.Shared(
+    shared = contract.SharedInputs(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
         spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
@@ -141,15 +141,15 @@ def _prepare(job: Job) -> Prepared:
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
-        vegetation=vegetation,
-        networks=_networks(model, static, apart=vegetation is not None),
+        fapar_error=fapar_error,
+        networks=_networks(model, static, apart=fapar_error is not None),
     )
     per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()
     enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // static.n)
     most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])
     blocks = -(-int(np.clip(min(most_bytes // max(per_block, 1), enough), 1, most_blocks)) // share) * share
-    return Prepared(
+    return KernelInputs(
         model=contract.on_all_devices(model),
         shared=contract.on_all_devices(shared),
         static=static,

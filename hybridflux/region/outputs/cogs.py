@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybridflux.machine import cores
-from hybridflux.region.drivers.map_periods import Period, periods_of
+from hybridflux.region.drivers.map_periods import MapPeriod, periods_of
 from hybridflux.region.outputs.base import ArraySpec, arrays_of
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.spec import Job
@@ -53,7 +53,7 @@ class File(NamedTuple):
 
     array: ArraySpec
     window: slice
-    bands: Sequence[Period]
+    bands: Sequence[MapPeriod]
 
     @property
     def name(self) -> str:

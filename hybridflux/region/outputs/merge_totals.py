@@ -115,7 +115,7 @@ class TileTotals:
 
 
 @dataclass(frozen=True)
-class Share:
+class TileShare:
     """The part of a tile: where its sums lie in its file.
 
     Attributes:
@@ -151,7 +151,7 @@ class Merged:
     plant_type: np.ndarray
     area: np.ndarray
     of_plant_types: dict[str, dict[int, np.ndarray]]
-    shares: tuple[Share, ...]
+    shares: tuple[TileShare, ...]
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Merged:
@@ -174,7 +174,7 @@ class Merged:
         for path, starts, key, part in found:
             cell = np.searchsorted(keys, key).astype(np.int32)
             area[cell] += part
-            shares.append(Share(path, starts, cell))
+            shares.append(TileShare(path, starts, cell))
         of_kinds = {name: dict(sorted(here.items())) for name, here in of_kinds.items()}
         return cls(keys // _KINDS, keys % _KINDS, area, of_kinds, tuple(shares))
 

@@ -28,7 +28,7 @@ class NotANumber(ValueError):
 
 
 @dataclass
-class Collected:
+class TileResult:
     """Maps and totals of a tile.
 
     Attributes:

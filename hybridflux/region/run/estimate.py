@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.outputs.cogs import files
 from hybridflux.region.run.training_range import PLANT_TYPE, of_unseen
 from hybridflux.region.run.trial import Trial
 from hybridflux.region.spec import Job
 
 FEWEST, MOST = 3, 6  # tiles to be timed
-EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load
+EMPTY_RATE = 150e6  # values a second of GeoTIFFs where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load
 MERGE_RATE = 300e6  # bytes of totals of tiles a second: measured, E11
 MARGIN = 1.1  # of memory: what a long run has more than a short one
 
@@ -33,7 +33,7 @@ class Estimate:
         tiles: in the region.
         pixels: that are not masked by the plant type.
         bytes_in: read from the region.
-        bytes_out: of the run folder: maps, totals, maps for GIS.
+        bytes_out: of the run folder: maps, totals, GeoTIFFs.
         memory: of the process at its largest.
         seconds: from beginning to end, on this machine as busy as it is now.
         without_tower: plant type that no tower of the fit has -> pixels, unless they are left out.
@@ -58,7 +58,7 @@ class Estimate:
 def estimate(job: Job, threads: int) -> Estimate:
     """Count pixels and bytes, and run some tiles of the region into a folder that is thrown away."""
     began, grid = time.perf_counter(), job.region.grid
-    work = Worklist.of(job.region)
+    work = TilesToMap.of(job.region)
     looked = time.perf_counter() - began
     bytes_in = float(sum(file.stat().st_size for file in job.region.path.rglob("*") if file.is_file()))
     if not work.tiles:

@@ -12,7 +12,7 @@ from hybridflux.files import write_json
 from hybridflux.machine import give_back_memory
 from hybridflux.progress import Progress
 from hybridflux.records import write_record
-from hybridflux.region.drivers.tiles_to_map import Worklist
+from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.executors import Executor, Slurm
@@ -45,7 +45,7 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
             _prepared_by_one(job)
         with hold(job.out, executor.work) as held:
             record = begin(job, resume or not whole)
-            work = Worklist.of(job.region)
+            work = TilesToMap.of(job.region)
             mine = executor.mine(work.tiles)
             damaged = checksums.damaged_tiles(job.out, [tile.id for tile in mine])
             if damaged:
@@ -96,7 +96,7 @@ def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: 
     return refused
 
 
-def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: float) -> RunReport:
+def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: float) -> RunReport:
     """What is made of all tiles, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the GeoTIFFs need theirs
     sweep(job)

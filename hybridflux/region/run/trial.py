@@ -1,4 +1,4 @@
-"""A few tiles of a run, mapped as the run would map them, and their maps for GIS: what a tile, a pixel and a value cost here and now."""
+"""A few tiles of a run, mapped as the run would map them, and their GeoTIFFs: what a tile, a pixel and a value cost here and now."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Trial:
     Attributes:
         begin: seconds until tiles come at their pace: to write the template, load or compile the kernel, fill the pipeline.
         pace: seconds a pixel, while neighbours are read and written.
-        maps_begin: seconds of maps for GIS that do not depend on the pixels.
-        maps: seconds of maps for GIS a pixel of a tile, vegetation or not.
-        stored: bytes of the store and of the maps for GIS a pixel.
+        maps_begin: seconds of GeoTIFFs that do not depend on the pixels.
+        maps: seconds of GeoTIFFs a pixel of a tile, vegetation or not.
+        stored: bytes of the store and of the GeoTIFFs a pixel.
         totals: bytes of the totals of a tile, in its file and in those of the outputs.
         memory: of the process at its largest [bytes].
     """
@@ -88,7 +88,7 @@ class Trial:
 
 
 def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
-    """Seconds to write the maps for GIS of some tiles, put side by side as if they were a region."""
+    """Seconds to write the GeoTIFFs of some tiles, put side by side as if they were a region."""
     side, source = job.region.grid.tile, zarr.open_group(job.store, mode="r")
     region = dataclasses.replace(job.region, grid=dataclasses.replace(job.region.grid, shape=(side, side * len(tiles))))
     apart = dataclasses.replace(job, region=region, out=job.out / name)

@@ -97,7 +97,7 @@ def check_region(path: Path, group: zarr.Group) -> None:
 
 
 def _warn_of_cut(path: Path, group: zarr.Group) -> None:
-    """Warn of a store that begins later than the one it was made of, whose lead would be counted from there."""
+    """Warn of a store that begins later than the one it was made of, whose warm-up would be counted from there."""
     made = (group.attrs.get("provenance") or {}).get("config") or {}
     first, lead = layout.days_of(group["time"])[0], int(group.attrs.get("lead", 0))
     if lead and made.get("lead") == lead and "first" in made and first > np.datetime64(made["first"]):

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Fixed
 from hybridflux.model.tree import learned, parameters_over_draws, physics_effects
-from hybridflux.region.kernels.contract import Pixels, Result, Shared, Static, Waves, are_numbers, devices, with_effects
+from hybridflux.region.kernels.contract import Pixels, Result, SharedInputs, Static, Waves, are_numbers, devices, with_effects
 from hybridflux.region.kernels.gpu.day_loop import LANES, Inputs
 from hybridflux.region.kernels.gpu.launch import Shape, run_programs, shape_of
 from hybridflux.region.kernels.unrolled import Layers, layers, resting
@@ -42,7 +42,7 @@ def supports(static: Static, model: HybridFlux) -> str | None:
 @eqx.filter_jit
 def run_slab_on_accelerator(
     model: HybridFlux,
-    shared: Shared,
+    shared: SharedInputs,
     waves: Waves | None,
     pixels: Pixels,
     static: Static,
@@ -112,7 +112,7 @@ def _kept(output, static: Static, sums: dict[str, Array], maps: tuple[Array, ...
     return jax.vmap(lambda months, sums: dict(output.end((), months, sums, static)))(months, sums)
 
 
-def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, static: Static) -> Inputs:
+def _inputs(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels: Pixels, static: Static) -> Inputs:
     """Everything the day loop reads, draws `[group, lane]`."""
     of_blocks = jax.vmap(partial(_of_block, model, shared, waves, static))
     constant, yearly, bias = of_blocks(pixels.plant_type, pixels.static, pixels.row, pixels.column)
@@ -121,7 +121,7 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
     for name in bias:
         first, _, second = _layers(model, name, 0)
         networks[name] = Layers(*(_alone(weights, static.draws) for weights in (first, bias[name], second)))
-    errors, kind = shared.vegetation, pixels.plant_type[:, 0]
+    errors, kind = shared.fapar_error, pixels.plant_type[:, 0]
     last_year = _years(model) - 1  # without effects of years one row serves all; a GPU would read past its end without an error
     return Inputs(
         weather=shared.weather,
@@ -141,7 +141,7 @@ def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixe
 
 
 def _of_block(
-    model: HybridFlux, shared: Shared, waves: Waves | None, static: Static, kind: Array, covariates: dict, row: Array, column: Array
+    model: HybridFlux, shared: SharedInputs, waves: Waves | None, static: Static, kind: Array, covariates: dict, row: Array, column: Array
 ):
     """Of one block: parameters `[n or 1, draw or 1]`, those of each year `[year, n or 1, draw or 1]`, biases of networks."""
     fixed = covariates | {"plant_type": kind, "site": jnp.int32(0), "site_year": jnp.int32(0)}

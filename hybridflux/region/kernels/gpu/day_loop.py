@@ -37,7 +37,7 @@ class Inputs(NamedTuple):
         covariates: name -> `[block, n]`.
         cell: weather cell `[block, 1]` or `[block, n]`.
         weight: of a pixel in the daily sums `[block, n]`.
-        bounds: first day of each month, and the end `[block, month + 1]`; all alike in an inactive block.
+        bounds: first day of each month, and the end `[block, month + 1]`; all equal in an inactive block.
         settling: days of the spin-up and of the warm-up `[block, 2]`.
         year: position of the year of each day `[time]`.
         year_of_month: the same `[month]`.
@@ -80,7 +80,7 @@ def program(model: HybridFlux, static: Static, constants: dict[str, float], refs
     """Spin-up and warm-up with the states alone, then the mapped days month by month.
 
     Args:
-        model: its processes are called; its sources only tell which networks there are.
+        model: its processes are called; its sources only say which networks there are.
         static: what is fixed.
         constants: parameter -> value, the same everywhere.
         refs: of what a program reads, without the axis `block`, and with its own pixels only.

@@ -45,7 +45,7 @@ def run_programs(
     """Monthly sums, daily maps and daily series of all blocks, the series summed over the programs of a block `[block, day, draw]`.
 
     Args:
-        model: with sources that tell which networks there are.
+        model: with sources that say which networks there are.
         static: what is fixed.
         inputs: of all blocks.
         constants: parameter -> value, the same everywhere.

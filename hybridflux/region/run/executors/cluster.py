@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hybridflux.region.spec import Job
     from hybridflux.region.store.grid import Tile
 
-IN_HAND = 4  # tiles sent per worker: enough that none waits for the next one
+IN_FLIGHT = 4  # tiles sent per worker: enough that none waits for the next one
 RETRIES = 2  # of a tile that failed, for instance on a file server that did not answer
 LOOPBACK = "127.0.0.1"
 CONFIGURED = ("ca-file", "client.cert")
@@ -78,12 +78,12 @@ class Dask:
                 # a retry would hide what a tile says of itself; `retries` is for what the machine did to it
                 return [client.submit(run_tile, shared, tile, pure=False, retries=RETRIES) for tile in islice(queue, count)]
 
-            running = as_completed(send(IN_HAND * max(len(client.nthreads()), 1)))
+            running = as_completed(send(IN_FLIGHT * max(len(client.nthreads()), 1)))
             for future in running:
                 try:
                     report = future.result()
                 except KilledWorker as error:
-                    raise OSError(f"several workers died with the same tile in hand ({error}); is their memory enough?") from error
+                    raise OSError(f"several workers died with the same tile in flight ({error}); is their memory enough?") from error
                 future.release()
                 for following in send(1):
                     running.add(following)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class Serial:
     """One tile computes at a time, on all cores of this machine, while its neighbours are read and written.
 
-    When it is stopped, the tiles in hand are brought to their end and marked, no new one is begun.
+    When it is stopped, the tiles in flight are brought to their end and marked, no new one is begun.
 
     Attributes:
-        threads: tiles in hand; memory grows with them.
+        threads: tiles in flight; memory grows with them.
     """
 
     threads: int = 2
@@ -60,7 +60,7 @@ class Share:
     Attributes:
         task: number, from 0.
         tasks: how many there are.
-        threads: tiles in hand.
+        threads: tiles in flight.
     """
 
     task: int

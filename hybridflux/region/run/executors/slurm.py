@@ -1,6 +1,6 @@
 """A run as a SLURM array: tasks that each run a share of the tiles, and a last job that finishes the run behind them.
 
-The last job depends on the success of all tasks (`afterok`): whichever of them ends last, totals and maps for GIS are made once, by
+The last job depends on the success of all tasks (`afterok`): whichever of them ends last, totals and GeoTIFFs are made once, by
 one process, of a complete run. See the manual of sbatch for arrays and dependencies.
 """
 
