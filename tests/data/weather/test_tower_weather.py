@@ -100,8 +100,8 @@ def test_unknown_names(read, one_site):
 
 def test_every_format_of_the_catalog_has_a_reader(catalog):
     formats = {dataset.format for dataset in catalog.values() if dataset.kind == "meteo"}
-    assert formats == set(reader.of)
-    assert all(callable(reader(name)) for name in reader.of)
+    assert formats == set(reader.own)
+    assert all(callable(reader(name)) for name in reader.own)
 
 
 def test_distance():
