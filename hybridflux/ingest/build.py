@@ -13,6 +13,7 @@ import zarr
 from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
+from hybridflux.files import sweep
 from hybridflux.ingest import moisture
 from hybridflux.ingest.check import WEATHER_SAYS
 from hybridflux.ingest.config import RegionConfig, load_config
@@ -104,6 +105,8 @@ def build_region(
         plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
         priors = learn_priors(config, views, plant_type, work, seed)
         fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
+        sweep(work.folder, "views", "tiles", work.views.name)
+        sweep(out)
         clear = _finish(config, priors, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")

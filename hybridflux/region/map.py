@@ -11,7 +11,7 @@ from contextlib import closing
 from datetime import date
 from pathlib import Path
 
-from hybridflux.files import check_folder, write_json
+from hybridflux.files import check_folder, write_json, sweep
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
@@ -31,7 +31,7 @@ from hybridflux.region.run import stac_item
 from hybridflux.region.run.estimate import estimate
 from hybridflux.region.run.executors import Executor, Serial, Slurm
 from hybridflux.region.run.keep import check_outputs, outputs_of
-from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, sweep, write_totals
+from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import Progress, RunReport, stopping, unreadable
 from hybridflux.region.run.settings import check_numbers, names_of
@@ -224,7 +224,7 @@ def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: 
 def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: float) -> RunReport:
     """What is made of all tiles, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the maps for GIS need theirs
-    sweep(job)
+    sweep(job.out, "tiles", "totals", "cog", job.store.name)
     checksums.check_maps(job.out)
     write_totals(job, work.tiles, attributes(record))
     write_cogs(job, work.tiles, attributes(record))

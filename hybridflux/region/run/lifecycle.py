@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -96,15 +95,6 @@ def _record(job: Job) -> dict:
         "plant_types": {"at_towers": job.at_towers}, "config": config, "config_hash": job.hash,
         "provenance": provenance(config, job.seed),
     }  # fmt: skip
-
-
-def sweep(job: Job) -> None:
-    """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
-    for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))):
-        for path in folder.glob(f"*{PARTIAL}"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in job.store.rglob("*.partial"):  # as zarr names them
-        path.unlink()
 
 
 def attributes(record: Mapping) -> dict[str, str]:
