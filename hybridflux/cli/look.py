@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hybridflux.cli.options import Catalog
 from hybridflux.files import check_folder
 
 
@@ -28,12 +29,13 @@ def demo(
 
 def catalog(
     word: Annotated[str | None, typer.Argument(help="Only datasets and regions whose text holds this word: worldcover, soil.")] = None,
+    own: Catalog = None,
 ) -> None:
     """Datasets that hybridflux reads, how to obtain them, and regions that can be built."""
     from hybridflux.data.catalog import describe, load_catalog, matching
     from hybridflux.ingest.config import describe_regions
 
-    datasets, regions = matching(load_catalog(), word or ""), describe_regions(word or "")
+    datasets, regions = matching(load_catalog(own=own), word or ""), describe_regions(word or "")
     if not datasets and not regions:
         raise ValueError(f"neither a dataset nor a region of the catalog holds `{word[:40]}`; `hybridflux catalog` lists all")
     typer.echo("\n".join(part for part in (describe(datasets), regions) if part))

@@ -18,6 +18,10 @@ def _load(files: list[Path] | None) -> None:
 
 Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
 Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
+Catalog = Annotated[
+    Path | None,
+    typer.Option("--catalog", exists=True, file_okay=False, help="Folder with datasets of your own: satellite/my-camera.toml."),
+]
 PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="File written by `hybridflux fit`.")]
 Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store of the region's drivers on a 10 m grid.")]
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed
+from hybridflux.cli.options import Catalog, Overwrite, Resume, Seed
 from hybridflux.files import check_folder, check_output, whole
 from hybridflux.terminal import progress_of, wrote
 
@@ -18,6 +18,7 @@ def build(
     config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
+    catalog: Catalog = None,
     resume: Resume = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
@@ -32,11 +33,11 @@ def build(
     from hybridflux.ingest.build import build_region, plan_region
 
     if dry_run:
-        plan = plan_region(config, out, data=data)
+        plan = plan_region(config, out, data=data, catalog=catalog)
         typer.echo(plan.every_request() if verbose else plan)
         return
     with progress_of("building") as progress:
-        typer.echo(build_region(config, out, data=data, resume=resume, seed=seed, progress=progress))
+        typer.echo(build_region(config, out, data=data, catalog=catalog, resume=resume, seed=seed, progress=progress))
     wrote(out)
 
 

@@ -7,11 +7,12 @@ with units, scale, offset, missing value and quality rule.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
 from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.units import convert
@@ -21,12 +22,20 @@ _BESIDE_PACKAGE = Path(__file__).resolve().parents[2] / "data_catalog"  # in a c
 _INSIDE_PACKAGE = Path(__file__).resolve().parents[1] / "data_catalog"  # in an installed wheel
 REGIONS = "regions"  # folder of the catalog with the configurations of regions, which are not datasets
 
+COMMON: Mapping[str, str] = {
+    "coastal": "B01", "blue": "B02", "green": "B03", "red": "B04", "rededge071": "B05", "rededge075": "B06", "rededge078": "B07",
+    "nir": "B08", "nir08": "B8A", "nir09": "B09", "swir16": "B11", "swir22": "B12",
+}  # fmt: skip
+"""Common name of a band of reflectance (STAC, electro-optical extension 2.0, github.com/stac-extensions/eo) -> the band of Sentinel-2 of
+these wavelengths, by which formulae know it."""
+
 
 class Band(BaseModel):
     """One column or band of a dataset; `scale * stored + offset` is in `units`.
 
     Attributes:
-        name: its name in the files.
+        name: its name in the files; of a satellite's band of reflectance its common name (`COMMON`) or that of the Sentinel-2 band, and its
+            name in the files among the aliases.
         aliases: its names in other services and formats, for instance `red` for `B04`.
         resolution: size of its pixels [m].
         units: units after scale and offset.
@@ -171,6 +180,22 @@ class Dataset(BaseModel):
     names: dict[int, str] = {}
     note: str | None = None
 
+    @field_validator("bands")
+    @classmethod
+    def _by_sentinel_2(cls, bands: tuple[Band, ...], info: ValidationInfo) -> tuple[Band, ...]:
+        """A satellite's bands by the names of Sentinel-2, their common names among the aliases."""
+        if info.data.get("kind") != "satellite":
+            return bands
+        named = tuple(
+            band.model_copy(update={"name": COMMON[band.name], "aliases": (*band.aliases, band.name)}) if band.name in COMMON else band
+            for band in bands
+        )
+        names = [band.name for band in named]
+        twice = sorted({f"`{name}`" for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{' and '.join(twice)} is there twice; a common name such as `red` and the band `B04` are the same")
+        return named
+
     @field_validator("doi")
     @classmethod
     def _bare_doi(cls, doi: str | None) -> str | None:
@@ -202,17 +227,41 @@ def catalog_folder() -> Path:
     return _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
 
 
-def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
-    """All datasets of a catalog folder by id; by default of the catalog shipped with hybridflux.
+def load_catalog(folder: str | Path | None = None, own: str | Path | None = None) -> dict[str, Dataset]:
+    """All datasets of a catalog by id.
+
+    Args:
+        folder: of a catalog; the one shipped with hybridflux by default.
+        own: another folder `<kind>/<id>.toml` whose datasets join those: a satellite of your own is one file there.
 
     Raises:
+        FileNotFoundError: a folder holds no dataset.
         ValueError: everything that is wrong in any file, one line each: file, field, reason.
 
     >>> load_catalog()["fluxnet2015"].licence
     'CC-BY-4.0'
     """
-    folder = Path(folder) if folder else catalog_folder()
+    folders = [Path(folder) if folder else catalog_folder(), *([Path(own)] if own else [])]
     datasets, faults = {}, []
+    for place in folders:
+        found = dict(_read_datasets(place, faults))
+        if not found and not faults:
+            raise FileNotFoundError(f"no catalog in {place}: it holds no <kind>/<id>.toml")
+        taken = [one for name, one in found.items() if name in datasets]
+        faults += [f"{one.kind}/{one.id}.toml: hybridflux has a dataset `{one.id}`; rename yours" for one in taken]
+        datasets |= found
+    faults += [
+        f"{dataset.kind}/{dataset.id}.toml: bands_of: no dataset `{dataset.bands_of}`"
+        for dataset in datasets.values()
+        if dataset.bands_of and dataset.bands_of not in datasets
+    ]
+    if faults:
+        raise ValueError(f"{len(faults)} faults in the catalog {folders[-1]}:\n  " + "\n  ".join(faults))
+    return {name: _with_bands_of_another(dataset, datasets) for name, dataset in datasets.items()}
+
+
+def _read_datasets(folder: Path, faults: list[str]) -> Iterator[tuple[str, Dataset]]:
+    """Id and dataset of each file of a folder; what is wrong joins `faults`."""
     for path in sorted(folder.rglob("*.toml")):
         where = path.relative_to(folder).as_posix()
         if where.startswith(REGIONS + "/"):
@@ -224,19 +273,9 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
         except ValidationError as error:
             faults += [f"{where}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
         else:
-            datasets[dataset.id] = dataset
             if where != f"{dataset.kind}/{dataset.id}.toml":
                 faults.append(f"{where}: belongs at {dataset.kind}/{dataset.id}.toml by its kind and id")
-    faults += [
-        f"{dataset.kind}/{dataset.id}.toml: bands_of: no dataset `{dataset.bands_of}`"
-        for dataset in datasets.values()
-        if dataset.bands_of and dataset.bands_of not in datasets
-    ]
-    if faults:
-        raise ValueError(f"{len(faults)} faults in the catalog {folder}:\n  " + "\n  ".join(faults))
-    if not datasets:
-        raise FileNotFoundError(f"no catalog in {folder}: it holds no <kind>/<id>.toml")
-    return {name: _with_bands_of_another(dataset, datasets) for name, dataset in datasets.items()}
+            yield dataset.id, dataset
 
 
 def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Dataset:

@@ -23,7 +23,7 @@ from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
-from hybridflux.inference.methods import AbstractMethod
+from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import AbstractFree
@@ -117,7 +117,7 @@ def simulate(model: HybridFlux, data: Batch, truth: Leaves, key: PRNGKeyArray) -
 def quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
     """The ranked quantities: name -> `[replication, draw]`.
 
-    Each learned parameter of the physics and of the observations (unconstrained, mean over places and days), the variance of each
+    Each learned parameter of the physics and of the observations (unconstrained, mean over places and days), the standard deviation of each
     population, the mean of each observed quantity, and the log likelihood. Weights of networks are not: they have symmetries.
     """
     return _quantities(model, simulated, drawn)

@@ -133,17 +133,19 @@ def overview(scores: pd.DataFrame) -> pd.DataFrame:
         scores: table of `evaluate` or `score_table` with a column `step`.
 
     Returns:
-        Columns `flux step towers` (`unseen` or `in the fit`) `sites n NSE nNSE RMSE bias units coverage90`: medians over sites of NSE,
+        Columns `model`, where the table has it; `flux step towers` (`unseen` or `in the fit`)
+        `sites n NSE nNSE RMSE bias units coverage90`: medians over sites of NSE,
         RMSE and bias (predicted - observed); nNSE, the mean over sites of 1 / (2 - NSE) (Nossent and Bauwens 2012, EGU2012-237), which is
         1 for a perfect model, 0.5 for one that only knows the mean of the site, and not below 0 however poor; the share of all
         observations inside the 90 % interval.
         Rows of a flux and step for which no site has enough observations have `sites` = 0.
     """
-    rows = []
-    for (variable, step, known), group in scores.groupby(["variable", "step", "known"], sort=False):
+    rows, whose = [], ["model"] if "model" in scores else []
+    for (*model, variable, step, known), group in scores.groupby([*whose, "variable", "step", "known"], sort=False):
         seen = group[group.n > 0]
         of = seen[seen.coverage90.notna()]
         rows.append({
+            **dict(zip(whose, model, strict=True)),
             "flux": variable, "step": step, "towers": "in the fit" if known else "unseen", "sites": len(seen), "n": int(seen.n.sum()),
             "NSE": seen.nse.median(), "nNSE": (1.0 / (2.0 - seen.nse)).mean(), "RMSE": seen.rmse.median(), "bias": seen.bias.median(),
             "units": step_named(step).units, "coverage90": np.average(of.coverage90, weights=of.n) if len(of) else np.nan,

@@ -25,6 +25,7 @@ from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_ove
 from hybridflux.vocabulary import PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
+    import arviz
     import pandas as pd
 
 FLUXES = ("nee", "gpp", "reco")
@@ -211,6 +212,23 @@ class Posterior:
         from hybridflux.inference.summary import parameter_table  # pandas, which a map does not need
 
         return parameter_table(self)
+
+    def to_arviz(self, towers=None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
+        """The posterior for ArviZ: `arviz.plot_forest(posterior.to_arviz())`, `arviz.loo(posterior.to_arviz(towers), var_name="nee")`.
+
+        Args:
+            towers: `Towers` or `Sequences` whose measured days are compared with the model: groups `log_likelihood`, the terms of the
+                composite likelihood, weights included, `(chain, draw, <target>_day)`, and `observed_data`. Without them there is no
+                `log_likelihood`, and `observed_data` is that of the fit, which a file does not give back.
+            seed: of the prior draws, and of the effects of places that took no part in the fit.
+
+        Returns:
+            `InferenceData` of ArviZ 0.x, a `DataTree` for ArviZ 1: groups `posterior` and `prior` (learned parameters that do not change
+            by day, in their units), `sample_stats` where a method gives them, `observed_data`.
+        """
+        from hybridflux.inference.arviz_groups import to_arviz
+
+        return to_arviz(self, towers, seed)
 
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""

@@ -65,8 +65,8 @@ class BuildReport:
 
 
 def build_region(
-    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, resume: bool = False, seed: int = 0,
-    progress: Progress | None = None,
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None, resume: bool = False,
+    seed: int = 0, progress: Progress | None = None,
 ) -> BuildReport:  # fmt: skip
     """Build a region store.
 
@@ -77,6 +77,7 @@ def build_region(
         config: a configuration, its file, or its id in the catalog.
         out: store to write, `*.zarr`.
         data: folder that replaces `{data}` in the places of the configuration.
+        catalog: folder with datasets of your own, `satellite/my-camera.toml`, which join those of hybridflux.
         resume: continue an interrupted build.
         seed: seed of the sample of pixels from which the smoother learns.
         progress: called with (done, all, message).
@@ -88,7 +89,7 @@ def build_region(
     """
     began, out = time.perf_counter(), Path(out)
     config = (config if isinstance(config, RegionConfig) else load_config(config)).at(data)
-    catalog, notify = _datasets(config), progress or (lambda done, total, message: None)
+    catalog, notify = _datasets(config, catalog), progress or (lambda done, total, message: None)
     lines = lines_of(config, catalog)
     work = Work.beside(out)
     work.check(resume, out)
@@ -111,10 +112,12 @@ def build_region(
     return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 
 
-def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> BuildPlan:
+def plan_region(
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None
+) -> BuildPlan:
     """The dry run of `build_region`: what it would request, read and write; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(Path(LOCAL) if data is None else data), _datasets(config), Path(out))
+    return plan(config.at(Path(LOCAL) if data is None else data), _datasets(config, catalog), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, CalibrationLine]:
@@ -132,13 +135,13 @@ def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Cal
     return dataset.lines[config.vegetation.index]
 
 
-def _datasets(config: RegionConfig) -> dict[str, Dataset]:
+def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
     """The catalog, checked to hold every dataset that the configuration names.
 
     Raises:
         ValueError: names the datasets that are missing.
     """
-    catalog = load_catalog()
+    catalog = load_catalog(own=own)
     named = {source.dataset for sources in config.sources().values() for source in sources} | ({config.vegetation.line} - {None})
     unknown = sorted(named - set(catalog))
     if unknown:

@@ -13,7 +13,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -22,8 +21,9 @@ from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.sources import AbstractSource
 from hybridflux.process.call import Memory
 from hybridflux.process.declare import is_declared
+from hybridflux.registry import installed
 
-GROUPS = ("hybridflux.processes", "hybridflux.outputs")
+KINDS = ("processes", "outputs")
 _LOADED: dict[str, Path] = {}
 
 
@@ -130,7 +130,7 @@ def module_named(home: str) -> ModuleType | None:
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) and Path(main.__file__).stem == home:
         return main
-    announced = {point.module for group in GROUPS for point in entry_points(group=group)}
+    announced = {point.module for kind in KINDS for point in installed(kind).values()}
     return importlib.import_module(home) if home in announced else None
 
 

@@ -190,7 +190,7 @@ def with_empty_row(value, noise, opened) -> Departures:
 def merged(departures, cleaned: Cleaned, first_of_day, variances: Variances) -> Departures:
     """The used views, those of one day averaged on the row of the first of them."""
     used = cleaned.used
-    count = jnp.zeros(used.shape, jnp.float32).at[first_of_day].add(used)
+    count = jnp.zeros(used.shape, jnp.float32).at[first_of_day].add(used.astype(jnp.float32))
     total = jnp.zeros(used.shape, jnp.float32).at[first_of_day].add(jnp.where(used, departures, 0.0))
     noise = jnp.where(count > 0, variances.view / jnp.maximum(count, 1.0), jnp.inf)
     return with_empty_row(total / jnp.maximum(count, 1.0), noise, cleaned.opening)

@@ -180,7 +180,7 @@ def _log_likelihood(departures, opening, axis: Axis, variances: Variances):
         return (state, squares + square, logs + jnp.log(variance)), None
 
     (_, squares, logs), _ = jax.lax.scan(step, first, axis)
-    freedom, count = variances.freedom, used.sum(0)
+    freedom, count = variances.freedom, used.sum(0, dtype=jnp.float32)
     density = (
         gammaln((freedom + count) / 2) - gammaln(freedom / 2) - 0.5 * count * jnp.log(freedom * jnp.pi)
         - 0.5 * logs - 0.5 * (freedom + count) * jnp.log1p(squares / freedom)

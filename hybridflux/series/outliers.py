@@ -96,7 +96,7 @@ def variance_factor(innovation, innovation_variance, used, freedom):
         freedom: degrees of freedom of the prior.
     """
     squares = jnp.where(used, jnp.minimum(innovation**2 / innovation_variance, LARGEST_SQUARE), 0.0)
-    return (freedom + squares.sum(0)) / (freedom + used.sum(0))
+    return (freedom + squares.sum(0)) / (freedom + used.sum(0, dtype=squares.dtype))
 
 
 def outliers(left_out, left_out_variance, used):

@@ -24,6 +24,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
+KEPT = (*hf.KEEP, hf.DailyMaps())
 FILES = ("my_heat", "my_litter", "my_runoff")
 DAYS = np.arange(np.datetime64("2017-01-01"), np.datetime64("2018-03-01"))
 

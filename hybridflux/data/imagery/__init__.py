@@ -12,7 +12,8 @@ from hybridflux.data.imagery.scene import Reader, Scene
 __all__ = ["Reader", "Scene", "reader"]
 
 reader = Readers(
-    "images",
+    "readers",
+    "reader of images for the format",
     {
         "cube": "hybridflux.data.imagery.cube:cube_scenes",
         "safe": "hybridflux.data.imagery.safe:safe_scenes",
@@ -21,5 +22,6 @@ reader = Readers(
         "theia-l2a": "hybridflux.data.imagery.theia:theia_scenes",
         "theia-l3a": "hybridflux.data.imagery.theia_l3a:synthesis_scenes",
     },
+    room="imagery.",
 )
 """Format of a dataset of the catalog -> its reader, `scenes(dataset, place, geobox, start, end) -> list[Scene]`."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from hybridflux.data.formats import Readers
 
 reader = Readers(
-    "land",
+    "readers",
+    "reader of land for the format",
     {
         "codes": "hybridflux.data.land.landcover:read",
         "declared": "hybridflux.data.land.declared:read",
@@ -19,5 +20,6 @@ reader = Readers(
         "parcels": "hybridflux.data.land.parcels:read",
         "soil-layers": "hybridflux.data.land.soil:capacity",
     },
+    room="land.",
 )
 """Format of a dataset of the catalog -> its reader, `read(dataset, place, geobox) -> LandCover, Elevation, Parcels or SoilCapacity`."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 from hybridflux.data.formats import Readers
 
 reader = Readers(
-    "soil moisture",
+    "readers",
+    "reader of soil moisture for the format",
     {
         "copernicus-moisture": "hybridflux.data.moisture.copernicus:read",
         "smap": "hybridflux.data.moisture.smap:read",
         "era5-land-moisture": "hybridflux.data.moisture.era5land:read",
     },
+    room="moisture.",
 )
 """Format of a dataset of the catalog -> its reader, `read(dataset, place, extent, start, end, utc_offset) -> Moisture`."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 from hybridflux.data.formats import Readers
 
 reader = Readers(
-    "weather",
+    "readers",
+    "reader of weather for the format",
     {
         "agera5": "hybridflux.data.weather.agera5:read",
         "era5": "hybridflux.data.weather.era5:read",
         "sim2": "hybridflux.data.weather.sim2:read",
         "tower-weather": "hybridflux.data.weather.tower_weather:read",
     },
+    room="weather.",
 )
 """Format of a dataset of the catalog -> its reader, `read(dataset, place, extent, start, end, utc_offset) -> Weather`."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hybridflux.evaluate.baselines.baseline import FLUXES, extra
-from hybridflux.evaluate.baselines.predictors import PREDICTORS, predictor_table
+from hybridflux.evaluate.baselines.predictors import PREDICTORS, drivers_of, predictor_table
 from hybridflux.model.sequences import Sequences
 
 TREES = 400
@@ -37,6 +37,11 @@ class _Boosted:
     trees: int = TREES
     settings: Mapping[str, Any] = field(default_factory=dict)
     boosters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What towers are asked for."""
+        return drivers_of(self.predictors)
 
     def fit(self, sequences: Sequences):
         """Trees of these sites, from the days each flux was measured.

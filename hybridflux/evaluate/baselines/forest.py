@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from hybridflux.evaluate.baselines.baseline import FLUXES, extra
-from hybridflux.evaluate.baselines.predictors import PREDICTORS, predictor_table
+from hybridflux.evaluate.baselines.predictors import PREDICTORS, drivers_of, predictor_table
 from hybridflux.model.sequences import Sequences
 
 FOREST = {"n_estimators": 100, "min_samples_leaf": 20, "max_features": 1 / 3, "max_samples": 0.2, "n_jobs": 1, "random_state": 0}
@@ -40,6 +40,11 @@ class QuantileForest:
     memory: float = MEMORY
     settings: Mapping[str, Any] = field(default_factory=lambda: dict(FOREST))
     forests: Mapping[str, LeafTargets] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What towers are asked for."""
+        return drivers_of(self.predictors)
 
     def fit(self, sequences: Sequences) -> QuantileForest:
         """A forest of these sites, from the days each flux was measured.

@@ -29,6 +29,8 @@ class Climatology:
     window: int = WINDOW
     curves: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
 
+    needs = ("plant_type",)
+
     def fit(self, sequences: Sequences) -> Climatology:
         """A climatology of these sites."""
         types = np.asarray(sequences.drivers["plant_type"]).astype(int)

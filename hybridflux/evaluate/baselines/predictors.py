@@ -17,6 +17,11 @@ PREDICTORS = (
 """Weather of the day, its 7- to 90-day means, FPAR, plant type, season: what the networks of a hybrid model may read."""
 
 
+def drivers_of(predictors: Sequence[str]) -> tuple[str, ...]:
+    """The predictors that towers are asked for: all but the season, which the days give."""
+    return tuple(name for name in predictors if name != "day_of_year")
+
+
 def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: str) -> np.ndarray:
     """Predictors `[time, place, predictor]`.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from hybridflux.evaluate.baselines.baseline import FLUXES
-from hybridflux.evaluate.baselines.vprm import Hours, daily_fluxes, hours_of
+from hybridflux.evaluate.baselines.vprm import NEEDS, Hours, daily_fluxes, hours_of
 from hybridflux.evaluate.baselines.vprm_tables import TABLES, Rates, rates_of
 from hybridflux.model.sequences import Sequences
 
@@ -41,6 +41,8 @@ class RefittedVPRM:
     days: int = DAYS
     seed: int = 0
     rates: Mapping[str, Mapping[str, Rates]] = field(default_factory=dict)
+
+    needs = NEEDS
 
     def fit(self, sequences: Sequences) -> RefittedVPRM:
         """VPRM of these sites.

@@ -111,6 +111,8 @@ class VPRM:
 
     table: str = "EU2007"
 
+    needs = NEEDS
+
     def __post_init__(self):
         if self.table not in TABLES:
             raise ValueError(f"`{self.table}` is not a published table of VPRM; there are {', '.join(TABLES)}")

@@ -25,11 +25,11 @@ def name_of(index):
 
 
 def test_every_format_has_a_reader_and_every_dataset_of_land_names_one():
-    for format in reader.of:
+    for format in reader.own:
         assert callable(reader(format))
     for dataset in CATALOG.values():
         if dataset.kind in ("landcover", "terrain") or dataset.id == "soilgrids":
-            assert dataset.format in reader.of, f"{dataset.id} names no reader"
+            assert dataset.format in reader.own, f"{dataset.id} names no reader"
     with pytest.raises(ValueError, match="Did you mean `codes`"):
         reader("code")
 

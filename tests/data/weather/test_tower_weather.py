@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hybridflux.data.site_table import distance_km
 from hybridflux.data.weather import reader
-from hybridflux.data.weather.tower_weather import distance_km
 
 PARIS = (2.4, 48.4, 2.6, 48.6)
 
@@ -100,8 +100,8 @@ def test_unknown_names(read, one_site):
 
 def test_every_format_of_the_catalog_has_a_reader(catalog):
     formats = {dataset.format for dataset in catalog.values() if dataset.kind == "meteo"}
-    assert formats == set(reader.of)
-    assert all(callable(reader(name)) for name in reader.of)
+    assert formats == set(reader.own)
+    assert all(callable(reader(name)) for name in reader.own)
 
 
 def test_distance():
