@@ -9,8 +9,8 @@ import pytest
 
 from hybridflux.model import Fixed, HybridFlux, Laplace, Neural, PerClass, Pooled, Shared, StudentT, observe
 from hybridflux.model.compositions import MODELS, get
+from hybridflux.model.learned import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.model.spec import from_spec, to_spec
-from hybridflux.model.tree import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
 pytestmark = pytest.mark.long

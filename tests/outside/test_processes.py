@@ -15,9 +15,8 @@ import hybridflux as hf
 from hybridflux.evaluate.alive import effect_of_leaves, effect_of_parameters
 from hybridflux.inference.batch import names_of
 from hybridflux.model import outside
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.spec import from_spec, to_spec
-from hybridflux.model.tree import learned, with_learned, with_places
-from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
@@ -78,7 +77,7 @@ def test_fit_save_load_map(name, mine, series, region, tmp_path):
     posterior.save(tmp_path / "p.nc")
     again = hf.Posterior.load(tmp_path / "p.nc")
     assert to_spec(again.model) == to_spec(model) and again.summary().notna()["units"].all()
-    period = dict(start="2018-02-01", end="2018-02-28", keep=(*KEEP, DailyMaps()))
+    period = dict(start="2018-02-01", end="2018-02-28", keep=KEPT)
     with pytest.warns(UserWarning, match="no tower of the posterior has plant type CRO"):
         hf.map_region(again, region, tmp_path / "run", draws=1, spread="parameter", **period)
     found = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="daily").load()

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs

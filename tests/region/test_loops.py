@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.drivers.open import unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator

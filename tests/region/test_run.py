@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from hybridflux.model.tree import learned, pooled_effects, with_learned
+from hybridflux.model.learned import learned, pooled_effects, with_learned
 from hybridflux.region.draws import random_effects
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
