@@ -50,7 +50,7 @@ def main() -> None:
         for fapar, spread in SPREADS.items():
             run = arguments.out / f"{name}-{fapar}"
             shutil.rmtree(run, ignore_errors=True)
-            print(map_region(posterior, region, run, draws=draws, spread=spread, daily=False, seed=1))
+            print(map_region(posterior, region, run, draws=draws, spread=spread, seed=1))
             rows += budgets(name, fapar, open_totals(run))
         draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
     results = table(pd.DataFrame(rows))

@@ -187,9 +187,10 @@ class _Demo:
 
     def _map(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.region.map import map_region
+        from hybridflux.region.outputs import KEEP, DailyMaps
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
-        done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
+        done = map_region(self._posterior(), self._region(), self.out / "run", keep=(*KEEP, DailyMaps()), **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
     def _scenario(self, go_on: bool, notify: Notify) -> str:

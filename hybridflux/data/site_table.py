@@ -26,6 +26,7 @@ _NUMBERS = {
     "elev": (*VARIABLES["elevation"].bounds, "write metres as a number alone"),
     "utc_offset": (-12.0, 14.0, "write hours as a number alone, 1 for UTC+1"),
 }
+EARTH_RADIUS = 6371.0  # km, mean
 _FARTHEST_CLOCK = 3.25  # h between legal and solar time; western China has 3
 _TEXT = frozenset({"name", "igbp"})
 
@@ -179,3 +180,14 @@ def parse_years(years) -> tuple[int, int]:
     if len(numbers) not in (1, 2) or numbers[0] > numbers[-1]:
         raise ValueError(f"years `{years}` is not a period; write 2005, (2001, 2010) or 2001:2010, the first year first")
     return numbers[0], numbers[-1]
+
+
+def distance_km(latitude, longitude, latitudes, longitudes):
+    """Great-circle distance [km] from one point to others; haversine on a sphere of the mean radius.
+
+    >>> round(float(distance_km(48.0, 2.0, 49.0, 2.0)), 1)
+    111.2
+    """
+    a, b = np.radians(latitude), np.radians(latitudes)
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(np.subtract(longitudes, longitude)) / 2) ** 2
+    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half))

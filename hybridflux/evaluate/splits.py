@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.delimited import read_cells
+from hybridflux.data.site_table import EARTH_RADIUS, distance_km
 from hybridflux.evaluate.extremes import Drought
 from hybridflux.model.sequences import Sequences
 
-EARTH_RADIUS = 6371.0  # km
 Sites = tuple[str, ...]
 
 
@@ -78,18 +78,8 @@ def spatial_blocks(positions: Mapping[str, tuple[float, float]], size: float = 5
     km = np.pi / 180.0 * EARTH_RADIUS
     block = {site: (lat * km // size, lon * np.cos(np.radians(lat)) * km // size) for site, (lat, lon) in positions.items()}
     for train, test in _by_group(tuple(positions), block, "block"):
-        yield tuple(site for site in train if min(distance(positions[site], positions[other]) for other in test) >= buffer), test
-
-
-def distance(here: tuple[float, float], there: tuple[float, float]) -> float:
-    """Great-circle distance, km, of two (latitude, longitude) in degrees.
-
-    >>> round(distance((48.9, 2.0), (43.7, 3.6)))
-    591
-    """
-    lat1, lon1, lat2, lon2 = np.radians([*here, *there])
-    haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return float(2.0 * EARTH_RADIUS * np.arcsin(np.sqrt(haversine)))
+        tested = np.array([positions[site] for site in test]).T
+        yield tuple(site for site in train if distance_km(*positions[site], *tested).min() >= buffer), test
 
 
 def leave_year_out(days: np.ndarray, block: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:

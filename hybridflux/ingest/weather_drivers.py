@@ -12,12 +12,12 @@ import pandas as pd
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.land.services import SERVICE
 from hybridflux.data.moisture.daily_moisture import Moisture
+from hybridflux.data.site_table import distance_km
 from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather import reader
 from hybridflux.data.weather.climate_data_store import download, requests_of
 from hybridflux.data.weather.daily_weather import DAILY, Weather
 from hybridflux.data.weather.elevation import cells
-from hybridflux.data.weather.tower_weather import distance_km
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work

@@ -23,6 +23,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
+KEPT = (*hf.KEEP, hf.DailyMaps())
 FILES = ("my_heat", "my_litter", "my_runoff")
 DAYS = np.arange(np.datetime64("2017-01-01"), np.datetime64("2018-03-01"))
 
@@ -77,7 +78,7 @@ def test_fit_save_load_map(name, mine, series, region, tmp_path):
     again = hf.Posterior.load(tmp_path / "p.nc")
     assert to_spec(again.model) == to_spec(model) and again.summary().notna()["units"].all()
     with pytest.warns(UserWarning, match="no tower of the posterior has plant type CRO"):
-        hf.map_region(again, region, tmp_path / "run", draws=1, start="2018-01-10", end="2018-02-28", daily=True, spread="parameter")
+        hf.map_region(again, region, tmp_path / "run", draws=1, start="2018-01-10", end="2018-02-28", keep=KEPT, spread="parameter")
     found = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="daily").load()
     drivers = {one: jnp.asarray(values) for one, values in weather(1).items()} | {"fapar": jnp.full((len(DAYS), 1), 0.7)}
     drivers |= {"plant_type": jnp.array([PLANT_TYPES.index("CRO")]), "site": jnp.array([-1])}

@@ -15,7 +15,7 @@ from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
 from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.gaps import FLAGS, GIVEN
-from hybridflux.data.site_table import pick_sites, read_sites
+from hybridflux.data.site_table import distance_km, pick_sites, read_sites
 from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.tower_drivers import complete
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
@@ -25,7 +25,6 @@ from hybridflux.time import time_zone_name
 FAR, TOO_FAR = 100.0, 300.0  # km: beyond the first a warning, beyond the second a refusal
 ENOUGH = 0.8  # least share of the days on which the tower's file gives the weather
 _NEEDED = ("tair", "par", "vpd", "rain")  # tmin follows from these where a file lacks it
-_EARTH_RADIUS = 6371.0  # km, mean
 _FILLED = ("interpolated", "climatology")  # of `gaps.FLAGS`; `derived` is computed from measurements
 _SOURCE = "MET_SOURCE"  # column with the source of temperature, radiation and vapour pressure of a day
 
@@ -88,17 +87,6 @@ def _candidates(folder: Path, name: str, extent: Extent) -> list[_Candidate]:
         raise FileNotFoundError(f"{folder} holds no FLUXNET file of {name}; its name begins like FLX_{name}_FLUXNET")
     order = [i for i in np.argsort(distance) if table.index[i] in archives and (name or distance[i] <= TOO_FAR)]
     return [_Candidate(table.index[i], float(distance[i]), table.iloc[i], archives[table.index[i]]) for i in order]
-
-
-def distance_km(latitude, longitude, latitudes, longitudes):
-    """Great-circle distance [km] from one point to others; haversine on a sphere of the mean radius.
-
-    >>> round(float(distance_km(48.0, 2.0, 49.0, 2.0)), 1)
-    111.2
-    """
-    a, b = np.radians(latitude), np.radians(latitudes)
-    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(np.subtract(longitudes, longitude)) / 2) ** 2
-    return 2 * _EARTH_RADIUS * np.arcsin(np.sqrt(half))
 
 
 def _frame(candidate: _Candidate) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hybridflux.data.site_table import distance_km
 from hybridflux.data.weather import reader
-from hybridflux.data.weather.tower_weather import distance_km
 
 PARIS = (2.4, 48.4, 2.6, 48.6)
 
