@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.files import whole
-from hybridflux.region.drivers.map_periods import Period
+from hybridflux.region.drivers.map_periods import MapPeriod
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.outputs.quantities import Quantity
 from hybridflux.region.store import layout
@@ -102,8 +102,8 @@ def _write_cogs(folder: Path, effect) -> None:
                 rasterio.shutil.copy(scratch, partial, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
 
 
-def _years(effect) -> list[Period]:
+def _years(effect) -> list[MapPeriod]:
     """Calendar years of the maps, with their mapped days."""
     firsts = effect["time"].values.astype("datetime64[D]")
     lasts = firsts + effect["days"].values.astype("timedelta64[D]") - 1
-    return [Period(first, last, first.astype("datetime64[Y]")) for first, last in zip(firsts, lasts, strict=True)]
+    return [MapPeriod(first, last, first.astype("datetime64[Y]")) for first, last in zip(firsts, lasts, strict=True)]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import hybridflux as hf
 from hybridflux.cli import app
 from hybridflux.inference.batch import Indices
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import resume_run
 from hybridflux.region.run.executors import Dask, Serial
@@ -95,9 +95,9 @@ def test_dry_days_from_a_file_of_ones_own_are_mapped_stopped_resumed_and_a_geoti
     keep = (mine("my_dry_days").DryDays(below=0.45),)
     with pytest.raises(Killed):
         hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=keep, executor=AfterOneTile())
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["config"]["keep"] == [{"output": "my_dry_days:DryDays", "below": 0.45}] and outputs_of(record["config"]["keep"]) == keep
-    with pytest.raises(ValueError, match=r"keep: .*0.45.* there, .*0.3.* now"):
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["keep"]
+    assert kept == [{"output": "my_dry_days:DryDays", "below": 0.45}] and outputs_of(kept) == keep
+    with pytest.raises(ValueError, match=r"outputs: .*0.45.* there, .*0.3.* now"):
         hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=(replace(keep[0], below=0.3),), resume=True)
     report = hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=keep, resume=True)
     assert report.state == "done" and report.skipped == 1 and report.tiles == 4
