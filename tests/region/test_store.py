@@ -242,7 +242,7 @@ def test_saved_again_by_xarray_reads_the_same(region_path, tmp_path, compressors
 def test_a_chunk_left_out_because_all_is_fill_value_is_no_loss(make_region, tmp_path):
     """One weather cell, number 0; no zones: xarray leaves these chunks out."""
     size = (24, 20)
-    path = make_region(tmp_path / "r.zarr", cells=1, zone=np.zeros(size, np.int32), zone_names=None).path
+    path = make_region(tmp_path / "r.zarr", cells=1, zone=np.zeros(size, np.int32), zone_names={}).path
 
     def change(data):
         for name in ("plant_type", "zone", "cell"):

@@ -22,7 +22,7 @@ from hybridflux.region.draws.fapar_error import SD
 from hybridflux.region.kernels.contract import (
     Pixels,
     Result,
-    Shared,
+    SharedInputs,
     Static,
     Today,
     Waves,
@@ -37,7 +37,7 @@ from hybridflux.region.kernels.networks import solve
 
 
 @eqx.filter_jit
-def run_slab(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, static: Static) -> Result:
+def run_slab(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels: Pixels, static: Static) -> Result:
     """Map the blocks of a slab, shared out over the devices.
 
     Args:
@@ -60,7 +60,7 @@ def run_slab(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pix
     return spread(arrays, shared, waves, pixels)
 
 
-def _block(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, static: Static, number: Array) -> Result:
+def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels: Pixels, static: Static, number: Array) -> Result:
     """All days of one block."""
     kind, n = pixels.plant_type[number], static.n
     weather = {name: values[:, pixels.cell[number]] for name, values in shared.weather.items()}
