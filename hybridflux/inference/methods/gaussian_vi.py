@@ -17,11 +17,10 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
-from hybridflux.inference.methods.base import Progress
-from hybridflux.inference.methods.fisher_whitening import White, whitened
 from hybridflux.inference.methods.mode import find_mode
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
+from hybridflux.progress import Progress
 
 FEWEST_PAIRS = 32  # per round, for models of few numbers
 MOST_NUMBERS = 400  # learned numbers up to which a dense covariance is worth its gradients
