@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
+from hybridflux.inference.methods.fisher_whitening import White, whitened
 from hybridflux.inference.methods.mode import find_mode
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned

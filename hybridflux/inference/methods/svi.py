@@ -19,6 +19,8 @@ from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import joint, log_likelihood, log_prior
 from hybridflux.inference.methods.adam import minibatches
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
+from hybridflux.inference.methods.fisher_whitening import White
+from hybridflux.inference.methods.gaussian_vi import around_mode
 from hybridflux.inference.methods.mode import find_mode
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned
