@@ -86,7 +86,7 @@ class Posterior:
             spread: leaf of a population's spread -> draws, taken in turn.
         """
         leaves = learned(self.model)
-        values = {}
+        values: dict[str, Array] = {}
         for table, name, _ in populations(self.model):
             if name in spread:
                 wide = jnp.asarray(np.resize(spread[name], self.draws), jnp.float32)
@@ -141,7 +141,8 @@ class Posterior:
             "place": list(sequences.places),
             "known": ("place", np.isin(sequences.places, self.places), {"long_name": "whether the place took part in the fit"}),
         }
-        described = {name: {"units": (row := self.model.rows[name]).units, "long_name": row.long_name} for name in drawn}
+        rows = {name: self.model.rows[name] for name in drawn}
+        described = {name: {"units": row.units, "long_name": getattr(row, "long_name", name)} for name, row in rows.items()}
         data = {name: (("draw", "time", "place"), np.asarray(values), described[name]) for name, values in drawn.items()}
         about = {"spread": "predictive" if noise else "parameter+random_effects", "sign": SIGN, "seed": seed}
         return xr.Dataset(data, coords, about)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -60,7 +60,7 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
 def _populations(posterior: Posterior) -> Iterator[dict]:
     """Standard deviations of the effects of sites, unconstrained: of the logit of a parameter between its bounds."""
     normal = np.asarray(jax.random.normal(jax.random.key(1), (PRIOR_DRAWS,)))
-    sources = dict(all_sources(posterior.model))
+    sources: dict[str, Any] = dict(all_sources(posterior.model))
     for effect, sd, by in populations(posterior.model):
         path = effect.partition(".z.")[0]
         name = path.removesuffix(".source").rpartition(".")[2]

@@ -12,6 +12,7 @@ import zarr
 from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
+from hybridflux.files import sweep
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
@@ -103,6 +104,8 @@ def build_region(
         plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
         processes = learn_processes(config, views, plant_type, work, seed)
         fill_tiles(config, views, processes, lines, writer, plant_type, work, notify)
+        sweep(work.folder, "views", "tiles", work.views.name)
+        sweep(out)
         clear = _finish(config, processes, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(finding for finding in findings(open_region(out, check=False)) if finding.level != "ok")

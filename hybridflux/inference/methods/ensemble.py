@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -48,13 +49,13 @@ class Ensemble(AbstractMethod):
         leaves = starting_points(model, self.members, start)
         seed = int(jax.random.randint(shuffle, (), 0, 2**31 - 1))
         away = left_out(int(jnp.max(data.names["site"])) + 1, self.members, seed)
-        settings = {"size": self.size, "seed": seed, "progress": progress}
+        settings: dict[str, Any] = {"size": self.size, "seed": seed, "progress": progress}
         before = _misfits(model, data, leaves)
         leaves, losses = descend(model, data, leaves, anchors, steps=self.steps, rate=self.rate, left_out=away, **settings)
         behind = behind_the_best(before, _misfits(model, data, leaves), away)
         tables, _ = effects_and_spreads(model)
         if away is not None and tables:
-            further = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
+            further: dict[str, Any] = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
             leaves, _ = descend(model, data, leaves, anchors, only=tables, **further, **settings)
         diagnostics = {"loss_last": np.round(losses[-1], 5).tolist(), "behind_the_best": np.round(behind, 4).tolist()}
         return Drawn(leaves, self.members, {}, diagnostics, concerns(behind, self.steps), away)

@@ -127,7 +127,7 @@ def prior_information(point: Leaves, tables: dict[str, str]) -> Leaves:
     rows = {name: jnp.ones_like(leaf) for name, leaf in point.items()}
     for effect, spread in tables.items():
         rows[effect] = jnp.full_like(point[effect], jnp.exp(-point[spread]))
-        rows[spread] = 1.0 + 0.5 * point[effect].size
+        rows[spread] = jnp.asarray(1.0 + 0.5 * point[effect].size)
     return rows
 
 

@@ -70,10 +70,10 @@ def climb(
         value, slope = _loss(model, data, unravel(jnp.asarray(vector, jnp.float32)))
         return float(value), np.asarray(ravel_pytree(slope)[0] * moves, np.float64)
 
-    point, first, last = np.asarray(flat, np.float64), None, np.inf
+    point = np.asarray(flat, np.float64)
+    first, last = in_double(point)[0], np.inf
     for number in range(ROUNDS):
         options = {"maxiter": -(-steps // ROUNDS), "maxcor": REMEMBERED, "ftol": CLOSE_ENOUGH, "gtol": 0.0}
-        first = in_double(point)[0] if first is None else first
         found = minimize(in_double, point, jac=True, method="L-BFGS-B", options=options)
         settled = settle_populations(model, unravel(jnp.asarray(found.x, jnp.float32)), data)
         point, last = np.asarray(ravel_pytree(settled)[0], np.float64), float(found.fun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -123,6 +124,11 @@ def _kernel(model, data, white: White, first: Array, key: Array, warmup: int, ta
     return state, advance
 
 
+def _first(warmup: int, target: float, adapt: bool) -> Callable:
+    """The first state of a chain, as a function of what it runs on."""
+    return lambda model, data, white, first, key: _kernel(model, data, white, first, key, warmup, target, adapt)[0]
+
+
 def _over_chains(chain, mesh: Mesh, fixed: tuple, *chained):
     """`chain(model, data, white, first, key, ...)` for all chains, some on each device; one alone is not vectorised."""
 
@@ -138,7 +144,7 @@ def _over_chains(chain, mesh: Mesh, fixed: tuple, *chained):
 
 @partial(jax.jit, static_argnames=("warmup", "target", "adapt", "mesh"))
 def _begin(model, data, white, first, keys, *, warmup, target, adapt, mesh):
-    return _over_chains(lambda *one: _kernel(*one, warmup, target, adapt)[0], mesh, (model, data, white), first, keys)
+    return _over_chains(_first(warmup, target, adapt), mesh, (model, data, white), first, keys)
 
 
 @partial(jax.jit, static_argnames=("steps", "warmup", "target", "adapt", "mesh"))

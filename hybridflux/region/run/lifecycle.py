@@ -1,9 +1,8 @@
-"""The beginning of a run: its template and `run.json`, or a check that those there are of the same run; and what is swept at its end."""
+"""The beginning of a run: its template and `run.json`, or a check that those there are of the same run."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -121,15 +120,6 @@ def _record(job: Job) -> dict:
         "days": len(job.calendar.mapped), "attribution": job.region.attribution, "plant_types": {"at_towers": job.at_towers},
         "provenance": provenance(job.spec.to_json(), job.seed),
     }  # fmt: skip
-
-
-def sweep(job: Job) -> None:
-    """Remove what killed processes left half written, in the store and beside it; nothing reads it."""
-    for folder in (job.out, *(job.out / name for name in ("tiles", "totals", "cog"))):
-        for path in folder.glob(f"*{PARTIAL}"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for path in job.store.rglob("*.partial"):  # as zarr names them
-        path.unlink()
 
 
 def attributes(job: Job, record: Mapping) -> dict[str, str]:

@@ -8,7 +8,7 @@ import warnings
 from collections import Counter
 from contextlib import closing
 
-from hybridflux.files import write_json
+from hybridflux.files import sweep, write_json
 from hybridflux.machine import give_back_memory
 from hybridflux.progress import Progress
 from hybridflux.records import write_record
@@ -16,7 +16,7 @@ from hybridflux.region.drivers.tiles_to_map import Worklist
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.executors import Executor, Slurm
-from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, sweep, write_totals
+from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import DoneSoFar, RunReport, stopping, unreadable
 from hybridflux.region.run.tile import done_report
@@ -99,7 +99,7 @@ def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: 
 def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: float) -> RunReport:
     """What is made of all tiles, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the GeoTIFFs need theirs
-    sweep(job)
+    sweep(job.out, "tiles", "totals", "cog", job.store.name)
     checksums.check_maps(job.out)
     write_totals(job, work.tiles, attributes(job, record))
     write_cogs(job, work.tiles, attributes(job, record))
