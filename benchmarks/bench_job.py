@@ -24,6 +24,7 @@ import present
 from bench_map_throughput import DAYS, make_region, peak_memory
 
 from hybridflux.machine import prepare
+from hybridflux.region.outputs import KEEP, DailyMaps
 
 TILE = 200
 MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
@@ -150,7 +151,7 @@ def whole_job(folder: Path, size: int, draws: int, model: str) -> dict:
 
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, daily=True)
+        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()))
         markers = [json.loads(path.read_text()) for path in (Path(out) / "run" / "tiles").glob("*.json")]
     computing = sum(one["compute_s"] for one in markers)
     return {"seconds": report.seconds, "cpu": time.process_time() - cpu, "computing": computing, "peak_mb": peak_memory()}

@@ -235,9 +235,9 @@ def water_parameters(posterior: Posterior, sequences: Sequences) -> pd.DataFrame
     for name, values in posterior.parameter_draws().items():
         if name in WATER:
             low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-            told = guard.loc[name]
+            identified = guard.loc[name]
             rows.append({"parameter": name, "median": middle, "low": low, "high": high, "draws": len(values),
-                         "contraction": told.contraction, "verdict": told.verdict})  # fmt: skip
+                         "contraction": identified.contraction, "verdict": identified.verdict})  # fmt: skip
     return pd.DataFrame(rows)
 
 

@@ -177,9 +177,11 @@ def report(fits: pd.DataFrame, comparisons: pd.DataFrame, size: dict, methods: d
         )
     if "r_hat" in fits:
         nuts = fits[fits.method == "NUTS"].groupby("case")
-        told = "; ".join(f"case {case} R-hat {part.r_hat.median():.2f} (worst {part.r_hat.max():.2f}), {part.ess.median():.0f} effective "
-                         f"draws (fewest {part.ess.min():.0f})" for case, part in nuts)  # fmt: skip
-        lines += ["", f"NUTS on Q10 itself, median over fits: {told}. Its concerns are about weights, which have symmetries."]
+        convergence = "; ".join(
+            f"case {case} R-hat {part.r_hat.median():.2f} (worst {part.r_hat.max():.2f}), {part.ess.median():.0f} effective "
+            f"draws (fewest {part.ess.min():.0f})" for case, part in nuts
+        )  # fmt: skip
+        lines += ["", f"NUTS on Q10 itself, median over fits: {convergence}. Its concerns are about weights, which have symmetries."]
     several = comparisons[comparisons.starts > 1]
     lines += [
         "", "## Several starts of the same data", "",

@@ -29,8 +29,8 @@ from matplotlib.ticker import MaxNLocator
 from summers import LEAST_YEARS, seen_without_vegetation, summer_anomalies
 
 from hybridflux.data.towers import Towers, open_towers
+from hybridflux.evaluate.aggregation import MONTH, YEAR
 from hybridflux.evaluate.metrics import coverage, interval
-from hybridflux.evaluate.periods import MONTH, YEAR
 from hybridflux.evaluate.scores import evaluate
 from hybridflux.inference import Ensemble
 from hybridflux.inference.posterior import Posterior

@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.twin.world import make_world
 
 pytestmark = pytest.mark.long
@@ -53,11 +55,11 @@ def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
     at = len(read.pixel) // 2
     names = {name: values[:, read.cell[[at]]] for name, values in read.weather.items()}
     names |= {name: unpacked(values)[:, read.pixel[[at]]] for name, values in read.daily.items()}
-    names |= {name: values[[at]] for name, values in read.lasting.items()} | {"plant_type": read.plant_type[[at]], "site": np.full(1, -1)}
+    names |= {name: values[[at]] for name, values in read.static.items()} | {"plant_type": read.plant_type[[at]], "site": np.full(1, -1)}
     nirv = region.group["nirv"][:].reshape(len(region.days), -1)[:, read.pixel[at]] * 1e-4
     assert names["nirv_top"][0] == pytest.approx(np.quantile(nirv, 0.95), abs=2e-4)
     out = here / "parameter"
-    map_region(posterior, world.region, out, draws=2, daily=True, spread="parameter")
+    map_region(posterior, world.region, out, draws=Draws(2, "parameter"), keep=(*KEEP, DailyMaps()))
     with xr.open_zarr(out / "fluxes.zarr", group="daily") as daily:
         row, column = divmod(int(read.pixel[at]), tile.shape[1])
         found = {flux: daily[flux].values[:, row, column] for flux in ("GPP", "RECO")}
@@ -74,4 +76,4 @@ def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(ch
         map_region(posterior, plain, tmp_path / "run", draws=2)
     assert "fapar_sd" not in zarr.open_group(world.region, mode="r")
     with pytest.raises(ValueError, match="draws the error of fapar"):
-        map_region(posterior, world.region, tmp_path / "run", draws=2, spread="parameter+random_effects+vegetation")
+        map_region(posterior, world.region, tmp_path / "run", draws=Draws(2, "parameter+random_effects+vegetation"))

@@ -1,4 +1,4 @@
-"""Alive test: does a parameter, or a learned leaf, change NEE at all? By finite differences: a clipped ramp has no gradient."""
+"""Sensitivity test: does a parameter, or a learned leaf, change NEE at all? By finite differences: a clipped ramp has no gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARGIN = 1e-5  # share of the range of a parameter kept free at its bounds
 
 
 def raw_of(value, row: Parameter) -> np.ndarray:
-    """The unconstrained number behind a value, also one that rounding has put on a bound."""
+    """Unconstrained value of a parameter, also of one that rounding has put on a bound."""
     margin = MARGIN * (row.upper - row.lower)
     return to_raw(np.clip(np.asarray(value, float), row.lower + margin, row.upper - margin), row)
 
@@ -27,7 +27,7 @@ def effect_of_parameters(model: HybridFlux, names: Names) -> dict[str, float]:
     """Largest change of NEE [gC m-2 d-1] when a parameter moves by one prior standard deviation up or down.
 
     Args:
-        model: one draw; parameters that are not learned are tried too.
+        model: one draw; parameters that are not learned are tested too.
         names: drivers `[time, place]` and covariates `[place]`.
     """
     parameters = {name: jnp.asarray(value, jnp.float32) for name, value in model.parameters(names).items()}

@@ -1,8 +1,8 @@
-"""Structural confounding: a network that reads what a learned response, with which it is multiplied, is a response to.
+"""Structural confounding: a network reads the driver of a learned response with which it is multiplied.
 
 In `reco = respiration_ref(...) q10^((tair - 15) / 10)` a network for `respiration_ref` that reads `tair` can take up any part of the
-response, and no data tell which: the Q10 benchmark of Reichstein et al. 2022 (10.1002/9781119646181.ch21) and Cohrs et al. 2024
-(arXiv 2402.13332). That is seen in the composition of a model, before any fit.
+response, and no data identify which: the Q10 benchmark of Reichstein et al. 2022 (10.1002/9781119646181.ch21) and Cohrs et al. 2024
+(arXiv 2402.13332). The composition of a model shows it, before any fit.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ KIN = (
     frozenset({"vpd", "vpd_day"}),
     frozenset({"swc", "rew", "soil_water"}),
 )
-"""Names of one quantity, measured or averaged differently: who knows one of them nearly knows the others."""
+"""Names of one quantity, measured or averaged differently: one of them nearly determines the others."""
 
 
 class Confounded(NamedTuple):
     """A learned parameter that a network can imitate.
 
     Attributes:
-        parameter: of the response.
+        parameter: parameter of the response.
         network: the parameter that the network supplies, a factor of the same flux.
-        driver: what the response is a response to.
+        driver: driver of the response.
         reads: the inputs of the network that are this driver, or related to it (a running mean of it, or another measure of its quantity);
             the driver comes first.
-        direct: whether the driver itself is among them; if not, the two can be told apart by what changes from day to day.
+        direct: whether the driver itself is among them; if not, changes from day to day separate the two.
     """
 
     parameter: str
@@ -47,7 +47,7 @@ class Confounded(NamedTuple):
 def confounded(model: HybridFlux) -> tuple[Confounded, ...]:
     """Learned parameters of responses to a driver that a network in the same product reads.
 
-    Nothing is fitted or computed: the composition tells. Responses to `gpp` are not followed to the drivers of GPP.
+    Nothing is fitted or computed: the composition decides. Responses to `gpp` are not followed to the drivers of GPP.
     """
     return tuple(row for factors in (model.gpp, model.reco) for row in _of_product(model, factors))
 
@@ -80,7 +80,7 @@ def related(name: str, driver: str) -> bool:
 
 
 def slope_correlation(parameter: np.ndarray, network: np.ndarray, driver: np.ndarray) -> float:
-    """Correlation over draws of a parameter with the slope of a network along a driver; near -1 or 1 the one makes up for the other.
+    """Correlation over draws of a parameter with the slope of a network along a driver; near -1 or 1 they compensate each other.
 
     Args:
         parameter: unconstrained `[draw]`.
@@ -88,7 +88,7 @@ def slope_correlation(parameter: np.ndarray, network: np.ndarray, driver: np.nda
         driver: `[time, place]`.
 
     Returns:
-        The correlation, NaN where one of the two is constant.
+        The correlation, NaN if one of the two is constant.
     """
     apart = (driver - driver.mean()).ravel()
     slope = network.reshape(len(network), -1) @ apart
@@ -96,13 +96,13 @@ def slope_correlation(parameter: np.ndarray, network: np.ndarray, driver: np.nda
 
 
 def sentence(row: Confounded, correlation: float) -> str:
-    """What to tell a user about one of `confounded`."""
+    """The warning about one of `confounded`."""
     reads = ", ".join(f"`{name}`" for name in row.reads)
     seen = f" (correlation with its slope over the draws {correlation:.2f})" if np.isfinite(correlation) else ""
     if row.direct:
         cure = f"take `{row.driver}` from the network, or fix `{row.parameter}`"
-        return f"`{row.parameter}` cannot be told from the network of `{row.network}`, which reads {reads}{seen}: {cure}"
+        return f"`{row.parameter}` is not identifiable beside the network of `{row.network}`, which reads {reads}{seen}: {cure}"
     return (
-        f"`{row.parameter}`, a response to `{row.driver}`, is hard to tell from the network of `{row.network}`, which reads {reads}{seen}: "
-        "only what changes from day to day tells them apart; compare restarts"
+        f"`{row.parameter}`, a response to `{row.driver}`, is weakly identifiable beside the network of `{row.network}`, which reads "
+        f"{reads}{seen}: only changes from day to day separate them; compare restarts"
     )

@@ -1,4 +1,4 @@
-"""Do fits that started elsewhere say the same? Judged on parameters of the physics: weights of networks have symmetries."""
+"""Do fits from different seeds agree? Judged by the parameters of the physics, because weights of networks have symmetries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ APART = 1.0  # standard deviations of one posterior by which the means of two re
 
 @dataclass(frozen=True)
 class Restarts:
-    """What the comparison of restarts found.
+    """The result of `restarts`.
 
     Attributes:
         parameters: one row per learned parameter: `parameter`, `units`, `lowest` and `highest` (medians of the restarts), `within`
@@ -37,16 +37,16 @@ class Restarts:
 def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: int = 8, days: int = 730, seed: int = 0) -> Restarts:
     """Compare posteriors of one model and the same towers from different seeds.
 
-    Restarts disagree about a parameter when two of their means are farther apart than one posterior standard deviation: what any one of
-    them says of its uncertainty is then too little. With `n` effective draws, means differ by some `sqrt(2 / n)` by chance: use 50 or more.
+    Restarts disagree about a parameter when two of their means are farther apart than one posterior standard deviation: each of
+    them then understates its uncertainty. With `n` effective draws, means differ by some `sqrt(2 / n)` by chance: use 50 or more.
     That they agree proves little: starts of a confounded model can share one wrong answer (experiment e05).
 
     Args:
         posteriors: two or more.
-        sequences: towers at which parameters with a network are looked at (mean over places and days), with `plant_type`.
-        places: how many places.
-        days: how many days.
-        seed: of the effects of places that were not in the fit.
+        sequences: towers at which parameters with a network are evaluated (mean over places and days), with `plant_type`.
+        places: number of places.
+        days: number of days.
+        seed: seed of the effects of places that were not in the fit.
 
     Raises:
         ValueError: there are fewer than two posteriors, two have the same draws, or they were fitted to different towers or learn
@@ -70,12 +70,12 @@ def restarts(posteriors: Sequence[Posterior], sequences: Sequences, *, places: i
 
 
 def _check_apart(posteriors: Sequence[Posterior]) -> None:
-    """Refuse what would agree or differ for another reason than the start."""
+    """Refuse posteriors that would agree or differ for another reason than the seed."""
     towers = {posterior.places for posterior in posteriors}
     if len(towers) > 1:
         differ = sorted(set().union(*towers) - set.intersection(*map(set, towers)))
-        said = f"{', '.join(differ[:6])} not in all" if differ else "in another order"
-        raise ValueError(f"the restarts were fitted to different towers ({said}); fit the same ones")
+        difference = f"{', '.join(differ[:6])} not in all" if differ else "in another order"
+        raise ValueError(f"the restarts were fitted to different towers ({difference}); fit the same ones")
     for at, one in enumerate(posteriors):
         for before in posteriors[:at]:
             mine, other = learned(one.model), learned(before.model)
@@ -98,5 +98,5 @@ def _parameter(row: Parameter, drawn: list[np.ndarray], enough: bool) -> dict:
 def _sentence(row) -> str:
     return (
         f"restarts disagree about `{row.parameter}`: medians from {row.lowest:.3g} to {row.highest:.3g} {row.units}, {row.apart:.1f} "
-        "posterior standard deviations apart; none of their intervals can be believed"
+        "posterior standard deviations apart; none of their intervals is reliable"
     )

@@ -42,10 +42,10 @@ def quasi_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
 
 
 def _weighted(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> Float[Array, ""]:
-    return sum((jnp.sum(term) for term in _terms(model, batch, fluxes, sizes).values()), jnp.zeros(()))
+    return sum((jnp.sum(term) for term in terms(model, batch, fluxes, sizes).values()), jnp.zeros(()))
 
 
-def _terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
+def terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
     """Target -> weighted log density of each of its values, 0 where not measured."""
     terms = {}
     for name, observed in batch.targets.items():
@@ -59,7 +59,7 @@ def misfit_by_place(model: HybridFlux, batch: Batch, places: int) -> Array:
     """Negative log likelihood per measured value of each place `[place]`; NaN where nothing was measured."""
     fluxes = predicted(model, batch)
     total, count = jnp.zeros(places), jnp.zeros(places)
-    for name, term in _terms(model, batch, fluxes, fluxes).items():
+    for name, term in terms(model, batch, fluxes, fluxes).items():
         site = jnp.broadcast_to(batch.names["site"], term.shape)
         total, count = total.at[site].add(-term), count.at[site].add(batch.measured[name])
     return jnp.where(count > 0, total / count, jnp.nan)

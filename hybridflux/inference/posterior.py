@@ -22,12 +22,12 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
-from hybridflux.vocabulary import PLANT_TYPES, SIGN
+from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
+    import arviz
     import pandas as pd
 
-FLUXES = ("nee", "gpp", "reco")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
-        self, towers, *, seed: int = 0, noise: bool = False, variables=("nee", "gpp", "reco"), draws: int | None = None
+        self, towers, *, seed: int = 0, noise: bool = False, variables=CARBON, draws: int | None = None
     ) -> xr.Dataset:
         """Daily fluxes with their spread, as xarray.
 
@@ -128,7 +128,7 @@ class Posterior:
             KeyError: a variable that the model does not predict.
             ValueError: a driver that the towers do not have.
         """
-        predicted = tuple(dict.fromkeys((*FLUXES, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
+        predicted = tuple(dict.fromkeys((*CARBON, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
         unknown = [name for name in variables if name not in predicted]
         if unknown:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
@@ -147,7 +147,7 @@ class Posterior:
         return xr.Dataset(data, coords, about)
 
     def simulate(
-        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=("nee", "gpp", "reco")
+        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=CARBON
     ) -> dict[str, Array]:
         """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
@@ -161,7 +161,7 @@ class Posterior:
         Raises:
             ValueError: noise of a state or diagnostic that no observation of the model is compared with.
         """
-        unseen = [name for name in variables if name not in (*FLUXES, *self.model.observed)]
+        unseen = [name for name in variables if name not in (*CARBON, *self.model.observed)]
         if noise and unseen:
             raise ValueError(f"no error of {', '.join(unseen)} is known: the model is compared with {', '.join(self.model.observed)} alone")
         effects, errors = jax.random.split(key)
@@ -212,6 +212,23 @@ class Posterior:
 
         return parameter_table(self)
 
+    def to_arviz(self, towers=None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
+        """The posterior for ArviZ: `arviz.plot_forest(posterior.to_arviz())`, `arviz.loo(posterior.to_arviz(towers), var_name="nee")`.
+
+        Args:
+            towers: `Towers` or `Sequences` whose measured days are compared with the model: groups `log_likelihood`, the terms of the
+                composite likelihood, weights included, `(chain, draw, <target>_day)`, and `observed_data`. Without them there is no
+                `log_likelihood`, and `observed_data` is that of the fit, which a file does not give back.
+            seed: of the prior draws, and of the effects of places that took no part in the fit.
+
+        Returns:
+            `InferenceData` of ArviZ 0.x, a `DataTree` for ArviZ 1: groups `posterior` and `prior` (learned parameters that do not change
+            by day, in their units), `sample_stats` where a method gives them, `observed_data`.
+        """
+        from hybridflux.inference.arviz_groups import to_arviz
+
+        return to_arviz(self, towers, seed)
+
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""
         key = jax.random.key(seed)
@@ -235,7 +252,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            if error is not None and name in FLUXES:
+            if error is not None and name in CARBON:
                 observed[name] = error.sample(own, fluxes[name], activity, random_error)
             else:  # partitioned fluxes carry the error of the NEE they were made from
                 observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)

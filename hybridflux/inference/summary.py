@@ -83,14 +83,13 @@ def _numbers(name, code, units, values, prior, raw, raw_prior, chains: Posterior
 
 
 def _convergence(raw: np.ndarray, posterior: Posterior | None) -> tuple[float, float]:
-    """Split R-hat and effective draws of a sampler's chains; NaN for other methods."""
+    """R-hat and effective draws of a sampler's chains; NaN for other methods."""
     if posterior is None or "diverging" not in posterior.stats or len(raw) < 4 * posterior.chains:
         return np.nan, np.nan
-    from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+    from hybridflux.inference.convergence import convergence
 
-    chained = np.asarray(raw, float).reshape(posterior.chains, -1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(split_gelman_rubin(chained)), float(effective_sample_size(chained))
+    r_hat, effective = convergence({"it": np.asarray(raw).reshape(posterior.chains, -1)})["it"]
+    return float(r_hat), float(effective)
 
 
 def lines(posterior: Posterior, *, file: str | Path | None = None, towers: str | Path | None = None) -> list[str]:

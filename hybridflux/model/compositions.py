@@ -98,9 +98,6 @@ def hybrid_nirv() -> HybridFlux:
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv}
 
-DEFAULT = {"map": "hybrid", "ensemble": "hybrid", "svi": "static", "laplace": "static", "nuts": "static"}
-"""What each method fits when no model is named: networks have too many numbers for the sampler."""
-
 
 def get(name: str) -> HybridFlux:
     """A model by name, or from a file.

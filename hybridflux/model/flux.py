@@ -129,6 +129,10 @@ class HybridFlux(eqx.Module):
         of_towers = {name for name in asked if not self._is_made(name)}
         return tuple(sorted({*self.needs(), "plant_type", *of_towers, *(n for one in self.observed.values() for n in one.reads())}))
 
+    def targets(self) -> tuple[Variable, ...]:
+        """Rows of what the model is compared with, `fluxnet` naming the column of the towers' files."""
+        return tuple(one.variable for one in self.observed.values())
+
     def parameters(self, names: Names) -> dict[str, Array]:
         """The value of every parameter where and when `names` are given."""
         return {name: source.value(self.rows[name], names) for name, source in self.sources.items()}
@@ -136,7 +140,7 @@ class HybridFlux(eqx.Module):
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """The state before the first day, before any spin-up."""
         names = {**today, **parameters}
-        return {name: value for memory in self.memory for name, value in call(memory.start, names).items()}
+        return {name: jnp.asarray(value) for memory in self.memory for name, value in call(memory.start, names).items()}
 
     def advance(self, state: Names, today: Names, parameters: Names) -> tuple[dict[str, Array], dict[str, Array]]:
         """The state that the fluxes of a day see, and the diagnostics of the day, for instance `evapotranspiration`.

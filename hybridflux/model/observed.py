@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import equinox as eqx
 from jaxtyping import Array
@@ -29,7 +30,7 @@ class Observed(eqx.Module):
         predict: function that gives what an instrument would show, called by names like a process: drivers, states, diagnostics, fluxes
             of the day, parameters, and `gpp_at`, `reco_at` (see `process.observation`).
         weight: of a day.
-        column: of the FLUXNET file that holds the target, if not that of its row.
+        column: of the FLUXNET file that holds the target in units of its row, if not that of its row.
     """
 
     error: AbstractNoise
@@ -69,8 +70,9 @@ class Observed(eqx.Module):
 
     @property
     def variable(self) -> Variable:
-        """The row of the target."""
-        return rows_of((self.predict,))[self.target]
+        """The row of the target, with the column of the FLUXNET file that holds it."""
+        row = rows_of((self.predict,))[self.target]
+        return row if self.column is None else replace(row, fluxnet=self.column)
 
     def row(self, name: str) -> Row:
         """The row of a parameter of the operator or of its error."""

@@ -1,8 +1,9 @@
 """Code from outside the package: how a saved model names it, and where alone such a name is looked for.
 
 A file never brings code. It names `module:object`, and that is found only in a module that is imported already, in a file that the user
-names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`, `hybridflux.outputs`); and only what was
-declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an error. Nothing else of such a module runs.
+names (`--with my_processes.py`), or in an installed package that announces it (entry points `hybridflux.processes`,
+`hybridflux.outputs`); and only what was declared there for hybridflux is taken: a function by `hf.process`, a `Memory`, a source, an
+error, an output of a map. Nothing else of such a module runs.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import importlib
 import inspect
 import sys
 from collections.abc import Iterable
-from importlib.metadata import entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +21,9 @@ from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.sources import AbstractSource
 from hybridflux.process.call import Memory
 from hybridflux.process.declare import is_declared
+from hybridflux.registry import installed
 
-GROUPS = ("hybridflux.processes", "hybridflux.outputs")
+KINDS = ("processes", "outputs")
 _LOADED: dict[str, Path] = {}
 
 
@@ -41,7 +42,7 @@ def load(files: Iterable[str | Path]) -> tuple[ModuleType, ...]:
 
 
 def loaded() -> dict[str, str]:
-    """Files imported by `load` -> SHA-256 of their text, for the record of a run."""
+    """Files imported by `load` -> SHA-256 of their text; another process loads them before it reads a model or run that names them."""
     return {str(path): _sha256(path.read_bytes()) for path in _LOADED.values()}
 
 
@@ -129,7 +130,7 @@ def module_named(home: str) -> ModuleType | None:
     main = sys.modules.get("__main__")
     if getattr(main, "__file__", None) and Path(main.__file__).stem == home:
         return main
-    announced = {point.module for group in GROUPS for point in entry_points(group=group)}
+    announced = {point.module for kind in KINDS for point in installed(kind).values()}
     return importlib.import_module(home) if home in announced else None
 
 

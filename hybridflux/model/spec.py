@@ -76,16 +76,16 @@ def _sources_from(spec: dict) -> dict[str, AbstractSource]:
 
 def _observed_spec(one: Observed) -> dict:
     error = {"kind": _class_name(type(one.error)), "sources": _sources_spec(one.error.sources), "rows": [asdict(r) for r in one.error.rows]}
-    parts = {"target": one.target, "predict": _name(one.predict), "weight": one.weight, "column": one.column}
+    parts = {"predict": _name(one.predict), "weight": one.weight, "column": one.column}
     return {**parts, "error": error, "sources": _sources_spec(one.sources)}
 
 
-def _observed_from(spec: dict) -> Observed:
+def _observed_from(target: str, spec: dict) -> Observed:
     kind, sources = _class(spec["error"]["kind"], noises, AbstractNoise), _sources_from(spec["error"]["sources"])
     parts = {part: sources[name] for part, name in kind.PARTS.items() if name in sources}
     error = kind(**parts, rows=tuple(Parameter(**row) for row in spec["error"]["rows"]))
     own = _sources_from(spec["sources"])
-    return Observed(spec["target"], _process(spec["predict"]), error, spec["weight"], sources=own, column=spec["column"])
+    return Observed(target, _process(spec["predict"]), error, spec["weight"], sources=own, column=spec["column"])
 
 
 def to_spec(model: HybridFlux) -> dict:
@@ -100,7 +100,7 @@ def to_spec(model: HybridFlux) -> dict:
         "reco": [_name(fn) for fn in model.reco],
         "memory": [_name(memory) for memory in model.memory],
         "sources": _sources_spec(model.sources),
-        "observed": [_observed_spec(one) for one in model.observed.values()],
+        "observed": {target: _observed_spec(one) for target, one in model.observed.items()},
         "outside": _fingerprints(model),
     }
 
@@ -131,7 +131,7 @@ def from_spec(spec: dict) -> HybridFlux:
         reco=tuple(_process(name) for name in spec["reco"]),
         memory=tuple(_process(name) for name in spec["memory"]),
         sources=_sources_from(spec["sources"]),
-        observed=[_observed_from(one) for one in spec["observed"]],
+        observed=[_observed_from(target, one) for target, one in spec["observed"].items()],
     )
     changed = [text for text, was in spec.get("outside", {}).items() if outside.fingerprint(outside.resolve(text)) != was]
     if changed:
@@ -146,13 +146,13 @@ def from_spec(spec: dict) -> HybridFlux:
 def _of_version_1(spec: dict) -> dict:
     """The present form of a spec in which errors held the weight, and soil water the line of its sensor."""
     made: dict[str, Callable[..., Observed]] = {name: getattr(observe, name) for name in ("nee", "nee_day", "nee_night", "gpp", "reco")}
-    observed = []
+    observed = {}
     for target, row in spec["noise"].items():
         one = _observed_spec((made | {"swc": observe.soil_water})[target]())
         old = {NAMES_OF_VERSION_1.get(name, name): source for name, source in row["sources"].items()}
         one["sources"] = {name: old.pop(name) for name in one["sources"]}
         kind = "Constant" if row["kind"] == "SoilWater" else row["kind"]
-        observed.append(one | {"weight": row["weight"], "error": {**one["error"], "kind": kind, "sources": old}})
+        observed[target] = one | {"weight": row["weight"], "error": {**one["error"], "kind": kind, "sources": old}}
     return {**spec, "version": VERSION, "observed": observed, "outside": {}}
 
 

@@ -93,7 +93,7 @@ def rows_of(fns: tuple[Callable, ...]) -> Mapping[str, Row]:
     return rows
 
 
-def check_process(fn: Callable, *, seed: int = 0) -> None:
+def check_process(fn: Callable, *, rows: Mapping[str, Row] | None = None, seed: int = 0) -> None:
     """Test a process as those of the package are tested; call it in a test of your own.
 
     The examples of its docstring run; its results are finite, inside its `bounds` and single precision everywhere within the bounds of its
@@ -101,12 +101,13 @@ def check_process(fn: Callable, *, seed: int = 0) -> None:
 
     Args:
         fn: a declared process, or one of the package.
+        rows: where other processes declare what this one asks for, `model.rows`; by default the vocabulary and its own.
         seed: of the random points inside the bounds.
 
     Raises:
         ValueError: the first thing that does not hold, with the arguments where it does not.
     """
-    rows = rows_of((fn,))
+    rows = rows_of((fn,)) if rows is None else rows
     unknown = [name for name in arguments(fn) if name not in rows]
     if unknown:
         raise ValueError(f"`{fn.__name__}` asks for `{unknown[0]}`, which has no row; declare it.{suggestion(unknown[0], rows)}")

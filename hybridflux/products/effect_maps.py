@@ -1,4 +1,4 @@
-"""Maps of what a change does: difference of the means of two runs, as Zarr and as GeoTIFF."""
+"""Maps of the effect of a change: difference of the means of two runs, as Zarr and as GeoTIFF."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
 
     Args:
         folder: holds the run folders `control` and `changed`.
-        changes: what was changed, for titles and names.
+        changes: changes of the drivers, for titles and names.
     """
     with whole(folder / "effect.zarr") as store:
         for group in GROUPS:
@@ -34,7 +34,7 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
 
 
 def _write_group(folder: Path, store: Path, group: str, changes: Sequence[str]) -> None:
-    """Months, or years and their GeoTIFFs."""
+    """Maps of the months, or of the years with their GeoTIFFs."""
     import xarray as xr
 
     control, changed = (
@@ -51,7 +51,7 @@ def _write_group(folder: Path, store: Path, group: str, changes: Sequence[str]) 
 
 
 def _difference(control, changed, changes: Sequence[str]):
-    """Changed minus control of one flux, with what it means."""
+    """Changed minus control of one flux, with its attributes."""
     effect = (changed - control).astype(np.float32)
     effect.encoding = {}
     name = control.attrs.get("long_name", control.name).partition(";")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,64 +14,66 @@ from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
-from hybridflux.products.totals import Totals, open_totals, run_record
+from hybridflux.products.totals import RunTotals, open_totals, run_record
+from hybridflux.progress import Progress
 from hybridflux.records import read_record, write_record
+from hybridflux.region.draws.spread import Draws, Spread
+from hybridflux.region.drivers.calendar import Calendar, Period
+from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.store.checksums import of_files
 
 RECORD = "scenario.json"
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
-"""What is made of the two runs, beside them."""
+"""Products of the two runs, beside them."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a change does to the totals, draw by draw.
+    """Effect of a change on the totals, draw by draw.
 
     Attributes:
         control: totals as observed.
         changed: totals under the change, of the same draws.
-        changes: what was changed, as written by the user.
+        changes: changes of the drivers, as written by the user.
     """
 
-    control: Totals
-    changed: Totals
+    control: RunTotals
+    changed: RunTotals
     changes: tuple[str, ...]
 
 
 def run_scenario(
     posterior,
-    region: str | Path,
+    region: str | Path | Region,
     changes: Mapping,
     out: str | Path,
     *,
-    draws: int = 64,
-    spread: str = "parameter",
-    progress: Callable[[int, int, str], None] | None = None,
+    draws: int | Draws = 64,
+    period: Period = Period(),  # noqa: B008
+    progress: Progress | None = None,
     **options,
 ) -> Effect:
-    """Map a region twice with the same draws and write what the change does.
+    """Map a region twice with the same draws and write the effect of the change.
 
     Written into `out`: the run folders `control` and `changed`, `effect.csv` (totals per zone and land cover with paired
     intervals), `effect.zarr` and `cog/*.tif` (maps of the difference of the means), `scenario.json`.
 
     Args:
         posterior: fitted `Posterior`.
-        region: region store.
+        region: region store, or an open region.
         changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
         out: folder.
-        draws: posterior draws, the same in both runs.
-        spread: of both runs; an effect asks for `parameter`, which is about the physics and not about one place.
+        draws: the same in both runs; a number takes the spread `parameter`, because an effect concerns the physics and not one place.
+        period: days that are mapped.
         progress: called with (tiles done, all, message) over both runs.
-        options: more of `map_region`: `start end seed resume executor ...`.
+        options: further arguments of `map_region`: `keep`, `resume`, `executor`.
 
     Raises:
-        FileExistsError: the folder holds what no scenario wrote.
+        FileExistsError: the folder holds files that no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
-    from hybridflux.region.drivers.calendar import Calendar
     from hybridflux.region.drivers.changeable import check_changes
     from hybridflux.region.drivers.driver_change import read_changes
-    from hybridflux.region.drivers.open import Region, open_region
     from hybridflux.region.map import map_region
 
     read = read_changes(changes)
@@ -79,23 +81,23 @@ def run_scenario(
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     _check_folder(out)
-    days = Calendar.of_region(region, options.get("start"), options.get("end")).days
-    check_changes(region, posterior.model.needs(), days, read)  # before the control run
-    for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
+    draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
+    check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
+    for half, (name, drivers) in enumerate((("control", region), ("changed", changed))):
         notify = partial(_notify_half, progress, half, name) if progress else None
-        map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
+        map_region(posterior, drivers, out / name, draws=draws, period=period, progress=notify, **options)
     words = tuple(str(change) for change in read)
     run = run_record(out / "changed")
     record = {
         "changes": words,
-        "spread": spread,
+        "spread": draws.spread.value,
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
     effect = _effect(out, words)
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
     maps = sorted(path.relative_to(out).as_posix() for part in ("effect.zarr", "cog") for path in (out / part).rglob("*") if path.is_file())
-    write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it says that the rest is there
+    write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it marks the scenario as complete
     return effect
 
 
@@ -103,7 +105,7 @@ def open_scenario(folder: str | Path) -> Effect:
     """The effect written by `run_scenario`.
 
     Raises:
-        FileNotFoundError: it is not such a folder.
+        FileNotFoundError: it is not the folder of a scenario.
         ValueError: the two runs are not of the same cells and draws.
     """
     folder = Path(folder)
@@ -113,7 +115,7 @@ def open_scenario(folder: str | Path) -> Effect:
 
 
 def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
-    """The effect of two runs that are done."""
+    """The effect of two finished runs."""
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
@@ -122,15 +124,15 @@ def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder with something in it that no scenario wrote, where that could be replaced.
+    """Refuse a folder with files that no scenario wrote and that could be replaced.
 
     Raises:
         FileExistsError: it is not empty, and holds no runs, or a product without them.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
+    existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if existing and not (folder / "control" / "run.json").exists() and existing != {"control"}:
         raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, give another folder")
-    without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
+    without = sorted(existing & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
     if without:
         raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; give another folder")
 
@@ -138,7 +140,7 @@ def _check_folder(folder: Path) -> None:
 def effect_table(effect: Effect) -> pd.DataFrame:
     """Totals of the effect per zone, land cover and period, in the columns of a budget.
 
-    Differences are taken draw by draw. `sd_unpaired` is the sd two unrelated runs would have had; `percent` is the change
+    Differences are taken draw by draw. `sd_unpaired` is the sd of the difference of two independent runs; `percent` is the change
     relative to the flux of the control, `percent_q05` and `percent_q95` its interval.
     """
     control, groups, parts = effect.control, effect.control.groups(), []
@@ -170,6 +172,6 @@ def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _unpaired(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The sd the difference of two unrelated runs would have `[group]`, gC."""
+    """Sd of the difference of two independent runs `[group]`, gC."""
     several = before.shape[-1] > 1
     return np.hypot(before.std(-1, ddof=1), after.std(-1, ddof=1)) if several else np.full(len(before), np.nan)

@@ -103,7 +103,7 @@ def test_the_guard_warns_of_temperature_inside_the_base_rate_and_of_nothing_with
         return guard, [text for text in guard.warnings if "the network of" in text]
 
     guard, said = warned("par_30d", "tair")
-    assert len(said) == 1 and said[0].startswith("`q10` cannot be told from the network of `respiration_ref`, which reads `tair`")
+    assert len(said) == 1 and said[0].startswith("`q10` is not identifiable beside the network of `respiration_ref`, which reads `tair`")
     assert guard.confounded.parameter.tolist() == ["q10"] and -1 <= guard.confounded.correlation[0] <= 1
     guard, said = warned("par_30d")
     assert said == [] and guard.confounded.empty

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.evaluate.sbc import Calibration, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
+from hybridflux.evaluate.sbc import SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
 from hybridflux.inference import MAP
 from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
@@ -119,14 +119,14 @@ def test_what_cannot_be_calibrated_is_refused(towers):
 def test_false_alarms_are_as_rare_as_stated():
     rng = np.random.default_rng(0)
     alarms = [
-        "".join(uniformity(Calibration(pd.DataFrame(rng.integers(0, 16, (64, 4))), 15), bins=8).verdict) != "uniform" * 4
+        "".join(uniformity(SbcRanks(pd.DataFrame(rng.integers(0, 16, (64, 4))), 15), bins=8).verdict) != "uniform" * 4
         for _ in range(100)
     ]
     assert np.sum(alarms) <= 5  # 1 expected; more than 5 has a probability of 0.0005
 
 
 def test_moments_of_uniform_ranks_are_those_of_the_table():
-    every = Calibration(pd.DataFrame({"a": np.repeat(np.arange(16), 5)}), 15)
+    every = SbcRanks(pd.DataFrame({"a": np.repeat(np.arange(16), 5)}), 15)
     row = uniformity(every).iloc[0]
     assert row.bias == pytest.approx(0.0) and row.spread == pytest.approx(1.0) and row.chi2_p > 0.99 and row.verdict == "uniform"
     assert np.abs(ecdf_difference(every.ranks["a"].to_numpy(), 15)).max() < 1e-12

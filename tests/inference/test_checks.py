@@ -10,9 +10,10 @@ import pytest
 
 from hybridflux.inference import MAP, NUTS, Ensemble
 from hybridflux.inference.checks import at_bounds
+from hybridflux.inference.methods import METHODS
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, InferenceWarning
 from hybridflux.inference.methods.ensemble import behind_the_best, concerns
-from hybridflux.inference.methods.settings import METHODS, method_of
+from hybridflux.inference.methods.settings import method_of
 from hybridflux.inference.posterior import Indices, Posterior
 from hybridflux.model import HybridFlux, Sequences, Shared, StudentT, observe
 from hybridflux.model.noise import Laplace
@@ -132,7 +133,7 @@ def test_a_setting_outside_its_range_is_refused(make, said):
 def test_settings_of_text_are_typed_by_the_method():
     assert method_of("ensemble", ["members=16", " rate = 0.01 "]) == Ensemble(members=16, rate=0.01)
     assert method_of("nuts", ["rounds=0", "target=0.9"]) == NUTS(rounds=0, target=0.9)
-    assert {type(method_of(name)).__name__ for name in METHODS} == set(METHODS.values())
+    assert {type(method_of(name)).__name__ for name in METHODS.own} == {reference.partition(":")[2] for reference in METHODS.own.values()}
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_settings_of_text_are_typed_by_the_method():
         ("ensemble", ["members=4", "members=5"], "set twice"),
         ("map", ["members=4"], "map has no setting `members`"),
         ("nuts", ["target=2"], "`target` = 2.0 is not between 0 and 1"),
-        ("mcmc", [], "no method `mcmc`; there are map"),
+        ("mcmc", [], "no posterior method `mcmc`. There are map"),
     ],
     ids=str,
 )

@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from hybridflux.ingest.build import build_region, plan_region
-from hybridflux.ingest.check import check_text
+from hybridflux.ingest.region_report import check
 from hybridflux.region.draws.fapar_error import SD, VegetationError
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
@@ -82,12 +82,13 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
     path = tmp_path / "region.zarr"
     shutil.copytree(built[0], path)
     del zarr.open_group(path, mode="r+").attrs["weather_days"]
-    assert "other days" not in check_text(path)
+    assert "the days of the weather differ" not in check(path).text
 
 
 def test_check_says_what_there_is(built):
-    text = check_text(built[0])
-    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    text = check(built[0]).text
+    differ = "the days of the weather differ from those of the region (UTC+01:00): days of local time as the product defines them"
+    assert text.count(differ) == 1
     assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
@@ -95,8 +96,8 @@ def test_check_says_what_there_is(built):
 
 def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
     """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
-    monkeypatch.setattr("hybridflux.ingest.fill.SQUARE", 16)
-    monkeypatch.setattr("hybridflux.ingest.fill.SAMPLE", 40)  # a sample, not all pixels
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SAMPLE", 40)  # a sample, not all pixels
     stores = []
     for tile in (20, 64):
         config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()

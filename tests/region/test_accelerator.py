@@ -1,28 +1,35 @@
 """The kernel for GPUs beside the one for CPUs: interpreted, lowered for CUDA without a GPU, and run where there is one."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
+import hybridflux as hf
+from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
-from hybridflux.model.sources import Neural, PerClass, Pooled, Shared, standardised
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
 from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
+from hybridflux.process import light, stress, water
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
-from hybridflux.region.map import _job
+from hybridflux.region.map import make_job
 from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
@@ -40,6 +47,7 @@ CASES = {
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of the vegetation": dict(cells=1, draws=6, spread="parameter+random_effects+vegetation"),
+    "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
@@ -55,16 +63,16 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         error = VegetationError(20.0, {"CRO": LineError(0.02, 0.05, -0.5)})
         layers = {SD: error.attributes()} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
-        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, layers=layers, covariates=heights, **WINTER)
+        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, daily=layers, covariates=heights, **WINTER)
         if layers:
             tile = writer.grid.tile_of("r000_c000")
             part = np.random.default_rng(1).uniform(0.2, 0.8, (59, *tile.shape)).astype(np.float32)
             writer.write(tile, part, fapar_sd=0.1 * part)
         name = settings.pop("composed", None)
         posterior = composed(name, **settings) if name else make_posterior(**settings)
-        job = _job(
-            posterior, writer.path, Path("unused"), draws=posterior.draws, start="2017-12-20", end="2018-01-12", spread=spread, keep=keep,
-            change={}, seed=0, length=500.0,
+        job = make_job(
+            posterior, writer.path, draws=Draws(posterior.draws, spread, effect_length=500.0), period=Period("2017-12-20", "2018-01-12"),
+            keep=keep,
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)
@@ -75,8 +83,33 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
     return arguments
 
 
+@hf.process(variables=[hf.Variable("litter", "gC m-2", "carbon of litter", (0, 5000))])
+def bare():
+    return {"litter": 0.0}
+
+
+@hf.process
+def fed(*, litter, gpp, drainage_rate):
+    return {"litter": (1.0 - drainage_rate) * litter + 0.1 * gpp}
+
+
+@hf.process
+def decay(*, litter, respiration_ref, drainage_rate, evapotranspiration):
+    return respiration_ref + drainage_rate * litter + 0.01 * evapotranspiration
+
+
+LITTER = hf.Memory(start=bare, after=fed)
+
+
+def litter():
+    """Reco reads a pool that GPP feeds, and a diagnostic of the day."""
+    memory = (water.BUCKET, LITTER)
+    sources = {"light_use_efficiency": Shared(), "drainage_rate": Shared(), "root_zone_capacity": Given("soil_capacity")}
+    return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
+
+
 def composed(name, draws):
-    model = with_places(compositions.get(name), {"site": 2, "site_year": 2})
+    model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
     return Posterior(with_learned(model, values), indices=None)
@@ -214,3 +247,26 @@ def test_on_a_gpu(slab_of, case):
     arguments, slab = slab_of(case)
     expected = jax.device_get(cpu.run_slab(*arguments))
     assert_same(expected, jax.device_get(accelerator.run_slab_on_accelerator(*arguments)), slab.active)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["hybrid", "static"])
+def test_a_map_of_a_gpu_is_that_of_a_cpu(model, make_region, tmp_path):
+    """Two processes map the same region over New Year; networks over matrices of a GPU were once rounded to ten bits."""
+    if jax.default_backend() != "gpu":
+        pytest.skip("no GPU")
+    writer = make_region(tmp_path / "r.zarr", cells=2, **WINTER)
+    dataclasses.replace(composed(model, 6), indices=Indices(("a", "b"), (2017, 2018))).save(tmp_path / "p.nc")
+    totals = []
+    for platform in ("cuda", "cpu"):
+        words = ["map", "--posterior", "p.nc", "--region", str(writer.path), "--out", platform, "--draws", "6", "--daily"]
+        code = "from hybridflux.cli import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, *words, "--start", "2017-12-20", "--end", "2018-01-12"],
+            cwd=tmp_path, env=os.environ | {"JAX_PLATFORMS": platform, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        with xr.open_dataset(tmp_path / platform / "totals.nc", engine="h5netcdf") as found:
+            totals.append(found["total"].load().to_numpy())
+    np.testing.assert_allclose(totals[0], totals[1], rtol=1e-5, atol=1e-5 * np.abs(totals[1]).max())

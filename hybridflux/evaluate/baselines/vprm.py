@@ -26,7 +26,7 @@ from hybridflux.evaluate.baselines.diurnal import hourly_shortwave, hourly_tempe
 from hybridflux.evaluate.baselines.vprm_tables import CLASS_OF, TABLES, TEMPERATURES, Rates, Temperatures, rates_of
 from hybridflux.model.sequences import Sequences
 from hybridflux.units import convert
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import CARBON, PLANT_TYPES
 
 SHORTWAVE_PER_PAR = 0.505  # W m-2 per umol m-2 s-1, github.com/tglauch/pyVPRM
 FAPAR_SLOPE, FAPAR_OFFSET = 1.2 * 1.136, -1.2 * 0.04  # Fisher et al. 2008, 10.1016/j.rse.2007.06.025
@@ -35,10 +35,10 @@ NEEDS = ("tair", "tmin", "par", "day_fraction", "fapar", "plant_type")
 
 @dataclass(frozen=True)
 class Hours:
-    """What VPRM sees of some days of one vegetation class, `[..., 24]`.
+    """Hourly inputs of VPRM for one vegetation class, `[..., 24]`.
 
     Attributes:
-        radiation: of the table, W m-2 or umol m-2 s-1.
+        radiation: radiation of the table, W m-2 or umol m-2 s-1.
         canopy: T_s P_s W_s EVI [1].
         warmth: max(T, T_low) [degC].
     """
@@ -60,7 +60,7 @@ def temperature_scalar(tair: np.ndarray, limits: Temperatures) -> np.ndarray:
 
 
 def evi_of(fapar: np.ndarray) -> np.ndarray:
-    """Enhanced vegetation index that goes with an FAPAR [1], Fisher et al. 2008.
+    """Enhanced vegetation index from FAPAR [1], Fisher et al. 2008.
 
     >>> round(float(evi_of(np.array(0.6))), 3)
     0.475
@@ -103,13 +103,15 @@ def hours_of(place: Sequences, radiation: str) -> tuple[str, Hours]:
 
 @dataclass(frozen=True)
 class VPRM:
-    """VPRM with a published table, fitted to nothing here.
+    """VPRM with a published table, without a fit.
 
     Attributes:
         table: a name of `vprm_tables.TABLES`.
     """
 
     table: str = "EU2007"
+
+    needs = NEEDS
 
     def __post_init__(self):
         if self.table not in TABLES:
@@ -131,7 +133,7 @@ class VPRM:
 
 def run(sequences: Sequences, radiation: str, rates_for) -> dict[str, np.ndarray]:
     """`nee`, `gpp`, `reco` `[time, place]`, gC m-2 d-1, with the rates of each vegetation class."""
-    out = {name: np.empty((len(sequences.days), len(sequences.places))) for name in ("nee", "gpp", "reco")}
+    out = {name: np.empty((len(sequences.days), len(sequences.places))) for name in CARBON}
     for at, place in enumerate(sequences.places):
         vegetation, hours = hours_of(sequences.select([place]), radiation)
         gpp, reco = daily_fluxes(hours, rates_for(vegetation))

@@ -35,7 +35,7 @@ def class_of(name: str) -> type[Output]:
     module = module_named(home) if colon else None
     found = getattr(module, attribute, None) if colon else OWN.get(name)
     if colon and module is None:
-        raise ValueError(f"the output `{name}` is from outside hybridflux; if you trust it, name its file, `--with {home}.py`, or import it")
+        raise ValueError(f"the output `{name}` is from outside hybridflux; if you trust it, give `--with {home}.py`, or import it")
     if not (isinstance(found, type) and issubclass(found, Output)):
         raise ValueError(f"`{name}` is no output; outputs are {', '.join(OWN)}, or module:Class of your own.{suggestion(name, OWN)}")
     return found

@@ -295,7 +295,7 @@ def check_maps(out: Path) -> None:
     if damaged:
         raise ValueError(
             f"{out}: {len(damaged)} tiles are not what the run wrote: {list_of(damaged)}; "
-            f"`hybridflux map --out {out} --resume` maps them again"
+            f"`hybridflux map --run {out}` maps them again"
         )
 
 
@@ -313,7 +313,7 @@ def check_file(run: Path, name: str, record: Mapping) -> None:
     wanted = (record.get("checksums") or {}).get(name)
     if wanted and digest(run / name) != wanted:
         raise ValueError(
-            f"{run / name} is not the file that the run wrote: damaged or exchanged; `hybridflux map --out {run} --resume` writes it again"
+            f"{run / name} is not the file that the run wrote: damaged or exchanged; `hybridflux map --run {run}` writes it again"
         )
 
 

@@ -75,7 +75,7 @@ def test_polygons_of_a_land_cover_are_repaired_too(grid, vector):
 def test_exact_duplicates_count_once_and_the_first_is_kept(read):
     turned = shapely.Polygon(np.roll(np.array(FIELD.exterior.coords)[:-1], 1, axis=0))  # the same ring from another corner
     found, said = read([FIELD, turned, FIELD], "1", "1", "18", ID_PARCEL=["a", "b", "c"])
-    assert "polygons that are there already, left out: 2, 1 of them with another group of crops" in said
+    assert "duplicate polygons, left out: 2, 1 of them with another group of crops" in said
     assert found.table["parcel"].tolist() == ["a"] and found.table["area_ha"].sum() == pytest.approx(1.0)
     assert (found.origin["duplicates"], found.origin["duplicates_of_another_group"], found.origin["in_two_parcels"]) == (2, 1, 0)
 
@@ -85,7 +85,7 @@ def test_a_sliver_does_not_take_pixels_of_a_field(read):
     for order in ([FIELD, sliver], [sliver, FIELD]):
         found, said = read(order, "1", "18")
         assert found.table["pixels"][order.index(FIELD)] == 100 and found.origin["slivers"] == 1
-        assert "0.62% of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver" in said
+        assert "0.62% of the grid lies in two parcels and goes to the smaller one, or to the one that is not a sliver" in said
 
 
 def test_two_years_in_one_file_are_suspected(read):
@@ -126,7 +126,7 @@ def test_why_no_parcel_lies_on_the_grid(grid, tmp_path, vector):
         ValueError, match="it lies from 48.8.* and on the grid if the two are exchanged: it holds latitude before longitude"
     ):
         parcels.read(RPG, geojson(tmp_path / "yx.geojson", [exchanged]), grid)
-    with pytest.raises(ValueError, match="it lies from 650020 to 650120 .*which are no degrees as it declares"):
+    with pytest.raises(ValueError, match="it lies from 650020 to 650120 .*which are not the degrees that it declares"):
         parcels.read(RPG, geojson(tmp_path / "metres.geojson", [FIELD]), grid)
     with pytest.raises(ValueError, match="no parcel on the grid .it lies from 750020 to 750120 .*, the grid from 650000 to 650400"):
         parcels.read(RPG, vector("far.gpkg", [affinity.translate(FIELD, 1e5)], CODE_GROUP=["1"]), grid)

@@ -67,7 +67,7 @@ class Slurm:
             raise FileNotFoundError("there is no `sbatch` on this machine; submit from a login node of the cluster")
         folder, left = job.out / FOLDER, {tile.id for tile in waiting}
         shares = [number for number in range(self.tasks) if left & {tile.id for tile in Share(number, self.tasks).mine(tiles)}]
-        command = self._command(job)
+        command = self._command(job) + _own_files()
         folder.mkdir(exist_ok=True)
         before = []
         if shares:
@@ -82,13 +82,14 @@ class Slurm:
             f"submitted {len(shares)} tasks for {len(waiting)} of {len(tiles)} tiles" + (f" as SLURM job {array}" if shares else "")
             + f", and job {last} that finishes the run behind them\n"
             f"look at it: squeue -j {jobs}; logs are in {folder}\n"
-            "if a task fails or is cancelled the last job is not run: give this command again with --resume, it submits what is left"
+            "if a task fails or is cancelled the last job is not run; what is left is submitted by "
+            f"`hybridflux map --run {job.out} --executor slurm`"
         )  # fmt: skip
 
     def _command(self, job: Job) -> str:
         """The command of a task, ready for a shell: the run folder says the rest."""
         program = Path(sys.executable).with_name("hybridflux")
-        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--out", str(job.out.resolve()), "--resume"])
+        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--run", str(job.out.resolve())])
 
     def _sbatch(self, script: Path, *more: str) -> str:
         """Submit a script; gives the number of its job."""
@@ -96,6 +97,13 @@ class Slurm:
         if done.returncode:
             raise ValueError(f"sbatch refused {script}: {done.stderr.strip()}")
         return done.stdout.strip().partition(";")[0]
+
+
+def _own_files() -> str:
+    """Options that name the user's own files, which a record of a run does not bring."""
+    from hybridflux.model.outside import loaded
+
+    return "".join(f" --with {shlex.quote(file)}" for file in loaded())
 
 
 def _script(path: Path, lines: Sequence[str], command: str) -> Path:
