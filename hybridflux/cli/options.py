@@ -37,7 +37,7 @@ Scheduler = Annotated[
 ]
 InsecureScheduler = Annotated[
     bool,
-    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
+    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS: whoever reaches it can run code as you."),
 ]
 With = Annotated[
     list[Path] | None,
