@@ -1,6 +1,5 @@
 """The kernel for GPUs beside the XLA scan and beside what the GPU can do: 1000 x 1000 pixels x 365 days x 100 draws, computing only.
 
-
 machine code for sm_90 by Triton 3.9 (not the one inside XLA), no more.
 
 Made-up drivers lie on the device; one slab is computed again and again until the job is done. The floor is counted from the jaxpr of

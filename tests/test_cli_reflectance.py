@@ -1,5 +1,7 @@
 """Fit, evaluate and map with reflectance of satellites on the command line, from a towers folder to fluxes at pixels."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +12,9 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
-from hybridflux.region.run import map_region
-from hybridflux.region.store import open_region, unpacked
+from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.map import map_region
+from hybridflux.region.store.checksums import accept
 from hybridflux.twin.world import make_world
 
 pytestmark = pytest.mark.long
@@ -38,6 +41,8 @@ def chain(tmp_path_factory):
 def test_the_commands_go_through(chain):
     here, _, said = chain
     assert "network of nirv_phase, nirv, lswi" in said
+    dataset = dict.fromkeys(("lswi", "nirv", "nirv_base", "nirv_top"), "reflectance-points")
+    assert Posterior.load(here / "posterior.nc").info["sensors"] == dataset
     scores = pd.read_csv(here / "scores.csv")
     assert scores.site.nunique() == 4 and (scores[scores.variable == "GPP"].r2 > 0.4).all()
 
@@ -73,5 +78,10 @@ def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(ch
     with pytest.raises(ValueError, match=r"the model needs lswi, nirv, nirv_base, nirv_top, which .* does not have"):
         map_region(posterior, plain, tmp_path / "run", draws=2)
     assert "fapar_sd" not in zarr.open_group(world.region, mode="r")
+    other = shutil.copytree(world.region, tmp_path / "other.zarr")
+    zarr.open_array(other / "nirv", mode="r+").attrs["like"] = "modis-1km-points"
+    accept(other)
+    with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; set `.vegeta"):
+        map_region(posterior, other, tmp_path / "run", draws=2)
     with pytest.raises(ValueError, match="draws the error of fapar"):
         map_region(posterior, world.region, tmp_path / "run", draws=2, spread="parameter+random_effects+vegetation")

@@ -140,7 +140,8 @@ class Dataset(BaseModel):
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual distance of two acquisitions [d].
         composite: days that a row of `points` stands for, counted from its date [d].
-        lines: index -> plant type, or `all` for those that are not named -> line that brings it to the `fapar` of this dataset.
+        lines: index -> plant type, or `all` for those that are not named -> line that brings it to the `fapar` of this dataset, or to
+            the index itself where that is what the dataset gives.
         classes: code -> plant type, for land cover; a code that is not named is masked.
         names: code -> name of the zone it becomes, for labels that are read as zones.
         note: caveats.

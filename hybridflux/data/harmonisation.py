@@ -1,4 +1,4 @@
-"""A straight line from a vegetation index at 10 m to the fapar that towers were fitted with, and what is known of its error."""
+"""A straight line from a vegetation index at 10 m to the fapar, or the same index, that towers were fitted with, and its error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Line:
-    """`fapar = offset + slope * index`, between 0 and `highest`.
+    """`fapar = offset + slope * index`, between `lowest` and `highest`; in place of fapar, the same index of another instrument.
 
     Attributes:
         offset: fapar at index 0 [1].
@@ -19,6 +19,7 @@ class Line:
         correlation: of the two errors [1].
         residual_sd: scatter of seasons around the line [1]: of places, or of weeks, that no line takes away.
         highest: fapar is not above it [1].
+        lowest: nor below [1].
         source: where the numbers come from.
     """
 
@@ -29,6 +30,7 @@ class Line:
     correlation: float = 0.0
     residual_sd: float = 0.0
     highest: float = 0.95
+    lowest: float = 0.0
     source: str = ""
 
     __pydantic_config__ = {"extra": "forbid"}  # where the catalog reads one
@@ -44,7 +46,7 @@ class Line:
         >>> fapar.astype(float).round(3).tolist(), sd.astype(float).round(3).tolist()
         ([0.8, 0.0], [0.05, 0.05])
         """
-        fapar = np.clip(self.offset + self.slope * index, 0.0, self.highest)
+        fapar = np.clip(self.offset + self.slope * index, self.lowest, self.highest)
         return fapar.astype(np.float32), np.hypot(self.slope * sd, self.residual_sd).astype(np.float32)
 
     def relative(self) -> dict[str, float]:

@@ -17,7 +17,7 @@ from hybridflux.ingest import moisture
 from hybridflux.ingest.check import WEATHER_SAYS
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.drivers import read_drivers
-from hybridflux.ingest.fill import WHOLE, Priors, fill_tiles, learn_priors
+from hybridflux.ingest.fill import WHOLE, Lines, Priors, fill_tiles, learn_priors
 from hybridflux.ingest.land import read_land
 from hybridflux.ingest.plan import BROUGHT, Plan, plan
 from hybridflux.ingest.views import collect, find_scenes
@@ -93,7 +93,7 @@ def build_region(
     work = Work.beside(out)
     work.check(resume, out)
     with hold(work.folder, resumed=resume):
-        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
+        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines["fapar"])} | _also(lines), resume, out)
         scenes = find_scenes(config, catalog)
         template = work.read("template")
         if template is None:
@@ -117,19 +117,26 @@ def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Pat
     return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
 
 
-def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, Line]:
-    """The lines from the index to fapar, by plant type.
+def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Lines:
+    """The lines by layer and plant type: from the index to fapar, and of the indices of `also` to the instrument of `like`.
+
+    An index for which `like` has no line stays as the imagery shows it, and its layer does not carry the name of the dataset.
 
     Raises:
-        ValueError: the dataset has none for the index.
+        ValueError: the dataset has none for the index, or `like` for none of `also`.
     """
-    if config.vegetation.line is None:
-        return {ALL: AS_IT_IS}
-    dataset = catalog[config.vegetation.line]
-    if config.vegetation.index not in dataset.lines:
-        known = ", ".join(dataset.lines) or "none"
-        raise ValueError(f"dataset `{dataset.id}` has no line for the index `{config.vegetation.index}`; it has {known}")
-    return dataset.lines[config.vegetation.index]
+    wanted = config.vegetation
+    found = {"fapar": {ALL: AS_IT_IS} if wanted.line is None else _lines(catalog[wanted.line], wanted.index)}
+    if wanted.like is None:
+        return found
+    of_indices = {name: catalog[wanted.like].lines[name] for name in wanted.also if name in catalog[wanted.like].lines}
+    return found | (of_indices or _lines(catalog[wanted.like], ", ".join(wanted.also)))
+
+
+def _lines(dataset: Dataset, index: str) -> dict[str, Line]:
+    if index not in dataset.lines:
+        raise ValueError(f"dataset `{dataset.id}` has no line for the index `{index}`; it has {', '.join(dataset.lines) or 'none'}")
+    return dataset.lines[index]
 
 
 def _datasets(config: RegionConfig) -> dict[str, Dataset]:
@@ -146,14 +153,15 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
     return catalog
 
 
-def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str, Line], seed: int, work: Work, out: Path) -> None:
+def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the series of vegetation."""
     land = read_land(config, catalog)
     soil_water = moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
-    layers = {SD: {}, **{name: {} for name in config.vegetation.also}}
+    brought = {layout.LIKE: config.vegetation.like}
+    layers = {SD: {}, **{name: brought if name in lines else {} for name in config.vegetation.also}}
     create_region(
         out, config.region_grid, days, weather=drivers.values, plant_type=land.plant_type, soil_capacity=land.soil_capacity,
         cell=drivers.cell, zone=land.zone, zone_names=land.zone_names, covariates=covariates, layers=layers,
@@ -163,8 +171,8 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = moisture.write(soil_water, group)
     group.attrs.update(without_secrets({
-        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
-        "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
+        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines["fapar"]),
+        "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "", **_also(lines),
     }))  # fmt: skip
     if drivers.other_days:
         group.attrs[layout.WEATHER_DAYS] = drivers.other_days
@@ -172,6 +180,12 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str
 
 def _plain(lines: dict[str, Line]) -> dict[str, dict]:
     return {kind: asdict(line) for kind, line in lines.items()}
+
+
+def _also(lines: Lines) -> dict[str, dict]:
+    """Lines of the other layers, for records; nothing where there are none."""
+    others = {name: _plain(of_kind) for name, of_kind in lines.items() if name != "fapar"}
+    return {"lines_of_indices": others} if others else {}
 
 
 def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:

@@ -32,6 +32,8 @@ their own and a gap is filled with the season."""
 
 Priors = dict[str, dict[str, Prior]]
 """Index -> plant type or `WHOLE` -> numbers of the smoother."""
+Lines = dict[str, dict[str, Line]]
+"""Daily map -> plant type or `ALL` -> line that makes it of an index: `fapar`, and indices as another instrument sees them."""
 
 
 def learn_priors(config: RegionConfig, views: Views, plant_type: np.ndarray, work: Work, seed: int) -> Priors:
@@ -95,7 +97,7 @@ def squares(grid: Grid, y: slice, x: slice) -> Iterator[Tile]:
 
 
 def fill_tiles(
-    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, plant_type: np.ndarray, work: Work,
+    config: RegionConfig, views: Views, priors: Priors, lines: Lines, writer: RegionWriter, plant_type: np.ndarray, work: Work,
     progress: Callable[[int, int, str], None],
 ) -> None:  # fmt: skip
     """Fill every tile that is not marked as done and write it; the marker comes last."""
@@ -107,7 +109,7 @@ def fill_tiles(
 
 
 def _fill_tile(
-    config: RegionConfig, views: Views, priors: Priors, lines: dict[str, Line], writer: RegionWriter, plant_type: np.ndarray, tile: Tile
+    config: RegionConfig, views: Views, priors: Priors, lines: Lines, writer: RegionWriter, plant_type: np.ndarray, tile: Tile
 ) -> dict:
     layers = {name: np.empty((len(config.period.days), *tile.shape), np.float32) for name in ("fapar", "fapar_sd", *config.vegetation.also)}
     record = {name: {"views": 0, "rejected": 0} for name in priors}
@@ -117,9 +119,9 @@ def _fill_tile(
         for name, of_kind in priors.items():
             values = views.read(name, square)
             mean, sd, used = _filled(values, views.day, len(config.period.days), of_kind, kinds)
-            found = {name: mean}
+            found = {name: _brought(mean, sd, lines[name], kinds)[0] if name in lines else mean}
             if name == config.vegetation.index:
-                found |= dict(zip(("fapar", "fapar_sd"), _brought(mean, sd, lines, kinds), strict=True))
+                found |= dict(zip(("fapar", "fapar_sd"), _brought(mean, sd, lines["fapar"], kinds), strict=True))
             for layer in found.keys() & layers.keys():
                 layers[layer][:, *of_tile] = found[layer].reshape(-1, *square.shape)[:, *of_square]
             clear = np.isfinite(values).reshape(-1, *square.shape)[:, *of_square]

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from hybridflux.files import check_folder, write_json
+from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
 from hybridflux.machine import give_back_memory
 from hybridflux.provenance import config_hash
@@ -39,6 +40,7 @@ from hybridflux.region.run.training_range import check_within, of_unseen
 from hybridflux.region.spec import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
 from hybridflux.region.store import checksums
 from hybridflux.region.store.grid import Tile
+from hybridflux.region.store.layout import LIKE
 from hybridflux.vocabulary import VARIABLES
 
 PATIENCE = 120  # seconds a task waits for another one that prepares the run
@@ -279,6 +281,9 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
+    like = {name: region.group[name].attrs.get(LIKE) for name in info.get("sensors", {}) if name in region.names}
+    cure = "set `[vegetation] like` of its configuration to that dataset, if the catalog has lines for it"
+    warn_of_sensors(info.get("sensors", {}), like, str(region.path), cure)
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)
     check_changes(region, posterior.model.needs(), calendar.days, changes)
     job = Job(

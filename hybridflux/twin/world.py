@@ -12,7 +12,7 @@ from hybridflux.data.imagery.indices import compute
 from hybridflux.files import write_json
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
-from hybridflux.region.store.layout import WEATHER
+from hybridflux.region.store.layout import LIKE, WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
@@ -183,7 +183,8 @@ class _World:
             weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
             plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
             lead=self.mapped.start - self.stored.start, utc_offset=1, title="the twin's plateau", overwrite=True,
-            attribution=["synthetic data of the hybridflux twin (CC0-1.0)"], layers={name: {} for name in self._indices},
+            attribution=["synthetic data of the hybridflux twin (CC0-1.0)"],
+            layers={name: {LIKE: "reflectance-points"} for name in self._indices},
         )  # fmt: skip
         daily = daily[self.stored]
         writer.write_all(daily, **{name: compute(name, reflectance_of(daily)) for name in self._indices})
