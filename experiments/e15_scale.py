@@ -111,28 +111,28 @@ def matched(folder: Path) -> pd.DataFrame:
     return near[counts >= LEAST_PAIRS].assign(igbp=lambda rows: rows.site.map(table["igbp"]))
 
 
-def fitted(pairs: pd.DataFrame, index: str) -> tuple[float, float]:
-    """Offset and slope of the line through towers that count alike, the noise of Sentinel-2 views taken out of their variance."""
-    x, y = pairs[f"{index}_10m"].to_numpy(), pairs[f"{index}_1km"].to_numpy()
-    weight = 1.0 / pairs.groupby("site")["day"].transform("size").to_numpy()
-    if "times" in pairs:
-        weight = weight * pairs["times"].to_numpy()
-    mean_x, mean_y = np.average(x, weights=weight), np.average(y, weights=weight)
-    variance, covariance = (np.average((x - mean_x) * (other - mean), weights=weight) for other, mean in ((x, mean_x), (y, mean_y)))
-    slope = covariance / max(variance - SMOOTHER[index].view_sd ** 2, 0.2 * variance)
-    return mean_y - slope * mean_x, slope
+def fitted(pairs: pd.DataFrame, index: str, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and slope of the line through towers that count alike, the noise of Sentinel-2 views taken out of their variance.
+
+    Args:
+        pairs: of towers.
+        index: of which.
+        times: how often each tower counts `[draw, tower]`, in order of their names; once by default.
+    """
+    x, y = pairs[f"{index}_10m"], pairs[f"{index}_1km"]
+    means = pd.DataFrame({"x": x, "y": y, "xx": x * x, "xy": x * y}).groupby(pairs.site).mean().to_numpy()
+    weight = np.ones(len(means)) if times is None else times
+    x, y, xx, xy = ((weight / weight.sum(-1, keepdims=True)) @ means).T
+    slope = (xy - x * y) / np.maximum(xx - x * x - SMOOTHER[index].view_sd ** 2, 0.2 * (xx - x * x))
+    return y - slope * x, slope
 
 
 def line(pairs: pd.DataFrame, index: str) -> Line:
     """The line of some towers, with its errors by resampling towers."""
     offset, slope = fitted(pairs, index)
-    rng, sites = np.random.default_rng(SEED), pairs.site.unique()
-    drawn = []
-    for _ in range(RESAMPLED):
-        times = pd.Series(rng.multinomial(len(sites), np.full(len(sites), 1 / len(sites))), sites)
-        if (times > 0).sum() > 1:
-            drawn.append(fitted(pairs.assign(times=pairs.site.map(times)), index))
-    offsets, slopes = np.array(drawn).T
+    number = pairs.site.nunique()
+    times = np.random.default_rng(SEED).multinomial(number, np.full(number, 1 / number), RESAMPLED)
+    offsets, slopes = fitted(pairs, index, times[(times > 0).sum(axis=1) > 1])
     miss = pairs[f"{index}_1km"] - offset - slope * pairs[f"{index}_10m"]
     between = miss.groupby(pairs.site).mean().std()
     numbers = (offset, slope, offsets.std(), slopes.std(), np.corrcoef(offsets, slopes)[0, 1], between)
