@@ -81,7 +81,7 @@ def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(ch
     other = shutil.copytree(world.region, tmp_path / "other.zarr")
     zarr.open_array(other / "nirv", mode="r+").attrs["like"] = "modis-1km-points"
     accept(other)
-    with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; set `.vegeta"):
+    with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; `.vegetation"):
         map_region(posterior, other, tmp_path / "run", draws=2)
     with pytest.raises(ValueError, match="draws the error of fapar"):
         map_region(posterior, world.region, tmp_path / "run", draws=2, spread="parameter+random_effects+vegetation")

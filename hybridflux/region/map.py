@@ -282,7 +282,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     info = posterior.info
     check_within(within, info.get("ranges", {}), info.get("plant_types"), lambda one: not (region.is_coarse(one) or region.is_daily(one)))
     like = {name: region.group[name].attrs.get(LIKE) for name in info.get("sensors", {}) if name in region.names}
-    cure = "set `[vegetation] like` of its configuration to that dataset, if the catalog has lines for it"
+    cure = "`[vegetation] like` of its configuration brings an index there, where the catalog has a line (E15 says what that is worth)"
     warn_of_sensors(info.get("sensors", {}), like, str(region.path), cure)
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)
     check_changes(region, posterior.model.needs(), calendar.days, changes)
