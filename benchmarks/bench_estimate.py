@@ -89,10 +89,13 @@ def in_a_process(what: str, folder: str, setting: Setting) -> dict:
 def part(what: str, folder: Path, setting: Setting) -> dict:
     """Estimate, or run."""
     from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import KEEP, DailyMaps
+
+    keep = (*KEEP, DailyMaps()) if setting.daily else KEEP
 
     def go(**more):
         posterior = a_posterior(setting.draws, setting.model)
-        return map_region(posterior, folder / "region.zarr", out, draws=setting.draws, daily=setting.daily, spread="parameter", **more)
+        return map_region(posterior, folder / "region.zarr", out, draws=setting.draws, keep=keep, spread="parameter", **more)
 
     out = folder / "run"
     if what == "estimate":

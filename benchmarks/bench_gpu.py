@@ -1,6 +1,6 @@
 """The kernel for GPUs beside the XLA scan and beside what the GPU can do: 1000 x 1000 pixels x 365 days x 100 draws, computing only.
 
-machine code for sm_90 by Triton 3.9 (not the one inside XLA), no more.
+Run on an NVIDIA H200 (JAX 0.11.2); what it gave is in `benchmarks/README.md`.
 
 Made-up drivers lie on the device; one slab is computed again and again until the job is done. The floor is counted from the jaxpr of
 `advance` and `exchange` and the sums over draws, an instruction an operation (so a multiplication and an addition are two), only where the
@@ -67,11 +67,11 @@ def report(slab, pixel_days: int, floor: float, rounds: int) -> None:
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.gpu.accelerator import run_slab_on_accelerator
 
-    *inputs, plan = slab
-    bare = dataclasses.replace(plan, levels=())
+    *inputs, static = slab
+    bare = dataclasses.replace(static, levels=())
     kernels = {
         "day loop in one program": lambda: run_slab_on_accelerator(*inputs, bare),
-        "  with quantiles of months and years": lambda: run_slab_on_accelerator(*inputs, plan),
+        "  with quantiles of months and years": lambda: run_slab_on_accelerator(*inputs, static),
         "XLA scan": lambda: run_slab(*inputs, bare),
     }
     for name, seconds in in_turns(kernels, rounds).items():
@@ -82,7 +82,7 @@ def report(slab, pixel_days: int, floor: float, rounds: int) -> None:
         one, other = getattr(found, name), getattr(expected, name)
         print(f"largest difference of monthly {name.upper()}: {np.abs(one - other).max() / np.abs(other).max():.1e} of the largest sum")
     steps = max(np.abs(one.astype(int) - other).max() for one, other in zip(found.maps, expected.maps, strict=True))
-    print(f"largest difference of daily maps: {steps} steps of {plan.scale} gC m-2 d-1")
+    print(f"largest difference of daily maps: {steps} steps of {static.scale} gC m-2 d-1")
 
 
 def in_turns(runs: dict, rounds: int) -> dict[str, float]:
@@ -127,19 +127,19 @@ def ceilings(rounds: int) -> dict[str, float]:
 
 def count(slab) -> Counter:
     """Instructions for one pixel, day and draw: networks and sums over draws included, what is the same for all pixels or draws not."""
-    model, *_, plan = slab
+    model, *_, static = slab
     every = {name: jnp.ones(()) for name in model.needs()}
     names = every | {name: jnp.ones((PIXELS, 1)) for name in ("fapar", "fapar_base", "fapar_top", "soil_capacity")}
     parameters = {name: _parameter(source) for name, source in model.sources.items()}
-    parameters |= {name: jnp.ones((PIXELS, DRAWS)) for name in plan.daily}
+    parameters |= {name: jnp.ones((PIXELS, DRAWS)) for name in static.daily}
 
     def day(names, parameters):
-        state = model.advance(model.start(names, parameters), names, parameters)
+        state, _ = model.advance(model.start(names, parameters), names, parameters)
         return model.exchange(state, names, parameters)
 
     counted = operations(jax.make_jaxpr(day)(names, parameters).jaxpr)
-    counted["arithmetic"] += 2 + (2 + 3 + 3 * 2 if plan.maps else 0) + (4 if plan.series else 0)  # sums of months, statistics, series
-    for name in plan.daily:
+    counted["arithmetic"] += 2 + (2 + 3 + 3 * 2 if static.maps else 0) + (4 if static.series else 0)  # sums of months, statistics, series
+    for name in static.daily:
         network = _network(model, name)
         by_pixel = sum(one in ("fapar", "fapar_phase") for one in network.inputs)
         counted["arithmetic"] += network.width * (by_pixel + 4) + 4  # units; the bounds of the parameter
@@ -156,9 +156,7 @@ def _parameter(source):
 
 
 def _network(model, name: str):
-    from hybridflux.region.kernels.unrolled import network_of
-
-    return network_of(model.sources[name])
+    return model.sources[name].network()
 
 
 def operations(jaxpr) -> Counter:
@@ -177,7 +175,7 @@ def made_up(name: str, draws: int, blocks: int):
     """Arguments of a kernel: random draws of a model, one weather cell, 365 days, four plant types."""
     from hybridflux.model import compositions
     from hybridflux.model.tree import learned, with_learned, with_places
-    from hybridflux.region.kernels.cpu import Pixels, Plan, Shared, on_all_devices, shared_out
+    from hybridflux.region.kernels.contract import Pixels, Shared, Static, on_all_devices, shared_out
 
     random, days = np.random.default_rng(0), 365
     model = with_places(compositions.get(name), {"site": 1, "site_year": 1})
@@ -190,21 +188,21 @@ def made_up(name: str, draws: int, blocks: int):
     months = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]).astype(np.int32)
     shape, zero = (blocks, BLOCK), np.int32(0)
     fapar = np.clip(5000 + 3000 * season[None] + random.integers(0, 1000, (blocks, 1, BLOCK)), 0, 10_000).astype(np.int16)
-    lasting = {"soil_capacity": 150.0, "fapar_base": 0.2, "fapar_top": 0.8}
+    covariates = {"soil_capacity": 150.0, "fapar_base": 0.2, "fapar_top": 0.8}
     pixels = Pixels(
         daily={"fapar": fapar}, cell=np.zeros((blocks, 1), np.int32), plant_type=random.integers(0, 4, (blocks, 1)).astype(np.int32),
-        lasting={key: np.full(shape, value, np.float32) for key, value in lasting.items()}, row=np.zeros(shape, np.int32),
+        static={key: np.full(shape, value, np.float32) for key, value in covariates.items()}, row=np.zeros(shape, np.int32),
         column=np.zeros(shape, np.int32), weight=np.ones(shape, np.float32), active=np.ones(blocks, bool),
     )  # fmt: skip
     shared = Shared(weather, months, zero, zero, np.zeros(days, np.int32), np.zeros(12, np.int32), {})
     daily = tuple(one for one in model.sources if _network(model, one) is not None)
-    plan = Plan(
+    static = Static(
         draws=draws, n=BLOCK, days=days, levels=(0.05, 0.5, 0.95), months_of_years=((0, 12),), yearly=(), daily=daily, maps=True,
-        lasting=tuple(one for one in model.sources if one not in daily), daily_levels=(), scale=0.002, series=True,
+        constant=tuple(one for one in model.sources if one not in daily), daily_levels=(), scale=0.002, series=True,
     )  # fmt: skip
     effects = {one: jnp.zeros((draws, 1, 1)) for one in leaves if one.endswith("effect")}
     model = on_all_devices(with_learned(model, leaves | effects))
-    return model, on_all_devices(shared), None, shared_out(pixels), plan
+    return model, on_all_devices(shared), None, shared_out(pixels), static
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def problem(towers: Path, learned_memory: bool):
 
     base = compositions.get("static")
     sources = {**base.sources, "root_zone_capacity": Shared() if learned_memory else Fixed(300.0)}
-    model = HybridFlux(gpp=base.gpp, reco=base.reco, memory=base.memory, noise=base.noise, sources=sources)
+    model = HybridFlux(gpp=base.gpp, reco=base.reco, memory=base.memory, observed=base.observed.values(), sources=sources)
     opened = open_towers(towers, sites=SITES, years=YEARS, vegetation="modis_fpar_c5_8day")
     return model, opened.sequences(model.needs_at_towers())
 

@@ -147,10 +147,11 @@ def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
 def whole_job(folder: Path, size: int, draws: int, model: str) -> dict:
     """The job, from store to store."""
     from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, daily=True)
+        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()))
         markers = [json.loads(path.read_text()) for path in (Path(out) / "run" / "tiles").glob("*.json")]
     computing = sum(one["compute_s"] for one in markers)
     return {"seconds": report.seconds, "cpu": time.process_time() - cpu, "computing": computing, "peak_mb": peak_memory()}

@@ -67,7 +67,7 @@ class Slabs:
         from hybridflux.region.kernels.cpu import run_slab
 
         for _, pixels in self.slabs:
-            jax.block_until_ready(run_slab(self.prepared.model, self.prepared.shared, None, pixels, self.prepared.plan))
+            jax.block_until_ready(run_slab(self.prepared.model, self.prepared.shared, None, pixels, self.prepared.static))
         return self.work
 
     def blocks(self) -> Blocks:
@@ -78,15 +78,15 @@ class Slabs:
         from hybridflux.model.tree import parameters_over_draws
         from hybridflux.vocabulary import PARAMETERS
 
-        model, plan, shared = self.prepared.model, self.prepared.plan, self.prepared.shared
-        of_block = jax.jit(lambda names: parameters_over_draws(model, names, plan.lasting))
+        model, static, shared = self.prepared.model, self.prepared.static, self.prepared.shared
+        of_block = jax.jit(lambda names: parameters_over_draws(model, names, static.constant))
         pixel, draw, fapar, weight = {name: [] for name in PER_PIXEL}, {}, [], []
         for _, pixels in self.slabs:
             for number in np.flatnonzero(np.asarray(pixels.active)):
-                names = {name: values[number] for name, values in pixels.lasting.items()}
+                names = {name: values[number] for name, values in pixels.static.items()}
                 found = of_block(names | {"plant_type": pixels.plant_type[number], "site": jnp.int32(0)})
                 for name in PER_PIXEL:
-                    pixel[name].append(np.broadcast_to(found[name], (plan.draws, plan.n)))
+                    pixel[name].append(np.broadcast_to(found[name], (static.draws, static.n)))
                 draw = {name: np.asarray(found[name]).reshape(-1) for name in PER_DRAW}
                 fapar.append(np.asarray(pixels.daily["fapar"][number]))
                 weight.append(np.asarray(pixels.weight[number]))
@@ -95,7 +95,7 @@ class Slabs:
         fixed = {name: float(np.asarray(model.sources[name].value(PARAMETERS[name], {}))) for name in FIXED}
         weather = {name: np.asarray(shared.weather[name])[:, 0] for name in WEATHER}
         return Blocks(
-            plan.n, int(shared.lead), {name: np.stack(values) for name, values in pixel.items()}, draw, fixed, weather,
+            static.n, int(shared.warm_up), {name: np.stack(values) for name, values in pixel.items()}, draw, fixed, weather,
             np.stack(fapar), month, np.stack(weight),
         )  # fmt: skip
 
@@ -121,7 +121,7 @@ class Slabs:
         model, drivers = self.prepared.model, self.drivers
         names = {name: jnp.asarray(values)[:, :1] for name, values in self.prepared.shared.weather.items()}
         names |= {name: jnp.asarray(values[:, :pixels] * np.float32(layout.SCALE)) for name, values in drivers.daily.items()}
-        names |= {name: jnp.asarray(values[:pixels]) for name, values in drivers.lasting.items()}
+        names |= {name: jnp.asarray(values[:pixels]) for name, values in drivers.static.items()}
         names |= {"plant_type": jnp.asarray(drivers.plant_type[:pixels]), "site": jnp.int32(0)}
 
         @eqx.filter_jit
@@ -139,11 +139,12 @@ class Slabs:
 
 def make_job(region: Path, draws: int, daily: bool):
     """A job over the region with the model of this benchmark and random weights."""
-    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     return _job(
-        a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter", daily=daily,
-        levels=QUANTILES, daily_levels=(), change={}, seed=0, length=1e4,
+        a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter",
+        keep=(*KEEP, *((DailyMaps(),) if daily else ())), change={}, seed=0, length=1e4,
     )  # fmt: skip
 
 
@@ -175,8 +176,8 @@ def differences(slabs: Slabs) -> None:
 
     blocks = slabs.blocks()
     exact = reference(blocks, 0)
-    result = run_slab(slabs.prepared.model, slabs.prepared.shared, None, slabs.slabs[0][1], slabs.prepared.plan)
-    sums = [("kernel", result.gpp[0], result.reco[0])]
+    result = run_slab(slabs.prepared.model, slabs.prepared.shared, None, slabs.slabs[0][1], slabs.prepared.static)
+    sums = [("kernel", *(result.kept["totals"][name][0] for name in ("gpp", "reco")))]
     if present.compiler("anchor, differences from float64"):
         theirs = anchor(blocks, daily=True)()
         sums.append(("anchor", theirs["sums"][0][:, 0], theirs["sums"][0][:, 1]))

@@ -141,11 +141,12 @@ def kernel(folder: Path, draws: int, *, daily: bool):
 
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     job = _job(
-        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter", daily=daily,
-        levels=QUANTILES, daily_levels=(), change={}, seed=0, length=1e4,
+        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter",
+        keep=(*KEEP, *((DailyMaps(),) if daily else ())), change={}, seed=0, length=1e4,
     )  # fmt: skip
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
@@ -153,7 +154,7 @@ def kernel(folder: Path, draws: int, *, daily: bool):
 
     def run() -> float:
         for pixels in held:
-            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
         return len(drivers.pixel) * DAYS * draws
 
     return run
@@ -227,8 +228,10 @@ def lightgbm_predict():
 def whole_run(folder: Path, draws: int, daily: bool) -> dict:
     """Map the region from store to store."""
     from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
-    report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, daily=daily)
+    keep = (*KEEP, DailyMaps()) if daily else KEEP
+    report = map_region(a_posterior(draws), folder / "region.zarr", folder / f"run{draws}{daily}", draws=draws, keep=keep)
     return {"seconds": report.seconds, "peak_mb": peak_memory()}
 
 

@@ -94,11 +94,12 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
 
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     job = _job(
-        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter", daily=True,
-        levels=QUANTILES, daily_levels=levels, change={}, seed=0, length=1e4,
+        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter",
+        keep=(*KEEP, DailyMaps(quantiles=levels)), change={}, seed=0, length=1e4,
     )  # fmt: skip
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
@@ -106,7 +107,7 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
 
     def run() -> float:
         for pixels in held:
-            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+            jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
         return len(drivers.pixel) * DAYS * draws
 
     return run

@@ -67,10 +67,10 @@ def views(pixels: int) -> tuple[np.ndarray, np.ndarray]:
 
 def filled():
     """`fill` with typical numbers."""
-    from hybridflux.series import Prior, fill
+    from hybridflux.series import SeriesProcess, fill
 
-    prior = Prior((0.5, -0.2, 0.0), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=1000.0, view_sd=0.03)
-    return lambda values, when: fill(values, when, DAYS, prior=prior)
+    process = SeriesProcess((0.5, -0.2, 0.0), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=1000.0, view_sd=0.03)
+    return lambda values, when: fill(values, when, DAYS, process=process)
 
 
 def statsmodels_loop(values: np.ndarray, when: np.ndarray) -> None:

@@ -125,17 +125,18 @@ def first(folder: Path) -> None:
     from hybridflux.inference.posterior import Posterior
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import QUANTILES, _job
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP
 
     posterior = Posterior.load(folder / "posterior.nc")
     job = _job(
-        posterior, folder / "region.zarr", folder / "none", draws=DRAWS, start=None, end=None, spread="parameter", daily=False,
-        levels=QUANTILES, daily_levels=(), change={}, seed=0, length=1e4,
+        posterior, folder / "region.zarr", folder / "none", draws=DRAWS, start=None, end=None, spread="parameter", keep=KEEP,
+        change={}, seed=0, length=1e4,
     )  # fmt: skip
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
     _, pixels = next(prepared.slabs(job, drivers))
-    jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.plan))
+    jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
     print("done", flush=True)
 
 

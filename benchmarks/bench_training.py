@@ -57,7 +57,7 @@ def problem(towers: Path):
     """A hybrid of two networks and four shared parameters, and the days of the towers."""
     from hybridflux.data.towers import open_towers
     from hybridflux.inference.batch import days
-    from hybridflux.model import HybridFlux, Laplace, Neural, Shared
+    from hybridflux.model import HybridFlux, Neural, Shared
     from hybridflux.process import light, respiration, stress
 
     model = HybridFlux(
@@ -68,7 +68,6 @@ def problem(towers: Path):
             "respiration_ref": Neural(*INPUTS, width=16, seed=1),
             **{name: Shared() for name in SHARED},
         },
-        noise={"nee": Laplace()},
     )
     sequences = open_towers(towers, sites=SITES, years=YEARS, vegetation="modis_fpar_c5_8day").sequences(model.needs_at_towers())
     return model, days(model, sequences)
@@ -115,7 +114,7 @@ def torch_model(model, data):
     features = tensor(model.sources["light_use_efficiency"].features(data.names))
 
     def value(row, raw):
-        return row.lower + (row.upper - row.lower) * torch.sigmoid(float(to_raw(row.typical, row)) + row.spread * raw)
+        return row.lower + (row.upper - row.lower) * torch.sigmoid(float(to_raw(row.typical, row)) + row.prior_sd * raw)
 
     def network(name, inputs):
         w1, b1, w2 = (weights[f"sources.{name}.z.{part}"] for part in ("w1", "b1", "w2"))
@@ -129,7 +128,7 @@ def torch_model(model, data):
         gpp = network("light_use_efficiency", inputs) * light / (1 + saturation * light) * torch.exp(-sensitivity * vpd)
         response = torch.exp(activation * (1 / (REFERENCE - STANDSTILL) - 1 / (tair - STANDSTILL)))
         nee = (network("respiration_ref", inputs) + share * gpp) * response - gpp
-        floor, slope = (value(PARAMETERS[name], weights[f"noise.nee.sources.{name}.z"]) for name in ("noise_floor", "noise_slope"))
+        floor, slope = (value(PARAMETERS[name], weights[f"observed.nee.error.sources.{name}.z"]) for name in ("noise_floor", "noise_slope"))
         scale = torch.sqrt(known[rows] ** 2 + (floor + slope * nee.abs()) ** 2)
         return ((observed[rows] - nee).abs() / scale + torch.log(2 * scale)).mean()
 

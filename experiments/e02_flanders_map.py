@@ -18,10 +18,11 @@ import pandas as pd
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
-from hybridflux.ingest.check import check_text
+from hybridflux.ingest.region_report import check
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import run_scenario
 from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.report.page import write_report
 
 SPREAD = "parameter+random_effects+vegetation"
@@ -39,8 +40,8 @@ def main() -> None:
     draws, out = 8 if arguments.smoke else 64, arguments.out
     posterior, region = Posterior.load(arguments.posterior), out / "region.zarr"
     print(build_region("flanders-demo", region, data=arguments.data, resume=region.with_suffix(".build").exists()))
-    print(check_text(region))
-    print(map_region(posterior, region, out / "run", draws=draws, spread=SPREAD, daily=True, seed=1))
+    print(check(region).text)
+    print(map_region(posterior, region, out / "run", draws=draws, spread=SPREAD, keep=(*KEEP, DailyMaps()), seed=1))
     run_scenario(posterior, region, DRY, out / "dry", draws=draws, seed=1)
     budget = budget_table(out / "run")
     budget.to_csv(out / "budget.csv", index=False, float_format="%.6g")

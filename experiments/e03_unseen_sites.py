@@ -36,9 +36,9 @@ from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, lea
 from hybridflux.inference import Ensemble
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
-from hybridflux.report.card import write_card
+from hybridflux.report.card_page import write_card
 from hybridflux.report.card_table import markdown
 
 VEGETATION = "modis_fpar_c5_8day"
@@ -162,8 +162,8 @@ def baselines(size: dict) -> dict:
 def knowing_the_site(train: Sequences, test: Sequences, size: dict) -> list[pd.DataFrame]:
     """LightGBM that is told which site a day is from: the ceiling of these drivers."""
     number = np.arange(len(train.places), dtype=np.float32)
-    told = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
-    predicted = LightGBM(trees=size["trees"], predictors=(*PREDICTORS, "site")).fit(told[0]).predict(told[1])
+    with_site = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
+    predicted = LightGBM(trees=size["trees"], predictors=(*PREDICTORS, "site")).fit(with_site[0]).predict(with_site[1])
     tables = ((step, score_table(test, predicted, step=step, known=train.places)) for step in KNOWN_STEPS)
     return [table.assign(model="LightGBM, site known", step=step) for step, table in tables]
 

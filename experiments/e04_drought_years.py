@@ -40,7 +40,7 @@ from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, Pooled, Shared
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.process import respiration, stress
 from hybridflux.process.call import arguments
 from hybridflux.provenance import config_hash, provenance
@@ -143,7 +143,7 @@ def without(model: HybridFlux, factors: Sequence[Callable]) -> HybridFlux:
     memory = model.memory if any("rew" in arguments(factor) for factor in (*gpp, *reco)) else ()
     used = {name for fn in (*gpp, *reco, *(fn for each in memory for fn in (each.start, each.step, each.read))) for name in arguments(fn)}
     sources = {name: source for name, source in model.sources.items() if name in used}
-    return HybridFlux(gpp=gpp, reco=reco, memory=memory, sources=sources, noise=model.noise)
+    return HybridFlux(gpp=gpp, reco=reco, memory=memory, sources=sources, observed=model.observed.values())
 
 
 def blind(model: HybridFlux) -> HybridFlux:
@@ -157,7 +157,7 @@ def blind(model: HybridFlux) -> HybridFlux:
         return Pooled(Neural(*inputs, width=network.width, reach=network.reach), by=source.by, spread=source.spread)
 
     sources = {name: of(source) for name, source in model.sources.items()}
-    return HybridFlux(gpp=model.gpp, reco=model.reco, memory=model.memory, sources=sources, noise=model.noise)
+    return HybridFlux(gpp=model.gpp, reco=model.reco, memory=model.memory, sources=sources, observed=model.observed.values())
 
 
 def thresholds() -> HybridFlux:
@@ -166,7 +166,11 @@ def thresholds() -> HybridFlux:
     free = {name: Shared() for name in WATER}
     bucket = {name: hybrid.sources[name] for name in ("root_zone_capacity", "evaporation_scalar")}
     return HybridFlux(
-        gpp=static.gpp, reco=static.reco, memory=static.memory, sources={**static.sources, **free, **bucket}, noise=hybrid.noise
+        gpp=static.gpp,
+        reco=static.reco,
+        memory=static.memory,
+        sources={**static.sources, **free, **bucket},
+        observed=hybrid.observed.values(),
     )
 
 
@@ -231,9 +235,9 @@ def water_parameters(posterior: Posterior, sequences: Sequences) -> pd.DataFrame
     for name, values in posterior.parameter_draws().items():
         if name in WATER:
             low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
-            told = guard.loc[name]
+            identified = guard.loc[name]
             rows.append({"parameter": name, "median": middle, "low": low, "high": high, "draws": len(values),
-                         "contraction": told.contraction, "verdict": told.verdict})  # fmt: skip
+                         "contraction": identified.contraction, "verdict": identified.verdict})  # fmt: skip
     return pd.DataFrame(rows)
 
 

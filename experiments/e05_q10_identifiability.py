@@ -33,6 +33,7 @@ from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.restarts import restarts
 from hybridflux.inference import MAP, NUTS, SVI, Ensemble
+from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import StudentT
 from hybridflux.model.sequences import Sequences
@@ -118,7 +119,7 @@ def one_repeat(weather, case: str, method, repeat: int, starts: int, width: int)
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"respiration_ref": Neural(*INPUTS[case], width=width), "q10": Shared()},
-        noise={"reco": StudentT(tail=Fixed(30.0))},
+        observed=(observe.reco(StudentT(tail=Fixed(30.0))),),
     )
     posteriors, fits = [], []
     for start in range(starts):
@@ -176,9 +177,11 @@ def report(fits: pd.DataFrame, comparisons: pd.DataFrame, size: dict, methods: d
         )
     if "r_hat" in fits:
         nuts = fits[fits.method == "NUTS"].groupby("case")
-        told = "; ".join(f"case {case} R-hat {part.r_hat.median():.2f} (worst {part.r_hat.max():.2f}), {part.ess.median():.0f} effective "
-                         f"draws (fewest {part.ess.min():.0f})" for case, part in nuts)  # fmt: skip
-        lines += ["", f"NUTS on Q10 itself, median over fits: {told}. Its concerns are about weights, which have symmetries."]
+        convergence = "; ".join(
+            f"case {case} R-hat {part.r_hat.median():.2f} (worst {part.r_hat.max():.2f}), {part.ess.median():.0f} effective "
+            f"draws (fewest {part.ess.min():.0f})" for case, part in nuts
+        )  # fmt: skip
+        lines += ["", f"NUTS on Q10 itself, median over fits: {convergence}. Its concerns are about weights, which have symmetries."]
     several = comparisons[comparisons.starts > 1]
     lines += [
         "", "## Several starts of the same data", "",

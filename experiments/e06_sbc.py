@@ -26,11 +26,11 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.towers import open_towers
-from hybridflux.evaluate.sbc import Calibration, Sampler, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
+from hybridflux.evaluate.sbc import Sampler, SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
 from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation
+from hybridflux.model import observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
 from hybridflux.provenance import config_hash, provenance
 
@@ -83,7 +83,7 @@ def run(data: Path, out: Path, size: dict) -> None:
             parts.append(pd.DataFrame(done["ranks"]))
             spent += done["seconds"]
             print(f"{name}: block {block + 1} of {blocks}, {time.perf_counter() - began:.0f} s", flush=True)
-        found[name] = Calibration(pd.concat(parts, ignore_index=True), DRAWS)
+        found[name] = SbcRanks(pd.concat(parts, ignore_index=True), DRAWS)
         seconds[name] = spent / len(found[name].ranks)
     tables = {name: uniformity(one) for name, one in found.items()}
     pd.concat([one.ranks.assign(sampler=name) for name, one in found.items()]).to_csv(out / "ranks.csv", index=False)
@@ -103,8 +103,8 @@ def sampler(name: str) -> Sampler:
 def small() -> HybridFlux:
     """The composition `static` with a likelihood that is the law of its observations."""
     static = get("static")
-    noise = {"nee": Laplace(), "nee_night": Laplace()}
-    return HybridFlux(gpp=static.gpp, reco=static.reco, memory=static.memory, sources=static.sources, noise=noise)
+    observed = (observe.nee(), observe.nee_night())
+    return HybridFlux(gpp=static.gpp, reco=static.reco, memory=static.memory, sources=static.sources, observed=observed)
 
 
 def thinned(sequences: Sequences) -> Sequences:
@@ -114,7 +114,7 @@ def thinned(sequences: Sequences) -> Sequences:
     return replace(sequences, targets=targets)
 
 
-def report(found: dict[str, Calibration], tables: dict[str, pd.DataFrame], seconds: dict[str, float]) -> str:
+def report(found: dict[str, SbcRanks], tables: dict[str, pd.DataFrame], seconds: dict[str, float]) -> str:
     """The results as a Markdown page."""
     lines = [
         "# E06: simulation-based calibration",
@@ -148,7 +148,7 @@ def report(found: dict[str, Calibration], tables: dict[str, pd.DataFrame], secon
     return "\n".join(lines) + "\n"
 
 
-def draw_figure(found: dict[str, Calibration], tables: dict[str, pd.DataFrame], path: Path) -> None:
+def draw_figure(found: dict[str, SbcRanks], tables: dict[str, pd.DataFrame], path: Path) -> None:
     """A panel per quantity: empirical distribution of the ranks less the uniform one, one line a sampler, with the band of the fewest."""
     quantities = list(next(iter(found.values())).ranks)
     columns = 4

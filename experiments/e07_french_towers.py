@@ -29,14 +29,14 @@ from matplotlib.ticker import MaxNLocator
 from summers import LEAST_YEARS, seen_without_vegetation, summer_anomalies
 
 from hybridflux.data.towers import Towers, open_towers
+from hybridflux.evaluate.aggregation import MONTH, YEAR
 from hybridflux.evaluate.metrics import coverage, interval
-from hybridflux.evaluate.periods import MONTH, YEAR
 from hybridflux.evaluate.scores import evaluate
 from hybridflux.inference import Ensemble
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
 
 VEGETATION = "modis_fpar_c5_8day"

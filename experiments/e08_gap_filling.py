@@ -74,9 +74,9 @@ def run(data: Path, out: Path, size: dict) -> None:
         chosen = np.random.default_rng(SEED).permutation(values.shape[1])[: size["pixels"]]
         when, values = (dates - dates[0]).astype(int), values[:, chosen]
         days = int(when[-1]) + 1
-        prior = learn(values, when, days)
-        full = fill(values, when, days, prior=prior)
-        priors[name] = asdict(prior) | {
+        process = learn(values, when, days)
+        full = fill(values, when, days, process=process)
+        priors[name] = asdict(process) | {
             "left_out": 1 - float(full.used.sum() / np.isfinite(values).sum()),
             "shared": shared_error(values, when, days, full),
         }
@@ -85,7 +85,7 @@ def run(data: Path, out: Path, size: dict) -> None:
         kept = sharpness(values, when, days, full, smoothness)
         drops += [{"place": name, **row} for row in kept]
         if name == "Meuse":
-            felled = felling(everywhere, dates, prior, smoothness)
+            felled = felling(everywhere, dates, process, smoothness)
         shown[name] = dates[0], values, when, full, smoothness
         print(f"{name}: {values.shape[1]} pixels, {len(when)} dates, {time.perf_counter() - began:.0f} s", flush=True)
     scores, drops = pd.DataFrame(scores), pd.DataFrame(drops)
@@ -207,7 +207,7 @@ def held_out(values, when, days, full: Daily, smoothness) -> list[dict]:
     rows = []
     for what, mask in masks.items():
         held, given = mask & clear, np.where(mask, np.nan, values)
-        filled = fill(given, when, days, prior=learn(given, when, days))
+        filled = fill(given, when, days, process=learn(given, when, days))
         series = {"hybridflux": filled.mean}
         for name, method in competitors(smoothness).items():
             series[name] = method(given, when, days)
@@ -218,15 +218,15 @@ def held_out(values, when, days, full: Daily, smoothness) -> list[dict]:
     return rows
 
 
-def errors(values, told, held, believed, sd) -> dict:
+def errors(values, predicted, held, used, sd) -> dict:
     """Scores of held-out views; `clean` are those that look like no cloud when all views are given."""
-    held = held & np.isfinite(told)
-    miss = values[held] - told[held]
-    clean = miss[believed[held]]
+    held = held & np.isfinite(predicted)
+    miss = values[held] - predicted[held]
+    clean = miss[used[held]]
     row = {"views": len(miss), "rmse": np.sqrt(np.mean(miss**2)), "rmse_clean": np.sqrt(np.mean(clean**2)), "bias_clean": clean.mean()}
     if sd is None:
         return row
-    z, z_clean = np.abs(miss / sd[held]), np.abs(clean / sd[held][believed[held]])
+    z, z_clean = np.abs(miss / sd[held]), np.abs(clean / sd[held][used[held]])
     return row | {"cover50": (z < Z50).mean(), "cover90": (z < Z90).mean(), "cover50_clean": (z_clean < Z50).mean(),
                   "cover90_clean": (z_clean < Z90).mean(), "mean_sd": sd[held].mean()}  # fmt: skip
 
@@ -276,13 +276,13 @@ def shared_error(values, when, days, full: Daily) -> float:
     """Share of the variance of errors in gaps of 30 days that all pixels have in common: that of the means of the dates."""
     gap = np.isin(when // GAPS[0] % 3, 1)  # a month of every three is hidden from all pixels
     given = np.where(gap[:, None], np.nan, values)
-    filled = fill(given, when, days, prior=learn(given, when, days))
+    filled = fill(given, when, days, process=learn(given, when, days))
     miss = np.where(full.used, values - filled.mean[when], np.nan)[gap]
     many = np.isfinite(miss).mean(1) > 0.2
     return float(np.nanvar(np.nanmean(miss[many], axis=1)) / np.nanvar(miss[many])) if many.sum() > 1 else float("nan")
 
 
-def felling(values: np.ndarray, dates: np.ndarray, prior, smoothness: float) -> pd.DataFrame:
+def felling(values: np.ndarray, dates: np.ndarray, process, smoothness: float) -> pd.DataFrame:
     """When the series of the felled stand fall through the middle of the summers before and after, and the level they reach.
 
     Felled are pixels whose median of May to September fell by more than 0.25 from 2018 to 2019; views around the felling tell that it lies
@@ -297,7 +297,7 @@ def felling(values: np.ndarray, dates: np.ndarray, prior, smoothness: float) -> 
     axis = dates[0] + np.arange(days)
     summers = [(axis >= np.datetime64(f"{year}-05")) & (axis < np.datetime64(f"{year}-10")) for year in (2018, 2019)]
     window = (axis >= np.datetime64("2018-08-01")) & (axis < np.datetime64("2019-08-01"))
-    series = {"hybridflux": fill(stand, when, days, prior=prior).mean}
+    series = {"hybridflux": fill(stand, when, days, process=process).mean}
     series |= {name: method(stand, when, days) for name, method in competitors(smoothness).items()}
     rows = []
     for name, daily in series.items():
@@ -323,10 +323,10 @@ def report(scores: pd.DataFrame, drops: pd.DataFrame, felled: pd.DataFrame, prio
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for row in scores.itertuples():
-        told = [row.cover50, row.cover90, row.cover50_clean, row.cover90_clean, row.mean_sd]
-        told = " | ".join("-" if np.isnan(one) else f"{one:.3f}" for one in told)
+        columns = [row.cover50, row.cover90, row.cover50_clean, row.cover90_clean, row.mean_sd]
+        columns = " | ".join("-" if np.isnan(one) else f"{one:.3f}" for one in columns)
         lines.append(f"| {row.place} | {row.held_out} | {row.method} | {row.views} | {row.rmse:.4f} | {row.rmse_clean:.4f} "
-                     f"| {row.bias_clean:+.4f} | {told} |")  # fmt: skip
+                     f"| {row.bias_clean:+.4f} | {columns} |")  # fmt: skip
     lines += [
         "", "## Drops", "",
         "`inside`: the series crosses the middle of the fall between the two views that hold it; `late`: days from the middle between",
@@ -372,7 +372,7 @@ def draw_figure(shown: dict, path: Path) -> None:
             other = whittaker(smoothness)(values[:, [pixel]], when, len(days))
             axis.plot(days, other, color="tab:gray", lw=0.8, ls="--", label="Whittaker")
             axis.plot(days[when[used]], values[used, pixel], "k.", ms=4, label="clear view")
-            axis.plot(days[when[~used]], values[~used, pixel], "rx", ms=5, label="not believed")
+            axis.plot(days[when[~used]], values[~used, pixel], "rx", ms=5, label="rejected")
             axis.set(title=f"{name}, pixel {pixel}", ylim=(-0.1, 1.05), ylabel="NDVI [1]")
             axis.tick_params(axis="x", rotation=30, labelsize=8)
     axes[0, 0].legend(fontsize=7, loc="lower right")

@@ -124,11 +124,11 @@ def pair_up(cycles: dict, towers: dict, season: np.ndarray) -> Pairs:
 
 def spread_of(groups: list[list[pairs.Tower]]) -> Spread:
     """Each tower against the mean of the others of its group, each year of a tower against its mean: level and relative amplitude."""
-    between, within, told = [], {}, set()
+    between, within, labelled = [], {}, set()
     for group in groups:
         key = frozenset(tower.site for tower in group)
-        if len(group) > 1 and key not in told:
-            told.add(key)
+        if len(group) > 1 and key not in labelled:
+            labelled.add(key)
             means = np.sort([tower.mean[LIGHT] for tower in group], axis=1)
             for row, mean in enumerate(means):
                 other = np.delete(means, row, axis=0).mean(axis=0)

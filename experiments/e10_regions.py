@@ -20,12 +20,12 @@ import zarr
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
-from hybridflux.ingest.check import check_text
-from hybridflux.products.totals import Totals, open_totals
+from hybridflux.ingest.region_report import check
+from hybridflux.products.totals import RunTotals, open_totals
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.store import layout
-from hybridflux.report.region import draw_region
+from hybridflux.report.region_figure import draw_region
 
 REGIONS = ("flanders-demo", "meuse-forest", "bouconne")
 SPREADS = {"given": "parameter+random_effects", "drawn": "parameter+random_effects+vegetation"}
@@ -50,7 +50,7 @@ def main() -> None:
         for fapar, spread in SPREADS.items():
             run = arguments.out / f"{name}-{fapar}"
             shutil.rmtree(run, ignore_errors=True)
-            print(map_region(posterior, region, run, draws=draws, spread=spread, daily=False, seed=1))
+            print(map_region(posterior, region, run, draws=draws, spread=spread, seed=1))
             rows += budgets(name, fapar, open_totals(run))
         draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
     results = table(pd.DataFrame(rows))
@@ -64,7 +64,7 @@ def build(name: str, data: Path, out: Path) -> Path:
     print(build_region(name, path, data=data, resume=path.with_suffix(".build").exists()))
     if name == "meuse-forest":
         path = with_felled(path, out / "meuse-forest-felled.zarr")
-    (out / f"{name}.txt").write_text(check_text(path))
+    (out / f"{name}.txt").write_text(check(path).text)
     return path
 
 
@@ -88,7 +88,7 @@ def summer(region, year: int) -> np.ndarray:
     return np.where((stored == layout.NODATA).any(axis=0), np.nan, unpacked(stored).mean(axis=0))
 
 
-def budgets(region: str, fapar: str, totals: Totals) -> list[dict]:
+def budgets(region: str, fapar: str, totals: RunTotals) -> list[dict]:
     """Mean and spread of each zone, year and flux, and of the change from one year to the next, paired by draw; gC m-2."""
     found = []
     for zone in [*np.unique(totals.zone), "all"]:

@@ -35,7 +35,7 @@ from bench_map_throughput import a_posterior, peak_memory  # noqa: E402, I001
 SMOKE = Size(pixels=1000, active=3, draws=4, days=31)
 STEPS = {
     "_job": "describe the run (hashes of the maps)", "begin": "template and run.json", "_run": "map the tiles",
-    "write_totals": "merge totals", "write_cogs": "maps for GIS",
+    "write_totals": "merge totals", "write_cogs": "GeoTIFFs",
 }  # fmt: skip
 ALONE = "map each tile as a region of its own"
 Cells = dict[tuple[int, int], np.ndarray]
@@ -165,39 +165,41 @@ def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
     for function, inner in kept.items():
         setattr(engine, function, inner)
     engine.Worklist.of = list_of
-    with watch.step("resume it when it is done (lock, markers, totals, maps for GIS)"):
+    with watch.step("resume it when it is done (lock, markers, totals, GeoTIFFs)"):
         again = engine.map_region(posterior, region, out / "run", **settings(size), resume=True)
     with watch.step("dry run"):
-        told = engine.map_region(posterior, region, out / "none", **settings(size), dry_run=True).estimate
+        estimate = engine.map_region(posterior, region, out / "none", **settings(size), dry_run=True).estimate
     written = sum(file.stat().st_size for file in (out / "run").rglob("*") if file.is_file())
-    return watch, {"report": report, "again": again, "told": told, "written": written}
+    return watch, {"report": report, "again": again, "estimate": estimate, "written": written}
 
 
 def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
     from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
-    from hybridflux.region.map import QUANTILES, _job
-    from hybridflux.region.outputs.totals_file import write_totals
-    from hybridflux.region.outputs.zone_totals import Totals
+    from hybridflux.region.map import _job
+    from hybridflux.region.outputs import KEEP
+    from hybridflux.region.outputs.merge_totals import Block, TileTotals
+    from hybridflux.region.run.lifecycle import write_totals
 
     watch = Watch()
     job = _job(
-        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, daily=False, levels=QUANTILES, daily_levels=(),
-        change={}, seed=0, length=1e4, **settings(size),
+        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, keep=KEEP, change={}, seed=0, length=1e4,
+        **settings(size),
     )  # fmt: skip
     (job.out / "totals").mkdir(parents=True)
     random, tiles, stored = np.random.default_rng(0), list(size.grid.tiles()), 0
     months, days, expected = len(job.calendar.months), len(job.calendar.mapped), 0.0
     for tile in tiles:
-        totals, zones, kinds = Totals(), parcel(tile, size.pixels), plant_type(tile)
+        totals, zones, kinds = TileTotals(), parcel(tile, size.pixels), plant_type(tile)
         for key in np.unique(zones.astype(np.int64) * 256 + kinds).tolist():
             if key % 256 != 255:
                 cell = divmod(key, 256)
-                totals.area[cell], totals.carbon[cell] = 96_100.0, random.random((months, 2, size.draws))
-                expected += float(totals.carbon[cell][:, 0, 0].sum())
+                totals.area[cell], carbon = 96_100.0, random.random((months, 2, size.draws))
+                totals.of_cells.setdefault("totals", {})[cell] = carbon
+                expected += float(carbon[:, 0, 0].sum())
         for kind in {kind for _, kind in totals.area}:
-            totals.add_series(random.random((days, 2, size.draws)), kind)
+            totals.add_to_plant_type("series", random.random((days, 2, size.draws)), Block(kind, np.zeros(0, int), np.zeros(0), 100.0))
         totals.save(job.totals(tile.id))
         stored += job.totals(tile.id).stat().st_size
     with watch.step("merge totals of all tiles and parcels, made up"):
@@ -220,7 +222,7 @@ def _off(job, expected: float) -> float:
 
 def table(size: Size, steps: list[tuple[str, float, float]], found: dict, machine: str) -> str:
     """The results as a Markdown page."""
-    report, told = found["report"], found["told"]
+    report, estimate = found["report"], found["estimate"]
     peak = {name: memory for name, _, memory in steps}
     lines = [
         "# E11: a region of 1e8 pixels", "",
@@ -234,8 +236,8 @@ def table(size: Size, steps: list[tuple[str, float, float]], found: dict, machin
         "region of its own.",
         f"* Memory while tiles are mapped: {peak[STEPS['_run']]:.0f} MB in the large region, {peak[ALONE]:.0f} MB alone; largest of all "
         f"steps {max(peak.values()):.0f} MB.",
-        f"* The run took {report.seconds:.0f} s and it wrote {found['written'] / 1e6:.0f} MB; the dry run told {told.seconds:.0f} s, "
-        f"{told.bytes_out / 1e6:.0f} MB, and {told.memory / 1e6:.0f} MB of memory.",
+        f"* The run took {report.seconds:.0f} s and it wrote {found['written'] / 1e6:.0f} MB; the dry run estimated "
+        f"{estimate.seconds:.0f} s, {estimate.bytes_out / 1e6:.0f} MB, and {estimate.memory / 1e6:.0f} MB of memory.",
         f"* All parcels: {found['zones']:,} zones in {found['tiles']:,} tiles, {found['stored'] / 1e9:.1f} GB of totals of tiles; "
         f"{found['rows']:,} rows of a budget; the sum of all cells is off by {found['off']:.0e}.",
         f"* Resumed when done: {found['again'].skipped:,} tiles of {size.active} were known as done.", "",

@@ -32,7 +32,7 @@ import pandas as pd
 from e14_satellites import HYBRIDS
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.data.imagery.indices import compute
 from hybridflux.data.points import read_points
 from hybridflux.data.reflectance import SMOOTHER, daily
@@ -42,7 +42,7 @@ from hybridflux.evaluate.scores import VARIABLES_SCORED, score_table
 from hybridflux.evaluate.splits import leave_site_out, only_days
 from hybridflux.inference import Ensemble
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.provenance import provenance
 
 INDICES = ("ndvi", "evi2", "nirv", "kndvi")
@@ -127,7 +127,7 @@ def fitted(pairs: pd.DataFrame, index: str, times: np.ndarray | None = None) -> 
     return y - slope * x, slope
 
 
-def line(pairs: pd.DataFrame, index: str) -> Line:
+def line(pairs: pd.DataFrame, index: str) -> CalibrationLine:
     """The line of some towers, with its errors by resampling towers."""
     offset, slope = fitted(pairs, index)
     number = pairs.site.nunique()
@@ -136,10 +136,10 @@ def line(pairs: pd.DataFrame, index: str) -> Line:
     miss = pairs[f"{index}_1km"] - offset - slope * pairs[f"{index}_10m"]
     between = miss.groupby(pairs.site).mean().std()
     numbers = (offset, slope, offsets.std(), slopes.std(), np.corrcoef(offsets, slopes)[0, 1], between)
-    return Line(*(round(float(number), 3) for number in numbers), highest=1.0, lowest=-1.0, source=SOURCE)
+    return CalibrationLine(*(round(float(number), 3) for number in numbers), highest=1.0, lowest=-1.0, source=SOURCE)
 
 
-def of_types(pairs: pd.DataFrame, index: str) -> dict[str, Line]:
+def of_types(pairs: pd.DataFrame, index: str) -> dict[str, CalibrationLine]:
     """Lines of the plant types with enough towers, and one for all."""
     towers = pairs.groupby("igbp").site.nunique()
     lines = {kind: line(pairs[pairs.igbp == kind], index) for kind in towers.index[towers >= LEAST_TOWERS]}
@@ -202,7 +202,7 @@ def ways(here: Sequences, fine: pd.Series, offset: float, slope: float) -> dict[
     return found
 
 
-def toml(lines: dict[str, dict[str, Line]]) -> str:
+def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
     """The lines as they stand in the catalog."""
     parts = []
     for index, of_kind in lines.items():
@@ -212,7 +212,7 @@ def toml(lines: dict[str, dict[str, Line]]) -> str:
     return "\n".join(parts)
 
 
-def page(pairs: pd.DataFrame, lines: dict[str, dict[str, Line]], checks: pd.DataFrame, scores: pd.DataFrame) -> str:
+def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame) -> str:
     """The results as Markdown."""
     rows = ["| index | plant type | offset | slope | sd of offset | sd of slope | correlation | towers differ by |", "|" + "---|" * 8]
     for index, of_kind in lines.items():

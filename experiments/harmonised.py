@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 from lines import line_sd
 
-from hybridflux.data.harmonisation import ALL, Line
+from hybridflux.data.harmonisation import ALL, CalibrationLine
 from hybridflux.data.imagery import fapar as network
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import compute
@@ -41,7 +41,7 @@ class Effect:
     gpp_sd: float
 
 
-def effect_on_flanders(data: Path, lines: dict[str, Line], seed: int, pixels: int) -> Effect:
+def effect_on_flanders(data: Path, lines: dict[str, CalibrationLine], seed: int, pixels: int) -> Effect:
     """Daily fapar of a sample of pixels by the lines, other lines, and the network."""
     dataset, place, geobox, cover = pairs.region("flanders-demo", data)
     scenes = reader(dataset.format)(dataset, place, geobox, START - 122, END)
@@ -56,7 +56,7 @@ def effect_on_flanders(data: Path, lines: dict[str, Line], seed: int, pixels: in
     ndvi, green = np.array(ndvi, np.float32), np.array(green, np.float32)
     when = (np.array([scene.day for scene in scenes]) - (START - 122)).astype(int)
     days = int((END - START).astype(int)) + 123
-    index, direct = (fill(views, when, days, prior=learn(views, when, days)).mean[122:] for views in (ndvi, green))
+    index, direct = (fill(views, when, days, process=learn(views, when, days)).mean[122:] for views in (ndvi, green))
     light = radiation(Path(place))
     kind = cover.reshape(-1)[chosen]
     parts = {what: kind == PLANT_TYPES.index(what) for what in ("CRO", "GRA")}
@@ -76,7 +76,7 @@ def effect_on_flanders(data: Path, lines: dict[str, Line], seed: int, pixels: in
     return Effect(pd.DataFrame(rows), cycles, views, relative_sd(lines["CRO"], daily["e09"], light, seed))
 
 
-def by_type(lines: dict[str, Line], parts: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
+def by_type(lines: dict[str, CalibrationLine], parts: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
     """Fapar `[..., pixel]` of an index, each plant type by its line."""
     out = np.full(values.shape, np.nan, np.float32)
     for kind, part in parts.items():
@@ -91,7 +91,7 @@ def radiation(place: Path) -> np.ndarray:
         return file[RADIATION].values.reshape(len(day)).astype(float)[(day >= START) & (day <= END)]
 
 
-def relative_sd(line: Line, fapar: np.ndarray, light: np.ndarray, seed: int) -> float:
+def relative_sd(line: CalibrationLine, fapar: np.ndarray, light: np.ndarray, seed: int) -> float:
     """Relative sd of the light absorbed in a year that the error of a line makes, as `region/vegetation` draws it."""
     error = line.relative()
     normal = np.random.default_rng(seed).standard_normal((2, DRAWS))
@@ -146,12 +146,13 @@ def _spread(spread) -> list[str]:
             f"({spread.tower_years} tower-years)."]  # fmt: skip
 
 
-def _lines(lines: dict[str, dict[str, Line]], draws: dict) -> list[str]:
+def _lines(lines: dict[str, dict[str, CalibrationLine]], draws: dict) -> list[str]:
     rows = []
     for index, of_kind in lines.items():
         for kind, line in of_kind.items():
-            told = {field: number for field, number in vars(line).items() if field not in ("source", "highest")}
-            rows.append({"index": index, "plant type": kind, **told} | {f"sd at {at}": line_sd(line, at) for at in (0.3, 0.5, 0.7, 0.9)})
+            coefficients = {field: number for field, number in vars(line).items() if field not in ("source", "highest")}
+            sds = {f"sd at {at}": line_sd(line, at) for at in (0.3, 0.5, 0.7, 0.9)}
+            rows.append({"index": index, "plant type": kind, **coefficients} | sds)
     numbers = "; ".join(f"{name} {values.mean():.3f} +- {values.std():.3f}" for name, values in draws.items() if values.ndim == 1)
     return ["## Lines for a new place", "", "`all`: a plant type that was not matched.", "", *_table(pd.DataFrame(rows), 3), "",
             f"NDVI (mean +- sd): {numbers}.",
@@ -161,11 +162,11 @@ def _lines(lines: dict[str, dict[str, Line]], draws: dict) -> list[str]:
 def _checks(checks: pd.DataFrame) -> list[str]:
     means = checks.groupby("left_out", sort=False).mean(numeric_only=True).reset_index()
     inside = (checks.z.abs() < 1.645).groupby(checks.left_out, sort=False).mean()
-    told = ", ".join(f"{100 * share:.0f} % ({way})" for way, share in inside.items())
+    coverage = ", ".join(f"{100 * share:.0f} % ({way})" for way, share in inside.items())
     return ["## Left out", "",
-            "Mean FPAR of March to October told by lines fitted without the patch, or without its plant type, beside that of its towers.",
-            "`line_sd`: what the line says of its error; `matching_sd`: what other towers and years add; `z`: the bias in sd of both;",
-            f"`rmse`: of half-months in order. Inside the 90 % interval: {told}.",
+            "Mean FPAR of March to October by lines fitted without the patch, or without its plant type, beside that of its towers.",
+            "`line_sd`: error of the line; `matching_sd`: error by other towers and years; `z`: the bias in sd of both;",
+            f"`rmse`: of half-months in order. Inside the 90 % interval: {coverage}.",
             "", *_table(checks, 2), "", "Means:", "", *_table(means, 2)]  # fmt: skip
 
 
@@ -180,7 +181,7 @@ def _effect(effect: Effect) -> list[str]:
             f"usual {seen['usual']:+.3f}, e02 {seen['e02']:+.3f}."]  # fmt: skip
 
 
-def draw_figure(given, lines: dict[str, Line], effect: Effect, path: Path) -> None:
+def draw_figure(given, lines: dict[str, CalibrationLine], effect: Effect, path: Path) -> None:
     """Left: the pairs, half-months in order, and the lines; right: the year of Flanders by each."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 5.5), layout="constrained")
     colours = {"CRO": "tab:orange", "GRA": "tab:green", "DBF": "tab:brown", "ENF": "tab:blue"}

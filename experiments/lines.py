@@ -14,7 +14,7 @@ import pairs
 import pandas as pd
 from numpyro.infer import MCMC, NUTS
 
-from hybridflux.data.harmonisation import ALL, Line
+from hybridflux.data.harmonisation import ALL, CalibrationLine
 
 # red 0.12, near infrared 0.17; Flemish fields with NDVI of 0.1 to 0.2 have 0.166, 0.089, 0.032, 0.028
 SOIL = {"ndvi": 0.172, "evi2": 0.086, "nirv": 0.029, "kndvi": 0.030}
@@ -75,19 +75,19 @@ class Spread:
 
 
 def model(above_soil, fpar, kind, kinds, covariance, usual) -> None:
-    """A slope for each plant type, alike in all; each place has its own, and the towers are others than the place would have."""
+    """A slope for each plant type, similar in all; each place has its own, and the towers are others than the place would have."""
     middle = numpyro.sample("middle", dist.Normal(jnp.log(usual), WIDE))
     between = numpyro.sample("between", dist.HalfNormal(KINDS))
     place = numpyro.sample("place", dist.HalfNormal(PLACES))
     of_kind = numpyro.sample("of_kind", dist.Normal(0.0, 1.0).expand([kinds]))
-    told = jnp.exp(middle + between * of_kind)[kind] * above_soil
-    own = (place * usual * above_soil) ** 2 + (SOIL_SD / 3) ** 2  # not `told`: an error that grows with the line draws it down
-    numpyro.sample("fpar", dist.MultivariateNormal(told, covariance + jnp.diag(own)), obs=fpar)
+    expected = jnp.exp(middle + between * of_kind)[kind] * above_soil
+    own = (place * usual * above_soil) ** 2 + (SOIL_SD / 3) ** 2  # not `expected`: an error that grows with the line draws it down
+    numpyro.sample("fpar", dist.MultivariateNormal(expected, covariance + jnp.diag(own)), obs=fpar)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Draws of the numbers of `model`.
+    """Draws of the parameters of `model`.
 
     Attributes:
         kinds: plant types, in the order of `of_kind`.
@@ -101,7 +101,7 @@ class Fitted:
     residual: dict[str, float]
     index: str
 
-    def line(self, kind: str, seed: int) -> Line:
+    def line(self, kind: str, seed: int) -> CalibrationLine:
         """The line of a plant type, or `ALL` for one that was not seen, at a new place."""
         rng, draws = np.random.default_rng(seed), self.draws
         number = len(draws["middle"])
@@ -113,7 +113,7 @@ class Fitted:
             "offset": -middle.mean() * SOIL[self.index], "slope": middle.mean(), "offset_sd": offset.std(), "slope_sd": slope.std(),
             "correlation": np.corrcoef(offset, slope)[0, 1], "residual_sd": self.residual.get(kind, self.residual[ALL]),
         }  # fmt: skip
-        return Line(**{name: round(float(value), 3) for name, value in numbers.items()}, source=SOURCE)
+        return CalibrationLine(**{name: round(float(value), 3) for name, value in numbers.items()}, source=SOURCE)
 
 
 def fit(given: Pairs, spread: Spread, index: str, draws: int, seed: int) -> Fitted:
@@ -133,14 +133,14 @@ def fit(given: Pairs, spread: Spread, index: str, draws: int, seed: int) -> Fitt
     return Fitted(kinds, found, residual, index)
 
 
-def line_sd(line: Line, index) -> np.ndarray:
+def line_sd(line: CalibrationLine, index) -> np.ndarray:
     """Standard deviation of what a line tells, without its scatter [1]."""
     covariance = line.correlation * line.offset_sd * line.slope_sd
     return np.sqrt(line.offset_sd**2 + (line.slope_sd * index) ** 2 + 2 * covariance * index)
 
 
 def left_out(given: Pairs, spread: Spread, draws: int, seed: int, number: int | None) -> pd.DataFrame:
-    """Each patch, and each plant type, told by lines fitted without it, beside other lines; a row a patch."""
+    """Each patch, and each plant type, predicted by lines fitted without it, beside other lines; one row for each patch."""
     ways = [("patch", [name]) for name in given.names]
     ways += [("plant type", [n for n, k in zip(given.names, given.kinds, strict=True) if k == kind]) for kind in dict.fromkeys(given.kinds)]
     rows = []
@@ -156,8 +156,8 @@ def _errors(given: Pairs, spread: Spread, names: list[str], fitted: Fitted, seed
     for row in (given.names.index(name) for name in names):
         line = fitted.line(given.kinds[row], seed)
         used = given.used[row]
-        told = {"e09": line, **pairs.OTHER_LINES}
-        miss = {name: one.applied(given.index[row, used], 0.0)[0] - given.fpar[row, used] for name, one in told.items()}
+        lines = {"e09": line, **pairs.OTHER_LINES}
+        miss = {name: one.applied(given.index[row, used], 0.0)[0] - given.fpar[row, used] for name, one in lines.items()}
         sd = np.hypot(line_sd(line, mean[row]), matching[row])
         yield {
             "patch": given.names[row], "plant_type": given.kinds[row], "NDVI": mean[row], "FPAR": fpar[row],

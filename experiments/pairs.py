@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import bands_needed, compute
 from hybridflux.data.land import reader as land_reader
@@ -32,7 +32,7 @@ FIRST, LAST = np.datetime64("2015-01-01"), np.datetime64("2024-12-31")
 OPTICAL = ("ndvi", "evi2", "nirv", "kndvi")
 BROADLEAVED = ("DBF", "MF")  # CH-Lae, the one mixed forest near, is mostly beech
 FOREST = 0.1  # land surface water index of a canopy in leaf; fields are drier once
-OTHER_LINES = {"usual": Line(-0.168, 1.24, highest=1.0), "e02": Line(-0.24, 1.30)}  # of NDVI
+OTHER_LINES = {"usual": CalibrationLine(-0.168, 1.24, highest=1.0), "e02": CalibrationLine(-0.24, 1.30)}  # of NDVI
 MAIZE_BELT = 46.0  # degrees north between the two groups of parcels of 2023
 
 
@@ -87,7 +87,7 @@ def cycle(patch: Patch, index: str, pixels: int, seed: int) -> Cycle:
     values = values[:, np.random.default_rng(seed).permutation(values.shape[1])[:pixels]].astype(np.float32)
     when = (patch.day - patch.day[0]).astype(int)
     days = int(when[-1]) + 1
-    filled = fill(values, when, days, prior=learn(values, when, days))
+    filled = fill(values, when, days, process=learn(values, when, days))
     seen = np.zeros((days, values.shape[1]), bool)
     for one, used in zip(when, filled.used, strict=True):
         seen[max(one - patch.near, 0) : one + patch.near + 1] |= used

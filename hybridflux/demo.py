@@ -21,9 +21,9 @@ from hybridflux.provenance import config_hash
 
 MODEL = "static"
 TOWERS = 12
-CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and too sure of what the places of a type have in common
+CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and overconfident about the mean of a plant type
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
-"""The scenario, on top of the drought the mapped year has: a drier and warmer one."""
+"""The scenario, in addition to the drought of the mapped year: drier and warmer."""
 
 Notify = Callable[[int, int, str], None]
 
@@ -38,7 +38,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
         size: pixels along one side of the region, 10 m each.
         days: mapped days of the drought year.
         draws: posterior draws carried through every pixel.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
 
     Returns:
         The report.
@@ -71,8 +71,8 @@ def _notify(progress: Progress, task, done: int, total: int, message: str) -> No
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One step: what it is called, what it writes (relative to the folder of the demo), and how; the work gives a remark."""
+class _DemoStep:
+    """One step: its name, the files it writes (relative to the folder of the demo), and its function, which returns a remark."""
 
     name: str
     title: str
@@ -97,28 +97,28 @@ class _Demo:
         }
         self.journal = out / "steps.json"
 
-    def steps(self) -> tuple[_Step, ...]:
+    def steps(self) -> tuple[_DemoStep, ...]:
         """In order; each needs those before it."""
         return (
-            _Step("world", "make a world whose truth is known", ("world",), self._world),
-            _Step("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
-            _Step("map", "map the region every day", ("run",), self._map),
-            _Step("scenario", "a drier, warmer year", ("scenario",), self._scenario),
-            _Step("budget", "budget against the inventory", ("budget.csv",), self._budget),
-            _Step("report", "report", ("report.html",), self._report),
+            _DemoStep("world", "make a synthetic world", ("world",), self._world),
+            _DemoStep("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
+            _DemoStep("map", "map the region every day", ("run",), self._map),
+            _DemoStep("scenario", "a drier, warmer year", ("scenario",), self._scenario),
+            _DemoStep("budget", "budget against the inventory", ("budget.csv",), self._budget),
+            _DemoStep("report", "report", ("report.html",), self._report),
         )
 
     def check(self) -> None:
         """Refuse a folder in which something would be replaced that the demo did not write.
 
         Raises:
-            FileExistsError: it is not empty and has no journal of a demo, or holds a file that the demo has not come to yet.
+            FileExistsError: it is not empty and has no journal of a demo, or holds a file of a step that the demo has not reached.
         """
-        there = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
-        if there and not self._is_ours():
+        existing = {path.name for path in self.out.iterdir()} if self.out.is_dir() else set()
+        if existing and not self._is_ours():
             raise FileExistsError(f"{self.out} is not empty and not the folder of a demo; files could be replaced, name another with --out")
         begun = self._read()
-        others = sorted(there & {name for step in self.steps() if step.name not in begun for name in step.writes})
+        others = sorted(existing & {name for step in self.steps() if step.name not in begun for name in step.writes})
         if others:
             raise FileExistsError(
                 f"{self.out} holds {', '.join(others)}, not written by the demo; move it, or name another folder with --out"
@@ -133,14 +133,14 @@ class _Demo:
         written = all(isinstance(entry, dict) and {"state", "hash"} <= set(entry) for entry in journal.values())
         return bool(journal) and written and set(journal) <= {step.name for step in self.steps()}
 
-    def is_done(self, step: _Step) -> bool:
+    def is_done(self, step: _DemoStep) -> bool:
         """Whether a step was finished with these settings and its files are there."""
         entry = self._read().get(step.name, {})
         written = all((self.out / name).exists() for name in step.writes)
         return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
-    def run(self, step: _Step, notify: Notify) -> str:
-        """Run a step; what an interrupted one with the same settings left behind is used, anything else removed."""
+    def run(self, step: _DemoStep, notify: Notify) -> str:
+        """Run a step; files of an interrupted one with the same settings are used, others are removed."""
         journal = self._read()
         go_on = journal.get(step.name, {}) == {"state": "started", "hash": self._hash(step)}
         if not go_on:
@@ -149,14 +149,14 @@ class _Demo:
         self._write(journal | {step.name: {"state": "started", "hash": self._hash(step)}})
         began = time.perf_counter()
         remark = step.work(go_on, notify)
-        order = [one.name for one in self.steps()]
+        order = [step.name for step in self.steps()]
         earlier = order[: order.index(step.name)]
         kept = {name: entry if name in earlier else entry | {"state": "outdated"} for name, entry in self._read().items()}
         seconds = round(time.perf_counter() - began, 1)
         self._write(kept | {step.name: {"state": "done", "hash": self._hash(step), "seconds": seconds}})
         return remark
 
-    def _hash(self, step: _Step) -> str:
+    def _hash(self, step: _DemoStep) -> str:
         return config_hash({**self.settings, "step": step.name})
 
     def _read(self) -> dict:
@@ -180,16 +180,17 @@ class _Demo:
         model = compositions.get(MODEL)
         sequences = open_towers(self.out / "world" / "towers").sequences(model.needs_at_towers())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", InferenceWarning)  # said in the remark
+            warnings.simplefilter("ignore", InferenceWarning)  # reported in the remark
             posterior = NUTS(**CHAIN).fit(model, sequences, seed=self.seed, progress=notify)
         posterior.save(self.out / "posterior.nc")
         return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
 
     def _map(self, go_on: bool, notify: Notify) -> str:
         from hybridflux.region.map import map_region
+        from hybridflux.region.outputs import KEEP, DailyMaps
 
         options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
-        done = map_region(self._posterior(), self._region(), self.out / "run", daily=True, **options)
+        done = map_region(self._posterior(), self._region(), self.out / "run", keep=(*KEEP, DailyMaps()), **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
     def _scenario(self, go_on: bool, notify: Notify) -> str:
@@ -215,7 +216,7 @@ class _Demo:
         write_report(
             self.out / "run", self.out / "report.html", posterior=self._posterior(), towers=open_towers(self.out / "world" / "towers"),
             scenario=self.out / "scenario", inventory=self.out / "world" / "inventory.csv", truth=self.out / "world" / "truth.nc",
-            title="A plateau that does not exist, and its known truth",
+            title="A synthetic plateau and its known truth",
         )  # fmt: skip
         return ""
 
@@ -238,7 +239,7 @@ def _closing(out: Path, minutes: float) -> str:
 Done in {minutes:.1f} min. Look at
   {out / "report.html"}        everything on one page, estimates beside the truth
   {out / "budget.csv"}         totals per zone and land cover with intervals
-  {out / "run" / "cog"}           maps for QGIS; {out / "run" / "fluxes.zarr"} for xarray
+  {out / "run" / "cog"}           GeoTIFFs; {out / "run" / "fluxes.zarr"} for xarray
   {out / "world"}              the made-up towers, region, inventory and truth, in the layout your own data need
 
 On your own data:

@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from importlib import metadata
 from pathlib import Path
@@ -30,12 +31,13 @@ LONGEST_PATH = 1024
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def provenance(config: Mapping, seed: int | None = None) -> dict:
+def provenance(config: Mapping, seed: int | None = None, given: Mapping[str, object] | None = None) -> dict:
     """All that is needed to repeat a run, as JSON-ready values.
 
     Args:
         config: the resolved configuration of the run.
         seed: seed of its random numbers.
+        given: name -> what a function was given in memory, kept as type, shape and digest (`described`): no command repeats it.
 
     >>> record = provenance({"model": "lue_bucket"}, seed=1)
     >>> record["seed"], record["config_hash"] == config_hash({"model": "lue_bucket"})
@@ -49,6 +51,7 @@ def provenance(config: Mapping, seed: int | None = None) -> dict:
         "command": redacted(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
         "folder": os.getcwd(),
         "inputs": inputs(),
+        "given": {name: described(value) for name, value in (given or {}).items() if value is not None},
         "machine": machine(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": git_state(),
@@ -119,6 +122,22 @@ def checksum_of(path: Path) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+def described(value: object) -> str:
+    """Type, shape and SHA-256 of what is in memory; of a table of arrays how many there are.
+
+    >>> described(np.zeros((365, 4), np.float32))[:40]
+    'ndarray float32 (365, 4), sha256:12eb305'
+    >>> described({"tair": np.zeros(3)})[:29]
+    'dict of 1 arrays, sha256:14e8'
+    """
+    if callable(value):
+        return f"function {getattr(value, '__qualname__', type(value).__name__)}, which has no digest"
+    digest = hashlib.sha256()
+    count = _digest(value, digest)
+    shape = f" {value.dtype} {value.shape}" if isinstance(value, np.ndarray) else f" of {count} arrays"
+    return f"{type(value).__name__}{shape}, sha256:{digest.hexdigest()}"
+
+
 def machine() -> dict:
     """What of a machine can change the last bit of a number: cores, devices, processor."""
     return {
@@ -174,6 +193,20 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _digest(value, digest) -> int:
+    """Put a value into a digest, the parts of tables and records by name; the number of arrays in it."""
+    if is_dataclass(value):
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        digest.update(repr(list(map(str, value))).encode())
+        return sum(_digest(part, digest) for part in value.values())
+    array = isinstance(value, np.ndarray)
+    digest.update(f"{value.dtype} {value.shape}".encode() if array else repr(value).encode())
+    if array:
+        digest.update(repr(value.tolist()).encode() if value.dtype.hasobject else np.ascontiguousarray(value).tobytes())
+    return int(array)
 
 
 def _plain(value):

@@ -1,4 +1,4 @@
-"""What the command line says while it works and when it stops."""
+"""Output of the command line: progress, results and errors."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_of(title: str) -> Iterator[Progress]:
-    """A bar with rate and time left on a terminal, a line a step elsewhere; gives the function to call with (done, all, message).
+    """A bar with rate and time left on a terminal, a line for each step elsewhere; yields the function to call with (done, all, message).
 
-    Ctrl-C, and a signal that means the same, ends with what there is to say about it and exit code 130.
+    Ctrl-C, and a signal that means the same, ends with a message and exit code 130.
     """
     from rich.console import Console
 
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system stops a task with it
     try:
-        with _bar(title, console) if console.is_terminal else _lines(title, console) as tell:
-            yield tell
+        with _bar(title, console) if console.is_terminal else _lines(title, console) as notify:
+            yield notify
     except KeyboardInterrupt as stop:
         typer.echo(stop.args[0] if stop.args else f"stopped while {title}", err=True)
         raise typer.Exit(130) from None
@@ -42,7 +42,7 @@ def progress_of(title: str) -> Iterator[Progress]:
 
 @contextmanager
 def _bar(title: str, console: Console) -> Iterator[Progress]:
-    """A bar with the rate of this call and the time left; gone when it is over."""
+    """A bar with the rate of this call and the time left; removed at the end."""
     from rich import progress as rich
 
     columns = (
@@ -51,23 +51,23 @@ def _bar(title: str, console: Console) -> Iterator[Progress]:
     with rich.Progress(*columns, console=console, transient=True) as bars:
         task, pace = bars.add_task(title, total=None, pace=""), Pace()
 
-        def tell(done: int, total: int, message: str) -> None:
+        def notify(done: int, total: int, message: str) -> None:
             bars.update(task, completed=done, total=total, description=f"{title}: {message}", pace=pace.of(done, total))
 
-        yield tell
+        yield notify
 
 
 @contextmanager
 def _lines(title: str, console: Console) -> Iterator[Progress]:
-    """One line a step: how far, what, how fast and how long still."""
+    """One line for each step: progress, message, rate and time left."""
     pace = Pace()
 
-    def tell(done: int, total: int, message: str) -> None:
+    def notify(done: int, total: int, message: str) -> None:
         rate = pace.of(done, total)
         console.file.write(f"{title} {done}/{total}: {message}{'; ' if rate else ''}{rate}\n")
         console.file.flush()
 
-    yield tell
+    yield notify
 
 
 class _Record(logging.LogRecord):
@@ -94,7 +94,7 @@ def _traceback_of(*error) -> str:
 
 
 def message_of(error: Exception) -> str:
-    """What to say of an error that is for the user."""
+    """The message of an error that is for the user."""
     if isinstance(error, KeyError):
         return str(error.args[0])
     if isinstance(error, OSError) and error.strerror:  # from the system, which names no cure
@@ -106,14 +106,14 @@ def scores_text(overview) -> str:
     """The table of `evaluate.scores.overview` as text, with what its columns mean."""
     from hybridflux.evaluate.steps import MEANING
 
-    scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % holds"})
+    scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % coverage"})
     decimals = {"NSE": 2, "nNSE": 2}
     form = {name: (lambda value, digits=digits: f"{value:.{digits}f}") for name, digits in decimals.items()}
     form |= {name: lambda value: f"{value:.3g}" for name in ("RMSE", "bias")}
-    form["90 % holds"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
+    form["90 % coverage"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
     lines = [scored.to_string(index=False, formatters=form)] if len(scored) else []
     lines.append(
-        "medians over sites of NSE, RMSE and bias (predicted - observed); nNSE: mean of 1 / (2 - NSE); 90 % holds: share of all "
+        "medians over sites of NSE, RMSE and bias (predicted - observed); nNSE: mean of 1 / (2 - NSE); 90 % coverage: share of all "
         "observations inside the 90 % interval.\nNEE is measured, positive to the atmosphere; GPP and RECO are compared with the "
         "partitioned products of the tower files."
     )
@@ -123,14 +123,14 @@ def scores_text(overview) -> str:
 
 
 def wrote(path: Path) -> None:
-    """Say what was written, beside the results."""
+    """Report a written file on stderr."""
     typer.echo(f"wrote {path}", err=True)
 
 
 def is_for_user(error: Exception) -> bool:
     """Whether the user can mend it: our own code refused something, a package of an extra is missing, or the system refused a file.
 
-    A library that fails under us is a fault of ours: what a user may have done wrong is caught where it is read.
+    A library that fails inside hybridflux is a fault of hybridflux: mistakes of the user are caught where the input is read.
     """
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_THE_DISK):
         return True

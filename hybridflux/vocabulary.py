@@ -16,6 +16,16 @@ from typing import Literal
 
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
+FLUXES = ("NEE", "GPP", "RECO")
+"""FLUXNET names of the carbon fluxes, in the order of every product; in lower case they are variables."""
+KINDS = ("driver", "covariate", "state", "flux")
+
+
+def _refuse(name: str, faults: Mapping[str, bool]) -> None:
+    """Raise all that is wrong with a row."""
+    wrong = [fault for fault, there in faults.items() if there]
+    if wrong:
+        raise ValueError(f"the row of `{name}` is refused: {'; '.join(wrong)}")
 
 
 @dataclass(frozen=True)
@@ -39,12 +49,21 @@ class Variable:
     units: str
     long_name: str
     bounds: tuple[float, float]
-    kind: Literal["driver", "covariate", "state", "flux"]
+    kind: Literal["driver", "covariate", "state", "flux"] = "state"
     centre: float = 0.0
     scale: float = 1.0
     cf_name: str | None = None
     positive: Literal["up", "down"] | None = None
     fluxnet: str | None = None
+
+    def __post_init__(self):
+        _refuse(self.name, {
+            "its name is not made of letters, digits and underscores": not self.name.isidentifier(),
+            f"its unit `{self.units}` or its long name is empty; write '1' for a quantity without unit": not (self.units and self.long_name),
+            f"its bounds {self.bounds} do not go up": not self.bounds[0] < self.bounds[1],
+            f"its scale {self.scale} is not above 0": not self.scale > 0,
+            f"its kind `{self.kind}` is none of {', '.join(KINDS)}": self.kind not in KINDS,
+        })  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ class Covariate:
 class Parameter:
     """One process parameter: its bounds, its prior and where they come from.
 
-    A free parameter is `lower + (upper - lower) * sigmoid(raw)`; a priori `raw ~ Normal(logit of typical, spread)`.
+    A free parameter is `lower + (upper - lower) * sigmoid(raw)`; a priori `raw ~ Normal(logit of typical, prior_sd)`.
 
     Attributes:
         name: the word used for it in process signatures.
@@ -85,7 +104,7 @@ class Parameter:
         typical: prior median.
         lower: hard lower bound.
         upper: hard upper bound.
-        spread: prior standard deviation of `raw`.
+        prior_sd: prior standard deviation of `raw`.
         source: where typical value and bounds come from.
         by_class: prior median per plant type, where the literature gives one.
     """
@@ -96,9 +115,23 @@ class Parameter:
     typical: float
     lower: float
     upper: float
-    spread: float
+    prior_sd: float
     source: str
-    by_class: Mapping[str, float] = field(default_factory=dict)
+    by_class: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self):
+        values = (self.typical, *self.by_class.values())
+        _refuse(self.name, {
+            "its name is not made of letters, digits and underscores": not self.name.isidentifier(),
+            "its unit is empty; write '1' for a quantity without unit": not self.units,
+            "its meaning is empty": not self.meaning,
+            "it names no source of its typical value and bounds": not self.source,
+            f"its values {values} are not all inside its bounds ({self.lower}, {self.upper})": (
+                not all(self.lower < value < self.upper for value in values)
+            ),
+            f"its prior standard deviation {self.prior_sd} is not above 0": not self.prior_sd > 0,
+            f"`by_class` names other plant types than {', '.join(PLANT_TYPES)}": not set(self.by_class) <= set(PLANT_TYPES),
+        })  # fmt: skip
 
 
 PLANT_TYPES: tuple[str, ...] = (
@@ -176,6 +209,8 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("nee_night", "gC m-2 d-1", "net ecosystem exchange at night, as a daily rate", (-60, 60), "flux", positive="up",
              fluxnet="NEE_VUT_REF_NIGHT"),
     Variable("evapotranspiration", "mm d-1", "water lost by evaporation and transpiration", (0, 30), "flux", positive="up"),
+    Variable("latent_heat", "W m-2", "latent heat flux", (-200, 800), "flux", 50, 50, cf_name="surface_upward_latent_heat_flux", positive="up",
+             fluxnet="LE_F_MDS"),
     Variable("drainage", "mm d-1", "water leaving the root zone downwards or sideways", (0, 500), "flux"),
 )  # fmt: skip
 
@@ -287,9 +322,7 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("noise_slope", "1", "growth of the observation error per unit of |flux|", 0.15, 0.0, 1.0, 0.8,
               "Richardson et al. 2006, 10.1016/j.agrformet.2006.01.007"),
     Parameter("noise_tail", "1", "degrees of freedom of the Student-t error", 5.0, 2.1, 40.0, 0.8, "heavy tails of Lasslop et al. 2008, bg-5-1311"),
-    Parameter("noise_swc_error", "m3 m-3", "error of measured soil water against that of the root zone", 0.04, 0.005, 0.3, 0.8,
-              "accuracy asked of soil moisture from space, 0.04: Entekhabi et al. 2010, 10.1109/JPROC.2010.2043918"),
-    # structural error: what the model gets wrong for a while; spreads are those of a prior worth ten towers (model/structure.py)
+    # structural error: what the model gets wrong for a while; standard deviations are those of a prior worth ten towers
     Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.46, 0.01, 4.0, 0.26, _STRUCTURAL),
     Parameter("structural_slope", "1", "growth of the structural error per unit of (GPP + RECO) / 2", 0.32, 0.0, 1.0, 0.33, _STRUCTURAL),
     Parameter("structural_days", "d", "e-folding time of the structural error", 29.0, 3.0, 120.0, 0.32, _STRUCTURAL),

@@ -46,7 +46,7 @@ def test_a_place_that_cannot_be_written_is_refused(fit, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(OWN_PROCESS, "`basal` is not a function of hybridflux.process"), ("1 / 0", "ZeroDivisionError"), ("x = 1", "does not set `model`")],
+    [(OWN_PROCESS, "`basal` is not declared as a process; write @hf.process"), ("1 / 0", "ZeroDivisionError"), ("x = 1", "does not set")],
     ids=["own process", "error", "no model"],
 )
 def test_a_model_file_that_cannot_be_used_is_refused(fit, tmp_path, text, said):

@@ -228,7 +228,7 @@ def test_a_missing_package_names_its_extra(run, here, monkeypatch, package, said
     (here / said).write_bytes(b"")
     monkeypatch.setitem(sys.modules, package, None)
     grid = GeoBox.from_bbox((0, 0, 10, 10), crs="EPSG:2154", resolution=10)
-    monkeypatch.setattr("hybridflux.ingest.build.plan_region", lambda config, out, data: read_features(here / said, grid))
+    monkeypatch.setattr("hybridflux.ingest.build.plan_region", lambda config, out, **options: read_features(here / said, grid))
     code, err = run("region build bouconne --dry-run --out new.zarr")
     assert code == 2 and said in err and "pip install 'hybridflux[ingest]'" in err and err.count("\n") == 1
     (here / said).unlink()

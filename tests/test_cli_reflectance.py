@@ -14,6 +14,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.store.checksums import accept
 from hybridflux.twin.world import make_world
 
@@ -58,11 +59,11 @@ def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
     at = len(read.pixel) // 2
     names = {name: values[:, read.cell[[at]]] for name, values in read.weather.items()}
     names |= {name: unpacked(values)[:, read.pixel[[at]]] for name, values in read.daily.items()}
-    names |= {name: values[[at]] for name, values in read.lasting.items()} | {"plant_type": read.plant_type[[at]], "site": np.full(1, -1)}
+    names |= {name: values[[at]] for name, values in read.static.items()} | {"plant_type": read.plant_type[[at]], "site": np.full(1, -1)}
     nirv = region.group["nirv"][:].reshape(len(region.days), -1)[:, read.pixel[at]] * 1e-4
     assert names["nirv_top"][0] == pytest.approx(np.quantile(nirv, 0.95), abs=2e-4)
     out = here / "parameter"
-    map_region(posterior, world.region, out, draws=2, daily=True, spread="parameter")
+    map_region(posterior, world.region, out, draws=2, keep=(*KEEP, DailyMaps()), spread="parameter")
     with xr.open_zarr(out / "fluxes.zarr", group="daily") as daily:
         row, column = divmod(int(read.pixel[at]), tile.shape[1])
         found = {flux: daily[flux].values[:, row, column] for flux in ("GPP", "RECO")}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import CalibrationLine
 
 pytestmark = pytest.mark.long
 
@@ -22,7 +22,7 @@ def test_line_between_fields_and_towers(shared, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads((tmp_path / "lines.json").read_text())["ndvi"]
-    lines = {kind: Line(**numbers) for kind, numbers in told.items()}
+    lines = {kind: CalibrationLine(**numbers) for kind, numbers in told.items()}
     assert set(lines) == {"CRO", "GRA", "all"}
     for line in lines.values():
         assert 0.9 < line.slope < 1.7 and 0.02 < line.slope_sd < 0.6 and line.correlation < 0

@@ -29,9 +29,9 @@ def test_q10_is_recovered_without_temperature_in_the_network_and_warned_of_with_
     assert fits.loc["A"].shape[0] == 2 and error["A"].max() < 0.15  # two starts, one year of data
     assert error["B"].min() > error["A"].max()
     said = pd.read_csv(tmp_path / "comparisons.csv").set_index("case")
-    assert said.guard["A"] == "[]" and "`q10` cannot be told from the network of `respiration_ref`" in said.guard["B"]
+    assert said.guard["A"] == "[]" and "`q10` is not identifiable beside the network of `respiration_ref`" in said.guard["B"]
     assert said.correlation["B"] < -0.8 and said.verdict["A"] == "agree"
-    assert (tmp_path / "q10.png").stat().st_size > 1e4 and "cannot be told" in (tmp_path / "results.md").read_text()
+    assert (tmp_path / "q10.png").stat().st_size > 1e4 and "is not identifiable" in (tmp_path / "results.md").read_text()
 
 
 def test_samplers_are_calibrated_on_real_drivers(shared, tmp_path):

@@ -56,7 +56,7 @@ def test_every_parameter_is_used(row):
 def test_parameter_row(row):
     assert row.units and row.meaning and row.source
     assert row.lower < row.typical < row.upper
-    assert row.spread > 0
+    assert row.prior_sd > 0
     for plant, value in row.by_class.items():
         assert plant in PLANT_TYPES
         assert row.lower < value < row.upper, f"{row.name} of {plant} is outside its bounds"

@@ -57,7 +57,7 @@ def _common(
 
 
 def main() -> None:
-    """Entry point: 0 done, 1 a fault of ours (traceback), 2 something the user can mend (one line)."""
+    """Entry point; exit code 0: done, 1: a fault of hybridflux (traceback), 2: a mistake that the user can mend (one line)."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     warnings.formatwarning = lambda message, *_, **__: f"warning: {brief(redacted(str(message)))}\n"

@@ -1,4 +1,4 @@
-"""Commands that account for what was done: budget of a run, report of a run or of towers."""
+"""Commands for the results of a run: budget, and report of a run or of towers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Sites, Years
+from hybridflux.cli.options import Overwrite, Sites, With, Years
 from hybridflux.files import check_output
 from hybridflux.terminal import wrote
 
@@ -15,13 +15,13 @@ from hybridflux.terminal import wrote
 def budget(
     run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="Table to write.")],
-    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region put together.")] = None,
+    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region to aggregate.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes and exports to compare with.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Totals per zone and land cover, with intervals.
 
-    With --inventory, compared with independently measured stock changes.
+    With --inventory they are compared with independently measured stock changes.
     """
     check_output(out, overwrite=overwrite)
 
@@ -43,10 +43,11 @@ def report(
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """One HTML page of a run or of towers, readable offline.
 
-    Of a run: maps, seasons, budget and origin; what else is named adds its section. Of --posterior and --towers alone: fits, residuals,
+    Of a run: maps, seasons, budget and origin; the other options add sections. Of --posterior and --towers alone: fits, residuals,
     response curves, parameters and calibration.
     """
     check_output(out, overwrite=overwrite)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hybridflux.cli.options import Catalog
 from hybridflux.files import check_folder
 
 
@@ -17,7 +18,7 @@ def demo(
 ) -> None:
     """The whole chain on synthetic data, offline.
 
-    Fits synthetic towers, maps their region, dries it out, closes its budget against the known truth, writes a report.
+    Fits synthetic towers, maps their region, dries it out, closes its budget against the truth, writes a report.
     """
     check_folder(out)
 
@@ -27,20 +28,21 @@ def demo(
 
 
 def catalog(
-    word: Annotated[str | None, typer.Argument(help="Only datasets and regions in whose text it stands: worldcover, soil.")] = None,
+    word: Annotated[str | None, typer.Argument(help="Only datasets and regions whose text holds this word: worldcover, soil.")] = None,
+    own: Catalog = None,
 ) -> None:
-    """Datasets hybridflux knows and how to get them, and regions that can be built."""
+    """Datasets that hybridflux reads, how to obtain them, and regions that can be built."""
     from hybridflux.data.catalog import describe, load_catalog, matching
     from hybridflux.ingest.config import describe_regions
 
-    datasets, regions = matching(load_catalog(), word or ""), describe_regions(word or "")
+    datasets, regions = matching(load_catalog(own=own), word or ""), describe_regions(word or "")
     if not datasets and not regions:
         raise ValueError(f"neither a dataset nor a region of the catalog holds `{word[:40]}`; `hybridflux catalog` lists all")
     typer.echo("\n".join(part for part in (describe(datasets), regions) if part))
 
 
-def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of ours.")]) -> None:
-    """Where a file of ours comes from.
+def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zarr store, netCDF or GeoTIFF of hybridflux.")]) -> None:
+    """Provenance of a file of hybridflux.
 
     Prints the configuration, seed, versions, commit and time written into it; what of a region, a run or a scenario is not as it was
     written is named, with exit code 2.

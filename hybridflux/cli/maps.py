@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, Workers
+from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
 from hybridflux.files import check_folder
 from hybridflux.terminal import progress_of, wrote
 
-SETTINGS = ("draws", "start", "end", "daily", "spread", "seed", "within", "dry_run")
+SETTINGS = ("draws", "start", "end", "daily", "keep", "spread", "seed", "within", "dry_run")
 """Options of `map` that a run folder remembers, or that make no sense for one."""
 
 
@@ -42,6 +42,13 @@ def map_(
     start: Start = None,
     end: End = None,
     daily: Annotated[bool, typer.Option("--daily", help="Write daily maps too, not only months and years.")] = False,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep more: monthly and annual maps of a quantity of the model (evapotranspiration, rew), ZoneTotals=evapotranspiration "
+            "for totals per zone and draw, or module:Class of your own. May be repeated."
+        ),
+    ] = None,
     spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
     seed: Seed = 0,
     resume: Resume = False,
@@ -59,6 +66,7 @@ def map_(
     task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
     sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+    own: With = None,
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
@@ -84,9 +92,12 @@ def map_(
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import KEEP, DailyMaps
+    from hybridflux.region.run.keep import read
 
     fitted = Posterior.load(posterior)
-    options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "daily": daily, "seed": seed, "resume": resume}
+    kept = (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))
+    options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "keep": kept, "seed": seed, "resume": resume}
     options |= {"within": within or (), "executor": who}
     with progress_of("mapping") as progress:
         typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
@@ -127,6 +138,7 @@ def scenario(
     workers: Workers = None,
     scheduler: Scheduler = None,
     insecure_scheduler: InsecureScheduler = False,
+    own: With = None,
 ) -> None:
     """Map a region with and without a change of drivers.
 

@@ -7,8 +7,21 @@ from typing import Annotated
 
 import typer
 
+
+def _load(files: list[Path] | None) -> None:
+    """Import the user's files before anything of a model is read."""
+    if files:
+        from hybridflux.model.outside import load
+
+        load(files)
+
+
 Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
 Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
+Catalog = Annotated[
+    Path | None,
+    typer.Option("--catalog", exists=True, file_okay=False, help="Folder with datasets of your own: satellite/my-camera.toml."),
+]
 PosteriorFile = Annotated[Path, typer.Option("--posterior", exists=True, help="File written by `hybridflux fit`.")]
 Region = Annotated[Path, typer.Option("--region", exists=True, help="Zarr store of the region's drivers on a 10 m grid.")]
 Draws = Annotated[int, typer.Option("--draws", min=1, help="Posterior draws carried through every pixel.")]
@@ -25,5 +38,9 @@ Scheduler = Annotated[
 InsecureScheduler = Annotated[
     bool,
     typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
+]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", callback=_load, help="Python file of your own that a model takes processes from; it is run. May be repeated."),
 ]
 Years = Annotated[str | None, typer.Option("--years", help="First and last year: 2001:2010")]

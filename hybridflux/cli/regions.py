@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed
+from hybridflux.cli.options import Catalog, Overwrite, Resume, Seed
 from hybridflux.files import check_folder, check_output, whole
 from hybridflux.terminal import progress_of, wrote
 
@@ -17,13 +17,14 @@ FIGURES = (".png", ".svg", ".pdf")
 def build(
     config: Annotated[str, typer.Argument(help="Configuration of a region: a TOML file, or an id that `hybridflux catalog` lists.")],
     out: Annotated[Path, typer.Option(help="Region store to write, *.zarr.")],
-    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of the files you bring yourself.")] = None,
+    data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
+    catalog: Catalog = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be asked for, its size and its time.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
 ) -> None:
-    """Find, read, clean, fill and align everything a region needs.
+    """Find, read, clean, fill and align everything that a region needs.
 
     An interrupted build goes on with --resume.
     """
@@ -32,11 +33,11 @@ def build(
     from hybridflux.ingest.build import build_region, plan_region
 
     if dry_run:
-        plan = plan_region(config, out, data=data)
+        plan = plan_region(config, out, data=data, catalog=catalog)
         typer.echo(plan.every_request() if verbose else plan)
         return
     with progress_of("building") as progress:
-        typer.echo(build_region(config, out, data=data, resume=resume, seed=seed, progress=progress))
+        typer.echo(build_region(config, out, data=data, catalog=catalog, resume=resume, seed=seed, progress=progress))
     wrote(out)
 
 
@@ -45,12 +46,12 @@ def check(
     figure: Annotated[
         Path | None, typer.Option(help="PNG to write: land cover, vegetation with the usual range of its year, soil water.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes join the figure.")] = None,
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run over this region, whose fluxes are added to the figure.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """What a region store holds, and whether it looks like a region.
+    """Content of a region store, compared with usual ranges.
 
-    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil held against declared ranges, a line each: ok,
+    Coverage, gaps, ranges and origin; vegetation by land cover and month, weather and soil against declared ranges, one line each: ok,
     odd or wrong. The exit code is 2 where one is wrong.
     """
     if figure:
@@ -58,15 +59,15 @@ def check(
         if figure.suffix.lower() not in FIGURES:
             raise ValueError(f"{figure}: a figure ends in {', '.join(FIGURES)}; give it such a name")
 
-    from hybridflux.ingest.check import check
+    from hybridflux.ingest.region_report import check
 
-    found = check(region)
-    typer.echo(found)
+    report = check(region)
+    typer.echo(report)
     if figure:
-        from hybridflux.report.region import draw_region
+        from hybridflux.report.region_figure import draw_region
 
         with whole(figure) as partial:
             draw_region(region, partial, run)
         wrote(figure)
-    if found.level == "wrong":
+    if report.level == "wrong":
         raise typer.Exit(2)

@@ -9,14 +9,14 @@ import typer
 
 
 def reproduce(
-    product: Annotated[Path, typer.Argument(exists=True, help="A posterior, region store, run folder, budget, scenario or map of ours.")],
+    product: Annotated[Path, typer.Argument(exists=True, help="A posterior, region store, run folder, budget, scenario or map.")],
     check: Annotated[bool, typer.Option("--check", help="Make it again in a temporary folder and compare, bit for bit.")] = False,
 ) -> None:
     """Print the commands that made a product.
 
-    First those that made what it was made of, each with its folder, version and commit; what has changed since is named.
+    Those of its inputs come first, each with its folder, version and commit; inputs that have changed since are named.
     """
-    from hybridflux.products import reproduce as products
+    from hybridflux.products import reproduction as products
 
     for step in products.steps(product):
         typer.echo(step)

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, Years
+from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
 ]
-
-
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="How to fit: map, ensemble, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
+    ),
+]
 ROOM = 16 << 20
 """Bytes of a large posterior: what must be free before a fit begins."""
-
-
-class Method(StrEnum):
-    """Inference methods."""
-
-    map = "map"
-    ensemble = "ensemble"
-    laplace = "laplace"
-    svi = "svi"
-    nuts = "nuts"
 
 
 def fit(
@@ -45,25 +39,28 @@ def fit(
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to fit.")] = Method.ensemble,
+    method: Method = "ensemble",
     settings: Settings = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
-    """Fit a model to towers, write its posterior and print what was found.
+    """Fit a model to towers, write its posterior and print a summary.
 
-    The table says which sites and days were used, how far the towers moved each parameter from its prior, and what to doubt.
+    The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
     from hybridflux.data.towers import open_towers
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
-    from hybridflux.model.store import to_spec
+    from hybridflux.model.spec import to_spec
 
-    chosen, fitted = method_of(method.value, settings or ()), compositions.get(model or compositions.DEFAULT[method])
+    chosen = method_of(method, settings or ())
+    fitted = compositions.get(model or chosen.composition)
     to_spec(fitted)  # a model that cannot be saved is refused here
-    sequences = open_towers(towers, sites=sites, years=years, needs=(needs := fitted.needs_at_towers())).sequences(needs)
+    needs, targets = fitted.needs_at_towers(), fitted.targets()
+    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
     _save(posterior, out)
@@ -72,10 +69,10 @@ def fit(
 
 
 def _save(posterior, out: Path) -> None:
-    """Save a posterior; where the disk has become full meanwhile, among the temporary files, so that the fit is not lost.
+    """Save a posterior; if the disk is full by then, among the temporary files, so that the fit is not lost.
 
     Raises:
-        OSError: names the full disk, and where the posterior is.
+        OSError: names the full disk, and the path of the posterior.
     """
     try:
         posterior.save(out)
@@ -100,11 +97,16 @@ def evaluate(
         int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Of --leave-site-out: as `hybridflux fit --model`.")] = None,
-    method: Annotated[Method, typer.Option(help="Of --leave-site-out: how to fit.")] = Method.ensemble,
+    method: Method = "ensemble",
     settings: Settings = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Of --leave-site-out: what is scored beside the model: climatology,lightgbm ... or MODULE:CLASS."),
+    ] = None,
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
+    own: With = None,
 ) -> None:
     """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
 
@@ -112,11 +114,12 @@ def evaluate(
     """
     if (posterior is None) == (leave_site_out is None):
         raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
-    if posterior and (model or resume):
-        raise ValueError("--model and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    if posterior and (model or resume or baseline):
+        raise ValueError("--model, --baseline and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
     check_output(out, overwrite=overwrite)
 
     from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.baselines import baseline_of
     from hybridflux.evaluate.scores import evaluate as score
     from hybridflux.evaluate.scores import needed, overview
     from hybridflux.evaluate.steps import steps_named
@@ -133,13 +136,16 @@ def evaluate(
         measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
         table = score(loaded, measured, step=steps, seed=seed)
     else:
-        fitted = compositions.get(model or compositions.DEFAULT[method])
-        how = method_of(method.value, settings or ())
-        measured = open_towers(towers, sites=sites, years=years, needs=needed(fitted, steps))
+        how = method_of(method, settings or ())
+        fitted = compositions.get(model or how.composition)
+        rivals = {name: baseline_of(name) for name in baseline.split(",")} if baseline else {}
+        needs = {*needed(fitted, steps), *(name for one in rivals.values() for name in one.needs)}
+        measured = open_towers(towers, sites=sites, years=years, needs=needs, targets=fitted.targets())
         with progress_of("fitting") as progress:
-            options = {"folds": leave_site_out, "step": steps, "seed": seed, "folder": kept, "resume": resume}
+            options = {"folds": leave_site_out, "baselines": rivals, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
     of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
+    of |= {"baseline": baseline} if baseline else {}
     write_table(table, out, {"provenance": provenance(of, seed)})
     typer.echo(scores_text(overview(table)))
     wrote(out)

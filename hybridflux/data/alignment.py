@@ -1,33 +1,40 @@
-"""Towers side by side: one axis of days, one array a driver, one row a site."""
+"""Alignment of towers: one axis of days, one array for each driver."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from hybridflux.data.archives import Archive
-from hybridflux.data.drivers import complete
 from hybridflux.data.fluxnet import DRIVERS
 from hybridflux.data.gaps import DERIVED, FLAGS
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.data.tower_drivers import complete
+from hybridflux.vocabulary import VARIABLES, Variable
 
 _NOT_DRIVERS = {"nee_uncertainty": ("nee", "random error of nee"), "swc_measured": ("swc", "soil water of days that count as measured")}
 
 
 def align(
-    frames: Mapping[str, pd.DataFrame], vegetation: Mapping[str, pd.DataFrame], latitude: pd.Series, archives: Mapping[str, Archive], period
+    frames: Mapping[str, pd.DataFrame],
+    vegetation: Mapping[str, pd.DataFrame],
+    latitude: pd.Series,
+    archives: Mapping[str, Archive],
+    period,
+    more: Mapping[str, Variable] = MappingProxyType({}),
 ) -> xr.Dataset:
-    """All towers on the days from the first to the last of any record that lie in the period.
+    """All towers on a common axis of days, from the first to the last day of any record within the period.
 
     Args:
         frames: checked daily frame of each tower.
-        vegetation: what satellites saw at each tower, daily: `fapar`, indices of reflectance, and their `_sd`.
-        latitude: of each tower [degrees_north].
-        archives: where each tower was read from, for messages.
+        vegetation: daily satellite series of each tower: `fapar`, indices of reflectance, and their `_sd`.
+        latitude: latitude of each tower [degrees_north].
+        archives: file of each tower, for messages.
         period: first and last year.
+        more: rows of further targets.
 
     Returns:
         `[time, site]` drivers without gaps, their flags, targets and `nee_uncertainty`.
@@ -48,12 +55,12 @@ def align(
     daily = xr.Dataset(coords={"time": inside, "site": list(frames)})
     for name, parts in columns.items():
         kind = np.int8 if name.endswith("_flag") else np.float32
-        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), attributes(name))
+        daily[name] = (("time", "site"), np.stack(parts, axis=1).astype(kind), attributes(name, {**VARIABLES, **more}))
     return daily
 
 
 def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
-    """Towers with the CO2 of the air [ppm], `[time]`, the same everywhere."""
+    """Towers with the CO2 of the air [ppm], `[time]`, the same at all sites."""
     both = np.repeat(np.asarray(co2, np.float32)[:, None], daily.sizes["site"], axis=1)
     flags = np.full(both.shape, DERIVED, np.int8)
     return daily.assign(co2=(("time", "site"), both, attributes("co2")), co2_flag=(("time", "site"), flags, attributes("co2_flag")))
@@ -75,11 +82,11 @@ def describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.
     )  # fmt: skip
 
 
-def attributes(name: str) -> dict:
+def attributes(name: str, rows: Mapping[str, Variable] = VARIABLES) -> dict:
     """Units and meaning of a variable, its flag or its uncertainty."""
     if name.endswith("_flag"):
         return {"flag_values": list(range(len(FLAGS))), "flag_meanings": " ".join(FLAGS)}
-    if name.endswith("_sd"):
-        return {"units": VARIABLES[name.removesuffix("_sd")].units, "long_name": f"standard deviation of the error of {name[:-3]}"}
-    base, meaning = _NOT_DRIVERS.get(name, (name, VARIABLES.get(name) and VARIABLES[name].long_name))
-    return {"units": VARIABLES[base].units, "long_name": meaning}
+    if name.endswith("_sd") and name not in rows:
+        return {"units": rows[name.removesuffix("_sd")].units, "long_name": f"standard deviation of the error of {name[:-3]}"}
+    base, meaning = _NOT_DRIVERS.get(name, (name, rows.get(name) and rows[name].long_name))
+    return {"units": rows[base].units, "long_name": meaning}

@@ -44,7 +44,7 @@ class Archive:
 
     @property
     def product(self) -> tuple[str, ...]:
-        """What must agree for two tables to be one processing: network and years of the name."""
+        """Network and years of the name; two tables of one processing agree in them."""
         years = _YEARS.search(self.table_name)
         return self.table_name.split("_")[0].upper(), years[1] if years else ""
 
@@ -54,14 +54,14 @@ class Archive:
 
 @dataclass(frozen=True)
 class Survey:
-    """What the flux folders of a towers folder hold.
+    """Content of the flux folders of a towers folder.
 
     Attributes:
         archives: site -> its best table.
-        faults: site -> why none of its files can be taken: two are equally good, or a zip is damaged.
-        unread: site -> files that bear its name and are not of the FLUXNET product, with what they are.
-        unknown: files whose names say neither site nor product.
-        beside: site -> files that are not read because a better one is, and may surprise: another product or period, AmeriFlux BASE.
+        faults: site -> why none of its files can be used: two are equally good, or a zip is damaged.
+        unread: site -> files with its name that are not of the FLUXNET product, with their kind.
+        unknown: files whose names hold neither site nor product.
+        beside: site -> files of another product or period, or AmeriFlux BASE, that are not read because a better one is.
     """
 
     archives: Mapping[str, Archive]
@@ -81,21 +81,21 @@ def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str,
     Raises:
         ValueError: two files are equally good for a site, or a zip is damaged; all such sites in one message.
     """
-    found = survey(folder, sites)
-    if found.faults:
-        raise ValueError("; ".join(found.faults.values()))
-    return dict(found.archives)
+    files = survey(folder, sites)
+    if files.faults:
+        raise ValueError("; ".join(files.faults.values()))
+    return dict(files.archives)
 
 
 def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
-    """All flux files below a towers folder, and which table of each site is taken.
+    """All flux files below a towers folder, and the table that is used for each site.
 
     Args:
         folder: the towers folder; files may lie in it or in `FOLDERS`.
-        sites: only these; all by default. The ids found are spelt as these.
+        sites: only these; all by default. Site ids are spelt as in it.
     """
     spelt = None if sites is None else {site.casefold(): site for site in sites}
-    found: dict[str, list[Archive]] = {}
+    by_site: dict[str, list[Archive]] = {}
     faults, unread, unknown, base = {}, {}, [], {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
         if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
@@ -109,19 +109,19 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
         if site is None:
             continue
         try:
-            tables, what = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
+            tables, kind = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
         except ValueError as error:
             faults[site] = str(error)
             continue
         for archive in tables:
             if own := _spelt(archive.site, spelt):
-                found.setdefault(own, []).append(replace(archive, site=own))
+                by_site.setdefault(own, []).append(replace(archive, site=own))
         if not tables:
-            unread[site] = "; ".join(filter(None, (unread.get(site), what)))
-            if _BASE.search(what):
-                base[site] = f"ignored: {what}"
+            unread[site] = "; ".join(filter(None, (unread.get(site), kind)))
+            if _BASE.search(kind):
+                base[site] = f"ignored: {kind}"
     archives, beside = {}, {}
-    for site, several in sorted(found.items()):
+    for site, several in sorted(by_site.items()):
         try:
             archives[site], others = _best(site, several)
         except ValueError as error:
@@ -138,7 +138,7 @@ def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
 
 
 def _other(name: str) -> str:
-    """What a file is that holds no days or half-hours of the FLUXNET product."""
+    """Kind of a file that holds no days or half-hours of the FLUXNET product."""
     if _BASE.search(name):
         return (
             f"{name} is AmeriFlux BASE (half-hours as measured, not filtered or filled), not the FLUXNET product; download `AmeriFlux "
@@ -161,7 +161,7 @@ def _tables(names: Iterable[str], path: Path) -> list[Archive]:
 
 
 def _members(path: Path) -> tuple[list[Archive], str]:
-    """Tables of a zip, and what to say of it where it holds none."""
+    """Tables of a zip, and the message where it holds none."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith((".csv", ".csv.gz"))]
@@ -169,8 +169,8 @@ def _members(path: Path) -> tuple[list[Archive], str]:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
     held = ", ".join(names)[:200] or "no csv"
     base = next((name for name in (path.name, *names) if _BASE.search(name)), None)
-    what = _other(base) if base else f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {held}"
-    return _tables(names, path), what
+    message = _other(base) if base else f"{path.name} holds no FLUXNET table of days (DD) or half-hours (HH, HR), but {held}"
+    return _tables(names, path), message
 
 
 def _best(site: str, archives: list[Archive]) -> tuple[Archive, list[Archive]]:

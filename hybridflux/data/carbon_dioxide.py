@@ -14,7 +14,7 @@ from hybridflux.vocabulary import VARIABLES
 
 _LOG = logging.getLogger("hybridflux.data")
 _BOUNDS = VARIABLES["co2"].bounds
-_FARTHEST = 5.0  # years beyond the file that its last slope is trusted for without a warning: within 2 ppm since 1990
+_FARTHEST = 5.0  # years of extrapolation beyond the file without a warning: the error is within 2 ppm since 1990
 _FIRST_YEAR = 1990
 _MAUNA_LOA = (
     354.45, 355.70, 356.54, 357.21, 358.96, 360.97, 362.74, 363.88, 366.84, 368.54,
@@ -26,13 +26,13 @@ _MAUNA_LOA = (
 
 
 def daily_co2(folder: Path | None) -> Callable[[pd.DatetimeIndex], np.ndarray]:
-    """Mole fraction of CO2 [ppm] as a function of days: straight lines between the middles of the years, continued at the ends.
+    """Mole fraction of CO2 [ppm] as a function of days: linear between the middles of the years, extrapolated at the ends.
 
     Args:
         folder: may hold `co2_annual.csv` with the columns year and co2_ppm; else, or if None, the annual means of Mauna Loa are taken.
 
     Raises:
-        ValueError: the file lacks a column, holds fewer than two years, or means that are no ppm.
+        ValueError: the file lacks a column, holds fewer than two years, or means that are not in ppm.
     """
     path = folder / "co2_annual.csv" if folder else None
     if path is None or not path.exists():
@@ -57,7 +57,7 @@ def daily_co2(folder: Path | None) -> Callable[[pd.DatetimeIndex], np.ndarray]:
         middle = years + 0.5
         beyond = max(middle[0] - when.min(), when.max() - middle[-1])
         if beyond > _FARTHEST:
-            _LOG.warning("CO2 of the air is continued over %.0f years beyond the annual means of %g to %g", beyond, years[0], years[-1])
+            _LOG.warning("CO2 of the air is extrapolated over %.0f years beyond the annual means of %g to %g", beyond, years[0], years[-1])
         inside = np.interp(when, middle, means)
         first, last = ((means[i + 1] - means[i]) / (middle[i + 1] - middle[i]) for i in (0, -2))
         return inside + first * np.minimum(when - middle[0], 0) + last * np.maximum(when - middle[-1], 0)

@@ -1,19 +1,20 @@
-"""The data catalog: `data_catalog/<kind>/<id>.toml`, one file a dataset, checked as a whole.
+"""The data catalog: `data_catalog/<kind>/<id>.toml`, one file for each dataset, checked as a whole.
 
-A file says what a dataset is, under which licence, how a user obtains it, and which of its columns or bands are which
-variable of the vocabulary, in which units and with which scale, offset, missing value and quality rule.
+A file describes a dataset: its licence, the way to obtain it, and the variable of the vocabulary for each of its columns or bands,
+with units, scale, offset, missing value and quality rule.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import fill
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
-from hybridflux.data.harmonisation import Line
+from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.units import convert
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES, suggestion
 
@@ -21,23 +22,31 @@ _BESIDE_PACKAGE = Path(__file__).resolve().parents[2] / "data_catalog"  # in a c
 _INSIDE_PACKAGE = Path(__file__).resolve().parents[1] / "data_catalog"  # in an installed wheel
 REGIONS = "regions"  # folder of the catalog with the configurations of regions, which are not datasets
 
+COMMON: Mapping[str, str] = {
+    "coastal": "B01", "blue": "B02", "green": "B03", "red": "B04", "rededge071": "B05", "rededge075": "B06", "rededge078": "B07",
+    "nir": "B08", "nir08": "B8A", "nir09": "B09", "swir16": "B11", "swir22": "B12",
+}  # fmt: skip
+"""Common name of a band of reflectance (STAC, electro-optical extension 2.0, github.com/stac-extensions/eo) -> the band of Sentinel-2 of
+these wavelengths, by which formulae know it."""
+
 
 class Band(BaseModel):
     """One column or band of a dataset; `scale * stored + offset` is in `units`.
 
     Attributes:
-        name: its name in the files.
+        name: its name in the files; of a satellite's band of reflectance its common name (`COMMON`) or that of the Sentinel-2 band, and its
+            name in the files among the aliases.
         aliases: its names in other services and formats, for instance `red` for `B04`.
         resolution: size of its pixels [m].
         units: units after scale and offset.
-        variable: the vocabulary's name for it; none where it only serves to derive one.
+        variable: its name in the vocabulary; none where it only serves to derive a variable.
         shortwave: whether it is shortwave radiation of which `variable` is the photosynthetic share.
-        scale: factor of the stored number.
+        scale: factor on the stored number.
         offset: added after the factor.
         nodata: stored number that means missing.
-        range: lowest and highest stored number that can be; any other is damage, another unit or an undeclared missing value.
+        range: lowest and highest possible stored number; any other is damage, another unit or an undeclared missing value.
         quality: column or band that qualifies it.
-        note: what a reader of the data must know.
+        note: caveats for users of the data.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,13 +79,13 @@ class Band(BaseModel):
 
 
 class Mask(BaseModel):
-    """Which pixels of a scene are a clear view of the land, by a band of the scene.
+    """Rule by which pixels of a scene are clear, from a band of the scene.
 
     Attributes:
-        band: its name.
+        band: name of the band.
         clear: values that are clear; all others are masked.
-        cloudy_bits: or bits, counted from 0, of which none may be set.
-        grow: distance by which what is masked grows, because masks miss the rims of clouds [m].
+        cloudy_bits: alternatively bits, counted from 0, of which none may be set.
+        grow: distance by which masked areas grow [m], because masks miss the rims of clouds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -97,10 +106,10 @@ class Service(BaseModel):
     """A STAC API that offers a dataset.
 
     Attributes:
-        name: what a configuration calls it.
-        url: of the API.
-        collection: of the dataset there.
-        hosts: of its files, besides that of `url`: names of machines, or of buckets of `s3://`; `*` in them stands for anything.
+        name: its name in a configuration.
+        url: address of the API.
+        collection: name of the collection there.
+        hosts: hosts of its files, besides that of `url`: names of machines, or of buckets of `s3://`; `*` in them stands for any text.
         schemes: by which its files may be read.
         signing: how its addresses are made readable: `none`, or `planetary-computer` for signed addresses.
         note: caveats.
@@ -123,27 +132,27 @@ class Dataset(BaseModel):
     Attributes:
         id: file name without `.toml`.
         kind: folder of the file.
-        title: what it is.
+        title: one line.
         licence: licence of the data, as the provider states it.
         citation: reference to cite.
         attribution: sentence a product made from it must carry, where the provider asks for one.
-        doi: of the data or of the paper that describes it.
+        doi: DOI of the data or of the paper that describes it.
         access: how a user obtains it.
         files: patterns of its file names.
         bands: its columns or bands.
         bands_of: another dataset with the same bands, instead of `bands`; its mask and offsets hold too where none are given here.
         format: name of its reader, a key of `reader` in `hybridflux.data.imagery`, `.weather`, `.moisture` or `.land`.
         mask: which pixels are clear, for imagery.
-        offsets: who says what is added to a stored number: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each
-            scene, or the `offset` of the bands where it has none, judged by its pixels and by the dates around it.
-        services: STAC APIs that offer it.
+        offsets: source of the offset of stored numbers: `catalog`, the `offset` of the bands; `sentinel-2`, the metadata of each
+            scene, or the `offset` of the bands where the scene has none, judged by its pixels and by the dates around it.
+        services: STAC APIs that offer the dataset.
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
-        revisit: usual distance of two acquisitions [d].
-        composite: days that a row of `points` stands for, counted from its date [d].
-        lines: index -> plant type, or `all` for those that are not named -> line that brings it to the `fapar` of this dataset, or to
-            the index itself where that is what the dataset gives.
-        classes: code -> plant type, for land cover; a code that is not named is masked.
-        names: code -> name of the zone it becomes, for labels that are read as zones.
+        revisit: usual time between two acquisitions [d].
+        composite: length of the composite of a row of `points`, from its date on [d].
+        lines: index -> plant type, or `all` for the others -> calibration line from the index to the `fapar` of this dataset,
+            or to the same index where that is what the dataset gives.
+        classes: code -> plant type, for land cover; other codes are masked.
+        names: code -> name of its zone, for labels that are read as zones.
         note: caveats.
     """
 
@@ -167,10 +176,26 @@ class Dataset(BaseModel):
     ground_resolution: float | None = None
     revisit: float | None = None
     composite: int = 1
-    lines: dict[str, dict[str, Line]] = {}
+    lines: dict[str, dict[str, CalibrationLine]] = {}
     classes: dict[int, str] = {}
     names: dict[int, str] = {}
     note: str | None = None
+
+    @field_validator("bands")
+    @classmethod
+    def _by_sentinel_2(cls, bands: tuple[Band, ...], info: ValidationInfo) -> tuple[Band, ...]:
+        """A satellite's bands by the names of Sentinel-2, their common names among the aliases."""
+        if info.data.get("kind") != "satellite":
+            return bands
+        named = tuple(
+            band.model_copy(update={"name": COMMON[band.name], "aliases": (*band.aliases, band.name)}) if band.name in COMMON else band
+            for band in bands
+        )
+        names = [band.name for band in named]
+        twice = sorted({f"`{name}`" for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{' and '.join(twice)} is there twice; a common name such as `red` and the band `B04` are the same")
+        return named
 
     @field_validator("doi")
     @classmethod
@@ -181,7 +206,7 @@ class Dataset(BaseModel):
 
     @field_validator("lines")
     @classmethod
-    def _lines_of_plant_types(cls, lines: dict[str, dict[str, Line]]) -> dict[str, dict[str, Line]]:
+    def _lines_of_plant_types(cls, lines: dict[str, dict[str, CalibrationLine]]) -> dict[str, dict[str, CalibrationLine]]:
         for index, of_type in lines.items():
             unknown = sorted(set(of_type) - set(PLANT_TYPES) - {"all"})
             if unknown or "all" not in of_type:
@@ -203,17 +228,41 @@ def catalog_folder() -> Path:
     return _BESIDE_PACKAGE if _BESIDE_PACKAGE.is_dir() else _INSIDE_PACKAGE
 
 
-def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
-    """All datasets of a catalog folder by id; of the catalog shipped with hybridflux if no folder is named.
+def load_catalog(folder: str | Path | None = None, own: str | Path | None = None) -> dict[str, Dataset]:
+    """All datasets of a catalog by id.
+
+    Args:
+        folder: of a catalog; the one shipped with hybridflux by default.
+        own: another folder `<kind>/<id>.toml` whose datasets join those: a satellite of your own is one file there.
 
     Raises:
+        FileNotFoundError: a folder holds no dataset.
         ValueError: everything that is wrong in any file, one line each: file, field, reason.
 
     >>> load_catalog()["fluxnet2015"].licence
     'CC-BY-4.0'
     """
-    folder = Path(folder) if folder else catalog_folder()
+    folders = [Path(folder) if folder else catalog_folder(), *([Path(own)] if own else [])]
     datasets, faults = {}, []
+    for place in folders:
+        found = dict(_read_datasets(place, faults))
+        if not found and not faults:
+            raise FileNotFoundError(f"no catalog in {place}: it holds no <kind>/<id>.toml")
+        taken = [one for name, one in found.items() if name in datasets]
+        faults += [f"{one.kind}/{one.id}.toml: hybridflux has a dataset `{one.id}`; rename yours" for one in taken]
+        datasets |= found
+    faults += [
+        f"{dataset.kind}/{dataset.id}.toml: bands_of: no dataset `{dataset.bands_of}`"
+        for dataset in datasets.values()
+        if dataset.bands_of and dataset.bands_of not in datasets
+    ]
+    if faults:
+        raise ValueError(f"{len(faults)} faults in the catalog {folders[-1]}:\n  " + "\n  ".join(faults))
+    return {name: _with_bands_of_another(dataset, datasets) for name, dataset in datasets.items()}
+
+
+def _read_datasets(folder: Path, faults: list[str]) -> Iterator[tuple[str, Dataset]]:
+    """Id and dataset of each file of a folder; what is wrong joins `faults`."""
     for path in sorted(folder.rglob("*.toml")):
         where = path.relative_to(folder).as_posix()
         if where.startswith(REGIONS + "/"):
@@ -225,23 +274,13 @@ def load_catalog(folder: str | Path | None = None) -> dict[str, Dataset]:
         except ValidationError as error:
             faults += [f"{where}: {'.'.join(map(str, fault['loc'])) or 'file'}: {fault['msg']}" for fault in error.errors()]
         else:
-            datasets[dataset.id] = dataset
             if where != f"{dataset.kind}/{dataset.id}.toml":
                 faults.append(f"{where}: belongs at {dataset.kind}/{dataset.id}.toml by its kind and id")
-    faults += [
-        f"{dataset.kind}/{dataset.id}.toml: bands_of: no dataset `{dataset.bands_of}`"
-        for dataset in datasets.values()
-        if dataset.bands_of and dataset.bands_of not in datasets
-    ]
-    if faults:
-        raise ValueError(f"{len(faults)} faults in the catalog {folder}:\n  " + "\n  ".join(faults))
-    if not datasets:
-        raise FileNotFoundError(f"no catalog in {folder}: it holds no <kind>/<id>.toml")
-    return {name: _with_bands_of_another(dataset, datasets) for name, dataset in datasets.items()}
+            yield dataset.id, dataset
 
 
 def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Dataset:
-    """A dataset that refers to another one, with the bands and, unless it has its own, the mask and the rule of offsets of that one."""
+    """A dataset that refers to another one, with its bands and, unless given here, its mask and rule of offsets."""
     if dataset.bands_of not in datasets:
         return dataset
     other = datasets[dataset.bands_of]
@@ -250,7 +289,7 @@ def _with_bands_of_another(dataset: Dataset, datasets: dict[str, Dataset]) -> Da
 
 
 def matching(datasets: dict[str, Dataset], word: str) -> dict[str, Dataset]:
-    """The datasets whose description holds a word, whatever its capitals: id, kind, title, licence, access, bands, services, note.
+    """Datasets whose description holds a word, in any case: id, kind, title, licence, access, bands, services, note.
 
     >>> sorted(matching(load_catalog(), "S2 100 m"))
     []
@@ -267,7 +306,7 @@ def describe(datasets: dict[str, Dataset]) -> str:
         facts = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
         facts |= {"credit": dataset.attribution, "note": dataset.note}
         lines.append(f"{dataset.kind}/{dataset.id}: {dataset.title}")
-        layout = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}  # addresses stay whole
+        layout = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}
         lines += [fill(text, initial_indent=f"  {name:<8}", **layout) for name, text in facts.items() if text]
         lines.append("")
     return "\n".join(lines)

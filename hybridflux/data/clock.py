@@ -1,4 +1,4 @@
-"""Which clock the stamps of half-hours follow: local standard time, another zone, or a civil clock with daylight saving."""
+"""The clock of half-hourly time stamps: local standard time, another zone, or civil time with daylight saving."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from hybridflux.data.solar import equation_of_time
 
 _KNOWN, _UNKNOWN = 0.75, 3.25
 """Tolerance of the hour of the highest sun [h]. Clouds move the centre of light by half an hour at most, a wrong time zone by an hour or
@@ -19,7 +21,7 @@ _CIVIL_CLOCKS = ("Europe/Paris", "America/New_York", "Australia/Sydney", "Pacifi
 
 @dataclass(frozen=True)
 class Noon:
-    """The hour of the highest sun in local standard time, and how far the centre of the light may be from it.
+    """The hour of the highest sun in local standard time, and the tolerance for the centre of the light.
 
     Attributes:
         hour: mean over the year [h].
@@ -45,7 +47,7 @@ def check_clock(light: pd.Series, middle: pd.Series, noon: Noon | None, where: s
     Args:
         light: shortwave radiation of each step [W m-2], NaN where missing.
         middle: middle of each step as stamped.
-        noon: of the site; None where its place is not known, and only daylight saving is looked for.
+        noon: noon of the site; None where its position is not known, so that only daylight saving is tested.
         where: name of the file, for messages.
 
     Raises:
@@ -68,7 +70,7 @@ def check_clock(light: pd.Series, middle: pd.Series, noon: Noon | None, where: s
 
 
 def _late_years(jumps: dict[int, float], error: float) -> list[int]:
-    """Years with daylight saving: all where their mean shows it, else those that show it each for itself, if they are several."""
+    """Years with daylight saving: all where their mean shows it, else the single years that show it, if they are several."""
     if np.mean(list(jumps.values())) > max(_JUMP, _CERTAIN * error / len(jumps) ** 0.5):
         return list(jumps)
     late = [year for year, jump in jumps.items() if jump > max(_JUMP, _CERTAIN * error)]
@@ -97,7 +99,7 @@ def _check_noon(light: np.ndarray, middle: pd.Series, noon: Noon, where: str) ->
 
 
 def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dict[int, float]], float]:
-    """By how much the light comes later after the clocks of a zone go forward, and earlier after they go back: mean of both changes [h].
+    """Delay of the light after the clocks of a zone go forward, and advance after they go back: mean of both changes [h].
 
     The centre of the light of each day, corrected by the equation of time (the sun's own advance over clocks, within 0.3 h), is compared
     between the three weeks before and after each change. It stays the same in standard time.
@@ -107,14 +109,14 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
         middle: middle of each step.
 
     Returns:
-        Zone -> year -> jump; years and zones without a change of the clocks within the record are not in it. The standard error of the
-        jump of a year, by the scatter from day to day.
+        Zone -> year -> jump; without years and zones that have no change of the clocks within the record. And the standard error of
+        the jump of a year, from the scatter from day to day.
     """
     hour = (middle.dt.hour + middle.dt.minute / 60).to_numpy()
     sums = pd.DataFrame({"light": light, "moment": light * hour}).groupby(middle.dt.normalize().to_numpy()).sum().asfreq("D")
     centre = (sums["moment"] / sums["light"].where(sums["light"] > 0)).to_numpy() + equation_of_time(sums.index.day_of_year.to_numpy())
     noons = sums.index + pd.Timedelta(hours=12)
-    found: dict[str, dict[int, list[float]]] = {}
+    jumps_by_zone: dict[str, dict[int, list[float]]] = {}
     for zone in _CIVIL_CLOCKS:
         offset = (noons - noons.tz_localize(zone).tz_convert("UTC").tz_localize(None)) / pd.Timedelta(hours=1)
         change = np.diff(np.asarray(offset))
@@ -122,17 +124,7 @@ def daylight_saving(light: np.ndarray, middle: pd.Series) -> tuple[dict[str, dic
             before, after = centre[max(at - _SIDE_DAYS, 0) : at], centre[at : at + _SIDE_DAYS]
             if min(np.isfinite(before).sum(), np.isfinite(after).sum()) >= _FEWEST_DAYS:
                 jump = change[at - 1] * (np.nanmedian(after) - np.nanmedian(before))
-                found.setdefault(zone, {}).setdefault(int(noons[at].year), []).append(jump)
+                jumps_by_zone.setdefault(zone, {}).setdefault(int(noons[at].year), []).append(jump)
     scatter = 1.4826 * np.nanmedian(np.abs(np.diff(centre))) / 2**0.5 if len(centre) > 1 else np.nan
     error = float(1.25 * scatter / _SIDE_DAYS**0.5)  # of two medians, for the mean of two changes
-    return {zone: {year: float(np.mean(jumps)) for year, jumps in years.items()} for zone, years in found.items()}, error
-
-
-def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
-    """By how much the sun is ahead of mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
-
-    >>> [round(float(equation_of_time(day)) * 60) for day in (42, 307)]  # least in February, most in November [min]
-    [-15, 16]
-    """
-    angle = 2 * np.pi * (np.asarray(day_of_year) - 81) / 364
-    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)
+    return {zone: {year: float(np.mean(jumps)) for year, jumps in years.items()} for zone, years in jumps_by_zone.items()}, error

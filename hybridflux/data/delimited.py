@@ -1,6 +1,6 @@
 """Tables of text as people and spreadsheets write them: any usual encoding, delimiter and decimal mark; cells checked one by one.
 
-Read is what has one meaning only. A cell that may mean two things (`1,100`, `1.100` beside decimal commas, 03/04/2018) is refused with
+Only unambiguous cells are read. A cell with two possible meanings (`1,100`, `1.100` beside decimal commas, 03/04/2018) is refused with
 the cure. For the large tables of data providers, whose dialect is fixed, `pandas.read_csv` is faster; `sniff` gives it the dialect where
 that varies.
 """
@@ -25,7 +25,7 @@ from hybridflux.limits import CELLS, LINE, Limited
 
 _DELIMITERS = (",", ";", "\t")
 HEAD_BYTES = 65536
-"""Enough of a long file to show its dialect."""
+"""Part of a long file that shows its dialect."""
 _SHOWN_CELL, _SHOWN_FAULTS = 40, 5
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\x00\x00", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _NOT_TEXT = (
@@ -45,7 +45,7 @@ _UNIT = re.compile(r"(?P<number>[+-]?\d+([.,]\d+)?)\s*(?P<unit>[^\d\s.,;].*)")
 
 
 def quoted(value: object) -> str:
-    """A value of the user's for a message, in backquotes and cut to a sane length.
+    """A value of the user for a message, in backquotes and shortened.
 
     >>> quoted("a" * 60)
     '`aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...`'
@@ -56,13 +56,13 @@ def quoted(value: object) -> str:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written.
+    """The format of a text table.
 
     Attributes:
-        encoding: of the text, a name of Python's.
-        delimiter: between cells: comma, semicolon or tab.
+        encoding: encoding of the text, as Python names it.
+        delimiter: mark between cells: comma, semicolon or tab.
         decimal: mark of the numbers: a comma only where the delimiter is none, and no number has a point.
-        skip: lines before the header: comments that begin with `#`, and Excel's `sep=`.
+        skip: number of lines before the header: comments that begin with `#`, and Excel's `sep=`.
     """
 
     encoding: str
@@ -78,11 +78,11 @@ def sniff(head: bytes, required: Iterable[str] = (), where: str = "the table") -
 
     Args:
         head: the beginning of the file, or all of it.
-        required: columns by which the header is known; the delimiter that shows most of them is taken.
+        required: columns of the header; the delimiter that gives most of them is used.
         where: name of the file, for messages.
 
     Raises:
-        ValueError: empty, or not a text; says what it is.
+        ValueError: empty, or not a text; names its kind.
     """
     for start, what in _NOT_TEXT:
         if head.removeprefix(b"\xef\xbb\xbf").lstrip()[: len(start)] == start:
@@ -114,7 +114,7 @@ def _with_decimal(dialect: Dialect, lines: list[str]) -> Dialect:
 
 
 def _decimal(cells: pd.Series, delimiter: str) -> str:
-    """The decimal mark: some comma must be one for sure, and no number may have a point of another reading than thousands.
+    """The decimal mark: some comma must be unambiguous, and no number may have a point that is not a thousands separator.
 
     Spreadsheets put semicolons between cells where the comma is the decimal mark; after a tab `1,100` alone has two readings.
     """
@@ -163,11 +163,11 @@ class Cells:
         return self.text[column].str.lower().isin(_MISSING)
 
     def parsed(self, column: str, cure: str = "write the number alone, with a decimal point") -> tuple[pd.Series, dict[int, str]]:
-        """Numbers of a column, NaN where missing, and the faults of those that have no sure meaning.
+        """Numbers of a column, NaN where missing, and the faults of ambiguous ones.
 
         Args:
-            column: its name.
-            cure: what to do about a cell that is not a number.
+            column: name of the column.
+            cure: advice for a cell that is not a number.
 
         Returns:
             Numbers by row, NaN where missing or faulty; row -> fault, without the name of the file.
@@ -191,7 +191,7 @@ class Cells:
         """Numbers of a column by row, NaN where missing.
 
         Raises:
-            ValueError: a cell is no number; names file, column, row, value and cure.
+            ValueError: a cell is not a number; names file, column, row, value and cure.
         """
         numbers, faults = self.parsed(column, cure)
         self.refuse(faults)
@@ -201,7 +201,7 @@ class Cells:
         """Dates of a column by row: YYYY-MM-DD, or another order of which only one reading is possible for the whole column.
 
         Raises:
-            ValueError: a cell is no date, or day and month cannot be distinguished; names file, column, row, value and cure.
+            ValueError: a cell is not a date, or day and month cannot be distinguished; names file, column, row, value and cure.
         """
         dates, faults = parse_dates(self.text[column])
         self.refuse({row: f"column {column}, row {row}: {quoted(self.text.at[row, column])} {why}" for row, why in faults.items()})
@@ -236,7 +236,7 @@ def read_cells(path: Path, required: Iterable[str] = (), aliases: Mapping[str, s
         path: the file.
         required: columns that must be there.
         aliases: other names of columns -> the name here, taken where no column has that name.
-        example: a header or row for the message of what is missing.
+        example: a header or row for the message about missing columns.
 
     Raises:
         ValueError: not a text, damaged, a column missing or named twice, or a row with more cells than the header.
@@ -278,8 +278,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
     try:
         text = content.decode(dialect.encoding, errors="replace" if dialect.encoding == "cp1252" else "strict")
     except UnicodeDecodeError as error:
-        what = f"as {dialect.encoding} {error.reason} at byte {error.start}"
-        raise ValueError(f"{where} is damaged, or no text: {what}; save it as UTF-8") from error
+        reason = f"as {dialect.encoding} {error.reason} at byte {error.start}"
+        raise ValueError(f"{where} is damaged, or no text: {reason}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
     LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
     options = {"delimiter": dialect.delimiter, "skipinitialspace": True}
@@ -293,8 +293,8 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
     own = {_key(name): name for name in (*required, *aliases.values())}
-    there = {own[_key(name)] for name in names if _key(name) in own}
-    other = {_key(alias): name for alias, name in aliases.items() if name not in there}
+    present = {own[_key(name)] for name in names if _key(name) in own}
+    other = {_key(alias): name for alias, name in aliases.items() if name not in present}
     return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
 
 

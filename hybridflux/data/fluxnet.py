@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.halfhourly import COLUMNS_OF_HALFHOURS, HALFHOURLY_COLUMNS, OF_HALFHOURS, to_daily
 from hybridflux.units import convert, shortwave_to_par
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, Variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
@@ -49,7 +50,7 @@ class Quality:
             raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
 
 
-def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None) -> pd.DataFrame:
+def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None, more: Sequence[Variable] = ()) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
 
     `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
@@ -60,12 +61,13 @@ def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None) -> 
         archive: the file.
         quality: which days count.
         noon: of the site in local standard time; half-hourly stamps are checked against it.
+        more: rows of further targets, whose `fluxnet` is a column in their units; NaN on all days where a file lacks it.
 
     Raises:
         NoRecord: there is no row, or a column has no value.
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
     """
-    table = _table(archive, noon)
+    table = _table(archive, noon, _columns(more))
     missing = [name for name in _REQUIRED if name not in table]
     if missing:
         raise ValueError(
@@ -75,18 +77,29 @@ def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None) -> 
     empty = [name for name in _REQUIRED if table[name].isna().all()]
     if empty:
         raise NoRecord(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
-    frame = pd.concat([_drivers(table), _targets(table, quality, archive)], axis=1)
+    frame = pd.concat([_drivers(table), _targets(table, quality, archive), _more(table, quality, more)], axis=1)
     return frame.asfreq("D")
 
 
-def _table(archive: Archive, noon: Noon | None) -> pd.DataFrame:
+def _more(table: pd.DataFrame, quality: Quality, rows: Sequence[Variable]) -> pd.DataFrame:
+    """Further targets on the days whose flag is good enough, on all days where a file has no flag of them."""
+    out = {}
+    for row in rows:
+        usual = VARIABLES[row.name].fluxnet if row.name in VARIABLES else row.fluxnet  # LE_CORR is filled where LE_F_MDS is
+        flag = _column(table, f"{row.fluxnet}_QC" if f"{row.fluxnet}_QC" in table else f"{usual}_QC").fillna(1.0)
+        out[row.name] = _column(table, row.fluxnet).where(flag >= quality.share)
+    return pd.DataFrame(out, table.index)
+
+
+def _table(archive: Archive, noon: Noon | None, more: frozenset[str] = frozenset()) -> pd.DataFrame:
     """Daily FLUXNET columns, indexed by day; what only half-hours tell from a finer table where the daily one lacks it."""
     daily = archive.resolution == "DD"
-    table = _threshold(read_table(archive, _or_constant(DAILY_COLUMNS if daily else HALFHOURLY_COLUMNS)), archive)
+    wanted = (DAILY_COLUMNS if daily else HALFHOURLY_COLUMNS) | more | {f"{column}_QC" for column in more}
+    table = _threshold(read_table(archive, _or_constant(wanted)), archive)
     if table.empty:
         raise NoRecord(f"{archive} has a header and no rows; download it again")
     if not daily:
-        table = to_daily(table, archive, noon)
+        table = to_daily(table, archive, noon, more)
     if "TIMESTAMP" not in table:
         raise ValueError(f"{archive} lacks column TIMESTAMP; the daily FLUXNET file has it")
     table.index = _days(table.pop("TIMESTAMP"), archive)
@@ -96,6 +109,11 @@ def _table(archive: Archive, noon: Noon | None) -> pd.DataFrame:
         for name in set(OF_HALFHOURS) & set(finer) - set(table):
             table[name] = finer[name].set_axis(days).reindex(table.index)
     return table
+
+
+def _columns(rows: Sequence[Variable]) -> frozenset[str]:
+    """Columns of further targets, and of their usual form, whose flag counts."""
+    return frozenset(name for row in rows for name in (row.fluxnet, VARIABLES[row.name].fluxnet if row.name in VARIABLES else None) if name)
 
 
 def _or_constant(columns: frozenset[str]) -> frozenset[str]:

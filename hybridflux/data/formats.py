@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
-from importlib import import_module
 from zipfile import BadZipFile
 
 from hybridflux.addresses import redacted
 from hybridflux.limits import shown
-from hybridflux.vocabulary import suggestion
+from hybridflux.registry import Registry
 
 
-@dataclass(frozen=True)
-class Readers:
-    """The readers of a room: `readers(dataset.format)` gives the function.
-
-    Attributes:
-        what: they read, for messages.
-        of: format -> `module:function`.
-    """
-
-    what: str
-    of: Mapping[str, str]
+class Readers(Registry):
+    """The readers of a room: `readers(dataset.format)` gives the function, whose errors name the place and no secrets."""
 
     def __call__(self, name: str | None) -> Callable:
-        """The reader of a format.
-
-        Raises:
-            ValueError: no such format; names those there are.
-        """
-        if name not in self.of:
-            known = ", ".join(self.of)
-            raise ValueError(f"no reader of {self.what} for the format `{name}`.{suggestion(str(name), self.of)} There are {known}")
-        module, function = self.of[name].split(":")
-        return _discreet(getattr(import_module(module), function))
+        """The reader of a format; raises as `Registry` does."""
+        return _discreet(super().__call__(name))
 
 
 def _is_ours(error: Exception) -> bool:

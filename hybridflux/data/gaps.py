@@ -1,4 +1,4 @@
-"""Gaps of daily series: lines across short ones, the site's own season across long ones, and a flag for every day."""
+"""Gap filling of daily series: linear across short gaps, the seasonal mean of the site across long ones, and a flag for every day."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from hybridflux.vocabulary import HISTORY_DAYS
 
 GIVEN, INTERPOLATED, CLIMATOLOGY, DERIVED = 0, 1, 2, 3
 FLAGS = ("given", "interpolated", "climatology", "derived")
-"""What a flag means; "given" is as the file has it, which includes the gap filling of the FLUXNET processing."""
-LONGEST_LINE = 7  # days; a longer gap is filled with the season
+"""Meaning of the flags; "given" is the value of the file, which includes the gap filling of the FLUXNET processing."""
+LONGEST_LINE = 7  # days; a longer gap is filled with the seasonal mean
 _HALF_WINDOWS = (7, 15, 30, 60, 183)  # days; the first that finds data on both sides of the year is used
 
 
@@ -44,7 +44,7 @@ def fill(values: np.ndarray, day_of_year: np.ndarray, *, longest_line: int = LON
     Args:
         values: `[time]`, NaN where missing, at least one number.
         day_of_year: `[time]`, 1 to 366.
-        longest_line: longest gap bridged by a straight line [d]; 0 for rain.
+        longest_line: longest gap that is interpolated linearly [d]; 0 for rain.
 
     Returns:
         The filled series and its flags: `GIVEN`, `INTERPOLATED` or `CLIMATOLOGY`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -14,13 +16,13 @@ HALFHOURLY_COLUMNS = frozenset(
     ("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "P_F", "NEE_VUT_REF_QC", "NEE_VUT_REF_RANDUNC", *_STATES, *_FLUXES)
 )
 OF_HALFHOURS = ("TMIN_F", "TMAX_F", "VPD_F_DAY")
-"""Daily columns that official daily files lack; made of `COLUMNS_OF_HALFHOURS`."""
+"""Daily columns that official daily files lack, derived from `COLUMNS_OF_HALFHOURS`."""
 COLUMNS_OF_HALFHOURS = frozenset(("TIMESTAMP_START", "TIMESTAMP_END", "NIGHT", "SW_IN_POT", "TA_F", "VPD_F"))
 _LEAST_SHARE = 46 / 48  # of the steps of a day
 _GOOD = 1  # largest quality flag that counts: 0 measured, 1 filled with good quality
 
 
-def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataFrame:
+def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None, more: Collection[str] = ()) -> pd.DataFrame:
     """Daily FLUXNET columns of half-hours (or hours) of local standard time.
 
     A day needs 46 of its 48 half-hours (23 of 24 hours). Means over the day; rain is a sum; `TMIN_F` and `TMAX_F` are the extremes; fluxes
@@ -29,8 +31,9 @@ def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataF
 
     Args:
         table: columns of FLUXNET HH or HR files.
-        archive: what the table came from, for messages.
-        noon: of the site in local standard time, checked against the light of the table.
+        archive: file of the table, for messages.
+        noon: noon of the site in local standard time, checked against the light of the table.
+        more: further columns, whose mean over the day is taken.
 
     Raises:
         ValueError: no time stamps, steps that are neither half an hour nor an hour, or stamps that are not local standard time.
@@ -44,7 +47,8 @@ def to_daily(table: pd.DataFrame, archive, noon: Noon | None = None) -> pd.DataF
     def mean(values: pd.Series) -> pd.Series:
         return values.groupby(day).agg(["mean", "count"]).pipe(lambda d: d["mean"].where(d["count"] >= least))
 
-    out = {name: mean(table[name]) for name in _STATES if name in table}
+    out = {name: mean(table[name]) for name in (*_STATES, *more) if name in table}
+    out |= {flag: (table[flag] <= _GOOD).groupby(day).mean() for name in more if (flag := f"{name}_QC") in table}
     out |= {name: convert(mean(table[name]), "umol m-2 s-1", "gC m-2 d-1") for name in _FLUXES if name in table}
     if "TA_F" in table:
         known = out["TA_F"].notna()

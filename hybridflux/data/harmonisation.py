@@ -1,4 +1,4 @@
-"""A straight line from a vegetation index at 10 m to the fapar, or the same index, that towers were fitted with, and its error."""
+"""Linear calibration of a vegetation index at 10 m to the fapar, or the same index, that towers were fitted with, and its error."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Line:
-    """`fapar = offset + slope * index`, between `lowest` and `highest`; in place of fapar, the same index of another instrument.
+class CalibrationLine:
+    """`fapar = offset + slope * index`, between `lowest` and `highest`; or, in place of fapar, the same index of another instrument.
 
     Attributes:
         offset: fapar at index 0 [1].
         slope: fapar per unit of the index [1].
         offset_sd: standard deviation of `offset` [1].
         slope_sd: standard deviation of `slope` [1].
-        correlation: of the two errors [1].
-        residual_sd: scatter of seasons around the line [1]: of places, or of weeks, that no line takes away.
-        highest: fapar is not above it [1].
-        lowest: nor below [1].
-        source: where the numbers come from.
+        correlation: correlation of the two errors [1].
+        residual_sd: scatter of seasons around the line [1], between places or weeks, which no line removes.
+        highest: upper limit of fapar [1].
+        lowest: lower limit [1].
+        source: source of the coefficients.
     """
 
     offset: float
@@ -33,16 +33,16 @@ class Line:
     lowest: float = 0.0
     source: str = ""
 
-    __pydantic_config__ = {"extra": "forbid"}  # where the catalog reads one
+    __pydantic_config__ = {"extra": "forbid"}  # where the catalog reads a line
 
     def applied(self, index: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`fapar` and its standard deviation without that of the line itself, float32.
+        """`fapar` and its standard deviation, without the error of the line itself, float32.
 
         Args:
             index: any shape [1].
-            sd: its standard deviation [1].
+            sd: standard deviation of the index [1].
 
-        >>> fapar, sd = Line(-0.2, 1.25).applied(np.array([0.8, 0.1]), np.array([0.04, 0.04]))
+        >>> fapar, sd = CalibrationLine(-0.2, 1.25).applied(np.array([0.8, 0.1]), np.array([0.04, 0.04]))
         >>> fapar.astype(float).round(3).tolist(), sd.astype(float).round(3).tolist()
         ([0.8, 0.0], [0.05, 0.05])
         """
@@ -50,7 +50,7 @@ class Line:
         return fapar.astype(np.float32), np.hypot(self.slope * sd, self.residual_sd).astype(np.float32)
 
     def relative(self) -> dict[str, float]:
-        """Error of the line as one of fapar: `(1 + slope_sd z) fapar + offset_sd z'`, with the correlation of the two.
+        """Error of the line in terms of fapar: `(1 + slope_sd z) fapar + offset_sd z'`, with the correlation of the two.
 
         offset + slope * index = offset + slope / slope0 * (fapar - offset0), so an error of the slope is one of fapar times
         `slope_sd / slope` and one of the offset times `-offset0 slope_sd / slope`.
@@ -65,6 +65,6 @@ class Line:
 
 
 ALL = "all"
-"""Key of the line of every plant type that has none of its own."""
-AS_IT_IS = Line(0.0, 1.0, highest=1.0, source="the index is fapar")
+"""Key of the line of all plant types without a line of their own."""
+IDENTITY = CalibrationLine(0.0, 1.0, highest=1.0, source="the index is fapar")
 """For an index that is fapar already."""

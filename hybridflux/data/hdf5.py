@@ -46,7 +46,7 @@ def open_netcdf(source: str | Path | BinaryIO, name: str = "", *, classic: bool 
         source: path, or an open file.
         name: for messages; the path where none is given.
         classic: whether netCDF-3 is read too.
-        options: of `xarray.open_dataset`.
+        options: options of `xarray.open_dataset`.
 
     Raises:
         OSError: no such file, damaged, or not netCDF.

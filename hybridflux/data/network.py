@@ -1,4 +1,4 @@
-"""Patience with servers: how often a request is repeated, and the settings GDAL needs to do the same."""
+"""Retries of requests to servers, and the same settings for GDAL."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a server may fail before a run does.
+    """Retries and time limits of requests.
 
-    The environment variables by which GDAL is told the same are obeyed for searches too, so that one setting serves both.
+    They follow the environment variables of GDAL, so that one setting serves images and searches.
 
     Attributes:
-        repeats: tries after the first one (`GDAL_HTTP_MAX_RETRY`).
-        pause: before the first repetition; it doubles each time [s] (`GDAL_HTTP_RETRY_DELAY`).
+        repeats: number of tries after the first one (`GDAL_HTTP_MAX_RETRY`).
+        pause: time before the first repetition, doubled each time [s] (`GDAL_HTTP_RETRY_DELAY`).
         answer: longest wait for one answer [s] (`GDAL_HTTP_TIMEOUT`).
         connect: longest wait for a connection [s] (`GDAL_HTTP_CONNECTTIMEOUT`).
     """
@@ -38,15 +38,15 @@ class Patience:
 
     @classmethod
     def from_environment(cls) -> Patience:
-        """The patience that the environment asks for."""
+        """Retries and limits of the environment."""
         asked = {field: os.environ.get(variable) for field, variable in _VARIABLES.items()}
         return cls(**{field: (int if field == "repeats" else float)(text) for field, text in asked.items() if text})
 
     def gdal(self) -> dict[str, str]:
-        """Options of GDAL: patience, and no look at neighbouring files, of which object stores and web servers have none.
+        """Options of GDAL: retries, and no search for neighbouring files, which object stores and web servers do not have.
 
-        GDAL repeats a request after the answers 429, 500, 502, 503 and 504, a stall and a lost connection (its page on network
-        file systems, `GDAL_HTTP_RETRY_CODES`). What the environment sets stays as it is.
+        GDAL repeats a request after the answers 429, 500, 502, 503 and 504, a stall or a lost connection (its page on network
+        file systems, `GDAL_HTTP_RETRY_CODES`). Variables that the environment sets are kept.
         """
         options = {
             "GDAL_HTTP_MAX_RETRY": str(self.repeats),
@@ -75,21 +75,21 @@ _VARIABLES = {
 
 
 def passing(status: int | None) -> bool:
-    """Whether a failure may pass: no answer at all, too many requests, or a fault of the server."""
+    """Whether a failure may be temporary: no answer at all, too many requests, or a fault of the server."""
     return status is None or status == 429 or status >= 500
 
 
 def persist(action: Callable[[], Result], address: str, failure: type[Exception], status: Callable[[Exception], int | None]) -> Result:
-    """What an action returns, tried again while its failures may pass.
+    """Result of an action, repeated while its failures may be temporary.
 
     Args:
         action: one request, or several.
-        address: for the message.
+        address: address for the message.
         failure: exception by which the action fails.
         status: HTTP status of such an exception, None where there was no answer.
 
     Raises:
-        ConnectionError: it failed to the end; names the address and the number of tries.
+        ConnectionError: all tries failed; names the address and the number of tries.
     """
     for tried in Patience.from_environment().tries():
         try:
@@ -100,8 +100,8 @@ def persist(action: Callable[[], Result], address: str, failure: type[Exception]
                 break
     raise ConnectionError(
         f"{redacted(address)} failed, {made} tries, the last with: {shown(redacted(str(last))) or type(last).__name__}. "
-        "Check address, access and network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment say how "
-        "patient to be"
+        "Check address, access and network, or run again later; GDAL_HTTP_MAX_RETRY and GDAL_HTTP_TIMEOUT in the environment set "
+        "retries and time limit"
     ) from last
 
 
@@ -109,14 +109,14 @@ def answer(address: str) -> bytes:
     """The bytes at an address `https://...` or `http://...`, all of them; redirections stay at its host.
 
     Raises:
-        ConnectionError: the server refuses, or fails to the end.
+        ConnectionError: the server refuses, or all tries fail.
         Refused: the answer is larger than `HYBRIDFLUX_LIMIT_ANSWER`, or the server sends readers to another host.
     """
     return persist(lambda: _whole(address), address, OSError, lambda error: getattr(error, "code", None))
 
 
 def follow(address: str, check: Callable[[str], None]) -> None:
-    """Follow the redirections of an address without reading it; what the server answers at their end does not matter.
+    """Follow the redirections of an address without reading it; the answer at their end does not matter.
 
     Args:
         address: `https://...` or `http://...`.
@@ -127,7 +127,7 @@ def follow(address: str, check: Callable[[str], None]) -> None:
     except HTTPError as error:
         error.close()
     except (URLError, OSError, HTTPException):
-        return  # who reads it says so, and tries again
+        return  # reading it reports the failure, and repeats the request
 
 
 def _whole(address: str) -> bytes:
@@ -136,7 +136,7 @@ def _whole(address: str) -> bytes:
             content = response.read(ANSWER.value + 1)
             if len(content) > ANSWER.value:
                 raise Refused(ANSWER.passed(redacted(address)))
-            if response.length:  # `read` with a size does not say it
+            if response.length:  # `read` with a size does not report it
                 raise IncompleteRead(content, response.length)
             return content
     except HTTPError as error:

@@ -1,4 +1,4 @@
-"""Where a file of ours comes from: the provenance written into posteriors, runs, Zarr stores, netCDF files and GeoTIFFs."""
+"""Provenance of a file of hybridflux, as written into posteriors, runs, Zarr stores, netCDF files and GeoTIFFs."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ TIFF_ENDINGS = (".tif", ".tiff")
 
 
 def read_origin(path: str | Path) -> dict:
-    """What a file says about its making: provenance, specification, spread, sign; JSON-ready.
+    """The record in a file: provenance, specification, spread, sign; JSON-ready.
 
     Args:
         path: a run folder, a Zarr store or a group in it, a netCDF file, a GeoTIFF, a JSON file, a page, or a table with its description
             beside it.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: no such file.
         ValueError: it carries no provenance, so it was not written by hybridflux, or was changed since by another program.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
     try:
-        found = {name: _parsed(value) for name, value in _attributes(path).items()}
+        record = {name: _parsed(value) for name, value in _attributes(path).items()}
     except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, OSError) as error:
         raise ValueError(f"{path} is damaged ({shown(error)}); write it anew") from error
-    if not any(name in found for name in ("provenance", "config_hash")):
+    if not any(name in record for name in ("provenance", "config_hash")):
         raise ValueError(f"{path} carries no provenance: hybridflux did not write it, or another program has changed it since")
-    return found
+    return record
 
 
 def _attributes(path: Path) -> Mapping:
@@ -60,10 +60,10 @@ def _attributes(path: Path) -> Mapping:
             raise ValueError(f"{path} carries no provenance of its own, and its description {beside.name} is not beside it")
         return read_json(beside, "the description of a table of hybridflux")
     if path.suffix.lower() == ".json":
-        found = read_json(path, "a record of hybridflux")
-        if found.get("type") == "Feature":  # a STAC item
-            return {name.removeprefix("hybridflux:"): value for name, value in found["properties"].items()}
-        return found
+        record = read_json(path, "a record of hybridflux")
+        if record.get("type") == "Feature":  # a STAC item
+            return {name.removeprefix("hybridflux:"): value for name, value in record["properties"].items()}
+        return record
     if path.suffix.lower() in (".html", ".htm"):
         made = next((line for line in read_text(path).splitlines() if line.startswith(PAGE)), "")
         return {"provenance": unescape(made[len(PAGE) : made.rindex('"')])} if made else {}

@@ -1,4 +1,4 @@
-"""The one place where foreign raster files are opened: by the drivers that their format needs, and by no other.
+"""The only place where foreign raster files are opened, by the drivers of their format and by no other.
 
 GDAL recognises a file by its content and has drivers for descriptions of other files and services (VRT, GTI, WMS, STACTA and more): a
 `scene.tif` that holds such a description would read any file of the user or ask any server. Beside a file GDAL looks for reduced copies and
@@ -51,7 +51,7 @@ def open_raster(source: str | Path | BytesIO, drivers: Sequence[str] = IMAGES) -
 
     Args:
         source: path as rasterio takes it, `/vsizip/...`, `/vsicurl/https://...`, an address, or the content.
-        drivers: names of GDAL, of `DRIVERS`.
+        drivers: drivers of GDAL, from `DRIVERS`.
 
     Raises:
         rasterio.errors.RasterioIOError: no such file, no answer, damaged, or not of these drivers.
@@ -122,7 +122,7 @@ def _check_reduced(opened: DatasetReader) -> None:
 
 
 def _refuse_description(source: str | Path | BytesIO, local: Path | None, drivers: Sequence[str]) -> None:
-    """The better error for what is no raster: a description of other files or services."""
+    """Refuse a text that describes other files or services with a clearer error."""
     if isinstance(source, BytesIO):
         head = source.getvalue()[:200]
     elif local is not None and local.is_file():
@@ -131,9 +131,9 @@ def _refuse_description(source: str | Path | BytesIO, local: Path | None, driver
     else:
         return
     if _DESCRIPTION.match(head):
-        what = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
+        formats = " or ".join(_NAMES.get(driver, driver) for driver in drivers)
         name = "the answer" if isinstance(source, BytesIO) else shown(source)
         raise Refused(
-            f"{name} is no {what}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which are not "
-            "followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
+            f"{name} is no {formats}: it is text that describes other files or services ({shown(head[:40].decode('latin-1'))}), which "
+            "are not followed; name the files themselves, or write it as values with `gdal_translate IN OUT.tif`"
         )

@@ -12,9 +12,9 @@ import pandas as pd
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.points import dataset_of, gives, read_points
-from hybridflux.series import Prior, fill
-from hybridflux.series.hyper import HARMONICS, fit_season
-from hybridflux.series.prior import season_of, season_sd
+from hybridflux.series import SeriesProcess, fill
+from hybridflux.series.hyperparameters import season_of, season_sd
+from hybridflux.series.marginal_likelihood import HARMONICS, fit_season
 
 _LOG = logging.getLogger("hybridflux.data")
 FOLDER = "reflectance"
@@ -29,7 +29,7 @@ _LEARNED = {
     "kndvi": (0.0413, 27.5, 0.0251, 1780.0, 0.0320, 4.71, 1.14),
     "cci": (0.0383, 24.5, 0.0301, 2880.0, 0.0623, 5.46, 1.10),
 }
-SMOOTHER = {index: Prior((0.0,), **dict(zip(_FIELDS, numbers, strict=True))) for index, numbers in _LEARNED.items()}
+SMOOTHER = {index: SeriesProcess((0.0,), **dict(zip(_FIELDS, numbers, strict=True))) for index, numbers in _LEARNED.items()}
 """Hyperparameters of the smoother by index, about the season of each tower: `series.learn` on the departures of 79,400 clear views of MODIS
 at 1 km from the seasons of 51 European towers, 2000-2018. Each tower scales them by what its own views show (`freedom`)."""
 INDICES_AT_TOWERS = tuple(SMOOTHER)
@@ -89,13 +89,13 @@ def _worth(views: Mapping[str, pd.Series]) -> tuple[int, int]:
     return sum(len(one.index.unique(0)) for one in views.values()), sum(map(len, views.values()))
 
 
-def daily(views: pd.Series, prior: Prior, name: str) -> dict[str, dict[str, pd.Series]]:
+def daily(views: pd.Series, process: SeriesProcess, name: str) -> dict[str, dict[str, pd.Series]]:
     """Site -> its daily index `name` and `name_sd` from its first to its last view, NaN in long gaps.
 
     Args:
         views: clear views by (site, day).
-        prior: of the departures from the season of a site.
-        name: of the index.
+        process: hyperparameters of the departures from the season of a site.
+        name: name of the index.
     """
     counts = views.groupby(level=0).count()
     views = views[views.index.get_level_values(0).isin(counts.index[counts >= LEAST_VIEWS])]
@@ -105,24 +105,24 @@ def daily(views: pd.Series, prior: Prior, name: str) -> dict[str, dict[str, pd.S
     days = pd.date_range(table.index[0], table.index[-1], freq="D", name="time")
     when, every = days.get_indexer(table.index), np.arange(len(days))
     values = table.to_numpy(np.float32)
-    priors = [_own_season(column, when, prior) for column in values.T]
-    season = np.stack([season_of(one, every) for one in priors], axis=1)
-    filled = fill(values - season[when].astype(np.float32), when, len(days), prior=prior)
-    doubt = np.stack([np.sqrt(1.0 + (season_sd(one, every) / one.spread) ** 2) for one in priors], axis=1)
-    mean, sd = filled.mean + season, filled.sd * doubt
-    found = {}
+    processes = [_own_season(column, when, process) for column in values.T]
+    season = np.stack([season_of(one, every) for one in processes], axis=1)
+    filled = fill(values - season[when].astype(np.float32), when, len(days), process=process)
+    season_factor = np.stack([np.sqrt(1.0 + (season_sd(one, every) / one.signal_sd) ** 2) for one in processes], axis=1)
+    mean, sd = filled.mean + season, filled.sd * season_factor
+    by_site = {}
     for number, site in enumerate(table.columns):
         inside = _near_views(when[filled.used[:, number]], every)
         series = {name: mean[:, number], f"{name}_sd": sd[:, number]}
-        found[site] = {key: pd.Series(np.where(inside, column, np.nan), days) for key, column in series.items()}
-    return found
+        by_site[site] = {key: pd.Series(np.where(inside, column, np.nan), days) for key, column in series.items()}
+    return by_site
 
 
-def _own_season(column: np.ndarray, when: np.ndarray, prior: Prior) -> Prior:
-    """The prior with the season of one tower."""
+def _own_season(column: np.ndarray, when: np.ndarray, process: SeriesProcess) -> SeriesProcess:
+    """The hyperparameters with the season of one tower."""
     seen = np.isfinite(column)
     season, error = fit_season(column[seen, None], np.ones((int(seen.sum()), 1), bool), when[seen], HARMONICS)
-    return replace(prior, season=season, season_error=error)
+    return replace(process, season=season, season_error=error)
 
 
 def _near_views(seen: np.ndarray, every: np.ndarray) -> np.ndarray:

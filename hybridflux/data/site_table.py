@@ -1,4 +1,4 @@
-"""The table of sites of a towers folder, and the choice of sites and years."""
+"""The table of sites of a towers folder, and the selection of sites and years."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ _NUMBERS = {
     "elev": (*VARIABLES["elevation"].bounds, "write metres as a number alone"),
     "utc_offset": (-12.0, 14.0, "write hours as a number alone, 1 for UTC+1"),
 }
+EARTH_RADIUS = 6371.0  # km, mean
 _FARTHEST_CLOCK = 3.25  # h between legal and solar time; western China has 3
 _TEXT = frozenset({"name", "igbp"})
 
@@ -35,9 +36,9 @@ class SiteTable:
     """`sites.csv` of a towers folder.
 
     Attributes:
-        rows: one a site, indexed by site_id: name, lat, lon, elev, igbp, utc_offset, NaN where missing or faulty, and what else it holds.
-        unusable: site -> why it cannot take part: its class is none of `PLANT_TYPES`.
-        faults: site -> what is wrong in its row, with column, row, value and cure.
+        rows: one row for each site, by site_id: name, lat, lon, elev, igbp, utc_offset (NaN where missing or faulty), and others.
+        unusable: site -> why it cannot be used: its class is none of `PLANT_TYPES`.
+        faults: site -> faults of its row, with column, row, value and cure.
     """
 
     rows: pd.DataFrame
@@ -46,8 +47,8 @@ class SiteTable:
 
     def refuse(self, sites: Iterable[str]) -> None:
         """Raise a ValueError with all faults of these sites in one message, if there are any."""
-        if found := [self.faults[site] for site in sites if site in self.faults]:
-            raise ValueError(f"sites.csv: {'; '.join(found)}")
+        if sentences := [self.faults[site] for site in sites if site in self.faults]:
+            raise ValueError(f"sites.csv: {'; '.join(sentences)}")
 
 
 def read_sites(folder: Path) -> SiteTable:
@@ -67,7 +68,7 @@ def read_sites(folder: Path) -> SiteTable:
     cells = read_cells(path, _REQUIRED, _ALIASES)
     site = cells.text["site_id"]
     if site.empty:
-        raise ValueError("sites.csv has a header and no rows; add one a site")
+        raise ValueError("sites.csv has a header and no rows; add one for each site")
     if site.eq("").any():
         raise ValueError(f"sites.csv, column site_id, row {site.index[site.eq('')][0]} is empty; name the site or delete the row")
     if (twice := site.str.casefold().duplicated()).any():
@@ -133,7 +134,7 @@ def _numbers_or_text(cells: Cells, name: str) -> pd.Series:
 
 
 def _clock_off(table: pd.DataFrame) -> pd.Series:
-    """Where the offset cannot be that of the longitude, whatever the law of the country."""
+    """Rows whose offset is impossible at their longitude, whatever the legal time of the country."""
     return ((table["utc_offset"] - table["lon"] / 15 + 12) % 24 - 12).abs() > _FARTHEST_CLOCK
 
 
@@ -179,3 +180,14 @@ def parse_years(years) -> tuple[int, int]:
     if len(numbers) not in (1, 2) or numbers[0] > numbers[-1]:
         raise ValueError(f"years `{years}` is not a period; write 2005, (2001, 2010) or 2001:2010, the first year first")
     return numbers[0], numbers[-1]
+
+
+def distance_km(latitude, longitude, latitudes, longitudes):
+    """Great-circle distance [km] from one point to others; haversine on a sphere of the mean radius.
+
+    >>> round(float(distance_km(48.0, 2.0, 49.0, 2.0)), 1)
+    111.2
+    """
+    a, b = np.radians(latitude), np.radians(latitudes)
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(np.subtract(longitudes, longitude)) / 2) ** 2
+    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half))

@@ -1,4 +1,4 @@
-"""Sun geometry of a day: what reaches the top of the atmosphere and for how long the sun is up."""
+"""Sun geometry of a day: radiation at the top of the atmosphere and day length."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def potential_par(latitude, day_of_year):
     """Photosynthetically active radiation at the top of the atmosphere [MJ m-2 d-1].
 
     Args:
-        latitude: [degrees_north].
+        latitude: latitude [degrees_north].
         day_of_year: 1 to 366; broadcasts with `latitude`.
 
     Returns:
@@ -44,3 +44,13 @@ def day_fraction(latitude, day_of_year):
     """
     *_, sunset = _geometry(latitude, day_of_year)
     return sunset / np.pi
+
+
+def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
+    """Advance of the sun over mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
+
+    >>> [round(float(equation_of_time(day)) * 60) for day in (42, 307)]  # least in February, most in November [min]
+    [-15, 16]
+    """
+    angle = 2 * np.pi * (np.asarray(day_of_year) - 81) / 364
+    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)

@@ -1,4 +1,4 @@
-"""Tables that spreadsheets open: no text of theirs is taken for a formula."""
+"""Tables for spreadsheets, whose texts are not run as formulas."""
 
 from __future__ import annotations
 

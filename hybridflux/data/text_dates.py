@@ -10,9 +10,9 @@ _YEAR_LAST = r"(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second>\d{1,2})(?P=mark)(?P<
 
 
 def parse_dates(text: pd.Series) -> tuple[pd.Series, dict[int, str]]:
-    """Dates, NaT where faulty, and index -> what is wrong.
+    """Dates, NaT where faulty, and index -> fault.
 
-    Year first is read as it stands. Year last (31/12/2018) is read where the column shows which of the other two is the day: one of them
+    Dates with the year first are read as they are. Dates with the year last (31/12/2018) are read where the column shows the day: a number
     exceeds 12 somewhere, or they are separated by points, which only countries with the day first do.
 
     >>> parse_dates(pd.Series(["03/04/2018", "31/12/2018"]))[0].dt.strftime("%Y-%m-%d").tolist()

@@ -14,7 +14,6 @@ import xarray as xr
 from hybridflux.data.alignment import align, describe, with_co2
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.clock import Noon
 from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
@@ -22,9 +21,10 @@ from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
+from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, is_own, suggestion, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, suggestion, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
@@ -46,11 +46,13 @@ class Towers:
         daily: `[time, site]`: drivers without gaps and their `<driver>_flag`; targets `nee nee_day nee_night gpp reco` with NaN where not
             measured, `swc_measured` likewise; `nee_uncertainty`. Vocabulary units.
         left_out: sites that are not here, and why.
+        more: further targets that were asked for.
     """
 
     sites: pd.DataFrame
     daily: xr.Dataset
     left_out: Mapping[str, str] = field(default_factory=dict)
+    more: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sites)
@@ -105,7 +107,7 @@ class Towers:
             places=tuple(self.sites.index),
             days=self.daily["time"].to_numpy().astype("datetime64[D]"),
             drivers=drivers,
-            targets={**{name: where_known(name) for name in TARGETS}, "swc": where_known("swc_measured")},
+            targets={**{name: where_known(name) for name in (*TARGETS, *self.more)}, "swc": where_known("swc_measured")},
             uncertainty={"nee": where_known("nee_uncertainty")},
             latitude=self.sites["lat"].to_numpy(float),
             longitude=self.sites["lon"].to_numpy(float),
@@ -168,7 +170,9 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
     return values.to_numpy(np.float32)
 
 
-def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto", needs=()) -> Towers:
+def open_towers(
+    folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto", needs=(), targets=()
+) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 
     Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left
@@ -185,12 +189,14 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         vegetation: name of a file of `satellite/` without ending, or "auto": MODIS collection 5 first, then what else there is.
         needs: drivers that a model needs (`model.needs_at_towers()`): sites that lack a satellite series among them are left out, and
             only those indices of reflectance are made. By default sites without `fapar` are left out, and all indices are made.
+        targets: what a model is compared with, `model.targets()`: those beside NEE, GPP, RECO and soil water are read from the column that
+            `fluxnet` of their row names, in its units.
 
     Raises:
         FileNotFoundError: the folder, its site table, its flux files or its vegetation series are missing.
         ValueError: something in a file is wrong; the message names the file, the column, the row and the cure.
     """
-    folder, period = Path(folder), parse_years(years)
+    folder, period, more = Path(folder), parse_years(years), _further(targets)
     quality = Quality(qc, (exclude_met,) if isinstance(exclude_met, str) else tuple(exclude_met))
     table = read_sites(folder)
     chosen = list(table.rows.index) if sites is None else pick_sites(sites, table.rows.index, "sites.csv")
@@ -206,7 +212,7 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
     for site in chosen:
         try:
             lacking = sorted(wanted - {*seen.get(site, ())})
-            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period)
+            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more)
         except NoRecord as error:
             left_out[site] = str(error)
         except ValueError as error:
@@ -219,11 +225,34 @@ def open_towers(folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighb
         _LOG.warning("%s", note)
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
-    daily = align(frames, {site: seen.get(site, pd.DataFrame()) for site in frames}, table.rows["lat"], archives, period)
+    satellites = {site: seen.get(site, pd.DataFrame()) for site in frames}
+    daily = align(frames, satellites, table.rows["lat"], archives, period, {row.name: row for row in more})
     dataset = next((one.attrs["dataset"] for one in seen.values() if "dataset" in one.attrs), None)
     daily.attrs = {} if dataset is None else {"reflectance": dataset}
     daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
-    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out)
+    _warn_of_absent(daily, more)
+    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out, tuple(row.name for row in more))
+
+
+def _further(targets: Iterable[Variable]) -> tuple[Variable, ...]:
+    """Rows of targets that the standard ones do not hold.
+
+    Raises:
+        ValueError: a row names no column.
+    """
+    standard = {name: VARIABLES[name].fluxnet for name in (*TARGETS, "swc")}
+    further = tuple(row for row in targets if standard.get(row.name, "") != row.fluxnet)
+    for row in further:
+        if row.fluxnet is None or row.name in standard:
+            raise ValueError(f"the target `{row.name}` has no column of its own: name it, Observed(..., column='LE_CORR')")
+    return further
+
+
+def _warn_of_absent(daily: xr.Dataset, more: Iterable[Variable]) -> None:
+    for row in more:
+        absent = daily["site"].to_numpy()[~daily[row.name].notnull().any("time").to_numpy()]
+        if len(absent):
+            _LOG.warning("no day of %s (%s) at %s", row.name, row.fluxnet, ", ".join(absent))
 
 
 def _seen(folder: Path, plant_types: pd.Series, choice: str, wanted: Collection[str], made: Collection[str]) -> dict[str, pd.DataFrame]:
@@ -261,8 +290,8 @@ def _together(faults: list[str]) -> str:
 
 
 def _frame(
-    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period
-) -> pd.DataFrame:  # fmt: skip
+    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period, more
+) -> pd.DataFrame:
     """Checked daily frame of a site; `lacking`: which satellite series it does not have of those that are needed.
 
     Raises:
@@ -278,14 +307,14 @@ def _frame(
     if lacking:
         raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
-    frame = _checked(archive, quality, table.rows.loc[site])
+    frame = _checked(archive, quality, table.rows.loc[site], more)
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
         raise NoRecord("no day of measured NEE in the period")
     return frame
 
 
-def _checked(archive: Archive, quality: Quality, site: pd.Series) -> pd.DataFrame:
-    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]))
+def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...]) -> pd.DataFrame:
+    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
     check_units(frame, str(archive))
     check_latitude(frame, site["lat"], str(archive))
-    return drop_outliers(frame, str(archive))
+    return drop_outliers(frame, str(archive), {row.name: row for row in more})

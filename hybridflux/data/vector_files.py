@@ -1,4 +1,4 @@
-"""The one place where foreign vector files are admitted: by their content, as GeoPackage, Shapefile, GeoJSON or FlatGeobuf.
+"""The only place where foreign vector files are admitted, by their content: GeoPackage, Shapefile, GeoJSON or FlatGeobuf.
 
 pyogrio lets GDAL choose a driver by content, and some describe other files or services (OGR VRT, STACIT, WFS, and more). So the first bytes
 are compared with the ending before GDAL sees the file, and the driver that it chose is compared afterwards.
@@ -31,7 +31,7 @@ _BESIDE = (
 
 
 def admitted(file: str) -> str:
-    """The path by which GDAL opens a file, once its content is what its name says.
+    """The path by which GDAL opens a file whose content agrees with its name.
 
     Args:
         file: path of a GeoPackage, Shapefile, GeoJSON, FlatGeobuf, or a zip of one.
@@ -68,7 +68,7 @@ def check_driver(driver: str, file: str) -> None:
 
 
 def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bool:
-    """Whether a member of a zip is a map, after a look at it; False for what lies beside one."""
+    """Whether a member of a zip is a map, by its first bytes; False for the files beside one."""
     ending = Path(member.filename).suffix.lower()
     if member.is_dir() or (ending in _BESIDE and "vrt" not in member.filename.lower()):
         return False

@@ -1,4 +1,4 @@
-"""Whether stated intervals can be believed: rank histograms and coverage curves."""
+"""Calibration of predictive intervals: rank histograms and coverage curves."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 def pit(observed: np.ndarray, draws: np.ndarray, seed: int = 0) -> np.ndarray:
     """Probability integral transform: the rank of each observation among its predictive draws, as a number in (0, 1).
 
-    Ranks are spread at random within their step, so values are exactly uniform if observations and draws come from the same distribution.
+    Ranks are randomised within their step, so values are exactly uniform if observations and draws come from the same distribution.
 
     Args:
         observed: any shape, NaN where nothing was observed.
         draws: `[draw, ...]`, observation error included.
-        seed: of the random part.
+        seed: seed of the random part.
 
     Returns:
         Shape of `observed`, NaN where nothing was observed.
@@ -40,7 +40,7 @@ def pit_counts(observed: np.ndarray, draws: np.ndarray) -> dict[str, float]:
 
     Args:
         observed: `[period]`.
-        draws: `[draw, period]`; a single row is a prediction without a spread, and all counts are NaN.
+        draws: `[draw, period]`; a single row is a deterministic prediction, and all counts are NaN.
     """
     if len(draws) < 2:
         return dict.fromkeys(PIT, np.nan)
@@ -52,7 +52,7 @@ def pit_histogram(values: np.ndarray, bins: int = BINS) -> pd.DataFrame:
 
     Args:
         values: from `pit`; NaN is left out.
-        bins: equal bins of [0, 1].
+        bins: number of equal bins of [0, 1].
 
     Returns:
         Columns `left`, `right`, `n`, `density` (1 if calibrated).

@@ -1,6 +1,6 @@
-"""The card: how good a model is where there is no tower, in drought, and whether its intervals are true, beside what it has to beat.
+"""The card of a model: its skill at unseen towers and in drought, the calibration of its intervals, and the baselines beside it.
 
-One dictionary of plain values, so that it can be kept, compared and shown (`report.card`).
+One dictionary of plain values, so that it can be kept, compared and shown (`report.card_page`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def make_card(
             Models, splits and steps keep the order in which they come.
         title: heading.
         main: the model the card is about; the first one by default.
-        references: what scores are held against: `kind` (`ceiling`, `goal` or `published`), `name`, `variable` (as in `scores`), `step`,
-            `score` (a column of `skill`), `value`, optionally `igbp`, `split`, `source`.
+        references: values that scores are compared with: `kind` (`ceiling`, `goal` or `published`), `name`, `variable` (as in `scores`),
+            `step`, `score` (a column of `skill`), `value`, optionally `igbp`, `split`, `source`.
         notes: sentences to print under the title.
         origin: `provenance(...)` of the run.
 
@@ -84,7 +84,7 @@ def make_card(
         "plant_types": sorted(rows.igbp.unique()),
         "skill": skill,
         "pit": pit,
-        "references": [_reference(each) for each in references],
+        "references": [_reference(reference) for reference in references],
         "notes": list(notes),
         "origin": dict(origin or {}),
     }
@@ -98,7 +98,7 @@ def row_of(
 
     Args:
         card: from `make_card`.
-        model: its name.
+        model: name of the model.
         variable: `NEE`, `GPP` or `RECO`.
         step: a name of `steps.STEPS`.
         igbp: plant type; not for `pit`.
@@ -135,8 +135,8 @@ def _skill(group: pd.DataFrame, step: str) -> dict:
     row["rmse_pooled"] = math.sqrt(np.average(group.rmse**2, weights=group.n))
     row["crps_pooled"] = np.average(group.crps, weights=group.n)
     for name in COVERAGE:
-        told = group[group[name].notna()]
-        row[name] = np.average(told[name], weights=told.n) if len(told) else None
+        scored = group[group[name].notna()]
+        row[name] = np.average(scored[name], weights=scored.n) if len(scored) else None
     return row
 
 
@@ -145,16 +145,16 @@ def _counts(group: pd.DataFrame) -> list[int] | None:
     return [int(count) for count in counts.sum()] if counts.notna().to_numpy().any() else None
 
 
-def _reference(each: Mapping) -> dict:
-    missing = [name for name in REFERENCE if name not in each]
-    if missing or each["kind"] not in KINDS:
-        what = f"lacks {', '.join(missing)}" if missing else f"is of kind `{each['kind']}`, not one of {', '.join(KINDS)}"
-        raise ValueError(f"reference {dict(each)} {what}")
-    return {"igbp": "all", "split": None, "source": None, **each}
+def _reference(reference: Mapping) -> dict:
+    missing = [name for name in REFERENCE if name not in reference]
+    if missing or reference["kind"] not in KINDS:
+        fault = f"lacks {', '.join(missing)}" if missing else f"is of kind `{reference['kind']}`, not one of {', '.join(KINDS)}"
+        raise ValueError(f"reference {dict(reference)} {fault}")
+    return {"igbp": "all", "split": None, "source": None, **reference}
 
 
 def _plain(value):
-    """Plain values of JSON; what is not a finite number becomes None."""
+    """A value as JSON holds it; a number that is not finite becomes None."""
     if isinstance(value, Mapping):
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""How dry the soil of a place is, from the weather alone: one measure for all models and towers, fitted to nothing."""
+"""Dryness of the soil at a place from the weather alone: one measure for all models and towers, without fitted parameters."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.model.sequences import Sequences
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.process.water import FIRST_FILLING, bucket
 from hybridflux.vocabulary import PARAMETERS
 
 NEEDS = ("tair", "par", "rain", "fapar")
-SPIN_UP_DAYS = 365
 SOIL = {
     name: PARAMETERS[name].typical
     for name in ("root_zone_capacity", "evaporation_scalar", "bare_evaporation", "rew_evaporation", "drainage_rate", "snow_melt")
@@ -22,12 +22,12 @@ def dryness(sequences: Sequences) -> np.ndarray:
     """Share of the root-zone water that is missing at the end of each day [1], `[time, place]`, 0 = full.
 
     1 - relative extractable water of `process.water.bucket` with every parameter at its typical value of the vocabulary: Makkink
-    potential evaporation against rain and melt, over the first year twice to forget the start. A ranking of the days of one place;
-    the level says little, the true capacity is unknown. Unlike a cumulative water deficit it does not grow without end where
-    potential evaporation exceeds rain for years.
+    potential evaporation against rain and melt, with the first year run twice as spin-up. It ranks the days of one
+    place; its level means little, because the true capacity is unknown. Unlike a cumulative water deficit it does not grow without end
+    where potential evaporation exceeds rain for years.
 
     Args:
-        sequences: with drivers `tair`, `par`, `rain`, `fapar`.
+        sequences: sequences with the drivers `tair`, `par`, `rain`, `fapar`.
 
     Raises:
         ValueError: a driver is missing.

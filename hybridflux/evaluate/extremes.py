@@ -1,4 +1,4 @@
-"""The tails: the driest and the hottest days of each place, and its summers of drought."""
+"""Extremes: the driest and the hottest days of each place, and its summers of drought."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridflux.evaluate.aggregation import DAY, WEEK, CalendarMean, Series
 from hybridflux.evaluate.dryness import NEEDS, dryness
-from hybridflux.evaluate.periods import DAY, WEEK, Period, Series
 from hybridflux.evaluate.seasons import WINDOW, day_of_year, in_warm_season, month_of, seasonal_cycle, years_seen
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import VARIABLES
@@ -20,12 +20,12 @@ EUROPE = (-12.0, 35.0, 45.0, 72.0)
 
 @dataclass(frozen=True)
 class Extreme:
-    """The days of the warm season of a place (`time.warm_season`) on which something is highest there.
+    """The days of the warm season of a place (`time.warm_season`) on which a measure is highest there.
 
     Attributes:
         measure: sequences -> `[time, place]`.
         needs: drivers it reads.
-        share: of the measured days of the season, all years together.
+        share: share of the measured days of the season, all years together.
     """
 
     measure: Callable[[Sequences], np.ndarray]
@@ -33,22 +33,22 @@ class Extreme:
     share: float = SHARE
 
     def days(self, sequences: Sequences) -> np.ndarray:
-        """Whether a day is extreme, `[time, place]` of bool. Only days on which a flux was measured count and can be.
+        """Whether a day is extreme, `[time, place]` of bool; only days on which a flux was measured are ranked.
 
         Raises:
-            ValueError: a driver is missing, or where the places are.
+            ValueError: a driver or the position of the places is missing.
         """
         missing = [name for name in self.needs if name not in sequences.drivers]
         if missing:
             raise ValueError(f"extreme days need {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
         values = np.asarray(self.measure(sequences), float)
-        fluxes = [target for name, target in sequences.targets.items() if VARIABLES[name].kind == "flux"]
+        fluxes = [target for name, target in sequences.targets.items() if name in VARIABLES and VARIABLES[name].kind == "flux"]
         measured = np.any([np.isfinite(flux) for flux in fluxes], axis=0)
         counted = measured & in_warm_season(sequences)
-        found = np.zeros(values.shape, bool)
+        extreme = np.zeros(values.shape, bool)
         for at in np.flatnonzero(counted.any(axis=0)):
-            found[:, at] = counted[:, at] & (values[:, at] > np.quantile(values[counted[:, at], at], 1.0 - self.share))
-        return found
+            extreme[:, at] = counted[:, at] & (values[:, at] > np.quantile(values[counted[:, at], at], 1.0 - self.share))
+        return extreme
 
 
 def air_temperature(sequences: Sequences) -> np.ndarray:
@@ -62,24 +62,24 @@ HOTTEST = Extreme(air_temperature, ("tair",))
 
 @dataclass(frozen=True)
 class Tail:
-    """Single days, the extreme ones alone.
+    """Extreme days alone.
 
     Attributes:
         extreme: which days.
-        of: what is made of them.
+        of: how they are aggregated.
     """
 
     extreme: Extreme
-    of: Period = DAY
+    of: CalendarMean = DAY
 
     @property
     def units(self) -> str:
-        """Those of the days."""
+        """Units of the days."""
         return self.of.units
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Drivers that tell the extreme days."""
+        """Drivers by which days are extreme."""
         return self.extreme.needs
 
     def __call__(self, place: Sequences, observed: np.ndarray, draws: np.ndarray) -> Series:
@@ -88,15 +88,15 @@ class Tail:
 
 @dataclass(frozen=True)
 class Drought:
-    """What counts as drought: at places in Europe the summers of its great droughts, and everywhere the driest days of the place.
+    """Definition of drought: at places in Europe the summers of its great droughts, and everywhere the driest days of the place.
 
     2003: Ciais et al. 2005, 10.1038/nature03972; 2015: Ionita et al. 2017, 10.5194/hess-21-1397-2017; 2018 to 2020: Rakovec et al. 2022,
-    10.1029/2021EF002394. These events say nothing of other continents.
+    10.1029/2021EF002394. These events do not apply to other continents.
 
     Attributes:
-        years: of the events.
-        months: of these years that are tested as a whole.
-        extent: of the events: west, south, east, north [degrees].
+        years: years of the events.
+        months: months of these years that are tested as a whole.
+        extent: extent of the events: west, south, east, north [degrees].
         extreme: days of any year that are tested too.
     """
 
@@ -106,20 +106,20 @@ class Drought:
     extreme: Extreme = DRIEST
 
     def days(self, sequences: Sequences) -> np.ndarray:
-        """Whether a day is one of drought, `[time, place]` of bool.
+        """Whether a day is a drought day, `[time, place]` of bool.
 
         Raises:
-            ValueError: a driver is missing, or where the places are.
+            ValueError: a driver or the position of the places is missing.
         """
         year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
         events = np.isin(year, self.years) & np.isin(month_of(sequences.days), self.months)
         return (events[:, None] & self._hit(sequences)) | self.extreme.days(sequences)
 
     def _hit(self, sequences: Sequences) -> np.ndarray:
-        """Whether the events were at a place `[place]`."""
+        """Whether a place lies in the extent of the events `[place]`."""
         if sequences.latitude is None or sequences.longitude is None:
             names = ", ".join(sequences.places)[:200]
-            raise ValueError(f"drought at {names} depends on where they are; give `latitude` and `longitude` to Sequences")
+            raise ValueError(f"drought at {names} depends on their position; give `latitude` and `longitude` to Sequences")
         west, south, east, north = self.extent
         latitude, longitude = np.asarray(sequences.latitude), np.asarray(sequences.longitude)
         return (latitude >= south) & (latitude <= north) & (longitude >= west) & (longitude <= east)
@@ -127,20 +127,20 @@ class Drought:
 
 @dataclass(frozen=True)
 class DroughtAnomaly:
-    """What drought changes: departures of its days from the usual course of the year at the place.
+    """Effect of drought: departures of drought days from the mean seasonal cycle of the place.
 
-    The usual course is the smoothed mean of each day of the year over the days without drought on which the flux was observed; observed
-    and every draw depart from their own, so a constant error of a place is gone. Sequences hold all targets, drought included.
+    That cycle is the smoothed mean of each day of the year over the days without drought on which the flux was observed; observed
+    and every draw depart from their own, so a constant error of a place cancels. Sequences hold all targets, drought included.
 
     Attributes:
         drought: which days.
-        of: what the departures are averaged over.
-        window: days of the running mean of the usual course, odd.
-        least_years: years without drought that a day of the year needs, in its window, for a usual course.
+        of: periods over which departures are averaged.
+        window: days of the running mean of the seasonal cycle, odd.
+        least_years: years without drought that a day of the year needs in its window.
     """
 
     drought: Drought = Drought()
-    of: Period = WEEK
+    of: CalendarMean = WEEK
     window: int = WINDOW
     least_years: int = 3
 
@@ -151,7 +151,7 @@ class DroughtAnomaly:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Drivers that tell the driest days."""
+        """Drivers by which days are driest."""
         return self.drought.extreme.needs
 
     def __call__(self, place: Sequences, observed: np.ndarray, draws: np.ndarray) -> Series:

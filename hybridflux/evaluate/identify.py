@@ -1,6 +1,6 @@
-"""Identifiability guard: what the data say about each parameter, and what is only the prior, or nothing at all.
+"""Identifiability: which parameters the data determine, and which keep their prior or have no effect at all.
 
-A parameter is called `estimated` only if the data narrowed it, it acts on NEE, and there are draws enough to say so.
+A parameter is called `estimated` only if the data narrowed it, it acts on NEE, and there are enough draws to judge.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Names
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned
-from hybridflux.vocabulary import PARAMETERS, VARIABLES
+from hybridflux.vocabulary import VARIABLES, Parameter
 
 ESTIMATED = 0.5  # contraction from which a parameter may be called estimated
-WEAK = 0.1  # contraction below which a parameter is what the prior said
+WEAK = 0.1  # contraction below which a parameter keeps its prior
 CORRELATED = 0.8
-LEAST_DRAWS = 20  # below, variances and correlations say nothing
+LEAST_DRAWS = 20  # below, variances and correlations are too uncertain
 ALIVE = 1e-3  # gC m-2 d-1: effect of one prior standard deviation below which a parameter is dead
 PRIOR_DRAWS = 1000
-EVERY = 15  # days between those at which parameters are looked at
+EVERY = 15  # days between those on which parameters are evaluated
 
 
 @dataclass(frozen=True)
 class Identifiability:
-    """What the guard found.
+    """The result of `identify`.
 
     Attributes:
-        parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians, or what is given),
-            `contraction` (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of NEE by
-            one prior standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
+        parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians, or the given
+            value), `contraction` (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of
+            NEE by one prior standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
         leaves: one row per learned leaf: `leaf`, `size`, `contraction` (1 - var(z), mean over elements), `contraction_low`,
             `contraction_high`, `effect`. Weights of networks have symmetries: judge a network by its parameter, not by its leaves.
         pairs: parameters whose posterior draws correlate: `first`, `second`, `correlation`.
@@ -55,28 +55,29 @@ class Identifiability:
 
 
 def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, days: int = 730, seed: int = 0) -> Identifiability:
-    """Run the guard on a few towers.
+    """Judge the identifiability of parameters at a few towers.
 
     Args:
-        posterior: what to judge.
+        posterior: the posterior to judge.
         sequences: towers, with `plant_type`; places of different types are used, and the days with most observations.
-        places: how many places.
-        days: how many days.
-        seed: of prior draws and of the effects of places that were not in the fit.
+        places: number of places.
+        days: number of days.
+        seed: seed of prior draws and of the effects of places that were not in the fit.
     """
     few = excerpt(sequences, places, days)
     here = posterior.at(few, key=jax.random.key(seed))
-    one = with_learned(here, {name: leaf[0] for name, leaf in learned(here).items()})  # the mean of networks is no network
+    single = with_learned(here, {name: leaf[0] for name, leaf in learned(here).items()})  # the mean of networks is no network
     names, centre = names_of(here, few), at_centre(here, few)
     after, before = raw_draws(here, centre), raw_draws(prior_of(here, PRIOR_DRAWS, seed), centre)
-    effects = effect_of_parameters(one, centre)
+    effects = effect_of_parameters(single, centre)
     draws = different_draws(posterior)
     enough = draws >= LEAST_DRAWS
     sources = here.sources.items()
-    values = {name: float(np.mean(value)) for name, value in one.parameters(centre).items()}
-    rows = [_parameter(name, source, values[name], before.get(name), after.get(name), effects[name], enough) for name, source in sources]
+    values = {name: float(np.mean(value)) for name, value in single.parameters(centre).items()}
+    drawn = {name: (values[name], before.get(name), after.get(name), effects[name]) for name, _ in sources}
+    rows = [_parameter(here.rows[name], source, *drawn[name], enough) for name, source in sources]
     parameters = pd.DataFrame(rows)
-    leaf_effects = effect_of_leaves(one, names)
+    leaf_effects = effect_of_leaves(single, names)
     leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name], enough) for name, leaf in learned(posterior.model).items()])
     pairs = correlated(after if enough else {})
     imitated = imitations(here, centre, enough)
@@ -84,7 +85,7 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
 
 
 def at_centre(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
-    """What a model needs of sequences, with all places and years at the centre of their population."""
+    """Names that a model needs, from sequences, with all places and years at the centre of their population."""
     names = names_of(model, sequences)
     return {name: np.full_like(values, -1) if name in ("site", "site_year") else values for name, values in names.items()}
 
@@ -95,7 +96,7 @@ def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
     turn = [int(np.sum(types[:at] == code)) for at, code in enumerate(types)]  # the first of each type, then the second of each
     chosen = np.argsort(turn, kind="stable")[:places]
     few = sequences.select([sequences.places[at] for at in sorted(chosen)])
-    fluxes = [values for name, values in few.targets.items() if VARIABLES[name].kind == "flux"]
+    fluxes = [values for name, values in few.targets.items() if name in VARIABLES and VARIABLES[name].kind == "flux"]
     seen = np.cumsum(np.r_[0, sum(np.isfinite(values).sum(axis=1) for values in fluxes)])
     days = min(days, len(few.days))
     start = int(np.argmax(seen[days:] - seen[:-days]))
@@ -108,7 +109,7 @@ def excerpt(sequences: Sequences, places: int, days: int) -> Sequences:
 
 
 def different_draws(posterior: Posterior) -> int:
-    """How many draws, those that `thin` has repeated counted once."""
+    """Number of draws; those that `thin` has repeated count once."""
     flat = np.concatenate([np.asarray(leaf).reshape(posterior.draws, -1) for leaf in learned(posterior.model).values()], axis=1)
     return len(np.unique(flat, axis=0))
 
@@ -126,11 +127,11 @@ def raw_values(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
     """Unconstrained value of each learned parameter of a stacked model on every `EVERY`-th day: `[draw, 1]` to `[draw, time, place]`."""
     only = [name for name, source in model.sources.items() if learned(source)]
     values = parameters_over_draws(model, thinned(names), only=only)
-    return {name: raw_of(value, PARAMETERS[name]) for name, value in values.items()}
+    return {name: raw_of(value, model.rows[name]) for name, value in values.items()}
 
 
 def raw_draws(model: HybridFlux, names: Names) -> dict[str, np.ndarray]:
-    """The same, mean over places and days: `[draw]`."""
+    """`raw_values`, mean over places and days: `[draw]`."""
     return {name: values.reshape(len(values), -1).mean(axis=1) for name, values in raw_values(model, names).items()}
 
 
@@ -141,10 +142,10 @@ def thinned(names: Names) -> dict[str, np.ndarray]:
 
 def imitations(model: HybridFlux, names: Names, enough: bool) -> pd.DataFrame:
     """The table `Identifiability.confounded` of a stacked model; without correlations where draws are not `enough`."""
-    found = confounded(model)
-    values = raw_values(model, names) if found and enough else {}
+    pairs = confounded(model)
+    values = raw_values(model, names) if pairs and enough else {}
     rows = []
-    for row in found:
+    for row in pairs:
         correlation = np.nan
         if values:
             middle = values[row.parameter].reshape(len(values[row.parameter]), -1).mean(axis=1)
@@ -157,13 +158,12 @@ def correlated(draws: dict[str, np.ndarray], limit: float = CORRELATED) -> pd.Da
     """Pairs of `[draw]` arrays whose absolute correlation exceeds `limit`, strongest first."""
     names = [name for name, values in draws.items() if np.ptp(values) > 0]
     matrix = np.atleast_2d(np.corrcoef([draws[name] for name in names])) if names else np.zeros((0, 0))
-    found = [(names[i], names[j], float(matrix[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
-    strong = sorted((row for row in found if abs(row[2]) > limit), key=lambda row: -abs(row[2]))
+    pairs = [(names[i], names[j], float(matrix[i, j])) for i, j in zip(*np.triu_indices(len(names), 1), strict=True)]
+    strong = sorted((row for row in pairs if abs(row[2]) > limit), key=lambda row: -abs(row[2]))
     return pd.DataFrame(strong, columns=["first", "second", "correlation"])
 
 
-def _parameter(name: str, source, value: float, before, after, effect: float, enough: bool) -> dict:
-    row = PARAMETERS[name]
+def _parameter(row: Parameter, source, value: float, before, after, effect: float, enough: bool) -> dict:
     contraction = 1.0 - np.var(after) / np.var(before) if after is not None and enough else np.nan
     if effect < ALIVE:
         verdict = "dead"
@@ -178,7 +178,7 @@ def _parameter(name: str, source, value: float, before, after, effect: float, en
         for when, raw in (("prior", before), ("posterior", after))
     }
     return {
-        "parameter": name, "source": type(source).__name__, "units": row.units, **middle, "contraction": contraction, "effect": effect,
+        "parameter": row.name, "source": type(source).__name__, "units": row.units, **middle, "contraction": contraction, "effect": effect,
         "verdict": verdict,
     }  # fmt: skip
 
@@ -193,7 +193,7 @@ def _leaf(name: str, leaf, effect: float, enough: bool) -> dict:
 
 def _warnings(parameters: pd.DataFrame, leaves: pd.DataFrame, pairs: pd.DataFrame, imitated: pd.DataFrame, draws: int) -> Iterator[str]:
     if draws < LEAST_DRAWS:
-        yield f"{draws} draws cannot tell estimated from unknown; {LEAST_DRAWS} or more are needed: fit with SVI, NUTS or a larger ensemble"
+        yield f"{draws} draws are too few for a verdict; {LEAST_DRAWS} or more are needed: fit with SVI, NUTS or a larger ensemble"
     for row in parameters.itertuples():
         if row.verdict == "dead":
             yield f"`{row.parameter}` is dead: one prior standard deviation moves NEE by {row.effect:.1e} gC m-2 d-1 at most"

@@ -1,6 +1,6 @@
-"""Scores of one series: a few numbers from observations and predictive draws.
+"""Scores of one series from its observations and predictive draws.
 
-Every function leaves out what was not observed (NaN) and gives NaN where a number cannot be computed.
+Every function leaves out days without an observation (NaN) and gives NaN where a score cannot be computed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def score(observed: np.ndarray, draws: np.ndarray, point: np.ndarray | None = No
 
     Args:
         observed: `[time]`, NaN where nothing was observed.
-        draws: predictive draws `[draw, time]`, observation error included; a single row is a prediction without a spread.
+        draws: predictive draws `[draw, time]`, observation error included; a single row is a deterministic prediction.
         point: `[time]`, the prediction that `nse`, `r2`, `rmse` and `bias` judge; the mean of the draws by default.
 
     Returns:
@@ -50,15 +50,15 @@ def nse(observed: np.ndarray, predicted: np.ndarray) -> float:
     >>> nse(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
     0.5
     """
-    spread = np.sum((observed - observed.mean()) ** 2)
-    return float(1.0 - np.sum((observed - predicted) ** 2) / spread) if spread > 0 else np.nan
+    total = np.sum((observed - observed.mean()) ** 2)
+    return float(1.0 - np.sum((observed - predicted) ** 2) / total) if total > 0 else np.nan
 
 
 def r2(observed: np.ndarray, predicted: np.ndarray) -> float:
     """Squared Pearson correlation; NaN if either is constant."""
     a, b = observed - observed.mean(), predicted - predicted.mean()
-    spread = np.sum(a * a) * np.sum(b * b)
-    return float(np.sum(a * b) ** 2 / spread) if spread > 0 else np.nan
+    total = np.sum(a * a) * np.sum(b * b)
+    return float(np.sum(a * b) ** 2 / total) if total > 0 else np.nan
 
 
 def crps(observed: np.ndarray, draws: np.ndarray) -> np.ndarray:

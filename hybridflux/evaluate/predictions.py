@@ -1,4 +1,4 @@
-"""Predictions at towers, one tower in memory at a time: what scores, figures and residuals are made of."""
+"""Predictions at towers, one tower in memory at a time; scores, figures and residuals are made of them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Prediction(NamedTuple):
-    """What a posterior says of one tower.
+    """The prediction of a posterior at one tower.
 
     Attributes:
-        here: sequences of that tower alone.
-        draws: flux -> predictive draws `[draw, time, 1]`, errors of the model and of measuring included [gC m-2 d-1].
+        tower: sequences of that tower alone.
+        draws: flux -> predictive draws `[draw, time, 1]`, structural and measurement errors included [gC m-2 d-1].
         point: flux -> mean of the draws without these errors `[time, 1]`.
         known: whether the draws were fitted to the tower.
     """
 
-    here: Sequences
+    tower: Sequences
     draws: dict[str, np.ndarray]
     point: dict[str, np.ndarray]
     known: bool
@@ -38,11 +38,11 @@ def predictions(
     """Predict each tower.
 
     Args:
-        posterior: what predicts.
-        sequences: of the towers.
+        posterior: fitted posterior.
+        sequences: sequences of the towers.
         variables: fluxes.
-        draws: of each tower; fewer of the posterior are repeated with other errors.
-        seed: of population effects and errors.
+        draws: number of draws for each tower; fewer draws of the posterior are repeated with other errors.
+        seed: seed of population effects and errors.
         left_out: predict towers of the fit as unseen, by the draws that were not fitted to them (members of an ensemble leave out towers
             in turn); towers without such draws are passed over.
     """
@@ -50,13 +50,13 @@ def predictions(
     key, thinned = jax.random.key(seed), posterior.thin(draws)
     away = posterior.info.get("draws_without", {})
     for number, place in enumerate(sequences.places):
-        here, of_place, one = sequences.select([place]), jax.random.fold_in(key, number), thinned
+        here, of_place, fitted = sequences.select([place]), jax.random.fold_in(key, number), thinned
         named = here
         if left_out:
             if not away.get(place):
                 continue
-            one = posterior.pick(away[place]).thin(draws)
+            fitted = posterior.pick(away[place]).thin(draws)
             named = replace(here, places=(f"{place}, left out",))  # a name the posterior does not know: its effects are drawn anew
-        exact, noisy = (one.simulate(named, key=of_place, noise=noise, variables=tuple(variables)) for noise in (False, True))
+        exact, noisy = (fitted.simulate(named, key=of_place, noise=noise, variables=tuple(variables)) for noise in (False, True))
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
         yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, named.places[0] in posterior.places)

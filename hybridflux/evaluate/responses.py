@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 RESPONSES = ("par", "tair", "vpd", "rew")
 TEMPERATURES = ("tair", "tmin", "tmax", "tair_day", "tair_night", "tair_lagged")  # move together
-READ = "rew"  # what the factors see of the water in the soil
+READ = "rew"  # the name by which factors read the soil water
 DRIEST_AIR = 0.1  # hPa, least VPD by which a ratio is formed
 POINTS, DAYS = 25, 200
-BEYOND = 0.15  # of the range seen, added on both sides: what the model does where no tower was
+BEYOND = 0.15  # share of the observed range, added on both sides: the extrapolation of the model
 SEEN = (0.01, 0.99)  # quantiles
 GROWING = 5.0  # degC: days on average warmer than this
 
 
 @dataclass(frozen=True)
 class Response:
-    """How the fluxes of a plant type follow one driver, the others as they were.
+    """Fluxes of a plant type along one driver, the others as observed.
 
     Attributes:
         plant_type: IGBP code.
@@ -40,8 +40,8 @@ class Response:
         grid: values of the driver `[point]`.
         flux: `gpp`, `reco` -> mean over the days `[draw, point]`, gC m-2 d-1.
         seen: 1 % and 99 % quantile of the driver on the measured days of the towers.
-        towers: of the plant type.
-        days: over which is averaged.
+        towers: number of towers of the plant type.
+        days: number of days in the mean.
     """
 
     plant_type: str
@@ -57,15 +57,15 @@ def responses(posterior: Posterior, sequences: Sequences, *, draws: int = 60, se
     """Partial dependence (Friedman 2001, 10.1214/aos/1013203451) of GPP and RECO on light, temperature, VPD and soil water.
 
     For each plant type, fluxes are computed on a sample of measured days of the growing season (warmer than 5 degC, fapar above its median
-    at the tower) with one driver set to each value of a grid and all others as they were, and averaged over these days. Temperatures of a
+    at the tower) with one driver set to each value of a grid and all others as observed, and averaged over these days. Temperatures of a
     day move together; running means and the soil water of the day stay. Networks that read the driver follow it. Parameters are those of
     the centre of the population.
 
     Args:
-        posterior: fitted.
-        sequences: of towers.
-        draws: of the posterior.
-        seed: of the sample of days.
+        posterior: fitted posterior.
+        sequences: sequences of towers.
+        draws: number of draws of the posterior.
+        seed: seed of the sample of days.
     """
     thinned = posterior.thin(min(draws, posterior.draws))
     kinds = np.asarray(sequences.drivers["plant_type"]).astype(int)
@@ -105,8 +105,8 @@ def _of_type(posterior: Posterior, here: Sequences, code: str, measured: np.ndar
         low, high = (float(level) for level in np.quantile(np.broadcast_to(values, shape)[measured], SEEN))
         bounds, margin = VARIABLES[driver].bounds, BEYOND * (high - low)
         grid = np.linspace(max(low - margin, bounds[0]), min(high + margin, bounds[1]), POINTS)
-        found = _curves(posterior.model, whole, today, rows, shape, driver, jnp.asarray(grid, jnp.float32))
-        flux = {name: np.asarray(drawn) for name, drawn in zip(("gpp", "reco"), found, strict=True)}
+        curves = _curves(posterior.model, whole, today, rows, shape, driver, jnp.asarray(grid, jnp.float32))
+        flux = {name: np.asarray(drawn) for name, drawn in zip(("gpp", "reco"), curves, strict=True)}
         yield Response(code, driver, grid, flux, (low, high), len(here.places), len(rows[0]))
 
 
@@ -117,8 +117,8 @@ def _water(model, whole: dict, shape: tuple[int, int]) -> np.ndarray | None:
 
     @eqx.filter_jit
     def rew(stacked, names):
-        one = lambda model: jnp.broadcast_to(model.seen(model.states(names), names, model.parameters(names))[READ], shape)  # noqa: E731
-        return over_draws(stacked, one).mean(axis=0)
+        water = lambda model: jnp.broadcast_to(model.seen(model.states(names), names, model.parameters(names))[READ], shape)  # noqa: E731
+        return over_draws(stacked, water).mean(axis=0)
 
     return np.asarray(rew(model, whole))
 

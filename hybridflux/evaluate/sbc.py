@@ -1,9 +1,9 @@
 """Simulation-based calibration: a sampler that is right ranks the truth uniformly among its draws.
 
 Parameters are drawn from the prior, observations are simulated with the model's own noise, the sampler sees the observations, and the truth
-is ranked among the draws (Talts et al. 2018, arXiv 1804.06788). Ranks that pile up in the middle mean draws that spread too far; at both
-ends, not far enough; at one end, a bias. The log likelihood is ranked too: without a quantity that knows the data, a sampler that returns
-the prior would pass (Modrak et al. 2023, 10.1214/23-BA1404).
+is ranked among the draws (Talts et al. 2018, arXiv 1804.06788). Ranks that pile up in the middle mean that the posterior is too wide; at
+both ends, too narrow; at one end, a bias. The log likelihood is ranked too: without a quantity that depends on the data, a sampler that
+returns the prior would pass (Modrak et al. 2023, 10.1214/23-BA1404).
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
-from hybridflux.inference.methods import AbstractMethod
+from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import AbstractFree
-from hybridflux.model.tree import learned, with_learned, with_places
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.model.tree import learned, populations, with_learned, with_places
 
 Leaves = dict[str, Array]
 Sampler = Callable[[HybridFlux, Batch, PRNGKeyArray], Leaves]
@@ -38,12 +37,12 @@ SIGNIFICANT = 0.01  # family-wise: a sampler that is right fails one calibration
 NULL = 10_000  # simulated tables of uniform ranks
 
 
-class Calibration(NamedTuple):
+class SbcRanks(NamedTuple):
     """Ranks of the truth.
 
     Attributes:
-        ranks: `[replication, quantity]`, how many of the draws lie below the truth, 0 to `draws`.
-        draws: how many draws each truth was ranked among.
+        ranks: `[replication, quantity]`, number of draws below the truth, 0 to `draws`.
+        draws: number of draws among which each truth was ranked.
     """
 
     ranks: pd.DataFrame
@@ -52,26 +51,26 @@ class Calibration(NamedTuple):
 
 def calibrate(
     model: HybridFlux, sequences: Sequences, sampler: Sampler, *, replications: int = 100, draws: int = 63, seed: int = 0
-) -> Calibration:
+) -> SbcRanks:
     """Calibrate a sampler on a model and the drivers of some towers.
 
     Args:
-        model: small enough for the sampler.
+        model: a model small enough for the sampler.
         sequences: drivers; days without a target stay without one, the targets themselves are replaced by simulated ones.
         sampler: `vectorised_nuts()`, `one_by_one(method)`, or any other `Sampler`.
-        replications: how many truths.
-        draws: among how many draws of each fit the truth is ranked, evenly spaced ones; they should be nearly independent. 2^k - 1 of
-            them make equal bins.
-        seed: of truths, observations and sampler.
+        replications: number of truths.
+        draws: number of draws of each fit among which the truth is ranked, evenly spaced ones; they should be nearly independent. 2^k - 1
+            of them make equal bins.
+        seed: seed of truths, observations and sampler.
 
     Raises:
-        ValueError: a noise has a weight other than 1, or the sampler gives fewer draws than asked for.
+        ValueError: an observation has a weight other than 1, or the sampler gives fewer draws than asked for.
     """
-    for name, noise in model.noise.items():
-        if noise.weight != 1.0:
+    for name, observed in model.observed.items():
+        if observed.weight != 1.0:
             raise ValueError(
-                f"noise `{name}` has weight {noise.weight}: its likelihood is not the law of its observations, so ranks are not uniform; "
-                "calibrate the model with weight=1.0"
+                f"`{name}` has weight {observed.weight}: its likelihood is not the density of its observations, "
+                "so ranks are not uniform; calibrate the model with weight=1.0"
             )
     model = with_places(model, Indices.of(sequences).sizes())
     data = batch(model, sequences)
@@ -79,14 +78,14 @@ def calibrate(
     truth = truths(model, replications, jax.random.fold_in(key, 0))
     simulated = simulate(model, data, truth, jax.random.fold_in(key, 1))
     drawn = sampler(model, simulated, jax.random.fold_in(key, 2))
-    there = next(iter(drawn.values())).shape[1]
-    if there < draws:
-        raise ValueError(f"the sampler gives {there} draws, {draws} are to be ranked among; let it draw more")
-    pick = np.linspace(0, there - 1, draws).round().astype(int)
+    drawn_count = next(iter(drawn.values())).shape[1]
+    if drawn_count < draws:
+        raise ValueError(f"the sampler gives {drawn_count} draws, {draws} are to be ranked among; let it draw more")
+    pick = np.linspace(0, drawn_count - 1, draws).round().astype(int)
     drawn = {name: values[:, pick] for name, values in drawn.items()}
     ranked, true = quantities(model, simulated, drawn), at_truth(model, simulated, truth)
     ranks = {name: np.sum(np.asarray(values) < np.asarray(true[name])[:, None], axis=1) for name, values in ranked.items()}
-    return Calibration(pd.DataFrame(ranks), draws)
+    return SbcRanks(pd.DataFrame(ranks), draws)
 
 
 def truths(model: HybridFlux, replications: int, key: PRNGKeyArray) -> Leaves:
@@ -99,13 +98,13 @@ def truths(model: HybridFlux, replications: int, key: PRNGKeyArray) -> Leaves:
 
 @eqx.filter_jit
 def simulate(model: HybridFlux, data: Batch, truth: Leaves, key: PRNGKeyArray) -> Batch:
-    """The data with targets `[replication, ...]` that the model makes of each truth, noise included."""
+    """The data with targets `[replication, ...]` simulated from each truth, noise included."""
 
     def one(leaves, key):
         here = with_learned(model, leaves)
         fluxes = predicted(here, data)
         return {
-            name: here.noise[name].sample(
+            name: here.observed[name].error.sample(
                 jax.random.fold_in(key, number), jnp.broadcast_to(fluxes[name], old.shape), jnp.broadcast_to(data.known[name], old.shape)
             )
             for number, (name, old) in enumerate(data.targets.items())
@@ -116,35 +115,35 @@ def simulate(model: HybridFlux, data: Batch, truth: Leaves, key: PRNGKeyArray) -
 
 
 def quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
-    """What is ranked: name -> `[replication, draw]`.
+    """The ranked quantities: name -> `[replication, draw]`.
 
-    Each learned parameter of the physics and of the noise (unconstrained, mean over places and days), the spread of each population, the
-    mean of each observed flux, and the log likelihood. Weights of networks are not: they have symmetries.
+    Each learned parameter of the physics and of the observations (unconstrained, mean over places and days), the standard deviation of each
+    population, the mean of each observed quantity, and the log likelihood. Weights of networks are not: they have symmetries.
     """
     return _quantities(model, simulated, drawn)
 
 
 def at_truth(model: HybridFlux, simulated: Batch, truth: Leaves) -> Leaves:
-    """The same of the truths: name -> `[replication]`."""
-    one = _quantities(model, simulated, {name: values[:, None] for name, values in truth.items()})
-    return {name: values[:, 0] for name, values in one.items()}
+    """The ranked quantities of the truths: name -> `[replication]`."""
+    truth_quantities = _quantities(model, simulated, {name: values[:, None] for name, values in truth.items()})
+    return {name: values[:, 0] for name, values in truth_quantities.items()}
 
 
 @eqx.filter_jit
 def _quantities(model: HybridFlux, simulated: Batch, drawn: Leaves) -> Leaves:
     def one(targets, leaves):
         here, data = with_learned(model, leaves), simulated._replace(targets=targets)
-        found = {
-            name: jnp.mean(source.raw(PARAMETERS[name], data.names))
+        quantities = {
+            name: jnp.mean(source.raw(here.rows[name], data.names))
             for name, source in here.sources.items()
             if isinstance(source, AbstractFree)
         }
-        found |= {name: leaf for name, leaf in leaves.items() if name.endswith(".z.spread")}
-        for kind, noise in here.noise.items():
-            free = {name: source for name, source in noise.sources.items() if isinstance(source, AbstractFree)}
-            found |= {f"{name}.{kind}": jnp.mean(source.raw(PARAMETERS[name], data.names)) for name, source in free.items()}
-        found |= {f"mean {name}": jnp.mean(flux) for name, flux in predicted(here, data).items() if name in targets}
-        return found | {"log likelihood": log_likelihood(here, data)}
+        quantities |= {one.sd: leaves[one.sd] for one in populations(here)}
+        for target, one in here.observed.items():
+            free = {name: source for name, source in one.all_sources().items() if isinstance(source, AbstractFree)}
+            quantities |= {f"{name}.{target}": jnp.mean(source.raw(one.row(name), data.names)) for name, source in free.items()}
+        quantities |= {f"mean {name}": jnp.mean(flux) for name, flux in predicted(here, data).items() if name in targets}
+        return quantities | {"log likelihood": log_likelihood(here, data)}
 
     return jax.vmap(lambda targets, leaves: jax.lax.map(partial(one, targets), leaves))(simulated.targets, drawn)
 
@@ -156,9 +155,9 @@ def vectorised_nuts(warmup: int = 300, draws: int = 63, thin: int = 4, depth: in
 
     Args:
         warmup: adaptation steps.
-        draws: kept per replication.
+        draws: draws kept per replication.
         thin: steps per kept draw.
-        depth: largest depth of the tree: replications wait for the deepest of them.
+        depth: largest depth of the tree; replications wait for the deepest of them.
         target: acceptance probability aimed at.
         dense: adapt a full mass matrix.
     """
@@ -207,19 +206,20 @@ def one_by_one(method: AbstractMethod) -> Sampler:
     return sample
 
 
-def uniformity(calibration: Calibration, bins: int = 8, seed: int = 0) -> pd.DataFrame:
-    """Are the ranks uniform?
+def uniformity(calibration: SbcRanks, bins: int = 8, seed: int = 0) -> pd.DataFrame:
+    """Tests of the uniformity of ranks.
 
     Args:
-        calibration: what `calibrate` gives.
-        bins: of the chi-square test.
-        seed: of the simulated null distributions.
+        calibration: result of `calibrate`.
+        bins: number of bins of the chi-square test.
+        seed: seed of the simulated null distributions.
 
     Returns:
         One row per quantity: `quantity`; `chi2_p` and `ecdf_p`, probabilities of a table of uniform ranks at least as uneven (chi-square
         of the bins; largest deviation of the empirical distribution), both against simulated uniform ranks; `bias`, mean rank as a
         share of the draws less 0.5 (positive: the draws lie too low); `spread`, variance of the ranks over that of uniform ones (above
-        1: the posterior is too narrow); `verdict`, `uniform` or how it fails, at 1 % over all quantities and both tests (Bonferroni).
+        1: the posterior is too narrow); `verdict`, `uniform` or the kind of failure, at 1 % over all quantities and both tests
+            (Bonferroni).
     """
     ranks, draws = calibration
     rng = np.random.default_rng(seed)
@@ -228,11 +228,11 @@ def uniformity(calibration: Calibration, bins: int = 8, seed: int = 0) -> pd.Dat
     limit = SIGNIFICANT / (2 * ranks.shape[1])
     rows = []
     for name, values in ranks.items():
-        one = values.to_numpy()[None]
-        chi2_p = (1 + np.sum(null_chi2 >= _chi2(one, draws, bins))) / (NULL + 1)
-        ecdf_p = (1 + np.sum(null_ecdf >= _deviation(one, draws))) / (NULL + 1)
-        bias = one.mean() / draws - 0.5
-        spread = one.var() / ((draws + 1) ** 2 - 1) * 12
+        observed = values.to_numpy()[None]
+        chi2_p = (1 + np.sum(null_chi2 >= _chi2(observed, draws, bins))) / (NULL + 1)
+        ecdf_p = (1 + np.sum(null_ecdf >= _deviation(observed, draws))) / (NULL + 1)
+        bias = observed.mean() / draws - 0.5
+        spread = observed.var() / ((draws + 1) ** 2 - 1) * 12
         shape = "biased" if abs(bias) > 3 / np.sqrt(12 * len(ranks)) else "too narrow" if spread > 1 else "too wide"
         verdict = shape if min(chi2_p, ecdf_p) < limit else "uniform"
         rows.append({"quantity": name, "chi2_p": chi2_p, "ecdf_p": ecdf_p, "bias": bias, "spread": spread, "verdict": verdict})
@@ -240,7 +240,7 @@ def uniformity(calibration: Calibration, bins: int = 8, seed: int = 0) -> pd.Dat
 
 
 def ecdf_band(replications: int, draws: int, level: float = 0.95, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Where the empirical distribution of uniform ranks lies as a whole with probability `level`, less the uniform one.
+    """Band in which the empirical distribution of uniform ranks, less the uniform one, lies as a whole with probability `level`.
 
     Returns:
         Ranks `[draws + 1]` as a share of the draws, and the half width of the band there.
@@ -253,7 +253,7 @@ def ecdf_band(replications: int, draws: int, level: float = 0.95, seed: int = 0)
 
 def ecdf_difference(ranks: np.ndarray, draws: int) -> np.ndarray:
     """Empirical distribution of ranks `[..., replication]` less the uniform one: `[..., draws + 1]`."""
-    counts = np.stack([np.bincount(one, minlength=draws + 1) for one in ranks.reshape(-1, ranks.shape[-1])])
+    counts = np.stack([np.bincount(rank, minlength=draws + 1) for rank in ranks.reshape(-1, ranks.shape[-1])])
     empirical = counts.cumsum(axis=1) / ranks.shape[-1] - np.arange(1, draws + 2) / (draws + 1)
     return empirical.reshape(*ranks.shape[:-1], draws + 1)
 
@@ -268,6 +268,6 @@ def _deviation(ranks: np.ndarray, draws: int) -> np.ndarray:
 def _chi2(ranks: np.ndarray, draws: int, bins: int) -> np.ndarray:
     at = ranks * bins // (draws + 1)
     share = np.bincount(np.arange(draws + 1) * bins // (draws + 1), minlength=bins) / (draws + 1)
-    counts = np.stack([(at == one).sum(axis=-1) for one in range(bins)], axis=-1)
+    counts = np.stack([(at == bin_number).sum(axis=-1) for bin_number in range(bins)], axis=-1)
     expected = ranks.shape[-1] * share
     return ((counts - expected) ** 2 / expected).sum(axis=-1)

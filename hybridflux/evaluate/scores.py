@@ -45,7 +45,7 @@ def evaluate(
     (observation error included); NSE, R2, RMSE and bias are of the mean of the draws without it.
 
     Args:
-        posterior: what predicts.
+        posterior: fitted posterior.
         towers: towers, or their sequences.
         variables: fluxes to score.
         draws: predictive draws per site.
@@ -59,14 +59,16 @@ def evaluate(
         ValueError: unknown step, or sequences without the drivers it reads.
     """
     sequences = towers if isinstance(towers, Sequences) else towers.sequences(needed(posterior.model, step))
-    found = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
-    return pd.concat([score_prediction(one, variables=variables, step=step) for one in found], ignore_index=True)
+    predicted = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
+    return pd.concat([score_prediction(prediction, variables=variables, step=step) for prediction in predicted], ignore_index=True)
 
 
-def score_prediction(one: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day") -> pd.DataFrame:
+def score_prediction(
+    prediction: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day"
+) -> pd.DataFrame:
     """Scores of a prediction of one tower; see `score_table`."""
-    known = one.here.places if one.known else ()
-    return score_table(one.here, one.draws, one.point, variables=variables, step=step, known=known)
+    known = prediction.tower.places if prediction.known else ()
+    return score_table(prediction.tower, prediction.draws, prediction.point, variables=variables, step=step, known=known)
 
 
 def score_table(
@@ -81,8 +83,8 @@ def score_table(
     """Score predictions of any origin.
 
     Args:
-        sequences: hold the observations.
-        predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` without a spread.
+        sequences: the observations.
+        predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` of a deterministic prediction.
         point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
         variables: fluxes to score; those of `VARIABLES_SCORED` that are predicted by default.
         step: a name of `steps.STEPS`, which gives the units of RMSE, bias and CRPS; several of them add a column `step`.
@@ -125,23 +127,25 @@ def pooled_rmse(scores: pd.DataFrame) -> pd.Series:
 
 
 def overview(scores: pd.DataFrame) -> pd.DataFrame:
-    """What a table of scores says in a few rows: per flux and step, sites of the fit apart from sites it has not seen.
+    """A table of scores in a few rows: per flux and step, sites of the fit apart from sites it has not seen.
 
     Args:
         scores: table of `evaluate` or `score_table` with a column `step`.
 
     Returns:
-        Columns `flux step towers` (`unseen` or `in the fit`) `sites n NSE nNSE RMSE bias units coverage90`: medians over sites of NSE,
+        Columns `model`, where the table has it; `flux step towers` (`unseen` or `in the fit`)
+        `sites n NSE nNSE RMSE bias units coverage90`: medians over sites of NSE,
         RMSE and bias (predicted - observed); nNSE, the mean over sites of 1 / (2 - NSE) (Nossent and Bauwens 2012, EGU2012-237), which is
         1 for a perfect model, 0.5 for one that only knows the mean of the site, and not below 0 however poor; the share of all
         observations inside the 90 % interval.
         Rows of a flux and step for which no site has enough observations have `sites` = 0.
     """
-    rows = []
-    for (variable, step, known), group in scores.groupby(["variable", "step", "known"], sort=False):
+    rows, whose = [], ["model"] if "model" in scores else []
+    for (*model, variable, step, known), group in scores.groupby([*whose, "variable", "step", "known"], sort=False):
         seen = group[group.n > 0]
         of = seen[seen.coverage90.notna()]
         rows.append({
+            **dict(zip(whose, model, strict=True)),
             "flux": variable, "step": step, "towers": "in the fit" if known else "unseen", "sites": len(seen), "n": int(seen.n.sum()),
             "NSE": seen.nse.median(), "nNSE": (1.0 / (2.0 - seen.nse)).mean(), "RMSE": seen.rmse.median(), "bias": seen.bias.median(),
             "units": step_named(step).units, "coverage90": np.average(of.coverage90, weights=of.n) if len(of) else np.nan,

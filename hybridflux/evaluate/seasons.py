@@ -1,4 +1,4 @@
-"""The course of the year at a place: the day of its year, whether it is its warm season, and the smoothed mean of each day."""
+"""Seasons of a place: day of the year, warm season, and the mean seasonal cycle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def in_warm_season(sequences: Sequences) -> np.ndarray:
     """Whether a day lies in the warm season of its place (`time.warm_season`), `[time, place]` of bool.
 
     Raises:
-        ValueError: the sequences do not say where their places are.
+        ValueError: the sequences lack the latitude of their places.
     """
     if sequences.latitude is None:
         names = ", ".join(sequences.places)[:200]
@@ -38,7 +38,7 @@ def in_warm_season(sequences: Sequences) -> np.ndarray:
 def day_of_season(sequences: Sequences) -> np.ndarray:
     """Day of the year `[time, place]`, 1 to 366, counted in the south from 1 July, so that the same number is the same season everywhere.
 
-    Where the sequences do not say where their places are it is the day of the calendar year: right as long as all lie in one hemisphere.
+    Without the latitude of the places it is the day of the calendar year, which is right as long as all lie in one hemisphere.
     """
     north = np.broadcast_to(day_of_year(sequences.days)[:, None], (len(sequences.days), len(sequences.places)))
     if sequences.latitude is None:
@@ -53,7 +53,7 @@ def seasonal_cycle(days: np.ndarray, values: np.ndarray, window: int = WINDOW, n
         days: `datetime64[D]` `[time]`.
         values: `[..., time]`, NaN on the days that do not count, the same ones in every row.
         window: days of the running mean, odd.
-        number: of each day in its year `[time]`, 1 to 366; that of the calendar by default.
+        number: day of the year `[time]`, 1 to 366; that of the calendar by default.
 
     Returns:
         `[..., 366]`, NaN where the window holds no value.
@@ -70,7 +70,7 @@ def seasonal_cycle(days: np.ndarray, values: np.ndarray, window: int = WINDOW, n
 
 
 def years_seen(days: np.ndarray, seen: np.ndarray, window: int = WINDOW) -> np.ndarray:
-    """In how many years the window around each day of the year holds a day that counts, `[366]`.
+    """Number of years in which the window around each day of the year holds a day that counts, `[366]`.
 
     Args:
         days: `datetime64[D]` `[time]`.
@@ -78,7 +78,7 @@ def years_seen(days: np.ndarray, seen: np.ndarray, window: int = WINDOW) -> np.n
         window: days, odd; circular within each year.
     """
     years, row = np.unique(days.astype("datetime64[Y]"), return_inverse=True)
-    there = np.zeros((len(years), YEAR), bool)
-    there[row[seen], day_of_year(days)[seen] - 1] = True
-    near = [np.roll(there, shift, axis=1) for shift in range(-(window // 2), window // 2 + 1)]
+    covered = np.zeros((len(years), YEAR), bool)
+    covered[row[seen], day_of_year(days)[seen] - 1] = True
+    near = [np.roll(covered, shift, axis=1) for shift in range(-(window // 2), window // 2 + 1)]
     return np.any(near, axis=0).sum(axis=0)

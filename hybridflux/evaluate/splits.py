@@ -1,4 +1,4 @@
-"""Who is fitted and who is tested: splits by site, plant type, region, year and drought. Never a random split of days."""
+"""Which sites and days are fitted and which are tested: by site, plant type, region, year and drought; never random days."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.delimited import read_cells
+from hybridflux.data.site_table import EARTH_RADIUS, distance_km
 from hybridflux.evaluate.extremes import Drought
 from hybridflux.model.sequences import Sequences
 
-EARTH_RADIUS = 6371.0  # km
 Sites = tuple[str, ...]
 
 
@@ -23,8 +23,8 @@ def leave_site_out(
 
     Args:
         sites: names, or sequences.
-        folds: how many; or site -> fold; or a CSV file with columns `site_id` and `fold`, to use the folds of someone else.
-        seed: of the shuffle, if the folds are made here.
+        folds: number of folds; or site -> fold; or a CSV file with columns `site_id` and `fold`, to use given folds.
+        seed: seed of the shuffle, if the folds are made here.
 
     Yields:
         Sites to fit and sites to test.
@@ -78,18 +78,8 @@ def spatial_blocks(positions: Mapping[str, tuple[float, float]], size: float = 5
     km = np.pi / 180.0 * EARTH_RADIUS
     block = {site: (lat * km // size, lon * np.cos(np.radians(lat)) * km // size) for site, (lat, lon) in positions.items()}
     for train, test in _by_group(tuple(positions), block, "block"):
-        yield tuple(site for site in train if min(distance(positions[site], positions[other]) for other in test) >= buffer), test
-
-
-def distance(here: tuple[float, float], there: tuple[float, float]) -> float:
-    """Great-circle distance, km, of two (latitude, longitude) in degrees.
-
-    >>> round(distance((48.9, 2.0), (43.7, 3.6)))
-    591
-    """
-    lat1, lon1, lat2, lon2 = np.radians([*here, *there])
-    haversine = np.sin((lat2 - lat1) / 2) ** 2 + np.cos(lat1) * np.cos(lat2) * np.sin((lon2 - lon1) / 2) ** 2
-    return float(2.0 * EARTH_RADIUS * np.arcsin(np.sqrt(haversine)))
+        tested = np.array([positions[site] for site in test]).T
+        yield tuple(site for site in train if distance_km(*positions[site], *tested).min() >= buffer), test
 
 
 def leave_year_out(days: np.ndarray, block: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -104,33 +94,33 @@ def leave_year_out(days: np.ndarray, block: int = 1) -> Iterator[tuple[np.ndarra
     """
     year = days.astype("datetime64[Y]").astype(int)
     number = (year - year.min()) // block
-    for each in np.unique(number):
-        yield number != each, number == each
+    for held_out in np.unique(number):
+        yield number != held_out, number == held_out
 
 
 def leave_drought_out(sequences: Sequences, drought: Drought | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The summers of drought and the driest days of each place as the unseen ones.
 
-    A place decides by itself, so the days of a place are the same in any company. Score them with the step `drought`, on sequences that
+    The days of a place do not depend on the other places. Score them with the step `drought`, on sequences that
     hold all targets.
 
     Args:
-        sequences: all days; with drivers `tair`, `par`, `rain`, `fapar`, and where their places are.
-        drought: what counts as drought; by default, in Europe, June to September of 2003, 2015 and 2018 to 2020, and everywhere the driest
+        sequences: all days, with the drivers `tair`, `par`, `rain`, `fapar` and the position of the places.
+        drought: definition of drought; by default, in Europe, June to September of 2003, 2015 and 2018 to 2020, and everywhere the driest
             tenth of the measured days of the warm season of the place.
 
     Returns:
         Days to fit and days to test, `[time, place]` of bool; use them with `only_days`.
 
     Raises:
-        ValueError: a driver is missing, or where the places are.
+        ValueError: a driver or the position of the places is missing.
     """
     test = (drought or Drought()).days(sequences)
     return ~test, test
 
 
 def only_days(sequences: Sequences, keep: np.ndarray) -> Sequences:
-    """The same sequences with no targets outside the days to keep; drivers stay whole, states need them.
+    """The same sequences with no targets outside the days to keep; drivers stay complete, because states need them.
 
     Args:
         sequences: all days.

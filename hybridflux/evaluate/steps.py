@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hybridflux.evaluate.aggregation import DAY, MONTH, WEEK, YEAR, Anomaly, TimeStep
 from hybridflux.evaluate.extremes import DRIEST, HOTTEST, DroughtAnomaly, Tail
-from hybridflux.evaluate.periods import DAY, MONTH, WEEK, YEAR, Departure, Step
 from hybridflux.vocabulary import suggestion
 
-STEPS: Mapping[str, Step] = {
+STEPS: Mapping[str, TimeStep] = {
     "day": DAY,
     "week": WEEK,
     "month": MONTH,
     "year": YEAR,
-    "anomaly": Departure(MONTH, 12),
-    "iav": Departure(YEAR, 1),
+    "anomaly": Anomaly(MONTH, 12),
+    "iav": Anomaly(YEAR, 1),
     "driest": Tail(DRIEST),
     "hottest": Tail(HOTTEST),
     "drought": DroughtAnomaly(),
@@ -34,7 +34,7 @@ MEANING: Mapping[str, str] = {
 
 
 def steps_named(names: str) -> tuple[str, ...]:
-    """Names of steps of a text such as `month,year,drought`, each once.
+    """Names of steps in a text such as `month,year,drought`, each once.
 
     Raises:
         ValueError: an unknown name, or none.
@@ -42,15 +42,15 @@ def steps_named(names: str) -> tuple[str, ...]:
     >>> steps_named("month, year,month")
     ('month', 'year')
     """
-    found = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    if not found:
+    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if not chosen:
         raise ValueError(f"no step is named; there are {', '.join(STEPS)}")
-    for name in found:
+    for name in chosen:
         step_named(name)
-    return found
+    return chosen
 
 
-def step_named(name: str) -> Step:
+def step_named(name: str) -> TimeStep:
     """The step of a name.
 
     Raises:

@@ -7,14 +7,16 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from hybridflux.files import whole_stream
+from hybridflux.inference.arviz_groups import draws_dataset
 from hybridflux.links import refuse_links
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+from hybridflux.vocabulary import Parameter
 
 FORMAT = "hybridflux-posterior 1"
 CHECKSUM = "checksum"
@@ -37,7 +39,13 @@ class Contents(NamedTuple):
     header: dict
 
 
-def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarray], observed: Mapping[str, xr.DataArray]) -> None:
+def write(
+    path: str | Path,
+    contents: Contents,
+    physical: Mapping[str, np.ndarray],
+    observed: Mapping[str, xr.DataArray],
+    rows: Mapping[str, Parameter] = MappingProxyType({}),
+) -> None:
     """Write a posterior file; the name appears only when the file is complete.
 
     Args:
@@ -45,21 +53,11 @@ def write(path: str | Path, contents: Contents, physical: Mapping[str, np.ndarra
         contents: what `read` gives back.
         physical: parameter -> draws in its own units, for ArviZ and for people.
         observed: the observations of the fit.
+        rows: of the parameters of `physical`.
     """
     path = Path(path)
-    chained = lambda values: np.asarray(values).reshape(contents.chains, -1, *np.shape(values)[1:])  # noqa: E731
-
-    def variable(name, values):
-        values = chained(values)
-        extra = tuple("plant_type" if size == len(PLANT_TYPES) else f"{name}_dim_{axis}" for axis, size in enumerate(values.shape[2:]))
-        row = PARAMETERS.get(name.partition(".")[0])
-        return xr.Variable(("chain", "draw", *extra), values, {"units": row.units, "long_name": row.meaning} if row else {})
-
-    posterior = xr.Dataset({name: variable(name, values) for name, values in {**contents.leaves, **physical}.items()})
-    posterior = posterior.assign_coords(chain=np.arange(posterior.sizes["chain"]), draw=np.arange(posterior.sizes["draw"]))
-    if "plant_type" in posterior.dims:
-        posterior = posterior.assign_coords(plant_type=list(PLANT_TYPES))
-    stats = xr.Dataset({name: (("chain", "draw"), chained(values)) for name, values in contents.stats.items()})
+    posterior = draws_dataset({**contents.leaves, **physical}, contents.chains, rows)
+    stats = draws_dataset(contents.stats, contents.chains, {}).drop_vars(("chain", "draw"), errors="ignore")
     groups = {"/": xr.Dataset(), "/posterior": posterior, "/sample_stats": stats, "/observed_data": xr.Dataset(dict(observed))}
     tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name in ("/", "/posterior") or group.data_vars})
     tree.attrs = {"hybridflux_format": FORMAT, "hybridflux": json.dumps(contents.header), "chains": contents.chains}

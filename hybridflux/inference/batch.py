@@ -22,7 +22,7 @@ class Batch(NamedTuple):
 
     Attributes:
         names: drivers, covariates, indices and perhaps states.
-        targets: observed flux, or `swc` -> values, 0 where not measured.
+        targets: name of an observation -> values, 0 where not measured.
         measured: the same -> where it was measured.
         known: the same -> known random error, 0 where unknown.
     """
@@ -85,31 +85,32 @@ def plant_types_at_towers(sequences: Sequences) -> dict[str, int] | None:
 
 
 def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
-    """Drivers, covariates and indices a model needs of sequences, with what splits day and night where it is there.
+    """Drivers, covariates and indices a model needs of sequences, with what observation operators read where it is there.
 
     Raises:
         ValueError: the model needs a driver or covariate the sequences do not have.
     """
     there = {**sequences.drivers, **Indices.of(sequences).lookup(sequences)}
-    asked = dict.fromkeys((*model.needs(), *(name for noise in model.noise.values() for name in noise.reads())))
+    asked = dict.fromkeys((*model.needs(), *(name for one in model.observed.values() for name in one.reads())))
     missing = [name for name in asked if name not in there]
     if missing:
         raise ValueError(f"the model needs {', '.join(missing)}, which these sequences do not have; ask for them when opening the towers")
-    extra = [name for name in ("tair_night", "day_fraction", "tair", "site") if name in there]
+    extra = [name for name in dict.fromkeys((*model.needs_at_towers(), "tair", "site")) if name in there and name not in asked]
     return {name: there[name] for name in (*asked, *extra)}
 
 
 def memory_is_known(model: HybridFlux) -> bool:
     """Whether no learned parameter acts on the states, so that they can be computed once."""
-    asked = {name for memory in model.memory for fn in (memory.start, memory.step) for name in arguments(fn)}
+    of_memory = [fn for memory in model.memory for fn in (memory.start, memory.step)]
+    asked = {name for fn in (model.functions() if model.settles else of_memory) for name in arguments(fn)}
     return not any(learned(source) for name, source in model.sources.items() if name in asked)
 
 
 def series(model: HybridFlux, sequences: Sequences) -> Batch:
     """All days of all places `[time, place]`."""
-    targets = {name: sequences.targets[name] for name in model.noise if name in sequences.targets}
+    targets = {name: sequences.targets[name] for name in model.observed if name in sequences.targets}
     if not targets:
-        raise ValueError(f"the model is compared with {', '.join(model.noise)}, which these sequences do not have")
+        raise ValueError(f"the model is compared with {', '.join(model.observed)}, which these sequences do not have")
     known = {name: np.nan_to_num(sequences.uncertainty.get(name, np.zeros(1, np.float32))) for name in targets}
     return Batch(
         names={name: jnp.asarray(values) for name, values in names_of(model, sequences).items()},

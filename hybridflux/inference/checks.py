@@ -12,8 +12,8 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import class_raw, to_raw
-from hybridflux.model.store import to_spec
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+from hybridflux.model.spec import to_spec
+from hybridflux.vocabulary import PLANT_TYPES
 
 HIGHEST_SEED = 2**32 - 1
 EDGE = 0.01  # share of the range of a parameter next to a bound
@@ -66,16 +66,16 @@ def check_fit(model: HybridFlux, sequences: Sequences, seed: int) -> tuple[dict[
     twice = sorted({place for place in sequences.places if sequences.places.count(place) > 1})
     if twice:
         raise ValueError(f"{few(twice)} is there twice among the places; each needs a name of its own")
-    targets = {name: sequences.targets[name] for name in model.noise if name in sequences.targets}
+    targets = {name: sequences.targets[name] for name in model.observed if name in sequences.targets}
     counts = {name: int(np.isfinite(values).sum()) for name, values in targets.items()}
     if not targets:
-        raise ValueError(f"the model is compared with {', '.join(model.noise)}, which these sequences do not have")
+        raise ValueError(f"the model is compared with {', '.join(model.observed)}, which these sequences do not have")
     if not sum(counts.values()):
         raise ValueError(f"none of {', '.join(counts)} was measured at {few(sequences.places)}; check years, sites and quality limit")
-    never = [name for name in model.noise if not counts.get(name)]
+    never = [name for name in model.observed if not counts.get(name)]
     if not never:
         return counts, []
-    kept = ", ".join(name for name in model.noise if counts.get(name))
+    kept = ", ".join(name for name in model.observed if counts.get(name))
     return counts, [f"{', '.join(never)} was never measured at these towers: the model is fitted to {kept} alone"]
 
 
@@ -91,11 +91,11 @@ def at_bounds(posterior: Posterior, plant_types: np.ndarray) -> list[str]:
     found = []
     of_physics = {name: draws for name, draws in posterior.parameter_draws().items() if name in posterior.model.sources}
     for name, draws in of_physics.items():
-        row = PARAMETERS[name]
+        row = posterior.model.row_of(name)
         middle = np.atleast_1d(np.median(draws, axis=0))
         share = np.clip((middle - row.lower) / (row.upper - row.lower), 1e-6, 1.0 - 1e-6)
         prior = class_raw(row) if middle.size == len(PLANT_TYPES) else to_raw(row.typical, row)
-        far = np.abs(to_raw(row.lower + share * (row.upper - row.lower), row) - prior) > FAR * row.spread
+        far = np.abs(to_raw(row.lower + share * (row.upper - row.lower), row) - prior) > FAR * row.prior_sd
         for at in np.flatnonzero(far & (np.minimum(share, 1.0 - share) < EDGE)):
             if middle.size == 1 or at in plant_types:
                 of = f" of {PLANT_TYPES[at]}" if middle.size > 1 else ""

@@ -14,19 +14,18 @@ from hybridflux.model.tree import learned, with_learned
 
 
 def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:
-    """Fluxes of a batch without noise, and `swc` where that is compared: elementwise if it holds the states, else by rolling out."""
+    """Fluxes of a batch and what is compared with its targets, without noise: elementwise if it holds the states, else by rolling out."""
     parameters = model.parameters(batch.names)
     start = model.start({**batch.names}, parameters)
-    split = {"nee_day", "nee_night"} & set(batch.targets)
     if set(start) <= set(batch.names):
         states = {name: batch.names[name] for name in start}
-        fluxes = (model.day_and_night if split else model.exchange)(states, batch.names, parameters)
-        return {**fluxes, **model.soil_moisture(states, batch.names, parameters)}
+        fluxes = model.exchange(states, batch.names, parameters)
+        return {**fluxes, **model.expected(states, fluxes, batch.names, parameters, batch.targets)}
     return model.fluxes(batch.names)
 
 
 def log_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
-    """Composite log likelihood: each noise weighs its days with its `weight`; days without a measurement count nothing."""
+    """Composite log likelihood: each observation weighs its days with its `weight`; days without a measurement count nothing."""
     fluxes = predicted(model, batch)
     return _weighted(model, batch, fluxes, sizes=fluxes)
 
@@ -43,16 +42,16 @@ def quasi_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:
 
 
 def _weighted(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> Float[Array, ""]:
-    return sum((jnp.sum(term) for term in _terms(model, batch, fluxes, sizes).values()), jnp.zeros(()))
+    return sum((jnp.sum(term) for term in terms(model, batch, fluxes, sizes).values()), jnp.zeros(()))
 
 
-def _terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
+def terms(model: HybridFlux, batch: Batch, fluxes: dict[str, Array], sizes: dict[str, Array]) -> dict[str, Array]:
     """Target -> weighted log density of each of its values, 0 where not measured."""
     terms = {}
     for name, observed in batch.targets.items():
-        noise = model.noise[name]
-        density = noise.log_density(observed, fluxes[name], batch.known[name], sizes[name])
-        terms[name] = noise.weight * jnp.where(batch.measured[name], density, 0.0)
+        one = model.observed[name]
+        density = one.error.log_density(observed, fluxes[name], batch.known[name], sizes[name])
+        terms[name] = one.weight * jnp.where(batch.measured[name], density, 0.0)
     return terms
 
 
@@ -60,7 +59,7 @@ def misfit_by_place(model: HybridFlux, batch: Batch, places: int) -> Array:
     """Negative log likelihood per measured value of each place `[place]`; NaN where nothing was measured."""
     fluxes = predicted(model, batch)
     total, count = jnp.zeros(places), jnp.zeros(places)
-    for name, term in _terms(model, batch, fluxes, fluxes).items():
+    for name, term in terms(model, batch, fluxes, fluxes).items():
         site = jnp.broadcast_to(batch.names["site"], term.shape)
         total, count = total.at[site].add(-term), count.at[site].add(batch.measured[name])
     return jnp.where(count > 0, total / count, jnp.nan)

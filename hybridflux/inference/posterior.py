@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,17 +19,16 @@ from hybridflux.inference.batch import Indices, names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import is_daily
-from hybridflux.model.store import from_spec, to_spec
+from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.structure import StructuralError
-from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, with_learned
-from hybridflux.vocabulary import PLANT_TYPES, SIGN, VARIABLES
+from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
+from hybridflux.vocabulary import PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
+    import arviz
     import pandas as pd
 
 FLUXES = ("nee", "gpp", "reco")
-NOISE_ONLY = ("nee_day", "nee_night")  # targets that are parts of NEE
-NOISE_OF = {"gpp": "nee", "reco": "nee"}  # partitioned fluxes carry the error of the NEE they were made from
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,10 @@ class Posterior:
         """
         leaves = learned(self.model)
         values = {}
-        for name, fresh in spread.items():
-            wide = jnp.asarray(np.resize(fresh, self.draws), jnp.float32)
-            table = name.removesuffix("spread") + "effect"
-            values |= {name: wide, table: leaves[table] * jnp.exp(0.5 * (leaves[name] - wide))[:, None]}
+        for table, name, _ in populations(self.model):
+            if name in spread:
+                wide = jnp.asarray(np.resize(spread[name], self.draws), jnp.float32)
+                values |= {name: wide, table: leaves[table] * jnp.exp(0.5 * (leaves[name] - wide))[:, None]}
         return replace(self, model=with_learned(self.model, values), structure=error)
 
     def at(self, sequences: Sequences, *, key: PRNGKeyArray) -> HybridFlux:
@@ -120,7 +118,7 @@ class Posterior:
             seed: of the effects of places and years that took no part in the fit, and of the noise; the same seed gives the same draws.
             noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
                 `parameter+random_effects`.
-            variables: which fluxes; `swc` too where the model compares it.
+            variables: fluxes, what the model is compared with (`nee_night`, `swc`), and diagnostics such as `evapotranspiration`.
             draws: as many draws, see `thin`; all of the posterior by default.
 
         Returns:
@@ -131,7 +129,7 @@ class Posterior:
             KeyError: a variable that the model does not predict.
             ValueError: a driver that the towers do not have.
         """
-        predicted = [*FLUXES, *(name for name in self.model.noise if name not in NOISE_ONLY and name not in FLUXES)]
+        predicted = tuple(dict.fromkeys((*FLUXES, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
         unknown = [name for name in variables if name not in predicted]
         if unknown:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
@@ -144,7 +142,7 @@ class Posterior:
             "place": list(sequences.places),
             "known": ("place", np.isin(sequences.places, self.places), {"long_name": "whether the place took part in the fit"}),
         }
-        described = {name: {"units": VARIABLES[name].units, "long_name": VARIABLES[name].long_name} for name in drawn}
+        described = {name: {"units": (row := self.model.rows[name]).units, "long_name": row.long_name} for name in drawn}
         data = {name: (("draw", "time", "place"), np.asarray(values), described[name]) for name, values in drawn.items()}
         about = {"spread": "predictive" if noise else "parameter+random_effects", "sign": SIGN, "seed": seed}
         return xr.Dataset(data, coords, about)
@@ -159,8 +157,14 @@ class Posterior:
             key: random key of the effects of new places and of the noise.
             noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
                 `parameter+random_effects`.
-            variables: which fluxes; `swc` too where the model compares it. It has no structural error.
+            variables: as `predict`. Only the three fluxes have a structural error.
+
+        Raises:
+            ValueError: noise of a state or diagnostic that no observation of the model is compared with.
         """
+        unseen = [name for name in variables if name not in (*FLUXES, *self.model.observed)]
+        if noise and unseen:
+            raise ValueError(f"no error of {', '.join(unseen)} is known: the model is compared with {', '.join(self.model.observed)} alone")
         effects, errors = jax.random.split(key)
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
@@ -181,7 +185,8 @@ class Posterior:
             "info": dict(self.info),
             "structure": None if self.structure is None else {name: np.asarray(raw).tolist() for name, raw in self.structure.raw.items()},
         }
-        archive.write(path, archive.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws(), self.observed)
+        contents, physical = archive.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws()
+        archive.write(path, contents, physical, self.observed, {name: self.model.row_of(name) for name in physical})
 
     @classmethod
     def load(cls, path: str | Path) -> Posterior:
@@ -192,7 +197,8 @@ class Posterior:
             ValueError: it is not a posterior of this version.
         """
         leaves, chains, stats, header = archive.read(path)
-        model = with_learned(from_spec(header["spec"]), {name: jnp.asarray(leaf) for name, leaf in leaves.items()})
+        names = leaf_of_version_1 if header["spec"].get("version") == 1 else str
+        model = with_learned(from_spec(header["spec"]), {names(name): jnp.asarray(leaf) for name, leaf in leaves.items()})
         raw = header.get("structure")
         structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
         return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure)
@@ -206,6 +212,23 @@ class Posterior:
         from hybridflux.inference.summary import parameter_table  # pandas, which a map does not need
 
         return parameter_table(self)
+
+    def to_arviz(self, towers=None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
+        """The posterior for ArviZ: `arviz.plot_forest(posterior.to_arviz())`, `arviz.loo(posterior.to_arviz(towers), var_name="nee")`.
+
+        Args:
+            towers: `Towers` or `Sequences` whose measured days are compared with the model: groups `log_likelihood`, the terms of the
+                composite likelihood, weights included, `(chain, draw, <target>_day)`, and `observed_data`. Without them there is no
+                `log_likelihood`, and `observed_data` is that of the fit, which a file does not give back.
+            seed: of the prior draws, and of the effects of places that took no part in the fit.
+
+        Returns:
+            `InferenceData` of ArviZ 0.x, a `DataTree` for ArviZ 1: groups `posterior` and `prior` (learned parameters that do not change
+            by day, in their units), `sample_stats` where a method gives them, `observed_data`.
+        """
+        from hybridflux.inference.arviz_groups import to_arviz
+
+        return to_arviz(self, towers, seed)
 
     def prior_draws(self, draws: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
         """The same from the prior."""
@@ -222,18 +245,18 @@ class Posterior:
 def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int]):
     def one(parts):
         draw, key, error = parts
-        fluxes = {name: jnp.broadcast_to(values, shape) for name, values in draw.fluxes(names).items()}  # one may be the same every day
+        found = draw.fluxes(names, variables)
+        fluxes = {name: jnp.broadcast_to(values, shape) for name, values in found.items()}  # one may be the same every day
         if not noise:
             return {name: fluxes[name] for name in variables}
         observed = {}
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            flux = jnp.broadcast_to(fluxes[name], activity.shape) if VARIABLES[name].kind == "flux" else fluxes[name]
-            if error is not None and VARIABLES[name].kind == "flux":
-                observed[name] = error.sample(own, flux, activity, random_error)
-            else:
-                observed[name] = draw.noise[name if name in draw.noise else NOISE_OF[name]].sample(own, flux, random_error)
+            if error is not None and name in FLUXES:
+                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+            else:  # partitioned fluxes carry the error of the NEE they were made from
+                observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)
         return observed
 
     return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))
@@ -248,10 +271,9 @@ def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
     static = [name for name in static if set(model.sources[name].reads()) <= {"plant_type", "site", "site_year"}]
     names = {"plant_type": np.arange(len(PLANT_TYPES)), "site": np.full(1, -1), "site_year": np.full(1, -1)}
     values = {name: np.asarray(value) for name, value in parameters_over_draws(model, names, only=static).items()}
-    for kind, noise in model.noise.items():
-        for name in noise.sources:
-            if learned(noise.sources[name]):
-                values[f"{name}.{kind}"] = np.asarray(
-                    over_draws(model, partial(lambda one, kind, name: one.noise[kind].parameter(name, names), kind=kind, name=name))
-                )
+    for target, one in model.observed.items():
+        for name, source in one.all_sources().items():
+            if learned(source):
+                of_draw = lambda draw, t=target, n=name: draw.observed[t].all_sources()[n].value(draw.observed[t].row(n), names)  # noqa: E731
+                values[f"{name}.{target}"] = np.asarray(over_draws(model, of_draw))
     return {name: value[:, 0] if value.ndim == 2 and value.shape[1] == 1 else value for name, value in values.items()}

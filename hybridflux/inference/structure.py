@@ -31,9 +31,9 @@ from scipy.special import ndtri
 from hybridflux.inference.batch import names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.sources import to_raw, to_value
+from hybridflux.model.sources import Population, to_raw, to_value
 from hybridflux.model.structure import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
-from hybridflux.model.tree import learned, physics_effects, with_learned
+from hybridflux.model.tree import learned, physics_effects, populations, with_learned
 from hybridflux.vocabulary import PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
@@ -81,14 +81,10 @@ class Learned(NamedTuple):
     summary: dict
 
 
-def site_tables(model: HybridFlux) -> tuple[str, ...]:
-    """Tables of effects of places."""
-    return tuple(path for path, by in physics_effects(model).items() if by == "site")
-
-
-def spread_of(table: str) -> str:
-    """The leaf that holds the spread of a table of effects."""
-    return table.removesuffix("effect") + "spread"
+def site_populations(model: HybridFlux) -> tuple[Population, ...]:
+    """Populations of places among the parameters of the physics."""
+    tables = physics_effects(model)
+    return tuple(one for one in populations(model) if one.by == "site" and one.effect in tables)
 
 
 @eqx.filter_jit
@@ -97,8 +93,9 @@ def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Arr
 
     An effect is in units of the prior median of its population's standard deviation.
     """
-    tables = site_tables(model)
-    flat = {spread_of(table): jnp.zeros(()) for table in tables}
+    sites = site_populations(model)
+    tables = [one.effect for one in sites]
+    flat = {one.sd: jnp.zeros(()) for one in sites}
 
     def fluxes(effects):
         values = {**flat, **{table: effects[at][None] for at, table in enumerate(tables)}}
@@ -243,15 +240,15 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         seed: of the resampling of towers.
     """
     weight, enlarged = evidence(model, sequences, left_out)
-    tables, places, rng = site_tables(model), len(weight), np.random.default_rng(seed)
+    sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
     means = residual_means(model, sequences, left_out) if weight.any() else []
     whole = jax.device_put(joined([one._replace(residual=enlarged * one.residual) for one in means])) if means else None
     (centre_raw, centre_sd), tail = prior_of(_fitted_towers(sequences)), PARAMETERS["noise_tail"]
-    spreads = np.array([0.5 * float(jnp.median(learned(model)[spread_of(table)])) for table in tables])  # log sd over its prior median
+    spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
     held = left_out is None
-    start = np.r_[centre_raw, to_raw(tail.typical, tail), spreads if held else np.zeros(len(tables))]
-    width = np.r_[centre_sd, tail.spread, np.full(len(tables), SPREAD_SD)]
-    fixed = [(value, value) for value in spreads] if held else [tuple(np.log(SD_RANGE))] * len(tables)
+    start = np.r_[centre_raw, to_raw(tail.typical, tail), spreads if held else np.zeros(len(sites))]
+    width = np.r_[centre_sd, tail.prior_sd, np.full(len(sites), SPREAD_SD)]
+    fixed = [(value, value) for value in spreads] if held else [tuple(np.log(SD_RANGE))] * len(sites)
 
     def best(weight, anchor, first):
         if whole is None:
@@ -274,14 +271,14 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         found.append(best(jnp.asarray(again, jnp.float32), start + width * offset, everyone))
     draws = np.array(found, np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})
-    spread = {} if held else {spread_of(table): 2.0 * draws[:, len(SEARCHED) + at] for at, table in enumerate(tables)}
+    spread = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
     summary = {
         "prior_towers": PRIOR_TOWERS,
         "data_towers": round(float(weight.sum()), 2),
         "prior": {name: round(float(value), 4) for name, value in prior.values().items()},
         "residuals": "none: the prior alone" if not means else _ORIGIN[held],
-        **_summary(error, draws[:, len(SEARCHED) :], tables),
+        **_summary(error, draws[:, len(SEARCHED) :], [one.effect for one in sites]),
         "inside_50_90": {} if whole is None else _inside(everyone, means, whole),
     }
     return Learned(error, spread, summary)

@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pandas as pd
 
-from hybridflux.model.sources import Neural, Pooled, to_raw, to_value
+from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structure import NAMES, prior_of
-from hybridflux.model.tree import learned, pooled_effects
+from hybridflux.model.tree import all_sources, learned, populations
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     present = {place.get("plant_type") for place in posterior.info.get("places", {}).values()} - {None}
     drawn, prior = posterior.parameter_draws(), posterior.prior_draws(PRIOR_DRAWS)
     for name, values in drawn.items():
-        row = PARAMETERS[name.partition(".")[0]]
+        row = posterior.model.row_of(name)
         if values.ndim == 1:
             rows.append(_row(name, "", row, values, prior[name], posterior))
         else:
@@ -60,11 +60,11 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
 def _populations(posterior: Posterior) -> Iterator[dict]:
     """Standard deviations of the effects of sites, unconstrained: of the logit of a parameter between its bounds."""
     normal = np.asarray(jax.random.normal(jax.random.key(1), (PRIOR_DRAWS,)))
-    for path, by in pooled_effects(posterior.model).items():
-        name = path.removesuffix(".z.effect").removesuffix(".source").rpartition(".")[2]
-        leaf = np.asarray(learned(posterior.model)[path.removesuffix("effect") + "spread"], float)
-        source = posterior.model.sources.get(name)
-        width = source.spread if isinstance(source, Pooled) else np.nan
+    sources = dict(all_sources(posterior.model))
+    for effect, sd, by in populations(posterior.model):
+        path = effect.partition(".z.")[0]
+        name = path.removesuffix(".source").rpartition(".")[2]
+        leaf, width = np.asarray(learned(posterior.model)[sd], float), sources[path].spread
         values, before = (width * np.exp(0.5 * part) for part in (leaf, normal))
         yield _numbers(f"{name}, sd by {by}", "", "1", values, before, leaf, normal, posterior)
 
@@ -83,14 +83,13 @@ def _numbers(name, code, units, values, prior, raw, raw_prior, chains: Posterior
 
 
 def _convergence(raw: np.ndarray, posterior: Posterior | None) -> tuple[float, float]:
-    """Split R-hat and effective draws of a sampler's chains; NaN for other methods."""
+    """R-hat and effective draws of a sampler's chains; NaN for other methods."""
     if posterior is None or "diverging" not in posterior.stats or len(raw) < 4 * posterior.chains:
         return np.nan, np.nan
-    from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+    from hybridflux.inference.convergence import convergence
 
-    chained = np.asarray(raw, float).reshape(posterior.chains, -1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(split_gelman_rubin(chained)), float(effective_sample_size(chained))
+    r_hat, effective = convergence({"it": np.asarray(raw).reshape(posterior.chains, -1)})["it"]
+    return float(r_hat), float(effective)
 
 
 def lines(posterior: Posterior, *, file: str | Path | None = None, towers: str | Path | None = None) -> list[str]:
@@ -138,9 +137,8 @@ def _parameters(posterior: Posterior) -> Iterator[str]:
         table.append([name, row.units, before, after, *judged])
     yield from _aligned(table, left=4)
     for name, source in posterior.model.sources.items():
-        inner = source.source if isinstance(source, Pooled) else source
-        if isinstance(inner, Neural):
-            yield f"  {name} comes from a network of {', '.join(inner.inputs)}"
+        if (network := source.network()) is not None:
+            yield f"  {name} comes from a network of {', '.join(network.inputs)}"
 
 
 def _judgement(posterior: Posterior) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`build_region`: from a configuration to a region store, resumable, with everything that was used written into it."""
+"""`build_region`: from a configuration to a region store, resumable, with a record of all its sources."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import zarr
 
 from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
-from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
-from hybridflux.ingest import moisture
-from hybridflux.ingest.check import WEATHER_SAYS
+from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
+from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
-from hybridflux.ingest.drivers import read_drivers
-from hybridflux.ingest.fill import WHOLE, Lines, Priors, fill_tiles, learn_priors
-from hybridflux.ingest.land import read_land
-from hybridflux.ingest.plan import BROUGHT, Plan, plan
+from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
+from hybridflux.ingest.fapar_series import WHOLE, Lines, Processes, fill_tiles, learn_processes
+from hybridflux.ingest.region_report import OTHER_DAYS
+from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.views import collect, find_scenes
+from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.ingest.work import Work
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.drivers.open import open_region
@@ -35,17 +35,17 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did.
+    """Summary of a build.
 
     Attributes:
         out: region store.
-        scenes: read.
+        scenes: number of scenes read.
         clear: share of the pixels of the region that were clear, mean over the scenes.
-        tiles: filled.
-        days: of the store.
-        seconds: of this call.
-        other_days: what the days of the weather are, empty where they are those of the region.
-        unusual: what of the region is odd or wrong by the declared ranges.
+        tiles: number of tiles.
+        days: number of days of the store.
+        seconds: duration of this call.
+        other_days: definition of the days of the weather; empty where they are those of the region.
+        unusual: findings that are odd or wrong by the declared ranges.
     """
 
     out: Path
@@ -60,35 +60,36 @@ class BuildReport:
     def __str__(self) -> str:
         views = f"{self.scenes} scenes, {100 * self.clear:.0f} % clear on average"
         summary = f"{self.out}: {views}; {self.tiles} tile{'s' if self.tiles != 1 else ''} x {self.days} days in {self.seconds:.0f} s"
-        lines = [f"{WEATHER_SAYS}: {self.other_days}"] if self.other_days else []
-        return "\n".join([summary, *lines, *(str(one) for one in self.unusual)])
+        lines = [f"{OTHER_DAYS}: {self.other_days}"] if self.other_days else []
+        return "\n".join([summary, *lines, *(str(finding) for finding in self.unusual)])
 
 
 def build_region(
-    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, resume: bool = False, seed: int = 0,
-    progress: Progress | None = None,
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None, resume: bool = False,
+    seed: int = 0, progress: Progress | None = None,
 ) -> BuildReport:  # fmt: skip
     """Build a region store.
 
-    The order is: lasting maps, weather, the scenes one by one, the numbers of the smoother, the series tile by tile. What is done is kept
-    in `REGION.build` beside the store, so that a build that was killed goes on where it was and gives the same store.
+    The order is: static maps, weather, the scenes one by one, the hyperparameters of the smoother, the series tile by tile. Finished work
+    is kept in `REGION.build` beside the store, so that an interrupted build continues and gives the same store.
 
     Args:
         config: a configuration, its file, or its id in the catalog.
         out: store to write, `*.zarr`.
-        data: folder that stands for `{data}` in the places of the configuration.
-        resume: go on with an interrupted build.
-        seed: of the sample of pixels from which the smoother learns.
+        data: folder that replaces `{data}` in the places of the configuration.
+        catalog: folder with datasets of your own, `satellite/my-camera.toml`, which join those of hybridflux.
+        resume: continue an interrupted build.
+        seed: seed of the sample of pixels from which the smoother learns.
         progress: called with (done, all, message).
 
     Raises:
-        FileExistsError: the region is there, or a build of it and `resume` is not set; or another process is building it.
+        FileExistsError: the region, or a build of it, exists and `resume` is not set; or another process is building it.
         FileNotFoundError: a place does not exist.
-        ValueError: a source is damaged, does not cover the region, or holds impossible values; what was done is kept.
+        ValueError: a source is damaged, does not cover the region, or holds impossible values; finished work is kept.
     """
     began, out = time.perf_counter(), Path(out)
     config = (config if isinstance(config, RegionConfig) else load_config(config)).at(data)
-    catalog, tell = _datasets(config), progress or (lambda done, total, message: None)
+    catalog, notify = _datasets(config, catalog), progress or (lambda done, total, message: None)
     lines = lines_of(config, catalog)
     work = Work.beside(out)
     work.check(resume, out)
@@ -99,54 +100,58 @@ def build_region(
         if template is None:
             _template(config, catalog, lines, seed, work, out)
             work.write("template", {"out": out.name})
-        views = collect(config, catalog, scenes, work, tell)
+        views = collect(config, catalog, scenes, work, notify)
         writer = RegionWriter(out, config.region_grid, config.period.days)
         plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
-        priors = learn_priors(config, views, plant_type, work, seed)
-        fill_tiles(config, views, priors, lines, writer, plant_type, work, tell)
-        clear = _finish(config, priors, work, out)
+        processes = learn_processes(config, views, plant_type, work, seed)
+        fill_tiles(config, views, processes, lines, writer, plant_type, work, notify)
+        clear = _finish(config, processes, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
-    unusual = tuple(one for one in findings(open_region(out, check=False)) if one.level != "ok")
+    unusual = tuple(finding for finding in findings(open_region(out, check=False)) if finding.level != "ok")
     seconds = time.perf_counter() - began
     return BuildReport(out, len(views.day), clear, len(config.region_grid), len(config.period.days), seconds, other_days, unusual)
 
 
-def plan_region(config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None) -> Plan:
-    """What `build_region` would ask for, read and write, without asking for it; `FOLDER` stands for `data` where it is not named."""
+def plan_region(
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None
+) -> BuildPlan:
+    """The dry run of `build_region`: what it would request, read and write; `FOLDER` stands for `data` where it is not named."""
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(Path(BROUGHT) if data is None else data), _datasets(config), Path(out))
+    return plan(config.at(Path(LOCAL) if data is None else data), _datasets(config, catalog), Path(out))
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Lines:
-    """The lines by layer and plant type: from the index to fapar, and of the indices of `also` to the instrument of `like`.
+    """Calibration lines by daily map and plant type: from the index to fapar, and of the indices of `also` to the instrument of `like`.
 
-    An index for which `like` has no line stays as the imagery shows it, and its layer does not carry the name of the dataset.
+    An index for which `like` has no line stays as the imagery shows it, and its map does not carry the name of the dataset.
 
     Raises:
-        ValueError: the dataset has none for the index, or `like` for none of `also`.
+        ValueError: the dataset has no calibration line for the index, or `like` for none of `also`.
     """
     wanted = config.vegetation
-    found = {"fapar": {ALL: AS_IT_IS} if wanted.line is None else _lines(catalog[wanted.line], wanted.index)}
+    found = {"fapar": {ALL: IDENTITY} if wanted.line is None else _lines(catalog[wanted.line], wanted.index)}
     if wanted.like is None:
         return found
     of_indices = {name: catalog[wanted.like].lines[name] for name in wanted.also if name in catalog[wanted.like].lines}
     return found | (of_indices or _lines(catalog[wanted.like], ", ".join(wanted.also)))
 
 
-def _lines(dataset: Dataset, index: str) -> dict[str, Line]:
+def _lines(dataset: Dataset, index: str) -> dict[str, CalibrationLine]:
     if index not in dataset.lines:
-        raise ValueError(f"dataset `{dataset.id}` has no line for the index `{index}`; it has {', '.join(dataset.lines) or 'none'}")
+        known = ", ".join(dataset.lines) or "none"
+        raise ValueError(f"dataset `{dataset.id}` has no calibration line for the index `{index}`; it has {known}")
     return dataset.lines[index]
 
 
-def _datasets(config: RegionConfig) -> dict[str, Dataset]:
-    """The catalog, once everything the configuration names is in it.
+def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
+    """The catalog, checked to hold every dataset that the configuration names.
 
     Raises:
-        ValueError: what is not, and what has no reader.
+        ValueError: names the datasets that are missing.
     """
-    catalog = load_catalog()
-    named = {source.dataset for sources in config.sources().values() for source in sources} | ({config.vegetation.line} - {None})
+    catalog = load_catalog(own=own)
+    calibrated = {config.vegetation.line, config.vegetation.like} - {None}
+    named = {source.dataset for sources in config.sources().values() for source in sources} | calibrated
     unknown = sorted(named - set(catalog))
     if unknown:
         raise ValueError(f"region `{config.id}` names datasets that are not in the catalog: {', '.join(unknown)}; see `hybridflux catalog`")
@@ -154,9 +159,9 @@ def _datasets(config: RegionConfig) -> dict[str, Dataset]:
 
 
 def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, seed: int, work: Work, out: Path) -> None:
-    """Write the store with everything but the series of vegetation."""
-    land = read_land(config, catalog)
-    soil_water = moisture.read(config, catalog)
+    """Write the store with everything but the vegetation series."""
+    land = read_static_maps(config, catalog)
+    soil_water = soil_moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
@@ -169,7 +174,7 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, s
     )  # fmt: skip
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
-    sources["moisture"] = moisture.write(soil_water, group)
+    sources["moisture"] = soil_moisture.write(soil_water, group)
     group.attrs.update(without_secrets({
         "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines["fapar"]),
         "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "", **_also(lines),
@@ -178,7 +183,7 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, s
         group.attrs[layout.WEATHER_DAYS] = drivers.other_days
 
 
-def _plain(lines: dict[str, Line]) -> dict[str, dict]:
+def _plain(lines: dict[str, CalibrationLine]) -> dict[str, dict]:
     return {kind: asdict(line) for kind, line in lines.items()}
 
 
@@ -189,15 +194,15 @@ def _also(lines: Lines) -> dict[str, dict]:
 
 
 def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:
-    """What a product made of this region must say of its sources."""
+    """The credits of the sources that a product of this region must carry."""
     used = [catalog[source.dataset] for sources in config.sources().values() for source in sources]
     years = "-".join(dict.fromkeys((str(config.period.days[0])[:4], str(config.period.end.year))))
     sentences = [f"{dataset.title}: {dataset.attribution or dataset.citation} ({dataset.licence})" for dataset in used]
     return [sentence.replace("[years]", years).replace("[year]", years) for sentence in dict.fromkeys(sentences)]
 
 
-def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> float:
-    """Write what was learned and which scenes were read, and say that the store is complete; the mean clear share."""
+def _finish(config: RegionConfig, processes: Processes, work: Work, out: Path) -> float:
+    """Write hyperparameters and scenes, mark the store as complete, and return the mean clear share."""
     index = config.vegetation.index
     records = work.records("views")
     tiles = work.records("tiles")
@@ -208,10 +213,11 @@ def _finish(config: RegionConfig, priors: Priors, work: Work, out: Path) -> floa
     listed = [{"id": name, **scene, "clear": round(float(np.mean(scene["clear"])), 4)} for name, scene in scenes.items()]
     views = {what: sum(tile[index][key] for tile in tiles.values()) for what, key in (("clear", "views"), ("rejected", "rejected"))}
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
-    errors = {kind: LineError(**Line(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
-    group[SD].attrs.update(VegetationError(priors[index][WHOLE].fast_days, errors).attributes())
+    errors = {kind: LineError(**CalibrationLine(**numbers).relative()) for kind, numbers in group.attrs["lines"].items()}
+    group[SD].attrs.update(VegetationError(processes[index][WHOLE].fast_days, errors).attributes())
     group.attrs.update({
-        "scenes": listed, "smoother": {name: {kind: asdict(prior) for kind, prior in of_kind.items()} for name, of_kind in priors.items()},
+        "scenes": listed,
+        "smoother": {name: {kind: asdict(process) for kind, process in of_kind.items()} for name, of_kind in processes.items()},
         "views": views, "state": layout.COMPLETE,
     })  # fmt: skip
     seal(out)

@@ -35,7 +35,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Frame(_Part):
+class GridConfig(_Part):
     """The grid: edges in metres of a projected coordinate system.
 
     Attributes:
@@ -45,7 +45,7 @@ class Frame(_Part):
         east: right edge [m].
         north: upper edge [m].
         pixel: size of a pixel [m].
-        tile: pixels along the side of a tile; a multiple of 64 is filled quickest, and the numbers do not depend on it.
+        tile: pixels along the side of a tile; a multiple of 64 is filled fastest; results do not depend on it.
     """
 
     crs: str
@@ -73,13 +73,13 @@ class Frame(_Part):
             raise ValueError(f"the coordinate system `{self.crs[:40]}` is unknown; write a code such as EPSG:32631 or EPSG:2154") from error
 
 
-class Period(_Part):
-    """The days that are mapped, and those before them for the spin-up.
+class PeriodConfig(_Part):
+    """The mapped days, and the warm-up before them.
 
     Attributes:
         start: first mapped day.
         end: last mapped day.
-        lead: days before `start`, for the water in the soil to find its level and for running means [d].
+        lead: warm-up: days before `start` that soil water and running means need to forget their start [d].
     """
 
     start: date
@@ -87,28 +87,28 @@ class Period(_Part):
     lead: Annotated[int, Field(ge=0)] = 365
 
     @model_validator(mode="after")
-    def _in_order(self) -> Period:
+    def _in_order(self) -> PeriodConfig:
         if self.end < self.start:
             raise ValueError(f"the period ends ({self.end}) before it starts ({self.start}); swap the two dates")
         return self
 
     @property
     def days(self) -> np.ndarray:
-        """All days of the store, lead included, `datetime64[D]`."""
+        """All days of the store, warm-up included, `datetime64[D]`."""
         return np.arange(np.datetime64(self.start - timedelta(self.lead)), np.datetime64(self.end + timedelta(1)), dtype="datetime64[D]")
 
 
-class Source(_Part):
-    """A dataset of the catalog and where it lies.
+class SourceConfig(_Part):
+    """A dataset of the catalog and its place.
 
     Attributes:
-        dataset: its id.
+        dataset: id of the dataset.
         place: folder, file, or name of one of its services; `{data}` is the folder named on the command line.
-        year: of the edition, where there is one a year.
-        over: of a land cover, the plant types below it that it may replace; None for all.
-        start: first day that is read, where it is not that of the region.
-        end: last day that is read, where it is not that of the region.
-        driver: of soil moisture, which of its series is the `swc` of the region [m3 m-3], for models with `water.OBSERVED`.
+        year: year of the edition, where there is one a year.
+        over: for a land cover, the plant types below it that it may replace; None for all.
+        start: first day that is read; that of the region by default.
+        end: last day that is read; that of the region by default.
+        driver: for soil moisture, the series that is the `swc` of the region [m3 m-3], for models with `water.OBSERVED`.
     """
 
     dataset: str
@@ -120,12 +120,12 @@ class Source(_Part):
     driver: str | None = None
 
 
-class Vegetation(_Part):
-    """How `fapar` is made.
+class VegetationConfig(_Part):
+    """Source of `fapar`.
 
     Attributes:
-        index: of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
-        line: dataset to whose fapar a straight line brings the index; None where `index` is `fapar`.
+        index: index of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
+        line: dataset whose calibration line converts the index to fapar; None where `index` is `fapar`.
         also: other indices that are filled and stored each day.
         like: dataset to whose instrument straight lines bring the indices of `also`: that of the towers' reflectance. Without it, and
             without a line of it for an index, they stay as the imagery shows them.
@@ -137,19 +137,19 @@ class Vegetation(_Part):
     like: str | None = None
 
     @model_validator(mode="after")
-    def _a_line_or_fapar(self) -> Vegetation:
+    def _a_line_or_fapar(self) -> VegetationConfig:
         if (self.index == "fapar") == (self.line is not None):
             raise ValueError("`fapar` needs no line, every other index needs one: set `line`, or `index = \"fapar\"` with `line` left out")
         return self
 
 
-class Soil(_Part):
-    """Plant-available water capacity: of a dataset, or one number for all.
+class SoilConfig(_Part):
+    """Plant-available water capacity: of a dataset, or one value for all pixels.
 
     Attributes:
-        dataset: its id.
-        place: of it.
-        capacity: of all pixels [mm].
+        dataset: id of the dataset.
+        place: place of the dataset.
+        capacity: water capacity of all pixels [mm].
     """
 
     dataset: str | None = None
@@ -157,7 +157,7 @@ class Soil(_Part):
     capacity: Annotated[float, Field(ge=5, le=1000)] | None = None
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Soil:
+    def _one_of_both(self) -> SoilConfig:
         if (self.dataset is None) == (self.capacity is None):
             raise ValueError("name a `dataset` with its `place`, or a `capacity` in mm")
         return self
@@ -169,18 +169,18 @@ class RegionConfig(_Part):
     Attributes:
         id: file name without `.toml`.
         title: one line.
-        note: what a reader must know.
+        note: caveats for users.
         status: `sample`, built from cut-outs that lie beside a checkout; `live`, from services.
-        utc_offset: of the region's standard day [h]; where it is left out, the whole hours of its longitude (`time.zone_of_longitude`).
-        grid: where.
-        period: when.
-        vegetation: how fapar is made.
-        imagery: sources of scenes, together.
-        weather: one source.
-        landcover: sources, the first on top of the others.
+        utc_offset: offset of the standard day [h]; by default the whole hours of its longitude (`time.zone_of_longitude`).
+        grid: grid of the region.
+        period: mapped days and warm-up.
+        vegetation: source of fapar.
+        imagery: sources of scenes, used together.
+        weather: source of the weather.
+        landcover: sources of the land cover, the first on top of the others.
         zones: parcels or labels that become zones.
-        soil: water capacity.
-        terrain: heights, for the temperature of pixels above and below their weather cell.
+        soil: source of the water capacity.
+        terrain: elevation, for the temperature of pixels above and below their weather cell.
         moisture: soil moisture, kept beside the drivers for comparison; one may be the driver `swc`.
     """
 
@@ -189,23 +189,23 @@ class RegionConfig(_Part):
     note: str | None = None
     status: Literal["sample", "live"] = "live"
     utc_offset: Annotated[float, BeforeValidator(_hours), Field(ge=LEGAL_OFFSETS[0], le=LEGAL_OFFSETS[1], multiple_of=0.25)] | None = None
-    grid: Frame
-    period: Period
-    vegetation: Vegetation = Vegetation()
-    imagery: tuple[Source, ...]
-    weather: Source
-    landcover: tuple[Source, ...]
-    zones: Source | None = None
-    soil: Soil
-    terrain: Source | None = None
-    moisture: tuple[Source, ...] = ()
+    grid: GridConfig
+    period: PeriodConfig
+    vegetation: VegetationConfig = VegetationConfig()
+    imagery: tuple[SourceConfig, ...]
+    weather: SourceConfig
+    landcover: tuple[SourceConfig, ...]
+    zones: SourceConfig | None = None
+    soil: SoilConfig
+    terrain: SourceConfig | None = None
+    moisture: tuple[SourceConfig, ...] = ()
 
     @model_validator(mode="after")
     def _standard_time(self) -> RegionConfig:
-        """The offset that is left out follows from the longitude; one that contradicts it is reported."""
+        """A missing offset follows from the longitude; an offset that contradicts it is warned of."""
         west, middle, east = self._longitudes()
         if self.utc_offset is None:
-            object.__setattr__(self, "utc_offset", float(zone_of_longitude(middle)))  # once, before anybody has seen it
+            object.__setattr__(self, "utc_offset", float(zone_of_longitude(middle)))  # once, before the object is used
             zone = time_zone_name(self.utc_offset)
             _LOG.info("region %s names no `utc_offset`: days of %s, of its longitude %.2f degrees east", self.id, zone, middle)
         off = max((hours_from_sun(self.utc_offset, edge) for edge in (west, east)), key=abs)
@@ -234,7 +234,7 @@ class RegionConfig(_Part):
 
     @cached_property
     def region_grid(self) -> Grid:
-        """Its grid."""
+        """The grid of the region."""
         return self.grid.grid()
 
     @property
@@ -243,26 +243,26 @@ class RegionConfig(_Part):
         box = self.region_grid.geobox.geographic_extent.boundingbox
         return box.left, box.bottom, box.right, box.top
 
-    def sources(self) -> dict[str, tuple[Source, ...]]:
+    def sources(self) -> dict[str, tuple[SourceConfig, ...]]:
         """Part of the configuration -> its sources."""
-        soil = Source(dataset=self.soil.dataset, place=self.soil.place or "") if self.soil.dataset else None
+        soil = SourceConfig(dataset=self.soil.dataset, place=self.soil.place or "") if self.soil.dataset else None
         single = {"weather": self.weather, "zones": self.zones, "soil": soil, "terrain": self.terrain}
-        found = {"imagery": self.imagery, "landcover": self.landcover, "moisture": self.moisture}
-        return found | {name: (source,) for name, source in single.items() if source}
+        several = {"imagery": self.imagery, "landcover": self.landcover, "moisture": self.moisture}
+        return several | {name: (source,) for name, source in single.items() if source}
 
     def at(self, data: Path | None) -> RegionConfig:
-        """The configuration with `{data}` put in.
+        """The configuration with `{data}` replaced by a folder.
 
         Raises:
             ValueError: a place holds `{data}` and no folder is named.
         """
         text = self.model_dump_json()
         if DATA in text and data is None:
-            raise ValueError(f"region `{self.id}` reads files that you bring yourself: name their folder with `--data FOLDER`")
+            raise ValueError(f"region `{self.id}` reads files of yours: name their folder with `--data FOLDER`")
         if data is None or DATA not in text:
             return self
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is to say of the configuration was said when it was read
+            warnings.simplefilter("ignore")  # the configuration was warned of when it was read
             return RegionConfig.model_validate_json(text.replace(DATA, data.as_posix()))
 
 
@@ -270,11 +270,11 @@ def load_config(name: str | Path) -> RegionConfig:
     """Read a configuration.
 
     Args:
-        name: a TOML file, or the id of one in the catalog.
+        name: a TOML file, or the id of a region of the catalog.
 
     Raises:
-        FileNotFoundError: neither.
-        ValueError: everything that is wrong in it, one line each.
+        FileNotFoundError: neither exists.
+        ValueError: all faults of the configuration, one line each.
     """
     path = Path(name)
     if path.is_dir():
@@ -287,7 +287,7 @@ def load_config(name: str | Path) -> RegionConfig:
         raise FileNotFoundError(f"`{name}` is neither a file nor a region of the catalog: {', '.join(known)}.{near}")
     try:
         config = RegionConfig.model_validate(tomllib.loads(read_text(path)))
-        config.region_grid  # noqa: B018  a grid that cannot be is refused here
+        config.region_grid  # noqa: B018  an impossible grid is refused here
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path} is not TOML: {shown(error)}") from error
     except ValidationError as error:
@@ -297,22 +297,22 @@ def load_config(name: str | Path) -> RegionConfig:
 
 
 def _line(fault: Mapping) -> str:
-    """A fault of a configuration: where, what, the value, and for a date the cure."""
-    what = fault["msg"].removeprefix("Value error, ")
+    """A fault of a configuration: its field, the reason, the value, and for a date the cure."""
+    message = fault["msg"].removeprefix("Value error, ")
     shown = isinstance(fault["input"], (str, int, float)) and fault["type"] != "value_error"
     given = f"; it is `{str(fault['input'])[:40]}`" if shown else ""
     cure = ": write YYYY-MM-DD" if fault["type"].startswith("date") else ""
-    return f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {what}{given}{cure}"
+    return f"- {'.'.join(map(str, fault['loc'])) or 'file'}: {message}{given}{cure}"
 
 
 _STATUS = {
-    "sample": "built from public cut-outs, docs/regions.md says where they are; --data is their folder",
-    "live": "built from services; --data is the folder of what you fetch by hand, if the configuration names it",
+    "sample": "built from public cut-outs, docs/regions.md names their sources; --data is their folder",
+    "live": "built from services; --data is the folder of files that you fetch by hand, if the configuration names it",
 }
 
 
 def describe_regions(word: str = "") -> str:
-    """The regions of the catalog as text for the terminal: those in whose configuration a word stands; empty where it stands in none."""
+    """Regions of the catalog whose configuration holds a word, as text for the terminal; empty if none does."""
     lines = []
     for path in sorted((catalog_folder() / REGIONS).glob("*.toml")):
         if word.casefold() in read_text(path).casefold():

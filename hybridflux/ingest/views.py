@@ -1,7 +1,7 @@
 """Clear views of the region: every scene read once onto the grid and kept as vegetation indices.
 
-Work is cut into one scene on one block of the grid. What is done is marked, so an interrupted build reads no image twice, and the images
-of a service are read in pieces of their own size, not tile by tile.
+A unit of work is one scene on one block of the grid. Finished units are marked, so that an interrupted build reads no image twice, and
+images of a service are read in pieces of their own size, not tile by tile.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
 
 BLOCK = 2048  # pixels along the side of a block: a tenth of a Sentinel-2 frame, 17 MB a band
-CHUNK_TILES = 4  # tiles along the side of a chunk of views: files neither many nor large
+CHUNK_TILES = 4  # tiles along the side of a chunk of views, so that files are neither many nor large
 SCALE = layout.SCALE
-"""Of the stored indices, int16."""
-SAMPLES, SAMPLE_BYTES = 9, 16384  # of each file of a scene, to see whether it is another one
+"""Scale of the stored indices, int16."""
+SAMPLES, SAMPLE_BYTES = 9, 16384  # of each file of a scene, to detect that it was replaced
 LONGEST_PATH = 1024
 
 
@@ -40,14 +40,14 @@ def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
         ValueError: no scene at all in the period.
     """
     days, geobox = config.period.days, config.region_grid.geobox
-    found: list[Scene] = []
+    scenes: list[Scene] = []
     for source in config.imagery:
         dataset = catalog[source.dataset]
-        found += reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
-    if not found:
+        scenes += reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
+    if not scenes:
         places = ", ".join(source.place for source in config.imagery)
         raise ValueError(f"no scene of {days[0]} to {days[-1]} touches region `{config.id}` in {places}; check the period and the place")
-    return sorted(found, key=lambda scene: (scene.day, scene.id))
+    return sorted(scenes, key=lambda scene: (scene.day, scene.id))
 
 
 def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice, slice], GeoBox]]:
@@ -59,12 +59,12 @@ def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice
 
 
 @dataclass(frozen=True)
-class Views:
-    """The clear views that were kept.
+class ClearViews:
+    """The clear views of a build.
 
     Attributes:
         work: folder of the build.
-        day: number of each scene's day from the first day of the region `[view]`, ascending.
+        day: day of each scene, counted from the first day of the region `[view]`, ascending.
     """
 
     work: Work
@@ -86,19 +86,19 @@ def offered(config: RegionConfig, scenes: Sequence[Scene], catalog: dict) -> lis
 
 def collect(
     config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Callable[[int, int, str], None]
-) -> Views:
+) -> ClearViews:
     """Read every scene that has not been read yet.
 
     Args:
-        config: of the region.
+        config: configuration of the region.
         catalog: datasets by id.
-        scenes: in order.
+        scenes: scenes in order.
         work: folder of the build.
         progress: called with (done, all, message).
 
     Raises:
-        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are gone, or are others now; nothing read is
-            lost.
+        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are missing, or were replaced; views that
+            were read are kept.
     """
     grid, names = config.region_grid, (config.vegetation.index, *config.vegetation.also)
     scenes = _begun_with(config, scenes, names, work)
@@ -115,25 +115,25 @@ def collect(
                 work.write(marker, before | {"files": files})
         progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
     first = config.period.days[0]
-    return Views(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
+    return ClearViews(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
 
 
 def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[str], work: Work) -> Sequence[Scene]:
-    """The scenes this build began with: all that are found at first, the same ones ever after, whatever a service has added since."""
+    """The scenes of this build: all that the first call finds, and the same ones later, whatever a service has added since."""
     before = work.read("scenes")
     if before is None:
         _template(config, len(scenes), names, work)
         work.write("scenes", {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes]})
         return scenes
-    found = {(scene.id, str(scene.day)): scene for scene in scenes}
+    by_name = {(scene.id, str(scene.day)): scene for scene in scenes}
     wanted = list(zip(before["scenes"], before["days"], strict=True))
-    gone = [f"{name} of {day}" for name, day in wanted if (name, day) not in found]
+    gone = [f"{name} of {day}" for name, day in wanted if (name, day) not in by_name]
     if gone:
         raise ValueError(
-            f"{len(gone)} of the {len(wanted)} scenes this build began with are not found any more, first {gone[0]}; "
-            f"put them back, or remove {work.folder} and build anew"
+            f"{len(gone)} of the {len(wanted)} scenes this build began with are missing now, first {gone[0]}; "
+            f"restore them, or remove {work.folder} and build anew"
         )
-    return [found[one] for one in wanted]
+    return [by_name[key] for key in wanted]
 
 
 def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work) -> None:
@@ -147,7 +147,7 @@ def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work
 
 
 def _read_block(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> dict:
-    """Read, compute and write one scene on one block; what a report wants to know of it."""
+    """Read, compute and write one scene on one block; returns its record."""
     reflectance = scene.read(box, bands)
     record: dict = {"id": scene.id, "day": str(scene.day), "origin": scene.origin, "negative": negatives(reflectance)}
     for name in names:
@@ -165,10 +165,10 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 
 def _check_same(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> None:
-    """Read a scene again whose files changed since it was read.
+    """Read a scene again whose files have changed since.
 
     Raises:
-        ValueError: it gives other values.
+        ValueError: its values differ.
     """
     reflectance = scene.read(box, bands)
     for name in names:
@@ -177,26 +177,26 @@ def _check_same(scene: Scene, names: Sequence[str], bands: Sequence[str], number
         if differs.any():
             raise ValueError(
                 f"scene {scene.id} of {scene.day} was replaced after this build had read it: {name} differs at {int(differs.sum())} of "
-                f"{differs.size} pixels; put the first one back, or remove {work.folder} and build anew"
+                f"{differs.size} pixels; restore the first version, or remove {work.folder} and build anew"
             )
 
 
 def fingerprint(origin: dict) -> str:
-    """Digest of size, time and some bytes of the files of a scene; where it differs, the scene is read again and compared.
+    """Digest of size, time and some bytes of the files of a scene; if it differs, the scene is read again and compared.
 
     Args:
-        origin: of the scene; whatever in it names a file of this machine, or a folder, is looked at.
+        origin: origin of the scene; its texts that name a file or folder of this machine are read.
     """
-    found = hashlib.sha256(canonical_json(origin).encode())
+    digest = hashlib.sha256(canonical_json(origin).encode())
     for place in sorted({text for text in _texts(origin) if 0 < len(text) < LONGEST_PATH and os.path.exists(text)}):
         for path in [Path(place)] if os.path.isfile(place) else sorted(path for path in Path(place).rglob("*") if path.is_file()):
             size = path.stat()
-            found.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
+            digest.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
             with open(path, "rb") as file:
                 for start in {*np.linspace(0, max(size.st_size - SAMPLE_BYTES, 0), SAMPLES).astype(int).tolist()}:
                     file.seek(start)
-                    found.update(file.read(SAMPLE_BYTES))
-    return found.hexdigest()[:32]
+                    digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:32]
 
 
 def _texts(content) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The work folder beside a region that is being built: what is done, so that a build can be interrupted and resumed."""
+"""The work folder beside a region that is being built: records of finished work, so that a build can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hybridflux.region.run import lock
 from hybridflux.region.spec import differences
 
 WITHOUT_RETURN = ("build", "template", "scenes")
-"""Records on which all later ones rest."""
+"""Records on which all later ones depend."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Work:
     """A build in progress, `REGION.build` beside `REGION.zarr`; beside a store of another name, the whole name and `.zarr.build`.
 
     Attributes:
-        folder: of the build.
+        folder: folder of the build.
     """
 
     folder: Path
@@ -38,10 +38,10 @@ class Work:
         return self.folder / "views.zarr"
 
     def check(self, resume: bool, out: Path) -> dict | None:
-        """The record of the build that is there, or None; touches nothing.
+        """The record of an existing build, or None; changes nothing.
 
         Raises:
-            FileExistsError: the region, or a build of it, is there and `resume` is not set; or something else is in the way.
+            FileExistsError: the region, or a build of it, exists and `resume` is not set; or the path is taken.
         """
         record = self.read("build")
         if record is None and out.exists():
@@ -55,11 +55,11 @@ class Work:
         return record
 
     def start(self, config: dict, resume: bool, out: Path) -> None:
-        """Begin, or go on with what is there.
+        """Begin a build, or continue an existing one.
 
         Raises:
             FileExistsError: as `check`.
-            ValueError: the build there is of another configuration; names the differences.
+            ValueError: the existing build has another configuration; names the differences.
         """
         record = self.check(resume, out)
         plain = json.loads(canonical_json(config))
@@ -71,16 +71,16 @@ class Work:
 
     @staticmethod
     def _is_left_behind(path: Path) -> bool:
-        """Whether a build that died at its first step left this."""
+        """Whether a path is left over from a build that stopped in its first step."""
         return path.name == lock.FOLDER or (path.name.startswith("build.json.") and path.suffix == PARTIAL)
 
     def read(self, name: str) -> dict | None:
-        """A record, or None where this was not done."""
+        """A record, or None if this was not done."""
         path = self.folder / f"{name}.json"
         return self._content(path) if path.exists() else None
 
     def write(self, name: str, record: dict) -> None:
-        """Write a record, whole or not at all: it says that something is done, so it comes after what it tells of."""
+        """Write a record, whole or not at all; it marks work as done, so it is written after that work."""
         write_record(self.folder / f"{name}.json", without_secrets(record))
 
     def records(self, folder: str) -> dict[str, dict]:
@@ -88,14 +88,14 @@ class Work:
         return {path.stem: self._content(path) for path in sorted((self.folder / folder).glob("*.json"))}
 
     def _content(self, path: Path) -> dict:
-        """What a record says."""
+        """Content of a record."""
         again = f"remove {self.folder} and the store, and build anew" if path.stem in WITHOUT_RETURN else "remove it, go on with --resume"
-        found = read_record(path, f"written by `hybridflux region build`: {again}")
-        return {name: value for name, value in found.items() if name != CHECKSUM}
+        record = read_record(path, f"written by `hybridflux region build`: {again}")
+        return {name: value for name, value in record.items() if name != CHECKSUM}
 
 
 def flat(config, name: str = "") -> dict:
-    """A nested configuration with dotted names, so that a difference is told where it is.
+    """A nested configuration with dotted names, so that a difference is named by its field.
 
     >>> flat({"grid": {"tile": 64}, "imagery": [{"place": "x"}]})
     {'grid.tile': 64, 'imagery.0.place': 'x'}

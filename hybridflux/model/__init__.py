@@ -7,7 +7,6 @@ Does not belong here: equations (process/), priors and samplers (inference/), fi
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace, StudentT
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.soil_water import SoilWater
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
 
-__all__ = ["Fixed", "Given", "HybridFlux", "Laplace", "Neural", "PerClass", "Pooled", "Sequences", "Shared", "SoilWater", "StudentT"]
+__all__ = ["Fixed", "Given", "HybridFlux", "Laplace", "Neural", "PerClass", "Pooled", "Sequences", "Shared", "StudentT"]

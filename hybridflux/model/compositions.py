@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
 from hybridflux.files import read_json
+from hybridflux.model import observe, outside
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace, StudentT
+from hybridflux.model.noise import StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
-from hybridflux.model.store import from_spec
+from hybridflux.model.spec import from_spec
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import suggestion
 
@@ -31,7 +31,7 @@ def static() -> HybridFlux:
             "activation_temp": Shared(),
             "root_zone_capacity": Given("soil_capacity"),
         },
-        noise={"nee": Laplace(weight=0.2), "nee_night": Laplace(weight=0.1)},
+        observed=(observe.nee(weight=0.2), observe.nee_night(weight=0.1)),
     )
 
 
@@ -66,7 +66,7 @@ def hybrid() -> HybridFlux:
             "root_zone_capacity": Fixed(300.0),
             "evaporation_scalar": Fixed(0.5),
         },
-        noise={name: StudentT(weight=0.01, tail=Fixed(30.0)) for name in ("nee", "nee_day", "nee_night")},
+        observed=[make(StudentT(tail=Fixed(30.0)), weight=0.01) for make in (observe.nee, observe.nee_day, observe.nee_night)],
     )
 
 
@@ -92,21 +92,18 @@ def hybrid_nirv() -> HybridFlux:
         reco=as_before.reco,
         memory=(water.BUCKET_GREEN, stress.ACCLIMATION),
         sources={**sources, **networks, **fixed, "temp_optimum": Shared(), "temp_width": Shared()},
-        noise=as_before.noise,
+        observed=as_before.observed.values(),
     )
 
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv}
-
-DEFAULT = {"map": "hybrid", "ensemble": "hybrid", "svi": "static", "laplace": "static", "nuts": "static"}
-"""What each method fits when no model is named: networks have too many numbers for the sampler."""
 
 
 def get(name: str) -> HybridFlux:
     """A model by name, or from a file.
 
     Args:
-        name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.store.to_spec`; or a `.py` file that sets `model`.
+        name: a name of `MODELS`; a `.json` spec written by `hybridflux.model.spec.to_spec`; or a `.py` file that sets `model`.
 
     Raises:
         ValueError: neither a known name nor a file that gives a model; it names the file and what is wrong.
@@ -117,15 +114,13 @@ def get(name: str) -> HybridFlux:
     if not path.exists():
         raise ValueError(f"no model `{name}`; there are {', '.join(MODELS)}, or give a .py or .json file.{suggestion(name, MODELS)}")
     if path.suffix not in (".py", ".json"):
-        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.store.to_spec`")
-    try:
-        if path.suffix == ".json":
-            return from_spec(read_json(path, "written by `hybridflux.model.store.to_spec`"))
-        model = runpy.run_path(str(path)).get("model")
-    except SyntaxError as error:
-        raise ValueError(f"{path}, line {error.lineno}: {error.msg}; it must be Python that sets `model`") from error
-    except Exception as error:
-        raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
+        raise ValueError(f"{path} is neither a .py file that sets `model` nor a .json file written by `hybridflux.model.spec.to_spec`")
+    if path.suffix == ".json":
+        try:
+            return from_spec(read_json(path, "written by `hybridflux.model.spec.to_spec`"))
+        except Exception as error:
+            raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
+    model = getattr(outside.load([path])[0], "model", None)
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model

@@ -11,7 +11,7 @@ import numpy as np
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import AbstractSource, Given, Neural
-from hybridflux.vocabulary import PARAMETERS, Covariate
+from hybridflux.vocabulary import Covariate, Parameter
 
 
 def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
@@ -26,7 +26,7 @@ def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
     """
     for name, source in model.sources.items():
         if isinstance(source, Given) and source.name in values:
-            _check_bounds(name, source, values[source.name])
+            _check_bounds(model.rows[name], source, values[source.name])
 
     def settled(network: Neural) -> Neural:
         if not any(covariate.centre is None or covariate.scale is None for covariate in network.own):
@@ -55,10 +55,9 @@ def _settled(covariate: Covariate, values: Mapping[str, np.ndarray]) -> Covariat
     return replace(covariate, centre=centre, scale=scale)
 
 
-def _check_bounds(name: str, source: AbstractSource, values: np.ndarray) -> None:
-    row = PARAMETERS[name]
+def _check_bounds(row: Parameter, source: AbstractSource, values: np.ndarray) -> None:
     if np.all((values <= row.lower) | (values >= row.upper)):
         raise ValueError(
-            f"`{source.name}` gives `{name}`, and runs from {np.min(values):g} to {np.max(values):g}, all outside its bounds "
+            f"`{source.name}` gives `{row.name}`, and runs from {np.min(values):g} to {np.max(values):g}, all outside its bounds "
             f"({row.lower:g}, {row.upper:g}) {row.units}; check the unit"
         )

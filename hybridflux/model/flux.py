@@ -1,21 +1,24 @@
-"""The hybrid model: factors of GPP and Reco, things with memory, and a source for each of their parameters."""
+"""The hybrid model: factors of GPP and Reco, things with memory, a source for each of their parameters, and what towers observe."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from hybridflux.model import rollout
-from hybridflux.model.noise import AbstractNoise, Laplace
-from hybridflux.model.soil_water import TARGET, SoilWater
+from hybridflux.model import observe, rollout
+from hybridflux.model.observed import COMPUTED, Observed
 from hybridflux.model.sources import AbstractSource, Fixed, Names
+from hybridflux.process import water
 from hybridflux.process.call import Memory, arguments, call, product
-from hybridflux.vocabulary import PARAMETERS, VARIABLES, suggestion
+from hybridflux.process.declare import Row, rows_of
+from hybridflux.vocabulary import Parameter, Variable, suggestion
 
-SHORTEST_DAY = 0.02  # share of the day below which day and night are not told apart
+FLUXES = ("gpp", "reco", "nee")
 
 
 class HybridFlux(eqx.Module):
@@ -31,7 +34,7 @@ class HybridFlux(eqx.Module):
     """
 
     sources: dict[str, AbstractSource]
-    noise: dict[str, AbstractNoise]
+    observed: dict[str, Observed]
     gpp: tuple[Callable, ...] = eqx.field(static=True)
     reco: tuple[Callable, ...] = eqx.field(static=True)
     memory: tuple[Memory, ...] = eqx.field(static=True)
@@ -43,7 +46,7 @@ class HybridFlux(eqx.Module):
         reco: tuple[Callable, ...],
         sources: Mapping[str, AbstractSource],
         memory: tuple[Memory, ...] = (),
-        noise: Mapping[str, AbstractNoise] | None = None,
+        observed: Iterable[Observed] | None = None,
     ):
         """Compose a model.
 
@@ -52,64 +55,101 @@ class HybridFlux(eqx.Module):
             reco: factors of Reco; may use `gpp` of the day.
             sources: parameter name -> source.
             memory: things that last from day to day.
-            noise: observed flux -> its error; `nee` with Laplace errors by default. `swc` with `SoilWater` errors compares the soil water
-                of a bucket with measured one.
+            observed: terms of the likelihood, see `model.observe`; NEE of whole days with Laplace errors by default.
 
         Raises:
-            ValueError: a source for a parameter no factor uses, an argument that is neither variable nor parameter, or soil water to be
-                compared without a bucket.
+            ValueError: a source for a parameter no factor uses, an argument that is neither variable nor parameter or that nothing gives,
+                a target twice, or one that the physics read as a driver.
         """
         self.gpp, self.reco, self.memory = tuple(gpp), tuple(reco), tuple(memory)
-        used = [name for fn in self._functions() for name in arguments(fn)]
-        wrong = [name for name in used if name not in PARAMETERS and name not in VARIABLES]
+        observed = (observe.nee(),) if observed is None else tuple(observed)
+        self.observed = {one.target: one for one in observed}
+        if len(self.observed) < len(observed):
+            raise ValueError(f"a target is observed twice: {', '.join(one.target for one in observed)}; each has one operator")
+        used = [name for fn in self.functions() for name in arguments(fn)]
+        wrong = [name for name in used if name not in self.rows]
         if wrong:
-            raise ValueError(f"`{wrong[0]}` is neither a variable nor a parameter.{suggestion(wrong[0], {**VARIABLES, **PARAMETERS})}")
-        wanted = tuple(dict.fromkeys(name for name in used if name in PARAMETERS))
+            raise ValueError(f"`{wrong[0]}` is neither a variable nor a parameter.{suggestion(wrong[0], self.rows)}")
+        wanted = tuple(dict.fromkeys(name for name in used if isinstance(self.rows[name], Parameter)))
         for name in sources:
             if name not in wanted:
                 raise ValueError(f"no factor of this model uses `{name}`; give sources to {', '.join(wanted)}.{suggestion(name, wanted)}")
         self.sources = {name: sources.get(name, Fixed()) for name in wanted}
-        self.noise = dict(noise) if noise is not None else {"nee": Laplace()}
-        self._check_soil_water()
+        self._check_given(used)
 
-    def _check_soil_water(self) -> None:
-        for name, noise in self.noise.items():
-            if isinstance(noise, SoilWater) != (name == TARGET):
-                raise ValueError(f"`{name}` has {type(noise).__name__} errors; `{TARGET}` takes SoilWater, fluxes Laplace or StudentT")
-        states = {name for memory in self.memory for name in arguments(memory.step)}
-        if TARGET in self.noise and "soil_water" not in states:
-            raise ValueError(f"measured `{TARGET}` is compared with the water of a bucket; add water.BUCKET to memory")
+    def _check_given(self, used: list[str]) -> None:
+        given = {*FLUXES, *self.states_and_diagnostics()}
+        for name in used:
+            if self._is_made(name) and name not in given:
+                raise ValueError(f"a factor or memory reads `{name}`, which no memory of this model gives{_cure(name)}")
+        for target, one in self.observed.items():
+            if target in self.needs():
+                raise ValueError(f"`{target}` is a driver of this model and cannot be compared with it; for soil water take water.BUCKET")
+            for name in one.asks():
+                row = self.rows.get(name)
+                if row is None and name not in COMPUTED:
+                    raise ValueError(f"`{target}` asks for `{name}`, which has no row.{suggestion(name, self.rows)}")
+                if isinstance(row, Parameter) and name not in self.sources:
+                    raise ValueError(f"`{target}` asks for the parameter `{name}`; give `sources` of its operator a source of it")
+                if self._is_made(name) and name not in given:
+                    raise ValueError(f"`{target}` asks for `{name}`, which no memory of this model gives{_cure(name)}")
 
-    def _functions(self) -> tuple[Callable, ...]:
-        return (*self.gpp, *self.reco, *(fn for memory in self.memory for fn in (memory.start, memory.step, memory.read)))
+    def _is_made(self, name: str) -> bool:
+        """Whether the model itself makes a variable: a state, a diagnostic, a flux."""
+        row = self.rows.get(name)
+        return isinstance(row, Variable) and row.kind in ("state", "flux")
+
+    def functions(self) -> tuple[Callable, ...]:
+        """All process functions, those of memories included."""
+        return (*self.gpp, *self.reco, *(fn for memory in self.memory for fn in memory.functions))
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """Rows of the vocabulary, and those that the processes and operators of this model bring."""
+        return rows_of((*self.functions(), *(one.predict for one in self.observed.values())))
+
+    def row_of(self, name: str) -> Row:
+        """The row of a parameter of the physics, `q10`, or of an observation, `noise_floor.nee`."""
+        name, _, target = name.partition(".")
+        return self.observed[target].row(name) if target in self.observed else self.rows[name]
+
+    def states_and_diagnostics(self) -> frozenset[str]:
+        """Names of all that the memories give: states, diagnostics and what factors read of the states."""
+        return frozenset(name for memory in self.memory for names in given_by(memory) for name in names)
 
     def needs(self) -> tuple[str, ...]:
         """Names of all drivers and covariates, sorted; population indices included."""
-        names = {name for fn in self._functions() for name in arguments(fn)}
-        names |= {name for source in self.sources.values() for name in source.reads()}
-        return tuple(
-            sorted(n for n in names if n not in PARAMETERS and VARIABLES.get(n, VARIABLES["tair"]).kind in ("driver", "covariate"))
-        )
+        asked = {name for fn in self.functions() for name in arguments(fn) if name not in self.sources and not self._is_made(name)}
+        return tuple(sorted({*asked, *(name for source in self.sources.values() for name in source.reads())}))
 
     def needs_at_towers(self) -> tuple[str, ...]:
-        """What to ask towers for: `needs`, the plant type, and what tells night from day where their fluxes are fitted apart."""
-        split = ("day_fraction", "tair_night") if {"nee_day", "nee_night"} & set(self.noise) else ()
-        return tuple(sorted({*self.needs(), "plant_type", *split, *(name for noise in self.noise.values() for name in noise.reads())}))
+        """What to ask towers for: `needs`, the plant type, and what the observation operators read."""
+        rows = self.rows
+        asked = (name for one in self.observed.values() for name in one.asks() if name in rows and name not in self.sources)
+        of_towers = {name for name in asked if not self._is_made(name)}
+        return tuple(sorted({*self.needs(), "plant_type", *of_towers, *(n for one in self.observed.values() for n in one.reads())}))
+
+    def targets(self) -> tuple[Variable, ...]:
+        """Rows of what the model is compared with, `fluxnet` naming the column of the towers' files."""
+        return tuple(one.variable for one in self.observed.values())
 
     def parameters(self, names: Names) -> dict[str, Array]:
         """The value of every parameter where and when `names` are given."""
-        return {name: source.value(PARAMETERS[name], names) for name, source in self.sources.items()}
+        return {name: source.value(self.rows[name], names) for name, source in self.sources.items()}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """The state before the first day, before any spin-up."""
         names = {**today, **parameters}
-        return {name: value for memory in self.memory for name, value in call(memory.start, names).items()}
+        return {name: jnp.asarray(value) for memory in self.memory for name, value in call(memory.start, names).items()}
 
-    def advance(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
-        """The state at the end of a day."""
+    def advance(self, state: Names, today: Names, parameters: Names) -> tuple[dict[str, Array], dict[str, Array]]:
+        """The state that the fluxes of a day see, and the diagnostics of the day, for instance `evapotranspiration`.
+
+        Diagnostics belong to the inputs of the day from here on: `exchange` and `settle` take `{**today, **diagnostics}`.
+        """
         names = {**today, **parameters, **state}
         moved = {name: value for memory in self.memory for name, value in call(memory.step, names).items()}
-        return {name: moved[name] for name in state}
+        return {name: moved.pop(name, value) for name, value in state.items()}, moved
 
     def exchange(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
         """Fluxes `gpp`, `reco`, `nee` of a day, or of many at once: elementwise, any shapes that broadcast."""
@@ -118,6 +158,38 @@ class HybridFlux(eqx.Module):
         reco = product(self.reco, {**names, "gpp": gpp})
         return {"gpp": gpp, "reco": reco, "nee": reco - gpp}
 
+    @property
+    def settles(self) -> bool:
+        """Whether the fluxes of a day change its state, so that states cannot be computed before the fluxes."""
+        return any(memory.after is not None for memory in self.memory)
+
+    def settle(self, state: Names, fluxes: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The state at the end of a day, from the state that its `fluxes` (`gpp`, `reco`, `nee`) saw.
+
+        Raises:
+            ValueError: `after` of a memory gives a name that is no state.
+        """
+        if not self.settles:
+            return dict(state)
+        names = {**self.seen(state, today, parameters), **fluxes}
+        changed = {name: value for memory in self.memory if memory.after for name, value in call(memory.after, names).items()}
+        for name in set(changed) - set(state):
+            raise ValueError(f"`after` of a memory gives `{name}`, which its `start` does not; states are {', '.join(state)}")
+        return {**state, **changed}
+
+    def warm_up(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The state at the end of a day of which nothing else is kept."""
+        state, diagnostics = self.advance(state, today, parameters)
+        if not self.settles:
+            return state
+        today = {**today, **diagnostics}
+        return self.settle(state, self.exchange(state, today, parameters), today, parameters)
+
+    def spin_up(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+        """The same for a day of the spin-up: memories without one stay at their start."""
+        held = {name for memory in self.memory if memory.spin_up is None for name in given_by(memory)[0]}
+        return {name: state[name] if name in held else value for name, value in self.warm_up(state, today, parameters).items()}
+
     def seen(self, state: Names, today: Names, parameters: Names) -> Names:
         """Everything the factors may ask for: drivers, parameters, states and what is read of them."""
         names = {**today, **parameters, **state}
@@ -125,36 +197,50 @@ class HybridFlux(eqx.Module):
             names |= call(memory.read, names)
         return names
 
-    def day_and_night(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
-        """`exchange`, with `nee_night` and `nee_day` as daily rates: what a tower sees while the sun is down and up.
-
-        Night respiration follows the temperature of the night; the day has what is left, so that
-        `nee = day_fraction nee_day + (1 - day_fraction) nee_night`.
-        """
-        fluxes = self.exchange(state, today, parameters)
-        at_night = {**self.seen(state, today, parameters), "gpp": fluxes["gpp"], "tair": today["tair_night"]}
-        night = product(self.reco, at_night)
-        up = jnp.clip(today["day_fraction"], SHORTEST_DAY, 1.0 - SHORTEST_DAY)
-        return {**fluxes, "nee_night": night, "nee_day": (fluxes["nee"] - (1.0 - up) * night) / up}
-
-    def soil_moisture(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
-        """`swc` that sensors would show [m3 m-3], if the noise compares it and all is there that its sources read."""
-        noise = self.noise.get(TARGET)
-        if noise is None or not set(noise.reads()) <= set(today):
-            return {}
-        return {TARGET: noise.expected(self.seen(state, today, parameters)["rew"], today)}
+    def expected(self, state: Names, fluxes: Names, today: Names, parameters: Names, targets: Iterable[str] | None = None) -> dict:
+        """What towers would show without error: target -> values, of the operators whose inputs are all there."""
+        seen = self.seen(state, today, parameters)
+        inputs = {**seen, **fluxes, "gpp_at": _At(self.gpp, seen), "reco_at": _At(self.reco, {**seen, "gpp": fluxes["gpp"]})}
+        values = {name: self.observed[name].expected(inputs) for name in (self.observed if targets is None else targets)}
+        return {name: value for name, value in values.items() if value is not None}
 
     def states(self, drivers: Names) -> dict[str, Array]:
-        """States at the end of each day, spun up over the first year; time on axis 0."""
+        """States as the fluxes of each day see them, and diagnostics that something reads; time on axis 0."""
         return rollout.states(self, drivers, self.parameters(drivers))
 
-    def fluxes(self, drivers: Names) -> dict[str, Array]:
-        """Fluxes and states of whole series; drivers `[time, ...]`, covariates `[...]`.
+    def fluxes(self, drivers: Names, also: tuple[str, ...] = ()) -> dict[str, Array]:
+        """Fluxes, states and observed quantities of whole series; drivers `[time, ...]`, covariates `[...]`.
 
-        `nee_day` and `nee_night` are there when `tair_night` and `day_fraction` are among the drivers, `swc` where the noise compares it.
+        Targets are there where their inputs are (`nee_night` needs `tair_night`), and what `also` names of all that factors may see or
+        a memory gives, for instance `evapotranspiration`.
         """
         parameters = self.parameters(drivers)
-        states = rollout.states(self, drivers, parameters)
-        split = {"tair_night", "day_fraction"} <= set(drivers)
-        fluxes = (self.day_and_night if split else self.exchange)(states, drivers, parameters)
-        return {**states, **fluxes, **self.soil_moisture(states, drivers, parameters)}
+        states = rollout.states(self, drivers, parameters, also)
+        fluxes = self.exchange(states, drivers, parameters)
+        seen = {name: value for name, value in self.seen(states, drivers, parameters).items() if name in also}
+        return {**states, **seen, **fluxes, **self.expected(states, fluxes, drivers, parameters)}
+
+
+class _At:
+    """A flux of the day at other inputs; the same inputs asked for twice are computed once."""
+
+    def __init__(self, factors: tuple[Callable, ...], names: Names):
+        self.factors, self.names, self.made = factors, names, {}
+
+    def __call__(self, **changed) -> Array:
+        key = tuple((name, id(value)) for name, value in sorted(changed.items()))
+        if key not in self.made:
+            self.made[key] = changed, product(self.factors, {**self.names, **changed})  # holding the inputs, so that their ids stay
+        return self.made[key][1]
+
+
+@cache
+def given_by(memory: Memory) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Names of the states of a memory, of its diagnostics, and of what factors read of it."""
+    of = [tuple(jax.eval_shape(fn, **dict.fromkeys(arguments(fn), jnp.float32(1.0)))) for fn in (memory.start, memory.step, memory.read)]
+    return of[0], tuple(name for name in of[1] if name not in of[0]), of[2]
+
+
+def _cure(name: str) -> str:
+    """What to add to a model that lacks a state."""
+    return "; add water.BUCKET to memory" if name in {one for names in given_by(water.BUCKET) for one in names} else ""

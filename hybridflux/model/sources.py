@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -91,8 +93,29 @@ def declared(name: str | Covariate) -> Covariate | None:
     return None
 
 
+class Population(NamedTuple):
+    """Effects of the members of a population, as names of learned leaves.
+
+    Attributes:
+        effect: table of the effects.
+        sd: logarithm of their variance over its prior median.
+        by: index that the table is looked up by, `site` or `site_year`.
+    """
+
+    effect: str
+    sd: str
+    by: str
+
+
 class AbstractSource(eqx.Module):
-    """Gives a parameter its value, from nothing, a class, covariates or a map."""
+    """Gives a parameter its value, from nothing, a class, covariates or a map.
+
+    Attributes:
+        START_SD: standard deviation of what a search for the mode starts at, of the standard normal prior: single values and effects near
+            their centre, weights of networks as drawn.
+    """
+
+    START_SD: ClassVar[float] = 0.1
 
     @abstractmethod
     def reads(self) -> tuple[str, ...]:
@@ -101,6 +124,40 @@ class AbstractSource(eqx.Module):
     @abstractmethod
     def value(self, row: Parameter, names: Names) -> Array:
         """The parameter [units of the row], broadcasting like the names it reads."""
+
+    def spec(self) -> dict:
+        """What a file keeps of it, JSON types, without what it learned; `from_spec` of its class takes the same.
+
+        Raises:
+            ValueError: a kind of source that cannot be saved.
+        """
+        raise ValueError(f"a {type(self).__name__} source cannot be saved; give it the methods `spec` and `from_spec`")
+
+    @classmethod
+    def from_spec(cls, spec: dict) -> AbstractSource:
+        """The source of a spec, with everything learned at the prior median."""
+        return cls(**spec)
+
+    def parts(self) -> dict[str, AbstractSource]:
+        """Sources inside it, by the name of their field."""
+        return {}
+
+    def populations(self) -> tuple[Population, ...]:
+        """Populations of its own, with the names of its leaves."""
+        return ()
+
+    def network(self) -> Neural | None:
+        """The network that it is, or that lies under its population effects."""
+        return None
+
+
+def _checked(name: str) -> str | Covariate:
+    """A name of a spec, which was checked when the model was composed."""
+    try:
+        declared(name)
+    except KeyError:
+        return Covariate(name)
+    return name
 
 
 class AbstractFree(AbstractSource):
@@ -127,6 +184,9 @@ class Fixed(AbstractSource):
     def reads(self):
         return ()
 
+    def spec(self):
+        return {"value": None if self.constant is None else self.constant.tolist()}
+
     def value(self, row, names):
         return jnp.asarray(row.typical if self.constant is None else self.constant, jnp.float32)
 
@@ -148,6 +208,13 @@ class Given(AbstractSource):
     def reads(self):
         return (self.name,)
 
+    def spec(self):
+        return {"name": self.name}
+
+    @classmethod
+    def from_spec(cls, spec):
+        return cls(_checked(spec["name"]))
+
     def value(self, row, names):
         return jnp.clip(names[self.name], row.lower, row.upper)
 
@@ -160,8 +227,11 @@ class Shared(AbstractFree):
     def reads(self):
         return ()
 
+    def spec(self):
+        return {}
+
     def raw(self, row, names):
-        return float(to_raw(row.typical, row)) + row.spread * self.z
+        return float(to_raw(row.typical, row)) + row.prior_sd * self.z
 
 
 class PerClass(AbstractFree):
@@ -176,8 +246,11 @@ class PerClass(AbstractFree):
     def reads(self):
         return ("plant_type",)
 
+    def spec(self):
+        return {}
+
     def raw(self, row, names):
-        of_class = jnp.asarray(class_raw(row)) + row.spread * np.float32(0.5**0.5) * (self.z["common"] + self.z["plant_type"])
+        of_class = jnp.asarray(class_raw(row)) + row.prior_sd * np.float32(0.5**0.5) * (self.z["common"] + self.z["plant_type"])
         return of_class[names["plant_type"]]
 
 
@@ -189,6 +262,7 @@ class Neural(AbstractFree):
     a name of `DERIVED` is computed from what it is made of.
     """
 
+    START_SD: ClassVar[float] = 1.0
     z: dict[str, Array]
     inputs: tuple[str, ...] = eqx.field(static=True)
     width: int = eqx.field(static=True)
@@ -220,6 +294,18 @@ class Neural(AbstractFree):
     def reads(self):
         return tuple(dict.fromkeys(base for name in self.inputs for base in (arguments(DERIVED[name]) if name in DERIVED else (name,))))
 
+    def spec(self):
+        spec = {"inputs": list(self.inputs), "width": int(self.width), "reach": float(self.reach)}
+        return spec | ({"own": [asdict(covariate) for covariate in self.own]} if self.own else {})
+
+    @classmethod
+    def from_spec(cls, spec):
+        own = {row["name"]: Covariate(**row) for row in spec.get("own", ())}
+        return cls(*(own.get(name, name) for name in spec["inputs"]), width=spec["width"], reach=spec["reach"])
+
+    def network(self):
+        return self
+
     def columns(self, names: Names) -> list[Float[Array, "... feature"]]:
         """Standardised inputs, each with the shape it has: one feature, or the indicators of the plant types."""
         columns = []
@@ -243,7 +329,7 @@ class Neural(AbstractFree):
     def raw(self, row, names):
         first = self.z["w1"] / len(self.inputs) ** 0.5
         hidden = jnp.tanh(jnp.matmul(self.features(names), first, precision=EXACT) + self.z["b1"])
-        return self.centre(row, names) + self.reach * row.spread * jnp.matmul(hidden, self.z["w2"], precision=EXACT) / self.width**0.5
+        return self.centre(row, names) + self.reach * row.prior_sd * jnp.matmul(hidden, self.z["w2"], precision=EXACT) / self.width**0.5
 
 
 class Pooled(AbstractFree):
@@ -273,6 +359,18 @@ class Pooled(AbstractFree):
 
     def reads(self):
         return (*self.source.reads(), self.by)
+
+    def spec(self):
+        return {"source": self.source, "by": self.by, "spread": float(self.spread)}
+
+    def parts(self):
+        return {"source": self.source}
+
+    def populations(self):
+        return (Population("z.effect", "z.spread", self.by),)
+
+    def network(self):
+        return self.source.network()
 
     def population_sd(self) -> Array:
         """Standard deviation of the effects in the unconstrained space."""

@@ -109,7 +109,7 @@ def prior_of(towers: int) -> tuple[np.ndarray, np.ndarray]:
     rows = [PARAMETERS[name] for name in NAMES]
     grown = ("structural_floor", "structural_slope", "structural_year")
     values = [min(row.typical * (growth(towers) if row.name in grown else 1.0), 0.9 * row.upper) for row in rows]
-    return np.array([to_raw(value, row) for value, row in zip(values, rows, strict=True)]), np.array([row.spread for row in rows])
+    return np.array([to_raw(value, row) for value, row in zip(values, rows, strict=True)]), np.array([row.prior_sd for row in rows])
 
 
 def ornstein_uhlenbeck(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float) -> Array:

@@ -1,12 +1,12 @@
 """What is learned in a model, by name; draws of it; effects of new places.
 
 A leaf is learned if its path passes a field called `z`. Its name is the path with dots: `sources.vpd_sensitivity.z`,
-`sources.light_use_efficiency.z.effect`, `noise.nee.sources.noise_floor.z`.
+`sources.light_use_efficiency.z.effect`, `observed.nee.error.sources.noise_floor.z`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import equinox as eqx
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractSource, Names, Pooled
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.model.sources import AbstractSource, Names, Population
+from hybridflux.vocabulary import Parameter
 
 T = TypeVar("T")
 
@@ -66,33 +66,39 @@ def parameters_over_draws(model: HybridFlux, names: Names, only=None, drawn: Nam
     for name in model.sources if only is None else only:
         source: AbstractSource = model.sources[name]
         if learned(source):
-            draws = _source_over_draws(source, name, names, drawn)
+            draws = _source_over_draws(source, model.rows[name], names, drawn)
             values[name] = draws[:, None] if draws.ndim == 1 else draws
         else:
-            values[name] = source.value(PARAMETERS[name], {**names, **drawn})
+            values[name] = source.value(model.rows[name], {**names, **drawn})
     return values
 
 
-def _source_over_draws(source: AbstractSource, name: str, names: Names, drawn: Names) -> Array:
-    of_one = lambda one, drivers: one.value(PARAMETERS[name], {**names, **drivers})  # noqa: E731
+def _source_over_draws(source: AbstractSource, row: Parameter, names: Names, drawn: Names) -> Array:
+    of_one = lambda one, drivers: one.value(row, {**names, **drivers})  # noqa: E731
     return eqx.filter_vmap(of_one, in_axes=(draw_axes(source), 0))(source, dict(drawn))
 
 
+def all_sources(model: HybridFlux) -> Iterator[tuple[str, AbstractSource]]:
+    """Every source of physics, errors and observations with its path, those inside others after them."""
+    groups = {"sources": model.sources}
+    for target, one in model.observed.items():
+        groups |= {f"observed.{target}.error.sources": one.error.sources, f"observed.{target}.sources": one.sources}
+    todo = [(f"{group}.{name}", source) for group, sources in groups.items() for name, source in sources.items()]
+    while todo:
+        path, source = todo.pop(0)
+        yield path, source
+        todo[:0] = [(f"{path}.{field}", part) for field, part in source.parts().items()]
+
+
+def populations(model: HybridFlux) -> tuple[Population, ...]:
+    """Populations of the physics and of observations, with whole names of their leaves."""
+    found = [(path, one) for path, source in all_sources(model) for one in source.populations()]
+    return tuple(Population(f"{path}.{one.effect}", f"{path}.{one.sd}", one.by) for path, one in found)
+
+
 def pooled_effects(model: HybridFlux) -> dict[str, str]:
-    """Name of each table of population effects, of the physics and of errors -> the index it is looked up by (`site`, `site_year`)."""
-    found = {}
-
-    def visit(path, node):
-        if isinstance(node, Pooled):
-            found[f"{path}.z.effect"] = node.by
-            visit(f"{path}.source", node.source)
-
-    for name, source in model.sources.items():
-        visit(f"sources.{name}", source)
-    for kind, noise in model.noise.items():
-        for name, source in noise.sources.items():
-            visit(f"noise.{kind}.sources.{name}", source)
-    return found
+    """Name of each table of population effects, of physics and observations -> the index it is looked up by (`site`, `site_year`)."""
+    return {one.effect: one.by for one in populations(model)}
 
 
 def physics_effects(model: HybridFlux) -> dict[str, str]:

@@ -3,10 +3,23 @@
 Here belongs an equation with its reference and its doctest. Not here: networks, parameters' values or priors, loops over
 time, files, units other than the internal ones. A function does not know that it is differentiated, batched, Bayesian or
 mapped. Its argument names are rows of `hybridflux.vocabulary`; that is its whole declaration. Things with memory are a
-`Memory` of three such functions.
+`Memory` of such functions.
 """
 
-from hybridflux.process import light, respiration, stress, vegetation, water
+import sys
+from types import ModuleType
+
+from hybridflux.process import declare, light, observation, respiration, stress, vegetation, water
 from hybridflux.process.call import Memory, arguments, call, product
 
-__all__ = ["Memory", "arguments", "call", "light", "product", "respiration", "stress", "vegetation", "water"]
+__all__ = ["Memory", "arguments", "call", "declare", "light", "observation", "product", "respiration", "stress", "vegetation", "water"]
+
+
+class _Room(ModuleType):
+    """This room; called, it is the decorator `declare.process`, because `hf.process` names both."""
+
+    def __call__(self, *args, **kwargs):
+        return declare.process(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -114,10 +114,6 @@ def _acclimate(*, tair, tair_lagged, temp_memory):
     return {"tair_lagged": (1.0 - temp_memory) * tair + temp_memory * tair_lagged}
 
 
-def _nothing_more():
-    return {}
-
-
-ACCLIMATION = Memory(start=_unacclimated, step=_acclimate, read=_nothing_more)
+ACCLIMATION = Memory(start=_unacclimated, step=_acclimate)
 """Temperature the vegetation is acclimated to [degC]: Tf(t) = (1 - temp_memory) tair(t) + temp_memory Tf(t-1). Makela et al.
 2008; Bao et al. 2022."""

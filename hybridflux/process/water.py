@@ -155,5 +155,5 @@ BUCKET = Memory(start=_filled, step=bucket, read=_read_bucket)
 BUCKET_GREEN = Memory(start=_filled, step=bucket_green, read=_read_bucket)
 """The same where vegetation is seen in NIRv."""
 
-OBSERVED = Memory(start=_no_state, step=_no_state, read=_read_observed)
+OBSERVED = Memory(start=_no_state, read=_read_observed)
 """Measured soil water; the factors see `rew` and there is no state."""

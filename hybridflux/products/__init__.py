@@ -1,5 +1,5 @@
-"""What a region run is used for: scenarios, budgets, comparison with inventories.
+"""Products of a region run: scenarios, budgets, comparison with inventories.
 
-Here: paired counterfactuals and tables of totals with intervals and a named spread. Not here: the day step and the tiles
+Here: paired counterfactuals, and tables of totals with intervals and a named spread. Not here: the day step and the tiles
 (`region/`), figures and pages (`report/`).
 """

@@ -11,9 +11,9 @@ import pandas as pd
 from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, budget_row
-from hybridflux.products.totals import RESERVED, Totals, open_totals
+from hybridflux.products.totals import RESERVED, RunTotals, open_totals
+from hybridflux.vocabulary import FLUXES
 
-FLUXES = ("NEE", "GPP", "RECO")
 GROUPS_AT_ONCE = 8192
 WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]
@@ -25,18 +25,18 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
-    `total_*` columns are the same over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` says what positive means. Where the run knows the
-    structural error of its model, intervals hold it, and the name of the `spread` says so. `area_without_tower_ha` is the part of
+    `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
+    `anomaly`, the difference of a year from the mean of the other whole years. `sign` gives the meaning of a positive value. If the run has
+    the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
-        zones: CSV with columns `zone` and `group`, to put zones together.
+        zones: CSV with columns `zone` and `group`, to aggregate zones.
         inventory: CSV of measured stock changes (`inventory.read_inventory`): adds NBP rows with the comparison.
 
     Raises:
-        ValueError: the run does not name its spread, or a table is not as it must be.
+        ValueError: the run does not name its spread, or a table is not valid.
     """
     totals = open_totals(run_dir).with_structural_error()
     if zones is not None:
@@ -49,34 +49,34 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def budget_of(totals: Totals) -> pd.DataFrame:
+def budget_of(totals: RunTotals) -> pd.DataFrame:
     """Rows of all zones, land covers, periods and fluxes, without a comparison."""
     groups = totals.groups()
     parts = [_of_period(totals, groups, *period) for period in periods(totals)] + _anomalies(totals, groups)
     return pd.concat(parts, ignore_index=True)
 
 
-def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool = True) -> pd.DataFrame:
+def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: bool = True) -> pd.DataFrame:
     """Rows of groups of cells, each with its fluxes, in the order of the groups; only some groups are in memory at once.
 
     Args:
-        totals: they are of.
-        groups: (zone, land cover, cells), as `Totals.groups` gives them.
-        carbon: function of a flux, cells of some groups and their areas [m2] that gives gC `[group, draw]` and further columns.
-        yearly: whether it is the carbon of a whole year.
+        totals: totals of the run.
+        groups: (zone, land cover, cells), as `RunTotals.groups` gives them.
+        carbon: function of a flux, the cells of some groups and their areas [m2] that returns gC `[group, draw]` and further columns.
+        yearly: whether the carbon is that of a whole year.
 
     Raises:
         ValueError: no pixel was mapped.
     """
     if not groups:
-        raise ValueError("nothing was mapped, so there is no budget; `masked` in run.json counts why pixels were left out")
+        raise ValueError("nothing was mapped, so there is no budget; `masked` in run.json counts the pixels left out by reason")
     parts = []
     order = np.argsort([cells[0] for *_, cells in groups], kind="stable")  # neighbours in the file are read together
     for start in range(0, len(groups), GROUPS_AT_ONCE):
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
-        area = np.array([totals.area[one].sum() for one in cells])
-        unseen = np.array([totals.area_without_tower(one) for one in cells]) / 1e4
+        area = np.array([totals.area[cells_of_group].sum() for cells_of_group in cells])
+        unseen = np.array([totals.area_without_tower(cells_of_group) for cells_of_group in cells]) / 1e4
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
             columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
@@ -84,19 +84,19 @@ def rows_of(totals: Totals, groups: list[Group], carbon: Carbon, *, yearly: bool
     return pd.concat(parts).sort_index()
 
 
-def periods(totals: Totals) -> list[tuple[str, np.ndarray, int]]:
-    """(name, months, whole years in it) of the periods of a budget: each year, and the mean of all whole years.
+def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
+    """Periods of a budget as (name, months, number of whole years): each year, and the mean of all whole years.
 
     Zero whole years means the period is only part of a year: its sum is not scaled up to one.
     """
     whole, year = totals.complete_years(), totals.months.year
-    found = []
-    for one in sorted(set(year)):
-        months = np.flatnonzero(year == one)
-        found.append((str(one), months, 1) if one in whole else (totals.part_of(months), months, 0))
+    rows = []
+    for this_year in sorted(set(year)):
+        months = np.flatnonzero(year == this_year)
+        rows.append((str(this_year), months, 1) if this_year in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
-        found.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
-    return found
+        rows.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
+    return rows
 
 
 def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
@@ -108,20 +108,20 @@ def read_groups(path: str | Path, known: set[str]) -> dict[str, str]:
     """
     path = Path(path)
     if path.suffix.lower() not in (".csv", ".txt"):
-        raise ValueError(f"{path} is not a CSV: zones are those the region was built with; to put them together give a CSV zone,group")
+        raise ValueError(f"{path} is not a CSV: zones are those of the region store; to aggregate them give a CSV zone,group")
     cells = read_cells(path, ("zone", "group"), example="zone,group")
     zone, group = cells.text["zone"], cells.text["group"]
-    there = f"(it has {', '.join(sorted(known))[:500]})"
+    zones_of_run = f"(it has {', '.join(sorted(known))[:500]})"
     faults = {row: f"row {row}: zone {quoted(zone[row])} has no group" for row in zone.index[group == ""]}
     faults |= {row: f"row {row}: zone {quoted(zone[row])} stands twice; give it one group" for row in zone.index[zone.duplicated()]}
     reserved = zone.index[group.isin(RESERVED)]
     faults |= {row: f"row {row}: the group {quoted(group[row])} means something else in a budget; name it otherwise" for row in reserved}
-    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {there}" for row in zone.index[~zone.isin(known)]}
+    faults |= {row: f"row {row}: the run has no zone {quoted(zone[row])} {zones_of_run}" for row in zone.index[~zone.isin(known)]}
     cells.refuse(dict(sorted(faults.items())))
     return dict(zip(zone, group, strict=True))
 
 
-def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:
+def _of_period(totals: RunTotals, groups: list[Group], name: str, months: np.ndarray, years: int) -> pd.DataFrame:
     """Rows of one period."""
 
     def carbon(flux, cells, area):
@@ -131,16 +131,16 @@ def _of_period(totals: Totals, groups: list[Group], name: str, months: np.ndarra
     return rows_of(totals, groups, carbon, yearly=years > 0).assign(period=name, days=days, quantity="flux")
 
 
-def _anomalies(totals: Totals, groups: list[Group]) -> list[pd.DataFrame]:
+def _anomalies(totals: RunTotals, groups: list[Group]) -> list[pd.DataFrame]:
     """Rows of each whole year minus the mean of the other whole years, draw by draw."""
     whole = totals.complete_years()
-    found = []
-    for one in whole if len(whole) > 1 else ():
-        months, others = np.flatnonzero(totals.months.year == one), np.flatnonzero(totals.months.year.isin(set(whole) - {one}))
+    rows = []
+    for one_year in whole if len(whole) > 1 else ():
+        months, others = np.flatnonzero(totals.months.year == one_year), np.flatnonzero(totals.months.year.isin(set(whole) - {one_year}))
 
         def carbon(flux, cells, area, months=months, others=others):
             return totals.sums(flux, cells, months) - totals.sums(flux, cells, others) / (len(whole) - 1), {}
 
         days = int(totals.days[months].sum())
-        found.append(rows_of(totals, groups, carbon).assign(period=str(one), days=days, quantity="anomaly"))
-    return found
+        rows.append(rows_of(totals, groups, carbon).assign(period=str(one_year), days=days, quantity="anomaly"))
+    return rows

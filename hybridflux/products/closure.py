@@ -1,10 +1,10 @@
-"""The verdict on a carbon budget against measured stock changes: closed, open or undecidable.
+"""Closure of a carbon budget against measured stock changes: closed, open or undecidable.
 
-* **undecidable**: a pool is missing, the run covers less than half of the years, or the errors are so wide that even a
-  gap worth finding would not be seen: `1.96 sd > max(50 gC m-2 yr-1, half of the largest of |NEE|, |export|, |stock change|)`,
-  unless the gap is larger than they are.
+* **undecidable**: a pool is missing, the run covers less than half of the years, or the errors are so large that even a
+  relevant gap would not be detected: `1.96 sd > max(50 gC m-2 yr-1, half of the largest of |NEE|, |export|, |stock change|)`,
+  unless the gap exceeds them.
 * **open**: `|z| > 1.96`, the two sides differ by more than their errors.
-* **closed**: `|z| <= 1.96` where a gap worth finding would have been seen.
+* **closed**: `|z| <= 1.96` where a relevant gap would have been detected.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 LIMIT = 1.96
 DETECTABLE_SHARE = 0.5  # of the largest term of the ledger
-DETECTABLE_FLOOR = 50.0  # gC m-2 yr-1: what repeated inventories can resolve at best over a decade or so
+DETECTABLE_FLOOR = 50.0  # gC m-2 yr-1: the best resolution of repeated inventories over about a decade
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Verdict:
 
     Attributes:
         difference: NBP minus stock change.
-        difference_sd: its sd, from the draws of the run and the sds of the inventory.
+        difference_sd: sd of the difference, from the draws of the run and the sds of the inventory.
         z: difference over its sd.
-        detectable: the smallest gap these errors would show, 1.96 sd.
+        detectable: the smallest gap that these errors would detect, 1.96 sd.
         verdict: `closed`, `open` or `undecidable`.
-        limiting_term: what adds most variance, or what is missing.
-        note: why, in words.
+        limiting_term: the term with most variance, or the one that is missing.
+        note: reasons, in words.
     """
 
     difference: float
@@ -52,8 +52,8 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     Args:
         nee: NEE per draw `[draw]`, gC m-2 yr-1, positive to the atmosphere.
         pools: pool -> (value, sd) among `biomass`, `soil` (gains) and `export` (carbon leaving), gC m-2 yr-1.
-        years: years of the period the run covers, and years of the period.
-        spread: what the draws contain.
+        years: years of the period that the run covers, and years of the period.
+        spread: spread of the draws.
 
     >>> forest = {"biomass": (250.0, 30.0), "soil": (20.0, 20.0), "export": (120.0, 15.0)}
     >>> judge(np.array([-420.0, -400.0, -380.0]), forest, years=(10, 10), spread="parameter+random_effects").verdict
@@ -65,7 +65,7 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     if 2 * years[0] < years[1]:
         return _undecided("flux", f"the run covers {years[0]} of {years[1]} whole years")
     if len(nee) < 2:
-        return _undecided("flux", "one draw has no spread")
+        return _undecided("flux", "one draw has no interval")
     terms = {"flux": nee.std(ddof=1), **{pool: sd for pool, (_, sd) in pools.items()}}
     sd = float(np.sqrt(sum(value**2 for value in terms.values())))
     stock = pools["biomass"][0] + pools["soil"][0]
@@ -79,7 +79,7 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
         notes += ["the spread `parameter` leaves out site-to-site error, which may be the gap"] if spread == "parameter" else []
     elif LIMIT * sd > worth:
         verdict = "undecidable"
-        notes.append(f"a gap of {worth:.0f} gC m-2 yr-1 would not be seen: these errors show gaps above {LIMIT * sd:.0f}")
+        notes.append(f"a gap of {worth:.0f} gC m-2 yr-1 would not be detected: these errors show gaps above {LIMIT * sd:.0f}")
     else:
         verdict = "closed"
     return Verdict(difference, sd, float(z), LIMIT * sd, verdict, limiting, "; ".join(notes))

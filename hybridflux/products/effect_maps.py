@@ -1,4 +1,4 @@
-"""Maps of what a change does: difference of the means of two runs, as Zarr and as GeoTIFF."""
+"""Maps of the effect of a change: difference of the means of two runs, as Zarr and as GeoTIFF."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 from hybridflux.files import whole
 from hybridflux.region.drivers.map_periods import Period
-from hybridflux.region.outputs.flux_store import units_of
 from hybridflux.region.outputs.geotiff import whole_geotiff
+from hybridflux.region.outputs.quantities import Quantity
 from hybridflux.region.store import layout
+from hybridflux.vocabulary import FLUXES
 
 GROUPS = ("monthly", "annual")
-FLUXES = ("NEE", "GPP", "RECO")
 
 
 def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
 
     Args:
         folder: holds the run folders `control` and `changed`.
-        changes: what was changed, for titles and names.
+        changes: changes of the drivers, for titles and names.
     """
     with whole(folder / "effect.zarr") as store:
         for group in GROUPS:
@@ -34,7 +34,7 @@ def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
 
 
 def _write_group(folder: Path, store: Path, group: str, changes: Sequence[str]) -> None:
-    """Months, or years and their GeoTIFFs."""
+    """Maps of the months, or of the years with their GeoTIFFs."""
     import xarray as xr
 
     control, changed = (
@@ -51,7 +51,7 @@ def _write_group(folder: Path, store: Path, group: str, changes: Sequence[str]) 
 
 
 def _difference(control, changed, changes: Sequence[str]):
-    """Changed minus control of one flux, with what it means."""
+    """Changed minus control of one flux, with its attributes."""
     effect = (changed - control).astype(np.float32)
     effect.encoding = {}
     name = control.attrs.get("long_name", control.name).partition(";")[0]
@@ -91,7 +91,7 @@ def _write_cogs(folder: Path, effect) -> None:
                     for top in range(0, height, rows):
                         part = array.isel(time=number, y=slice(top, top + rows)).values
                         file.write(part, 1, window=Window(0, top, width, len(part)))
-                    units = units_of("annual", year.whole)
+                    units = Quantity.of(flux.lower()).units_of("annual", year.whole)
                     tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
                     tags |= {"units": units, "days": str(year.days)}
                     tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}

@@ -1,4 +1,4 @@
-"""Independent stock changes and exports, and whether they agree with a run: the ledger from NEP to NBP.
+"""Independent stock changes and exports, and their agreement with a run: the ledger from NEP to NBP.
 
     NBP = -NEE - export              gain of the land after harvest and wood removal
     difference = NBP - (biomass + soil)
@@ -19,13 +19,13 @@ import pandas as pd
 from hybridflux.data.delimited import Cells, quoted, read_cells
 from hybridflux.products.closure import judge
 from hybridflux.products.rows import budget_row, mixed_with_normal
-from hybridflux.products.totals import ALL, REGION, Totals
+from hybridflux.products.totals import ALL, REGION, RunTotals
 
 COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
 POOLS = ("biomass", "soil", "export")
 EXAMPLE = "region,CRO,export,2018,2018,420,40"
 UNITS = {"gC m-2 yr-1": 1.0, "tC ha-1 yr-1": 100.0}
-"""What the optional column `units` may say -> gC m-2 yr-1 of one unit; the first where there is no such column."""
+"""Units of the optional column `units` -> gC m-2 yr-1 of one unit; the first is the default."""
 _FEW, _MANY = 12.0, 2500.0
 """Values of biomass and export that all stay below the first look like tC ha-1 yr-1, a gain beyond the second like a stock: the net
 productivity of the most productive forests and crops is some 2000 gC m-2 yr-1 (Luyssaert et al. 2007, 10.1111/j.1365-2486.2007.01439.x)."""
@@ -33,7 +33,7 @@ productivity of the most productive forests and crops is some 2000 gC m-2 yr-1 (
 
 @dataclass(frozen=True)
 class Entry:
-    """What was measured at one zone and land cover over one period of whole years.
+    """Measured stock changes and export of one zone and land cover over one period of whole years.
 
     Attributes:
         zone: zone name, or `region`.
@@ -49,21 +49,21 @@ class Entry:
 
 
 def read_inventory(path: str | Path) -> list[Entry]:
-    """Read a table with columns `zone,land_cover,pool,start_year,end_year,value,sd`, as any spreadsheet saves it.
+    """Read a table with columns `zone,land_cover,pool,start_year,end_year,value,sd`, as spreadsheets save it.
 
     Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one. A column
-    `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Values that look like another unit are warned of where no column says so.
+    `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Without that column, values that look like another unit are warned of.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column is missing, or values are not as they must be; the message names file, rows and cure.
+        ValueError: a column is missing, or values are not valid; the message names file, rows and cure.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; an inventory is a table {','.join(COLUMNS)}")
     cells = read_cells(path, COLUMNS, {"units": "units", "unit": "units"}, f"{','.join(COLUMNS)}, for instance {EXAMPLE}")
     if cells.text.empty:
-        raise ValueError(f"{path} has no rows; add one a pool, for instance {EXAMPLE}")
+        raise ValueError(f"{path} has no rows; add one for each pool, for instance {EXAMPLE}")
     rows = _checked(cells)
     entries = [_entry(path, *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
     if "units" not in cells:
@@ -71,7 +71,7 @@ def read_inventory(path: str | Path) -> list[Entry]:
     return entries
 
 
-def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
+def compare(totals: RunTotals, entries: list[Entry]) -> pd.DataFrame:
     """NBP of the run beside the stock change, one row per entry: difference, z-score, limiting term and verdict.
 
     Raises:
@@ -85,7 +85,7 @@ def compare(totals: Totals, entries: list[Entry]) -> pd.DataFrame:
     return pd.DataFrame([_compared(totals, entry, places[entry.zone, entry.land_cover]) for entry in entries])
 
 
-def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
+def _compared(totals: RunTotals, entry: Entry, cells: np.ndarray) -> dict:
     """The NBP row of one entry."""
     first, last = entry.years
     wanted = [year for year in totals.complete_years() if first <= year <= last]
@@ -110,13 +110,13 @@ def _compared(totals: Totals, entry: Entry, cells: np.ndarray) -> dict:
 
 
 def _checked(cells: Cells) -> pd.DataFrame:
-    """Rows with their types, values in gC m-2 yr-1, or one error that names all faults with row and cure."""
+    """Rows with their types and values in gC m-2 yr-1; one error names all faults with row and cure."""
     text = cells.text
     faults: dict[int, str] = {}
 
-    def refuse(wrong: pd.Series, column: str, why: str) -> None:
+    def refuse(wrong: pd.Series, column: str, reason: str) -> None:
         for row in wrong.index[wrong]:
-            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {why}")
+            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {reason}")
 
     rows = pd.DataFrame({"zone": text["zone"].replace({"": REGION, ALL: REGION}), "pool": text["pool"].str.lower()})
     rows["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL})
@@ -141,7 +141,7 @@ def _checked(cells: Cells) -> pd.DataFrame:
 def _question_units(path: Path, rows: pd.DataFrame) -> None:
     largest = rows.loc[rows["pool"] != "soil", "value"].abs().max()
     gain = rows.loc[rows["pool"] != "export", "value"].abs().max()
-    cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to say what they are"
+    cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to declare them"
     if 0 < largest < _FEW:
         warnings.warn(f"{path}: biomass and export stay below {largest:g}, read as gC m-2 yr-1; is it tC ha-1 yr-1? {cure}", stacklevel=3)
     if gain > _MANY:

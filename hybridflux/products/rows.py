@@ -42,16 +42,16 @@ def budget_row(
     zone: str | Sequence[str], cover: str | Sequence[str], area: float | np.ndarray, variable: str, grams: np.ndarray, *,
     yearly: bool = True, sd: float | None = None,
 ) -> dict:  # fmt: skip
-    """The columns every row has: of one row, or of many where all but the variable is given for each of them.
+    """Columns of one row, or of many where all arguments but the variable are given per row.
 
     Args:
         zone: name of the zone.
         cover: plant type code, or `all`.
-        area: m2.
+        area: area [m2].
         variable: NEE, GPP, RECO or NBP.
         grams: total carbon per draw `[draw]` or `[row, draw]`, gC.
-        yearly: whether the total is one of a whole year.
-        sd: sd of the flux where it is known better than from the draws, gC m-2.
+        yearly: whether the total is that of a whole year.
+        sd: sd of the flux, gC m-2, where it is known better than from the draws.
     """
     flux, total = summary(grams / np.expand_dims(area, -1)), summary(convert(grams, "gC", "tCO2"))
     if sd is not None:

@@ -14,27 +14,27 @@ from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
-from hybridflux.products.totals import Totals, open_totals, run_record
+from hybridflux.products.totals import RunTotals, open_totals, run_record
 from hybridflux.records import read_record, write_record
 from hybridflux.region.store.checksums import of_files
 
 RECORD = "scenario.json"
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
-"""What is made of the two runs, beside them."""
+"""Products of the two runs, beside them."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a change does to the totals, draw by draw.
+    """Effect of a change on the totals, draw by draw.
 
     Attributes:
         control: totals as observed.
         changed: totals under the change, of the same draws.
-        changes: what was changed, as written by the user.
+        changes: changes of the drivers, as written by the user.
     """
 
-    control: Totals
-    changed: Totals
+    control: RunTotals
+    changed: RunTotals
     changes: tuple[str, ...]
 
 
@@ -49,7 +49,7 @@ def run_scenario(
     progress: Callable[[int, int, str], None] | None = None,
     **options,
 ) -> Effect:
-    """Map a region twice with the same draws and write what the change does.
+    """Map a region twice with the same draws and write the effect of the change.
 
     Written into `out`: the run folders `control` and `changed`, `effect.csv` (totals per zone and land cover with paired
     intervals), `effect.zarr` and `cog/*.tif` (maps of the difference of the means), `scenario.json`.
@@ -60,12 +60,12 @@ def run_scenario(
         changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
         out: folder.
         draws: posterior draws, the same in both runs.
-        spread: of both runs; an effect asks for `parameter`, which is about the physics and not about one place.
+        spread: spread of both runs; an effect needs `parameter`, because it concerns the physics and not one place.
         progress: called with (tiles done, all, message) over both runs.
-        options: more of `map_region`: `start end seed resume executor ...`.
+        options: further arguments of `map_region`: `start end seed resume executor ...`.
 
     Raises:
-        FileExistsError: the folder holds what no scenario wrote.
+        FileExistsError: the folder holds files that no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
     from hybridflux.region.drivers.calendar import Calendar
@@ -95,7 +95,7 @@ def run_scenario(
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
     maps = sorted(path.relative_to(out).as_posix() for part in ("effect.zarr", "cog") for path in (out / part).rglob("*") if path.is_file())
-    write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it says that the rest is there
+    write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it marks the scenario as complete
     return effect
 
 
@@ -103,7 +103,7 @@ def open_scenario(folder: str | Path) -> Effect:
     """The effect written by `run_scenario`.
 
     Raises:
-        FileNotFoundError: it is not such a folder.
+        FileNotFoundError: it is not the folder of a scenario.
         ValueError: the two runs are not of the same cells and draws.
     """
     folder = Path(folder)
@@ -113,7 +113,7 @@ def open_scenario(folder: str | Path) -> Effect:
 
 
 def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
-    """The effect of two runs that are done."""
+    """The effect of two finished runs."""
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
@@ -122,15 +122,15 @@ def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse a folder with something in it that no scenario wrote, where that could be replaced.
+    """Refuse a folder with files that no scenario wrote and that could be replaced.
 
     Raises:
         FileExistsError: it is not empty, and holds no runs, or a product without them.
     """
-    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if there and not (folder / "control" / "run.json").exists() and there != {"control"}:
+    existing = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if existing and not (folder / "control" / "run.json").exists() and existing != {"control"}:
         raise FileExistsError(f"{folder} is not empty and not the folder of a scenario; its files could be replaced, give another folder")
-    without = sorted(there & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
+    without = sorted(existing & set(PRODUCTS)) if not (folder / "changed" / "run.json").exists() else []
     if without:
         raise FileExistsError(f"{folder} holds {', '.join(without)}, which no scenario wrote: `changed` is missing; give another folder")
 
@@ -138,7 +138,7 @@ def _check_folder(folder: Path) -> None:
 def effect_table(effect: Effect) -> pd.DataFrame:
     """Totals of the effect per zone, land cover and period, in the columns of a budget.
 
-    Differences are taken draw by draw. `sd_unpaired` is the sd two unrelated runs would have had; `percent` is the change
+    Differences are taken draw by draw. `sd_unpaired` is the sd of the difference of two independent runs; `percent` is the change
     relative to the flux of the control, `percent_q05` and `percent_q95` its interval.
     """
     control, groups, parts = effect.control, effect.control.groups(), []
@@ -170,6 +170,6 @@ def _relative(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _unpaired(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """The sd the difference of two unrelated runs would have `[group]`, gC."""
+    """Sd of the difference of two independent runs `[group]`, gC."""
     several = before.shape[-1] > 1
     return np.hypot(before.std(-1, ddof=1), after.std(-1, ddof=1)) if several else np.full(len(before), np.nan)

@@ -1,4 +1,4 @@
-"""Tables as CSV with a description beside them: what a column means, the credit of the sources and the provenance of the run.
+"""Tables as CSV with a description beside them: meaning of the columns, credit of the sources and provenance of the run.
 
 The description follows CSV on the Web (W3C recommendation of 2015-12-17, Metadata Vocabulary for Tabular Data): `budget.csv` is
 described by `budget.csv-metadata.json`, where programs that know the recommendation look for it.
@@ -23,32 +23,32 @@ COLUMNS = {
     "days": "number of mapped days in the period",
     "variable": "NEE = RECO - GPP, GPP, RECO, or NBP (NEE and exports, with an inventory)",
     "quantity": "flux; anomaly: a year minus the mean of the other whole years; effect: changed minus control",
-    "units": "of mean, sd and quantiles; per year only for whole years",
+    "units": "units of mean, sd and quantiles; per year only for whole years",
     "area_ha": "mapped area with vegetation",
-    "area_without_tower_ha": "the part of it whose plant type no tower of the posterior has",
+    "area_without_tower_ha": "the part of area_ha whose plant type no tower of the posterior has",
     "mean": "mean over the draws, per area",
     "sd": "standard deviation over the draws, per area",
     "q05": "5 % quantile of the draws, per area",
     "q50": "median of the draws, per area",
     "q95": "95 % quantile of the draws, per area",
-    "total_units": "of the columns total_tCO2*",
+    "total_units": "units of the columns total_tCO2*",
     "total_tCO2": "mean over the draws, of the whole area; 1 gC is 44/12 gCO2, as in greenhouse gas inventories (IPCC 2006 guidelines)",
-    "sign": "what positive means",
-    "spread": "what the draws contain",
+    "sign": "meaning of a positive value",
+    "spread": "sources of error that the draws contain",
     "draws": "number of posterior draws",
 }
 
 
 def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options) -> Path:
-    """Write a table and its description, each complete or absent; the description comes first, a table that is there is described.
+    """Write a table and its description, each complete or absent; the description is written first, so that a table always has one.
 
     No text of the table is taken for a formula by a spreadsheet (`data.spreadsheet`).
 
     Args:
         table: budget, effect or scores.
         out: CSV file.
-        record: `run.json` or `scenario.json` of what the table is of, or what holds its `provenance`.
-        options: of `DataFrame.to_csv`.
+        record: `run.json` or `scenario.json` of the run, or a mapping that holds the `provenance` of the table.
+        options: options of `DataFrame.to_csv`.
     """
     out = Path(out)
     names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")

@@ -1,4 +1,4 @@
-"""The totals of a run: per flux, cell (a zone and plant type), month and draw. Carbon is read when it is summed, some cells at a time."""
+"""Totals of a run per flux, cell (a zone and plant type), month and draw. Carbon is read when it is summed, some cells at a time."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
 
 SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
-"""Spreads a budget may show. `predictive` also holds measurement noise, which belongs beside a tower, not in a budget."""
+"""Spreads a budget may show. `predictive` also holds measurement noise, which belongs in a comparison with a tower, not in a budget."""
 
 STRUCTURAL = "+structural_error"
-"""Added to the name of the spread of totals that hold the error of the model itself."""
+"""Suffix of the spread of totals that include the structural error of the model."""
 
 AT_TOWERS = "plant_types_at_towers"
 """Attribute of `totals.nc`: plant types that the posterior has towers of."""
@@ -30,18 +30,18 @@ REGION = "region"
 ALL = "all"
 NO_ZONE = "no zone"
 RESERVED = (REGION, ALL, NO_ZONE)
-"""Words of the column `zone` or `land_cover` that are no name of a zone."""
+"""Words of the columns `zone` and `land_cover` that cannot name a zone."""
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
-GAP = 4  # cells that are not wanted and are read over
+GAP = 4  # unwanted cells that are read along instead of skipped
 
 
 @dataclass(frozen=True)
 class Lazy:
-    """Carbon `[cell, month, draw]` that is read, or computed, for the cells that are asked for: `lazy[cells]` is an array.
+    """Carbon `[cell, month, draw]` that is read, or computed, on demand: `lazy[cells]` is an array.
 
     Attributes:
-        shape: of all of it.
-        rows: gives the carbon of some cells, by their numbers.
+        shape: shape of the whole array.
+        rows: function of cell numbers that returns their carbon.
     """
 
     shape: tuple[int, ...]
@@ -52,7 +52,7 @@ class Lazy:
 
 
 @dataclass(frozen=True)
-class Totals:
+class RunTotals:
     """Monthly carbon totals of a run.
 
     Attributes:
@@ -61,12 +61,12 @@ class Totals:
         land_cover: plant type code of each cell `[cell]`.
         area: true area of each cell `[cell]`, m2.
         months: first day of each month `[month]`.
-        days: days the run covers in each month `[month]`.
-        spread: what the draws contain, one of `SPREADS`.
-        meaning: the same in words.
+        days: number of days that the run covers in each month `[month]`.
+        spread: sources of error that the draws contain, one of `SPREADS`.
+        meaning: the spread in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
         at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
-        structural: error of NEE by what the model itself gets wrong `[cell, month, draw]`, gC, mean zero; None where it is not known.
+        structural: structural error of NEE `[cell, month, draw]`, gC, mean zero; None where it is not known.
     """
 
     total: dict[str, np.ndarray | Lazy]
@@ -91,36 +91,36 @@ class Totals:
         return self.sums(flux, [np.arange(len(self.area))[cells]], months)[0]
 
     def sums(self, flux: str, groups: Sequence[np.ndarray], months: np.ndarray) -> np.ndarray:
-        """Carbon of groups of cells over some months per draw `[group, draw]`, gC: the one way a total is made, so errors stay correlated.
+        """Carbon of groups of cells over some months per draw `[group, draw]`, gC; all totals are made here, so that errors correlate.
 
         Cells are added one after the other, so that the result does not depend on how many are in memory at once.
 
         Args:
             flux: NEE, GPP or RECO.
-            groups: numbers of their cells; a cell may be in several.
+            groups: cell numbers of each group; a cell may be in several.
             months: positions, or a mask.
         """
         out = np.zeros((len(groups), self.draws))
         cells = np.concatenate([np.asarray(group, int) for group in groups] or [np.empty(0, int)])
         order = np.argsort(cells, kind="stable")
-        cells, group = cells[order], np.repeat(np.arange(len(groups)), [len(one) for one in groups])[order]
+        cells, group = cells[order], np.repeat(np.arange(len(groups)), [len(members) for members in groups])[order]
         step = max(AT_ONCE // (8 * len(self.months) * self.draws), 1)
         for start in range(0, len(cells), step):
             here, place = np.unique(cells[start : start + step], return_inverse=True)
             np.add.at(out, group[start : start + step], self.total[flux][here][:, months].sum(axis=1)[place])
         return out
 
-    def with_structural_error(self) -> Totals:
-        """Draws that hold the structural error too, as far as it is known.
+    def with_structural_error(self) -> RunTotals:
+        """Totals whose draws include the structural error, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE cannot be identified from NEE and are not in it. Each share has its mean over the draws taken off, in each cell and month:
-        where draws with more GPP err more, the shares would else shift the mean, and a budget would differ from the maps.
+        in NEE cannot be identified from NEE and are not in it. The mean of each share over the draws is subtracted in each cell and month:
+        where draws with more GPP have larger errors, the shares would shift the mean, and a budget would differ from the maps.
         """
         if self.structural is None:
             return self
         total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
-        meaning = f"{self.meaning}; and the structural error of the model, alike in the whole region"
+        meaning = f"{self.meaning}; and the structural error of the model, common to the whole region"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ class Totals:
         return float(self.area[cells][~np.isin(self.land_cover[cells].astype(str), [*self.at_towers])].sum())
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
-        """(zone, land cover, cells) of every row of a budget: the region, its land covers, each zone, its land covers."""
+        """(zone, land cover, cells) of the rows of a budget: the region, its land covers, each zone, its land covers."""
         if not len(self.zone):
             return []
         places = {code: place for place, code in enumerate(PLANT_TYPES)}
@@ -153,7 +153,7 @@ class Totals:
         return [int(year) for year, days in covered.items() if days == 366 - (not pd.Timestamp(year, 1, 1).is_leap_year)]
 
     def part_of(self, months: np.ndarray) -> str:
-        """Name of some consecutive months: `2018-03..2018-09`, `2018-03`, or `2022-07-01..2022-07-03` where months are not whole."""
+        """Name of consecutive months: `2018-03..2018-09`, `2018-03`, or `2022-07-01..2022-07-03` where months are not whole."""
         at = np.arange(len(self.months))[months][[0, -1]]
         if (self.days[at] == self.months[at].days_in_month).all() or self.first is None:
             names = [f"{month:%Y-%m}" for month in self.months[at]]
@@ -162,13 +162,13 @@ class Totals:
             names = [f"{day:%Y-%m-%d}" for day in (self.first[at[0]], last)]
         return "..".join(dict.fromkeys(names))
 
-    def regroup(self, groups: Mapping[str, str]) -> Totals:
-        """The same totals with zones put together; zones that are not named become `other`."""
+    def regroup(self, groups: Mapping[str, str]) -> RunTotals:
+        """The same totals with zones aggregated; zones that are not named become `other`."""
         return replace(self, zone=np.array([groups.get(name, "other") for name in self.zone], dtype=object))
 
 
 def check_spread(spread: str | None, source: str) -> str:
-    """The named spread of a budget.
+    """Check the named spread of a budget.
 
     Raises:
         ValueError: there is none, it is unknown, or it holds measurement noise.
@@ -195,7 +195,7 @@ def run_record(run: str | Path) -> dict:
     return read_record(path, "written by `hybridflux map`; map again into another folder")
 
 
-def open_totals(run: str | Path) -> Totals:
+def open_totals(run: str | Path) -> RunTotals:
     """Totals of a finished run folder, cells without vegetation left out; carbon is read when it is summed.
 
     Raises:
@@ -213,18 +213,18 @@ def open_totals(run: str | Path) -> Totals:
         opened = open_netcdf(path)
     except OSError as error:
         raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
-    with opened as found:
-        spread = check_spread(found.attrs.get("spread"), str(path))
-        cells = np.flatnonzero(_kept(found))
-        shape = (len(cells), found.sizes["month"], found.sizes["draw"])
-        names = [str(flux).upper() for flux in found["flux"].values]
-        read = partial(_stored, path, found["total"].dims.index("month") > found["total"].dims.index("draw"))
+    with opened as data:
+        spread = check_spread(data.attrs.get("spread"), str(path))
+        cells = np.flatnonzero(_kept(data))
+        shape = (len(cells), data.sizes["month"], data.sizes["draw"])
+        names = [str(flux).upper() for flux in data["flux"].values]
+        read = partial(_stored, path, data["total"].dims.index("month") > data["total"].dims.index("draw"))
         total = {flux: Lazy(shape, partial(read, "total", (number,), cells)) for number, flux in enumerate(names)}
-        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in found else None
-        return _described(found, cells, spread, total, structural)
+        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in data else None
+        return _described(data, cells, spread, total, structural)
 
 
-def totals_of(data, spread: str) -> Totals:
+def totals_of(data, spread: str) -> RunTotals:
     """Totals as arrays, from a dataset `total` of flux, cell, month and draw, in any order."""
     cells = np.flatnonzero(_kept(data))
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
@@ -238,9 +238,9 @@ def _kept(data) -> np.ndarray:
     return ~np.isin(data["plant_type"].values, bare) & (data["area"].values > 0)
 
 
-def _described(data, cells: np.ndarray, spread: str, total: dict, structural) -> Totals:
-    """Carbon with its coordinates, some cells of a dataset."""
-    return Totals(
+def _described(data, cells: np.ndarray, spread: str, total: dict, structural) -> RunTotals:
+    """Totals of some cells of a dataset, with their coordinates."""
+    return RunTotals(
         total=total,
         zone=zone_names(data)[cells],
         land_cover=np.array(PLANT_TYPES, dtype=object)[data["plant_type"].values[cells].astype(int)],
@@ -256,14 +256,14 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
 
 
 def _stored(path: Path, month_last: bool, name: str, at: tuple[int, ...], kept: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Carbon of some of the kept cells from a file `[cell, month, draw]`, read in runs of neighbours."""
+    """Carbon of some of the vegetated cells from a file `[cell, month, draw]`, read in runs of neighbours."""
     from hybridflux.data.hdf5 import open_hdf5
 
-    places, back = np.unique(kept[cells], return_inverse=True)
+    places, position = np.unique(kept[cells], return_inverse=True)
     runs = np.split(places, np.flatnonzero(np.diff(places) > GAP) + 1)
     with open_hdf5(path) as file:
         read = [file[name][(*at, slice(run[0], run[-1] + 1))][run - run[0]] for run in runs if len(run)]
-        carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[back]
+        carbon = np.concatenate([*read, np.empty((0, *file[name].shape[-2:]))])[position]
         return carbon.swapaxes(1, 2) if month_last else carbon
 
 
@@ -274,24 +274,24 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
     of_place: dict[int, list[np.ndarray]] = {}
     for part in parts:
         of_place.setdefault(int(place[part[0]]), []).append(part)
-    for number, found in of_place.items():
-        yield names[number], ALL, np.sort(np.concatenate(found))
-        yield from ((names[number], PLANT_TYPES[cover[part[0]]], part) for part in found)
+    for number, covers in of_place.items():
+        yield names[number], ALL, np.sort(np.concatenate(covers))
+        yield from ((names[number], PLANT_TYPES[cover[part[0]]], part) for part in covers)
 
 
 def zone_names(data) -> np.ndarray:
     """Names of the zones of a totals dataset `[cell]`, each zone with its own; zone 0 is outside all zones.
 
-    A zone whose name another zone has too, or that is a word with a meaning (`RESERVED`), gets its number behind its name.
+    A zone whose name repeats, or is a reserved word (`RESERVED`), gets its number behind its name.
     """
     names = {int(number): str(name).strip() for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
     count = Counter(names.values())
-    told_apart = {number: f"{name} (zone {number})" for number, name in names.items() if count[name] > 1 or name in RESERVED or not name}
-    if told_apart:
-        listed = ", ".join(list(told_apart.values())[:8]) + (" ..." if len(told_apart) > 8 else "")
+    distinguished = {number: f"{name} (zone {number})" for number, name in names.items() if count[name] > 1 or name in RESERVED or not name}
+    if distinguished:
+        listed = ", ".join(list(distinguished.values())[:8]) + (" ..." if len(distinguished) > 8 else "")
         warnings.warn(
             f"zones whose names repeat, are empty or mean something else ({', '.join(RESERVED)}) get their numbers: {listed[:300]}",
             stacklevel=4,
         )
-    names |= told_apart
+    names |= distinguished
     return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)

@@ -25,19 +25,20 @@ from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
 from hybridflux.region.drivers.tiles_to_map import Worklist
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
+from hybridflux.region.outputs import KEEP, Output
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import SPREADS
-from hybridflux.region.outputs.totals_file import write_totals
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.estimate import estimate
 from hybridflux.region.run.executors import Executor, Serial, Slurm
-from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, sweep
+from hybridflux.region.run.keep import check_outputs, outputs_of
+from hybridflux.region.run.lifecycle import MADE, NEEDS, POSTERIOR, attributes, begin, check, is_begun, sweep, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import Progress, RunReport, stopping, unreadable
 from hybridflux.region.run.settings import check_numbers, names_of
 from hybridflux.region.run.tile import done_report
 from hybridflux.region.run.training_range import check_within, of_unseen
-from hybridflux.region.spec import LENGTH, PLANT_TYPE, QUANTILES, Job, region_fingerprint
+from hybridflux.region.spec import LENGTH, PLANT_TYPE, Job, region_fingerprint
 from hybridflux.region.store import checksums
 from hybridflux.region.store.grid import Tile
 from hybridflux.region.store.layout import LIKE
@@ -56,9 +57,7 @@ def map_region(
     start: str | date | None = None,
     end: str | date | None = None,
     spread: str = "parameter+random_effects",
-    daily: bool = False,
-    quantiles: tuple[float, ...] = QUANTILES,
-    daily_quantiles: tuple[float, ...] = (),
+    keep: Sequence[Output] = KEEP,
     resume: bool = False,
     dry_run: bool = False,
     change: Mapping[str, str | Change] | None = None,
@@ -81,9 +80,7 @@ def map_region(
         start: first day; by default the first one after the lead of the region.
         end: last day; by default the last one of the region.
         spread: what the draws contain, a key of `flux_store.SPREADS`.
-        daily: write daily maps of mean and sd too.
-        quantiles: of months and years, exact.
-        daily_quantiles: of days.
+        keep: what is kept: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, or outputs of your own.
         resume: go on with an interrupted run of the same configuration.
         dry_run: only estimate.
         change: driver -> `*0.6`, `+2` or `climatology`, or a `Change`.
@@ -103,8 +100,8 @@ def map_region(
     began = time.perf_counter()
     executor = executor or Serial()
     job = _job(
-        posterior, region, Path(out), draws=draws, start=start, end=end, spread=spread, daily=daily, levels=tuple(quantiles),
-        daily_levels=tuple(daily_quantiles), change=change or {}, seed=seed, length=effect_length, within=within,
+        posterior, region, Path(out), draws=draws, start=start, end=end, spread=spread, keep=tuple(keep), change=change or {},
+        seed=seed, length=effect_length, within=within,
     )  # fmt: skip
     if dry_run:
         found = estimate(job, getattr(executor, "threads", 1))
@@ -158,8 +155,8 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     for needed, cure in ((out / POSTERIOR, "give --posterior and --region, and all other options of the run"), (path, "give --region")):
         if not needed.exists():
             raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
-    settings = {name: config[name] for name in ("draws", "start", "end", "spread", "daily", "seed")}
-    settings |= {"levels": tuple(config["quantiles"]), "daily_levels": tuple(config["daily_quantiles"]), "length": config["effect_length"]}
+    settings = {name: config[name] for name in ("draws", "start", "end", "spread", "seed")}
+    settings |= {"keep": outputs_of(config["keep"]), "length": config["effect_length"]}
     settings |= {"change": {text: Change.parse(*text.split("=", 1)) for text in config["changes"]}, "within": tuple(config["within"])}
     job = _job(Posterior.load(out / POSTERIOR), path, out, **settings)
     check(job, resume=True)
@@ -248,7 +245,7 @@ def _finish(job: Job, work: Worklist, record: dict, about: RunReport, began: flo
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac_item.FILE, stac_item.item_of(job, record))
     cogs = sorted(f"cog/{path.name}" for path in (job.out / "cog").glob("*.tif"))
-    found["checksums"] = checksums.of_files(job.out, ("totals.nc", "series.nc", POSTERIOR, stac_item.FILE, *cogs))
+    found["checksums"] = checksums.of_files(job.out, (*job.files, POSTERIOR, stac_item.FILE, *cogs))
     write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
 
@@ -258,9 +255,8 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
         hint = "; `predictive` adds measurement noise and belongs beside a tower" if spread == "predictive" else ""
         raise ValueError(f"the spread of a map is one of {', '.join(SPREADS)}, not `{spread}`{hint}")
     check_folder(out)
-    levels, daily_levels = (tuple(dict.fromkeys(settings[name])) for name in ("levels", "daily_levels"))
-    check_numbers(draws, (*levels, *daily_levels), settings["length"])
-    settings, within = settings | {"levels": levels, "daily_levels": daily_levels}, names_of(within)
+    check_numbers(draws, settings["length"])
+    within = names_of(within)
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     if "vegetation" in spread and not region.offers(SD):
@@ -285,6 +281,7 @@ def _job(posterior, region, out: Path, *, draws, start, end, spread, change, wit
     cure = "`[vegetation] like` of its configuration brings an index there, where the catalog has a line (E15 says what that is worth)"
     warn_of_sensors(info.get("sensors", {}), like, str(region.path), cure)
     calendar, changes = Calendar.of_region(region, start, end), read_changes(change)
+    check_outputs(settings["keep"], posterior.model, calendar)
     check_changes(region, posterior.model.needs(), calendar.days, changes)
     job = Job(
         region=region.with_changes(changes), posterior=posterior if draws == posterior.draws else posterior.thin(draws), out=out,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import learned
 from hybridflux.provenance import config_hash
 from hybridflux.region.draws.random_effects import LENGTH
@@ -17,8 +17,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import Region
 
 PLANT_TYPE = "plant_type"
-QUANTILES = (0.05, 0.5, 0.95)
-__all__ = ["LENGTH", "QUANTILES", "Job", "differences", "posterior_fingerprint", "region_fingerprint"]
+__all__ = ["LENGTH", "Job", "differences", "posterior_fingerprint", "region_fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,7 @@ class Job:
         out: run folder.
         calendar: days.
         spread: a key of `flux_store.SPREADS`.
-        levels: quantiles of months and years.
-        daily: write daily maps.
-        daily_levels: quantiles of days, empty for none.
+        keep: outputs (`outputs.base.Output`).
         seed: of the effects.
         length: over which effects are alike [m].
         by_cell: blocks of one weather cell.
@@ -47,9 +44,7 @@ class Job:
     out: Path
     calendar: Calendar
     spread: str
-    levels: tuple[float, ...]
-    daily: bool
-    daily_levels: tuple[float, ...]
+    keep: tuple
     seed: int
     length: float
     by_cell: bool
@@ -62,9 +57,10 @@ class Job:
         """Draws carried through every pixel."""
         return self.posterior.draws
 
-    def levels_of_groups(self) -> dict[str, tuple[float, ...]]:
-        """Group of the store -> quantiles of its maps."""
-        return {"monthly": self.levels, "annual": self.levels} | ({"daily": self.daily_levels} if self.daily else {})
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files that outputs make of the totals of all tiles."""
+        return tuple(output.file for output in self.keep if output.file)
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
@@ -86,9 +82,7 @@ class Job:
             "start": str(self.calendar.mapped[0]),
             "end": str(self.calendar.mapped[-1]),
             "spread": self.spread,
-            "quantiles": list(self.levels),
-            "daily": self.daily,
-            "daily_quantiles": list(self.daily_levels),
+            "keep": [output.to_json() for output in self.keep],
             "changes": [str(change) for change in self.region.changes],
             "seed": self.seed,
             "effect_length": self.length,

@@ -1,4 +1,4 @@
 """Figures, tables and the one HTML page of a run, readable without a network.
 
-Here: drawing what other floors computed. Not here: computing it.
+Here: drawing the results of other floors. Not here: computing them.
 """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hybridflux.evaluate.card import row_of
+from hybridflux.vocabulary import FLUXES
 
-FLUXES = ("NEE", "GPP", "RECO")
 STEPS = ("week", "month", "year", "anomaly", "iav", "driest", "hottest", "drought")
 NONE = "-"  # not available
 

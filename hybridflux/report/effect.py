@@ -1,4 +1,4 @@
-"""What a change of the drivers does: numbers, months and maps."""
+"""Effect of a change of the drivers: numbers, months and maps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hybridflux.products.scenario import Effect, effect_table
 from hybridflux.products.totals import ALL, REGION
-from hybridflux.report.frames import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
-from hybridflux.report.look import interval, number, units
+from hybridflux.report.budget_tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
+from hybridflux.report.map_viewer import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
-from hybridflux.report.seasons import cycles, open_courses
-from hybridflux.report.tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
+from hybridflux.report.seasonal_fluxes import cycles, open_cover_fluxes
+from hybridflux.report.style import interval, number, units
 from hybridflux.vocabulary import VARIABLES
 
 CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}
@@ -22,19 +22,19 @@ CHANGE_ENDS = {
 
 
 def describe(effect: Effect) -> str:
-    """The changes in words: `precipitation × 0.6, air temperature + 2 °C`."""
+    """Changes in words: `precipitation × 0.6, air temperature + 2 °C`."""
     words = []
     for change in effect.changes:
-        name, _, what = change.partition("=")
-        what, _, when = what.partition("@")
+        name, _, operation = change.partition("=")
+        operation, _, when = operation.partition("@")
         row = VARIABLES[name]
         short = row.long_name.partition(",")[0]
-        if what == "climatology":
+        if operation == "climatology":
             text = f"{short} at its climatology"
-        elif what.startswith("*"):
-            text = f"{short} × {what[1:]}"
+        elif operation.startswith("*"):
+            text = f"{short} × {operation[1:]}"
         else:
-            text = f"{short} {what[0].replace('-', '−')} {what[1:]} {row.units.replace('degC', '°C')}"
+            text = f"{short} {operation[0].replace('-', '−')} {operation[1:]} {row.units.replace('degC', '°C')}"
         words.append(text + (f" ({when.replace(':', ' to ')})" if when else ""))
     return ", ".join(words)
 
@@ -59,10 +59,10 @@ def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None
     whole = rows[(rows["variable"] == "NEE") & (rows["zone"] == REGION) & (rows["land_cover"] == ALL)].iloc[0]
     gain = ""
     if whole["sd"] > 0:
-        gain = f": two unrelated runs would have given an sd {number(whole['sd_unpaired'] / whole['sd'], 1)} times as large"
+        gain = f": two independent runs would have given an sd {number(whole['sd_unpaired'] / whole['sd'], 1)} times as large"
     note = (
         f"The same region and days, run with and without the change on the same draws ({effect.control.draws}). "
-        f"Effects are changed minus control, draw by draw, so errors both runs share cancel{gain}. "
+        f"Effects are changed minus control, draw by draw, so errors that both runs share cancel{gain}. "
         f"Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>."
     )
     parts = [paragraph(note, "note")]
@@ -71,8 +71,8 @@ def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None
     entries = [("change of GPP", "--gpp", ""), ("of RECO", "--reco", ""), ("of NEE, positive = lost", "--nee", "")]
     entries.append(("90 % of draws", "--muted", "band"))
     period = when(main_period(_as_flux(rows)))
-    parts += [f"<h3>Change per place, {period}</h3>", _effect_table(rows), "<h3>Change over time</h3>", legend(*entries)]
-    parts.append(grid(cycles(open_courses(folder / "changed").minus(open_courses(folder / "control")))))
+    parts += [f"<h3>Change by zone and land cover, {period}</h3>", _effect_table(rows), "<h3>Change over time</h3>", legend(*entries)]
+    parts.append(grid(cycles(open_cover_fluxes(folder / "changed").minus(open_cover_fluxes(folder / "control")))))
     return "\n".join(parts), viewer
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, TRUTH, figure, plain_units, to_svg
+from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, Parameter
 
 DAILY = plain_units("gC m-2 d-1")
 MONTHS = "JFMAMJJASOND"
-ONE_DRAW = "a single draw, no spread"
+ONE_DRAW = "a single draw, no interval"
 FEW = 30  # draws below which marks are drawn instead of a density
 
 
@@ -19,10 +19,10 @@ def seasonal_cycle(
     """Fluxes over time with 90 % bands.
 
     Args:
-        title: what they are means of.
+        title: land cover of the means.
         days: `datetime64[D]` `[step]`.
         bands: flux -> draws `[step, draw]`, gC m-2 d-1.
-        limits: of the flux axis.
+        limits: limits of the flux axis.
         true_days: `datetime64[D]` `[month]`.
         truth: flux -> known values `[month]`, gC m-2 d-1.
     """
@@ -48,8 +48,8 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
     """Measured daily NEE of a tower with 50 % and 90 % predictive bands.
 
     Args:
-        site: its name.
-        cover: its plant type code.
+        site: name of the site.
+        cover: plant type code of the site.
         days: `datetime64[D]`, `[time]`.
         observed: NEE `[time]`, NaN where nothing was measured, gC m-2 d-1.
         draws: predictive draws `[draw, time]`, gC m-2 d-1.
@@ -69,9 +69,8 @@ def tower_fit(site: str, cover: str, days, observed: np.ndarray, draws: np.ndarr
         return to_svg(drawn, f"Measured and predicted NEE at {site}")
 
 
-def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: float | None = None) -> str:
+def prior_posterior(name: str, row: Parameter, prior: np.ndarray, posterior: np.ndarray, truth: float | None = None) -> str:
     """Densities of one parameter before and after the fit; `[draw]` each, in the units of the parameter."""
-    row = PARAMETERS[name.partition(".")[0]]
     with figure(2.9, 1.9) as (drawn, ax):
         low, high = np.quantile(np.concatenate([prior, posterior]), [0.005, 0.995])
         grid = np.linspace(max(low, row.lower), min(high, row.upper), 160)
@@ -87,11 +86,13 @@ def prior_posterior(name: str, prior: np.ndarray, posterior: np.ndarray, truth: 
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_ylim(0)
-        _parameter_labels(ax, name, f"contraction {contraction(prior, posterior):.0%}" if len(posterior) > 1 else ONE_DRAW)
+        _parameter_labels(ax, name, row.units, f"contraction {contraction(prior, posterior):.0%}" if len(posterior) > 1 else ONE_DRAW)
         return to_svg(drawn, f"Prior and posterior of {name}")
 
 
-def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None) -> str:
+def class_intervals(
+    name: str, row: Parameter, classes: list[int], prior: np.ndarray, posterior: np.ndarray, truth: dict[int, float] | None = None
+) -> str:
     """50 % and 90 % intervals of a parameter per plant type, prior behind posterior; draws `[draw, plant_type]`."""
     with figure(2.9, 0.95 + 0.24 * len(classes)) as (drawn, ax):
         for line, index in enumerate(reversed(classes)):
@@ -104,13 +105,14 @@ def class_intervals(name: str, classes: list[int], prior: np.ndarray, posterior:
                 ax.plot([truth[index]] * 2, [line - 0.4, line + 0.4], color=TRUTH, linewidth=1.4)
         ax.set_yticks(range(len(classes)), [PLANT_TYPES[index] for index in reversed(classes)])
         ax.set_ylim(-0.6, len(classes) - 0.4)
-        found = [contraction(prior[:, index], posterior[:, index]) for index in classes]
-        _parameter_labels(ax, name, f"contraction {min(found):.0%} to {max(found):.0%}" if len(posterior) > 1 else ONE_DRAW)
+        contractions = [contraction(prior[:, index], posterior[:, index]) for index in classes]
+        note = f"contraction {min(contractions):.0%} to {max(contractions):.0%}" if len(posterior) > 1 else ONE_DRAW
+        _parameter_labels(ax, name, row.units, note)
         return to_svg(drawn, f"Prior and posterior of {name} per plant type")
 
 
 def contraction(prior: np.ndarray, posterior: np.ndarray) -> float:
-    """Share of the prior variance the towers removed, 0 to 1.
+    """Share of the prior variance that the towers removed, 0 to 1.
 
     >>> contraction(np.array([-2.0, 2.0]), np.array([-1.0, 1.0]))
     0.75
@@ -120,15 +122,14 @@ def contraction(prior: np.ndarray, posterior: np.ndarray) -> float:
 
 def density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Gaussian kernel density of draws `[draw]` on a grid `[point]`, bandwidth by Silverman's rule."""
-    spread = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349) or draws.std()
-    width = max(0.9 * spread * len(draws) ** -0.2, 1e-3 * np.ptp(grid), 1e-12)
+    robust_sd = min(draws.std(), np.subtract(*np.quantile(draws, [0.75, 0.25])) / 1.349) or draws.std()
+    width = max(0.9 * robust_sd * len(draws) ** -0.2, 1e-3 * np.ptp(grid), 1e-12)
     return np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).mean(1) / (width * np.sqrt(2 * np.pi))
 
 
-def _parameter_labels(ax, name: str, note: str) -> None:
-    """Words for `light_use_efficiency` or `noise_floor.nee_night`, and the units."""
+def _parameter_labels(ax, name: str, units: str, note: str) -> None:
+    """Title of `light_use_efficiency` or `noise_floor.nee_night` in words, and the units."""
     parameter, _, of = name.partition(".")
-    units = PARAMETERS[parameter].units
     ax.set_xlabel("no unit" if units == "1" else plain_units(units))
     words = parameter.replace("_", " ") + (f" of {of.replace('_', ' ')}" if of else "")
     ax.set_title(f"{words}\n{note}", fontsize=9)

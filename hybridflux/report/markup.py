@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridflux.ours import PAGE
 from hybridflux.provenance import provenance
-from hybridflux.report.look import ASSETS
+from hybridflux.report.style import ASSETS
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Section:
     """A part of the page.
 
     Attributes:
-        id: its anchor.
-        short: its name in the bar at the top.
+        id: anchor of the section.
+        short: short title in the bar at the top.
         title: heading.
         body: HTML.
     """
@@ -41,7 +41,7 @@ def document(kicker: str, heading: str, lead: str, sections: list[Section], tail
         kicker: small words above the heading, plain text.
         heading: plain text.
         lead: HTML below the heading.
-        sections: in order, each with a link at the top.
+        sections: sections in order, each with a link at the top.
         tail: HTML at the end, for data and scripts.
     """
     links = "".join(f'<a href="#{part.id}">{escape(part.short)}</a>' for part in sections)
@@ -89,7 +89,7 @@ def legend(*entries: tuple[str, str, str]) -> str:
 
 
 def table(head: list[str], rows: list[list[str] | str], whole: int = 0) -> str:
-    """A table of HTML cells; the first `whole` rows are in bold, a row that is one text is a heading of those below.
+    """A table of HTML cells; the first `whole` rows are in bold, a row that is a single text is a heading of the rows below.
 
     A cell that begins with `<td` is taken as it is.
     """

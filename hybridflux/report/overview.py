@@ -1,21 +1,21 @@
-"""The top of the page: headline numbers."""
+"""Headline numbers at the top of the page."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.totals import Totals
-from hybridflux.report.look import interval, number, units
+from hybridflux.products.totals import RunTotals
+from hybridflux.report.budget_tables import TONES, digits_of, main_period, row_of, tonnes, when
 from hybridflux.report.markup import badge, card, cards
-from hybridflux.report.tables import TONES, digits_of, main_period, row_of, tonnes, when
+from hybridflux.report.style import interval, number, units
 
 NAMES = {"NEE": "Net exchange NEE (negative = uptake)", "GPP": "Photosynthesis GPP", "RECO": "Respiration RECO"}
 PART = "gC m-2"  # units of a period that is not a whole year
 
 
 def headline_section(budget: pd.DataFrame, independence: float | None, effect: str | None) -> str:
-    """Cards of the region's fluxes, what independence would do, the scenario, and how truth and inventory compare."""
+    """Cards of the region's fluxes, the effect of assuming independent pixels, the scenario, truth and inventory."""
     period = main_period(budget)
     items = []
     for flux, name in NAMES.items():
@@ -30,11 +30,11 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     if effect:
         items.append(effect)
     if independence:
-        more = "narrower the NEE interval would look if pixels were taken as independent; errors are shared, so totals are sums per draw"
+        more = "narrower the NEE interval would be if errors of pixels were independent; pixels share errors, so totals are sums per draw"
         items.append(card("Why sums are made per draw", f"× {number(independence)}", "", more))
     if "inside" in budget and budget["q05"].notna().any():
         known = budget[(budget["truth"].notna()) & (budget["period"] == period) & (budget["quantity"] == "flux")]
-        more = "budget rows (region, zones, land covers) whose 90 % interval holds the known truth; rows share errors"
+        more = "budget rows (region, zones, land covers) whose 90 % interval holds the truth; rows share errors"
         items.append(card("Truth inside", f"{known['inside'].sum()} of {len(known)}", "", more, "--truth"))
     verdicts = budget.loc[budget["variable"] == "NBP", "verdict"] if "verdict" in budget else ()
     if len(verdicts):
@@ -43,12 +43,12 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
     return cards(items)
 
 
-def independence_factor(data, totals: Totals) -> float | None:
-    """How much narrower the interval of the region's NEE of the last year would be if pixels were independent.
+def independence_factor(data, totals: RunTotals) -> float | None:
+    """Factor by which the interval of the region's NEE of the last year would be narrower if errors of pixels were independent.
 
     Args:
         data: the `annual` group of the run, or None.
-        totals: of the same run.
+        totals: totals of the same run.
     """
     years = totals.complete_years()
     if data is None or not years or totals.draws < 3:

@@ -11,19 +11,19 @@ import pandas as pd
 from hybridflux.files import write_text
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
-from hybridflux.products.totals import NO_ZONE, Totals, open_totals, run_record
+from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
+from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
-from hybridflux.report.frames import open_group, run_viewer
-from hybridflux.report.look import ASSETS, number, units
+from hybridflux.report.map_viewer import open_group, run_viewer
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
-from hybridflux.report.seasons import seasons_section
-from hybridflux.report.tables import area_ha, budget_section, closure_section, with_truth
-from hybridflux.report.towers import parameter_section, tower_section
+from hybridflux.report.seasonal_fluxes import seasons_section
+from hybridflux.report.style import ASSETS, number, units
+from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
 
-LEAST = 0.001  # share of pixels outside the range of the towers that is worth a word
+LEAST = 0.001  # share of pixels outside the range of the towers from which it is reported
 
 
 def write_report(
@@ -40,7 +40,7 @@ def write_report(
 ) -> Path:
     """Write the page of a run: everything is inside the file, nothing is loaded from elsewhere.
 
-    A bare run folder gives maps, seasons, the budget and its origin; the rest adds sections.
+    A bare run folder gives maps, seasons, the budget and its origin; the other arguments add sections.
 
     Args:
         run_dir: folder written by `map_region`.
@@ -50,7 +50,7 @@ def write_report(
         scenario: folder written by `run_scenario`: adds the effect of the change.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure.
-        truth: what is known of a synthetic region (`report.truth`), set beside the estimates.
+        truth: truth of a synthetic region (`report.truth`), shown beside the estimates.
         title: heading; by default from the region's name.
 
     Returns:
@@ -82,8 +82,8 @@ def write_report(
         sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
     if posterior is not None:
         body = parameter_section(posterior, towers, known.parameters if known else {})
-        sections.append(Section("parameters", "Parameters", "What the towers taught", body))
-    sections.append(Section("origin", "Origin", "Where this comes from", _origin(record, totals)))
+        sections.append(Section("parameters", "Parameters", "Prior and posterior", body))
+    sections.append(Section("origin", "Origin", "Provenance", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
     page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
     write_text(out, page)
@@ -102,8 +102,8 @@ def _data(name: str, value: dict) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
-def _lead(record: dict, totals: Totals) -> str:
-    """What the page is about, in two sentences."""
+def _lead(record: dict, totals: RunTotals) -> str:
+    """The page in two sentences."""
     zones = len(set(totals.zone) - {NO_ZONE})
     inside = f" in {zones} zones" if zones > 1 else ""
     days = f"{number(int(totals.days.sum()))} days, every day"
@@ -126,7 +126,7 @@ def _maps_section(viewer: dict | None) -> Section | None:
     note = (
         f"Mean of the draws and their standard deviation; of days and months the mean in {units('gC m-2 d-1')}, of a year the sum over its "
         f"mapped days ({units('gC m-2 yr-1')} where these are all). "
-        "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is not sure. "
+        "NEE: blue-green = uptake (negative), brown = release (positive). Hatched: |mean| below 2 sd, the sign is uncertain. "
         f"A pixel of the maps is {shown['metres']:g} m." + (f" To keep this page small it shows {', '.join(thinned)}." if thinned else "")
     )
     fallback = "<noscript>The maps need JavaScript; every number is also in the tables.</noscript>"
@@ -134,13 +134,13 @@ def _maps_section(viewer: dict | None) -> Section | None:
 
 
 def _thinned(group: dict) -> str:
-    """Which pixels and dates a group shows.
+    """Pixels and dates that a group shows.
 
     >>> _thinned({"stride": 1, "step": 2}), _thinned({"stride": 3, "step": 2})
     ('every 2nd date', 'every 3rd pixel each way and every 2nd date')
     """
     words = [(group["stride"], "pixel each way"), (group["step"], "date")]
-    return " and ".join(f"every {number_th(step)} {what}" for step, what in words if step > 1)
+    return " and ".join(f"every {number_th(step)} {unit}" for step, unit in words if step > 1)
 
 
 def number_th(value: int) -> str:
@@ -162,7 +162,7 @@ def _beyond_towers(record: dict) -> str:
     parts = []
     if shares:
         parts.append(
-            f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. What is mapped there is its prior and "
+            f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "
             "what all plant types share; <code>hybridflux map --within plant_type</code> leaves it out."
         )
     if ranges:
@@ -171,7 +171,7 @@ def _beyond_towers(record: dict) -> str:
 
 
 def share_of(value: float) -> str:
-    """A share in per cent, never a small one as none.
+    """A share in per cent; a small one is not rounded to 0.
 
     >>> share_of(0.25), share_of(0.0004), share_of(1.0)
     ('25 %', '0.04 %', '100 %')
@@ -179,7 +179,7 @@ def share_of(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.1 or value == 0 else f"{100 * value:.2g} %"
 
 
-def _origin(record: dict, totals: Totals) -> str:
+def _origin(record: dict, totals: RunTotals) -> str:
     """Versions, seed, hash and configuration."""
     origin = record.get("provenance", {})
     git = origin.get("git") or {}

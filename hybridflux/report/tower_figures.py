@@ -7,7 +7,7 @@ import pandas as pd
 
 from hybridflux.evaluate.responses import Response
 from hybridflux.report.figures import DAILY, MONTHS, date_axis
-from hybridflux.report.look import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
+from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, VARIABLES
 
 DRIVER_NAMES = {"par": "light, PAR", "tair": "air temperature", "vpd": "VPD", "rew": "relative soil water"}
@@ -28,7 +28,7 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
     at = np.searchsorted(whole, months.astype("datetime64[M]"))
     middle = whole.astype("datetime64[D]") + 14
 
-    def spread(values):  # a gap of the record is a gap of the line
+    def with_gaps(values):  # a gap of the record is a gap of the line
         out = np.full((*values.shape[:-1], len(whole)), np.nan)
         out[..., at] = values
         return out
@@ -36,11 +36,11 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
     with figure(4.8, 2.3) as (drawn, ax):
         ax.axhline(0, color=FAINT, linewidth=0.8)
         for flux, values in draws.items():
-            low, centre, high = spread(np.quantile(values, [0.05, 0.5, 0.95], axis=0))
+            low, centre, high = with_gaps(np.quantile(values, [0.05, 0.5, 0.95], axis=0))
             colour = FLUX_COLOURS[flux]
             ax.fill_between(middle, low, high, color=colour, alpha=BAND, linewidth=0)
             ax.plot(middle, centre, color=colour, linewidth=1.1)
-            ax.plot(middle, spread(observed[flux]), "o", color=colour, markersize=2.2, markeredgewidth=0)
+            ax.plot(middle, with_gaps(observed[flux]), "o", color=colour, markersize=2.2, markeredgewidth=0)
         date_axis(ax, middle)
         ax.set_ylabel(DAILY)
         ax.set_title(f"{site}, {PLANT_TYPE_NAMES.get(cover, cover)}: monthly means", fontweight="bold")
@@ -48,10 +48,10 @@ def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.nda
 
 
 def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
-    """Mean residual of each month of the year: a thin line a site, a thick one their mean.
+    """Mean residual of each month of the year: a thin line for each site, a thick one for their mean.
 
     Args:
-        title: what the sites have in common.
+        title: common property of the sites.
         flux: NEE, GPP or RECO.
         rows: columns `site`, `month` (1 to 12), `residual` (observed - modelled, gC m-2 d-1).
     """
@@ -68,23 +68,23 @@ def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
         return to_svg(drawn, f"Residuals of {flux} by month, {title}")
 
 
-def response_curve(found: Response) -> str:
-    """GPP and RECO along a driver with 90 % bands over draws; shaded where no tower of the plant type was."""
-    row = VARIABLES[found.driver]
+def response_curve(response: Response) -> str:
+    """GPP and RECO along a driver with 90 % bands over draws; shaded outside the range of the towers of the plant type."""
+    row = VARIABLES[response.driver]
     with figure(2.9, 2.1) as (drawn, ax):
-        for flux, values in (("GPP", found.flux["gpp"]), ("RECO", found.flux["reco"])):
+        for flux, values in (("GPP", response.flux["gpp"]), ("RECO", response.flux["reco"])):
             low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-            ax.fill_between(found.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
-            ax.plot(found.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
-        for edges in ((found.grid[0], found.seen[0]), (found.seen[1], found.grid[-1])):
+            ax.fill_between(response.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
+            ax.plot(response.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
+        for edges in ((response.grid[0], response.seen[0]), (response.seen[1], response.grid[-1])):
             if edges[1] > edges[0]:
                 ax.axvspan(*edges, color=FAINT, alpha=0.45, linewidth=0)
-        ax.set_xlim(found.grid[0], found.grid[-1])
+        ax.set_xlim(response.grid[0], response.grid[-1])
         ax.set_ylim(0)
-        ax.set_xlabel(f"{DRIVER_NAMES[found.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
+        ax.set_xlabel(f"{DRIVER_NAMES[response.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
         ax.set_ylabel(DAILY)
-        ax.set_title(PLANT_TYPE_NAMES[found.plant_type], fontsize=9, fontweight="bold")
-        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[found.driver]}, {found.plant_type}")
+        ax.set_title(PLANT_TYPE_NAMES[response.plant_type], fontsize=9, fontweight="bold")
+        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[response.driver]}, {response.plant_type}")
 
 
 def with_and_without(rows: pd.DataFrame) -> str:

@@ -10,13 +10,12 @@ import pandas as pd
 from hybridflux.evaluate.card import make_card, row_of
 from hybridflux.evaluate.responses import BEYOND, GROWING, responses
 from hybridflux.report.card_figures import coverage_by_step, pit_bars
-from hybridflux.report.look import number, units
 from hybridflux.report.markup import grid, legend, paragraph, table
+from hybridflux.report.style import number, units
 from hybridflux.report.tower_figures import residual_season, response_curve, with_and_without
-from hybridflux.report.towers import choose_sites
-from hybridflux.vocabulary import PLANT_TYPE_NAMES
+from hybridflux.report.tower_fits import choose_sites
+from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
-FLUXES = ("NEE", "GPP", "RECO")
 STEPS = ("day", "week", "month", "year")
 FIGURES = 60  # sites with figures; all are in the tables
 MODEL = "model"
@@ -36,19 +35,19 @@ def fits_section(sequences, scores: pd.DataFrame, figures: dict[str, list[str]])
     first = order[: len(choose_sites(sequences))]
     note = (
         "Left: daily NEE of the best covered year; right: monthly means of the whole record (months with at least 15 measured days). "
-        "Bands hold 50 % and 90 % (days) and 90 % (months) of the predictive draws; dots are what was measured. NEE negative = uptake."
+        "Bands hold 50 % and 90 % (days) and 90 % (months) of the predictive draws; dots are measurements. Negative NEE = uptake."
     )
     fluxes = [(flux, f"--{flux.lower()}", "") for flux in FLUXES]
     marks = legend(("measured", "--ink", "dot"), *fluxes, ("predictive band", "--muted", "band"))
-    parts = [paragraph(note, "note"), marks, grid([each for site in first for each in figures[site]], "large")]
-    rest = [each for site in order[len(first) :] for each in figures[site]]
-    if rest:
+    parts = [paragraph(note, "note"), marks, grid([figure for site in first for figure in figures[site]], "large")]
+    further = [figure for site in order[len(first) :] for figure in figures[site]]
+    if further:
         left = len(sequences.places) - len(order)
         more = f" ({left} further sites only in the table)" if left > 0 else ""
-        parts.append(f"<details><summary>{len(order) - len(first)} more sites{more}</summary>{grid(rest, 'large')}</details>")
+        parts.append(f"<details><summary>{len(order) - len(first)} more sites{more}</summary>{grid(further, 'large')}</details>")
     daily = scores[(scores["step"] == "day") & (scores["variable"] == "NEE")]
     annual = scores[(scores["step"] == "year") & (scores["variable"] == "NEE")].set_index("site")
-    head = ["Site", "Plant type", "In the fit", "Days", "NSE", "RMSE", "Bias", "90 % holds", "Years", "RMSE of years", "Bias of years"]
+    head = ["Site", "Plant type", "In the fit", "Days", "NSE", "RMSE", "Bias", "90 % coverage", "Years", "RMSE of years", "Bias of years"]
     lines = []
     for _, row in daily.sort_values(["igbp", "site"]).iterrows():
         year = annual.loc[row["site"]]
@@ -57,16 +56,16 @@ def fits_section(sequences, scores: pd.DataFrame, figures: dict[str, list[str]])
             _or_dash(row["rmse"], 2), _or_dash(row["bias"], 2), _percent(row["coverage90"]), number(year["n"]), _or_dash(year["rmse"]),
             _or_dash(year["bias"]),
         ])  # fmt: skip
-    said = f"Daily scores in {units('gC m-2 d-1')}; annual sums in {units('gC m-2 yr-1')}, of years with more than 250 measured days."
-    return "".join([*parts, "<h3>NEE of every site</h3>", paragraph(said, "note"), table(head, lines)])
+    note = f"Daily scores in {units('gC m-2 d-1')}; annual sums in {units('gC m-2 yr-1')}, of years with more than 250 measured days."
+    return "".join([*parts, "<h3>NEE of every site</h3>", paragraph(note, "note"), table(head, lines)])
 
 
 def residual_section(residuals: pd.DataFrame) -> str:
     """Residuals by month of the year: NEE of each plant type, then GPP and RECO of all."""
     note = (
-        "Observed − modelled (mean of the draws), averaged over the measured days of each calendar month of all years: a thin line a "
-        "site, the thick one their mean. A season that is left over is a fault of the model that all sites share; of NEE, positive: the "
-        "model takes up too much, or respires too little."
+        "Observed − modelled (mean of the draws), averaged over the measured days of each calendar month of all years: a thin line for "
+        "each site, the thick one for their mean. A season in the residuals is an error of the model that all sites share. A positive "
+        "residual of NEE means that the model takes up too much carbon or respires too little."
     )
     figures = []
     for (code, south), group in residuals[residuals["flux"] == "NEE"].groupby(["igbp", "south"]):
@@ -78,24 +77,27 @@ def residual_section(residuals: pd.DataFrame) -> str:
 
 def response_section(posterior, sequences, seed: int) -> str:
     """Response curves of each plant type of the towers."""
-    found = list(responses(posterior, sequences, seed=seed))
+    curves = list(responses(posterior, sequences, seed=seed))
     note = (
         f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar above its median at the site) with "
-        "one driver set to each value and all others as they were (partial dependence), at the centre of the population of sites; bands "
+        "one driver set to each value and all others as observed (partial dependence), at the centre of the population of sites; bands "
         "hold 90 % of the draws. All temperatures of a day move together; networks that read the driver follow it. Grey: beyond the 1 % "
         f"to 99 % range of the measured days, by up to {BEYOND:.0%} of it: there the curve is an assumption."
     )
     bands = (("90 % of draws", "--muted", "band"), ("not seen at the towers", "--faint", "band"))
     marks = legend(("GPP", "--gpp", ""), ("RECO", "--reco", ""), *bands)
-    counts = {one.plant_type: f"{one.plant_type}: {one.towers} tower{'s' if one.towers > 1 else ''}, {one.days} days" for one in found}
+    counts = {
+        curve.plant_type: f"{curve.plant_type}: {curve.towers} tower{'s' if curve.towers > 1 else ''}, {curve.days} days"
+        for curve in curves
+    }
     listed = paragraph("; ".join(counts.values()) + ".", "note")
-    return paragraph(note, "note") + marks + grid([response_curve(one) for one in found], "small") + listed
+    return paragraph(note, "note") + marks + grid([response_curve(curve) for curve in curves], "small") + listed
 
 
 def calibration_section(scores: pd.DataFrame) -> str:
     """Coverage and PIT; sites of the fit apart from unseen ones."""
     note = (
-        "Left: the share of observations inside central intervals of 50, 80 and 90 %; on the dashed line they are right, below it too "
+        "Left: the share of observations inside central intervals of 50, 80 and 90 %; on the dashed line they are calibrated, below it too "
         "narrow. Right: in which tenth of their predictive distribution observations fall (PIT): flat if calibrated, a U if the intervals"
         " are too narrow, a hump if too wide, a slope if biased."
     )
@@ -128,12 +130,12 @@ def unseen_section(scores: pd.DataFrame, left_out: pd.DataFrame | None) -> str:
     both = pd.DataFrame({"igbp": daily["igbp"], "known": daily["nse"], "left_out": away["nse"]}).dropna()
     note = (
         "Each tower predicted by all members with its own effects, and as an unseen place by those members that were not fitted to it. The "
-        "distance is what a tower of one's own is worth; the open circles are what a map can promise. Medians over "
-        f"{len(both)} sites: NSE {number(both['known'].median(), 2)} and {number(both['left_out'].median(), 2)}; 90 % interval holds "
+        "distance is the value of a tower at the site; the open circles are the skill to expect of a map. Medians over "
+        f"{len(both)} sites: NSE {number(both['known'].median(), 2)} and {number(both['left_out'].median(), 2)}; the 90 % interval holds "
         f"{inside[0]} and {inside[1]} of the days."
     )
     poor = int((both["left_out"] < -1).sum())
-    below = paragraph(f"{poor} sites have an NSE below −1 when left out and stand at the edge.", "note") if poor else ""
+    below = paragraph(f"{poor} sites have an NSE below −1 when left out and are drawn at the edge.", "note") if poor else ""
     edge = both.assign(left_out=both["left_out"].clip(lower=-1), known=both["known"].clip(lower=-1))
     return paragraph(note, "note") + grid([with_and_without(edge)], "large") + below
 

@@ -1,12 +1,12 @@
-"""Daily series of an index from irregular clear views: cleaned, filled, with an honest standard deviation.
+"""Daily series of an index from irregular clear views: cleaned, gap-filled, with a standard deviation that holds what it claims.
 
-Here belong pure functions of arrays `[view, pixel]` and `[time, pixel]`: the process, its filter and smoother, which views to believe, the
-numbers a region's pixels share, draws of a series. Not here: files, dates, masks of a product, what an index means.
+Here belong pure functions of arrays `[view, pixel]` and `[time, pixel]`: the process, its filter and smoother, the rejection of outliers,
+the hyperparameters that pixels share, and draws of a series. Not here: files, dates, masks of a product, the meaning of an index.
 """
 
-from hybridflux.series.daily import Daily, fill
-from hybridflux.series.hyper import learn
-from hybridflux.series.paths import draw
-from hybridflux.series.prior import Prior
+from hybridflux.series.gap_filling import Daily, fill
+from hybridflux.series.hyperparameters import SeriesProcess
+from hybridflux.series.marginal_likelihood import learn
+from hybridflux.series.simulation_smoother import draw
 
-__all__ = ["Daily", "Prior", "draw", "fill", "learn"]
+__all__ = ["Daily", "SeriesProcess", "draw", "fill", "learn"]

@@ -1,4 +1,4 @@
-"""A world whose fluxes are known: synthetic towers and a synthetic 10 m region.
+"""A synthetic world with known fluxes: towers and a 10 m region.
 
-Here: the generator behind the demo, the tests and the recovery checks. Not here: anything a real run needs.
+Here: the generator behind the demo, the tests and the recovery checks. Not here: anything that a real run needs.
 """

@@ -1,4 +1,4 @@
-"""A stretch of the plateau near Saclay, made up: parcels, their land cover, communes and soil, on a 10 m grid in Lambert-93.
+"""A synthetic landscape like the plateau near Saclay: parcels, their land cover, communes and soil, on a 10 m grid in Lambert-93.
 
 Forest and farmland form blocks, as they do on the plateau: the cover of a parcel is the rank of a smooth random field at its centre.
 """
@@ -19,7 +19,7 @@ PIXEL = 10.0  # m
 WEST, NORTH = 638_000.0, 6_851_000.0  # outer corner of the region, close to Saclay (48.74 N, 2.16 E)
 PARCEL = 21  # typical width of a parcel, pixels
 SOIL_RANGE = 110.0, 290.0  # mm of plant-available water in the root zone of a field
-FOREST_ROOTS = 130.0  # mm that trees reach below that
+FOREST_ROOTS = 130.0  # mm of plant-available water that trees reach below that
 COMMUNES = ("Les Essarts", "La Noue", "Val-Joyeux", "Bois-le-Comte", "Grand-Champ")
 SHARES = {"WAT": 0.02, "URB": 0.08, "DBF": 0.20, "ENF": 0.08, "GRA": 0.18}
 """Share of the parcels per plant type; the rest is cropland."""
@@ -30,14 +30,14 @@ AFTER = {"wheat": "rapeseed", "rapeseed": "wheat", "maize": "wheat"}
 
 @dataclass(frozen=True)
 class Landscape:
-    """What lies where.
+    """Parcels, their land cover, communes and soil.
 
     Attributes:
         parcel: index of the parcel of a pixel `[y, x]`, y from north to south.
         cover: plant type code of each parcel `[parcel]`.
         crops: crops of each parcel harvested one year before, in, and one year after the mapped year; "" where none is `[parcel, 3]`.
         commune: number of the commune of each parcel, from 1 `[parcel]`.
-        soil_capacity: [mm] `[y, x]`.
+        soil_capacity: plant-available water of the root zone [mm] `[y, x]`.
     """
 
     parcel: np.ndarray
@@ -58,7 +58,7 @@ class Landscape:
 
     @property
     def zone_names(self) -> dict[int, str]:
-        """Names of the communes there are."""
+        """Number -> name of the communes."""
         return {int(number): COMMUNES[number - 1] for number in np.unique(self.commune)}
 
     @property
@@ -80,7 +80,7 @@ def smooth_field(rng: np.random.Generator, size: int, width: float) -> np.ndarra
 
 
 def make_landscape(size: int, rng: np.random.Generator) -> Landscape:
-    """A square region.
+    """The landscape of a square region.
 
     Args:
         size: pixels along one side, at least 16.
@@ -109,7 +109,7 @@ def _parcels(size, rng):
     pixels = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), -1).reshape(-1, 2)
     turned = np.array([0.8, 1.25])  # undo the stretch before distances are compared: parcels are longer than wide
     _, nearest = cKDTree((seeds * turned) @ rotation).query((pixels * turned) @ rotation, p=np.inf)
-    found, parcel = np.unique(nearest, return_inverse=True)
+    _, parcel = np.unique(nearest, return_inverse=True)
     count = np.bincount(parcel)
     middles = np.stack([np.bincount(parcel, pixels[:, axis]) / count for axis in (0, 1)], -1)
     return parcel.reshape(size, size).astype(np.int32), middles

@@ -1,7 +1,7 @@
-"""What leaves with harvests and wood, what stays in biomass and soil, and how an inventory would measure it.
+"""Carbon export by harvest and wood removal, gains of biomass and soil, and their measurement by an inventory.
 
 For every parcel and year: gain = -NEE - export = biomass + soil, exactly. An inventory measures each pool with an error. A real
-soil inventory needs ten years for what is given here for one; the twin gives it so that a one-year budget can be closed.
+soil inventory needs ten years; the twin gives the change of one year, so that a one-year budget can be closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 FORESTS = ("DBF", "ENF", "MF", "EBF")
 THINNED = 0.3  # share of the forest parcels that lose wood in a year
 WOOD = 180.0, 380.0  # gC m-2 removed where wood is removed
-FOREST_SOIL = 18.0, 12.0  # gC m-2 yr-1 gained by forest soil: mean and spread between parcels
+FOREST_SOIL = 18.0, 12.0  # gC m-2 yr-1 gained by forest soil: mean and standard deviation over parcels
 ERROR = {"biomass": 40.0, "soil": 55.0, "export": 12.0}
 """Standard error of a zone's inventory, gC m-2 yr-1; biomass of fields and meadows and wood-free export are known better."""
 SMALL_ERROR = 10.0
@@ -34,9 +34,9 @@ class Ledger:
 
     Attributes:
         nee: net exchange, positive to the atmosphere.
-        export: carbon that leaves.
-        biomass: gain.
-        soil: gain.
+        export: carbon that leaves with harvest and wood.
+        biomass: gain of biomass.
+        soil: gain of soil.
     """
 
     nee: np.ndarray
@@ -50,9 +50,9 @@ def make_ledger(land: Landscape, green: Greenness, truth: RegionTruth, years: tu
 
     Args:
         land: the region.
-        green: its cuts and what leaves with each.
-        truth: its fluxes.
-        years: first and last, both included.
+        green: harvests and mowings, with the exported share of each.
+        truth: true fluxes of the region.
+        years: first and last year, both included.
         rng: source of random numbers.
     """
     number, span = len(land.cover), years[1] - years[0] + 1

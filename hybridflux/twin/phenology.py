@@ -12,7 +12,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 BARE = 0.08
-STUBBLE = 0.13  # just after harvest
+STUBBLE = 0.13  # fapar just after harvest
 FADING = 25.0  # days
 
 
@@ -69,12 +69,12 @@ MOWN_SHARE = 0.22  # share of the gross production since the last cut that leave
 
 @dataclass(frozen=True)
 class Greenness:
-    """Fapar of parcels without drought, and what management did.
+    """Fapar of parcels without drought, and their harvests.
 
     Attributes:
         fapar: `[time, parcel]`.
         cuts: days on which a parcel is harvested or mown, in order.
-        export: of a cut: index of its first growing day and share of the gross production since then that leaves.
+        export: for each cut the index of its first growing day and the share of the gross production since then that leaves.
     """
 
     fapar: np.ndarray
@@ -155,8 +155,8 @@ def _mown(series, days, rng):
             cut = int((year.astype("datetime64[D]") - days[0]).astype(int) + day)
             if 0 < cut < len(days) and day < 290:
                 since = np.arange(len(days)) - cut
-                back = np.clip(since / REGROWTH, 0, 1)
-                series = np.where(since >= 0, series * (LEFT_BY_MOWING + (1 - LEFT_BY_MOWING) * back**2 * (3 - 2 * back)), series)
+                regrown = np.clip(since / REGROWTH, 0, 1)
+                series = np.where(since >= 0, series * (LEFT_BY_MOWING + (1 - LEFT_BY_MOWING) * regrown**2 * (3 - 2 * regrown)), series)
                 january = int((year.astype("datetime64[D]") - days[0]).astype(int))
                 export.append((max(cuts[-1] if cuts and cuts[-1] > january else january, 0), MOWN_SHARE))
                 cuts.append(cut)

@@ -1,4 +1,4 @@
-"""The true fluxes of every pixel of the region, summed as a run sums them, and written beside them."""
+"""True fluxes of every pixel of the region, and their totals in the layout of a run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import xarray as xr
 
 from hybridflux.files import whole_stream
 from hybridflux.twin.landscape import CRS, Landscape, centres
-from hybridflux.twin.truth import BY_CLASS, SHARED, Places, true_fluxes
-from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
+from hybridflux.twin.true_model import BY_CLASS, SHARED, Places, true_fluxes
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
-FLUXES = ("NEE", "GPP", "RECO")
 BLOCK = 4096  # pixels at once
 
 
@@ -70,9 +69,9 @@ def simulate(
         soil = land.soil_capacity.ravel()[at]
         known = {"fapar": fapar.reshape(len(days), -1)[:, at], "soil_capacity": soil}
         drivers = {name: known[name] if name in known else weather[name][:, cell.ravel()[at]] for name in model.needs()}
-        found = true_fluxes(model, drivers)
-        series = {flux: np.asarray(found[flux.lower()])[:, : len(real)] for flux in FLUXES}
-        series["rew"] = (np.asarray(found["soil_water"]) / soil)[:, : len(real)]
+        exchange = true_fluxes(model, drivers)
+        series = {flux: np.asarray(exchange[flux.lower()])[:, : len(real)] for flux in FLUXES}
+        series["rew"] = (np.asarray(exchange["soil_water"]) / soil)[:, : len(real)]
         member = np.zeros((len(real), number), np.float32)
         member[np.arange(len(real)), parcel[: len(real)]] = 1.0
         for name, values in series.items():
@@ -96,11 +95,11 @@ def totals(land: Landscape, truth: RegionTruth, area: np.ndarray) -> xr.Dataset:
 
     Args:
         land: the region.
-        truth: its fluxes.
+        truth: true fluxes of the region.
         area: true area of each pixel `[y, x]`, m2.
     """
     kinds = len(PLANT_TYPES)
-    found, index = np.unique(land.zone.astype(int) * kinds + land.plant_type, return_inverse=True)
+    cells, index = np.unique(land.zone.astype(int) * kinds + land.plant_type, return_inverse=True)
     index = index.ravel()
     values = np.stack([
         [np.bincount(index, np.nan_to_num(month.ravel()).astype(float) * area.ravel()) for month in truth.monthly[flux]] for flux in FLUXES
@@ -112,7 +111,7 @@ def totals(land: Landscape, truth: RegionTruth, area: np.ndarray) -> xr.Dataset:
         },
         coords={
             "flux": list(FLUXES), "month": truth.months.astype("datetime64[ns]"),
-            "zone": ("cell", found // kinds), "plant_type": ("cell", found % kinds),
+            "zone": ("cell", cells // kinds), "plant_type": ("cell", cells % kinds),
             "area": ("cell", np.bincount(index, area.ravel()), {"units": "m2"}),
         },
         attrs={"zone_names": json.dumps({str(number): name for number, name in land.zone_names.items()})},

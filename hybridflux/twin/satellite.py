@@ -1,4 +1,4 @@
-"""What Sentinel-2 sees of the true vegetation: two orbits, clouds, noise, clouds it did not notice; and a plain daily series made of it."""
+"""Simulated Sentinel-2 views of the true vegetation: two orbits, clouds, noise, undetected clouds; and a simple daily series of them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ REVISIT = 5  # days of one orbit with two satellites
 SECOND_ORBIT = 3  # days after the first
 NOISE = 0.025  # fapar, one pixel and date
 SCENE_NOISE = 0.015  # fapar, all pixels of a date: the atmosphere
-UNNOTICED = 0.12  # width of the rim of a cloud that its mask misses, standard deviations of the cloud field
+UNDETECTED = 0.12  # width of the rim of a cloud that its mask misses, standard deviations of the cloud field
 PATCHINESS = 0.35  # share of the variance of cloud cover that differs within a few kilometres
 CLOUD_WIDTH = 18  # pixels
 ROWS = 50  # rows of the region filled at once
-NEIGHBOURS = 2  # observations on each side a spike is judged by
+NEIGHBOURS = 2  # observations on each side by which a spike is judged
 SPIKE = 0.10  # fapar
 SMOOTHING = 9  # days of the running mean
 
@@ -28,7 +28,7 @@ class Observations:
     Attributes:
         when: index of the day of each overpass `[date]`.
         fapar: NaN where cloudy or out of the swath `[date, y, x]`, float32.
-        clear_share: share of the seen pixels that were taken as clear `[date]`.
+        clear_share: share of the pixels in the swath that count as clear `[date]`.
     """
 
     when: np.ndarray
@@ -46,7 +46,7 @@ def reflectance_of(fapar: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def overcast(clearness: np.ndarray) -> np.ndarray:
-    """Mean cloud cover of an overpass [1] of the clearness of the day [1].
+    """Mean cloud cover of an overpass [1], from the clearness of the day [1].
 
     The line through the monthly means of 900 m windows at French and Belgian towers, 2015-2018: 0.9 in December, 0.57 in July.
 
@@ -61,7 +61,7 @@ def observe(truth: np.ndarray, clearness: np.ndarray, rng: np.random.Generator) 
 
     Args:
         truth: fapar `[time, y, x]`.
-        clearness: of the sky, share of the potential radiation that arrives `[time]`.
+        clearness: clearness of the sky, share of the potential radiation that arrives `[time]`.
         rng: source of random numbers.
     """
     days, height, width = truth.shape
@@ -76,7 +76,7 @@ def observe(truth: np.ndarray, clearness: np.ndarray, rng: np.random.Generator) 
         view = inside if day in second else np.ones((height, width), bool)
         depth = _cloud_depth(rng, height, width, overcast(clearness[day]))
         fapar = truth[day] + SCENE_NOISE * rng.standard_normal() + NOISE * rng.standard_normal((height, width), np.float32)
-        rim = np.clip(1 + depth / UNNOTICED, 0, 1)  # 1 at the edge of the masked cloud, 0 outside its rim
+        rim = np.clip(1 + depth / UNDETECTED, 0, 1)  # 1 at the edge of the masked cloud, 0 outside its rim
         fapar = fapar * (1 - 0.75 * rim)
         clear = view & (depth < 0)
         seen[i][clear] = np.clip(fapar, 0, 1)[clear]
@@ -88,12 +88,12 @@ def _cloud_depth(rng, height, width, cover):
     """Field that is positive under the clouds of one date: some dates are all cloud, some all clear, some patchy."""
     coarse = rng.standard_normal((height // 8 + 3, width // 8 + 3))
     smooth = gaussian_filter(coarse, CLOUD_WIDTH / 8, mode="reflect")
-    smooth = zoom(smooth / _filtered_spread(CLOUD_WIDTH / 8), 8, order=1)[8 : height + 8, 8 : width + 8]
+    smooth = zoom(smooth / _filtered_sd(CLOUD_WIDTH / 8), 8, order=1)[8 : height + 8, 8 : width + 8]
     field = np.sqrt(1 - PATCHINESS) * rng.standard_normal() + np.sqrt(PATCHINESS) * smooth
     return (field - ndtri(1 - cover)).astype(np.float32)
 
 
-def _filtered_spread(width: float) -> float:
+def _filtered_sd(width: float) -> float:
     """Standard deviation of white noise after a Gaussian filter of a width in pixels."""
     return 1 / (2 * np.sqrt(np.pi) * width)
 
@@ -106,7 +106,7 @@ def fill_daily(seen: Observations, days: int) -> np.ndarray:
         days: length of the series.
 
     Raises:
-        ValueError: a pixel was never seen.
+        ValueError: a pixel has no clear view.
     """
     _, height, width = seen.fapar.shape
     out = np.empty((days, height, width), np.float32)
@@ -114,7 +114,7 @@ def fill_daily(seen: Observations, days: int) -> np.ndarray:
         block = seen.fapar[:, top : top + ROWS].reshape(len(seen.when), -1)
         values, dates, counts = _packed(block, seen.when)
         if not counts.all():
-            raise ValueError(f"{int((counts == 0).sum())} pixels were never seen clear in {days} days; make the series longer")
+            raise ValueError(f"{int((counts == 0).sum())} pixels have no clear view in {days} days; make the series longer")
         values, dates, counts = _packed(_despiked(values, counts), dates)
         out[:, top : top + ROWS] = _running_mean(_lines(values, dates, counts, days)).reshape(days, -1, width)
     return out

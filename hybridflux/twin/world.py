@@ -1,4 +1,4 @@
-"""One seed, one world: towers, a region, an inventory, and the truth behind them."""
+"""A synthetic world from one seed: towers, a region, an inventory, and their truth."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from hybridflux.data.gaps import seasonal_mean
 from hybridflux.data.imagery.indices import compute
+from hybridflux.evaluate.seasons import day_of_year
 from hybridflux.files import write_json
 from hybridflux.region.store.create import create_region
 from hybridflux.region.store.grid import Grid
@@ -16,19 +17,19 @@ from hybridflux.region.store.layout import LIKE, WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
+from hybridflux.twin.pixel_fapar import pixel_fapar, water_stress
 from hybridflux.twin.region_truth import simulate, write_truth
 from hybridflux.twin.satellite import fill_daily, observe, reflectance_of
-from hybridflux.twin.towers import make_towers
-from hybridflux.twin.truth import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
-from hybridflux.twin.vegetation import pixel_fapar, thirst
-from hybridflux.twin.weather import Climate, day_of_year, make_weather
+from hybridflux.twin.tower_records import make_towers
+from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
+from hybridflux.twin.weather_generator import Climate, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
 """File of a world with its true parameters, written last."""
 
 YEAR = 2022  # the mapped year, with the drought
-LEAD = 365  # days before the first mapped one
+LEAD = 365  # days of warm-up before the first mapped day
 LONGEST = 730
 RECORD = 8  # years of weather before the mapped year behind the climatology
 TOWER_YEARS = 2020, 2022
@@ -38,10 +39,10 @@ ELEVATION = 160.0, 150.0, 85.0, 120.0  # m, of the four weather cells: plateau i
 
 @dataclass(frozen=True)
 class World:
-    """What was written.
+    """Paths of a written world.
 
     Attributes:
-        folder: holds everything below.
+        folder: folder of the world.
         start: first mapped day.
         end: last mapped day.
     """
@@ -82,11 +83,11 @@ def make_world(
     """Make a world and write it.
 
     Args:
-        folder: to be written; a world that is there is replaced, anything else is not.
+        folder: folder to write; an existing world is replaced, anything else is not.
         size: pixels along one side of the region, 10 m each, at least 16.
         days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
         towers: number of towers.
-        seed: of all random numbers; towers and region do not change each other.
+        seed: seed of all random numbers; towers and region do not depend on each other.
         reflectance: give the towers reflectance, and the region `nirv` and `lswi`, beside fapar; nothing else changes.
 
     Raises:
@@ -97,7 +98,7 @@ def make_world(
         raise FileExistsError(f"{folder} is not empty and holds no world ({TRUTH}): its files could be replaced; name another, or empty it")
     if not 1 <= days <= LONGEST:
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
-    world = _World(Path(folder), size, days, seed, ("nirv", "lswi") if reflectance else ())
+    world = _WorldBuilder(Path(folder), size, days, seed, ("nirv", "lswi") if reflectance else ())
     world.folder.mkdir(parents=True, exist_ok=True)
     tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), reflectance)
     parcels = world.make_region()
@@ -112,8 +113,8 @@ def make_world(
     return World(world.folder, world.start, world.end)
 
 
-class _World:
-    """The steps of a region, with its days and its chance."""
+class _WorldBuilder:
+    """The steps of making a region, with its days and random generators."""
 
     def __init__(self, folder, size, days, seed, indices):
         self.folder, self.size, self._seed, self._indices = folder, size, seed, indices
@@ -126,7 +127,7 @@ class _World:
         self.stored = slice(max(first - LEAD, 0), first + days)
 
     def chance(self, purpose: str) -> np.random.Generator:
-        """Random numbers of one purpose, whatever the others draw."""
+        """Random generator of one purpose, independent of the others."""
         return np.random.default_rng([self._seed, *purpose.encode()])
 
     def make_region(self) -> dict[str, np.ndarray]:
@@ -136,7 +137,7 @@ class _World:
         green = make_greenness(land.cover, land.crops, self.days, YEAR, self.chance("calendar"))
         middle = np.bincount(land.parcel.ravel(), cell.ravel() == 3) > 0.5 * np.bincount(land.parcel.ravel())
         over_parcels = {name: values[:, np.where(middle, 3, 0)] for name, values in weather.items()}
-        dry = thirst(green.fapar, over_parcels, land.parcel_soil.astype(np.float32))
+        dry = water_stress(green.fapar, over_parcels, land.parcel_soil.astype(np.float32))
         fapar = pixel_fapar(land, green.fapar, dry, self.chance("texture"))
         kinds = np.array([PLANT_TYPES.index(code) for code in land.cover])
         places = draw_places(kinds, self.chance("parcels"), one_region=True)
@@ -173,7 +174,7 @@ class _World:
         return {name: values[record >= self.days[0]] for name, values in weather.items()}, climatology, cell
 
     def _write_region(self, grid: Grid, land: Landscape, weather, climatology, cell, fapar) -> None:
-        """The drivers as a user would have them: vegetation as Sentinel-2 saw it."""
+        """The drivers as a user would have them, with vegetation from simulated Sentinel-2 views."""
         clearness = (weather["par"] / weather["par_potential"]).mean(axis=1)
         seen = observe(fapar, clearness, self.chance("satellite"))
         daily = fill_daily(seen, len(self.days))

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.archives import find_archives
-from hybridflux.data.clock import Noon, check_clock, daylight_saving, equation_of_time
+from hybridflux.data.clock import Noon, check_clock, daylight_saving
 from hybridflux.data.fluxnet_table import read_table
+from hybridflux.data.solar import equation_of_time
 
 PLACES = {
     "ES": (37.0, -3.0, 1, "Europe/Paris"), "FR": (43.5, 1.2, 1, "Europe/Paris"), "DK": (55.0, 10.0, 1, "Europe/Paris"),

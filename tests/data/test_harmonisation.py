@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from hybridflux.data.catalog import load_catalog
-from hybridflux.data.harmonisation import ALL, AS_IT_IS, Line
+from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
 from hybridflux.region.draws.fapar_error import LineError, VegetationError, vegetation_draws
 
-LINE = Line(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
+LINE = CalibrationLine(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
 FILE = """
 id = "x"
 kind = "satellite"
@@ -35,8 +35,10 @@ def test_sd_is_that_of_the_index_through_the_line_and_the_scatter_around_it():
     assert sd[0] == pytest.approx(fapar.std(), rel=0.01)
 
 
-@pytest.mark.parametrize("line", [LINE, Line(0.1, 0.9, 0.05, 0.1, 0.5), Line(-0.168, 1.24, 0.0, 0.1), Line(0.0, 1.1, 0.04, 0.1, -0.3),
-                                  Line(-0.1, 1.2, 0.03), Line(0.9, -0.8, 0.04, 0.1, 0.6)])  # fmt: skip
+@pytest.mark.parametrize("line", [
+    LINE, CalibrationLine(0.1, 0.9, 0.05, 0.1, 0.5), CalibrationLine(-0.168, 1.24, 0.0, 0.1), CalibrationLine(0.0, 1.1, 0.04, 0.1, -0.3),
+    CalibrationLine(-0.1, 1.2, 0.03), CalibrationLine(0.9, -0.8, 0.04, 0.1, 0.6),
+])  # fmt: skip
 def test_relative_error_is_the_error_of_offset_and_slope(line):
     """Brute force: draws of offset and slope at several values of the index, against the error as one of fapar."""
     covariance = line.correlation * line.offset_sd * line.slope_sd
@@ -66,8 +68,8 @@ def test_the_map_draws_the_error_of_the_line():
 
 
 def test_fapar_itself_has_no_line_error():
-    assert AS_IT_IS.relative() == {"offset_sd": 0.0, "slope_sd": 0.0, "correlation": 0.0}
-    fapar, sd = AS_IT_IS.applied(np.array([0.98]), np.array([0.03]))
+    assert IDENTITY.relative() == {"offset_sd": 0.0, "slope_sd": 0.0, "correlation": 0.0}
+    fapar, sd = IDENTITY.applied(np.array([0.98]), np.array([0.03]))
     assert (fapar[0], sd[0]) == (np.float32(0.98), np.float32(0.03))
 
 
@@ -75,7 +77,7 @@ def test_the_catalog_reads_a_line_and_refuses_an_unknown_key(tmp_path):
     (tmp_path / "satellite").mkdir()
     path = tmp_path / "satellite" / "x.toml"
     path.write_text(FILE)
-    assert load_catalog(tmp_path)["x"].lines == {"ndvi": {"all": Line(-0.1, 1.1)}}
+    assert load_catalog(tmp_path)["x"].lines == {"ndvi": {"all": CalibrationLine(-0.1, 1.1)}}
     path.write_text(FILE + "slop_sd = 0.1\n")
     with pytest.raises(ValueError, match=r"satellite/x.toml: lines.ndvi.all.slop_sd: "):
         load_catalog(tmp_path)

@@ -246,7 +246,7 @@ def test_co2_from_a_file_and_built_in(one_site, caplog):
     assert built_in[181, 0] == pytest.approx(387.64, abs=0.1), "the annual mean of 2009 in its middle"
     assert (np.diff(built_in[:, 0]) > 0).all()
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,400\n2001,402\n")
-    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(418, abs=0.1), "continued along the last slope"
+    assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(418, abs=0.1), "extrapolated along the last slope"
     (one_site.path / "co2_annual.csv").write_text("year,ppm\n2000,400\n")
     with pytest.raises(ValueError, match="co2_annual.csv lacks column co2_ppm; it has year, ppm; it must have year,co2_ppm"):
         open_towers(one_site.path)
@@ -255,7 +255,7 @@ def test_co2_from_a_file_and_built_in(one_site, caplog):
         open_towers(one_site.path)
     (one_site.path / "co2_annual.csv").write_text("# Mauna Loa\nyear,mean,unc\n1991,355.5,0.1\n1992,356.5,0.1\n")
     assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(373.5, abs=0.1), "as NOAA publishes it"
-    assert "continued over 18 years beyond the annual means of 1991 to 1992" in caplog.text
+    assert "extrapolated over 18 years beyond the annual means of 1991 to 1992" in caplog.text
     (one_site.path / "co2_annual.csv").write_text("year;co2_ppm\n2008;385,5\n2009;387,0\n2010;390,0\n;\n")
     assert open_towers(one_site.path).daily["co2"].to_numpy()[181, 0] == pytest.approx(387, abs=0.1), "decimal commas"
     (one_site.path / "co2_annual.csv").write_text("year,co2_ppm\n2000,-9999\n2001,402\n")

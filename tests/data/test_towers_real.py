@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.archives import find_archives
-from hybridflux.data.drivers import derive_temperatures
 from hybridflux.data.fluxnet import Quality, read_tower
 from hybridflux.data.solar import potential_par
+from hybridflux.data.tower_drivers import derive_temperatures
 from hybridflux.data.towers import open_towers
 
 DRIVERS = ("tair", "tmin", "par", "par_potential", "vpd", "rain", "fapar", "co2", "tair_30d", "plant_type", "elevation")

@@ -10,9 +10,9 @@ from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.restarts import restarts
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model import observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned
@@ -26,7 +26,7 @@ def respiring(base, q10=None):
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"respiration_ref": base, "q10": q10 or Shared()},
-        noise={"reco": Laplace()},
+        observed=(observe.reco(),),
     )
 
 
@@ -103,7 +103,7 @@ def test_the_guard_warns_of_temperature_inside_the_base_rate_and_of_nothing_with
         return guard, [text for text in guard.warnings if "the network of" in text]
 
     guard, said = warned("par_30d", "tair")
-    assert len(said) == 1 and said[0].startswith("`q10` cannot be told from the network of `respiration_ref`, which reads `tair`")
+    assert len(said) == 1 and said[0].startswith("`q10` is not identifiable beside the network of `respiration_ref`, which reads `tair`")
     assert guard.confounded.parameter.tolist() == ["q10"] and -1 <= guard.confounded.correlation[0] <= 1
     guard, said = warned("par_30d")
     assert said == [] and guard.confounded.empty

@@ -77,7 +77,7 @@ def test_confounded_pair_is_named(guard):
 def test_dead_leaf_and_noise_that_is_alive(guard):
     effect = guard.leaves.set_index("leaf").effect
     assert effect["sources.rew_wilting.z"] == 0.0
-    assert effect["noise.nee.sources.noise_floor.z"] > ALIVE
+    assert effect["observed.nee.error.sources.noise_floor.z"] > ALIVE
     assert effect.drop("sources.rew_wilting.z").min() > ALIVE
     assert any("`rew_wilting` is dead" in text for text in guard.warnings)
 
@@ -87,7 +87,7 @@ def test_nothing_is_estimated_from_few_draws(toy, towers):
     found = identify(few.thin(2 * LEAST_DRAWS), towers, days=60)  # repeated draws are no more draws
     assert set(found.parameters.verdict) == {"undecided", "dead"}
     assert found.pairs.empty and found.leaves.contraction.isna().all()
-    assert "cannot tell" in found.warnings[0]
+    assert "too few" in found.warnings[0]
 
 
 def test_fixed_parameters_are_tried_too(toy, towers):

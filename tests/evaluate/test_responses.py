@@ -56,7 +56,7 @@ def test_a_tower_left_out_is_predicted_by_the_draws_without_it(posterior, sequen
     informed = replace(posterior, info={"draws_without": {"S0": [], "S1": [4, 7]}})
     options = {"variables": ("gpp",), "draws": 6}
     away = list(predictions(informed, sequences, **options, left_out=True))
-    assert [one.here.places for one in away] == [("S1",)] and not away[0].known
+    assert [one.tower.places for one in away] == [("S1",)] and not away[0].known
     by_two = posterior.pick([4, 7]).thin(6)
     new = replace(sequences.select(["S1"]), places=("somewhere",))
     key = jax.random.fold_in(jax.random.key(0), 1)

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.evaluate.sbc import Calibration, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
+from hybridflux.evaluate.sbc import SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
 from hybridflux.inference import MAP
+from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace
 from hybridflux.model.sequences import Sequences
@@ -23,7 +24,7 @@ def model(weight=1.0, **sources):
         gpp=(light.absorbed,),
         reco=(respiration.basal, respiration.q10_response),
         sources={"light_use_efficiency": Shared(), "respiration_ref": Shared(), "q10": Shared(), **sources},
-        noise={"nee": Laplace(slope=Fixed(0.1), weight=weight)},
+        observed=(observe.nee(Laplace(slope=Fixed(0.1)), weight=weight),),
     )
 
 
@@ -93,7 +94,7 @@ def test_a_biased_sampler_fails(towers, right):
 def test_a_sampler_that_returns_the_prior_is_caught_by_the_likelihood_alone(towers):
     def prior(model, data, key):
         shape = (REPLICATIONS, DRAWS)
-        names = ("sources.light_use_efficiency.z", "sources.respiration_ref.z", "sources.q10.z", "noise.nee.sources.noise_floor.z")
+        names = ("sources.light_use_efficiency.z", "sources.respiration_ref.z", "sources.q10.z", "observed.nee.error.sources.noise_floor.z")
         return {name: jax.random.normal(jax.random.fold_in(key, at), shape) for at, name in enumerate(names)}
 
     table = judged(towers, prior)
@@ -118,14 +119,14 @@ def test_what_cannot_be_calibrated_is_refused(towers):
 def test_false_alarms_are_as_rare_as_stated():
     rng = np.random.default_rng(0)
     alarms = [
-        "".join(uniformity(Calibration(pd.DataFrame(rng.integers(0, 16, (64, 4))), 15), bins=8).verdict) != "uniform" * 4
+        "".join(uniformity(SbcRanks(pd.DataFrame(rng.integers(0, 16, (64, 4))), 15), bins=8).verdict) != "uniform" * 4
         for _ in range(100)
     ]
     assert np.sum(alarms) <= 5  # 1 expected; more than 5 has a probability of 0.0005
 
 
 def test_moments_of_uniform_ranks_are_those_of_the_table():
-    every = Calibration(pd.DataFrame({"a": np.repeat(np.arange(16), 5)}), 15)
+    every = SbcRanks(pd.DataFrame({"a": np.repeat(np.arange(16), 5)}), 15)
     row = uniformity(every).iloc[0]
     assert row.bias == pytest.approx(0.0) and row.spread == pytest.approx(1.0) and row.chi2_p > 0.99 and row.verdict == "uniform"
     assert np.abs(ecdf_difference(every.ranks["a"].to_numpy(), 15)).max() < 1e-12

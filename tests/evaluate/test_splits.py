@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hybridflux.evaluate.splits import distance, leave_plant_type_out, leave_site_out, leave_year_out, only_days, spatial_blocks
+from hybridflux.data.site_table import distance_km
+from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, leave_year_out, only_days, spatial_blocks
 from hybridflux.model.sequences import Sequences
 
 SITES = tuple(f"S{number:02d}" for number in range(23))
@@ -61,7 +62,7 @@ def test_spatial_blocks_keep_neighbours_together():
     assert ("Hyytiala",) in [test for _, test in splits]
     assert any({"Paris", "Fontainebleau"} <= set(test) for _, test in splits)
     for train, test in spatial_blocks(positions, size=20.0, buffer=100.0):
-        assert min(distance(positions[a], positions[b]) for a in train for b in test) >= 100.0
+        assert min(distance_km(*positions[a], *positions[b]) for a in train for b in test) >= 100.0
 
 
 def test_leave_year_out():

@@ -27,7 +27,7 @@ class Stub:
 
 @pytest.fixture
 def model(posterior):
-    from hybridflux.model.store import from_spec, to_spec
+    from hybridflux.model.spec import from_spec, to_spec
 
     return from_spec(to_spec(posterior.model))
 

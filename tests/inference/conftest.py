@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridflux.model import Fixed, HybridFlux, Pooled, Sequences, Shared, StudentT
+from hybridflux.model import Fixed, HybridFlux, Pooled, Sequences, Shared, StudentT, observe
 from hybridflux.process import light, respiration
 
 SD, MEAN, DAYS, PLACES = 0.5, 2.3, 200, 3
@@ -17,7 +17,7 @@ def plain_model():
         gpp=(light.absorbed,),
         reco=(respiration.basal,),
         sources={"respiration_ref": Shared(), "light_use_efficiency": Shared()},
-        noise={"nee": noise},
+        observed=(observe.nee(noise),),
     )
 
 
@@ -26,7 +26,10 @@ def pooled_model():
     """The same with an effect of the place."""
     noise = StudentT(floor=Fixed(SD), slope=Fixed(1e-3), tail=Fixed(39.0))
     return HybridFlux(
-        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Pooled(Shared(), spread=0.5)}, noise={"nee": noise}
+        gpp=(light.absorbed,),
+        reco=(respiration.basal,),
+        sources={"respiration_ref": Pooled(Shared(), spread=0.5)},
+        observed=(observe.nee(noise),),
     )
 
 

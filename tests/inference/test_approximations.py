@@ -9,7 +9,7 @@ from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation
 from hybridflux.inference.batch import Indices, batch, names_of
 from hybridflux.inference.methods.sharpen import sharpened
 from hybridflux.inference.methods.whiten import whitened
-from hybridflux.model import HybridFlux, Laplace, Pooled, Sequences, Shared
+from hybridflux.model import HybridFlux, Pooled, Sequences, Shared, observe
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
@@ -28,7 +28,7 @@ def model():
             "light_use_efficiency": Pooled(Shared()), "respiration_ref": Pooled(Shared()), "light_saturation": Shared(),
             "activation_temp": Shared(),
         },
-        noise={"nee": Laplace()},
+        observed=(observe.nee(),),
     )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def series(model):
     blank = Sequences(places, when, drivers, {"nee": np.zeros(season.shape, np.float32)}, {})
     true = with_places(model, Indices.of(blank).sizes())
     true = with_learned(true, {name: 0.5 * rng.normal(size=leaf.shape).astype(np.float32) for name, leaf in learned(true).items()})
-    nee = np.array(true.noise["nee"].sample(jax.random.key(1), true.fluxes(names_of(true, blank))["nee"], jnp.zeros(())))
+    nee = np.array(true.observed["nee"].error.sample(jax.random.key(1), true.fluxes(names_of(true, blank))["nee"], jnp.zeros(())))
     nee[rng.random(nee.shape) < 0.3] = np.nan
     return Sequences(places, when, drivers, {"nee": nee.astype(np.float32)}, {})
 

@@ -10,11 +10,12 @@ import pytest
 
 from hybridflux.inference import MAP, NUTS, Ensemble
 from hybridflux.inference.checks import at_bounds
+from hybridflux.inference.methods import METHODS
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, InferenceWarning
 from hybridflux.inference.methods.ensemble import behind_the_best, concerns
-from hybridflux.inference.methods.settings import METHODS, method_of
+from hybridflux.inference.methods.settings import method_of
 from hybridflux.inference.posterior import Indices, Posterior
-from hybridflux.model import HybridFlux, Sequences, Shared, StudentT
+from hybridflux.model import HybridFlux, Sequences, Shared, StudentT, observe
 from hybridflux.model.noise import Laplace
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
@@ -37,12 +38,16 @@ class Stub(AbstractMethod):
         return Drawn({name: jnp.zeros((2, *leaf.shape)) for name, leaf in learned(model).items()}, 1, {}, {}, ())
 
 
-class OwnSource(Shared):
-    """A source of the user's, which a file would name `Shared`."""
+def nameless():
+    """A source and an error of the user's that no file can name."""
 
+    class OwnSource(Shared):
+        pass
 
-class OwnNoise(Laplace):
-    """An error of the user's."""
+    class OwnNoise(Laplace):
+        pass
+
+    return OwnSource(), OwnNoise()
 
 
 def own_factor(fapar, par, light_use_efficiency):
@@ -51,7 +56,7 @@ def own_factor(fapar, par, light_use_efficiency):
 
 def model_of(gpp=light.absorbed, source=None, noise=None):
     return HybridFlux(
-        gpp=(gpp,), reco=(respiration.basal,), sources={"respiration_ref": source or Shared()}, noise={"nee": noise or Laplace()}
+        gpp=(gpp,), reco=(respiration.basal,), sources={"respiration_ref": source or Shared()}, observed=(observe.nee(noise),)
     )
 
 
@@ -60,13 +65,13 @@ def model_of(gpp=light.absorbed, source=None, noise=None):
     [
         (model_of(gpp=own_factor), "own_factor"),
         (model_of(gpp=partial(light.absorbed)), "partial"),
-        (model_of(source=OwnSource()), "OwnSource"),
-        (model_of(noise=OwnNoise()), "OwnNoise"),
+        (model_of(source=nameless()[0]), "OwnSource"),
+        (model_of(noise=nameless()[1]), "OwnNoise"),
     ],
     ids=["process", "partial", "source", "noise"],
 )
 def test_a_model_that_cannot_be_saved_is_refused_before_the_first_step(model, said, plain_series):
-    with pytest.raises(ValueError, match=f"{said}.*cannot be saved"):
+    with pytest.raises(ValueError, match=f"cannot be saved: .*{said}"):
         Never().fit(model, plain_series)
 
 
@@ -84,7 +89,7 @@ def test_two_sites_of_one_name_are_refused(plain_model, plain_series):
 
 def test_a_target_that_was_never_measured_is_reported(plain_series):
     model = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Shared()},
-                       noise={"nee": StudentT(), "nee_night": StudentT()})  # fmt: skip
+                       observed=(observe.nee(StudentT()), observe.nee_night(StudentT())))  # fmt: skip
     with pytest.warns(InferenceWarning, match="nee_night was never measured.*fitted to nee alone"):
         posterior = Stub().fit(model, plain_series)
     assert len(posterior.info["concerns"]) == 1
@@ -128,7 +133,7 @@ def test_a_setting_outside_its_range_is_refused(make, said):
 def test_settings_of_text_are_typed_by_the_method():
     assert method_of("ensemble", ["members=16", " rate = 0.01 "]) == Ensemble(members=16, rate=0.01)
     assert method_of("nuts", ["rounds=0", "target=0.9"]) == NUTS(rounds=0, target=0.9)
-    assert {type(method_of(name)).__name__ for name in METHODS} == set(METHODS.values())
+    assert {type(method_of(name)).__name__ for name in METHODS.own} == {reference.partition(":")[2] for reference in METHODS.own.values()}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_settings_of_text_are_typed_by_the_method():
         ("ensemble", ["members=4", "members=5"], "set twice"),
         ("map", ["members=4"], "map has no setting `members`"),
         ("nuts", ["target=2"], "`target` = 2.0 is not between 0 and 1"),
-        ("mcmc", [], "no method `mcmc`; there are map"),
+        ("mcmc", [], "no posterior method `mcmc`. There are map"),
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ from hybridflux.inference import MAP
 from hybridflux.inference.batch import Indices, batch
 from hybridflux.inference.methods.descend import settle_populations
 from hybridflux.inference.structure import learn
-from hybridflux.model import Fixed, HybridFlux, PerClass, Pooled, Sequences, Shared, StudentT
+from hybridflux.model import Fixed, HybridFlux, PerClass, Pooled, Sequences, Shared, StudentT, observe
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import NAMES, PRIOR_TOWERS, StructuralError, growth, prior_of
 from hybridflux.model.tree import learned, with_learned, with_places
@@ -28,7 +28,7 @@ def bright_model():
     return HybridFlux(
         gpp=(light.absorbed,), reco=(respiration.basal,),
         sources={"respiration_ref": Pooled(Shared(), spread=0.1), "light_use_efficiency": Shared()},
-        noise={"nee": StudentT(floor=Fixed(SD), slope=Fixed(1e-3), tail=Fixed(39.0))},
+        observed=(observe.nee(StudentT(floor=Fixed(SD), slope=Fixed(1e-3), tail=Fixed(39.0))),),
     )  # fmt: skip
 
 
@@ -108,7 +108,10 @@ def test_towers_a_draw_was_fitted_to_count_less_where_it_knows_their_types(poole
     series = dark_series([1.0, 2.0, 4.0], days=500)
     series = Sequences(series.places, series.days, {**series.drivers, "plant_type": np.array([0, 3, 9], np.int32)}, series.targets, {})
     by_type = HybridFlux(
-        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Pooled(PerClass())}, noise=pooled_model.noise
+        gpp=pooled_model.gpp,
+        reco=pooled_model.reco,
+        sources={"respiration_ref": Pooled(PerClass())},
+        observed=pooled_model.observed.values(),
     )
     assert learn(at_prior(by_type, series), series, None, seed=0).summary["data_towers"] == 0.0
     assert learn(at_prior(pooled_model, series), series, None, seed=0).summary["data_towers"] == 2.0
@@ -133,7 +136,7 @@ def test_the_width_of_the_prior_is_what_its_towers_are_worth():
         row = PARAMETERS[name]
         raw, step = float(to_raw(row.typical, row)), 1e-4
         slope = (float(to_raw(row.typical * np.exp(step), row)) - raw) / step
-        assert row.spread / slope == pytest.approx((2.0 * PRIOR_TOWERS) ** -0.5, rel=0.03)
+        assert row.prior_sd / slope == pytest.approx((2.0 * PRIOR_TOWERS) ** -0.5, rel=0.03)
 
 
 @pytest.mark.parametrize(("places", "expected"), [(1, 0.0), (2, None), (400, None)])

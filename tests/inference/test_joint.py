@@ -10,7 +10,7 @@ from hybridflux.inference.batch import batch, days, memory_is_known, series
 from hybridflux.inference.joint import joint, log_likelihood, log_prior
 from hybridflux.inference.methods.descend import minibatches
 from hybridflux.inference.methods.whiten import information, whitened
-from hybridflux.model import HybridFlux, Laplace, Sequences, Shared
+from hybridflux.model import HybridFlux, Sequences, Shared, observe
 from hybridflux.model.compositions import get
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
@@ -66,8 +66,8 @@ def test_values_under_the_mask_do_not_matter_not_even_in_the_gradient(case):
 
 def test_weight_is_a_power_of_the_likelihood(case):
     model, sequences = case
-    single = HybridFlux(gpp=model.gpp, reco=model.reco, sources=model.sources, memory=model.memory, noise={"nee": Laplace(weight=1.0)})
-    half = HybridFlux(gpp=model.gpp, reco=model.reco, sources=model.sources, memory=model.memory, noise={"nee": Laplace(weight=0.5)})
+    single = HybridFlux(gpp=model.gpp, reco=model.reco, sources=model.sources, memory=model.memory, observed=(observe.nee(weight=1.0),))
+    half = HybridFlux(gpp=model.gpp, reco=model.reco, sources=model.sources, memory=model.memory, observed=(observe.nee(weight=0.5),))
     full, tempered = (float(log_likelihood(m, series(m, sequences))) for m in (single, half))
     assert tempered == pytest.approx(0.5 * full, rel=1e-5)
 
@@ -105,7 +105,7 @@ def test_information_of_a_known_case(plain_model, plain_series):
     matrix = np.asarray(information(plain_model, series(plain_model, plain_series), point, {}))
     row = PARAMETERS["respiration_ref"]
     at = (row.typical - row.lower) / (row.upper - row.lower)
-    steepness = (row.upper - row.lower) * at * (1 - at) * row.spread
+    steepness = (row.upper - row.lower) * at * (1 - at) * row.prior_sd
     seen = np.isfinite(plain_series.targets["nee"]).sum()
     expected = seen * (steepness / SD) ** 2
     where = names.index("sources.respiration_ref.z")

@@ -41,10 +41,10 @@ def truth(plain_series):
     observed = plain_series.targets["nee"]
     observed = observed[np.isfinite(observed)]
     at = (observed.mean() - row.lower) / (row.upper - row.lower)
-    steepness = (row.upper - row.lower) * at * (1 - at) * row.spread
+    steepness = (row.upper - row.lower) * at * (1 - at) * row.prior_sd
     tail = 39.0
     information = len(observed) * (tail + 1) / (tail + 3) / SD**2 * steepness**2 + 1.0
-    mean = (to_raw(observed.mean(), row) - to_raw(row.typical, row)) / row.spread
+    mean = (to_raw(observed.mean(), row) - to_raw(row.typical, row)) / row.prior_sd
     return float(mean), float(information**-0.5)
 
 

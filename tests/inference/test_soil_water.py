@@ -14,10 +14,11 @@ from hybridflux.evaluate.alive import effect_of_leaves
 from hybridflux.inference import MAP, NUTS, Ensemble, LaplaceApproximation, Posterior
 from hybridflux.inference.batch import batch, days, memory_is_known, names_of, series
 from hybridflux.inference.joint import log_likelihood, predicted
-from hybridflux.inference.structure import site_tables
-from hybridflux.model import Fixed, Given, HybridFlux, Laplace, Neural, Pooled, Sequences, Shared, SoilWater
+from hybridflux.inference.structure import site_populations
+from hybridflux.model import Fixed, Given, HybridFlux, Neural, Pooled, Sequences, Shared, observe
+from hybridflux.model.noise import Constant
 from hybridflux.model.sources import to_value
-from hybridflux.model.store import from_spec, to_spec
+from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.model.structure import NAMES, StructuralError
 from hybridflux.model.tree import learned, physics_effects, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
@@ -28,16 +29,16 @@ pytestmark = pytest.mark.long
 CAPACITY, WILTING, FIELD, ERROR, DAYS = 260.0, 0.07, 0.36, 0.02, 730
 
 
-def composed(noise, **sources):
+def composed(*observed, **sources):
     """GPP and Reco do not feel the soil: NEE says nothing of its capacity."""
     return HybridFlux(
-        gpp=(light.absorbed,), reco=(respiration.basal,), memory=(water.BUCKET,), noise=noise,
+        gpp=(light.absorbed,), reco=(respiration.basal,), memory=(water.BUCKET,), observed=observed or (observe.nee(),),
         sources={"root_zone_capacity": Shared(), "respiration_ref": Shared(), **sources},
     )  # fmt: skip
 
 
 def both(**options):
-    return composed({"nee": Laplace(), "swc": SoilWater(wilting=Shared(), field=Shared(), **options)})
+    return composed(observe.nee(), observe.soil_water(wilting=Shared(), field=Shared(), **options))
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def sequences():
     rain = np.where(rng.random(shape) < 0.3 - 0.2 * season, rng.exponential(8, shape), 0.0)
     drivers = {"tair": 12 + 9 * season, "par": 6 + 4 * season, "rain": rain, "fapar": 0.5 + 0.3 * season}
     drivers = {name: values.astype(np.float32) for name, values in drivers.items()} | {"plant_type": np.array([0, 3], np.int32)}
-    truth = composed({"nee": Laplace()}, root_zone_capacity=Fixed(CAPACITY), respiration_ref=Fixed(2.5))
+    truth = composed(observe.nee(), root_zone_capacity=Fixed(CAPACITY), respiration_ref=Fixed(2.5))
     fluxes = truth.fluxes({name: jnp.asarray(values) for name, values in drivers.items()})
     rew = np.asarray(fluxes["soil_water"]) / CAPACITY
     assert rew.min() < 0.15 and rew.max() == 1.0, "the soil is seen from dry to full"
@@ -70,10 +71,10 @@ def contraction(posterior):
 
 
 def test_soil_water_tells_the_capacity(sequences, posterior):
-    alone = LaplaceApproximation().fit(composed({"nee": Laplace()}), sequences, seed=1)
+    alone = LaplaceApproximation().fit(composed(), sequences, seed=1)
     assert contraction(alone) < 0.15 and contraction(posterior) > 0.97
     draws = posterior.parameter_draws()
-    soil = {"root_zone_capacity": CAPACITY, "swc_wilting.swc": WILTING, "swc_field.swc": FIELD, "noise_swc_error.swc": ERROR}
+    soil = {"root_zone_capacity": CAPACITY, "swc_wilting.swc": WILTING, "swc_field.swc": FIELD, "noise_sd.swc": ERROR}
     for name, true in soil.items():
         low, high = np.quantile(draws[name], [0.001, 0.999])
         assert low < true < high and high - low < 0.25 * true, name
@@ -102,9 +103,12 @@ def test_saved_and_loaded_is_the_same(posterior, sequences, tmp_path):
 
 @pytest.mark.parametrize("tail", [None, Fixed(4.0), Shared()], ids=["normal", "t", "learned t"])
 def test_spec_round_trip(tail):
-    model = composed({"nee": Laplace(), "swc": SoilWater(wilting=Fixed(0.08), field=Pooled(Shared()), tail=tail, weight=0.1)})
+    model = composed(
+        observe.nee(),
+        observe.soil_water(Constant(observe.SENSOR_ERROR, tail=tail), wilting=Fixed(0.08), field=Pooled(Shared()), weight=0.1),
+    )
     again = from_spec(to_spec(model))
-    assert to_spec(again) == to_spec(model) and again.noise["swc"].weight == 0.1
+    assert to_spec(again) == to_spec(model) and again.observed["swc"].weight == 0.1
     assert learned(again).keys() == learned(model).keys()
 
 
@@ -123,19 +127,19 @@ def test_days_without_measurement_count_nothing(sequences):
     assert float(log_likelihood(model, wild)) == full
     empty = replace(sequences, targets=sequences.targets | {"swc": np.full_like(sequences.targets["swc"], np.nan)})
     slope = jax.grad(lambda leaves: log_likelihood(with_learned(model, leaves), series(model, empty)))(learned(model))
-    assert all(float(slope[name]) == 0 for name in slope if name.startswith("noise.swc") or "capacity" in name)
-    without = float(log_likelihood(composed({"nee": Laplace()}), series(composed({"nee": Laplace()}), sequences)))
+    assert all(float(slope[name]) == 0 for name in slope if name.startswith("observed.swc") or "capacity" in name)
+    without = float(log_likelihood(composed(), series(composed(), sequences)))
     assert float(log_likelihood(model, series(model, empty))) == pytest.approx(without, rel=1e-6)
 
 
 def test_weight_is_a_power(sequences):
     one, half = (float(log_likelihood(both(weight=weight), series(both(weight=weight), sequences))) for weight in (1.0, 0.5))
-    fluxes = float(log_likelihood(composed({"nee": Laplace()}), series(composed({"nee": Laplace()}), sequences)))
+    fluxes = float(log_likelihood(composed(), series(composed(), sequences)))
     assert half - fluxes == pytest.approx(0.5 * (one - fluxes), rel=1e-3)
 
 
 def test_gaussian_and_heavy_tails():
-    noise, heavy = SoilWater(error=Fixed(0.03)), SoilWater(error=Fixed(0.03), tail=Fixed(5.0))
+    noise, heavy = (Constant(observe.SENSOR_ERROR, sd=Fixed(0.03), tail=tail) for tail in (None, Fixed(5.0)))
     zero, far = jnp.zeros(()), jnp.asarray(0.3)
     assert float(noise.log_density(zero, zero, zero)) == pytest.approx(-np.log(0.03 * np.sqrt(2 * np.pi)), rel=1e-5)
     assert float(noise.log_density(far, zero, zero) - noise.log_density(zero, zero, zero)) == pytest.approx(-50.0, rel=1e-4)
@@ -146,7 +150,7 @@ def test_gaussian_and_heavy_tails():
 
 def test_days_and_series_have_one_likelihood(sequences):
     """With a bucket that is not learned single days are fitted, those of soil water among them."""
-    model = composed({"nee": Laplace(), "swc": SoilWater()}, root_zone_capacity=Fixed(200.0))
+    model = composed(observe.nee(), observe.soil_water(), root_zone_capacity=Fixed(200.0))
     assert memory_is_known(model)
     one, other = (float(log_likelihood(model, data)) for data in (days(model, sequences), series(model, sequences)))
     assert one == pytest.approx(other, rel=1e-4)
@@ -154,9 +158,10 @@ def test_days_and_series_have_one_likelihood(sequences):
 
 def test_effects_of_places(sequences):
     """Soils differ from sensor to sensor: pooled ends of the line have rows of their own, in none of the tables of the physics."""
-    model = composed({"nee": Laplace(), "swc": SoilWater(wilting=Pooled(Shared()))}, respiration_ref=Pooled(Shared()))
-    table = "noise.swc.sources.swc_wilting.z.effect"
-    assert table in pooled_effects(model) and table not in physics_effects(model) and table not in site_tables(model)
+    model = composed(observe.nee(), observe.soil_water(wilting=Pooled(Shared())), respiration_ref=Pooled(Shared()))
+    table = "observed.swc.sources.swc_wilting.z.effect"
+    assert table in pooled_effects(model) and table not in physics_effects(model)
+    assert table not in {one.effect for one in site_populations(model)}
     model = with_places(model, {"site": 2})
     moved = with_learned(model, {table: jnp.asarray([1.0, -1.0])})
     flat, tilted = (predicted(one, batch(one, sequences))["swc"] for one in (model, moved))
@@ -175,30 +180,30 @@ def test_a_structural_error_is_of_fluxes(posterior, sequences):
 
 def test_truths_can_be_simulated(sequences):
     """What simulation-based calibration needs: targets of drawn truths, and quantities to rank, soil water among them."""
-    model = with_places(composed({"nee": Laplace(), "swc": SoilWater()}), {})
+    model = with_places(composed(observe.nee(), observe.soil_water()), {})
     data = batch(model, sequences)
     truth = sbc.truths(model, 2, jax.random.key(0))
     simulated = sbc.simulate(model, data, truth, jax.random.key(1))
     true = sbc.at_truth(model, simulated, truth)
-    assert simulated.targets["swc"].shape == (2, DAYS, 2) and {"swc_field.swc", "noise_swc_error.swc", "mean swc"} <= set(true)
+    assert simulated.targets["swc"].shape == (2, DAYS, 2) and {"swc_field.swc", "noise_sd.swc", "mean swc"} <= set(true)
     assert all(np.isfinite(values).all() for values in true.values())
 
 
 def test_leaves_are_alive(sequences):
     model = with_places(both(), {})
     effects = effect_of_leaves(model, {name: jnp.asarray(values) for name, values in names_of(model, sequences).items()})
-    assert all(effects[f"noise.swc.sources.{name}.z"] > 0.1 for name in ("swc_wilting", "swc_field", "noise_swc_error"))
+    assert all(effects[f"observed.swc.{name}.z"] > 0.1 for name in ("sources.swc_wilting", "sources.swc_field", "error.sources.noise_sd"))
 
 
 @pytest.mark.parametrize(
     "make, said",
     [
-        (lambda: composed({"swc": Laplace()}), "`swc` takes SoilWater"),
-        (lambda: composed({"nee": SoilWater()}), "`nee` has SoilWater errors"),
-        (lambda: HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={}, noise={"swc": SoilWater()}), "add water.BUCKET"),
+        (lambda: HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={},
+                            observed=(observe.soil_water(),)), "add water.BUCKET"),
         (lambda: HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(respiration.basal,), memory=(water.OBSERVED,), sources={},
-                            noise={"swc": SoilWater()}), "add water.BUCKET"),
-        (lambda: SoilWater(field=Neural("tair_30d")), "`swc_field` cannot be learned from tair_30d"),
+                            observed=(observe.soil_water(),)), "take water.BUCKET"),
+        (lambda: composed(observe.nee(), observe.nee()), "observed twice: nee, nee"),
+        (lambda: observe.soil_water(field=Neural("tair_30d")), "`swc_field` cannot be learned from tair_30d"),
     ],
 )  # fmt: skip
 def test_refused(make, said):
@@ -207,7 +212,7 @@ def test_refused(make, said):
 
 
 def test_what_its_sources_read_is_asked_for(sequences):
-    model = composed({"swc": SoilWater(field=Given("soil_capacity"))})
+    model = composed(observe.soil_water(field=Given("soil_capacity")))
     assert {"plant_type", "soil_capacity"} <= set(model.needs_at_towers()) and "soil_capacity" not in model.needs()
     with pytest.raises(ValueError, match="needs soil_capacity"):
         series(model, sequences)
@@ -215,11 +220,11 @@ def test_what_its_sources_read_is_asked_for(sequences):
 
 
 def test_prior_of_the_line_is_that_of_the_vocabulary():
-    noise = SoilWater(wilting=Shared(), field=Shared())
-    dry, full = (float(noise.expected(jnp.asarray(rew), {})) for rew in (0.0, 1.0))
+    operator = observe.soil_water(wilting=Shared(), field=Shared())
+    dry, full = (float(operator.expected({"rew": jnp.asarray(rew)})) for rew in (0.0, 1.0))
     assert dry == pytest.approx(PARAMETERS["swc_wilting"].typical, rel=1e-5) and full == pytest.approx(0.30, rel=1e-5)
-    crossed = with_learned(noise, {"sources.swc_wilting.z": jnp.asarray(9.0), "sources.swc_field.z": jnp.asarray(-9.0)})
-    dry, full = (float(crossed.expected(jnp.asarray(rew), {})) for rew in (0.0, 1.0))
+    crossed = with_learned(operator, {"sources.swc_wilting.z": jnp.asarray(9.0), "sources.swc_field.z": jnp.asarray(-9.0)})
+    dry, full = (float(crossed.expected({"rew": jnp.asarray(rew)})) for rew in (0.0, 1.0))
     assert full - dry == pytest.approx(water.NARROWEST, rel=1e-3), "more water never reads as less"
     assert dry == pytest.approx(float(to_value(to_raw_of("swc_wilting") + 0.8 * 9.0, PARAMETERS["swc_wilting"])), rel=1e-4)
 
@@ -250,7 +255,7 @@ def test_a_real_tower(toulouse):
     model = HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.water_ramp), reco=(respiration.lin_gpp, respiration.lloyd_taylor),
         memory=(water.BUCKET,), sources={name: Shared() for name in ("light_use_efficiency", "respiration_ref", "root_zone_capacity")},
-        noise={"nee": Laplace(weight=0.1), "swc": SoilWater(weight=0.05)},
+        observed=(observe.nee(weight=0.1), observe.soil_water(weight=0.05)),
     )  # fmt: skip
     found = toulouse.sequences(model.needs_at_towers())
     posterior = MAP(steps=400).fit(model, found, seed=0)

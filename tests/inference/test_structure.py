@@ -75,7 +75,7 @@ def test_numbers_are_recovered_from_residuals():
         place = jnp.asarray(np.repeat(np.arange(places), count))
         found.append(Means(*(jnp.asarray(v, jnp.float32) for v in columns), place, jnp.asarray(ones / count, jnp.float32)))
     start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])
-    width = np.array([PARAMETERS[name].spread for name in SEARCHED])
+    width = np.array([PARAMETERS[name].prior_sd for name in SEARCHED])
     slope, whole = jax.jit(jax.value_and_grad(misfit)), joined(found)
 
     def both(at):

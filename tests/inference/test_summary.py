@@ -55,8 +55,8 @@ def test_prior_posterior_and_contraction(posterior):
     row = PARAMETERS["activation_temp"]
     centre = float(np.log((row.typical - row.lower) / (row.upper - row.typical)))
     assert one["prior_median"] == pytest.approx(row.typical, rel=0.03)
-    assert one["median"] == pytest.approx(float(to_value(centre + row.spread, row)), rel=0.03)
-    assert one["q95"] == pytest.approx(float(to_value(centre + row.spread * (1.0 + 0.5 * 1.645), row)), rel=0.03)
+    assert one["median"] == pytest.approx(float(to_value(centre + row.prior_sd, row)), rel=0.03)
+    assert one["q95"] == pytest.approx(float(to_value(centre + row.prior_sd * (1.0 + 0.5 * 1.645), row)), rel=0.03)
     assert one["contraction"] == pytest.approx(0.75, abs=0.06)  # 1 - 0.5^2
     assert table.set_index("parameter").loc["light_saturation"]["contraction"] == pytest.approx(0.0, abs=0.15)
 

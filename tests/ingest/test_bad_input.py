@@ -12,7 +12,7 @@ import zarr
 from hybridflux.ingest.build import build_region
 from hybridflux.region.drivers.open import open_region
 from hybridflux.terminal import is_for_user
-from tests.ingest.test_land import parcels
+from tests.ingest.test_static_maps import parcels
 
 pytestmark = pytest.mark.long
 
@@ -72,7 +72,7 @@ def test_images_that_went_and_came_after_the_build_began(copy, make, tmp_path):
         build_region(config, out, progress=stop_after(10))
     begun = json.loads((tmp_path / "r.build" / "scenes.json").read_text())["days"]
     make.cube(copy, make.days, every=10)
-    with pytest.raises(ValueError, match=f"36 of the 73 scenes this build began with are not found any more, first .*{begun[1]}"):
+    with pytest.raises(ValueError, match=f"36 of the 73 scenes this build began with are missing now, first .*{begun[1]}"):
         build_region(config, out, resume=True)
     make.cube(copy, make.days, every=1)
     assert build_region(config, out, resume=True).scenes == 73  # those it began with, not the new ones

@@ -14,10 +14,11 @@ import zarr
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.ingest.build import build_region, lines_of, plan_region
-from hybridflux.ingest.check import check_text
+from hybridflux.ingest.region_report import check
 from hybridflux.region.draws.fapar_error import SD, VegetationError
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.outputs import ArraySpec
 from hybridflux.region.outputs.flux_store import create_store
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -45,11 +46,11 @@ def test_the_truth_is_found(built, make):
     line = region.group.attrs["lines"]["all"]
     wanted = np.clip(line["offset"] + line["slope"] * true, 0, line["highest"])
     found, sd = unpacked(region.group["fapar"][:]), unpacked(region.group[SD][:])
-    error = (found - wanted)[region.lead :]
+    error = (found - wanted)[region.warm_up :]
     assert np.sqrt((error**2).mean()) < 0.06
     crop_after = found[142:, :, 30]  # the harvest of day 140 is not smeared over weeks
     assert np.abs(crop_after - wanted[142:, :, 30]).mean() < 0.05
-    inside = np.abs(error) < 1.645 * sd[region.lead :]
+    inside = np.abs(error) < 1.645 * sd[region.warm_up :]
     assert inside.mean() > 0.8
 
 
@@ -58,7 +59,7 @@ def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_pa
     vegetation, out = {"also": ["nirv", "lswi"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
     lines = lines_of(make.configuration(place, vegetation=vegetation), load_catalog())
     assert set(lines) == {"fapar", "nirv"}
-    with pytest.raises(ValueError, match="dataset `modis-1km-points` has no line for the index `lswi`; it has ndvi, evi2, nirv, kndvi"):
+    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `lswi`; it has ndvi, evi2, nirv, kndvi"):
         lines_of(make.configuration(place, vegetation={"also": ["lswi"], "like": "modis-1km-points"}), load_catalog())
     build_region(make.configuration(place, vegetation=vegetation | {"also": ["nirv"]}), out)
     region, line = open_region(out), lines["nirv"]["all"]
@@ -67,7 +68,7 @@ def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_pa
     ndvi = make.truth(make.days)
     near = 0.05 * (1 + ndvi) / (1 - ndvi)  # red is 0.05 everywhere
     error = unpacked(region.group["nirv"][:]) - (line.offset + line.slope * ndvi * near)
-    assert np.sqrt((error[region.lead :] ** 2).mean()) < 0.03 and np.abs(np.median(error)) < 0.005
+    assert np.sqrt((error[region.warm_up :] ** 2).mean()) < 0.03 and np.abs(np.median(error)) < 0.005
 
 
 def test_land_and_weather_arrive(built):
@@ -75,7 +76,7 @@ def test_land_and_weather_arrive(built):
     region = open_region(path)
     kinds = region.group["plant_type"][:]
     assert (kinds[5, 5], kinds[5, 30], kinds[0, 0]) == tuple(PLANT_TYPES.index(code) for code in ("GRA", "CRO", "WAT"))
-    assert region.days[0] == np.datetime64("2019-03-01") and region.lead == 92 and region.time_zone == "UTC+01:00"
+    assert region.days[0] == np.datetime64("2019-03-01") and region.warm_up == 92 and region.time_zone == "UTC+01:00"
     assert region.group["soil_capacity"][0, 0] == 120
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
@@ -89,8 +90,9 @@ def test_foreign_days_are_told(built, tmp_path):
     region = open_region(path)
     said = region.group.attrs["weather_days"]
     assert "local time" in said and str(report).splitlines()[1].endswith(said)
-    calendar = Calendar.of(region.days, region.days[region.lead], region.days[-1])
-    create_store(tmp_path / "fluxes.zarr", region, calendar, {"spread": "parameter"}, levels={"monthly": (0.5,)})
+    calendar = Calendar.of(region.days, region.days[region.warm_up], region.days[-1])
+    an_array = ArraySpec("monthly", "NEE", "made up", "1", 60)
+    create_store(tmp_path / "fluxes.zarr", region, calendar, {"spread": "parameter"}, {"monthly": [an_array]})
     assert zarr.open_group(tmp_path / "fluxes.zarr", mode="r")["monthly"].attrs["weather_days"] == said
 
 
@@ -98,12 +100,13 @@ def test_days_of_the_region_are_not_told(built, tmp_path):
     path = tmp_path / "region.zarr"
     shutil.copytree(built[0], path)
     del zarr.open_group(path, mode="r+").attrs["weather_days"]
-    assert "other days" not in check_text(path)
+    assert "the days of the weather differ" not in check(path).text
 
 
 def test_check_says_what_there_is(built):
-    text = check_text(built[0])
-    assert text.count("the weather is of other days than the region (UTC+01:00): days of local time as the product defines them") == 1
+    text = check(built[0]).text
+    differ = "the days of the weather differ from those of the region (UTC+01:00): days of local time as the product defines them"
+    assert text.count(differ) == 1
     assert "tmax " in text and "tair_day" not in text, "what the source has and what it has not"
     for said in ("made-up", "GRA grassland", "CRO cropland", "kndvi", "73", "Contains modified Copernicus", "commit", "2019-06-01"):
         assert said in text
@@ -111,8 +114,8 @@ def test_check_says_what_there_is(built):
 
 def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
     """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
-    monkeypatch.setattr("hybridflux.ingest.fill.SQUARE", 16)
-    monkeypatch.setattr("hybridflux.ingest.fill.SAMPLE", 40)  # a sample, not all pixels
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.fapar_series.SAMPLE", 40)  # a sample, not all pixels
     stores = []
     for tile in (20, 64):
         config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()

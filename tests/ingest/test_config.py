@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from hybridflux.data.catalog import REGIONS, catalog_folder, load_catalog
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.ingest.config import DATA, RegionConfig, describe_regions, load_config
-from hybridflux.ingest.drivers import check_reach
+from hybridflux.ingest.weather_drivers import check_reach
 
 SHIPPED = sorted(path.stem for path in (catalog_folder() / REGIONS).glob("*.toml"))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hybridflux.model.compositions import get
-from hybridflux.model.store import from_spec, to_spec
+from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.process import light, vegetation, water
 
 RNG = np.random.default_rng(0)

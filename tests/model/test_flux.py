@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.model import Fixed, HybridFlux, Laplace, Neural, PerClass, Pooled, Shared, StudentT
+from hybridflux.model import Fixed, HybridFlux, Laplace, Neural, PerClass, Pooled, Shared, StudentT, observe
 from hybridflux.model.compositions import MODELS, get
-from hybridflux.model.store import from_spec, to_spec
+from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.model.tree import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
@@ -21,8 +21,8 @@ def model():
     return with_places(get("static"), {"site": 3})
 
 
-def test_nee_is_reco_minus_gpp_and_day_and_night_add_up(model, drivers):
-    fluxes = model.fluxes(drivers)
+def test_nee_is_reco_minus_gpp_and_day_and_night_add_up(drivers):
+    fluxes = with_places(get("hybrid"), {"site": 3}).fluxes({"fapar_top": 0.8, "fapar_base": 0.2, "par_potential": 20.0, **drivers})
     np.testing.assert_allclose(fluxes["nee"], fluxes["reco"] - fluxes["gpp"], atol=1e-6)
     up = drivers["day_fraction"]
     np.testing.assert_allclose(up * fluxes["nee_day"] + (1 - up) * fluxes["nee_night"], fluxes["nee"], atol=1e-4)
@@ -39,7 +39,7 @@ def test_day_by_day_equals_whole_series(model, drivers):
     state = {name: values[-1] for name, values in model.states({n: v[:365] if v.ndim == 2 else v for n, v in drivers.items()}).items()}
     for day in range(40):
         today = {name: values[day] if values.ndim == 2 else values for name, values in drivers.items()}
-        state = model.advance(state, today, parameters)
+        state, _ = model.advance(state, today, parameters)
         np.testing.assert_allclose(model.exchange(state, today, parameters)["nee"], whole["nee"][day], rtol=2e-4, atol=2e-5)
 
 
@@ -54,7 +54,7 @@ def test_every_learned_number_that_acts_has_a_gradient(model, drivers):
     )
     for name, values in slope.items():
         assert np.all(np.isfinite(values)), name
-        if not name.startswith("noise"):
+        if name.startswith("sources."):
             assert np.any(values != 0), f"{name} changes nothing"
 
 
@@ -71,7 +71,7 @@ def test_gradient_against_finite_differences_through_the_bucket(drivers):
         total = lambda values: jnp.mean(with_learned(model, values).fluxes(days)["nee"])  # noqa: E731
         slope = jax.grad(total)(leaves)
         for name in slope:
-            if name.startswith("noise"):
+            if not name.startswith("sources."):
                 continue
             up, down = ({**leaves, name: leaves[name] + step} for step in (1e-5, -1e-5))
             assert float(slope[name]) == pytest.approx(float(total(up) - total(down)) / 2e-5, rel=1e-4, abs=1e-9), name
@@ -110,11 +110,11 @@ def test_spec_keeps_noise_and_fixed_values(drivers):
         gpp=(light.absorbed,),
         reco=(respiration.basal,),
         sources={"light_use_efficiency": Fixed([1.0, 2.0, 3.0]), "respiration_ref": Pooled(PerClass(), spread=0.7)},
-        noise={"nee": StudentT(weight=0.3, tail=Shared()), "nee_night": Laplace(slope=Fixed(0.1))},
+        observed=(observe.nee(StudentT(tail=Shared()), weight=0.3), observe.nee_night(Laplace(slope=Fixed(0.1)))),
     )
     again = from_spec(to_spec(model))
     np.testing.assert_allclose(again.fluxes(drivers)["gpp"], model.fluxes(drivers)["gpp"])
-    assert again.noise["nee"].weight == 0.3 and again.sources["respiration_ref"].spread == 0.7
+    assert again.observed["nee"].weight == 0.3 and again.sources["respiration_ref"].spread == 0.7
     assert learned(again).keys() == learned(model).keys()
 
 

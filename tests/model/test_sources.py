@@ -51,7 +51,7 @@ def test_prior_spread_is_the_one_of_the_row(source):
         return jnp.broadcast_to(with_learned(source, leaves).raw(LUE, NAMES), 3)
 
     spread = np.asarray(jax.vmap(raw)(keys)).std(0)
-    np.testing.assert_allclose(spread, LUE.spread, rtol=0.05)
+    np.testing.assert_allclose(spread, LUE.prior_sd, rtol=0.05)
 
 
 def test_fixed_and_given():

@@ -11,7 +11,8 @@ import zarr
 
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import Period
-from hybridflux.region.outputs import cogs
+from hybridflux.region.outputs import ArraySpec, PeriodMaps, cogs
+from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.flux_store import create_store, write_tile
 from hybridflux.region.outputs.geotiff import is_complete, whole_geotiff
 from hybridflux.region.store import layout
@@ -28,10 +29,10 @@ def job(tmp_path_factory):
     out, grid = tmp_path_factory.mktemp("run"), Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (1100, 700), 256)
     region = types.SimpleNamespace(grid=grid, time_zone="UTC+01:00", group=types.SimpleNamespace(attrs={}))
     made = types.SimpleNamespace(
-        out=out, region=region, store=out / "fluxes.zarr", spread="parameter",
+        out=out, region=region, store=out / "fluxes.zarr", spread="parameter", keep=(PeriodMaps(quantiles=()),),
         calendar=Calendar.of(DAYS, np.datetime64("2017-11-01"), np.datetime64("2018-12-31")),
     )  # fmt: skip
-    create_store(made.store, region, made.calendar, {"spread": "parameter"}, levels={"monthly": (), "annual": ()})
+    create_store(made.store, region, made.calendar, {"spread": "parameter"}, arrays_of(made.keep, made.calendar))
     made.tiles = [tile for tile in grid.tiles() if tile.id in ("r001_c000", "r004_c002")]
     random, root = np.random.default_rng(0), zarr.open_group(made.store, mode="r+")
     for group, count in (("monthly", 14), ("annual", 2)):
@@ -82,7 +83,7 @@ def test_arrays_that_hold_a_part_of_a_year_are_no_amounts_per_year(job, tmp_path
         annual["GPP"].attrs["units"] == "g m-2" and "standard_name" not in annual["GPP"].attrs and annual["days"][:].tolist() == [61, 365]
     )
     whole = Calendar.of(DAYS, np.datetime64("2018-01-01"), np.datetime64("2018-12-31"))
-    create_store(tmp_path / "whole.zarr", job.region, whole, {"spread": "parameter"}, levels={"annual": ()})
+    create_store(tmp_path / "whole.zarr", job.region, whole, {"spread": "parameter"}, arrays_of(job.keep, whole))
     gpp = zarr.open_group(tmp_path / "whole.zarr", mode="r")["annual"]["GPP"].attrs
     assert gpp["units"] == "g m-2 year-1" and gpp["standard_name"] == "gross_primary_productivity_of_biomass_expressed_as_carbon"
 
@@ -123,7 +124,7 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
     made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread="parameter")
     year = Period(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
-    content = cogs.File("NEE", "annual", slice(0, 1), [year])
+    content = cogs.File(ArraySpec("annual", "NEE", "x", "x", 6000.0), slice(0, 1), [year])
     cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})
     assert (tmp_path / "NEE_annual_2018.tif").read_bytes()[:4] == b"II+\0"
 

@@ -47,7 +47,7 @@ def test_a_map_is_read_counted_and_masked_where_it_has_gaps(tmp_path, make_regio
         pixel = drivers.pixel[at]
         light_absorbed = float((unpacked(drivers.daily["fapar"])[:, pixel] * drivers.weather["par"][:, 0]).mean())
         sources = [over_draw(posterior.model.sources["light_use_efficiency"], draw) for draw in (0, 1)]
-        efficiency = np.mean([float(one.value(row, {"canopy_height": drivers.lasting["canopy_height"][at]})) for one in sources])
+        efficiency = np.mean([float(one.value(row, {"canopy_height": drivers.static["canopy_height"][at]})) for one in sources])
         y, x = divmod(int(pixel), tile.shape[1])
         assert found[tile.y.start + y, tile.x.start + x] == pytest.approx(light_absorbed * efficiency, abs=2e-3)
 
@@ -67,7 +67,7 @@ def test_a_region_without_the_map_is_refused_with_a_cure_that_cures(tmp_path, ma
     add_map(writer.path, "canopy_height", tmp_path / "height.tif", units="m")
     region = open_region(writer.path)
     drivers = region.read(next(region.tiles()), ("canopy_height", *posterior.model.needs()), slice(365, 396))
-    assert np.unique(drivers.lasting["canopy_height"]).tolist() == [17.0] and drivers.masked["no covariate"] == 50
+    assert np.unique(drivers.static["canopy_height"]).tolist() == [17.0] and drivers.masked["no covariate"] == 50
     for name, source, message in (
         ("canopy_height", np.ones(box.shape), "has a map `canopy_height` already"),
         ("tair", np.ones(box.shape), "`tair` cannot be the name of a covariate"),

@@ -12,7 +12,7 @@ from hybridflux.data.origin import read_origin
 from hybridflux.products.totals import open_totals
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.store.checksums import check_maps
-from hybridflux.report.seasons import open_courses
+from hybridflux.report.seasonal_fluxes import open_cover_fluxes
 from hybridflux.terminal import is_for_user
 
 pytestmark = pytest.mark.long
@@ -22,7 +22,7 @@ SMALL = (
     "fluxes.zarr/monthly/zarr.json", "fluxes.zarr/monthly/NEE/zarr.json", "fluxes.zarr/annual/x/c/0", "item.json",
 )  # fmt: skip
 RUN = "from hybridflux.cli import main; main()"
-READERS = (resume_run, open_totals, open_courses, check_maps, read_origin)
+READERS = (resume_run, open_totals, open_cover_fluxes, check_maps, read_origin)
 
 
 def cut(content, random):

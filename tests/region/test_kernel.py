@@ -11,6 +11,7 @@ from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs
 from hybridflux.region.map import _job
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.spec import Job
 
 pytestmark = pytest.mark.long
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.long
 
 def job_of(posterior, path, **settings) -> Job:
     usual = dict(
-        draws=posterior.draws, start="2018-01-01", end="2018-12-31", spread="parameter", daily=False, levels=(0.05, 0.5), daily_levels=(),
+        draws=posterior.draws, start="2018-01-01", end="2018-12-31", spread="parameter", keep=KEEP,
         change={}, seed=0, length=10_000.0,
     )  # fmt: skip
     return _job(posterior, path, Path("unused"), **(usual | settings))
@@ -29,7 +30,7 @@ def results_of(job, tile_id="r000_c000"):
     drivers = job.region.read(job.region.grid.tile_of(tile_id), ready.names, ready.window)
     waves = ready.waves(job, drivers)
     found = [
-        (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.plan)))
+        (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.static)))
         for slab, pixels in ready.slabs(job, drivers)
     ]
     return drivers, found
@@ -45,7 +46,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
     zeros = {name: np.zeros((1,), np.float32) for name in learned(posterior.model) if name.endswith("effect")}
     names = {name: values[:, drivers.cell].astype(float) for name, values in drivers.weather.items()}
     names |= {name: unpacked(values)[:, drivers.pixel].astype(float) for name, values in drivers.daily.items()}
-    names |= {name: values.astype(float) for name, values in drivers.lasting.items()}
+    names |= {name: values.astype(float) for name, values in drivers.static.items()}
     names |= {"plant_type": drivers.plant_type, "site": np.zeros(len(drivers.pixel), int)}
     with jax.enable_x64(True):
         for draw in range(2):
@@ -56,7 +57,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
             for slab, result in found:
                 valid = slab.pixel[slab.real]
                 for name in ("gpp", "reco"):
-                    of_year = getattr(result, name)[:, :, draw].sum(1)[slab.real]
+                    of_year = result.kept["totals"][name][:, :, draw].sum(1)[slab.real]
                     np.testing.assert_allclose(of_year, expected[name][valid], rtol=3e-6)
 
 
@@ -90,10 +91,11 @@ def test_cells_are_told_apart_where_they_are_large(region_path, tmp_path, make_r
 
 def test_more_draws_cost_no_memory_per_day(region_path, make_posterior):
     """Nothing the kernel gives back has the axes draw, day and pixel together."""
-    job = job_of(make_posterior(draws=6), region_path, daily=True)
+    job = job_of(make_posterior(draws=6), region_path, keep=(*KEEP, DailyMaps()))
     _, found = results_of(job)
     result = found[0][1]
     n = kernel_inputs.block_size(6, job.region.grid.tile)
-    assert {array.shape[1:] for array in result.maps} == {(365, n)} and len(result.maps) == 6
-    assert {array.shape[1:] for array in result.series} == {(365, 6)}
-    assert result.gpp.shape[1:] == (12, 6, n) and {array.shape[1:] for array in result.annual} == {(1, n)}
+    maps, series, totals, periods = (result.kept[name] for name in ("daily_maps", "series", "totals", "period_maps"))
+    assert {array.shape[1:] for array in maps.values()} == {(365, n)} and len(maps) == 6
+    assert {array.shape[1:] for array in series.values()} == {(365, 6)} and {array.shape[1:] for array in totals.values()} == {(12, 6, n)}
+    assert {array.shape[1:] for array in periods.values()} == {(12, n), (1, n)} and result.sound.all()

@@ -12,7 +12,7 @@ from hybridflux.cli import towers
 from hybridflux.files import check_output
 from hybridflux.inference.posterior import Posterior
 from hybridflux.region import map as engine
-from hybridflux.region.outputs import totals_file
+from hybridflux.region.outputs import DailySeries
 from hybridflux.region.run.report import RunStopped
 from hybridflux.terminal import is_for_user, message_of
 
@@ -38,7 +38,7 @@ def test_the_end_of_a_run(tmp_path, region_path, make_posterior, monkeypatch):
     """HDF5 ended the process while it wrote `totals.nc`, GDAL said nothing where its last block was lost; then the run goes on."""
     out, begun = tmp_path / "run", False
     totals, cogs = (engine, "write_totals", 4096, "totals.nc"), (engine, "write_cogs", 400, "cog")
-    steps = (totals, (totals_file, "_write_series", 4096, "series.nc"), cogs)
+    steps = (totals, (DailySeries, "merge", 4096, "series.nc"), cogs)
     for module, step, size, file in steps:
         with monkeypatch.context() as patch:
             patch.setattr(module, step, limited(getattr(module, step), size))

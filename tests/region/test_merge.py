@@ -5,10 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from hybridflux.region.outputs.merge_totals import Merged
-from hybridflux.region.outputs.zone_totals import Totals
+from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
 
 SHAPE = (3, 2, 5)  # months, fluxes, draws
+NAME = "totals"  # of the output
 
 
 def some_tiles(folder, tiles=7, zones=40, shape=SHAPE, seed=0):
@@ -16,12 +16,13 @@ def some_tiles(folder, tiles=7, zones=40, shape=SHAPE, seed=0):
     random = np.random.default_rng(seed)
     paths = []
     for tile in range(tiles):
-        totals = Totals()
+        totals = TileTotals(of_cells={NAME: {}})
         for zone in () if tile == 3 else random.choice(zones, zones // 3, replace=False).tolist():
             for kind in (1, 4):
                 totals.area[zone, kind] = float(random.uniform(50, 150))
-                totals.carbon[zone, kind] = random.normal(size=shape) * 10.0 ** random.integers(-3, 6)
-        totals.add_series(random.normal(size=(4, 2, shape[2])).astype(np.float32), 1 + tile % 2)
+                totals.of_cells[NAME][zone, kind] = random.normal(size=shape) * 10.0 ** random.integers(-3, 6)
+        block = Block(1 + tile % 2, np.zeros(0, int), np.zeros(0), 100.0)
+        totals.add_to_plant_type("series", random.normal(size=(4, 2, shape[2])).astype(np.float32), block)
         paths.append(folder / f"r000_c{tile:03d}.npz")
         totals.save(paths[-1])
     return paths
@@ -32,10 +33,10 @@ def in_memory(paths):
     area, carbon, series = {}, {}, {}
     for path in sorted(paths):
         with np.load(path) as file:
-            for zone, kind, size, values in zip(file["zone"], file["plant_type"], file["area"], file["carbon"], strict=True):
+            for zone, kind, size, values in zip(file["zone"], file["plant_type"], file["area"], file[f"cells_{NAME}"], strict=True):
                 at = int(zone), int(kind)
                 area[at], carbon[at] = area.get(at, 0.0) + float(size), carbon.get(at, 0.0) + values
-            for kind, values in zip(file["series_plant_type"].tolist(), file["series"], strict=True):
+            for kind, values in zip(file["plant_type_series"].tolist(), file["series_series"], strict=True):
                 series[kind] = series.get(kind, 0.0) + values
     return area, carbon, series
 
@@ -48,18 +49,18 @@ def test_equals_the_sum_in_memory_to_the_last_bit_for_any_group_and_any_order(tm
         merged = Merged.of(order)
         cells = list(zip(merged.zone.tolist(), merged.plant_type.tolist(), strict=True))
         assert cells == sorted(area) and merged.area.tolist() == [area[cell] for cell in cells]
-        groups = list(merged.groups(SHAPE, most))
+        groups = list(merged.groups(NAME, SHAPE, most))
         assert [number for where, _ in groups for number in range(where.start, where.stop)] == list(range(len(cells)))
         np.testing.assert_array_equal(np.concatenate([found for _, found in groups]), [carbon[cell] for cell in cells])
-        assert list(merged.series) == sorted(series)
+        assert list(merged.of_plant_types["series"]) == sorted(series)
         for kind, values in series.items():
-            np.testing.assert_array_equal(merged.series[kind], values)
+            np.testing.assert_array_equal(merged.of_plant_types["series"][kind], values)
 
 
 def test_nothing_mapped_gives_no_cells(tmp_path):
-    Totals().save(tmp_path / "r000_c000.npz")
+    TileTotals().save(tmp_path / "r000_c000.npz")
     merged = Merged.of([tmp_path / "r000_c000.npz"])
-    assert len(merged.area) == 0 and list(merged.groups(SHAPE)) == [] and merged.series == {}
+    assert len(merged.area) == 0 and list(merged.groups(NAME, SHAPE)) == [] and merged.of_plant_types == {}
 
 
 @pytest.mark.parametrize("where", ["middle", "end", "all"])
@@ -81,7 +82,7 @@ def test_a_group_is_all_that_is_in_memory(tmp_path):
     size, most = sum(path.stat().st_size for path in paths), 1 << 20
     tracemalloc.start()
     merged = Merged.of(paths)
-    for _, carbon in merged.groups(shape, most):
+    for _, carbon in merged.groups(NAME, shape, most):
         assert carbon.nbytes <= most
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -97,13 +98,15 @@ def test_blocks_are_summed_in_float64_whatever_their_order(zones):
     gpp, reco = random.random((2, *BLOCK), np.float32)
     zone, area = random.integers(0, zones, BLOCK[-1]), random.uniform(99, 101, BLOCK[-1])
     area[7:40] = 0.0
-    whole, split = Totals(), Totals()
-    whole.add_block(gpp, reco, 2, zone, area)
-    for part in (slice(100, None), slice(0, 100)):
-        split.add_block(gpp[..., part], reco[..., part], 2, zone[part], area[part])
+    whole, split = TileTotals(), TileTotals()
+    for totals, parts in ((whole, [slice(None)]), (split, [slice(100, None), slice(0, 100)])):
+        for part in parts:
+            block = Block(2, zone[part], area[part], 100.0)
+            totals.add_area(block)
+            totals.add_to_cells(NAME, [gpp[..., part], reco[..., part]], block)
     assert set(whole.area) == {(one, 2) for one in zone[area > 0].tolist()} == set(split.area)
-    for (one, kind), carbon in whole.carbon.items():
+    for (one, kind), carbon in whole.of_cells[NAME].items():
         expected = np.stack([(flux[..., zone == one].astype(float) * area[zone == one]).sum(-1) for flux in (gpp, reco)], 1)
         np.testing.assert_allclose(carbon, expected, rtol=1e-13)
-        np.testing.assert_allclose(split.carbon[one, kind], expected, rtol=1e-13)
+        np.testing.assert_allclose(split.of_cells[NAME][one, kind], expected, rtol=1e-13)
         assert whole.area[one, kind] == pytest.approx(area[zone == one].sum(), rel=1e-13)

@@ -8,7 +8,6 @@ import pytest
 from hybridflux.model import compositions
 from hybridflux.model.tree import learned, parameters_over_draws, with_learned, with_places
 from hybridflux.region.kernels.networks import members_of, solve
-from hybridflux.region.kernels.unrolled import network_of
 
 pytestmark = pytest.mark.long
 
@@ -36,7 +35,7 @@ def names(draws=None, one_cell=True):
 
 
 def solved(model, given, drawn=None):
-    networks = {name: members_of(network_of(model.sources[name]), apart=drawn is not None) for name in DAILY}
+    networks = {name: members_of(model.sources[name].network(), apart=drawn is not None) for name in DAILY}
     return networks, parameters_over_draws(solve(model, networks, given | (drawn or {})), given, DAILY, drawn)
 
 
@@ -71,4 +70,4 @@ def test_each_draw_has_its_own_vegetation():
 
 def test_a_source_without_a_network_has_none():
     model = compositions.get("hybrid")
-    assert network_of(model.sources["vpd_sensitivity"]) is None
+    assert model.sources["vpd_sensitivity"].network() is None

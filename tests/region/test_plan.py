@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from hybridflux.region.map import QUANTILES, _job, map_region
+from hybridflux.region.map import _job, map_region
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run import estimate
 from hybridflux.region.run.trial import Trial
 
 pytestmark = pytest.mark.long
 
-SETTINGS = dict(draws=6, start="2018-01-01", daily=True)
+SETTINGS = dict(draws=6, start="2018-01-01", keep=(*KEEP, DailyMaps()))
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,8 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
 
     monkeypatch.setattr(estimate.Trial, "of", of)
     job = _job(
-        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
-        daily_levels=(), change={}, seed=0, length=1e4,
+        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", keep=KEEP,
+        change={}, seed=0, length=1e4,
     )  # fmt: skip
     found = estimate.estimate(job, 2)
     pixels = found.pixels

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from hybridflux.ingest.check import check
+from hybridflux.ingest.region_report import check
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.drivers.plausible_drivers import findings, some_tiles, vegetation_courses, warn_of_implausible, worst
 from hybridflux.region.drivers.ranges import FORESTS, NUMBERS, VEGETATION, Range, usual_co2
@@ -45,7 +45,7 @@ def test_a_region_as_it_should_be(region_path):
     found = findings(open_region(region_path))
     assert worst(found) == "ok", "\n".join(map(str, found))
     assert {*levels(found)} >= {f"fapar of {name}" for name in ("CRO cropland", "GRA grassland")}
-    assert "held against the usual ranges" in check(region_path).text
+    assert "compared with the usual ranges" in check(region_path).text
 
 
 def test_the_course_is_the_mean_of_its_pixels(region_path):

@@ -7,13 +7,13 @@ import pytest
 
 from hybridflux.region.drivers.driver_change import Change, read_changes
 from hybridflux.region.map import _job, job_of_run, resume_run
+from hybridflux.region.outputs import KEEP, DailyMaps, PeriodMaps, ZoneTotals
 from hybridflux.region.run.lifecycle import begin
 
 pytestmark = pytest.mark.long
 
 DEFAULTS = dict(
-    draws=6, start=None, end=None, spread="parameter", daily=False, levels=(0.05, 0.5, 0.95), daily_levels=(), change={}, seed=0,
-    length=1e4, within=(),
+    draws=6, start=None, end=None, spread="parameter", keep=KEEP, change={}, seed=0, length=1e4, within=(),
 )  # fmt: skip
 OTHER = {  # every field of the configuration of a run -> settings that change it
     "region": {},
@@ -23,9 +23,7 @@ OTHER = {  # every field of the configuration of a run -> settings that change i
     "start": {"start": "2018-06-01"},
     "end": {"end": "2018-07-15"},
     "spread": {"spread": "parameter+random_effects"},
-    "quantiles": {"levels": (0.9, 0.1)},
-    "daily": {"daily": True},
-    "daily_quantiles": {"daily": True, "daily_levels": (0.25,)},
+    "keep": {"keep": (PeriodMaps("evapotranspiration", (0.9, 0.1)), ZoneTotals(), DailyMaps(quantiles=(0.25,)))},
     "changes": {"change": {"rain": "*0.123456789@2018-05-01:2018-09-30", "tair": "-1.5", "vpd": "+2", "par": "*1e-7"}},
     "seed": {"seed": 11},
     "effect_length": {"length": 12_345.678},

@@ -13,6 +13,7 @@ from hybridflux.model.tree import learned, pooled_effects, with_learned
 from hybridflux.region.draws import random_effects
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.run.tile import run_tile
 from hybridflux.region.store.checksums import accept
@@ -20,6 +21,7 @@ from hybridflux.region.store.checksums import accept
 pytestmark = pytest.mark.long
 
 START = "2018-01-01"
+DAILY = (*KEEP, DailyMaps(quantiles=(0.05, 0.95)))
 
 
 def one_draw(model, number):
@@ -35,7 +37,7 @@ def posterior(make_posterior):
 @pytest.fixture(scope="module")
 def run(region_path, posterior, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "run"
-    report = map_region(posterior, region_path, out, draws=6, start=START, daily=True, daily_quantiles=(0.05, 0.95))
+    report = map_region(posterior, region_path, out, draws=6, start=START, keep=DAILY)
     assert report.state == "done" and report.pixels == 466 and report.masked["outside"] == 8 and report.masked["no vegetation"] == 6
     return out
 
@@ -56,7 +58,7 @@ def place_of(region, needs, tile_id, row, column):
     at = list(drivers.pixel).index(row * tile.shape[1] + column)
     named = {name: values[:, drivers.cell[at]][:, None] for name, values in drivers.weather.items()}
     named |= {name: unpacked(values)[:, drivers.pixel[[at]]] for name, values in drivers.daily.items()}
-    named |= {name: values[[at]] for name, values in drivers.lasting.items()}
+    named |= {name: values[[at]] for name, values in drivers.static.items()}
     year = (region.days.astype("datetime64[Y]").astype(int) - 47)[:, None]
     named |= {"plant_type": drivers.plant_type[[at]], "site": np.zeros(1, int), "site_year": year}
     return named, region.grid.x[tile.x][column], region.grid.y[tile.y][row], int(drivers.plant_type[at])
@@ -132,7 +134,7 @@ def test_series_add_up_to_the_totals(run):
 @pytest.mark.parametrize("tile", [24, 7])
 def test_any_tiling_gives_the_same(tmp_path, make_region, posterior, run, tile):
     path = make_region(tmp_path / "other.zarr", tile=tile).path
-    map_region(posterior, path, tmp_path / "run", draws=6, start=START, daily=True, daily_quantiles=(0.05, 0.95))
+    map_region(posterior, path, tmp_path / "run", draws=6, start=START, keep=DAILY)
     one, other = arrays_of(run), arrays_of(tmp_path / "run")
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
@@ -161,7 +163,7 @@ class StopsAfter(Serial):
 
 def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):
     out = tmp_path / "run"
-    settings = dict(draws=6, start=START, daily=True, daily_quantiles=(0.05, 0.95))
+    settings = dict(draws=6, start=START, keep=DAILY)
     with pytest.raises(Interrupted):
         map_region(posterior, region_path, out, **settings, executor=StopsAfter())
     with pytest.raises(FileExistsError, match="state `running`.*--resume"):

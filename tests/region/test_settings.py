@@ -19,8 +19,6 @@ from hybridflux.time import parse_day
         (dict(start="2018-06-10", end="2018-06-01"), r"last day, 2018-06-01, is before the first one, 2018-06-10"),
         (dict(draws=0), r"draws `0` is not a whole number from 1"),
         (dict(draws=2.5), r"draws `2.5` is not a whole number"),
-        (dict(quantiles=(5, 50)), r"quantile `5`: .*0.01, 0.02"),
-        (dict(quantiles=(0.975,)), r"quantile `0.975`: maps are named by whole per cents"),
         (dict(effect_length=-5.0), r"effect_length `-5.0` is not a distance above 0 m"),
         (dict(within="soil_capacity"), r"does not know the range of `soil_capacity`"),
     ],

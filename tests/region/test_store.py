@@ -48,8 +48,8 @@ def test_read_a_tile(region_path):
     np.testing.assert_allclose(found["fapar_30d"], trailing_mean(fapar, 30)[365:], rtol=1e-5)
     np.testing.assert_allclose(drivers.weather["tair_30d"], trailing_mean(region.group["tair"][:], 30)[365:], rtol=1e-6)
     assert found["fapar"].dtype == np.float32 and drivers.weather["tair"].shape == (365, 2)
-    np.testing.assert_allclose(drivers.lasting["fapar_top"], np.quantile(fapar, 0.95, axis=0), atol=1e-4)
-    assert 48.5 < drivers.lasting["latitude"].mean() < 49 and drivers.area.sum() == pytest.approx(100 * len(drivers.pixel), rel=0.003)
+    np.testing.assert_allclose(drivers.static["fapar_top"], np.quantile(fapar, 0.95, axis=0), atol=1e-4)
+    assert 48.5 < drivers.static["latitude"].mean() < 49 and drivers.area.sum() == pytest.approx(100 * len(drivers.pixel), rel=0.003)
 
 
 def test_masked_pixels_are_counted_and_stay_alone(region_path, tmp_path):
@@ -233,7 +233,7 @@ def test_saved_again_by_xarray_reads_the_same(region_path, tmp_path, compressors
     assert region_fingerprint(open_region(path))
     for one, other in zip(read_all(region_path), read_all(path), strict=True):
         np.testing.assert_array_equal(one.pixel, other.pixel)
-        for name in ("daily", "weather", "lasting"):
+        for name in ("daily", "weather", "static"):
             for key, values in getattr(one, name).items():
                 np.testing.assert_array_equal(values, getattr(other, name)[key], err_msg=key)
         np.testing.assert_array_equal(one.zone, other.zone)

@@ -11,10 +11,10 @@ import xarray as xr
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
-from hybridflux.region.map import QUANTILES, _job
-from hybridflux.region.outputs import merge_totals
-from hybridflux.region.outputs.totals_file import write_totals
-from hybridflux.region.outputs.zone_totals import Totals
+from hybridflux.region.map import _job
+from hybridflux.region.outputs import KEEP, merge_totals
+from hybridflux.region.outputs.merge_totals import Block, TileTotals
+from hybridflux.region.run.lifecycle import write_totals
 from hybridflux.vocabulary import PARAMETERS
 
 pytestmark = pytest.mark.long
@@ -31,17 +31,17 @@ def make_job(region_path, make_posterior, tmp_path):
         raw = {name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()}
         posterior = dataclasses.replace(make_posterior(draws=draws), structure=StructuralError(raw))
         job = _job(
-            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", daily=False, levels=QUANTILES,
-            daily_levels=(), change={}, seed=3, length=1e4,
+            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", keep=KEEP,
+            change={}, seed=3, length=1e4,
         )  # fmt: skip
         (tmp_path / "totals").mkdir()
         random = np.random.default_rng(0)
         for tile in job.region.tiles():
-            totals = Totals()
+            totals = TileTotals(of_cells={"totals": {}})
             for zone in random.choice(zones, zones // 3, replace=False).tolist():
                 totals.area[zone, 2] = float(random.uniform(50, 150))
-                totals.carbon[zone, 2] = random.random((12, 2, draws))
-            totals.add_series(random.random((365, 2, draws)), 2)
+                totals.of_cells["totals"][zone, 2] = random.random((12, 2, draws))
+            totals.add_to_plant_type("series", random.random((365, 2, draws)), Block(2, np.zeros(0, int), np.zeros(0), 100.0))
             totals.save(job.totals(tile.id))
         return job
 
@@ -54,7 +54,7 @@ def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     write_totals(job, list(job.region.tiles()), {"title": "made up"})
     found = xr.open_dataset(job.out / "totals.nc", engine="h5netcdf").load()
     merged = merge_totals.Merged.of(job.totals(tile.id) for tile in job.region.tiles())
-    ((_, carbon),) = merged.groups((12, 2, 6), 1 << 30)
+    ((_, carbon),) = merged.groups("totals", (12, 2, 6), 1 << 30)
     assert found["total"].dims == ("flux", "cell", "draw", "month") and found["flux"].values.tolist() == ["NEE", "GPP", "RECO"]
     assert found["total"].attrs["units"] == "g" and found.attrs["spread"] == "parameter" and found["total"].dtype == np.float64
     assert set(found["total"].coords) == {"flux", "month", "draw", "zone", "plant_type", "area", "days"}

@@ -11,7 +11,7 @@ from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import effect_table, open_scenario, run_scenario
 from hybridflux.products.totals import open_totals
 from hybridflux.report.overview import independence_factor
-from hybridflux.report.seasons import monthly_means, open_courses
+from hybridflux.report.seasonal_fluxes import monthly_means, open_cover_fluxes
 from hybridflux.report.truth import read_truth
 
 
@@ -67,7 +67,7 @@ def test_inventory_of_the_world_is_read_whole(mapped):
 
 
 def test_courses_add_up_to_the_budget(mapped):
-    courses, totals = open_courses(mapped.run), open_totals(mapped.run)
+    courses, totals = open_cover_fluxes(mapped.run), open_totals(mapped.run)
     steps = np.diff([*range(0, 365, 10), 365])
     for cover, found in courses.flux.items():
         cells = np.flatnonzero(totals.land_cover == cover)

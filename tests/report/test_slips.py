@@ -7,8 +7,8 @@ import shutil
 import pandas as pd
 import pytest
 
+from hybridflux.report.budget_tables import area_ha, tonnes
 from hybridflux.report.page import _thinned, write_report
-from hybridflux.report.tables import area_ha, tonnes
 
 pytestmark = pytest.mark.long
 

@@ -5,32 +5,32 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from hybridflux.series import Prior
+from hybridflux.series import SeriesProcess
 
 DAYS = 300
-PRIOR = Prior(season=(0.6, -0.1, 0.05), fast_sd=0.12, fast_days=25.0, slow_sd=0.08, slow_days=400.0, view_sd=0.03, freedom=1e9)
+PROCESS = SeriesProcess(season=(0.6, -0.1, 0.05), fast_sd=0.12, fast_days=25.0, slow_sd=0.08, slow_days=400.0, view_sd=0.03, freedom=1e9)
 
 
-def _kernel(prior: Prior, lag: np.ndarray) -> np.ndarray:
+def _kernel(process: SeriesProcess, lag: np.ndarray) -> np.ndarray:
     """Covariance of the departure from the season at two days, by the definition of the two processes."""
-    x = np.sqrt(3.0) * np.abs(lag) / prior.fast_days
-    return prior.fast_sd**2 * (1 + x) * np.exp(-x) + prior.slow_sd**2 * np.exp(-np.abs(lag) / prior.slow_days)
+    x = np.sqrt(3.0) * np.abs(lag) / process.fast_days
+    return process.fast_sd**2 * (1 + x) * np.exp(-x) + process.slow_sd**2 * np.exp(-np.abs(lag) / process.slow_days)
 
 
-def _season(prior: Prior, days: np.ndarray) -> np.ndarray:
+def _season(process: SeriesProcess, days: np.ndarray) -> np.ndarray:
     """The harmonics written out."""
     angle = 2 * np.pi * np.asarray(days) / 365.2425
-    return prior.season[0] + prior.season[1] * np.cos(angle) + prior.season[2] * np.sin(angle)
+    return process.season[0] + process.season[1] * np.cos(angle) + process.season[2] * np.sin(angle)
 
 
-def _dense(prior: Prior, values: np.ndarray, when: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _dense(process: SeriesProcess, values: np.ndarray, when: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of one pixel on every day, by solving with the whole covariance matrix, in float64."""
     every, seen = np.arange(days), np.isfinite(values)
-    at, departure = when[seen], values[seen].astype(float) - _season(prior, when[seen])
-    among = _kernel(prior, at[:, None] - at[None, :]) + prior.view_sd**2 * np.eye(len(at))
-    across = _kernel(prior, every[:, None] - at[None, :])
+    at, departure = when[seen], values[seen].astype(float) - _season(process, when[seen])
+    among = _kernel(process, at[:, None] - at[None, :]) + process.view_sd**2 * np.eye(len(at))
+    across = _kernel(process, every[:, None] - at[None, :])
     weights = np.linalg.solve(among, across.T).T
-    return _season(prior, every) + weights @ departure, _kernel(prior, 0) - np.sum(weights * across, axis=1)
+    return _season(process, every) + weights @ departure, _kernel(process, 0) - np.sum(weights * across, axis=1)
 
 
 @dataclass
@@ -40,19 +40,19 @@ class Made:
     truth: np.ndarray
     values: np.ndarray
     when: np.ndarray
-    prior: Prior
+    process: SeriesProcess
     days: int = DAYS
 
 
-def _make(pixels: int, seed: int, prior: Prior = PRIOR) -> Made:
+def _make(pixels: int, seed: int, process: SeriesProcess = PROCESS) -> Made:
     """Pixels of the process, seen about every five days, four views in ten hidden, two views on one day."""
     rng, every = np.random.default_rng(seed), np.arange(DAYS)
-    root = np.linalg.cholesky(_kernel(prior, every[:, None] - every[None, :]) + 1e-10 * np.eye(DAYS))
-    truth = _season(prior, every)[:, None] + root @ rng.standard_normal((DAYS, pixels))
+    root = np.linalg.cholesky(_kernel(process, every[:, None] - every[None, :]) + 1e-10 * np.eye(DAYS))
+    truth = _season(process, every)[:, None] + root @ rng.standard_normal((DAYS, pixels))
     when = np.sort(np.append(np.arange(2, DAYS - 3, 5), 102))
-    values = truth[when] + prior.view_sd * rng.standard_normal((len(when), pixels))
+    values = truth[when] + process.view_sd * rng.standard_normal((len(when), pixels))
     values[rng.random(values.shape) < 0.4] = np.nan
-    return Made(truth, values.astype(np.float32), when, prior)
+    return Made(truth, values.astype(np.float32), when, process)
 
 
 @pytest.fixture(scope="session")

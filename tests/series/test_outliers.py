@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from hybridflux.series import Prior, fill
-from hybridflux.series.outliers import find_drops, liveliness, opening
+from hybridflux.series import SeriesProcess, fill
+from hybridflux.series.outliers import find_drops, opening, variance_factor
 
-PRIOR = Prior(season=(0.6,), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
+PROCESS = SeriesProcess(season=(0.6,), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
 WHEN = np.arange(2, 297, 5)
 
 
@@ -23,7 +23,7 @@ def test_a_mowing_drop_stays_sharp_and_a_cloud_goes():
     clouded[cloud] -= 0.3
     for series in (values, clouded):
         series[mown:] -= 0.35
-    plain, filled = (fill(series, WHEN, 300, prior=PRIOR) for series in (values, clouded))
+    plain, filled = (fill(series, WHEN, 300, process=PROCESS) for series in (values, clouded))
     assert not filled.used[cloud].any() and filled.used[np.arange(len(WHEN)) != cloud].mean() > 0.98
     assert np.abs(filled.mean[82] - plain.mean[82]).max() < 0.03
     assert np.median(filled.mean[177] - filled.mean[182]) == pytest.approx(0.35, abs=0.02)
@@ -37,7 +37,7 @@ def test_two_clouds_in_a_row_go_too():
     values = meadow(np.random.default_rng(1), 40)
     values[20] -= 0.35
     values[21] -= 0.25
-    filled = fill(values, WHEN, 300, prior=PRIOR)
+    filled = fill(values, WHEN, 300, process=PROCESS)
     assert not filled.used[[20, 21]].any()
     assert filled.mean[WHEN[20]].min() > 0.65
 
@@ -47,20 +47,20 @@ def test_a_drop_just_before_a_cloud_is_still_a_drop():
     values[30:] -= 0.35
     values[31] = np.nan
     values[33] -= 0.15
-    filled = fill(values, WHEN, 300, prior=PRIOR)
+    filled = fill(values, WHEN, 300, process=PROCESS)
     assert filled.used[30].all() and (filled.mean[WHEN[29]] - filled.mean[WHEN[30]]).min() > 0.25
 
 
 def test_last_view_cannot_be_confirmed_and_is_not_believed():
     values = meadow(np.random.default_rng(3), 20)
     values[-1] -= 0.4
-    filled = fill(values, WHEN, 300, prior=PRIOR)
+    filled = fill(values, WHEN, 300, process=PROCESS)
     assert not filled.used[-1].any() and filled.mean[-1].min() > 0.65
 
 
 def test_smooth_senescence_is_no_drop():
     values = meadow(np.random.default_rng(4), 30) - np.clip((WHEN - 120) / 60, 0, 1)[:, None] * 0.45
-    filled = fill(values, WHEN, 300, prior=PRIOR)
+    filled = fill(values, WHEN, 300, process=PROCESS)
     assert filled.used.mean() > 0.99
     assert np.abs(filled.mean[150] - (0.75 - 0.225)).max() < 0.06
     ones = np.ones(30, np.float32)
@@ -78,8 +78,8 @@ def test_drop_opens_the_days_between_its_two_views():
     np.testing.assert_allclose(opening(drops, used)[:, 0], [0, 0, 0.025, 0.025, 0, 0], rtol=1e-5)
 
 
-def test_liveliness_is_between_prior_and_data():
+def test_variance_factor_is_between_prior_and_data():
     used = np.ones((20, 2), bool)
     ahead = np.array([[1.0, 2.0]]).repeat(20, 0)
-    np.testing.assert_allclose(liveliness(ahead, np.ones((20, 2)), used, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
-    assert liveliness(100 * ahead, np.ones((20, 2)), used, 10.0)[0] == pytest.approx((10 + 9 * 20) / 30)
+    np.testing.assert_allclose(variance_factor(ahead, np.ones((20, 2)), used, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
+    assert variance_factor(100 * ahead, np.ones((20, 2)), used, 10.0)[0] == pytest.approx((10 + 9 * 20) / 30)

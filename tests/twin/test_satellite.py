@@ -60,5 +60,5 @@ def test_a_lone_dip_goes_and_a_harvest_stays():
 
 def test_a_pixel_never_seen_is_refused():
     nothing = np.full((3, 1, 1), np.nan, np.float32)
-    with pytest.raises(ValueError, match="never seen"):
+    with pytest.raises(ValueError, match="no clear view"):
         fill_daily(Observations(np.array([0, 5, 10]), nothing, np.zeros(3)), 15)

@@ -9,9 +9,8 @@ import xarray as xr
 
 from hybridflux.products.inventory import read_inventory
 from hybridflux.region.drivers.open import open_region
-from hybridflux.twin.region_truth import FLUXES
 from hybridflux.twin.world import make_world
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,8 @@ def of(truth, cover):
 
 
 def test_the_region_opens_with_a_year_of_lead(world, region):
-    assert region.grid.shape == (48, 48) and region.lead == 365
-    assert region.days[region.lead] == world.start == np.datetime64("2022-01-01")
+    assert region.grid.shape == (48, 48) and region.warm_up == 365
+    assert region.days[region.warm_up] == world.start == np.datetime64("2022-01-01")
     assert region.days[-1] == world.end == np.datetime64("2022-12-31")
     assert region.zone_names and "vpd_climatology" in region.names
 
@@ -122,6 +121,6 @@ def test_short_worlds_keep_the_drought_and_long_ones_are_refused(tmp_path):
     short = make_world(tmp_path / "short", size=16, days=40, towers=1)
     assert short.start < np.datetime64("2022-07-10") < short.end
     region = open_region(short.region)
-    assert region.lead == 365 and len(region.days) == 405
+    assert region.warm_up == 365 and len(region.days) == 405
     with pytest.raises(ValueError, match="two years"):
         make_world(tmp_path / "long", days=900)

@@ -1,7 +1,7 @@
-"""Images of the land: one reader a format, each giving scenes, a day and a way to read it onto a grid.
+"""Satellite images: one reader for each format, which gives scenes, each a day and a way to read it onto a grid.
 
-`reader(dataset.format)` finds the reader of a dataset of the catalog. `window` puts an image onto a grid, `masks` says what is clear,
-`frames` makes one scene of the frames of a day, `indices` and `fapar` turn reflectance into what a model reads.
+`reader(dataset.format)` finds the reader of a dataset of the catalog. `window` resamples images, `masks` gives the clear pixels,
+`frames` makes one scene of the frames of a day, `indices` and `fapar` turn reflectance into the inputs of a model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from hybridflux.data.imagery.scene import Reader, Scene
 __all__ = ["Reader", "Scene", "reader"]
 
 reader = Readers(
-    "images",
+    "readers",
+    "reader of images for the format",
     {
         "cube": "hybridflux.data.imagery.cube:cube_scenes",
         "safe": "hybridflux.data.imagery.safe:safe_scenes",
@@ -21,5 +22,6 @@ reader = Readers(
         "theia-l2a": "hybridflux.data.imagery.theia:theia_scenes",
         "theia-l3a": "hybridflux.data.imagery.theia_l3a:synthesis_scenes",
     },
+    room="imagery.",
 )
 """Format of a dataset of the catalog -> its reader, `scenes(dataset, place, geobox, start, end) -> list[Scene]`."""

@@ -1,4 +1,4 @@
-"""Cubes of images in netCDF or Zarr: a time axis, y, x, and one variable a band, as openEO, WorldCereal and xarray write them.
+"""Image cubes in netCDF or Zarr: axes of time, y and x, and one variable for each band, as openEO, WorldCereal and xarray write them.
 
 Bands of different pixel sizes come in several files. A variable without y and x, the angle of the sun for instance, holds for all pixels.
 """
@@ -24,7 +24,7 @@ from odc.geo.xr import spatial_dims
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.grid_axes import check_axis
 from hybridflux.data.hdf5 import open_netcdf
-from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, is_reflectance, scenes, solar_day_at
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import Image, damaged, stated
@@ -35,7 +35,7 @@ _DAMAGE = (OSError, RuntimeError, ValueError)  # of HDF5, of the codecs of Zarr,
 
 
 @dataclass(frozen=True)
-class _File:
+class _OpenCube:
     """An open cube: its variables by band name, its grid, and the time of each image."""
 
     path: Path
@@ -50,14 +50,14 @@ def cube_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     """Scenes of cubes, see `scene.Reader`.
 
     The place is a file, a Zarr store, or a folder of them. Images of one time in several files, of 10 and 20 m for instance, make one
-    frame. Two images of one band and day are put together if they have one grid, with a warning.
+    frame. Two images of one band and day are merged if they share a grid, with a warning.
 
     Raises:
-        FileNotFoundError: no cube there.
+        FileNotFoundError: no cube at the place.
         ValueError: no coordinate system or time axis, another scale factor than the catalog's, two grids for one band and day.
     """
     files = [_open(path, dataset) for path in _find(Path(place), dataset.files)]
-    by_time: dict[np.datetime64, list[tuple[_File, int]]] = defaultdict(list)
+    by_time: dict[np.datetime64, list[tuple[_OpenCube, int]]] = defaultdict(list)
     for file in files:
         for index, time in enumerate(file.times):
             if start - 1 <= time.astype("datetime64[D]") <= end + 1:
@@ -72,13 +72,13 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
         raise FileNotFoundError(f"no file or folder {place}")
     if place.is_file() or place.suffix == ".zarr" or (place / "zarr.json").exists():
         return [place]
-    found = sorted({path for pattern in patterns or ("*.nc", "*.zarr") for path in place.glob(pattern)})
-    if not found:
+    cubes = sorted({path for pattern in patterns or ("*.nc", "*.zarr") for path in place.glob(pattern)})
+    if not cubes:
         raise FileNotFoundError(f"{place} holds no {' or '.join(patterns or ('*.nc', '*.zarr'))}")
-    return found
+    return cubes
 
 
-def _open(path: Path, dataset: Dataset) -> _File:
+def _open(path: Path, dataset: Dataset) -> _OpenCube:
     try:
         options = {"mask_and_scale": False, "chunks": None}
         if path.is_dir():
@@ -98,11 +98,11 @@ def _open(path: Path, dataset: Dataset) -> _File:
     variables = {names[name]: str(name) for name in cube.data_vars if name in names}
     for band in dataset.bands:
         _check_scale(path, cube, band, variables)
-    return _File(path, cube, variables, _grid(path, cube), time, cube[time].values)
+    return _OpenCube(path, cube, variables, _grid(path, cube), time, cube[time].values)
 
 
 def _refuse_symbolic_links(store: Path) -> None:
-    """A chunk of a store that is a symbolic link would show another file of the user as an image."""
+    """Refuse a store with symbolic links, which would show other files of the user as images."""
     for folder, folders, files in os.walk(store):
         for name in (*folders, *files):
             if os.path.islink(path := os.path.join(folder, name)):
@@ -147,9 +147,9 @@ def _grid(path: Path, cube: xr.Dataset) -> GeoBox:
     return grid
 
 
-def _frames(time: np.datetime64, images: list[tuple[_File, int]], dataset: Dataset) -> list[Frame]:
-    """The frames of one time: bands of several files together; a band that comes twice, from two files of one grid, starts another."""
-    frames: list[tuple[dict[str, Layer], list[tuple[_File, int]]]] = []
+def _frames(time: np.datetime64, images: list[tuple[_OpenCube, int]], dataset: Dataset) -> list[Frame]:
+    """The frames of one time: bands of several files together; a band that repeats, from two files of one grid, starts another frame."""
+    frames: list[tuple[dict[str, FrameBand], list[tuple[_OpenCube, int]]]] = []
     for file, index in images:
         layers = {band.name: _layer(file, index, file.variables[band.name], band) for band in dataset.bands if band.name in file.variables}
         for taken, members in frames:
@@ -162,7 +162,7 @@ def _frames(time: np.datetime64, images: list[tuple[_File, int]], dataset: Datas
     return [_frame(time, number, layers, members, dataset) for number, (layers, members) in enumerate(frames) if layers]
 
 
-def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: list[tuple[_File, int]], dataset: Dataset) -> Frame:
+def _frame(time: np.datetime64, number: int, layers: dict[str, FrameBand], members: list[tuple[_OpenCube, int]], dataset: Dataset) -> Frame:
     file = members[0][0]
     masks = []
     bands = dict(layers)
@@ -178,14 +178,14 @@ def _frame(time: np.datetime64, number: int, layers: dict[str, Layer], members: 
     return Frame(f"{dataset.id} {stamp}", day, finest, bands, masks, absent, origin, declared=by_catalog(dataset), tile=str(finest))
 
 
-def _layer(file: _File, index: int, name: str, band: Band) -> Layer:
+def _layer(file: _OpenCube, index: int, name: str, band: Band) -> FrameBand:
     own = file.cube[name].attrs
     nodata = stated(band.nodata, own.get("_FillValue"), own.get("missing_value"))
     image = Image(f"{file.path}, {name}, {file.times[index]}", file.grid, partial(_stored, file, index, name), nodata)
-    return Layer(lambda: image, band.scale, band.offset, reflective=is_reflectance(band))
+    return FrameBand(lambda: image, band.scale, band.offset, reflective=is_reflectance(band))
 
 
-def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:
+def _stored(file: _OpenCube, index: int, name: str, roi: tuple[slice, slice]) -> np.ndarray:
     variable = file.cube[name].isel({file.time: index})
     rows, columns = file.grid.dimensions
     if variable.ndim == 0:
@@ -197,7 +197,7 @@ def _stored(file: _File, index: int, name: str, roi: tuple[slice, slice]) -> np.
 
 
 def _check_days(frames: Sequence[Frame], dataset: Dataset) -> None:
-    """Two images of one day are one mosaic if they share a grid; else nobody says which is right."""
+    """Two images of one day are one mosaic if they share a grid; else it is unknown which is right."""
     by_day: dict[np.datetime64, list[Frame]] = defaultdict(list)
     for frame in frames:
         by_day[frame.day].append(frame)
@@ -208,4 +208,4 @@ def _check_days(frames: Sequence[Frame], dataset: Dataset) -> None:
             raise ValueError(f"two images of {day} on two grids: {names}; keep the files of one grid in the folder")
     if double:
         days = ", ".join(str(day) for day in list(double)[:5])
-        warnings.warn(f"{dataset.id}: {len(double)} days have several images, put together pixel by pixel: {days}", stacklevel=3)
+        warnings.warn(f"{dataset.id}: {len(double)} days have several images, merged pixel by pixel: {days}", stacklevel=3)

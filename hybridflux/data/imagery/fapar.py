@@ -13,11 +13,11 @@ import numpy as np
 
 BANDS = ("B03", "B04", "B05", "B06", "B07", "B8A", "B11", "B12")
 ANGLES = ("view_zenith", "view_azimuth", "sun_zenith", "sun_azimuth")
-"""Angles a scene must give [degree], besides `BANDS`."""
+"""Angles that a scene must provide [degree], besides `BANDS`."""
 LARGEST = 0.94
-"""Values between this and `LARGEST + TOLERANCE` are saturated and become it."""
+"""Values between this and `LARGEST + TOLERANCE` are saturated and set to it."""
 TOLERANCE = 0.1
-"""Outside 0 and `LARGEST` by more, an output is no fAPAR."""
+"""Beyond it below 0 or above `LARGEST`, an output is not valid."""
 ROOM = 0.01
 """Reflectance by which an input may be outside the training data."""
 

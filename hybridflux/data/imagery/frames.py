@@ -1,4 +1,4 @@
-"""From frames, the single images a product consists of, to scenes: one day, one mosaic, masked and in reflectance."""
+"""From frames, the single images of a product, to scenes: one mosaic of masked reflectance for each day."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
 from hybridflux.data.imagery.masks import clear_on, cloudy_on
 from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
-from hybridflux.data.imagery.offset_frames import judged, witnesses
+from hybridflux.data.imagery.offset_frames import judged, judged_windows
 from hybridflux.data.imagery.offset_series import Declared
 from hybridflux.data.imagery.scene import Scene
 
@@ -24,15 +24,15 @@ _SCALED = 0.01  # a scale at most this large means stored whole numbers
 
 
 @dataclass(frozen=True)
-class Layer:
+class FrameBand:
     """A band of a frame: `scale * stored + offset`.
 
     Attributes:
-        image: gives the stored numbers; called when they are needed.
-        scale: factor of the stored number.
+        image: function that returns the stored numbers; called when they are needed.
+        scale: factor on the stored number.
         offset: added after the factor.
         resolution: size of its pixels [m], where known before opening.
-        reflective: whether it is a reflectance, and no angle or label.
+        reflective: whether it is a reflectance, not an angle or label.
     """
 
     image: Callable[[], window.Image]
@@ -49,22 +49,22 @@ class Frame:
     Attributes:
         id: name of the product.
         day: solar day.
-        grid: the area it covers.
-        layers: band name -> layer.
-        masks: rules and their labels; a pixel is clear if all say so.
-        absent: what an incomplete product lacks, one sentence for messages.
+        grid: grid of the frame.
+        layers: band name -> band.
+        masks: rules and their labels; a pixel is clear if all rules agree.
+        absent: missing parts of an incomplete product, one sentence for messages.
         origin: files, baseline and offsets, JSON-ready.
-        rank: in a mosaic frames of lower rank lie above.
-        declared: the BOA offset its metadata declare; None where the offsets of the layers hold as they are.
-        tile: of its producer; frames of one tile show one area.
-        correction: gives what the reflectance of all bands has to be corrected by [1], None if the frame has to be left out.
+        rank: order in a mosaic; frames of lower rank lie above.
+        declared: BOA offset by its metadata; None where the offsets of the bands hold.
+        tile: tile of its producer; frames of one tile show one area.
+        correction: function that returns the correction of the reflectance of all bands [1], None if the frame has to be left out.
     """
 
     id: str
     day: np.datetime64
     grid: GeoBox
-    layers: Mapping[str, Layer]
-    masks: Sequence[tuple[Mask, Layer]] = ()
+    layers: Mapping[str, FrameBand]
+    masks: Sequence[tuple[Mask, FrameBand]] = ()
     absent: str = ""
     origin: dict = field(default_factory=dict)
     rank: int = 0
@@ -99,7 +99,7 @@ class Frame:
         return out
 
     def _drop_zeros(self, stored: Mapping[str, np.ndarray], geobox: GeoBox) -> None:
-        """See `drop_zeros`; a band that is read alone is compared with another one where it has zeros."""
+        """See `drop_zeros`; a band that is read alone is compared with another one at its zeros."""
         numbers = [values for band, values in stored.items() if self.layers[band].reflective]
         if len(numbers) == 1 and (numbers[0] == 0.0).any():
             others = [band for band, layer in self.layers.items() if layer.reflective and band not in stored]
@@ -108,12 +108,12 @@ class Frame:
         drop_zeros(numbers)
 
     def sample(self, geobox: GeoBox) -> Sample | None:
-        """Red and near infrared before any offset, of the pixels by which the offset is judged; None if there is no red band."""
+        """Red and near infrared before any offset, of the pixels by which the offset is judged; None without a red band."""
         near = next((band for band in NEAR_INFRARED if band in self.layers), None)
         if RED not in self.layers:
             return None
         parts = []
-        for box in witnesses(geobox):
+        for box in judged_windows(geobox):
             numbers = [self._scaled(band, box) if band else np.full(box.shape.yx, np.float32(np.nan)) for band in (RED, near)]
             labels = next((window.labels(layer.image(), box) for mask, layer in self.masks if mask.band == CLASSES), None)
             parts.append(sample_of(*numbers, _clear_land(self.masks, box), labels))
@@ -124,7 +124,7 @@ class Frame:
         return window.values(self.layers[band].image(), geobox) * np.float32(self.layers[band].scale)
 
     def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
-        """Where it shows something other than the clear land `[y, x]`; not where a band has no value, beyond the edge of a swath."""
+        """Whether the mask calls a pixel not clear `[y, x]`; false where a band has no value, beyond the edge of a swath."""
         hidden = np.zeros(geobox.shape.yx, bool)
         for mask, layer in self.masks:
             image = layer.image()
@@ -133,12 +133,12 @@ class Frame:
 
 
 def is_reflectance(band: Band) -> bool:
-    """Whether a band of the catalog is a reflectance, and no angle."""
+    """Whether a band of the catalog is a reflectance, not an angle."""
     return band.units == "1"
 
 
 def drop_zeros(stored: Sequence[np.ndarray]) -> None:
-    """Make missing, in place, what is 0 in every one of several bands: no surface reflects nothing, whatever number is declared missing.
+    """Set to NaN, in place, the pixels that are 0 in all of several bands: no surface reflects nothing, whatever value is declared missing.
 
     Beyond the swath MAJA stores 0 in some products (those of early 2022) and -10000 in others. One band alone may be cut at zero.
     """
@@ -149,8 +149,8 @@ def drop_zeros(stored: Sequence[np.ndarray]) -> None:
         numbers[nothing] = np.nan
 
 
-def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
-    """Numbers with fractions below two are reflectance already, whatever the catalog says of their scale."""
+def _check_scale(stored: np.ndarray, layer: FrameBand, name: str) -> None:
+    """Refuse stored numbers with fractions below two, which are reflectance already, whatever scale the catalog gives."""
     known = stored[np.isfinite(stored)]
     if layer.scale <= _SCALED and known.size and known.max() < 2.0 and (known % 1 != 0).any():
         raise ValueError(
@@ -159,8 +159,8 @@ def _check_scale(stored: np.ndarray, layer: Layer, name: str) -> None:
         )
 
 
-def _clear_land(masks: Sequence[tuple[Mask, Layer]], geobox: GeoBox) -> np.ndarray:
-    """Where all masks are clear `[y, x]`."""
+def _clear_land(masks: Sequence[tuple[Mask, FrameBand]], geobox: GeoBox) -> np.ndarray:
+    """Whether all masks are clear `[y, x]`."""
     land = np.ones(geobox.shape.yx, bool)
     for mask, layer in masks:
         image = layer.image()
@@ -169,7 +169,7 @@ def _clear_land(masks: Sequence[tuple[Mask, Layer]], geobox: GeoBox) -> np.ndarr
 
 
 def solar_day(time: np.datetime64, longitude: float) -> np.datetime64:
-    """The day at a place by the sun: that of UTC shifted by an hour for 15 degrees.
+    """Solar day at a longitude: UTC shifted by an hour for 15 degrees.
 
     >>> solar_day(np.datetime64("2020-06-01T23:30"), 140.0)
     np.datetime64('2020-06-02')
@@ -178,7 +178,7 @@ def solar_day(time: np.datetime64, longitude: float) -> np.datetime64:
 
 
 def solar_day_at(time: np.datetime64, grid: GeoBox) -> np.datetime64:
-    """The day by the sun in the middle of an image."""
+    """Solar day in the middle of an image."""
     return solar_day(time, grid.extent.centroid.to_crs("EPSG:4326").coords[0][0])
 
 
@@ -186,7 +186,7 @@ def scenes(frames: Iterable[Frame], dataset: Dataset, geobox: GeoBox, start: np.
     """One scene for each day with a frame that touches the grid, in order of days.
 
     Frames of one day are neighbours: a pixel takes its value from the first, by rank and name, that has one, unless another calls it
-    cloudy. Warns of bands that are there only at a coarser resolution than the catalog names.
+    cloudy. Bands with a coarser resolution than that of the catalog are warned of.
     """
     wanted = [frame for frame in frames if start <= frame.day <= end and window.overlaps(frame.grid, geobox, _name(frame))]
     wanted.sort(key=lambda frame: (frame.day, frame.rank, frame.id))
@@ -211,8 +211,8 @@ def mosaic(frames: Sequence[Frame], geobox: GeoBox, bands: Sequence[str]) -> dic
     """Frames of one day on one grid.
 
     A pixel takes all its bands from the first frame that has all of them, else each from the first that has it. It is clear only if no
-    frame that shows it says otherwise: where neighbours overlap they are processed apart from one and the same view, and a cloud that one
-    of them sees is there.
+    frame that shows it says otherwise: overlapping neighbours are processed separately from the same view, and a cloud that one of them
+    detects is real.
     """
     near = [frame for frame in frames if window.overlaps(frame.grid, geobox)] or frames[:1]
     out = near[0].read(geobox, bands)

@@ -1,4 +1,4 @@
-"""Which pixels are a clear view of the land, from the labels a product carries."""
+"""Clear pixels from the labels of a product."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scipy.ndimage import maximum_filter1d
 from hybridflux.data.catalog import Mask
 
 NO_LABEL = -1
-"""Label of a pixel of which the product says nothing: outside the image, or its missing value."""
+"""Label of a pixel without one: outside the image, or missing."""
 
 
 def clear(mask: Mask, labels: np.ndarray, pixel: float) -> np.ndarray:
-    """Whether a pixel is a clear view of the land `[y, x]`.
+    """Whether a pixel is clear `[y, x]`.
 
-    What is cloudy grows by `mask.grow`: a pixel is not clear if its centre lies that near to the centre of a cloudy one. A pixel without
-    label is not clear, but does not grow: beyond the edge of an image there is not more cloud than elsewhere.
+    Cloudy areas grow by `mask.grow`: a pixel is not clear if its centre lies that near to the centre of a cloudy one. A pixel without
+    label is not clear, but does not grow: beyond the edge of an image clouds are not more likely than elsewhere.
 
     Args:
         mask: the rule of the dataset.
@@ -37,14 +37,14 @@ def cloudy(mask: Mask, labels: np.ndarray, pixel: float) -> np.ndarray:
         raise ValueError(f"labels of {mask.band} are classes or bits, not {labels.dtype}; read them with `window.labels`")
     known = labels >= 0
     if mask.clear:
-        found = known & ~np.isin(labels, mask.clear)
+        clouds = known & ~np.isin(labels, mask.clear)
     else:
-        found = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
-    return _grown(found, mask.grow / pixel) if mask.grow >= pixel and found.any() else found
+        clouds = known & ((labels & sum(1 << bit for bit in mask.cloudy_bits)) != 0)
+    return _grown(clouds, mask.grow / pixel) if mask.grow >= pixel and clouds.any() else clouds
 
 
 def _grown(cloudy: np.ndarray, reach: float) -> np.ndarray:
-    """What lies within `reach` pixels of a cloudy one: row by row of a disc, ten times faster at two pixels than a distance transform."""
+    """Pixels within `reach` pixels of a cloudy one: row by row of a disc, ten times faster at two pixels than a distance transform."""
     out, rows = cloudy.copy(), len(cloudy)
     for away in range(min(int(reach), rows - 1) + 1):
         half = int(np.sqrt(reach**2 - away**2) + 1e-9)
@@ -55,21 +55,21 @@ def _grown(cloudy: np.ndarray, reach: float) -> np.ndarray:
 
 
 def clear_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
-    """Where a product shows the land clearly on a grid `[y, x]`, alike whatever window of a grid is asked for.
+    """Whether a pixel of a grid is clear `[y, x]`; independent of the window of the grid.
 
     A pixel larger than those of the labels is clear if all labels in it are; cloud beyond the edge of the grid reaches into it.
 
     Args:
         mask: the rule of the dataset.
         geobox: the grid.
-        labels: `labels(grid)` gives the labels on any grid, see `clear`.
-        size: of a pixel of the labels [m].
+        labels: `labels(grid)` returns the labels on any grid, see `clear`.
+        size: size of a pixel of the labels [m].
     """
     return _on(clear, mask, geobox, labels, size).all(axis=(1, 3))
 
 
 def cloudy_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
-    """Where a product says that the land is hidden, anywhere in a pixel `[y, x]`; arguments as in `clear_on`."""
+    """Whether any part of a pixel of a grid is masked `[y, x]`; arguments as in `clear_on`."""
     return _on(cloudy, mask, geobox, labels, size).any(axis=(1, 3))
 
 
@@ -81,5 +81,5 @@ def _on(rule: Callable, mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], n
     padded = geobox.pad(rim)
     height, width = padded.shape.yx
     fine = padded.zoom_to((height * finer, width * finer))
-    found = rule(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer)
-    return found[rim : height - rim, :, rim : width - rim]
+    clear = rule(mask, labels(fine), pixel / finer).reshape(height, finer, width, finer)
+    return clear[rim : height - rim, :, rim : width - rim]

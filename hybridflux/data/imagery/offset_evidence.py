@@ -1,8 +1,8 @@
 """What the pixels of one Sentinel-2 scene show of its BOA offset: whether the stored numbers still hold 1000 (reflectance 0.1) or not.
 
-The difference of near infrared and red does not depend on the offset, so it tells vegetation before the offset is known; and sunlit
+The difference of near infrared and red does not depend on the offset, so it identifies vegetation before the offset is known; and sunlit
 vegetation is dark in the red. A scene without vegetation shows less: bare land may be dark or bright, and only a red reflectance far below
-zero is impossible. Shadow, snow, cloud and the lowest numbers of a file are no witnesses: in cast shadow, and at the edge of a swath, 1 is
+zero is impossible. Shadow, snow, cloud and the lowest numbers of a file are no evidence: in cast shadow, and at the edge of a swath, 1 is
 stored whatever the offset (and Element84 stores 1 for what became zero or less when it took the offset out: earth-search issue 23).
 """
 
@@ -17,13 +17,13 @@ SHIFT = -0.1
 RED, NEAR_INFRARED, CLASSES = "B04", ("B08", "B8A"), "SCL"
 """Bands by which the offset of Sentinel-2 is judged, and the one of its scene classification."""
 LAND, WATER = (4, 5), 6
-"""Classes of the scene classification (SCL) that are witnesses: vegetation and bare land; water where there is no such land. Not 2 (dark
+"""Classes of the scene classification (SCL) that are evidence: vegetation and bare land; water where there is no such land. Not 2 (dark
 areas, among them cast shadow), 3, 7 (unclassified, often haze) to 11 (snow)."""
 FEWEST = 30
-"""Pixels below which a kind of land is no witness."""
+"""Pixels below which a kind of land is no evidence."""
 _ENOUGH = 100  # pixels of vegetation from which on they count in full
 SHARE = 0.01
-"""Share of the land below which vegetation is no witness."""
+"""Share of the land below which vegetation is no evidence."""
 _FLOOR, _BRIGHT = 2e-4, 0.6
 """Red of land before any offset [1]: up to the first it is the floor of the file, DN 1; above the second snow, or cloud without a mask."""
 _VEGETATION = 0.2
@@ -35,8 +35,8 @@ to 0.107 on all 106 dates with 200 pixels of land and more, up to 0.091 on ninet
 offset left in it is greater by 0.1."""
 _SLOPE = 200.0  # log odds by reflectance: a factor of e for 0.005
 _SOIL, _SOIL_SD = 0.20, 0.06
-"""Red reflectance of bare land, and its spread: assumed, so that 0.08 to 0.32 hold 95 % of it. Medians of a date were 0.04 to 0.18 in
-Flanders and 0.10 to 0.23 in Slovenia, in a humid climate."""
+"""Red reflectance of bare land, and its standard deviation: assumed, so that 0.08 to 0.32 hold 95 % of it. Medians of a date were 0.04 to
+0.18 in Flanders and 0.10 to 0.23 in Slovenia, in a humid climate."""
 _DARKEST = 12.0  # greatest log odds that numbers are free of the offset: red of vegetation would be far below zero with it
 
 
@@ -49,7 +49,7 @@ class Sample:
         nir: near infrared `[place]` [1], NaN where missing; all NaN where the scene has none.
         land: `[place]`, whether it is clear land.
         water: `[place]`, whether it is clear water.
-        screened: whether a mask has taken clouds out; else what is bright may be cloud.
+        screened: whether a mask has removed clouds; else bright pixels may be clouds.
     """
 
     red: np.ndarray
@@ -64,25 +64,25 @@ class Sample:
         return self.nir - self.red
 
     def thinned(self, places: int = 8192) -> Sample:
-        """Every so many places, so that at most `places` are kept."""
+        """Evenly spaced places, at most `places`."""
         step = max(1, -(-len(self.red) // places))
         return Sample(*(part[::step].copy() for part in (self.red, self.nir, self.land, self.water)), self.screened)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the pixels of a scene show.
+    """Evidence of the pixels of a scene on its offset.
 
     Attributes:
         log_odds: natural logarithm of the odds that the numbers are free of the offset; below zero if they seem to hold it.
-        witness: kind of pixels that shows it; empty if none does.
-        pixels: how many.
-        band: name of the quantity `median` is of.
-        median: of these pixels before any offset [1].
+        pixel_kind: kind of the pixels; empty without evidence.
+        pixels: number of pixels.
+        band: quantity of `median`.
+        median: median of these pixels before any offset [1].
     """
 
     log_odds: float = 0.0
-    witness: str = ""
+    pixel_kind: str = ""
     pixels: int = 0
     band: str = "red"
     median: float = float("nan")
@@ -106,9 +106,9 @@ def sample_of(red: np.ndarray, nir: np.ndarray | None, clear: np.ndarray, labels
 
 
 def evidence(sample: Sample) -> Evidence:
-    """What the pixels show, by the best witness there is: vegetation, else bare land, else water; without near infrared the darker land.
+    """Evidence of the best kind of pixels: vegetation, else bare land, else water; without near infrared the darker land.
 
-    Only vegetation can show impossible reflectances so clearly that the metadata of a product fall by it; what is merely bright never does.
+    Only vegetation can show impossible reflectances so clearly that it overrules the metadata of a product; bright land never does.
     """
     seen = _evidence(sample)
     return seen if sample.screened else replace(seen, log_odds=max(seen.log_odds, -1.0))
@@ -133,7 +133,7 @@ def _evidence(sample: Sample) -> Evidence:
 def _of_vegetation(red: np.ndarray, contrast: np.ndarray) -> Evidence:
     greenest = contrast >= np.quantile(contrast, 0.75)
     median = float(np.median(red[greenest]))
-    green = float(np.median(contrast[greenest]))  # ripe wheat has a contrast of 0.22 and a red of 0.15; the greener, the surer
+    green = float(np.median(contrast[greenest]))  # ripe wheat has a contrast of 0.22 and a red of 0.15; the greener, the clearer
     log_odds = float(np.clip(_SLOPE * (_BETWEEN - median), -np.clip(30.0 * (green - 0.18), 1.0, 8.0), _DARKEST))
     return Evidence(log_odds * min(1.0, len(red) / _ENOUGH), "vegetation", int(greenest.sum()), "red", median)
 
@@ -164,8 +164,8 @@ def _of_water(nir: np.ndarray) -> Evidence:
 _ALIKE, _APART = 0.03, 0.2
 """Change of the contrast up to which land is taken as unchanged between two dates; change of red from which on it is not: snow, flood."""
 _SAME_SD, _JUMP_SD, _LEAST_FIT = 0.04, 0.02, -5.0
-"""Spread of the change of red of such land where the offset stays (haze adds up to 0.07 to a date, to both bands) and about 0.1 where it
-does not (assumed), and the least log likelihood of a change."""
+"""Standard deviation of the change of red of such land where the offset stays (haze adds up to 0.07 to a date, to both bands) and about 0.1
+where it does not (assumed), and the least log likelihood of a change."""
 
 
 def difference(earlier: Sample, later: Sample) -> float | None:
@@ -179,18 +179,18 @@ def difference(earlier: Sample, later: Sample) -> float | None:
     return change if abs(change) < _APART else None
 
 
-def passed_on(log_odds: float, change: float | None, lasting: float) -> float:
-    """What one date says of another: log odds that the other is free of the offset.
+def passed_on(log_odds: float, change: float | None, persistence: float) -> float:
+    """Evidence of one date for another: log odds that the other is free of the offset.
 
     Args:
-        log_odds: that the first is free of the offset.
-        change: of red between them, see `difference`.
-        lasting: log odds that both are alike where nothing can be compared; a third of it where there is a change.
+        log_odds: log odds that the first is free of the offset.
+        change: change of red between them, see `difference`.
+        persistence: log odds that both have the same offset without a comparison; a third of it counts beside a measured change.
     """
 
     def fit(expected: float, sd: float) -> float:
         return 0.0 if change is None else max(-(((change - expected) / sd) ** 2) / 2, _LEAST_FIT)
 
     same, gained, lost = fit(0.0, _SAME_SD), fit(-SHIFT, _JUMP_SD), fit(SHIFT, _JUMP_SD)
-    same += lasting if change is None else lasting / 3
+    same += persistence if change is None else persistence / 3
     return float(np.logaddexp(log_odds + same, lost) - np.logaddexp(log_odds + gained, same))

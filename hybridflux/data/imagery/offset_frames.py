@@ -26,7 +26,7 @@ _WHOLE, _WINDOWS, _WINDOW = 256, 5, 51
 
 
 def by_catalog(dataset: Dataset) -> Declared | None:
-    """The offset of files without any metadata of it: that of the catalog, if the pixels of each scene are to be asked."""
+    """The offset of files without metadata of it: that of the catalog, where the pixels of each scene are compared with it."""
     red = next((band for band in dataset.bands if band.name == RED), None)
     if dataset.offsets == "catalog" or red is None:
         return None
@@ -34,7 +34,7 @@ def by_catalog(dataset: Dataset) -> Declared | None:
 
 
 def judged(frames: Sequence[Frame], geobox: GeoBox) -> list[Frame]:
-    """Frames whose BOA offset is that of their metadata and of what the pixels of the series show, see `offset_series`."""
+    """Frames with their BOA offset judged by their metadata and the pixels of the series, see `offset_series`."""
     parts = [replace(frame, origin={"id": frame.id} | frame.origin) for frame in frames]
     asked = {
         number: Member(frame.id, frame.tile, frame.day, frame.declared, partial(frame.sample, geobox))
@@ -49,7 +49,7 @@ def judged(frames: Sequence[Frame], geobox: GeoBox) -> list[Frame]:
 
 
 def _correction(series: Series, member: Member, origin: dict) -> float | None:
-    """What has to be added to reflectance as the metadata give it [1]; records the verdict on the offset."""
+    """Correction of the reflectance by the metadata [1]; records the decision on the offset."""
     verdict, declared = series.verdict(member), member.declared.value or 0.0
     same = verdict.value == declared
     origin.update(offset=origin["offset"] if same and origin["offset"] is not None else verdict.value)
@@ -57,8 +57,8 @@ def _correction(series: Series, member: Member, origin: dict) -> float | None:
     return None if verdict.value is None else verdict.value - declared
 
 
-def witnesses(geobox: GeoBox) -> list[GeoBox]:
-    """The parts of a region by which the offset of its frames is judged: all of it, or windows spread over it evenly."""
+def judged_windows(geobox: GeoBox) -> list[GeoBox]:
+    """Parts of a region by which the offset of its frames is judged: all of it, or windows distributed evenly."""
     rows, columns = geobox.shape.yx
     if max(rows, columns) <= _WHOLE:
         return [geobox]

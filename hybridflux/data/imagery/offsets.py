@@ -1,4 +1,4 @@
-"""What the metadata of a Sentinel-2 level 2A product say about its numbers: `reflectance = (stored + offset) / quantification`.
+"""Radiometric calibration of a Sentinel-2 level 2A product from its metadata: `reflectance = (stored + offset) / quantification`.
 
 Since processing baseline 04.00 (January 2022, and in the reprocessed archive) stored numbers are shifted, so that dark surfaces can be a
 little below zero; `MTD_MSIL2A.xml` has the offset of each band. Source: Sentinel-2 Products Specification Document 14.9, ESA, level 2A.
@@ -17,17 +17,17 @@ from hybridflux.limits import shown
 BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Bands by the `band_id` of the metadata."""
 FIRST_WITH_OFFSET = 4.0
-"""Processing baseline from which on products hold offsets."""
+"""Processing baseline from which products hold offsets."""
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """What `MTD_MSIL2A.xml` says.
+class RadiometricCalibration:
+    """Calibration of a product, from `MTD_MSIL2A.xml`.
 
     Attributes:
         baseline: processing baseline, `04.00`.
         quantification: stored number of reflectance 1.
-        offsets: band -> what is added to a stored number before dividing.
+        offsets: band -> offset, added to a stored number before the division.
         time: start of sensing, UTC.
     """
 
@@ -41,12 +41,12 @@ class Calibration:
         return 1.0 / self.quantification, self.offsets[band] / self.quantification
 
 
-def calibration(xml: bytes | str, name: str) -> Calibration:
+def calibration(xml: bytes | str, name: str) -> RadiometricCalibration:
     """Read `MTD_MSIL2A.xml`.
 
     Args:
-        xml: its content.
-        name: of the file, for messages.
+        xml: content of the file.
+        name: name of the file, for messages.
 
     Raises:
         ValueError: not XML to its end, or without baseline, quantification or, from baseline 04.00 on, offsets.
@@ -58,7 +58,7 @@ def calibration(xml: bytes | str, name: str) -> Calibration:
         raise ValueError(text if name in text else f"{name} is damaged ({shown(text)}); download the product again") from error
 
 
-def _calibration(xml: bytes | str, name: str) -> Calibration:
+def _calibration(xml: bytes | str, name: str) -> RadiometricCalibration:
     root = _parse(xml, name)
     baseline = _text(root, "PROCESSING_BASELINE", name)
     quantification = float(_text(root, "BOA_QUANTIFICATION_VALUE", name))
@@ -66,7 +66,7 @@ def _calibration(xml: bytes | str, name: str) -> Calibration:
     if not offsets and float(baseline) >= FIRST_WITH_OFFSET:
         raise ValueError(f"{name} is of baseline {baseline} and has no BOA_ADD_OFFSET; the file is incomplete, download it again")
     time = np.datetime64(_text(root, "PRODUCT_START_TIME", name).rstrip("Z"), "ms")
-    return Calibration(baseline, quantification, dict.fromkeys(BANDS, 0.0) | offsets, time)
+    return RadiometricCalibration(baseline, quantification, dict.fromkeys(BANDS, 0.0) | offsets, time)
 
 
 def mean_angles(xml: bytes | str, name: str) -> dict[str, float]:

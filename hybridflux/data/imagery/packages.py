@@ -1,4 +1,4 @@
-"""Products as they are delivered: a folder, or the same folder in a zip, read without unpacking."""
+"""Products as delivered: a folder, or the same folder in a zip, read without unpacking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Package:
     """The files of one product.
 
     Attributes:
-        name: of the product, without `.zip`.
+        name: name of the product, without `.zip`.
         path: folder or zip.
         files: names below the folder of the product, with `/`.
         inner: folder of the product inside a zip, with `/` at its end.
@@ -56,8 +56,8 @@ def find_packages(place: str | Path, patterns: Sequence[str], marker: str) -> li
 
     Args:
         place: a product, a zip of one, or a folder of products.
-        patterns: of the names of products, as the catalog has them in `files`; `.zip` may follow.
-        marker: regular expression of the name of a file in the folder of every product; tells a product from a folder of products.
+        patterns: patterns of the names of products, as the catalog has them in `files`; `.zip` may follow.
+        marker: regular expression of the name of a file in the folder of every product; distinguishes a product from a folder of products.
 
     Raises:
         FileNotFoundError: no such place, or no product there.
@@ -71,7 +71,7 @@ def find_packages(place: str | Path, patterns: Sequence[str], marker: str) -> li
     named = any(fnmatch(place.resolve().name, pattern) for pattern in patterns)
     if named or any(re.fullmatch(marker, file.name) for file in place.iterdir()):
         return [_open(place)]
-    found = {
+    folders = {
         path
         for pattern in patterns
         for ending in ("", ".zip")
@@ -79,10 +79,10 @@ def find_packages(place: str | Path, patterns: Sequence[str], marker: str) -> li
         for path in place.glob(f"{depth}{pattern}{ending}")
         if path.is_dir() or path.suffix == ".zip"
     }
-    if not found:
+    if not folders:
         raise FileNotFoundError(f"{place} holds no {' or '.join(patterns)}, neither as folder nor as zip")
     products: dict[str, Package] = {}
-    for path in sorted(found, key=lambda path: (path.is_file(), path)):  # a folder before the zip it came from
+    for path in sorted(folders, key=lambda path: (path.is_file(), path)):  # a folder before the zip it came from
         package = _open(path)
         products.setdefault(package.name, package)
     return [products[name] for name in sorted(products)]

@@ -11,10 +11,10 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, scenes, solar_day_at
 from hybridflux.data.imagery.offset_evidence import RED
 from hybridflux.data.imagery.offset_series import FIRM, Declared
-from hybridflux.data.imagery.offsets import Calibration, calibration, mean_angles
+from hybridflux.data.imagery.offsets import RadiometricCalibration, calibration, mean_angles
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.versions import current
@@ -40,7 +40,7 @@ def safe_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
 
 
 def newest(packages: Sequence[Package]) -> list[tuple[Package, int]]:
-    """The products that are read, with their rank: of one acquisition and tile the newest processing of each part, newest first."""
+    """The products to read, with their rank: of one acquisition and tile the newest processing of each part, newest first."""
     groups: dict[tuple, list[Package]] = {}
     for package in packages:
         parts = _ACQUISITION.match(package.name)
@@ -50,14 +50,14 @@ def newest(packages: Sequence[Package]) -> list[tuple[Package, int]]:
 
 
 def _version(package: Package) -> tuple[str, str]:
-    """Processing baseline and time of the processing, which ends the name."""
+    """Processing baseline, and time of the processing at the end of the name."""
     parts = _ACQUISITION.match(package.name)
     return (parts["baseline"], package.name.removesuffix(".SAFE").rpartition("_")[2]) if parts else ("", "")
 
 
 def _any_band(package: Package) -> str | None:
-    found = next((file for band, (file, _) in sorted(_best(package).items()) if band.startswith("B")), None)
-    return found and package.raster(found)
+    band_file = next((file for band, (file, _) in sorted(_best(package).items()) if band.startswith("B")), None)
+    return band_file and package.raster(band_file)
 
 
 def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bool:
@@ -71,7 +71,7 @@ def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bo
 def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     metadata = next(iter(package.find(rf"(.*/)?{re.escape(METADATA)}")), None)
     if metadata is None:
-        raise ValueError(f"{package.path} has no {METADATA}, which says baseline and offsets; download the product again")
+        raise ValueError(f"{package.path} has no {METADATA}, which holds baseline and offsets; download the product again")
     facts = calibration(package.text(metadata), f"{package.path}/{metadata}")
     files = _best(package)
     layers = {
@@ -84,9 +84,9 @@ def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     masks = []
     if dataset.mask:
         if dataset.mask.band not in files:
-            raise ValueError(f"{package.path} has no {dataset.mask.band} to tell clouds; {lacking(package, dataset.bands)}")
+            raise ValueError(f"{package.path} has no {dataset.mask.band} to mask clouds; {lacking(package, dataset.bands)}")
         file, _ = files[dataset.mask.band]
-        masks.append((dataset.mask, Layer(partial(window.raster, package.raster(file), 1, 0))))
+        masks.append((dataset.mask, FrameBand(partial(window.raster, package.raster(file), 1, 0))))
     grid = next(iter(layers.values())).image().grid
     origin = {
         "place": str(package.path),
@@ -102,7 +102,7 @@ def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:
     return Frame(package.name, day, grid, layers, masks, absent, origin, rank, _declared(facts, dataset), tile)
 
 
-def _declared(facts: Calibration, dataset: Dataset) -> Declared | None:
+def _declared(facts: RadiometricCalibration, dataset: Dataset) -> Declared | None:
     if dataset.offsets != "sentinel-2":
         return None
     _, value = facts.linear(RED)
@@ -110,7 +110,7 @@ def _declared(facts: Calibration, dataset: Dataset) -> Declared | None:
 
 
 def _best(package: Package) -> dict[str, tuple[str, float]]:
-    """Band -> its file of the best resolution, and that resolution [m]; 10 m where neither folder nor name says it (products of 2017)."""
+    """Band -> its file of the best resolution, and that resolution [m]; 10 m where neither folder nor name gives it (products of 2017)."""
     best: dict[str, tuple[str, float]] = {}
     for file in package.files:
         parts = re.fullmatch(_IMAGE, file)
@@ -121,9 +121,9 @@ def _best(package: Package) -> dict[str, tuple[str, float]]:
     return best
 
 
-def _layer(package: Package, file: tuple[str, float], band: Band, dataset: Dataset, facts: Calibration) -> Layer:
+def _layer(package: Package, file: tuple[str, float], band: Band, dataset: Dataset, facts: RadiometricCalibration) -> FrameBand:
     scale, offset = facts.linear(band.name) if dataset.offsets == "sentinel-2" else (band.scale, band.offset)
-    return Layer(partial(window.raster, package.raster(file[0]), 1, band.nodata), scale, offset, file[1])
+    return FrameBand(partial(window.raster, package.raster(file[0]), 1, band.nodata), scale, offset, file[1])
 
 
 def _angles(package: Package) -> dict[str, float]:
@@ -131,19 +131,19 @@ def _angles(package: Package) -> dict[str, float]:
     return mean_angles(package.text(granule), f"{package.path}/{granule}") if granule else {}
 
 
-def _constant(name: str, value: float, grid: GeoBox) -> Layer:
+def _constant(name: str, value: float, grid: GeoBox) -> FrameBand:
     def read(roi: tuple[slice, slice]) -> np.ndarray:
         return np.full([part.stop - part.start for part in roi], value, np.float32)
 
-    return Layer(lambda: window.Image(name, grid, read), reflective=False)
+    return FrameBand(lambda: window.Image(name, grid, read), reflective=False)
 
 
 def lacking(package: Package, bands: Sequence[Band]) -> str:
-    """What a SAFE has and lacks, as a sentence: `this SAFE has no R10m; B08 is missing; B04 is there at 60 m`."""
+    """Bands that a SAFE has and lacks, as a sentence: `this SAFE has no R10m; B08 is missing; B04 is there at 60 m`."""
     best = _best(package)
     folders = [folder for folder in ("R10m", "R20m", "R60m") if not package.find(rf".*/{folder}/[^/]*_B\w\w_\d+m\.(jp2|tif)")]
     missing = [band.name for band in bands if band.name not in best]
-    there = ", ".join(f"{band} at {resolution:g} m" for band, (_, resolution) in sorted(best.items()))
+    present = ", ".join(f"{band} at {resolution:g} m" for band, (_, resolution) in sorted(best.items()))
     parts = [f"no reflectance in {' and '.join(folders)}"] if folders else []
     parts += [f"{', '.join(missing)} missing"] if missing else []
-    return f"this SAFE has {'; '.join(parts) or 'all bands'}; there is {there or 'nothing'} ({package.path})"
+    return f"this SAFE has {'; '.join(parts) or 'all bands'}; there is {present or 'nothing'} ({package.path})"

@@ -1,4 +1,4 @@
-"""What every reader of satellite images gives: scenes, each a day and a way to read it onto a grid."""
+"""`Scene`, the result of every reader of satellite images: a day and a way to read it onto a grid."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scene:
         day: solar day of the acquisition, `datetime64[D]`.
         read: `read(geobox, bands)` gives name -> `[y, x]` float32: surface reflectance [1] on the grid, offset and scale applied, NaN
             where there is no value or no clear view of the land. A window outside the image is all NaN.
-        origin: files or addresses, processing baseline, offset: what a reader must know to get the same numbers again; JSON-ready.
+        origin: files or addresses, processing baseline, offset: everything needed to reproduce the values; JSON-ready.
     """
 
     id: str

@@ -14,7 +14,7 @@ from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.imagery import masks
 from hybridflux.data.imagery.frames import drop_zeros, is_reflectance, mosaic
 from hybridflux.data.imagery.offset_evidence import CLASSES, NEAR_INFRARED, RED, Sample, sample_of
-from hybridflux.data.imagery.offset_series import Member, Series, Verdict
+from hybridflux.data.imagery.offset_series import Member, OffsetDecision, Series
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.stac_items import assets, baseline_of, by_day, processed, tile_of, without_superseded
 from hybridflux.data.imagery.stac_offsets import declared
@@ -32,19 +32,19 @@ _SAMPLE = 256
 def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
     """The scenes of a dataset at a STAC service or in a static item collection; see `scene.Reader`.
 
-    Items of one solar day are one scene: neighbouring tiles, also of two UTM zones, are brought onto the grid one by one, masked and freed
-    of their offsets, and then laid over each other, the latest processing above; a pixel that one of them calls cloudy is not clear. Items
+    Items of one solar day are one scene: neighbouring tiles, also of two UTM zones, are resampled to the grid one by one, masked and
+    corrected for their offsets, and then merged, the latest processing first; a pixel that one of them calls cloudy is not clear. Items
     that were processed again are read in their newest baseline.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: name of one of its services, `URL#collection`, or path of a JSON: item, item collection or catalog.
         geobox: grid of the region.
         start: first day.
         end: last day, included.
 
     Raises:
-        ConnectionError: the service fails to the end.
+        ConnectionError: the service fails in all tries.
         FileNotFoundError: no such file.
         ValueError: the place is neither file nor service.
     """
@@ -60,7 +60,7 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     out = []
     for day, (items, superseded) in kept.items():
         frames = [
-            _Frame(dataset, source, geobox, _origin(dataset, source.item), series, members.get(id(source))) for source in sources[day]
+            _ItemFrame(dataset, source, geobox, _origin(dataset, source.item), series, members.get(id(source))) for source in sources[day]
         ]
         offered = [band.name for band in dataset.bands if all(band.name in assets(item, dataset.bands) for item in items)]
         origin = {"place": place, "bands": offered, "items": [frame.origin for frame in frames], "superseded": superseded}
@@ -68,12 +68,12 @@ def stac_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime
     return out
 
 
-def _read(frames: Sequence[_Frame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
+def _read(frames: Sequence[_ItemFrame], geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
     return mosaic(frames, geobox, bands)
 
 
 def _member(dataset: Dataset, source: Source, region: GeoBox, day: np.datetime64) -> Member | None:
-    """An item among the others of its tile, whose offsets are judged together; None if it has no red band."""
+    """An item as a member of the series of its tile, whose offsets are judged together; None without a red band."""
     known = {band.name: band for band in dataset.bands}
     if RED not in assets(source.item, dataset.bands):
         return None
@@ -102,16 +102,16 @@ def _origin(dataset: Dataset, item: pystac.Item) -> dict:
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _ItemFrame:
     """One item with its mask and offset, as `frames.mosaic` needs it.
 
     Attributes:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         source: item with the access to its files.
-        region: grid of the whole region, by which the offset is judged, so that it is one for all tiles.
-        origin: what a reader must know, JSON-ready; the first reading of clear land puts in the offset that is used, and the evidence.
-        series: the offsets of all items.
-        member: the item in it; None where there is nothing to judge.
+        region: grid of the whole region, by which the offset is judged, so that all tiles have the same.
+        origin: provenance, JSON-ready; the first reading of clear land adds the offset that is used, and its evidence.
+        series: series of all items, which decides their offsets.
+        member: the item in that series; None without a red band.
     """
 
     dataset: Dataset
@@ -123,7 +123,7 @@ class _Frame:
 
     @property
     def grid(self) -> GeoBox:
-        """The area it covers, for the mosaic; the region where the item does not say its grid."""
+        """Grid of the item, for the mosaic; that of the region where the item does not give it."""
         return self.source.grid(self._band(self.dataset.bands[0].name)) or self.region
 
     def read(self, geobox: GeoBox, bands: Sequence[str]) -> dict[str, np.ndarray]:
@@ -143,7 +143,7 @@ class _Frame:
         return out
 
     def clouded(self, geobox: GeoBox, band: str) -> np.ndarray:
-        """Where it shows something other than the clear land, see `frames.Frame.clouded`."""
+        """Whether the mask calls a pixel not clear, see `frames.Frame.clouded`."""
         mask = self.dataset.mask
         if mask is None:
             return np.zeros(geobox.shape.yx, bool)
@@ -153,7 +153,7 @@ class _Frame:
         return hidden & np.isfinite(self.source.values(geobox, {band: self._band(band)})[band]) if hidden.any() else hidden
 
     def _clear(self, geobox: GeoBox) -> np.ndarray:
-        """Where the mask of the dataset is clear `[y, x]`; everywhere where it has none."""
+        """Whether the mask of the dataset is clear `[y, x]`; true everywhere without a mask."""
         mask = self.dataset.mask
         if mask is None:
             return np.ones(geobox.shape.yx, bool)
@@ -161,7 +161,7 @@ class _Frame:
         return masks.clear_on(mask, geobox, lambda grid: self.source.labels(grid, band), band.resolution or abs(geobox.resolution.x))
 
     def _offset(self, band: Band) -> float | None:
-        """What is added to the scaled numbers of a band; None if the item has to be left out."""
+        """Offset of the scaled numbers of a band; None if the item has to be left out."""
         if self.dataset.offsets == "catalog":
             return band.offset
         own = declared(self.source.item, band).value
@@ -172,7 +172,7 @@ class _Frame:
         agrees = own is not None and verdict.value is not None and (own == 0.0) == (verdict.value == 0.0)
         return own if agrees else verdict.value  # a product may have an offset for each band
 
-    def _verdict(self, member: Member) -> Verdict:
+    def _verdict(self, member: Member) -> OffsetDecision:
         verdict = self.series.verdict(member)
         self.origin.update(offset=verdict.value, offset_from=verdict.source, offset_evidence=verdict.record)
         return verdict

@@ -1,4 +1,4 @@
-"""What a STAC source may lead to: addresses of the schemes and hosts that it declares, also after a redirection."""
+"""Addresses that a STAC source may lead to: of the schemes and hosts that it declares, also after a redirection."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hybridflux.data.catalog import Service
 from hybridflux.data.network import follow
 
 HOSTS = "HYBRIDFLUX_HOSTS"
-"""Variable of the environment: names or patterns of machines, separated by commas, that services may lead to besides those they declare."""
+"""Variable of the environment: names or patterns of hosts, separated by commas, that services may lead to besides their own."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Which addresses of a source may be opened.
+    """Addresses of a source that may be opened.
 
     Attributes:
         source: name of the service or file, for messages, without secrets.
-        schemes: of `https http s3 file`.
-        hosts: patterns of names of machines and buckets.
+        schemes: some of `https http s3 file`.
+        hosts: patterns of names of hosts and buckets.
     """
 
     source: str
@@ -31,14 +31,14 @@ class Access:
 
     @classmethod
     def of_service(cls, service: Service) -> Access:
-        """What a service declares: its own host, the hosts of its files, and those the user trusts in `HYBRIDFLUX_HOSTS`."""
+        """Addresses that a service declares: its own host, the hosts of its files, and those that the user allows in `HYBRIDFLUX_HOSTS`."""
         trusted = tuple(host.strip() for host in os.environ.get(HOSTS, "").split(",") if host.strip())
         schemes = dict.fromkeys((*service.schemes, "http" if service.url.startswith("http://") else "https"))
         return cls(redacted(f"service {service.name}"), tuple(schemes), (host_of(service.url), *service.hosts, *trusted))
 
     @classmethod
     def of_file(cls, path: Path) -> Access:
-        """A file that the user names speaks for the user: any host, and other files."""
+        """A file that the user names may lead to any host, and to other files."""
         return cls(str(path), ("https", "http", "s3", "file"), ("*",))
 
     def check(self, address: str) -> None:
@@ -50,10 +50,10 @@ class Access:
         check_address(address, self.schemes, self.hosts, self.source)
 
     def check_redirections(self, address: str) -> None:
-        """Refuse an address whose server sends readers elsewhere; asked once in a process, and only where hosts are limited.
+        """Refuse an address whose server redirects elsewhere; tested once in a process, and only where hosts are limited.
 
-        GDAL follows redirections itself and has no setting to forbid addresses. What it is sent to at another moment is not seen here; it
-        speaks nothing but HTTP and FTP there, never to files (libcurl's protocols of redirections).
+        GDAL follows redirections itself and has no setting to forbid addresses. Later redirections are not tested here; GDAL
+        follows them by HTTP and FTP only, never to files (libcurl's protocols of redirections).
 
         Raises:
             Refused: the redirection leaves the hosts of the source.

@@ -1,4 +1,4 @@
-"""What a STAC item says in the dialects of its provider: tile, processing, asset of a band, solar day."""
+"""Content of a STAC item in the dialects of providers: tile, processing, asset of a band, solar day."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def asset_of(item: pystac.Item, band: Band) -> str:
     """Key of the asset of an item that holds a band.
 
     Tried in this order: an asset of that name or of an alias; the same with any case; a name with the size of its pixels, `B04_10m`, the
-    finest first; an asset of one band that `eo:bands` or `bands` calls so.
+    finest first; an asset of one band with that name in `eo:bands` or `bands`.
 
     Raises:
-        ValueError: there is none; names the item, the band and the assets there are.
+        ValueError: there is none; names the item, the band and the assets.
     """
     key = _asset(item, band)
     if key is None:
@@ -67,13 +67,13 @@ def _asset(item: pystac.Item, band: Band) -> str | None:
 
 
 def baseline_of(item: pystac.Item) -> tuple[int, int] | None:
-    """Processing baseline of a Sentinel-2 item, (4, 0) for 04.00; None where it says none."""
+    """Processing baseline of a Sentinel-2 item, (4, 0) for 04.00; None without one."""
     for key in _BASELINE:
-        if found := re.fullmatch(r"0?(\d{1,2})\.(\d{1,2})(\.\d+)?", str(item.properties.get(key, ""))):
-            return int(found.group(1)), int(found.group(2))
+        if match := re.fullmatch(r"0?(\d{1,2})\.(\d{1,2})(\.\d+)?", str(item.properties.get(key, ""))):
+            return int(match.group(1)), int(match.group(2))
     for text in (*(str(item.properties.get(key, "")) for key in _PRODUCT), item.id):
-        if found := _NAMED_BASELINE.search(text):
-            return int(found.group(1)), int(found.group(2))
+        if match := _NAMED_BASELINE.search(text):
+            return int(match.group(1)), int(match.group(2))
     return None
 
 
@@ -82,12 +82,12 @@ def tile_of(item: pystac.Item) -> str | None:
     properties = item.properties
     if code := properties.get("s2:mgrs_tile") or properties.get("grid:code"):
         return str(code).removeprefix("MGRS-").removeprefix("T")
-    found = _TILE.search(item.id)
-    return found.group(1) if found else None
+    match = _TILE.search(item.id)
+    return match.group(1) if match else None
 
 
 def processed(item: pystac.Item) -> str:
-    """When an item was processed, as text that sorts by time; empty where it does not say."""
+    """Time of processing as text that sorts by time; empty without one."""
     return next((str(item.properties[key]) for key in _PROCESSED if item.properties.get(key)), "")
 
 
@@ -95,7 +95,7 @@ def acquired(item: pystac.Item) -> np.datetime64:
     """Time of the acquisition, UTC, `datetime64[s]`; the middle where the item covers a period, as composites do.
 
     Raises:
-        ValueError: it says none.
+        ValueError: the item gives none.
     """
     moment, (start, end) = item.datetime, (item.common_metadata.start_datetime, item.common_metadata.end_datetime)
     if moment is None and (start is None or end is None):
@@ -112,7 +112,7 @@ def by_day(items: Iterable[pystac.Item], longitude: float) -> dict[np.datetime64
 
 
 def without_superseded(items: Sequence[pystac.Item]) -> tuple[list[pystac.Item], list[str]]:
-    """Items of a day without those of which the same acquisition is there in a newer baseline, and the names of what was left out.
+    """Items of a day without those whose acquisition exists in a newer baseline, and the names of the omitted ones.
 
     Two items of one tile, time and baseline are both kept, and so are two of different baselines whose footprints differ: an acquisition
     that a ground station received in two parts is two items.
@@ -131,7 +131,7 @@ def _covers(newer: pystac.Item, item: pystac.Item) -> bool:
     """Whether the footprint of an item lies in that of a newer one, but for a rim."""
     if item.geometry is None or newer.geometry is None:
         return True
-    own, other = (Geometry(one.geometry, "EPSG:4326") for one in (item, newer))
+    own, other = (Geometry(footprint.geometry, "EPSG:4326") for footprint in (item, newer))
     return own.area == 0 or own.intersects(other) and (own & other).area >= (1 - _RIM) * own.area
 
 

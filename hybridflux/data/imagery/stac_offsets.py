@@ -1,10 +1,10 @@
-"""What the metadata of a Sentinel-2 STAC item declare of its offset, and how far each provider is to be trusted.
+"""The offset that the metadata of a Sentinel-2 STAC item declare, and the trust in each provider.
 
-CDSE and the collection 1 of Earth Search serve the numbers as they are and say -0.1 in `raster:bands`; Planetary Computer serves them as
-they are and says nothing (github.com/microsoft/PlanetaryComputer issue 134). The older collection of Earth Search, `sentinel-2-l2a`, was
+CDSE and the collection 1 of Earth Search serve the stored numbers and declare -0.1 in `raster:bands`; Planetary Computer serves the stored
+numbers and declares nothing (github.com/microsoft/PlanetaryComputer issue 134). The older collection of Earth Search, `sentinel-2-l2a`, was
 meant to have the offset taken out of every scene of baseline 04.00 and later (github.com/Element84/earth-search issue 23); some scenes
-still hold it, `raster:bands` says -0.1 for both, and the flag `earthsearch:boa_offset_applied` is wrong for some of 2022 and 2025: false,
-mostly, where the offset is gone (issues 66 and 71, and github.com/cirrus-geo/cirrus-earth-search issue 33). No date tells.
+still hold it, `raster:bands` gives -0.1 for both, and the flag `earthsearch:boa_offset_applied` is wrong for some of 2022 and 2025: false,
+mostly, where the offset was removed (issues 66 and 71, and github.com/cirrus-geo/cirrus-earth-search issue 33). No date separates them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     import pystac
 
 SINCE = (4, 0)
-"""Processing baseline that brought the offset."""
+"""Processing baseline that introduced the offset."""
 _FLAGS = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 _ALIKE = ("sentinel-2-c1-l2a",)  # collections processed in one way, with a right flag
 _TRUE, _FALSE, _DISPUTED = 1.6, 0.3, 1.0
-"""Log odds, assumed: that a flag is right which says the offset is gone, or that it is there; that of sources which contradict each other
-the one that is followed is right."""
+"""Log odds, assumed: that a flag is right which declares the offset removed, or present; that of contradictory sources the one that is
+used is right."""
 
 
 def declared(item: pystac.Item, band: Band) -> Declared:
     """The offset of a band by the metadata of its item.
 
-    A flag outranks `raster:bands`, which Earth Search fills alike for scenes with and without offset (issue 66); `raster:bands` outranks
-    the baseline, because a provider that has harmonised its files says it there.
+    A flag outranks `raster:bands`, which Earth Search fills equally for scenes with and without offset (issue 66); `raster:bands` outranks
+    the baseline, because a provider that has harmonised its files declares it there.
     """
     claims, value, baseline = {}, _in_bands(item, band), baseline_of(item)
     flag = next((item.properties[key] for key in _FLAGS if key in item.properties), None)

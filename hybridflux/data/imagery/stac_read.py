@@ -27,12 +27,12 @@ _failed: set[str] = set()  # addresses that have failed in this process
 
 @dataclass(frozen=True)
 class Source:
-    """An item and what it takes to open its files.
+    """An item with the access to its files.
 
     Attributes:
-        item: with the addresses of its files.
-        access: which addresses its source may lead to.
-        sign: makes an address readable; none where it is.
+        item: item with the addresses of its files.
+        access: addresses that its source may lead to.
+        sign: function that signs an address; none where none is needed.
     """
 
     item: pystac.Item
@@ -43,7 +43,7 @@ class Source:
         """Check that the item has an asset of each band.
 
         Raises:
-            ValueError: it has none; names the item, the band and the assets there are.
+            ValueError: an asset is missing; names the item, the band and the assets.
         """
         for band in bands:
             asset_of(self.item, band)
@@ -68,12 +68,12 @@ class Source:
         return self._load(geobox, {band.name: band}, options)[band.name]
 
     def sample(self, geobox: GeoBox, band: Band) -> np.ndarray:
-        """Stored numbers `[y, x]` of a band on a coarse grid, from the reduced copies in the file where there are any."""
+        """Stored numbers `[y, x]` of a band on a coarse grid, from the overviews of the file if it has them."""
         options = {"dtype": "float32", "nodata": np.nan, "resampling": "nearest", "use_overviews": True}
         return self._load(geobox, {band.name: band}, options)[band.name]
 
     def grid(self, band: Band) -> GeoBox | None:
-        """The grid of a band, if the item says it."""
+        """The grid of a band, if the item gives it."""
         try:
             grids = _odc_stac().parse_item(_lean(self.item, {band.name: band})).geoboxes()
         except ValueError:
@@ -109,9 +109,9 @@ class Source:
 
 
 def _environment(patience: Patience, address: str):
-    """Settings of GDAL. Several threads lose the error of a truncated JPEG 2000, and give numbers that are in no file.
+    """Settings of GDAL. With several threads the error of a truncated JPEG 2000 is lost and wrong numbers are returned.
 
-    GDAL remembers in a process that a file could not be read; after a failure it has to ask again.
+    GDAL caches in a process that a file could not be read; after a failure the cache is bypassed.
     """
     import rasterio
 
@@ -128,31 +128,31 @@ def _odc_stac():
 
 
 def _way(geobox: GeoBox, band: Band) -> str:
-    """How pixels come onto the grid; a band without known size is taken as it is."""
+    """Resampling of a band; nearest for a band without a known pixel size."""
     return "average" if band.resolution and abs(geobox.resolution.x) >= COARSER * band.resolution else "nearest"
 
 
 def _driver(nodata: float | None):
-    """How odc-stac opens files: as ever, but where a file does not say which number means missing, it is `nodata`.
+    """Driver of odc-stac that takes `nodata` as the missing value of files that declare none.
 
     odc-stac has the setting and no argument for it; without it, missing numbers of such files are averaged like others.
     """
     from odc.loader import RioDriver, RioReader
 
-    class Reader(RioReader):
+    class NodataReader(RioReader):
         def read(self, cfg, dst_geobox, **options):
             return super().read(cfg.patch(src_nodata_fallback=nodata), dst_geobox, **options)
 
     class Driver(RioDriver):
         def open(self, src, ctx):
-            open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac has no setting for drivers; what passed here is known by its content
-            return Reader(src, ctx)
+            open_raster(src.uri, DRIVERS["stac"]).close()  # odc-stac has no setting for drivers; this checks the content
+            return NodataReader(src, ctx)
 
     return Driver()
 
 
 def _lean(item: pystac.Item, bands: Mapping[str, Band]) -> pystac.Item:
-    """An item with the wanted assets alone, under the names of the catalog; the catalog, not the item, says what else they are."""
+    """An item with the wanted assets alone, under the names of the catalog; the catalog, not the item, gives their other properties."""
     import pystac
 
     lean = pystac.Item(item.id, item.geometry, item.bbox, item.datetime, dict(item.properties), stac_extensions=list(item.stac_extensions))

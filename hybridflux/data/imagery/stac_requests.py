@@ -1,4 +1,4 @@
-"""Requests of a search, and links of a catalog on disk: they stay where their source may lead, and read no more than the limit."""
+"""Requests of a search, and links of a catalog on disk: limited to allowed addresses and to the size limit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hybridflux.limits import ANSWER, METADATA, Refused
 
 
 class Searcher(StacApiIO):
-    """Requests of a search that stay at the hosts of the service, and read no more than the limit."""
+    """Requests of a search, limited to the hosts of the service and to the size limit."""
 
     def __init__(self, access: Access, timeout: tuple[float, float]):
         super().__init__(timeout=timeout, max_retries=None)  # repeated as a whole by `persist`
@@ -25,7 +25,7 @@ class Searcher(StacApiIO):
         self.session = _Session(access)
 
     def request(self, href: str, *args, **options) -> str:
-        """The answer to a request; the search itself and every link of an answer come through here."""
+        """The answer to a request; the search itself and every link of an answer use it."""
         self.access.check(href)
         try:
             return super().request(href, *args, **options)
@@ -66,7 +66,7 @@ class _Session(Session):
 
 
 class Linked(pystac.StacIO):
-    """What the links of a catalog on disk lead to: other JSON on disk or at servers, read to the limit."""
+    """Linked files of a catalog on disk: other JSON on disk or at servers, up to the size limit."""
 
     def __init__(self, access: Access):
         self.access = access

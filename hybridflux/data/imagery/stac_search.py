@@ -37,7 +37,7 @@ def is_remote(place: str) -> bool:
 
 
 def is_file(place: str) -> bool:
-    """Whether a place is meant as a file, there or not."""
+    """Whether a place names a file, which may be missing."""
     return not is_remote(place) and (place.endswith(".json") or Path(place).is_file())
 
 
@@ -65,19 +65,19 @@ def service_of(dataset: Dataset, place: str) -> Service:
 
 
 def access_of(dataset: Dataset, place: str) -> Access:
-    """Which addresses a place may lead to."""
+    """Addresses that a place may lead to."""
     return Access.of_file(Path(place)) if is_file(place) else Access.of_service(service_of(dataset, place))
 
 
 def signer_of(dataset: Dataset, place: str) -> Callable[[str], str] | None:
-    """What makes addresses of a place readable, None where they are."""
+    """Function that signs the addresses of a place; None where none is needed."""
     if is_file(place):
         return None
     return _SIGNERS[service_of(dataset, place).signing]
 
 
 def request(service: Service, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> dict:
-    """The search that a service is sent, JSON-ready: items over a grid whose solar day lies between two days, both included."""
+    """Body of the search request to a service, JSON-ready: items over a grid whose solar day lies between two days, both included."""
     west, south, east, north = geobox.geographic_extent.boundingbox
     early = np.datetime64(start, "s") - np.timedelta64(round(longitude(geobox) * 240), "s")
     late = early + (np.datetime64(end, "D") - np.datetime64(start, "D") + 1) - np.timedelta64(1, "s")
@@ -97,10 +97,10 @@ def longitude(geobox: GeoBox) -> float:
 def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[pystac.Item]:
     """The items at a place over a grid between two days, both included, in no order.
 
-    Services differ in what they honour of a search, so each item is checked again: collection, day, footprint.
+    Services differ in the parts of a search that they apply, so each item is checked again: collection, day, footprint.
 
     Raises:
-        ConnectionError: the service fails to the end.
+        ConnectionError: the service fails in all tries.
         FileNotFoundError: no such file.
         ValueError: the place is neither file nor service, or the file is not STAC.
     """
@@ -108,8 +108,8 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
         items = _static(Path(place))
     else:
         service = service_of(dataset, place)
-        found = _search(request(service, geobox, start, end), Access.of_service(service))
-        items = [item for item in found if item.collection_id in (None, service.collection)]
+        answers = _search(request(service, geobox, start, end), Access.of_service(service))
+        items = [item for item in answers if item.collection_id in (None, service.collection)]
     middle, extent = longitude(geobox), geobox.geographic_extent
     return [item for item in items if start <= solar_day(acquired(item), middle) <= end and _footprint(item).intersects(extent)]
 
@@ -175,18 +175,18 @@ def _static(path: Path) -> list[pystac.Item]:
         METADATA.check(path.stat().st_size, str(path))
         content, links = json.loads(path.read_text(encoding="utf-8")), Linked(Access.of_file(path))
         collected = content.get("type") == "FeatureCollection"
-        found = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path), stac_io=links)
+        stac_object = pystac.ItemCollection.from_dict(content) if collected else pystac.read_file(str(path), stac_io=links)
     except Refused:
         raise
     except (ValueError, KeyError, AttributeError, pystac.STACTypeError) as error:
         raise ValueError(f"{path} is not the JSON of a STAC item, item collection or catalog: {shown(redacted(str(error)))}") from error
-    if isinstance(found, pystac.Catalog):
-        return list(found.get_items(recursive=True))
+    if isinstance(stac_object, pystac.Catalog):
+        return list(stac_object.get_items(recursive=True))
     if not collected:
-        return [found]
-    for item in found.items:  # their addresses are relative to the file of the collection
+        return [stac_object]
+    for item in stac_object.items:  # their addresses are relative to the file of the collection
         item.set_self_href(str(path.resolve()))
-    return list(found.items)
+    return list(stac_object.items)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def expected(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
     """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: one of its services, `URL#collection`, or a file.
         geobox: grid of the region.
         start: first day.

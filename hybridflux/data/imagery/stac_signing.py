@@ -1,4 +1,4 @@
-"""Addresses of the Planetary Computer made readable: its storage answers only to addresses that carry a token of a container."""
+"""Signed addresses of the Planetary Computer: its storage answers only to addresses with the token of a container."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from hybridflux.data.network import answer
 
 TOKENS = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
-"""Where tokens are given without account: planetarycomputer.microsoft.com/docs/concepts/sas."""
+"""Address of tokens without an account: planetarycomputer.microsoft.com/docs/concepts/sas."""
 _STORAGE = ".blob.core.windows.net"
-_MARGIN = timedelta(minutes=5)  # before the end of a token from which on a new one is asked for: longer than reading a tile takes
+_MARGIN = timedelta(minutes=5)  # before the end of a token at which a new one is requested: longer than reading a tile takes
 
 _known: dict[str, tuple[str, datetime]] = {}
 

@@ -1,6 +1,6 @@
-"""A raster file that holds several dates one after the other, each with the bands of the catalog in their order.
+"""A raster file with several dates, one after the other, each with the bands of the catalog in their order.
 
-The file does not say its dates; the place does, after a `#`: `2018_3A_Theia_Bouconne.tif#2018-04-29,2018-05-13,2018-07-08`.
+The file does not hold its dates; the place names them after a `#`: `2018_3A_Theia_Bouconne.tif#2018-04-29,2018-05-13,2018-07-08`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.imagery.frames import Frame, Layer, is_reflectance, scenes
+from hybridflux.data.imagery.frames import Frame, FrameBand, is_reflectance, scenes
 from hybridflux.data.imagery.offset_frames import by_catalog
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.data.imagery.window import raster
@@ -20,7 +20,7 @@ from hybridflux.data.rasters import DRIVERS, open_raster
 
 
 def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64) -> list[Scene]:
-    """Scenes of a stack, see `scene.Reader`. There is no mask: what is clear was decided when the stack was made.
+    """Scenes of a stack, see `scene.Reader`. There is no mask: clear pixels were selected when the stack was made.
 
     Raises:
         ValueError: no dates, dates that repeat, or another number of bands in the file than dates times bands.
@@ -38,7 +38,7 @@ def stack_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
     frames = []
     for date, day in enumerate(days):
         layers = {
-            band.name: Layer(
+            band.name: FrameBand(
                 partial(raster, path, date * len(names) + number, band.nodata), band.scale, band.offset, reflective=is_reflectance(band)
             )
             for number, band in enumerate(dataset.bands, start=1)
@@ -58,6 +58,6 @@ def dates_of(place: str) -> tuple[str, list[np.datetime64]]:
     dates = [date.strip() for date in text.split(",") if date.strip()]
     wrong = [date for date in dates if not re.fullmatch(r"\d{4}-\d\d-\d\d", date)]
     if not dates or wrong or len(set(dates)) < len(dates):
-        what = f"`{wrong[0]}` is not a date" if wrong else "a date repeats" if dates else "it names no dates"
-        raise ValueError(f"the place of a stack is FILE.tif#2018-04-29,2018-05-13,...; {place}: {what}")
+        reason = f"`{wrong[0]}` is not a date" if wrong else "a date repeats" if dates else "it names no dates"
+        raise ValueError(f"the place of a stack is FILE.tif#2018-04-29,2018-05-13,...; {place}: {reason}")
     return path, [np.datetime64(date) for date in dates]

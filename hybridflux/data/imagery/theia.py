@@ -1,6 +1,6 @@
 """Sentinel-2 level 2A of Theia (MAJA): folders and zips `SENTINEL2A_20180508-104025-460_L2A_T31UFQ_C_V2-2`.
 
-Theia delivers two reflectances: FRE, corrected for slopes, and SRE, without; the catalog's band names say which is read. Masks: CLM (cloud
+Theia delivers two reflectances: FRE, corrected for slopes, and SRE, without; the band names of the catalog select one. Masks: CLM (cloud
 and shadow, bits), EDG (edge of the swath) and MG2 (snow, terrain, bits), each at R1 (10 m) or R2 (20 m). Format: "Sentinel-2 output
 format", MAJA, CESBIO.
 """
@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.imagery import window
-from hybridflux.data.imagery.frames import Frame, Layer, scenes, solar_day_at
+from hybridflux.data.imagery.frames import Frame, FrameBand, scenes, solar_day_at
 from hybridflux.data.imagery.offset_evidence import NEAR_INFRARED
 from hybridflux.data.imagery.packages import Package, find_packages
 from hybridflux.data.imagery.scene import Scene
@@ -24,7 +24,7 @@ from hybridflux.data.imagery.versions import current
 
 NAME = re.compile(r"SENTINEL2(?P<unit>[A-DX])_(?P<date>\d{8})-(?P<time>\d{6})-\d+_L[23]A_(?P<tile>T\w{5})_\w_V(?P<version>[\d-]+)")
 BESIDES = (Mask(band="EDG", clear=(0,)), Mask(band="MG2", cloudy_bits=(2, 4, 5, 6, 7)))
-"""Masks that hold too where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
+"""Further masks, applied where a product has them: beyond the edge of the swath; snow, shadow of mountains, hidden by them, low or grazing
 sun. Bits as MAJA's tool majamask reads them."""
 _PASS = np.timedelta64(10, "m")  # acquisitions of a tile by one satellite less apart are of one pass; orbits are 100 minutes apart
 
@@ -41,7 +41,7 @@ def theia_scenes(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetim
 
 
 def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package, int]]:
-    """The products that are read, with their rank: of one pass and tile the newest version of each part, the newest part first."""
+    """The products to read, with their rank: of one pass and tile the newest version of each part, the newest part first."""
     passes: dict[tuple, list[Package]] = {}
     latest: dict[tuple, tuple[int, np.datetime64]] = {}
     for package in sorted(packages, key=acquisition):
@@ -58,8 +58,8 @@ def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package,
 def _brightest(dataset: Dataset, package: Package) -> str | None:
     """Path of the near infrared, which no version cuts at zero over land; of another band where there is none."""
     bands = sorted(dataset.bands, key=lambda band: band.name not in NEAR_INFRARED)
-    found = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
-    return found and package.raster(found)
+    band_file = next((file for band in bands if (file := file_of(package, band.aliases or (band.name,)))), None)
+    return band_file and package.raster(band_file)
 
 
 def name_of(package: Package) -> re.Match:
@@ -89,7 +89,7 @@ def file_of(package: Package, names: Sequence[str]) -> str | None:
     return next((file for name in names for file in package.find(rf"(.*/)?[^/]*_{re.escape(name)}\.tif")), None)
 
 
-def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, Layer], dict[str, str]]:
+def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, FrameBand], dict[str, str]]:
     """The layers of the bands of the catalog that a product has, and their files.
 
     Raises:
@@ -100,20 +100,20 @@ def band_layers(package: Package, dataset: Dataset) -> tuple[dict[str, Layer], d
         file = file_of(package, band.aliases or (band.name,))
         if file:
             files[band.name] = file
-            layers[band.name] = Layer(partial(window.raster, package.raster(file), 1, band.nodata), band.scale, band.offset)
+            layers[band.name] = FrameBand(partial(window.raster, package.raster(file), 1, band.nodata), band.scale, band.offset)
     if not layers:
         raise ValueError(f"{package.path} has none of the bands of {dataset.id}; is the download complete?")
     return layers, files
 
 
-def mask_layer(package: Package, name: str, nodata: float | None = None) -> Layer | None:
+def mask_layer(package: Package, name: str, nodata: float | None = None) -> FrameBand | None:
     """The layer of a mask at its finest resolution, if the product has it."""
     file = file_of(package, (f"{name}_R1", f"{name}_R2", name))
-    return Layer(partial(window.raster, package.raster(file), 1, nodata)) if file else None
+    return FrameBand(partial(window.raster, package.raster(file), 1, nodata)) if file else None
 
 
 def lacking(package: Package, bands: Sequence[Band], has: Sequence[str]) -> str:
-    """What a product lacks of the bands of the catalog, as a sentence."""
+    """Bands of the catalog that a product has and lacks, as a sentence."""
     absent = [band.name for band in bands if band.name not in has]
     return f"of the bands of the catalog it has {', '.join(has) or 'none'} and lacks {', '.join(absent) or 'none'}; see {package.path}"
 

@@ -1,6 +1,6 @@
 """Monthly syntheses of Theia, level 3A: folders and zips `SENTINEL2X_20180515-000000-000_L3A_T31TCJ_C_V1-0`.
 
-Reflectance FRC is a weighted mean of the clear dates of 46 days (WASP); FLG says what a pixel is: 0 no data, 1 cloud, 2 snow, 3 water, 4
+Reflectance FRC is a weighted mean of the clear dates of 46 days (WASP); FLG is the class of a pixel: 0 no data, 1 cloud, 2 snow, 3 water, 4
 land. A synthesis stands for the date in its name, the middle of its period.
 """
 

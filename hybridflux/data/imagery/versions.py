@@ -1,7 +1,7 @@
-"""Products of one acquisition and tile: versions of one and the same image, of which the newest is read, or parts of a tile, which all are.
+"""Products of one acquisition and tile: versions of one image, of which the newest is read, or parts of a tile, which are all read.
 
 A tile that a satellite recorded in two strips, or that was received in two pieces, is delivered as two products, each with the rest of the
-tile empty. Names and grids do not say so: only where the images have values.
+tile empty. Names and grids do not show this; only the values of the images do.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from hybridflux.data.rasters import open_raster
 
 _SIZE = 128  # pixels along a side of the reduced image by which parts are compared: 860 m of a tile of Sentinel-2
 _OWN = 0.1
-"""Share of its values that a product has where no newer one has any, from which on it is a part of its own; the rims of two versions of one
+"""Share of its values that a product has where no newer one has any, from which it is a part of its own; the rims of two versions of one
 image differ by a pixel of the reduced image, 3 % of a tile."""
 
 
 def current(packages: Sequence[Package], version: Callable[[Package], tuple], band: Callable[[Package], str | None]) -> list[Package]:
-    """Of the products of one acquisition and tile those that are read, the newest first; a warning names those that are not.
+    """The products to read of one acquisition and tile, the newest first; a warning names the others.
 
     Args:
-        packages: of one satellite, pass and tile.
-        version: sorts them, the newest is the greatest.
-        band: path of an image of the product, as rasterio takes it; None where it has none.
+        packages: products of one satellite, pass and tile.
+        version: function that sorts products, the newest last.
+        band: function that returns the path of an image of the product, as rasterio takes it; None where it has none.
 
     Raises:
         ValueError: an image cannot be read; only read where there are several products.
@@ -44,13 +44,13 @@ def current(packages: Sequence[Package], version: Callable[[Package], tuple], ba
             covered |= valid
     for package in ordered:
         if package not in kept:
-            names = " with ".join(one.name for one in kept)
+            names = " with ".join(newer.name for newer in kept)
             warnings.warn(f"two versions of one acquisition: {names} is read, {package.name} is not", stacklevel=4)
     return kept
 
 
 def _with_values(path: str | None) -> np.ndarray:
-    """Where an image has values `[y, x]`, on a grid of `_SIZE` pixels over all of it; 0 and what the file declares missing are none."""
+    """Whether an image has values `[y, x]`, on a grid of `_SIZE` pixels over all of it; 0 and the declared missing value are none."""
     import rasterio
     from rasterio.errors import RasterioError
 

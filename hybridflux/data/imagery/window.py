@@ -1,9 +1,9 @@
-"""The one way an image comes onto the grid of a region.
+"""Resampling of an image to the grid of a region.
 
 A pixel of the grid gets the measured number under its centre, or, where the grid is more than `COARSER` times coarser than the image, the
-mean of the numbers in it. Never a mixture with a neighbour: between the pixels of an image, cloud and land, wheat and forest stay apart, a
-value of 20 m on a grid of 10 m keeps the mean of its four pixels, and two dates of one place are compared at one place. Missing numbers are
-missing before anything is averaged. Where grid and image share their pixels, numbers are copied.
+mean of the numbers in it. Never a mixture with a neighbour: between the pixels of an image, cloud and land, wheat and forest are not mixed,
+a value of 20 m on a grid of 10 m keeps the mean of its four pixels, and two dates of one place are compared at one place. Missing numbers
+are missing before anything is averaged. Where grid and image share their pixels, numbers are copied.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from hybridflux.data.rasters import open_raster
 from hybridflux.limits import shown
 
 COARSER = 1.25
-"""Ratio of pixel sizes from which on pixels are averaged; a grid in another projection has pixels up to some percent larger."""
-_ALIGNED = 0.01  # of a pixel: how far the pixels of a grid and of an image may be apart and still be the same
+"""Ratio of pixel sizes from which pixels are averaged; a grid in another projection has pixels up to some percent larger."""
+_ALIGNED = 0.01  # of a pixel: largest distance of pixels of a grid and an image that count as the same
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Image:
     """Stored numbers on a grid, read when they are needed.
 
     Attributes:
-        name: file, for messages.
-        grid: of the stored numbers.
+        name: name of the file, for messages.
+        grid: grid of the stored numbers.
         read: `read((rows, columns))` gives the stored numbers of a window `[y, x]`.
-        nodata: stored numbers that mean missing; NaN always does.
+        nodata: stored numbers that mean missing, besides NaN.
     """
 
     name: str
@@ -50,7 +50,7 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
     """A band of a raster file, by a path as rasterio takes it. Reads metadata only.
 
     Args:
-        path: of the file, also `/vsizip/...`.
+        path: path of the file, also `/vsizip/...`.
         band: counted from 1.
         nodata: stored number that means missing, beside that which the file declares.
 
@@ -75,7 +75,7 @@ def raster(path: str, band: int = 1, nodata: float | None = None) -> Image:
 
 
 def stated(*nodata: float | None) -> tuple[float, ...]:
-    """Missing values of several sources, those that say one: a file and the catalog may both be right.
+    """Missing values declared by several sources: a file and the catalog may both be right.
 
     >>> stated(65535, None, 0)
     (65535.0, 0.0)
@@ -148,7 +148,7 @@ def _onto(image: Image, geobox: GeoBox, prepare: Callable, missing: np.generic, 
 
 
 def overlaps(grid: GeoBox, geobox: GeoBox, name: str = "") -> bool:
-    """Whether an image covers any part of a grid; touching edges is not covering.
+    """Whether an image covers any part of a grid; touching edges do not count.
 
     Raises:
         Refused: the image `name` has more pixels there than those of the grid can need.

@@ -9,11 +9,11 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.inventories.plots import COLUMNS
-from hybridflux.data.inventories.trees import CARBON_FRACTION
+from hybridflux.data.inventories.tree_carbon import CARBON_FRACTION
 from hybridflux.data.land.warp import files_at, numbers
 
 AGB_FILES, SD_FILES = "*AGB-MERGED*.tif", "*AGB_SD-MERGED*.tif"  # ESA CCI biomass
-MOST_BIOMASS = 5000.0  # t ha-1, above that of any forest: what is not within 0 and this is an undeclared missing value
+MOST_BIOMASS = 5000.0  # t ha-1, above that of any forest: values outside 0 to this are an undeclared missing value
 CORRELATION_LENGTH = 50_000.0
 """Distance at which the correlation of the errors of two pixels has fallen to 1/e [m]. An assumption: producers publish the sd of
 single pixels only; comparisons with plots find biases common to whole regions (Araza et al. 2022, 10.1016/j.rse.2022.112917)."""
@@ -55,22 +55,22 @@ def stocks(
 ) -> pd.DataFrame:
     """Carbon above ground of zones from a biomass map: a stock, not a change.
 
-    Differences of two such maps are no change either, unless the producer states the error of the difference.
+    The difference of two such maps is not a change either, unless the producer states the error of the difference.
 
     Args:
         biomass: raster of above-ground biomass [t ha-1]: a file, or a folder of tiles named `AGB_FILES`.
         deviation: raster of its standard deviation [t ha-1], likewise `SD_FILES`.
         geobox: a projected grid, best with pixels as large as those of the map.
         zone: `[y, x]` integers, 0 for none.
-        names: number -> name.
+        names: number of a zone -> its name.
         campaign: year of the map.
         correlation: correlation length of the errors [m].
 
     Returns:
-        Columns of `plots.COLUMNS`; `n_plots` counts pixels, which are no independent samples.
+        Columns of `plots.COLUMNS`; `n_plots` counts pixels, which are not independent samples.
 
     Raises:
-        ValueError: no value on the grid, or a biomass or standard deviation that cannot be.
+        ValueError: no value on the grid, or an impossible biomass or standard deviation.
     """
     places = ((biomass, AGB_FILES), (deviation, SD_FILES))
     mean, sd = (numbers(files_at(place, (pattern,)), geobox, possible=(0.0, MOST_BIOMASS)) for place, pattern in places)
@@ -87,6 +87,6 @@ def stocks(
 
 
 def _cut(values: np.ndarray) -> np.ndarray:
-    """The smallest window that holds all numbers."""
+    """The smallest window that holds all values."""
     rows, columns = (np.flatnonzero(np.isfinite(values).any(axis=axis)) for axis in (1, 0))
     return values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

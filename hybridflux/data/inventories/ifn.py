@@ -1,6 +1,6 @@
 """The national forest inventory of France (IGN): its published tables -> carbon stocks of zones.
 
-Each plot of these tables stands for one visit: what comes out is stock, not change. Plots lie in forests only.
+Each plot of these tables was visited once, so that they give stocks, not changes. Plots lie in forests only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.inventories import trees
+from hybridflux.data.inventories import tree_carbon
 from hybridflux.data.inventories.plots import per_plot, read_table, stocks
 
 PLOTS = ("idp", "xl93", "yl93", "Annee")
@@ -21,7 +21,7 @@ LIVE = ("plot", "year", "coordx", "coordy", "espar", "status", "dbh", "height", 
 ALIVE = 0
 ALL_DEAD_SINCE = 2009
 """First campaign of the present rule for dead trees. Campaigns before it counted fewer of them (the published tables have 3.9 m3 of
-dead stems per hectare in 2005-2008 and 7.7 in 2009-2012): a jump of the rule, not of the forest."""
+dead stems per hectare in 2005-2008 and 7.7 in 2009-2012): a change of the rule, not of the forest."""
 
 
 def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaigns: Sequence[int], zones: list) -> pd.DataFrame:
@@ -31,8 +31,8 @@ def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaign
         plots: table of plots, `PLOTS`; coordinates in Lambert-93, rounded by the producer to about 1 km.
         dead: table of dead trees, `DEAD`.
         density: table of basic wood densities.
-        campaigns: years to take.
-        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; none for all plots.
+        campaigns: years of the campaigns.
+        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; empty for all plots.
 
     Returns:
         Columns of `plots.COLUMNS`, pool `dead_wood`.
@@ -50,7 +50,7 @@ def dead_wood(plots: str | Path, dead: str | Path, density: str | Path, campaign
         warnings.warn(
             f"campaigns {_span(wanted)} mix two rules for dead trees, before and since {ALL_DEAD_SINCE}; take one side only", stacklevel=2
         )
-    carbon = trees.dead_carbon(stems, read_table(density, ("Essence", "infradensite")))
+    carbon = tree_carbon.dead_carbon(stems, read_table(density, ("Essence", "infradensite")))
     values = {"dead_wood": per_plot(carbon, stems["idp"].to_numpy(), places["idp"].to_numpy())}
     return stocks(values, places["xl93"].to_numpy(float), places["yl93"].to_numpy(float), zones, _span(wanted))
 
@@ -62,9 +62,9 @@ def living(live: str | Path, density: str | Path, zones: list) -> pd.DataFrame:
     are all dead has 0.
 
     Args:
-        live: table of trees, `LIVE`, a row a tree, plots in Lambert-93.
+        live: table of trees, `LIVE`, one row for each tree, plots in Lambert-93.
         density: table of basic wood densities.
-        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; none for all plots.
+        zones: `plots.Circle` or `plots.Polygon` in Lambert-93; empty for all plots.
 
     Returns:
         Columns of `plots.COLUMNS`, pool `biomass`.
@@ -81,7 +81,7 @@ def living(live: str | Path, density: str | Path, zones: list) -> pd.DataFrame:
     if lost:
         warnings.warn(f"{live}: {lost} of {lost + len(standing)} living trees have no diameter or no weight and are left out", stacklevel=2)
     height = standing["height"].where(standing["height"].notna(), standing["height_last_recorded"])
-    carbon = trees.living_carbon(standing.assign(height=height), read_table(density, ("Essence", "infradensite")))
+    carbon = tree_carbon.living_carbon(standing.assign(height=height), read_table(density, ("Essence", "infradensite")))
     values = {"biomass": per_plot(carbon, standing["plot"].to_numpy(), places["plot"].to_numpy())}
     campaign = _span(sorted(places["year"].unique()))
     return stocks(values, places["coordx"].to_numpy(float), places["coordy"].to_numpy(float), zones, campaign)

@@ -24,10 +24,10 @@ class Circle:
     """Plots within a distance of a point.
 
     Attributes:
-        name: of the zone.
-        x: of the centre, in the coordinate system of the plots [m].
-        y: of the centre [m].
-        radius: m.
+        name: name of the zone.
+        x: x coordinate of the centre, in the coordinate system of the plots [m].
+        y: y coordinate of the centre [m].
+        radius: radius [m].
     """
 
     name: str
@@ -36,7 +36,7 @@ class Circle:
     radius: float
 
     def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie in it `[plot]`."""
+        """Whether points lie in the zone `[plot]`."""
         return np.hypot(x - self.x, y - self.y) <= self.radius
 
 
@@ -45,7 +45,7 @@ class Polygon:
     """Plots inside a polygon, for instance a department.
 
     Attributes:
-        name: of the zone.
+        name: name of the zone.
         shape: shapely geometry in the coordinate system of the plots.
     """
 
@@ -53,7 +53,7 @@ class Polygon:
     shape: object
 
     def holds(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Whether points lie in it `[plot]`."""
+        """Whether points lie in the zone `[plot]`."""
         import shapely
 
         return shapely.contains_xy(self.shape, x, y)
@@ -64,7 +64,7 @@ def read_table(path: str | Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: damaged, or a column is missing; names those there are.
+        ValueError: damaged, or a column is missing; names the existing ones.
     """
     path = Path(path)
     if not path.exists():
@@ -90,7 +90,7 @@ def per_plot(carbon: np.ndarray, plot_of_tree: np.ndarray, plots: np.ndarray) ->
     """Carbon of each plot [tC ha-1], 0 where no tree was counted.
 
     Args:
-        carbon: of each tree, with its number per hectare [tC ha-1].
+        carbon: carbon of each tree, with its number per hectare [tC ha-1].
         plot_of_tree: plot of each tree.
         plots: all plots visited, also those without a tree.
 
@@ -115,8 +115,8 @@ def stocks(values: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, zones
 
     Args:
         values: pool -> carbon of each plot [tC ha-1].
-        x: of the plots [m].
-        y: of the plots [m].
+        x: x coordinates of the plots [m].
+        y: y coordinates of the plots [m].
         zones: `Circle` or `Polygon`; without any, all plots are `region`.
         campaign: years of the visits, for the table.
 
@@ -128,7 +128,7 @@ def stocks(values: Mapping[str, np.ndarray], x: np.ndarray, y: np.ndarray, zones
         inside = np.ones(len(x), bool) if zone is None else zone.holds(np.asarray(x, float), np.asarray(y, float))
         for pool, carbon in values.items():
             if inside.any():
-                found = simple(np.asarray(carbon)[inside])
+                stock = simple(np.asarray(carbon)[inside])
                 name = REGION if zone is None else zone.name
-                rows.append((name, pool, found.mean, found.se, found.plots, campaign))
+                rows.append((name, pool, stock.mean, stock.se, stock.plots, campaign))
     return pd.DataFrame(rows, columns=list(COLUMNS))

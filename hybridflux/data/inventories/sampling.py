@@ -12,13 +12,13 @@ FEWEST = 2
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PlotMean:
     """A mean of plots.
 
     Attributes:
-        mean: in the units of the plots.
+        mean: mean, in the units of the plots.
         se: standard error of the mean; NaN where a stratum has fewer than `FEWEST` plots.
-        plots: their number.
+        plots: number of plots.
     """
 
     mean: float
@@ -26,11 +26,11 @@ class Estimate:
     plots: int
 
 
-def simple(values: np.ndarray) -> Estimate:
+def simple(values: np.ndarray) -> PlotMean:
     """Mean of a simple random sample: `s / sqrt(n)`, Cochran 1977, Sampling Techniques, section 2.
 
     A systematic grid, as most inventories have it, is treated as random: that overstates the error a little where
-    neighbours are alike (Ripley 1981). The finite-population correction is nil for plots in forests.
+    neighbours are similar (Ripley 1981). The finite-population correction is nil for plots in forests.
 
     Args:
         values: `[plot]`, with the zeros of plots where there is nothing.
@@ -44,10 +44,10 @@ def simple(values: np.ndarray) -> Estimate:
     if not np.isfinite(values).all():
         raise ValueError(f"{int((~np.isfinite(values)).sum())} of {values.size} plots have no value; a plot without trees has 0, not a gap")
     se = float(values.std(ddof=1) / np.sqrt(values.size)) if values.size >= FEWEST else float("nan")
-    return Estimate(float(values.mean()), se, int(values.size))
+    return PlotMean(float(values.mean()), se, int(values.size))
 
 
-def stratified(values: np.ndarray, strata: np.ndarray, areas: Mapping) -> Estimate:
+def stratified(values: np.ndarray, strata: np.ndarray, areas: Mapping) -> PlotMean:
     """Mean of a stratified sample: `sum W_h ybar_h`, variance `sum W_h^2 s_h^2 / n_h`, Cochran 1977, section 5.
 
     Args:
@@ -66,4 +66,4 @@ def stratified(values: np.ndarray, strata: np.ndarray, areas: Mapping) -> Estima
     parts = {stratum: simple(values[strata == stratum]) for stratum in areas}
     mean = sum(areas[stratum] / total * part.mean for stratum, part in parts.items())
     se = np.sqrt(sum((areas[stratum] / total * part.se) ** 2 for stratum, part in parts.items()))
-    return Estimate(float(mean), float(se), int(values.size))
+    return PlotMean(float(mean), float(se), int(values.size))

@@ -1,4 +1,4 @@
-"""Tree species of the French forest inventory: its codes, the wood they make and the volume equation they follow."""
+"""Tree species of the French forest inventory: codes, wood densities and volume equations."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _VOLUME_OF = {"51": MARITIME, "61": FIR, "72": FIR, "62": SPRUCE, "73": SPRUCE, 
 
 
 def is_conifer(espar: pd.Series) -> np.ndarray:
-    """Whether a code is a conifer; codes that are no numbers are broadleaves."""
+    """Whether a code is a conifer; codes that are not numbers are broadleaves."""
     return pd.to_numeric(_digits(espar), errors="coerce").fillna(0).to_numpy() >= _FIRST_CONIFER
 
 
 def volume_group(espar: pd.Series) -> np.ndarray:
-    """The species whose volume equation a code follows: its own, else Scots pine for conifers and sessile oak for broadleaves."""
+    """Species whose volume equation is used for a code: its own, else Scots pine for conifers and sessile oak for broadleaves."""
     own = _digits(espar).map(_VOLUME_OF)
     return own.where(own.notna(), np.where(is_conifer(espar), PINE, OAK)).to_numpy()
 

@@ -14,7 +14,7 @@ def read(dataset: Dataset, place: str, geobox: GeoBox) -> LandCover:
     """The plant type `place` on every pixel.
 
     Args:
-        dataset: of the catalog, for provenance.
+        dataset: entry of the catalog, for provenance.
         place: IGBP code.
         geobox: the grid.
 

@@ -1,4 +1,4 @@
-"""What a terrain model leaves out: sea, lakes, seams between its tiles; and what must not be guessed."""
+"""Gaps of a terrain model: sea, lakes and seams between tiles are filled, others are refused."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ SHORE = 10.0
 """Height of the lowest shore up to which water is the sea [m]: above it, it is a lake at the level of that shore."""
 SEA_LEVEL = 0.0
 CLIFF = 50.0
-"""Zeros whose every neighbour is higher than this are a hole that was filled with 0, not the sea or a polder [m]."""
+"""Zeros whose neighbours are all higher than this are a gap that was filled with 0, not the sea or a polder [m]."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """Heights with what could be filled, and where each came from, all `[y, x]`.
+    """Heights after filling, and the source of each, all `[y, x]`.
 
     Attributes:
-        values: m, NaN where `unresolved`.
-        sea: taken as sea.
-        lake: taken at the level of the lowest shore.
-        narrow: filled from neighbours within `REACH`.
-        unmapped: without a plant type, so without fluxes: the nearest height.
-        unresolved: on land and further than `REACH` from any known height.
+        values: height [m], NaN where `unresolved`.
+        sea: whether a pixel counts as sea.
+        lake: whether it has the level of the lowest shore of a lake.
+        narrow: whether it was filled from neighbours within `REACH`.
+        unmapped: whether it has no plant type, so no fluxes, and the nearest height.
+        unresolved: whether it is on land and further than `REACH` from any known height.
     """
 
     values: np.ndarray
@@ -40,13 +40,13 @@ class Filled:
 
 
 def filled(values: np.ndarray, pixel: float, water: np.ndarray, mapped: np.ndarray) -> Filled:
-    """Fill what is known to be water or narrow, and leave the rest.
+    """Fill gaps that are water or narrow, and leave the others.
 
     Args:
-        values: heights `[y, x]`, m, NaN where missing, with at least one known.
+        values: heights `[y, x]` [m], NaN where missing, at least one known.
         pixel: size of a pixel [m].
-        water: where the land cover says water `[y, x]`.
-        mapped: where there is a plant type `[y, x]`.
+        water: whether the land cover is water `[y, x]`.
+        mapped: whether there is a plant type `[y, x]`.
     """
     from scipy.ndimage import distance_transform_edt
 
@@ -71,7 +71,7 @@ def filled(values: np.ndarray, pixel: float, water: np.ndarray, mapped: np.ndarr
 def zero_voids(values: np.ndarray) -> np.ndarray:
     """Connected pixels of exactly 0 m that only heights above `CLIFF` surround `[y, x]`: a void that was filled with 0.
 
-    The sea has a beach somewhere, and polders have low neighbours; a hole on a mountain has not.
+    The sea has a low shore somewhere, and polders have low neighbours; a void on a mountain has neither.
     """
     from scipy.ndimage import label, minimum, minimum_filter
 
@@ -85,7 +85,7 @@ def zero_voids(values: np.ndarray) -> np.ndarray:
 
 
 def _to_shore(out: np.ndarray, level: np.ndarray, water: np.ndarray) -> None:
-    """Connected water takes the height of the lowest known pixel beside it, or that of the sea, in `out` and in `level`."""
+    """Set connected water to the height of the lowest known pixel beside it, or to sea level, in `out` and in `level`."""
     from scipy.ndimage import label, minimum, minimum_filter
 
     if not water.any():

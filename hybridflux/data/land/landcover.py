@@ -1,4 +1,4 @@
-"""Land cover onto the grid of a region: codes of a map -> plant types, by the table of the catalog, with what was left out."""
+"""Land cover on the grid of a region: codes of a map -> plant types by the table of the catalog, with a record of unmapped codes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.land.requests import located, tiles_at
+from hybridflux.data.land.services import located, tiles_at
 from hybridflux.data.land.vectors import is_vector
 from hybridflux.data.land.warp import NO_LABEL, labels
 from hybridflux.vocabulary import PLANT_TYPES
 
 OUTSIDE = 255
-"""`plant_type` of a pixel without one: outside all files, no data, or a code the catalog does not map."""
-REPORTED = 0.001  # share of the grid from which on an unmapped code or a missing part is reported
+"""`plant_type` of a pixel without one: outside all files, no data, or a code that the catalog does not map."""
+REPORTED = 0.001  # share of the grid from which an unmapped code or a missing part is reported
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class LandCover:
         plant_type: `[y, x]` uint8, index into `PLANT_TYPES`, `OUTSIDE` where there is none.
         code: `[y, x]` int32, code of the map, `NO_LABEL` where no file covers the pixel or it is marked missing.
         shares: code -> share of the pixels of the grid [1].
-        origin: files, shares of the plant types, what was not mapped; JSON-ready.
+        origin: files, shares of the plant types, unmapped codes; JSON-ready.
     """
 
     plant_type: np.ndarray
@@ -59,12 +59,12 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox) -> LandCover:
 
 
 def of_codes(dataset: Dataset, code: np.ndarray, files: list[str], geobox: GeoBox | None = None) -> LandCover:
-    """Plant types of codes on a grid; what has none is counted and reported.
+    """Plant types of codes on a grid; codes without one are counted and reported.
 
     Args:
         dataset: an entry of the catalog with `classes`.
         code: `[y, x]` int32, `NO_LABEL` where missing.
-        files: for provenance and messages.
+        files: names of the files, for provenance and messages.
         geobox: the grid, to name the tiles of a provider that are missing.
     """
     _has_classes(dataset)
@@ -118,7 +118,7 @@ def _polygon_codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[
 
 def _has_classes(dataset: Dataset) -> None:
     if not dataset.classes:
-        raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no [classes]: it cannot say which code is which plant type")
+        raise ValueError(f"{dataset.kind}/{dataset.id}.toml has no [classes]: its codes have no plant types")
 
 
 def _extent(geobox: GeoBox) -> str:

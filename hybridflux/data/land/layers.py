@@ -1,4 +1,4 @@
-"""Several land covers on top of each other, the first one that knows a pixel winning."""
+"""Several land covers on top of each other; the first one with a plant type decides a pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hybridflux.data.land.landcover import OUTSIDE, shares_of_types
 from hybridflux.vocabulary import PLANT_TYPES
 
 ANY = "any"
-"""Where a layer holds, unless it is told otherwise: wherever it has a plant type."""
+"""Default of `Layer.over`: a layer holds wherever it has a plant type."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Layer:
     """A land cover in a stack.
 
     Attributes:
-        name: for provenance, usually the id of its dataset.
-        plant_type: `[y, x]` uint8, `OUTSIDE` where it does not say.
-        over: plant types of what lies below it that it may replace; `ANY` for all. A leaf-type map that refines WorldCover's
-            tree cover has `over=("MF",)`: it decides what kind of trees, not where they are.
+        name: name for provenance, usually the id of its dataset.
+        plant_type: `[y, x]` uint8, `OUTSIDE` where it has none.
+        over: plant types below it that it may replace; `ANY` for all. A leaf-type map that refines WorldCover's
+            tree cover has `over=("MF",)`: it decides the kind of trees, not their extent.
     """
 
     name: str
@@ -32,11 +32,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Stack:
-    """What a stack of layers gives.
+    """Result of a stack of layers.
 
     Attributes:
-        plant_type: `[y, x]` uint8, `OUTSIDE` where no layer says.
-        layer: `[y, x]` uint8, index of the layer a pixel came from, in the order given; `OUTSIDE` where none.
+        plant_type: `[y, x]` uint8, `OUTSIDE` where no layer has one.
+        layer: `[y, x]` uint8, index of the layer of a pixel, in the given order; `OUTSIDE` where none.
         origin: share of each layer and plant type; JSON-ready.
     """
 
@@ -49,7 +49,7 @@ def stack(layers: Sequence[Layer]) -> Stack:
     """Lay land covers on top of each other, the topmost first.
 
     Args:
-        layers: from top to bottom, all on one grid; for instance parcels, leaf types, OSO.
+        layers: layers from top to bottom, all on one grid; for instance parcels, leaf types, OSO.
 
     Raises:
         ValueError: no layer, other shapes, or an unknown plant type in `over`.

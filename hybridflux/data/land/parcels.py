@@ -1,4 +1,4 @@
-"""Crop parcels on a grid: one zone a parcel, its crop, its plant type, its area; or zones from a raster of labels."""
+"""Crop parcels on a grid: one zone for each parcel, with crop, plant type and area; or zones from a raster of labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import located
+from hybridflux.data.land.services import located
 from hybridflux.data.land.shapes import POLYGONS, duplicates, slivers
 from hybridflux.data.land.vectors import HECTARE, Features, burn, claims, column, is_vector, needed, read_features
 from hybridflux.data.land.warp import NO_LABEL, labels
@@ -24,9 +24,9 @@ CROP = ("CODE_CULTU", "code_culture", "CT", "crop_code")
 GROUP = ("CODE_GROUP", "code_groupe", "LC", "group")
 LABEL = ("NOM_CULTU", "LIBELLE_CULTURE", "LIB_GROUP", "label", "name")
 YEAR = ("millesime", "annee", "year")
-"""Names of columns over the years of the RPG and in other files, the first found is taken, capitals do not matter. RPG 2015 to
+"""Names of columns in all years of the RPG and in other files; the first that exists is used, in any case. RPG 2015 to
 2023 has ID_PARCEL SURF_PARC CODE_CULTU CODE_GROUP CULTURE_D1 CULTURE_D2; the areas of 2014 and before have no parcel of their own."""
-NO_GROUP = -1  # of a parcel whose group is empty or no number
+NO_GROUP = -1  # of a parcel whose group is empty or not a number
 COLUMNS = ("zone", "parcel", "crop", "group", "label", "plant_type", "area_ha", "pixels")
 
 
@@ -38,7 +38,7 @@ class Parcels:
         zone: `[y, x]` int32, number of the parcel whose polygon holds the centre of the pixel, 0 where none does.
         names: number -> label, for budgets.
         plant_type: `[y, x]` uint8, by the group of crops; `OUTSIDE` where no parcel is, or its group has none.
-        table: a row a parcel: `COLUMNS`; the area [ha] is that of the polygon in the coordinate system of the grid.
+        table: one row for each parcel, `COLUMNS`; the area [ha] is that of the polygon in the coordinate system of the grid.
         origin: files, year, shares, overlaps; JSON-ready.
     """
 
@@ -56,25 +56,25 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, year: int | None =
         dataset: entry of the catalog whose classes map groups of crops to plant types.
         place: a vector file, a folder with one, or a raster (`file.tif`, `file.nc#CT`) whose codes become zones.
         geobox: the grid.
-        year: of the declarations; chosen where the file says the year of a feature, noted in the origin otherwise.
+        year: year of the declarations; selects features where the file holds their year, else it is only recorded in the origin.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: damaged file, no coordinate system, missing columns, no parcel on the grid, or a year the file does not hold.
+        ValueError: damaged file, no coordinate system, missing columns, no parcel on the grid, or a year that the file does not hold.
     """
     files = _files_of_year(located(dataset, place, geobox), str(place), year)
     if not is_vector(files[0]):
         return zones(dataset, labels(files, geobox), files)
-    found = [_of_year(read_features(file, geobox), year) for file in files]
-    parcels = of_features(dataset, _joined(found), geobox)
+    features = [_of_year(read_features(file, geobox), year) for file in files]
+    parcels = of_features(dataset, _joined(features), geobox)
     return parcels if year is None else replace(parcels, origin=parcels.origin | {"year": year})
 
 
 def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels:
-    """Parcels on a grid from polygons that are read already.
+    """Parcels on a grid from features that have been read.
 
-    Of polygons that are exactly alike the first in the file is kept. Where parcels overlap the smaller one has the pixel, but slivers,
-    narrower than half a pixel, lose against all others. A hole is not part of its parcel. All of it is counted in the origin and reported.
+    Of identical polygons the first in the file is kept. Where parcels overlap the smaller one has the pixel, but slivers,
+    narrower than half a pixel, yield to all others. A hole is not part of its parcel. All cases are counted in the origin and reported.
 
     Raises:
         ValueError: no polygon, or no column of crops or groups.
@@ -85,9 +85,9 @@ def of_features(dataset: Dataset, features: Features, geobox: GeoBox) -> Parcels
     first = duplicates(features.shapes)
     keep = area & (first == np.arange(len(first)))
     if not keep.any():
-        what = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
+        reason = f"no polygon, points or lines: {len(area)}" if len(area) else "no parcel on the grid"
         where = f" ({features.where})" if features.where else ""
-        raise ValueError(f"{features.source} has {what}{where}; name the file of its region or department")
+        raise ValueError(f"{features.source} has {reason}{where}; name the file of its region or department")
     table = _table(dataset, features)
     alike = (first != np.arange(len(first))) & area
     changed = int((table["group"].to_numpy()[first[alike]] != table["group"].to_numpy()[alike]).sum())
@@ -133,12 +133,12 @@ def _table(dataset: Dataset, features: Features) -> pd.DataFrame:
 
 
 def zones(dataset: Dataset, code: np.ndarray, files: list[str]) -> Parcels:
-    """Zones from a raster of labels: one zone a code, in order of codes.
+    """Zones from a raster of labels: one zone for each code, in order of codes.
 
     Args:
         dataset: entry of the catalog: `names` of the codes, the code itself where it has none, and `classes`, their plant types.
         code: `[y, x]` integers, `NO_LABEL` or 0 where there is none.
-        files: for provenance.
+        files: names of the files, for provenance.
 
     Raises:
         ValueError: no label at all.
@@ -165,7 +165,7 @@ def zones(dataset: Dataset, code: np.ndarray, files: list[str]) -> Parcels:
 
 
 def _files_of_year(files: list[str], place: str, year: int | None) -> list[str]:
-    """Of several files whose names or folders say a year, those of one.
+    """The files of one year, of several whose names or folders hold a year.
 
     Raises:
         ValueError: they are of several years and none is named, or none is of the year.
@@ -184,11 +184,11 @@ def _files_of_year(files: list[str], place: str, year: int | None) -> list[str]:
 
 
 def _of_year(features: Features, year: int | None) -> Features:
-    """Those of one year, where the file says which year a feature is of."""
-    found = column(features, YEAR)
-    if found is None or not len(features):
+    """The features of one year, where the file holds the year of a feature."""
+    year_column = column(features, YEAR)
+    if year_column is None or not len(features):
         return features
-    years = pd.to_numeric(found, errors="coerce")
+    years = pd.to_numeric(year_column, errors="coerce")
     held = sorted(int(value) for value in years.dropna().unique())
     if year is None and len(held) > 1:
         raise ValueError(f"{features.source} holds the years {held}; name one")
@@ -227,7 +227,7 @@ def _report(dataset: Dataset, features: Features, table: pd.DataFrame, twice: fl
         report(f"points or lines, left out: {count}")
     if count := counts["duplicates"]:
         other = counts["duplicates_of_another_group"]
-        report(f"polygons that are there already, left out: {count}" + (f", {other} of them with another group of crops" if other else ""))
+        report(f"duplicate polygons, left out: {count}" + (f", {other} of them with another group of crops" if other else ""))
     if twice:
         years = "; does the file hold several years? name one" if twice > 0.5 * covered else ""
-        report(f"{twice:.2%} of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver{years}")
+        report(f"{twice:.2%} of the grid lies in two parcels and goes to the smaller one, or to the one that is not a sliver{years}")

@@ -20,11 +20,11 @@ _FAMILIES = {"FF": 0, "FO": 10, "LA": 20, "FP": 30}
 
 
 def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[np.ndarray, dict[str, float]]:
-    """Codes of the polygons that hold the centres of the pixels `[y, x]` int32, `NO_LABEL` where none does; and what was mended.
+    """Codes of the polygons that hold the centres of the pixels `[y, x]` int32, `NO_LABEL` where none does; and the counts of repairs.
 
     Args:
-        dataset: for the name of its code column, that of its first band; else the usual ones are tried.
-        files: vector files; a later one fills what the earlier ones leave.
+        dataset: entry of the catalog; its first band names the code column, else the usual names are tried.
+        files: vector files; a later one fills the pixels that earlier ones leave.
         geobox: the grid.
 
     Raises:
@@ -42,12 +42,12 @@ def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[np.ndarra
 
 
 def as_numbers(values: pd.Series, file: str) -> np.ndarray:
-    """Codes as integers: numbers as they are, types of BD Foret by `stand_number`, others `NO_LABEL` and told."""
+    """Codes as integers: numbers as they are, types of BD Foret by `stand_number`, others `NO_LABEL` with a warning."""
     known = {value: _number(value) for value in values.unique()}
     unknown = sorted(str(value) for value, number in known.items() if number is None)
     if unknown:
-        some = ", ".join(unknown[:5])
-        warnings.warn(f"{file}: {len(unknown)} codes are neither numbers nor BD Foret types and are left out: {some}", stacklevel=4)
+        examples = ", ".join(unknown[:5])
+        warnings.warn(f"{file}: {len(unknown)} codes are neither numbers nor BD Foret types and are left out: {examples}", stacklevel=4)
     return np.array([NO_LABEL if known[value] is None else known[value] for value in values], np.int32)
 
 

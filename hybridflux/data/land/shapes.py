@@ -1,4 +1,4 @@
-"""Polygons of files made fit to be measured and burned: rings that cross themselves, collections, heights, duplicates, slivers."""
+"""Repair of polygons before measuring and rasterising: self-crossing rings, collections, heights, duplicates, slivers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _COLLECTION = 7
 
 
 def repaired(shapes: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
-    """Valid polygons `[feature]` without heights, and what was mended; points and lines are left as they are.
+    """Valid polygons `[feature]` without heights, and the counts of repairs; points and lines are not changed.
 
     A ring that crosses itself keeps the area that it encloses on either side (`shapely.make_valid`, method `structure`), so a parcel drawn
-    as a figure of eight keeps both loops, and one whose ring overlaps itself has no hole there. Before, its area was the difference of the
-    loops. Of a collection the polygons are kept.
+    as a figure of eight keeps both loops, and one whose ring overlaps itself has no hole there. Unrepaired, its area would be the
+    difference of the loops. Of a collection the polygons are kept.
 
     Args:
         shapes: geometries in a projected coordinate system.
 
     Returns:
-        The shapes, empty where nothing with an area is left of a polygon, and the counts `invalid` and `collections`, and the areas
+        The shapes, empty where a polygon has no area left, and the counts `invalid` and `collections`, and the areas
         `area_before` and `area_after` of the invalid ones, in the square of the unit of the coordinates.
     """
     import shapely
@@ -38,7 +38,7 @@ def repaired(shapes: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
 
 
 def duplicates(shapes: np.ndarray) -> np.ndarray:
-    """Index of the first feature with exactly the same geometry, its own where there is none before it `[feature]`."""
+    """Index of the first feature with exactly the same geometry, its own index if it is the first `[feature]`."""
     import shapely
 
     first: dict[bytes, int] = {}
@@ -54,7 +54,7 @@ def slivers(shapes: np.ndarray, pixel: float) -> np.ndarray:
 
 
 def _parts(shape) -> list:
-    """The single geometries of a collection, however deep they lie."""
+    """The single geometries of a collection, at any depth."""
     import shapely
 
     return [inner for part in shapely.get_parts(shape) for inner in (_parts(part) if shapely.get_type_id(part) == _COLLECTION else [part])]

@@ -1,4 +1,4 @@
-"""Plant-available water capacity of the root zone [mm]: from soil texture, from mapped water contents, or one constant that says so."""
+"""Plant-available water capacity of the root zone [mm]: from soil texture, from mapped water contents, or a declared constant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Band, Dataset
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import SERVICE, SLICES, soil_address
+from hybridflux.data.land.services import SERVICE, SLICES, soil_address
 from hybridflux.data.land.soil_units import judge_profile, judge_sand, median, texture_off, water_off
 from hybridflux.data.land.warp import covered, metres, numbers
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
@@ -22,15 +22,15 @@ ROOTING_DEPTH = 1000.0
 0.976) to 98 % (crops, beta 0.961) of the roots. Water tables and rock move it from place to place: Fan et al. 2017,
 10.1073/pnas.1712381114."""
 CARBON_OF_ORGANIC_MATTER = 0.58  # van Bemmelen factor
-RICHEST, FINEST = 8.0, 0.60  # organic matter [%] and clay [1] beyond which Saxton & Rawls had left samples out
+RICHEST, FINEST = 8.0, 0.60  # organic matter [%] and clay [1] beyond which Saxton & Rawls excluded samples
 TEXTURE, WATER, STONES = ("sand", "clay", "soc"), ("wv0033", "wv1500"), "cfvo"
 NO_SOIL = 0.0
-"""What the coverage service writes where there is no soil, undeclared; no soil has it but for stones, of which it may have none."""
+"""Undeclared missing value of the coverage service; no soil has it in any band but stones, which may be absent."""
 REACH = 25_000.0
-"""Distance from which a pixel on land may take its soil [m]: a park in the middle of the largest towns of Europe, which SoilGrids leaves
-out, is so far from their fields."""
+"""Largest distance from which a pixel on land may take its soil [m]: a park in the largest towns of Europe, which SoilGrids omits, is
+this far from the fields around."""
 RIM = 500.0
-"""The same beyond the extent of the files [m]: two pixels of 250 m, which a cut-out on the extent of the region may lack at its rim."""
+"""Largest such distance beyond the extent of the files [m]: two pixels of 250 m, which a cut-out may lack at its rim."""
 SOILLESS = [OUTSIDE, *(PLANT_TYPES.index(name) for name in ("WAT", "URB"))]
 """Plant types of pixels that may lie any distance from a soil value."""
 _ENDINGS = (".tif", ".tiff")
@@ -50,17 +50,17 @@ class SoilCapacity:
 
 
 @dataclass(frozen=True)
-class Constant:
-    """One capacity for a whole region, where no soil map is at hand.
+class ConstantCapacity:
+    """One capacity for a whole region without a soil map.
 
     Attributes:
-        capacity: mm; 150 is the centre of the vocabulary's variable.
+        capacity: capacity [mm]; 150 is the centre of the vocabulary's variable.
     """
 
     capacity: float = VARIABLES["soil_capacity"].centre
 
     def on(self, geobox: GeoBox) -> SoilCapacity:
-        """It on a grid; the origin says that it is no measurement."""
+        """The capacity on a grid; the origin records that it is not measured."""
         values = np.full(geobox.shape, self.capacity, np.float32)
         method = f"constant {self.capacity:g} mm, not a soil map: drought differs by weather and vegetation only"
         return SoilCapacity(values, {"method": method})
@@ -69,12 +69,12 @@ class Constant:
 def capacity(
     dataset: Dataset, place: str | Path, geobox: GeoBox, *, depth: float = ROOTING_DEPTH, cover: np.ndarray | None = None
 ) -> SoilCapacity:
-    """Plant-available water capacity of a grid from soil layers: mapped water contents where there are, else texture.
+    """Plant-available water capacity of a grid from soil layers: mapped water contents where they exist, else texture.
 
     capacity = sum over layers of (field capacity - wilting point) * (1 - coarse fragments) * thickness within the rooting depth.
 
-    The units are checked before they are believed (`soil_units`), with the layers of silt where they are there. Single pixels whose texture
-    does not sum to 1000 g kg-1 are missing. What is missing takes the nearest value within `REACH`, and that is reported.
+    The units are checked (`soil_units`), with the layers of silt if they exist. Single pixels whose texture does not sum to 1000 g kg-1
+    are missing. Missing pixels take the nearest value within `REACH`, which is reported.
 
     Args:
         dataset: entry of the catalog whose bands give the scales: `sand clay soc`, or `wv0033 wv1500`; and `cfvo`.
@@ -82,12 +82,13 @@ def capacity(
             for the coverage service of SoilGrids (texture).
         geobox: the grid.
         depth: rooting depth [mm].
-        cover: plant types of the grid `[y, x]`: water, towns and pixels without a type need no soil of their own; without them all do.
+        cover: plant types of the grid `[y, x]`: water, towns and pixels without a type need no soil value of their own; without `cover` all
+            pixels do.
 
     Raises:
         FileNotFoundError: layers are missing; all are named.
         ValueError: a damaged file, no value on the grid, other units, land beyond the files or too far from any value, or a rooting depth
-            the layers do not reach.
+            that the layers do not reach.
     """
     if not 0 < depth <= 10 * SLICES[-1][1]:
         raise ValueError(f"a rooting depth of {depth:g} mm is not within the layers, 0 to {10 * SLICES[-1][1]} mm")
@@ -178,10 +179,10 @@ def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], 
     """The bands that can be used, and the file of each band and layer."""
     lacking: dict[tuple[str, ...], list[str]] = {}
     for names in ((*WATER, STONES), (*TEXTURE, STONES)):
-        found = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
-        missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if found[name, top] is None]
+        files = {(name, top): _file(place, name, f"{name}_{top}-{bottom}cm_mean") for name in names for top, bottom in needed}
+        missing = [f"{name}_{top}-{bottom}cm_mean" for top, bottom in needed for name in names if files[name, top] is None]
         if not missing:
-            return names, found | (_silt(place, needed) if "sand" in names else {})
+            return names, files | (_silt(place, needed) if "sand" in names else {})
         lacking[names] = missing
     nearest = min(lacking.values(), key=len)
     raise FileNotFoundError(
@@ -192,15 +193,15 @@ def _files(place: str, needed: list[tuple[int, int]]) -> tuple[tuple[str, ...], 
 
 
 def _silt(place: str, needed: list[tuple[int, int]]) -> dict[tuple[str, int], str]:
-    """The layers of silt that lie in a folder beside the others: only for the sum."""
+    """The layers of silt in a folder beside the others, which only serve the check of the sum."""
     if place.startswith("/vsi") or "://" in place:
         return {}
-    found = {("silt", top): _file(place, "silt", f"silt_{top}-{bottom}cm_mean") for top, bottom in needed}
-    return {key: file for key, file in found.items() if file is not None}
+    files = {("silt", top): _file(place, "silt", f"silt_{top}-{bottom}cm_mean") for top, bottom in needed}
+    return {key: file for key, file in files.items() if file is not None}
 
 
 def _asked(needed: list[tuple[int, int]], geobox: GeoBox) -> tuple[tuple[str, ...], dict[tuple[str, int], str]]:
-    """The bands of texture, and the address of each band and layer."""
+    """The bands of texture, and the address of each band and layer of the service."""
     names = (*TEXTURE, STONES)
     return names, {(name, top): soil_address(name, top, bottom, geobox) for name in names for top, bottom in needed}
 
@@ -213,7 +214,7 @@ def _file(place: str, band: str, layer: str) -> str | None:
 
 
 def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.ndarray | None, off: int) -> tuple[np.ndarray, dict]:
-    """Gaps (water, towns, single pixels that are no soil) take the nearest value; how many and how far, for the origin.
+    """Values whose gaps (water, towns, single invalid pixels) take the nearest value, and their counts and distances for the origin.
 
     Raises:
         ValueError: no value at all, or land that lies beyond the files or too far from any value.
@@ -235,10 +236,10 @@ def _without_gaps(values, place: str, files: dict, geobox: GeoBox, cover: np.nda
             outside = far & ~covered([file], geobox)
             lost, short = lost | outside, file if outside.any() else short
     if lost.any():
-        why = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
+        reason = f"{short} does not reach there" if short else f"it is up to {distance[lost].max() / 1000:.0f} km from the nearest value"
         raise ValueError(
-            f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {why}; name layers that "
-            "cover the grid, or take a constant capacity"
+            f"{place} has no soil value on {lost.mean():.1%} of the grid where the land is neither town nor water: {reason}; name layers "
+            "that cover the grid, or take a constant capacity"
         )
     share = float(gaps.mean())
     broken = f", of these pixels whose texture is not that of one soil: {off}," if off else ""

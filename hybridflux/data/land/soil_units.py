@@ -1,9 +1,9 @@
-"""Whether soil layers are in the units that the catalog declares: what sand, silt and clay add up to, and what no soil has.
+"""Checks that soil layers are in the units of the catalog: by the sum of sand, silt and clay, and by impossible values.
 
 Copies of SoilGrids circulate in two systems of units under the same names: as stored by ISRIC (sand, silt, clay in g kg-1, soc in dg kg-1,
 cfvo in cm3 dm-3, water contents in 0.1 %) and in conventional units, a tenth of these (per cent, g kg-1, per cent, per cent;
-docs.isric.org/globaldata/soilgrids, FAQ). A file rarely says which. Shares of the mass of fine earth sum to 1, which decides; where silt is
-not there, sand + clay = 1 - silt still does. All values here are those that follow from the scale of the catalog.
+docs.isric.org/globaldata/soilgrids, FAQ). A file rarely declares which. Shares of the mass of fine earth sum to 1, which decides; without
+silt, sand + clay = 1 - silt still does. All values here are in the units that follow from the scale of the catalog.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 OFF = 0.05  # of the sum of sand, silt and clay [1]: stored in steps of 0.001, predicted together, averaged together
-MOST_OFF = 0.25  # share of the pixels of a grid that may not sum; in small regions a single pixel of 250 m reaches so far
+MOST_OFF = 0.25  # largest share of pixels with a wrong sum; in small regions a single pixel of 250 m is as large
 SILTIEST = 0.90  # silt of a whole layer, more than any loess has; per cent that are read as g kg-1 leave more
 LEAST_SAND, LITTLE_SAND, ITS_SILT = 0.03, 0.10, 0.6  # a whole region with less sand; loess has little sand and so much silt
 LEAST_CLAY, LITTLE_CLAY, NO_DUNE = 0.02, 0.04, 0.15  # dunes have the least clay, and no such share of silt with it
@@ -23,9 +23,8 @@ LEAST_STONES, LITTLE_STONES = 0.001, 0.04  # largest of all layers [1]: fraction
 LEAST_WET, LEAST_DRY, LEAST_RATIO = 0.06, 0.015, 0.15  # water contents [m3 m-3] of coarse sand; wilting point over field capacity
 FALL, RISE = {"soc": 8.0}, {"soc": 3.0}
 USUAL = 5.0
-"""How many times less or more the next layer may have (`FALL`, `RISE`, else `USUAL`): a factor of 10 is another unit. Carbon falls with
-depth."""
-_SAMPLE = 1_000_000  # pixels of a layer that a median is taken of
+"""Largest ratio of successive layers (`FALL`, `RISE`, else `USUAL`): a factor of 10 is another unit. Carbon decreases with depth."""
+_SAMPLE = 1_000_000  # pixels of a layer from which a median is taken
 _UNITS = (
     "bring every layer to the units of ISRIC (sand, silt, clay in g kg-1, soc in dg kg-1, cfvo in cm3 dm-3, water contents in 0.1 %), "
     "for instance with `gdal_calc.py -A {file} --calc='A*{factor}' --outfile=NEW.tif`, or take a constant capacity"
@@ -44,7 +43,7 @@ def texture_off(layer: Mapping[str, np.ndarray], files: Mapping[str, str]) -> np
 
     Args:
         layer: `sand`, `clay` and, where it is known, `silt` of one depth `[y, x]` [1].
-        files: of each band.
+        files: files of each band.
 
     Raises:
         ValueError: the layer as a whole is in another unit.
@@ -79,7 +78,7 @@ def water_off(layer: Mapping[str, np.ndarray], files: Mapping[str, str]) -> np.n
 
     Args:
         layer: `wv0033` and `wv1500` of one depth `[y, x]` [m3 m-3].
-        files: of each band.
+        files: files of each band.
 
     Raises:
         ValueError: the layer as a whole is in another unit, or the two are exchanged.
@@ -100,9 +99,9 @@ def judge_profile(profile: Mapping[int, float], band: str, files: Mapping[int, s
 
     Args:
         profile: upper depth [cm] -> median of the grid [1], for stones (`cfvo`) the largest value.
-        band: name.
-        files: of each depth.
-        of_provider: whether the provider's service answered, so that what is little is not in doubt.
+        band: name of the band.
+        files: files of each depth.
+        of_provider: whether the layers come from the service of the provider, whose units are certain.
 
     Raises:
         ValueError: a layer in another unit.
@@ -124,12 +123,12 @@ def judge_profile(profile: Mapping[int, float], band: str, files: Mapping[int, s
 
 
 def judge_sand(sand: Mapping[int, float], clay: Mapping[int, float], file: str) -> None:
-    """Report so little sand that it is loess or in per cent, where silt is not there to decide.
+    """Warn of so little sand that it is loess or in per cent, where no silt layer decides.
 
     Args:
         sand: upper depth [cm] -> median of the grid [1].
-        clay: the same.
-        file: of sand.
+        clay: upper depth [cm] -> median of the grid [1].
+        file: file of sand.
     """
     least = min(sand, key=lambda top: sand[top])
     silt = 1 - sand[least] - clay[least]
@@ -167,12 +166,12 @@ def _little(file: str, what: str, value: float, least: float, little: float, of_
 
 
 def _share(pixels: np.ndarray, of: np.ndarray) -> float:
-    """Share of some pixels among those that are known."""
+    """Share of some pixels among the known ones."""
     return float(pixels.sum() / max(np.isfinite(of).sum(), 1))
 
 
 def _looks(whole: float) -> str:
-    """What a sum that should be 1, or no less than a third of it, suggests."""
+    """Likely unit of a sum that should be 1, or at least a third of it."""
     return next(
         (f"it looks like {unit}; " for factor, unit in ((10, "per cent"), (1000, "fractions of 1")) if 0.3 < whole * factor < 1.1), ""
     )

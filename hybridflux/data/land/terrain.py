@@ -14,7 +14,7 @@ from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.land.height_gaps import REACH, Filled, filled, zero_voids
 from hybridflux.data.land.landcover import OUTSIDE
-from hybridflux.data.land.requests import SERVICE, located, tiles_at
+from hybridflux.data.land.services import SERVICE, located, tiles_at
 from hybridflux.data.land.warp import metres, numbers, positions
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
@@ -27,7 +27,7 @@ class Elevation:
 
     Attributes:
         values: `[y, x]` float32, m, no gaps.
-        origin: files, and the shares that were sea, lake, narrow gaps, or without a plant type; JSON-ready.
+        origin: files, and the shares of sea, lake, narrow gaps, and pixels without a plant type; JSON-ready.
     """
 
     values: np.ndarray
@@ -37,20 +37,20 @@ class Elevation:
 def read(dataset: Dataset, place: str | Path, geobox: GeoBox, *, cover: np.ndarray | None = None) -> Elevation:
     """Elevation of a grid: the mean over each pixel where the grid is coarser, bilinear where it is finer.
 
-    A pixel without a height is sea, or a lake at the level of its lowest shore, only where the land cover says water. On land it is filled
-    from its neighbours within `height_gaps.REACH`; what is wider is refused. A pixel without a plant type takes the nearest height.
-    All of it is reported. Zeros on a mountain are missing, and so is nothing else that the files do not declare as missing.
+    A pixel without a height is sea, or a lake at the level of its lowest shore, only where the land cover is water. On land it is filled
+    from its neighbours within `height_gaps.REACH`; wider gaps are refused. A pixel without a plant type takes the nearest height.
+    All cases are reported. Of undeclared values only zeros on a mountain count as missing.
 
     Args:
         dataset: entry of the catalog, for the names of its files in a folder.
         place: a file, several in a folder, an address, or `service` for the tiles of its provider.
         geobox: the grid.
-        cover: plant types of the grid `[y, x]`, indices into PLANT_TYPES or `OUTSIDE`; without them all is land.
+        cover: plant types of the grid `[y, x]`, indices into PLANT_TYPES or `OUTSIDE`; without `cover` all pixels are land.
 
     Raises:
         FileNotFoundError: no file.
         ValueError: damaged file, no coordinate system, no value on the grid, an undeclared missing value, or a gap on land that is too wide
-            to be filled, with its extent and the tiles that lie there.
+            to be filled, with its extent and tiles.
     """
     files = located(dataset, place, geobox)
     pixel = metres(geobox)
@@ -82,7 +82,7 @@ def read(dataset: Dataset, place: str | Path, geobox: GeoBox, *, cover: np.ndarr
 
 def _report(place: str | Path, missing: float, shares: dict[str, float]) -> None:
     words = {
-        "taken_as_sea": "taken as sea, 0 m, where the land cover says water",
+        "taken_as_sea": "taken as sea, 0 m, where the land cover is water",
         "taken_as_lake": "taken as water at the level of its lowest shore",
         "filled_from_neighbours": f"filled from neighbours within {REACH:g} m",
         "not_mapped": "without a plant type, at the nearest height",
@@ -94,11 +94,11 @@ def _report(place: str | Path, missing: float, shares: dict[str, float]) -> None
 def _refusal(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoBox, gap: np.ndarray, cover: np.ndarray | None) -> str:
     longitude, latitude = positions(geobox, gap)
     if cover is None:
-        land = "and no land cover says that it is water"
+        land = "and no land cover shows water"
     else:
         counts = np.bincount(cover[gap], minlength=256)
         kinds = [PLANT_TYPES[index] for index in np.argsort(counts)[::-1] if counts[index] and index < len(PLANT_TYPES)]
-        land = f"where the land cover says land ({', '.join(kinds[:3])})"
+        land = f"where the land cover is land ({', '.join(kinds[:3])})"
     return (
         f"{place} has no height on {gap.mean():.2%} of the grid, {latitude.min():.4f} to {latitude.max():.4f} N, {longitude.min():.4f} to "
         f"{longitude.max():.4f} E, {land}, further than {REACH:g} m from known heights: not sea, and too wide to be filled"
@@ -107,7 +107,7 @@ def _refusal(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoB
 
 
 def _tiles(dataset: Dataset, place: str | Path, files: list[str], geobox: GeoBox, gap: np.ndarray) -> str:
-    """The tiles of the provider that lie where a gap is, and whether they are among the files."""
+    """The tiles of the provider at a gap, and whether they are among the files."""
     names = tiles_at(dataset, geobox, gap)
     if not names:
         return "; add a file that covers it"

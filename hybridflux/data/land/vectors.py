@@ -1,4 +1,4 @@
-"""Features of vector files, brought to the coordinate system of a grid and burned into its pixels."""
+"""Features of vector files, transformed to the coordinate system of a grid and rasterised."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Features:
 
     Attributes:
         shapes: geometries `[feature]` in the coordinate system of the grid, polygons valid and without heights.
-        table: their attributes, one row each, `RangeIndex`.
-        source: the file.
-        mended: what was left out and repaired: `without_geometry`, `without_area`, `repaired`, `repaired_ha`; JSON-ready.
-        where: why none is on the grid, as far as the file shows; empty where some are.
+        table: attributes, one row for each feature, `RangeIndex`.
+        source: name of the file.
+        mended: counts of omissions and repairs: `without_geometry`, `without_area`, `repaired`, `repaired_ha`; JSON-ready.
+        where: reason why no feature is on the grid, as far as the file shows it; empty where some are.
     """
 
     shapes: np.ndarray
@@ -53,7 +53,7 @@ def is_vector(file: str | Path) -> bool:
 
 
 def read_features(file: str | Path, geobox: GeoBox) -> Features:
-    """The features that touch a grid; polygons are repaired, those without a geometry or an area are dropped, all of it counted.
+    """The features that touch a grid; polygons are repaired, those without a geometry or an area are dropped, and all are counted.
 
     Args:
         file: GeoPackage, Shapefile (also zipped), GeoJSON, FlatGeobuf or GeoParquet; `file.gpkg#LAYER` where it has several layers.
@@ -61,7 +61,7 @@ def read_features(file: str | Path, geobox: GeoBox) -> Features:
 
     Raises:
         FileNotFoundError: no such file.
-        ModuleNotFoundError: the package that reads it is not installed; names the extra that brings it.
+        ModuleNotFoundError: the package that reads it is not installed; names the extra that installs it.
         ValueError: it cannot be read, has several layers and none is named, or names no coordinate system.
     """
     import shapely
@@ -108,7 +108,7 @@ def _report(file: str, features: int, mended: dict[str, float], hectares: dict[s
 
 
 def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox) -> str:
-    """What the extent of a file without a feature on the grid says: where it lies, exchanged or wrongly declared coordinates."""
+    """Reason why a file has no feature on the grid: its extent, or exchanged or wrongly declared coordinates."""
     import shapely
     from pyproj import CRS
     from rasterio.warp import transform_bounds
@@ -120,7 +120,7 @@ def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox
     lies = f"it lies from {west:.6g} to {east:.6g} and from {south:.6g} to {north:.6g}"
     geographic = CRS.from_user_input(crs).is_geographic
     if geographic and (max(abs(west), abs(east)) > 360 or max(abs(south), abs(north)) > 90.001):
-        return f"{lies}, which are no degrees as it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
+        return f"{lies}, which are not the degrees that it declares; give it its own coordinate system, as with `ogr2ogr -a_srs EPSG:2154`"
     with placing(file):
         left, bottom, right, top = transform_bounds(geobox.crs.to_wkt(), crs, *geobox.boundingbox.bbox, densify_pts=31)
     if south < right and north > left and west < top and east > bottom:
@@ -129,7 +129,7 @@ def _nowhere(file: str, layer: str, crs: str, stored: np.ndarray, geobox: GeoBox
 
 
 def _bounds(file: str, layer: str) -> tuple[float, ...] | None:
-    """Extent of a whole layer in its own coordinates, None where it does not say."""
+    """Extent of a whole layer in its own coordinates, None where it does not give one."""
     if file.lower().endswith(_PARQUET):
         return None
     return _pyogrio(file).read_info(admitted(file), layer=layer or None, force_total_bounds=True)["total_bounds"]
@@ -150,28 +150,28 @@ def column(features: Features, names: tuple[str, ...]) -> pd.Series | None:
 
 
 def needed(features: Features, names: tuple[str, ...], what: str) -> pd.Series:
-    """As `column`, or an error that names what is there.
+    """As `column`, or an error that names the existing columns.
 
     Raises:
         ValueError: the file has none of the columns.
     """
-    found = column(features, names)
-    if found is None:
-        there = ", ".join(map(str, features.table.columns)) or "no columns"
-        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {there}")
-    return found
+    values = column(features, names)
+    if values is None:
+        present = ", ".join(map(str, features.table.columns)) or "no columns"
+        raise ValueError(f"{features.source} has no column {' or '.join(names)} for {what}; it has {present}")
+    return values
 
 
 def burn(shapes: np.ndarray, values: np.ndarray, geobox: GeoBox, *, fill: int) -> np.ndarray:
     """Values of polygons in the pixels whose centres they hold, `[y, x]` int32.
 
-    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, lose against all others.
+    Where polygons overlap the smaller one wins, but slivers, narrower than half a pixel, yield to all others.
 
     Args:
         shapes: `[feature]` in the coordinate system of the grid.
         values: `[feature]` integers.
         geobox: the grid.
-        fill: of pixels in no polygon.
+        fill: code of pixels in no polygon.
     """
     import shapely
     from rasterio.features import rasterize

@@ -1,4 +1,4 @@
-"""Rasters onto a grid: labels keep their codes, numbers are averaged, and what a file does not cover stays missing."""
+"""Resampling of rasters to a grid: labels keep their codes, numbers are averaged, and uncovered pixels are missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hybridflux.limits import Refused
 
 NO_LABEL = -1
 """Label of a pixel that no file covers, or that is marked missing in it."""
-COARSER = 1.5  # source pixels per pixel of the grid above which they are summed up, not picked
+COARSER = 1.5  # source pixels per pixel of the grid above which they are aggregated, not sampled
 MARGIN = 3  # pixels of the source read beyond the grid
 PARTS = "/vsicurl/"
 """Before an address: GDAL reads the parts of the file that are needed. An address without it is fetched as a whole."""
@@ -35,9 +35,9 @@ class Piece:
 
     Attributes:
         values: `[y, x]` float64, NaN where missing.
-        transform: affine, of the part.
-        crs: its coordinate system, as rasterio understands it.
-        file: it is a part of, for messages.
+        transform: affine transform of the part.
+        crs: coordinate system of the part, as rasterio understands it.
+        file: name of the file, for messages.
     """
 
     values: np.ndarray
@@ -51,10 +51,10 @@ def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
 
     Args:
         place: a file, an address (`/vsicurl/...` or `s3://...` read in parts, `https://...` as a whole), `file.nc#VARIABLE`, or a folder.
-        patterns: of file names, for a folder.
+        patterns: patterns of file names, for a folder.
 
     Raises:
-        FileNotFoundError: nothing is there, or the folder holds no such file.
+        FileNotFoundError: no such place, or the folder holds no such file.
     """
     text = str(place)
     if text.startswith("/vsi") or "://" in text:
@@ -65,32 +65,32 @@ def files_at(place: str | Path, patterns: Sequence[str]) -> list[str]:
         raise FileNotFoundError(f"{name} does not exist; name a file or a folder")
     if path.is_file():
         return [text]
-    found = sorted({str(file) for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
-    if not found:
+    files = sorted({str(file) for pattern in patterns for file in path.rglob(pattern) if file.is_file()})
+    if not files:
         raise FileNotFoundError(f"{path} holds no {' or '.join(patterns) or 'file the catalog names'}; it has {_some(path)}")
-    return [file + mark + variable for file in found]
+    return [file + mark + variable for file in files]
 
 
 def labels(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
     """Codes on a grid `[y, x]` int32: the most frequent one where the grid is coarser, the nearest where it is finer.
 
     Args:
-        files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
+        files: result of `files_at`; where two cover a pixel, the first with a value is used.
         geobox: the grid.
 
     Returns:
         Codes, `NO_LABEL` where no file has one.
 
     Raises:
-        ValueError: a file is damaged, does not say where it lies, or holds numbers that are no codes.
+        ValueError: a file is damaged, has no coordinate system, or holds numbers that are not codes.
     """
-    found = np.full(geobox.shape, np.nan)
+    codes = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
         known = piece.values[~np.isnan(piece.values)]
         if (broken := known[known != np.round(known)]).size:
-            raise ValueError(f"{piece.file} holds {broken[0]:g}, which is no code; name a map of classes, not of shares or probabilities")
-        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="mode", fine="nearest"), found)
-    return np.where(np.isnan(found), NO_LABEL, found).round().astype(np.int32)
+            raise ValueError(f"{piece.file} holds {broken[0]:g}, not a code; name a map of classes, not of shares or probabilities")
+        codes = np.where(np.isnan(codes), _warp(piece, geobox, coarse="mode", fine="nearest"), codes)
+    return np.where(np.isnan(codes), NO_LABEL, codes).round().astype(np.int32)
 
 
 def numbers(
@@ -99,36 +99,36 @@ def numbers(
 ) -> np.ndarray:  # fmt: skip
     """Numbers on a grid `[y, x]` float64: means where the grid is coarser, bilinear where it is finer, NaN where missing.
 
-    Everything is judged in the pixels of the file, before they are averaged with others.
+    Values are checked in the pixels of the file, before any averaging.
 
     Args:
-        files: as `files_at` gives them; where two cover a pixel, the first that has a value there is taken.
+        files: result of `files_at`; where two cover a pixel, the first with a value is used.
         geobox: the grid.
         missing: stored numbers that mean missing, beside those that the files declare.
-        possible: lowest and highest number that can be stored.
+        possible: lowest and highest possible stored number.
         voids: values of a file `[y, x]` -> whether a pixel is missing although it has a number.
 
     Raises:
-        ValueError: a file is damaged, does not say where it lies, or holds numbers that cannot be.
+        ValueError: a file is damaged, has no coordinate system, or holds impossible numbers.
     """
-    found = np.full(geobox.shape, np.nan)
+    mean = np.full(geobox.shape, np.nan)
     for piece in _pieces(files, geobox):
         piece.values[np.isin(piece.values, missing)] = np.nan
         if possible is not None:
             _refuse_impossible(piece, possible)
         if voids is not None:
             piece.values[voids(piece.values)] = np.nan
-        found = np.where(np.isnan(found), _warp(piece, geobox, coarse="average", fine="bilinear"), found)
-    return found
+        mean = np.where(np.isnan(mean), _warp(piece, geobox, coarse="average", fine="bilinear"), mean)
+    return mean
 
 
 def covered(files: Iterable[str], geobox: GeoBox) -> np.ndarray:
-    """Whether a pixel lies within the extent of a file `[y, x]`, with a value there or without."""
-    found = np.zeros(geobox.shape, bool)
+    """Whether a pixel lies within the extent of a file `[y, x]`, with or without a value."""
+    inside = np.zeros(geobox.shape, bool)
     for piece in _pieces(files, geobox):
         piece.values[:] = 1.0
-        found |= ~np.isnan(_warp(piece, geobox, coarse="nearest", fine="nearest"))
-    return found
+        inside |= ~np.isnan(_warp(piece, geobox, coarse="nearest", fine="nearest"))
+    return inside
 
 
 def _refuse_impossible(piece: Piece, possible: tuple[float, float]) -> None:
@@ -158,11 +158,11 @@ def _from_raster(file: str, geobox: GeoBox) -> Piece | None:
     from rasterio.windows import Window
 
     try:
-        # several threads lose the error of a truncated JPEG 2000
+        # with several threads the error of a truncated JPEG 2000 is lost
         with rasterio.Env(GDAL_NUM_THREADS="1", **Patience.from_environment().gdal()), open_raster(_opened(file), MAPS) as source:
             if source.crs is None or source.transform.is_identity:
                 raise ValueError(
-                    f"{file} does not say where it lies (no coordinate system or no origin); set both with `gdal_edit.py -a_srs -a_ullr`"
+                    f"{file} has no coordinate system or no origin; set both with `gdal_edit.py -a_srs -a_ullr`"
                 )
             if source.colorinterp[0] == ColorInterp.red:
                 raise ValueError(f"{file} is a picture in red, green and blue, not a map of numbers; export the data, not how they look")
@@ -235,9 +235,9 @@ def _crs_of(dataset, layer, file: str):
     """Coordinate system of a netCDF variable: its grid mapping, an attribute, or degrees."""
     mapping = layer.encoding.get("grid_mapping") or layer.attrs.get("grid_mapping") or dataset.attrs.get("grid_mapping")
     attributes = dataset[mapping].attrs if mapping in dataset.variables else {}
-    for found in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), layer.attrs.get("epsg"), dataset.attrs.get("epsg")):
-        if found is not None:
-            return found if isinstance(found, str) else int(found)
+    for declared in (attributes.get("crs_wkt"), attributes.get("spatial_ref"), layer.attrs.get("epsg"), dataset.attrs.get("epsg")):
+        if declared is not None:
+            return declared if isinstance(declared, str) else int(declared)
     if str(layer.dims[0]).lower().startswith("lat"):
         return 4326
     raise ValueError(f"{file} does not name its coordinate system; give it a grid mapping variable with `crs_wkt`")
@@ -279,8 +279,8 @@ def source_pixels(geobox: GeoBox, crs, transform) -> float:
 
     middle = (geobox.shape[1] / 2, geobox.shape[0] / 2)
     x, y = zip(*(geobox.transform * (middle[0] + right, middle[1] + down) for right, down in ((0, 0), (1, 0), (0, 1))), strict=True)
-    there = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
-    columns, rows = zip(*(~transform * point for point in zip(*there, strict=True)), strict=True)
+    source_xy = Transformer.from_crs(geobox.crs.to_wkt(), crs.to_wkt(), always_xy=True).transform(x, y)
+    columns, rows = zip(*(~transform * point for point in zip(*source_xy, strict=True)), strict=True)
     return (hypot(columns[1] - columns[0], rows[1] - rows[0]) + hypot(columns[2] - columns[0], rows[2] - rows[0])) / 2
 
 

@@ -1,4 +1,4 @@
-"""How well a series of observed soil moisture agrees with modelled water: ranks, because the two have other units and depths."""
+"""Agreement of observed soil moisture with modelled water, by ranks because units and depths differ."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-FEWEST = 30  # days with both; fewer say nothing of a season
+FEWEST = 30  # days with both; fewer do not cover a season
 WINDOW = 35  # d; Albergel et al. 2009, Hydrology and Earth System Sciences 13, 115-124: anomalies from five weeks around a day
-_IN_WINDOW = 5  # days of both within the window, as there
+_IN_WINDOW = 5  # days with both within the window, as in that paper
 
 
 @dataclass(frozen=True)
@@ -17,10 +17,10 @@ class Agreement:
     """Rank agreement of two series.
 
     Attributes:
-        n: days with both.
+        n: number of days with both.
         rank: Spearman correlation; None where there are too few days or one series does not vary.
-        n_anomaly: days whose departure from the weeks around them is known in both.
-        rank_anomaly: that of the departures, which the season does not help.
+        n_anomaly: number of days whose departure from the weeks around them is known in both.
+        rank_anomaly: Spearman correlation of these departures, free of the seasonal cycle.
     """
 
     n: int
@@ -33,9 +33,9 @@ def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarra
     """Rank agreement of observed moisture with the relative water of a bucket.
 
     Args:
-        days: of the observations `[time]`, each once.
-        observed: `[time]` any unit, NaN where not seen.
-        model_days: consecutive `[model time]`.
+        days: days of the observations `[time]`, each once.
+        observed: `[time]` in any unit, NaN where not observed.
+        model_days: consecutive days `[model time]`.
         water: modelled relative extractable water `[model time]`.
         fewest: least number of days with both.
 
@@ -47,16 +47,16 @@ def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarra
     """
     if len(days) != len(observed) or len(model_days) != len(water):
         lengths = f"{len(days)} days and {len(observed)} observations, {len(model_days)} days and {len(water)} values of the model"
-        raise ValueError(f"{lengths}: give one value a day")
+        raise ValueError(f"{lengths}: give one value for each day")
     if len(np.unique(days)) < len(days):
         raise ValueError("a day of the observations comes twice; average it first")
     both, seen, modelled = np.intersect1d(days, model_days, return_indices=True)
     known = np.isfinite(observed[seen]) & np.isfinite(water[modelled])
-    both, one, other = both[known], observed[seen][known].astype(float), water[modelled][known].astype(float)
+    both, satellite, bucket = both[known], observed[seen][known].astype(float), water[modelled][known].astype(float)
     near = np.abs((both[:, None] - both[None, :]).astype(int)) <= WINDOW // 2
     enough = near.sum(axis=1) >= _IN_WINDOW
-    first, second = ((part - near @ part / near.sum(axis=1))[enough] for part in (one, other))
-    return Agreement(len(one), _rank(one, other, fewest), int(enough.sum()), _rank(first, second, fewest))
+    first, second = ((part - near @ part / near.sum(axis=1))[enough] for part in (satellite, bucket))
+    return Agreement(len(satellite), _rank(satellite, bucket, fewest), int(enough.sum()), _rank(first, second, fewest))
 
 
 def _rank(first: np.ndarray, second: np.ndarray, fewest: int) -> float | None:

@@ -1,4 +1,4 @@
-"""Copernicus Land: surface soil moisture and soil water index of 1 km, one netCDF file a day."""
+"""Copernicus Land: surface soil moisture and soil water index of 1 km, one netCDF file for each day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, find_band, wanted_days
 from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
 from hybridflux.units import convert
@@ -22,12 +22,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """SSM or SWI at the cells of an extent, as share of saturation; flags and frozen ground masked.
 
     Args:
-        dataset: of the catalog; every band in the files is read, a `quality` band of it too.
+        dataset: entry of the catalog; every band in the files is read, a `quality` band of it too.
         place: folder, file or pattern of netCDF.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without a file are left out.
-        utc_offset: of the region's standard days [h]; the product has composites of a day, so it is only told.
+        utc_offset: UTC offset of the region's standard days [h]; it is only recorded, because the product has daily composites.
 
     Raises:
         FileNotFoundError: no file.
@@ -38,8 +38,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     bands = {band.name: band for band in dataset.bands}
     read_days, windows, values, quality = [], [], {}, {}
     for where, data in parts(place):
-        found = find_band(dataset, data.data_vars)
-        if not found:
+        variables = find_band(dataset, data.data_vars)
+        if not variables:
             continue
         cells = window(data, extent, None, where)
         if len(cells.stamps) != 1:
@@ -50,7 +50,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         windows.append(cells)
         read_days.append(day)
         frozen = np.isin(cells.values(data[_STATE]), _FROZEN) if _STATE in data else False
-        for band, name in found.items():
+        for band, name in variables.items():
             values.setdefault(band, []).append(np.where(frozen, np.nan, _share(bands[band], data[name], cells)))
             if bands[band].quality in data:
                 quality.setdefault(band, []).append(_share(bands[band], data[bands[band].quality], cells))
@@ -60,14 +60,14 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
 
 def _share(band: Band, variable: xr.DataArray, cells: Window) -> np.ndarray:
-    """Counts as share of saturation `[time, cell]`, NaN where flagged; the file's own scale goes before that of the catalog."""
+    """Counts as share of saturation `[time, cell]`, NaN where flagged; the scale of the file takes precedence over that of the catalog."""
     stored = cells.values(variable)
     percent = stored if "scale_factor" in variable.encoding else stored * band.scale + band.offset
     return convert(np.where((percent >= 0) & (percent <= _WETTEST), percent, np.nan), band.units, "1")
 
 
 def _check_percent(share: np.ndarray, where: str) -> None:
-    """Refuse fractions that were taken for per cent: all below 1 %, and not in steps of half a per cent as the product has them.
+    """Refuse fractions instead of per cent: values all below 1 %, and not in the steps of half a per cent of the product.
 
     Raises:
         ValueError: they are likely fractions.
@@ -85,7 +85,7 @@ def _moisture(dataset: Dataset, days: np.ndarray, windows: list[Window], values:
     order = np.argsort(days)
     double = days[order][:-1][days[order][1:] == days[order][:-1]]
     if len(double):
-        names = ", ".join(one.where for one, day in zip(windows, days, strict=True) if day == double[0])
+        names = ", ".join(piece.where for piece, day in zip(windows, days, strict=True) if day == double[0])
         raise ValueError(f"{names} are both of {double[0]}; keep the newest version of each day")
     cells = same_cells(windows)
     for name, part in values.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather import hours
 from hybridflux.data.weather.border import Extent, check_spelling, find_band, wanted_days
 from hybridflux.data.weather.netcdf import WITH_TABLES, parts, same_cells, window
@@ -24,12 +24,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """Layers of ERA5-Land and their first metre at the cells of an extent [m3 m-3], means of standard days of the region.
 
     Args:
-        dataset: of the catalog; those of its bands `swvl1` to `swvl4` that are in the files, the first at least.
+        dataset: entry of the catalog; those of its bands `swvl1` to `swvl4` that are in the files, the first at least.
         place: folder, file or pattern: netCDF or GRIB of any months, or CSV of points, zipped or not.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an hour are left out.
-        utc_offset: of the region's standard days [h].
+        utc_offset: UTC offset of the region's standard days [h].
 
     Raises:
         FileNotFoundError: no file.
@@ -39,12 +39,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     bands = {band.name: band for band in dataset.bands}
     windows, series = [], {}
     for where, data in parts(place, WITH_TABLES):
-        found = find_band(dataset, data.data_vars)
-        if not found:
+        variables = find_band(dataset, data.data_vars)
+        if not variables:
             continue
         cells = window(data, extent, dataset.ground_resolution, where)
         windows.append(cells)
-        for band, name in found.items():
+        for band, name in variables.items():
             check_spelling(bands[band], data[name].attrs.get("units"), f"{where}, `{name}`")
             stamps, values = series.setdefault(band, ([], []))
             stamps.append(cells.stamps)
@@ -61,7 +61,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         depth = sum(THICKNESS[name] for name in _FIRST_METRE)
         daily["root_zone"] = sum(THICKNESS[name] * daily[name] for name in _FIRST_METRE) / depth
     values = {name: part[np.ix_(seen, land)].astype(np.float32) for name, part in sorted(daily.items())}
-    origin = {"dataset": dataset.id, "files": sorted({one.where for one in windows})[:50], "n_files": len(windows),
+    origin = {"dataset": dataset.id, "files": sorted({piece.where for piece in windows})[:50], "n_files": len(windows),
               "root_zone": "0 to 100 cm, weighted by thickness"}  # fmt: skip
     return Moisture(days[seen], values, cells.latitude[land], cells.longitude[land], {}, origin, dict.fromkeys(values, "m3 m-3"))
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.hdf5 import open_hdf5
-from hybridflux.data.moisture.moisture import Moisture
+from hybridflux.data.moisture.daily_moisture import Moisture
 from hybridflux.data.weather.border import Extent, choose_cells, wanted_days
 from hybridflux.data.weather.netcdf import files_of
 from hybridflux.limits import GRID, Refused
@@ -34,16 +34,17 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     passive products). They miss dense forest, where the flag is rarely 0.
 
     Args:
-        dataset: of the catalog.
+        dataset: entry of the catalog.
         place: folder, file or pattern of `SMAP_L2_SM_P*`, `SMAP_L3_SM_P*` or `SMAP_L4_SM_gph*` files.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included; days without an overpass are left out.
-        utc_offset: of the region's standard days [h]; half-orbits and analyses are put on them, L3 composites keep their own day.
+        utc_offset: UTC offset of the standard days of the region [h], to which half-orbits and analyses are assigned; L3 composites keep
+            theirs.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a file is damaged or another product, or nothing was seen in the extent on these days.
+        ValueError: a file is damaged or another product, or nothing was observed in the extent on these days.
     """
     days = wanted_days(start, end)
     spacing = dataset.ground_resolution or 0.36
@@ -63,7 +64,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
             try:
                 inside = piece.iloc[choose_cells(piece["latitude"].to_numpy(), piece["longitude"].to_numpy(), extent, spacing, file.name)]
             except ValueError:
-                continue  # an orbit elsewhere
+                continue  # an orbit outside the extent
             inside = inside[inside["day"].isin(days)]
             _check_range(inside, file.name)
             skipped += int((~inside["good"]).sum())
@@ -81,7 +82,7 @@ def _check_versions(files: list[Path]) -> None:
     """Refuse two releases of one granule, which would be averaged.
 
     Raises:
-        ValueError: names them.
+        ValueError: names the files.
     """
     first: dict[str, Path] = {}
     for file in files:
@@ -94,7 +95,7 @@ def _check_range(table: pd.DataFrame, where: str) -> None:
     """Refuse water contents that no soil holds.
 
     Raises:
-        ValueError: names the highest.
+        ValueError: names the highest value.
     """
     for name in ("ssm", "root_zone"):
         if name in table and (highest := float(table.loc[table["good"], name].max())) > _POROUS:
@@ -136,10 +137,10 @@ def _all(variable: h5py.Dataset) -> np.ndarray:
 
 
 def _stamp(file: Path) -> np.datetime64:
-    found = _STAMP.search(file.name)
-    if not found:
+    match = _STAMP.search(file.name)
+    if not match:
         raise ValueError(f"{file.name} carries no date; keep the names of the SMAP files")
-    return pd.to_datetime(found[1]).to_numpy().astype("datetime64[s]")
+    return pd.to_datetime(match[1]).to_numpy().astype("datetime64[s]")
 
 
 def _moisture(dataset: Dataset, table: pd.DataFrame, names: list[str], skipped: int) -> Moisture:

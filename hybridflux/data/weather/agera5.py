@@ -10,13 +10,13 @@ import numpy as np
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.weather.air import check_vapour, vpd_of_extremes
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.netcdf import Window, parts, same_cells, window
-from hybridflux.data.weather.plausible import check_bounds
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.weather_checks import check_bounds
 from hybridflux.units import convert
 
 DAYS = "days of local time as the product defines them (00-00 LT), not shifted to the region's"
-"""The product user guide says of every daily variable that it runs from 00 to 00 local time."""
+"""By the product user guide every daily variable runs from 00 to 00 local time."""
 _MEAN, _COLDEST, _WARMEST, _VAPOUR = "temperature_mean", "temperature_min", "temperature_max", "vapour_pressure"
 
 
@@ -24,12 +24,12 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """AgERA5 at the cells of an extent, in vocabulary units; `vpd` from the extremes of temperature and the mean vapour pressure.
 
     Args:
-        dataset: of the catalog; its bands `temperature_max` and `vapour_pressure` and those with a variable are read.
-        place: folder or file of netCDF, one or all variables a file, any number of days, zipped or not; other netCDF is passed over.
+        dataset: entry of the catalog; its bands `temperature_max` and `vapour_pressure` and those with a variable are read.
+        place: folder or file of netCDF, with one or all variables in a file, any number of days, zipped or not; other netCDF is skipped.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h], told in the origin beside what the product's days are.
+        utc_offset: UTC offset of the region's standard days [h], recorded in the origin beside the days of the product.
 
     Raises:
         FileNotFoundError: no file.
@@ -56,7 +56,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     values["tmax"] = warmest
     values["vpd"] = vpd_of_extremes(values["tmin"], warmest, vapour)
     origin = {
-        "dataset": dataset.id, "files": sorted({one.where for one in windows})[:50], "n_files": len(windows), "days": DAYS,
+        "dataset": dataset.id, "files": sorted({piece.where for piece in windows})[:50], "n_files": len(windows), "days": DAYS,
         "days_of_region": False, "region_utc_offset": float(utc_offset),
         "derived": {"vpd": "FAO-56 equation 12 of the extremes, less the mean vapour pressure"},
     }  # fmt: skip
@@ -64,22 +64,22 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
 
 def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict, list[Window], dict]:
-    """Band -> (days, values) of every file, the windows of the files, and the units they say."""
+    """Band -> (days, values) of every file, the windows of the files, and their units."""
     series: dict[str, tuple[list, list]] = {}
     windows, units = [], {}
     for where, data in parts(place):
-        found = find_band(dataset, data.data_vars)
-        if not found:
+        variables = find_band(dataset, data.data_vars)
+        if not variables:
             continue
         cells = window(data, extent, dataset.ground_resolution, where)
         windows.append(cells)
-        for band, name in found.items():
+        for band, name in variables.items():
             when, values = series.setdefault(band, ([], []))
             when.append(cells.stamps.astype("datetime64[D]"))
             values.append(cells.values(data[name]))
             units[band] = data[name].attrs.get("units")
-    if silent := sorted(band for band, said in units.items() if not said):
-        warnings.warn(f"{place}: {', '.join(silent)} carry no units; those of the catalog are taken", stacklevel=3)
+    if silent := sorted(band for band, declared in units.items() if not declared):
+        warnings.warn(f"{place}: {', '.join(silent)} have no units; those of the catalog are used", stacklevel=3)
     if not windows:
         raise ValueError(f"{place}: no netCDF file with a band of {dataset.id}; variables are called like {dataset.bands[0].name}")
     return series, windows, units

@@ -1,4 +1,4 @@
-"""Data of the Climate Data Store and of programs that rewrote them, brought to the axes `valid_time`, latitude and longitude."""
+"""Data of the Climate Data Store, also rewritten by other programs, on the axes `valid_time`, latitude and longitude."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLACES = (("latitude", "lat"), ("longitude", "lon"))
 
 
 def on_axes(data: xr.Dataset, where: str) -> xr.Dataset:
-    """The same data with axes where a file has less or more than the usual ones; anything else as it is.
+    """The same data with the usual axes where a file has fewer or more; other data are not changed.
 
     * a forecast's `time` and `step` with a `valid_time` of both, as cfgrib writes it, become one axis of hours, and hours on which no
       variable has a value are left out; a `valid_time` along `time` becomes the axis;
@@ -43,20 +43,20 @@ def _at_hours(data: xr.Dataset) -> xr.Dataset:
 
 
 def _at_places(data: xr.Dataset, where: str) -> xr.Dataset:
-    found = [next((name for name in names if name in data.variables or name in data.attrs), None) for names in _PLACES]
-    if None in found:
+    coordinates = [next((name for name in names if name in data.variables or name in data.attrs), None) for names in _PLACES]
+    if None in coordinates:
         return data
-    for name in found:
+    for name in coordinates:
         if name not in data.variables:
             data = data.assign_coords({name: float(data.attrs[name])})
-    data = data.set_coords(found)
-    data = data.expand_dims([name for name in found if data[name].dims == ()])
-    axes = {data[name].dims for name in found}
+    data = data.set_coords(coordinates)
+    data = data.expand_dims([name for name in coordinates if data[name].dims == ()])
+    axes = {data[name].dims for name in coordinates}
     if len(axes) == 1 and len(next(iter(axes))) == 1:
         (axis,) = next(iter(axes))
         others = prod(length for name, length in data.sizes.items() if name != axis)
-        PIXELS.check(prod(len(np.unique(data[name])) for name in found) * others, f"{where}, points on a grid,")
-        return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: found}).unstack(axis)
+        PIXELS.check(prod(len(np.unique(data[name])) for name in coordinates) * others, f"{where}, points on a grid,")
+        return data.drop_vars([axis] if axis in data.variables else []).set_index({axis: coordinates}).unstack(axis)
     return data
 
 
@@ -76,5 +76,5 @@ def preliminary(data: xr.Dataset) -> np.ndarray:
         return stamps[:0]
     of_both = [part for part in data.data_vars.values() if {"expver", time} <= set(part.dims)]
     parts = [part.isel(expver=int(np.argmax(version == _LATEST))) for part in of_both]
-    there = [part.notnull().any([axis for axis in part.dims if axis != time]).to_numpy() for part in parts]
-    return stamps[np.any(there, axis=0)] if there else stamps[:0]
+    present = [part.notnull().any([axis for axis in part.dims if axis != time]).to_numpy() for part in parts]
+    return stamps[np.any(present, axis=0)] if present else stamps[:0]

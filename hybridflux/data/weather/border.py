@@ -1,4 +1,4 @@
-"""Where weather crosses the border: bands to vocabulary units, cells of an extent, and what is refused."""
+"""Conversion of weather to vocabulary units, choice of the cells of an extent, and the checks of both."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.weather.plausible import check_air, check_bounds, check_gaps, check_radiation, check_rain, land
-from hybridflux.data.weather.weather import DAILY, Weather
+from hybridflux.data.weather.daily_weather import DAILY, Weather
+from hybridflux.data.weather.weather_checks import check_air, check_bounds, check_gaps, check_radiation, check_rain, land
 from hybridflux.units import PAR_PER_SHORTWAVE, convert
 from hybridflux.vocabulary import VARIABLES
 
@@ -24,23 +24,23 @@ _SPELLINGS = {
 
 
 def find_band(dataset: Dataset, names) -> dict[str, str]:
-    """Which of the names in a file is which band: by name or alias, whatever its case, dashes and underscores.
+    """Names of the bands in a file, by name or alias, ignoring case, dashes and underscores.
 
     Args:
-        dataset: of the catalog.
-        names: variables or columns of a file.
+        dataset: entry of the catalog.
+        names: names of the variables or columns of a file.
 
     Returns:
         Name of the band -> name in the file.
     """
     plain = {_plain(str(name)): str(name) for name in names}
-    found = {}
+    variables = {}
     for band in dataset.bands:
         for name in (band.name, *band.aliases):
             if _plain(name) in plain:
-                found[band.name] = plain[_plain(name)]
+                variables[band.name] = plain[_plain(name)]
                 break
-    return found
+    return variables
 
 
 def _plain(name: str) -> str:
@@ -48,16 +48,16 @@ def _plain(name: str) -> str:
 
 
 def to_units(band: Band, values: np.ndarray, units: str | None, where: str) -> np.ndarray:
-    """Values of a band in the units of the vocabulary, or of the band where it is no variable; NaN where missing.
+    """Values of a band in the units of the vocabulary, or of the band where it is not a variable; NaN where missing.
 
     Args:
-        band: of the catalog.
-        values: as the file has them, its own packing undone.
-        units: what the file says, or None where it does not say.
+        band: band of the catalog.
+        values: values of the file, unpacked.
+        units: units by the file, or None where it has none.
         where: file and variable, for messages.
 
     Raises:
-        ValueError: the file says other units than the catalog.
+        ValueError: the units of the file differ from those of the catalog.
     """
     check_spelling(band, units, where)
     values = np.asarray(values, np.float64)
@@ -71,7 +71,7 @@ def to_units(band: Band, values: np.ndarray, units: str | None, where: str) -> n
 
 
 def check_spelling(band: Band, units: str | None, where: str) -> None:
-    """Refuse a file whose units are not those of the catalog; times are compared loosely, `J m-2` may be that of a day or an hour.
+    """Refuse a file whose units are not those of the catalog; time units are not compared, because `J m-2` may belong to a day or an hour.
 
     Raises:
         ValueError: they differ.
@@ -90,10 +90,10 @@ def choose_cells(latitude: np.ndarray, longitude: np.ndarray, extent: Extent, sp
     """Positions of the cells whose centre lies in the extent grown by one cell; at least the nearest one.
 
     Args:
-        latitude: of the cells `[cell]`, degrees north.
-        longitude: of the cells `[cell]`, degrees east, -180 to 180.
+        latitude: latitudes of the cells `[cell]`, degrees north.
+        longitude: longitudes of the cells `[cell]`, degrees east, -180 to 180.
         extent: west, south, east, north [degrees].
-        spacing: of two cells [degrees].
+        spacing: distance of two cells [degrees].
         where: file, for the message.
 
     Raises:
@@ -131,7 +131,7 @@ def place_of_days(days: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarra
     """Positions of the wanted days among those of a file.
 
     Raises:
-        ValueError: a day comes twice or is missing; names it.
+        ValueError: a day comes twice or is missing; names the day.
     """
     ordered, count = np.unique(days, return_counts=True)
     if (count > 1).any():
@@ -144,19 +144,19 @@ def place_of_days(days: np.ndarray, wanted: np.ndarray, where: str) -> np.ndarra
 
 
 def assemble(days, values: Mapping[str, np.ndarray], latitude, longitude, elevation, origin: dict, where: str) -> Weather:
-    """Checked weather without the cells that never hold a number, which are sea.
+    """Checked weather, without the cells that have no values, which are sea.
 
     Args:
-        days: `[time]`.
+        days: days `[time]`.
         values: name -> `[time, cell]` in vocabulary units.
-        latitude: `[cell]`.
-        longitude: `[cell]`.
-        elevation: `[cell]` m, NaN where unknown.
-        origin: what was read and derived.
-        where: files, for messages.
+        latitude: `[cell]`, degrees north.
+        longitude: `[cell]`, degrees east.
+        elevation: `[cell]` [m], NaN where unknown.
+        origin: files and derived variables.
+        where: names of the files, for messages.
 
     Raises:
-        ValueError: a variable is missing, has gaps, or betrays another unit.
+        ValueError: a variable is missing, has gaps, or shows another unit.
     """
     lacking = [name for name in DAILY if name not in values]
     if lacking:

@@ -6,28 +6,28 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from hybridflux.data.weather.air import saturation_pressure
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.daily_weather import Weather
 
 LAPSE = 6.5e-3  # K m-1, ICAO standard atmosphere (Doc 7488)
 _WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _DRYNESS = {"vpd": "tair", "vpd_day": "tair_day"}  # and the temperature of the same hours
-_GRAVITY_OVER_GAS = 9.80665 / 287.05  # K m-1: how fast pressure falls in air at temperature T is this over T; ICAO constants
+_GRAVITY_OVER_GAS = 9.80665 / 287.05  # K m-1; over T it is the relative decrease of pressure with height; ICAO constants
 _ZERO = 273.15  # K
 
 
 def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevation: np.ndarray | None = None, band: float = 100.0):
-    """Which weather each pixel has, and the weather of the cells that pixels have.
+    """The weather cell of each pixel, and the weather of these cells.
 
-    Without elevation a pixel has that of the nearest cell. With it, the pixels of a cell are grouped into bands; the weather of a band is
-    that of the cell with the temperatures of the mean height of its pixels (standard lapse rate, for all of a day alike,
-    although nights often have less or inversions), and the vapour pressure of air of the same specific humidity. Radiation and rain
-    are those of the cell. The heights are relative to the cell's own, or where that is not known to the mean of its pixels.
+    Without elevation a pixel has the nearest cell. With it, the pixels of a cell are grouped into bands; the weather of a band is
+    that of the cell with the temperatures of the mean height of its pixels (standard lapse rate, the same at all hours,
+    although nights often have a smaller one or inversions), and the vapour pressure of air of the same specific humidity. Radiation and
+    rain are those of the cell. The heights are relative to the cell's own, or where that is not known to the mean of its pixels.
 
     Args:
-        weather: of the coarse cells.
-        latitude: of the pixels `[y, x]`, degrees north.
-        longitude: of the pixels `[y, x]`, degrees east.
-        elevation: of the pixels `[y, x]` m, NaN where unknown; none for no correction.
+        weather: weather of the coarse cells.
+        latitude: latitudes of the pixels `[y, x]`, degrees north.
+        longitude: longitudes of the pixels `[y, x]`, degrees east.
+        elevation: elevations of the pixels `[y, x]` [m], NaN where unknown; None for no correction.
         band: height of a band [m].
 
     Returns:
@@ -76,7 +76,7 @@ def _heights(weather: Weather, nearest: np.ndarray, height: np.ndarray) -> tuple
 
 
 def _at(weather: Weather, used: np.ndarray, elevation: np.ndarray, rise: np.ndarray, note: dict) -> Weather:
-    """Weather of some cells, each moved up by `rise` [m]."""
+    """Weather of some cells, each raised by `rise` [m]."""
     values = {name: part[:, used] for name, part in weather.values.items()}
     asked = [(of, air) for of, air in _DRYNESS.items() if {of, air} <= set(values)]
     dry = {of: vpd_at(values[air].astype(float), values[of].astype(float), rise) for of, air in asked}
@@ -93,8 +93,8 @@ def vpd_at(tair, vpd, rise):
 
     Args:
         tair: daily mean temperature below [degC].
-        vpd: below [hPa].
-        rise: [m]; broadcasts.
+        vpd: vapour pressure deficit below [hPa].
+        rise: difference of height [m]; broadcasts.
     """
     saturated = saturation_pressure(tair)
     vapour = np.maximum(saturated - vpd, 0.0)

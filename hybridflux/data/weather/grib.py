@@ -1,4 +1,4 @@
-"""GRIB of ECMWF, both editions, as the same open data that its netCDF gives; decoded by the GDAL inside rasterio, not by eccodes."""
+"""GRIB of ECMWF, both editions, as datasets like its netCDF; decoded by the GDAL inside rasterio, not by eccodes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from xarray.core import indexing
 from hybridflux.data.rasters import open_raster
 
 START, ENDINGS = b"GRIB", (".grib", ".grb", ".grib1", ".grib2", ".grb1", ".grb2")
-"""First bytes of a file, and what its name may end in."""
-_END, _TAIL = b"7777", 4096  # last bytes of every message; some archives fill a block with zeros behind it
+"""First bytes of a file, and the possible endings of its name."""
+_END, _TAIL = b"7777", 4096  # last bytes of every message; some archives pad a block with zeros behind it
 _UNITS = {
     "t2m": "K", "d2m": "K", "ssrd": "J m-2", "tp": "m", "z": "m2 s-2",
     "swvl1": "m3 m-3", "swvl2": "m3 m-3", "swvl3": "m3 m-3", "swvl4": "m3 m-3",
@@ -43,8 +43,8 @@ def datasets(content: str | Path | bytes, name: str) -> Iterator[xr.Dataset]:
     Elements that are none of ERA5's drivers and soil layers keep the name GDAL gives them, for messages.
 
     Args:
-        content: path of a file, or what is in it.
-        name: of the file, for messages.
+        content: path of a file, or its content.
+        name: name of the file, for messages.
 
     Raises:
         ValueError: damaged, cut short, not on a grid of latitudes and longitudes, or rasterio was built without GRIB.
@@ -78,7 +78,7 @@ def _opened(content: str | Path | bytes, name: str) -> Iterator[DatasetReader]:
 
 
 def _check_end(content: str | Path | bytes, name: str) -> None:
-    """Refuse a file whose last message is not whole; GDAL would count it."""
+    """Refuse a file whose last message is incomplete, which GDAL would count."""
     with io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb") as file:
         size = file.seek(0, io.SEEK_END)
         file.seek(max(size - _TAIL, 0))
@@ -92,7 +92,7 @@ def _damaged(name: str, reason: str) -> ValueError:
 
 
 def _element(tags: dict[str, str]) -> str:
-    """Name of what a band holds: that of ECMWF's netCDF, or GDAL's where it is something else."""
+    """Name of the element of a band: that of ECMWF's netCDF, or GDAL's for other elements."""
     code, level = tags["GRIB_ELEMENT"], tags["GRIB_SHORT_NAME"]
     if "GRIB_DISCIPLINE" not in tags:
         known = _FIRST.get(code)
@@ -127,7 +127,7 @@ class _Bands(BackendArray):
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
 
     def _read(self, key: tuple) -> np.ndarray:
-        """What integers and slices point at; only their window is read."""
+        """Values at integers and slices; only their window is read."""
         ranges = [np.atleast_1d(np.arange(n)[part]) for n, part in zip(self.shape, key, strict=True)]
         (top, bottom), (left, right) = ((int(part.min()), int(part.max()) + 1) for part in ranges[1:])
         window = Window(left, top, right - left, bottom - top)

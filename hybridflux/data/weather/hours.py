@@ -1,13 +1,15 @@
-"""Hours in UTC to days of a region: sums taken apart, hours checked, radiation conserved."""
+"""Hours in UTC to days of a region: sums differenced, hours checked, radiation conserved."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from hybridflux.data.solar import equation_of_time
+
 _HOUR = np.timedelta64(1, "h")
-_NOISE = 1e-3  # of the largest value: packed files step back by less
-_FEW, _MANY = 0.005, 0.05  # share of steps that go down: below, a sum that grows all day; above, single hours
-_WET_DAYS, _NEVER_AGAIN = 3, 0.5  # days with something, and their share whose sum does not fall at 01 UTC, from which it never begins again
+_NOISE = 1e-3  # of the largest value: sums in packed files decrease by less
+_FEW, _MANY = 0.005, 0.05  # share of decreasing steps: below, a sum that grows all day; above, single hours
+_WET_DAYS, _NEVER_AGAIN = 3, 0.5  # days with values, and their share whose sum does not restart at 01 UTC, from which it never does
 _NOON_ERROR = 0.75  # h; clouds of a month shift the centre of the day by less, a wrong time zone by 1 or more
 _NOON_DAYS = 5
 
@@ -20,7 +22,7 @@ def check_hours(stamps: np.ndarray, where: str) -> None:
         where: files and variable, for the message.
 
     Raises:
-        ValueError: an hour comes twice or is missing; names it.
+        ValueError: an hour comes twice or is missing; names the hour.
     """
     step = np.diff(stamps)
     if (step == np.timedelta64(0, "s")).any():
@@ -41,14 +43,14 @@ def check_hours(stamps: np.ndarray, where: str) -> None:
 def is_accumulated(stamps: np.ndarray, values: np.ndarray) -> bool | None:
     """Whether values grow from 00 UTC through the day (ERA5-Land) instead of holding single hours (ERA5).
 
-    A sum goes down only at 01 UTC, where it begins again; rain and radiation of single hours go down every day.
+    A sum decreases only at 01 UTC, where it restarts; rain and radiation of single hours decrease every day.
 
     Args:
         stamps: `[hour]` every hour, end of the hour.
         values: `[hour, cell]`.
 
     Returns:
-        True or False; None where nothing but zeros or too little tells it.
+        True or False; None where zeros or too few values do not show it.
     """
     largest = float(np.nanmax(values, initial=0.0))
     inside = _hour_of(stamps)[1:] != 1
@@ -63,7 +65,7 @@ def is_accumulated(stamps: np.ndarray, values: np.ndarray) -> bool | None:
 
 
 def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarray:
-    """What fell in the hour that ends at each stamp, of sums since 00 UTC.
+    """Amounts of the hour that ends at each stamp, from sums since 00 UTC.
 
     ERA5-Land: the value of 01 is that of the first hour, the value of 00 the sum of the whole day before (ECMWF, ERA5-Land
     documentation, accumulations). The first stamp of a series is NaN unless it is 01, because the sum before it is not known.
@@ -74,7 +76,7 @@ def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarr
         where: files and variable, for the message.
 
     Raises:
-        ValueError: a sum goes down by more than the noise of packing, of the largest sum; or it goes on growing over midnight.
+        ValueError: a sum decreases by more than the noise of packing, or it continues to grow over midnight.
 
     >>> day = np.datetime64("2020-01-01T01") + np.arange(24) * np.timedelta64(1, "h")
     >>> deaccumulate(day, np.cumsum(np.ones((24, 1)), axis=0), "a file").ravel().tolist() == [1.0] * 24
@@ -84,11 +86,11 @@ def deaccumulate(stamps: np.ndarray, values: np.ndarray, where: str) -> np.ndarr
     steps = np.full(values.shape, np.nan)
     steps[1:] = np.diff(values, axis=0)
     again = np.flatnonzero(first[1:]) + 1
-    fallen = values[again - 1] > _NOISE * float(np.nanmax(values, initial=0.0))  # days on which something fell
+    fallen = values[again - 1] > _NOISE * float(np.nanmax(values, initial=0.0))  # days with an amount above the noise
     if fallen.sum() >= _WET_DAYS and float((values[again] >= values[again - 1])[fallen].mean()) > _NEVER_AGAIN:
         raise ValueError(
-            f"{where}: the sums go on growing from day to day, up to {float(np.nanmax(values)):.3g}; those of ERA5-Land begin again after "
-            "00 UTC: get the file as the data store gives it"
+            f"{where}: the sums continue to grow from day to day, up to {float(np.nanmax(values)):.3g}; those of ERA5-Land restart after "
+            "00 UTC: get the original file of the data store"
         )
     steps[first] = values[first]
     return without_noise(stamps, steps, float(np.nanmax(values, initial=0.0)), where)
@@ -109,8 +111,8 @@ def without_noise(stamps: np.ndarray, values: np.ndarray, largest: float, where:
     wrong = values < -_NOISE * largest
     if wrong.any():
         hour, cell = np.argwhere(wrong)[0]
-        found = f"{values[hour, cell]:.3g} in the hour before {stamps[hour]} UTC in cell {cell}"
-        raise ValueError(f"{where}: {found}; rain and radiation do not fall below 0: get the file again")
+        lowest = f"{values[hour, cell]:.3g} in the hour before {stamps[hour]} UTC in cell {cell}"
+        raise ValueError(f"{where}: {lowest}; rain and radiation do not fall below 0: get the file again")
     return np.where(values < 0, 0.0, values)
 
 
@@ -122,13 +124,13 @@ def check_noon(stamps: np.ndarray, radiation: np.ndarray, longitude: np.ndarray,
     """Refuse hours that are not UTC: the centre of the day's radiation must lie at the sun's noon.
 
     Args:
-        stamps: `[hour]` end of the hour, UTC if all is well.
+        stamps: `[hour]` end of the hour, supposed to be UTC.
         radiation: `[hour, cell]` of single hours.
         longitude: `[cell]` degrees east.
         where: files, for the message.
 
     Raises:
-        ValueError: it lies elsewhere; says by how many hours.
+        ValueError: it lies elsewhere; names the difference in hours.
     """
     angle = 2 * np.pi * ((stamps - stamps.astype("datetime64[D]")).astype(float) / 3600 - 0.5) / 24
     total = np.nansum(radiation)
@@ -137,7 +139,8 @@ def check_noon(stamps: np.ndarray, radiation: np.ndarray, longitude: np.ndarray,
     weight = np.nansum(radiation, axis=0)
     turned = angle[:, None] + 2 * np.pi * longitude[None, :] / 360  # local solar angle
     centre = np.angle(np.nansum(np.where(weight > 0, radiation, 0.0) * np.exp(1j * (turned - np.pi)))) * 24 / (2 * np.pi)
-    off = float(centre - np.average(-equation_of_time(stamps), weights=np.nansum(radiation, axis=1)))
+    day_of_year = (stamps.astype("datetime64[D]") - stamps.astype("datetime64[Y]")).astype(int) + 1
+    off = float(centre - np.average(-equation_of_time(day_of_year), weights=np.nansum(radiation, axis=1)))
     if abs(off) > _NOON_ERROR:
         raise ValueError(
             f"{where}: the radiation is centred {off:+.1f} h from the sun's noon at {float(np.mean(longitude)):.1f} degrees east; "
@@ -145,29 +148,15 @@ def check_noon(stamps: np.ndarray, radiation: np.ndarray, longitude: np.ndarray,
         )
 
 
-def equation_of_time(stamps: np.ndarray) -> np.ndarray:
-    """Sundial less clock [h]; Spencer 1971 as in FAO-56 equations 32 and 33.
-
-    Args:
-        stamps: datetime64.
-
-    >>> bool(-0.25 < equation_of_time(np.datetime64("2020-02-11"))[()] < -0.2)  # about 14 minutes slow in mid February
-    True
-    """
-    day = (stamps.astype("datetime64[D]") - stamps.astype("datetime64[Y]")).astype(int) + 1
-    angle = 2 * np.pi * (day - 81) / 364
-    return 0.1645 * np.sin(2 * angle) - 0.1255 * np.cos(angle) - 0.025 * np.sin(angle)
-
-
 def day_of(stamps: np.ndarray, days: np.ndarray, utc_offset: float, *, before: float) -> np.ndarray:
-    """Which of consecutive days each hour belongs to, -1 for none of them.
+    """Index of the day of each hour, -1 for none.
 
     Args:
         stamps: `[hour]` UTC.
         days: `[time]` consecutive standard days of the region.
-        utc_offset: of these days [h].
-        before: how long before the stamp the moment lies that counts [h]: 0 for what is measured at the stamp, 0.5 for what fell
-            in the hour that ends there.
+        utc_offset: UTC offset of these days [h].
+        before: time from the representative moment to the stamp [h]: 0 for instantaneous values, 0.5 for amounts of the hour that
+            ends at the stamp.
     """
     local = stamps + np.timedelta64(round((utc_offset - before) * 3600), "s")
     which = (local.astype("datetime64[D]") - days[0]).astype(int)
@@ -175,12 +164,12 @@ def day_of(stamps: np.ndarray, days: np.ndarray, utc_offset: float, *, before: f
 
 
 def sums(which: np.ndarray, values: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the known hours of each day `[time, cell]`, and how many there were.
+    """Sum of the known hours of each day `[time, cell]`, and their number.
 
     Args:
         which: `[hour]` day, -1 for none.
         values: `[hour, cell]`, NaN where unknown.
-        n: days.
+        n: number of days.
     """
     inside = which >= 0
     known = np.isfinite(values[inside])
@@ -217,6 +206,6 @@ def halves(which: np.ndarray, values: np.ndarray, light: np.ndarray, n: int) -> 
         which: `[hour]` day, -1 for none.
         values: `[hour, cell]`, NaN where unknown.
         light: `[hour, cell]` 1 with light, 0 without; hours where it is NaN are in neither.
-        n: days.
+        n: number of days.
     """
     return means(which, np.where(light == 1, values, np.nan), n), means(which, np.where(light == 0, values, np.nan), n)

@@ -17,7 +17,7 @@ from pyproj import Transformer
 
 from hybridflux.data.grid_axes import check_axis, placing
 from hybridflux.data.hdf5 import open_netcdf
-from hybridflux.data.weather import grib, tables
+from hybridflux.data.weather import grib, text_tables
 from hybridflux.data.weather.axes import on_axes
 from hybridflux.data.weather.border import Extent, choose_cells, square_kilometres
 from hybridflux.limits import GRID, MEMBER, PER_AREA, PIXELS, Refused
@@ -26,9 +26,9 @@ _TIMES = ("valid_time", "time", "timestamp", "date", "t")
 _ROWS, _COLUMNS = ("latitude", "lat", "y"), ("longitude", "lon", "x")
 _NETCDF = (".nc", ".nc4")
 ENDINGS = (*_NETCDF, *grib.ENDINGS, ".zip")
-"""What the names of files of a data store end in."""
-WITH_TABLES = (*ENDINGS, tables.ENDING)
-"""The same where series of points may come as CSV."""
+"""Endings of the files of a data store."""
+WITH_TABLES = (*ENDINGS, text_tables.ENDING)
+"""Endings where series of points may come as CSV."""
 _DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, KeyError, RuntimeError, ValueError, TypeError)
 _UNREADABLE = (*_DAMAGE, ImportError)  # times that nothing but cftime would decode are damaged too
 
@@ -37,18 +37,18 @@ def files_of(place: str | Path | Iterable[str | Path], endings: tuple[str, ...])
     """Files of a folder with one of the endings, or the file or files named, or those of a pattern with `*`.
 
     Raises:
-        FileNotFoundError: nothing is there.
+        FileNotFoundError: no such file.
     """
     if not isinstance(place, (str, Path)):
-        return [file for one in place for file in files_of(one, endings)]
+        return [file for part in place for file in files_of(part, endings)]
     path = Path(place)
     if path.is_file():
         return [path]
-    found = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.glob(path.name)) if "*" in path.name else []
-    found = [file for file in found if file.name.endswith(endings)]
-    if not found:
+    files = sorted(path.iterdir()) if path.is_dir() else sorted(path.parent.glob(path.name)) if "*" in path.name else []
+    files = [file for file in files if file.name.endswith(endings)]
+    if not files:
         raise FileNotFoundError(f"{path}: no file, or a folder without {', '.join(endings)}")
-    return found
+    return files
 
 
 @contextmanager
@@ -69,11 +69,11 @@ def _damaged(name: str, error: Exception) -> ValueError:
 
 
 def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = ENDINGS) -> Iterator[tuple[str, xr.Dataset]]:
-    """Every netCDF file of a place, every element of its GRIB files and every such member of its zips, open while it is its turn.
+    """Every netCDF file of a place, every element of its GRIB files and every such member of its zips, open while it is yielded.
 
     Args:
         place: folder, file, pattern, or several of them.
-        endings: of the files that are read, `ENDINGS` or `WITH_TABLES`.
+        endings: endings of the files that are read, `ENDINGS` or `WITH_TABLES`.
 
     Yields:
         Name of the file and its data.
@@ -92,7 +92,7 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
         except (*_DAMAGE, NotImplementedError) as error:
             raise _damaged(path.name, error) from error
         with archive:
-            members = [name for name in archive.namelist() if name.endswith(tuple(one for one in endings if one != ".zip"))]
+            members = [name for name in archive.namelist() if name.endswith(tuple(ending for ending in endings if ending != ".zip"))]
             if not members:
                 held = ", ".join(archive.namelist()[:5]) or "nothing"
                 raise ValueError(f"{path.name} is a zip without netCDF or GRIB, it holds {held}; request netCDF")
@@ -106,9 +106,9 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
 
 
 def _parts(file: BinaryIO, content: Path | bytes, name: str) -> Iterator[tuple[str, xr.Dataset]]:
-    """A netCDF file, each element of a GRIB file, whatever its name says, or a table of points."""
-    if name.endswith(tables.ENDING):
-        data = tables.points(content, name)
+    """A netCDF file, each element of a GRIB file, whatever its name, or a table of points."""
+    if name.endswith(text_tables.ENDING):
+        data = text_tables.points(content, name)
         if data is not None:
             yield name, data
         return
@@ -179,9 +179,9 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
     """The cells of an open file whose centres lie in the extent grown by one cell.
 
     Args:
-        data: on latitude and longitude, or on `y` and `x` with a coordinate system in `spatial_ref`.
+        data: dataset on latitude and longitude, or on `y` and `x` with a coordinate system in `spatial_ref`.
         extent: west, south, east, north [degrees].
-        spacing: of two cells [degrees]; that of the file if none is given.
+        spacing: distance of two cells [degrees]; that of the file if none is given.
         where: name of the file.
 
     Raises:
@@ -190,9 +190,9 @@ def window(data: xr.Dataset, extent: Extent, spacing: float | None, where: str) 
     """
     time, row, column = (next((name for name in names if name in data.variables), None) for names in (_TIMES, _ROWS, _COLUMNS))
     if time is None or row is None or column is None:
-        what = "when" if time is None else "where"
+        missing_axis = "time" if time is None else "place"
         held = ", ".join(map(str, data.variables))[:200]
-        raise ValueError(f"{where} does not say {what} it is: no axes of time and place; it has {held}: add them, or download it again")
+        raise ValueError(f"{where} has no axis of {missing_axis}; it has {held}: add the axis, or download it again")
     stamps = np.atleast_1d(data[time].to_numpy())
     if not np.issubdtype(stamps.dtype, np.datetime64):
         raise ValueError(f"{where}: the times of `{time}` carry no `units` such as `hours since 1970-01-01`; download it again")
@@ -233,7 +233,7 @@ def _spacing(latitude: np.ndarray, longitude: np.ndarray) -> float:
 
 
 def same_cells(windows: list[Window]) -> Window:
-    """The first of windows that must all hold the same cells.
+    """The first of several windows, all of which must hold the same cells.
 
     Raises:
         ValueError: two files have other cells.

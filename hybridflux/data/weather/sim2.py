@@ -14,9 +14,9 @@ from hybridflux.data.delimited import HEAD_BYTES, Dialect, open_bytes, quoted, s
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.data.weather.air import check_humidity, vpd_of_humidity
 from hybridflux.data.weather.border import Extent, assemble, find_band, place_of_days, to_units, wanted_days
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.netcdf import files_of
-from hybridflux.data.weather.tables import numbers
-from hybridflux.data.weather.weather import Weather
+from hybridflux.data.weather.text_tables import numbers
 from hybridflux.units import convert
 
 GRID = "EPSG:27572"
@@ -25,23 +25,24 @@ _HECTOMETRE, _SPACING = 100.0, 8000.0  # m
 _KEYS = ("LAMBX", "LAMBY", "DATE")
 _ROWS = 1_000_000  # of a table at a time: a decade has 36 million
 DAYS = "rain 06 UTC to 06 UTC of the next day; lowest temperature 18 to 18, highest 06 to 06; means and radiation UTC days; not shifted"
-"""What the parameter list of the product says of its days."""
+"""Days by the parameter list of the product."""
 
 
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
     """SIM2 at the cells of an extent, in vocabulary units; `rain` with snow, `vpd` from the extremes of temperature and the mean humidity.
 
     Args:
-        dataset: of the catalog; its bands `T_Q TINF_H_Q TSUP_H_Q SSI_Q PRELIQ_Q PRENEI_Q HU_Q`, in newer files without `_Q`.
+        dataset: entry of the catalog; its bands `T_Q TINF_H_Q TSUP_H_Q SSI_Q PRELIQ_Q PRENEI_Q HU_Q`, in newer files without `_Q`.
         place: folder, file or pattern of tables, `.csv` or `.csv.gz`, as delivered or saved again by a spreadsheet.
         extent: west, south, east, north [degrees].
         start: first day.
         end: last day, included.
-        utc_offset: of the region's standard days [h], told in the origin.
+        utc_offset: UTC offset of the region's standard days [h], recorded in the origin.
 
     Raises:
         FileNotFoundError: no file.
-        ValueError: a column or day is missing or doubled, a cell is no number or date (with file, column and row), a quantity has another
+        ValueError: a column or day is missing or doubled, a cell is not a number or date (with file, column and row), a quantity has
+        another
             unit, or the extent lies outside France.
     """
     days = wanted_days(start, end)
@@ -80,8 +81,8 @@ def _box(extent: Extent) -> tuple[float, float, float, float]:
 def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFrame]:
     """The rows of a table in the box and on the days, columns under the names of the bands, `DATE` as `datetime64`.
 
-    As delivered, or saved again by a spreadsheet: any encoding, delimiter, decimal mark and order of the date of which one reading only is
-    possible.
+    As delivered, or saved again by a spreadsheet: any encoding, delimiter, decimal mark and order of the date that is
+    unambiguous.
     """
     try:
         with open_bytes(file) as text:
@@ -99,25 +100,25 @@ def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFr
 def _part(dataset: Dataset, part: pd.DataFrame, dialect: Dialect, file: Path, box, days: np.ndarray) -> pd.DataFrame:
     """The rows of a piece of a table in the box and on the days."""
     part = part.rename(columns={name: key if (key := name.strip().upper()) in _KEYS else name.strip() for name in part.columns})
-    found = find_band(dataset, part.columns)
-    lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*part.columns, *found)]
+    columns = find_band(dataset, part.columns)
+    lacking = [name for name in (*_KEYS, *(band.name for band in dataset.bands)) if name not in (*part.columns, *columns)]
     if lacking:
         raise ValueError(f"{file.name} lacks column {', '.join(lacking)}; a daily SIM2 table has {', '.join(_KEYS)} and one a variable")
-    part = part[[*_KEYS, *found.values()]].dropna(how="all").rename(columns={stored: band for band, stored in found.items()})
+    part = part[[*_KEYS, *columns.values()]].dropna(how="all").rename(columns={stored: band for band, stored in columns.items()})
     part.index = part.index + dialect.skip + 2  # rows as a spreadsheet counts them
     for name in ("LAMBX", "LAMBY"):
         part[name] = numbers(part, name, dialect, file.name)
     inside = part["LAMBX"].between(box[0], box[2]) & part["LAMBY"].between(box[1], box[3])
     part = part[inside].assign(DATE=_dates(part, file)[inside.to_numpy()])
     part = part[part["DATE"].between(days[0], days[-1])]
-    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in found})
+    return part.assign(**{name: numbers(part, name, dialect, file.name) for name in columns})
 
 
 def _dates(part: pd.DataFrame, file: Path) -> np.ndarray:
     """Days `datetime64[D]` of the rows; each spelling is read once.
 
     Raises:
-        ValueError: a cell is no date, or day and month cannot be distinguished.
+        ValueError: a cell is not a date, or day and month cannot be distinguished.
     """
     codes, spellings = pd.factorize(part["DATE"].fillna("").str.strip().str.removesuffix(".0"))
     dates, faults = parse_dates(pd.Series(spellings, dtype=object))
@@ -135,7 +136,7 @@ def _matrix(table: pd.DataFrame, name: str, cell: np.ndarray, n: int, days: np.n
     """One column as `[time, cell]`; every cell must have every day once."""
     when = table["DATE"].to_numpy("datetime64[D]")
     values, column = np.empty((len(days), n)), table[name].to_numpy(float)
-    for one in range(n):
-        mine = cell == one
-        values[:, one] = column[mine][place_of_days(when[mine], days, f"{place}, `{name}`")]
+    for number in range(n):
+        mine = cell == number
+        values[:, number] = column[mine][place_of_days(when[mine], days, f"{place}, `{name}`")]
     return values

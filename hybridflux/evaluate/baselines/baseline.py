@@ -1,7 +1,8 @@
-"""What a baseline is."""
+"""The protocol of a baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib import import_module
 from types import ModuleType
 from typing import Protocol
@@ -14,7 +15,16 @@ FLUXES = ("nee", "gpp", "reco")
 
 
 class Baseline(Protocol):
-    """Anything fitted to the targets of sequences that predicts them elsewhere."""
+    """Anything fitted to the targets of sequences that predicts them elsewhere.
+
+    One that knows how sure it is has `draws(sequences, count=..., seed=...)` too: variable -> `[draw, time, place]`, gC m-2 d-1.
+
+    Attributes:
+        needs: names of the drivers and covariates it reads.
+    """
+
+    @property
+    def needs(self) -> Collection[str]: ...
 
     def fit(self, sequences: Sequences) -> Baseline:
         """The same baseline, fitted."""
@@ -29,7 +39,7 @@ def extra(module: str, baseline: str) -> ModuleType:
     """A module of the extra `baselines`.
 
     Raises:
-        ModuleNotFoundError: it is not installed; says how to.
+        ModuleNotFoundError: it is not installed; names the extra.
     """
     try:
         return import_module(module)

@@ -1,4 +1,4 @@
-"""Hours of a day whose light and temperature are known as daily values only."""
+"""Hourly light and temperature of a day from its daily values."""
 
 from __future__ import annotations
 

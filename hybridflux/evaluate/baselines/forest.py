@@ -1,4 +1,4 @@
-"""A random forest that knows its spread: the targets that lie in the leaves (needs the extra `baselines`)."""
+"""A random forest with a predictive distribution: the targets in its leaves (needs the extra `baselines`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from hybridflux.evaluate.baselines.baseline import FLUXES, extra
-from hybridflux.evaluate.baselines.predictors import PREDICTORS, predictor_table
+from hybridflux.evaluate.baselines.predictors import PREDICTORS, drivers_of, predictor_table
 from hybridflux.model.sequences import Sequences
 
 FOREST = {"n_estimators": 100, "min_samples_leaf": 20, "max_features": 1 / 3, "max_samples": 0.2, "n_jobs": 1, "random_state": 0}
@@ -22,14 +22,15 @@ MEMORY = 30.0  # days: structural errors at towers fade in about five weeks, Kou
 class QuantileForest:
     """Quantile regression forest on `PREDICTORS`, one per flux, trained on that flux.
 
-    The predictive distribution of a day is that of the training targets in the leaves it falls into, every tree alike: Meinshausen 2006,
-    Journal of Machine Learning Research 7, 983. Each draw takes one tree for the whole series and, in its leaf, the target of a rank
-    that wanders with `memory`: the distribution of a day does not depend on the memory, that of monthly and annual means does.
+    The predictive distribution of a day is that of the training targets in the leaves it falls into, with equal weight of every tree:
+    Meinshausen 2006, Journal of Machine Learning Research 7, 983. Each draw takes one tree for the whole series and, in its leaf, the
+    target of a rank that changes slowly, with `memory`: the distribution of a day does not depend on the memory, that of monthly and annual
+    means does.
 
     Attributes:
         variables: fluxes to predict.
         predictors: drivers and `day_of_year`.
-        memory: days after which the ranks of a draw have forgotten all but 1/e; 0 for independent days.
+        memory: days after which the correlation of the ranks of a draw is 1/e; 0 for independent days.
         settings: parameters of scikit-learn's forest.
         forests: variable -> forest, once fitted.
     """
@@ -39,6 +40,11 @@ class QuantileForest:
     memory: float = MEMORY
     settings: Mapping[str, Any] = field(default_factory=lambda: dict(FOREST))
     forests: Mapping[str, LeafTargets] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What towers are asked for."""
+        return drivers_of(self.predictors)
 
     def fit(self, sequences: Sequences) -> QuantileForest:
         """A forest of these sites, from the days each flux was measured.
@@ -66,8 +72,8 @@ class QuantileForest:
 
         Args:
             sequences: days to predict.
-            count: of the draws; a multiple of the number of trees lets all trees count the same.
-            seed: of the ranks.
+            count: number of draws; a multiple of the number of trees lets all trees count the same.
+            seed: seed of the ranks.
         """
         rows, shape = self._rows(sequences)
         leaves = {name: forest.leaves(rows).reshape(*shape, -1) for name, forest in self.forests.items()}
@@ -93,9 +99,9 @@ class LeafTargets:
 
     Attributes:
         forest: scikit-learn's.
-        targets: of every tree, ordered by leaf and value, `[tree, row]`.
+        targets: targets of every tree, ordered by leaf and value, `[tree, row]`.
         first: where the targets of a node begin, of every tree `[node]`.
-        count: how many there are, of every tree `[node]`.
+        count: number of targets of a node, of every tree `[node]`.
     """
 
     forest: Any
@@ -121,7 +127,7 @@ class LeafTargets:
         return self.forest.apply(rows).astype(np.int32)
 
     def mean(self, rows: np.ndarray) -> np.ndarray:
-        """Mean of the targets in the leaves, every tree alike, `[row]`."""
+        """Mean of the targets in the leaves, every tree with equal weight, `[row]`."""
         leaves, total = self.leaves(rows), np.zeros(len(rows))
         for tree, (first, count) in enumerate(zip(self.first, self.count, strict=True)):
             held = count > 0
@@ -137,11 +143,11 @@ class LeafTargets:
 
 
 def wandering_ranks(rng: np.random.Generator, shape: tuple[int, int], memory: float) -> np.ndarray:
-    """Numbers `[time, place]`, each uniform in (0, 1), whose normal scores are a first-order autoregression.
+    """Ranks `[time, place]`, each uniform in (0, 1), whose normal scores are a first-order autoregression.
 
     Args:
-        rng: where they come from.
-        shape: of them.
+        rng: random generator.
+        shape: days and places.
         memory: days after which the correlation is 1/e.
     """
     kept = np.exp(-1.0 / memory) if memory > 0 else 0.0

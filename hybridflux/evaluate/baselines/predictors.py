@@ -1,4 +1,4 @@
-"""What the trees read: one row of predictors a day."""
+"""The predictors of the trees: one row for each day."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ PREDICTORS = (
 """Weather of the day, its 7- to 90-day means, FPAR, plant type, season: what the networks of a hybrid model may read."""
 
 
+def drivers_of(predictors: Sequence[str]) -> tuple[str, ...]:
+    """The predictors that towers are asked for: all but the season, which the days give."""
+    return tuple(name for name in predictors if name != "day_of_year")
+
+
 def predictor_table(sequences: Sequences, predictors: Sequence[str], baseline: str) -> np.ndarray:
     """Predictors `[time, place, predictor]`.
 
     Args:
-        sequences: hold them as drivers; `day_of_year` comes from the days, in the south from 1 July.
-        predictors: their names.
-        baseline: who reads them, for the message.
+        sequences: hold the predictors as drivers; `day_of_year` comes from the days, in the south from 1 July.
+        predictors: names of the predictors.
+        baseline: name of the baseline, for the message.
 
     Raises:
         ValueError: the sequences lack a predictor.
     """
-    there = {**sequences.drivers, "day_of_year": day_of_season(sequences)}
-    missing = [name for name in predictors if name not in there]
+    available = {**sequences.drivers, "day_of_year": day_of_season(sequences)}
+    missing = [name for name in predictors if name not in available]
     if missing:
         raise ValueError(f"{baseline} reads {', '.join(missing)}, which these sequences lack; ask for them when opening the towers")
     shape = (len(sequences.days), len(sequences.places))
-    return np.stack([np.broadcast_to(np.asarray(there[name], np.float32), shape) for name in predictors], axis=-1)
+    return np.stack([np.broadcast_to(np.asarray(available[name], np.float32), shape) for name in predictors], axis=-1)

@@ -1,4 +1,4 @@
-"""VPRM with parameters fitted to the towers at hand: what its form can do, whatever the vegetation index."""
+"""VPRM with parameters fitted to the towers: the skill of its equations, whatever the vegetation index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from hybridflux.evaluate.baselines.baseline import FLUXES
-from hybridflux.evaluate.baselines.vprm import Hours, daily_fluxes, hours_of
+from hybridflux.evaluate.baselines.vprm import NEEDS, Hours, daily_fluxes, hours_of
 from hybridflux.evaluate.baselines.vprm_tables import TABLES, Rates, rates_of
 from hybridflux.model.sequences import Sequences
 
@@ -19,7 +19,7 @@ LOWEST, HIGHEST = Rates(10.0, 0.0, 0.0, -20.0), Rates(10000.0, 2.0, 5.0, 20.0)
 ACTS_ON: Mapping[str, Sequence[str]] = {"nee": Rates._fields, "gpp": ("par0", "efficiency"), "reco": ("alpha", "beta")}
 """Flux -> the parameters it depends on."""
 ALL = "all"
-DAYS = 4000  # of a class that are fitted: four parameters need no more
+DAYS = 4000  # fitted days of a class: four parameters need no more
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class RefittedVPRM:
     """PAR0, lambda, alpha and beta of each vegetation class by least squares, of all classes together where a class is new.
 
     As the other baselines each flux is predicted by a fit to that flux: NEE by all four parameters fitted to daily NEE, GPP by PAR0 and
-    lambda fitted to GPP, RECO by alpha and beta fitted to RECO (daily NEE alone does not tell GPP from RECO in this form). So NEE is not
-    exactly RECO - GPP. Every site of a class gives as many days as the others, as far as it has them.
+    lambda fitted to GPP, RECO by alpha and beta fitted to RECO (daily NEE alone does not identify GPP and RECO in these equations). So NEE
+    is not exactly RECO - GPP. Every site of a class gives as many days as the others, as far as it has them.
 
     Attributes:
         variables: fluxes to predict.
         days: measured days of a class that are fitted, drawn at random.
-        seed: of the draw.
+        seed: seed of the draw.
         rates: variable -> vegetation class -> parameters on PAR in umol m-2 s-1, once fitted.
     """
 
@@ -41,6 +41,8 @@ class RefittedVPRM:
     days: int = DAYS
     seed: int = 0
     rates: Mapping[str, Mapping[str, Rates]] = field(default_factory=dict)
+
+    needs = NEEDS
 
     def fit(self, sequences: Sequences) -> RefittedVPRM:
         """VPRM of these sites.
@@ -110,5 +112,5 @@ def _fit(variable: str, hours: Hours, observed: np.ndarray, start: Rates) -> Rat
     def residuals(values):
         return _flux(variable, hours, rates(values)) - observed
 
-    found = least_squares(residuals, picked(start), bounds=(picked(LOWEST), picked(HIGHEST)), x_scale=np.abs(picked(start)))
-    return rates(found.x)
+    fitted = least_squares(residuals, picked(start), bounds=(picked(LOWEST), picked(HIGHEST)), x_scale=np.abs(picked(start)))
+    return rates(fitted.x)

@@ -35,10 +35,10 @@ NEEDS = ("tair", "tmin", "par", "day_fraction", "fapar", "plant_type")
 
 @dataclass(frozen=True)
 class Hours:
-    """What VPRM sees of some days of one vegetation class, `[..., 24]`.
+    """Hourly inputs of VPRM for one vegetation class, `[..., 24]`.
 
     Attributes:
-        radiation: of the table, W m-2 or umol m-2 s-1.
+        radiation: radiation of the table, W m-2 or umol m-2 s-1.
         canopy: T_s P_s W_s EVI [1].
         warmth: max(T, T_low) [degC].
     """
@@ -60,7 +60,7 @@ def temperature_scalar(tair: np.ndarray, limits: Temperatures) -> np.ndarray:
 
 
 def evi_of(fapar: np.ndarray) -> np.ndarray:
-    """Enhanced vegetation index that goes with an FAPAR [1], Fisher et al. 2008.
+    """Enhanced vegetation index from FAPAR [1], Fisher et al. 2008.
 
     >>> round(float(evi_of(np.array(0.6))), 3)
     0.475
@@ -103,13 +103,15 @@ def hours_of(place: Sequences, radiation: str) -> tuple[str, Hours]:
 
 @dataclass(frozen=True)
 class VPRM:
-    """VPRM with a published table, fitted to nothing here.
+    """VPRM with a published table, without a fit.
 
     Attributes:
         table: a name of `vprm_tables.TABLES`.
     """
 
     table: str = "EU2007"
+
+    needs = NEEDS
 
     def __post_init__(self):
         if self.table not in TABLES:

@@ -1,6 +1,6 @@
-"""Published parameters of VPRM, all sets with their sources; figures only.
+"""Published parameters of VPRM, all sets with their sources.
 
-The trap is the radiation: lambda and PAR0 belong to the radiation they were fitted with, which is either global radiation in W m-2 or
+The units of radiation differ: lambda and PAR0 belong to the radiation they were fitted with, which is either global radiation in W m-2 or
 PAR in umol m-2 s-1, about twice the number. A table with the other radiation is wrong by a factor of about two.
 """
 
@@ -25,7 +25,7 @@ class Rates(NamedTuple):
 
 
 class Temperatures(NamedTuple):
-    """Of light use (minimum, optimum, maximum) and below which respiration stays constant, degC."""
+    """Temperatures of light use (minimum, optimum, maximum) and the one below which respiration stays constant, degC."""
 
     tmin: float
     topt: float
@@ -39,7 +39,7 @@ class Table:
 
     Attributes:
         radiation: what `par0` and `efficiency` refer to: `shortwave` in W m-2 or `par` in umol m-2 s-1.
-        source: where the figures come from.
+        source: source of the parameters.
         rates: vegetation class -> its parameters.
     """
 
@@ -67,7 +67,7 @@ CLASS_OF: Mapping[str, str] = {
 """IGBP code -> vegetation class of VPRM."""
 
 NEAREST: Mapping[str, str] = {"Savanna": "Shrub", "Wetland": "Grass", "Evergreen": "Mixed"}
-"""Where a set lacks a class: the one taken instead."""
+"""Class that is taken where a set lacks one."""
 
 _MAHADEVAN = (
     "Mahadevan et al. 2008, 10.1029/2006GB002735, as transcribed in github.com/mareitzef/VPRM_tools; our reading: they refer "

@@ -1,10 +1,18 @@
-"""The family of methods: each is a frozen object with the verb `fit`."""
+"""The family of methods: each is a frozen object with the verb `fit`, in a file of its own, and chosen by its name."""
 
-from hybridflux.inference.methods.base import AbstractMethod
-from hybridflux.inference.methods.ensemble import Ensemble
-from hybridflux.inference.methods.laplace import LaplaceApproximation
-from hybridflux.inference.methods.map import MAP
-from hybridflux.inference.methods.nuts import NUTS
-from hybridflux.inference.methods.svi import SVI
+from hybridflux.registry import Registry
 
-__all__ = ["MAP", "NUTS", "SVI", "AbstractMethod", "Ensemble", "LaplaceApproximation"]
+_HERE = "hybridflux.inference.methods"
+METHODS = Registry(
+    "methods",
+    "posterior method",
+    {
+        "map": f"{_HERE}.map:MAP",
+        "ensemble": f"{_HERE}.ensemble:Ensemble",
+        "laplace": f"{_HERE}.laplace:LaplaceApproximation",
+        "svi": f"{_HERE}.svi:SVI",
+        "nuts": f"{_HERE}.nuts:NUTS",
+    },
+    references=True,
+)
+"""Name -> subclass of `base.AbstractMethod`."""

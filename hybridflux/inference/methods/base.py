@@ -6,8 +6,8 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import fields, replace
-from typing import NamedTuple
+from dataclasses import Field, fields, replace
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -22,7 +22,7 @@ from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.store import to_spec
+from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import with_learned, with_places
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -50,40 +50,58 @@ class Drawn(NamedTuple):
     left_out: np.ndarray | None = None
 
 
-def check_setting(method: str, name: str, value, kind: type) -> None:
-    """Refuse a setting that is not a number of its kind and range.
+def setting(default, *, least: int = 1, share: bool = False):
+    """A field of a method whose range is not the usual one.
+
+    Args:
+        default: its value where none is given.
+        least: of a whole number.
+        share: whether a number lies between 0 and 1.
+    """
+    return eqx.field(default=default, metadata={"least": least, "share": share})
+
+
+def check_setting(method: str, field: Field, value) -> None:
+    """Refuse a setting that is not of the kind of its default, or out of range.
 
     Raises:
         ValueError: it names the method, the setting, the value and what is allowed.
     """
-    least = 0 if name in MAY_BE_ZERO else 1
-    if kind is int:
-        good = isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
-        wanted = f"a whole number from {least} on"
-    else:
-        good = isinstance(value, int | float | np.number) and not isinstance(value, bool) and 0.0 < value < np.inf
-        good, wanted = (good and value < 1.0, "between 0 and 1") if name in SHARES else (good, "a positive number")
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    match field.default:
+        case bool():
+            good, wanted = isinstance(value, bool | np.bool_), "true or false"
+        case str():
+            good, wanted = isinstance(value, str) and bool(value), "a text"
+        case int():
+            least = field.metadata.get("least", 1)
+            good, wanted = number and isinstance(value, int | np.integer) and value >= least, f"a whole number from {least} on"
+        case _:
+            most, wanted = (1.0, "between 0 and 1") if field.metadata.get("share") else (np.inf, "a positive number")
+            good = number and 0.0 < value < most
     if not good:
-        raise ValueError(f"{method}: `{name}` = {str(value)[:30]} is not {wanted}")
+        raise ValueError(f"{method}: `{field.name}` = {str(value)[:30]} is not {wanted}")
 
 
 class InferenceWarning(UserWarning):
     """The posterior should not be trusted as it is."""
 
 
-MAY_BE_ZERO = ("warmup", "rounds")
-SHARES = ("target",)
-
-
 class AbstractMethod(eqx.Module):
-    """A way to get a posterior.
+    """A way to get a posterior: a subclass has `draw`, and `fit` does the rest.
 
-    Its fields are its settings: whole numbers from 1 on (`warmup`, `rounds`: from 0), positive numbers, shares below 1 (`target`).
+    Its fields are its settings, each with a default that says its kind: whole numbers from 1 on, positive numbers, texts, true or false;
+    `setting` gives another range.
+
+    Attributes:
+        composition: named model that is fitted where none is named (`model.compositions`).
     """
+
+    composition: ClassVar[str] = "static"
 
     def __check_init__(self):
         for field in fields(self):
-            check_setting(type(self).__name__, field.name, getattr(self, field.name), type(field.default))
+            check_setting(type(self).__name__, field, getattr(self, field.name))
 
     @abstractmethod
     def draw(self, model: HybridFlux, data: Batch, key: PRNGKeyArray, progress: Progress) -> Drawn:
@@ -133,7 +151,8 @@ class AbstractMethod(eqx.Module):
             "concerns": concerns,
             "draws_without": _draws_without(drawn.left_out, indices.places),
         }
-        info["provenance"] = provenance({"method": info["method"], **info["settings"], "model": to_spec(model)}, seed)
+        config = {"method": info["method"], **info["settings"], "model": to_spec(model)}
+        info["provenance"] = provenance(config, seed, {"sequences": sequences})
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)

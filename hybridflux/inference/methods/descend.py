@@ -19,7 +19,7 @@ from hybridflux.inference.joint import quasi_likelihood
 from hybridflux.inference.methods.base import Progress
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.structure import PRIOR_TOWERS
-from hybridflux.model.tree import learned, pooled_effects, with_learned
+from hybridflux.model.tree import all_sources, learned, populations, with_learned
 
 
 def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch, float]:
@@ -38,9 +38,9 @@ def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch
 def starting_points(model: HybridFlux, members: int, key: PRNGKeyArray) -> dict[str, Array]:
     """Anchors from the prior, `[member, ...]`; effects and single parameters start near their centre, weights are drawn."""
     points = {}
+    start_sd = {f"{path}.{leaf}": source.START_SD for path, source in all_sources(model) for leaf in learned(source)}
     for number, (name, leaf) in enumerate(learned(model).items()):
-        weight = name.rpartition(".")[2] in ("w1", "b1", "w2")
-        points[name] = (1.0 if weight else 0.1) * jax.random.normal(jax.random.fold_in(key, number), (members, *leaf.shape))
+        points[name] = start_sd[name] * jax.random.normal(jax.random.fold_in(key, number), (members, *leaf.shape))
     return points
 
 
@@ -51,8 +51,7 @@ def settle_populations(model: HybridFlux, leaves: dict[str, Array], data: Batch)
     (Bessel's correction): one a plant type for sites, one a site for years at sites.
     """
     leaves = dict(leaves)
-    for path, by in pooled_effects(model).items():
-        spread = path.removesuffix("effect") + "spread"
+    for path, spread, by in populations(model):
         rows, centres = _members(data, by)
         effect, free = leaves[path], max(len(rows) - centres, 0)
         squares = jnp.exp(leaves[spread]) * jnp.sum(effect[..., rows] ** 2, axis=-1) if free else 0.0 * leaves[spread]
@@ -74,8 +73,8 @@ def _members(data: Batch, by: str) -> tuple[np.ndarray, int]:
 
 def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[str]]:
     """Names of the tables of population effects, and of the spreads of the populations."""
-    tables = frozenset(pooled_effects(model))
-    return tables, frozenset(path.removesuffix("effect") + "spread" for path in tables)
+    found = populations(model)
+    return frozenset(one.effect for one in found), frozenset(one.sd for one in found)
 
 
 @partial(jax.jit, static_argnames=("optimiser", "frozen"))

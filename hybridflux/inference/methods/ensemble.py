@@ -33,6 +33,7 @@ class Ensemble(AbstractMethod):
         rate: first learning rate.
     """
 
+    composition = "hybrid"
     members: int = 8
     steps: int = 2000
     size: int = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 
-from hybridflux.inference.methods.base import AbstractMethod, Drawn
+from hybridflux.inference.methods.base import AbstractMethod, Drawn, setting
 from hybridflux.inference.methods.sharpen import around_mode
 
 RESTLESS = 0.5  # standard deviations the centre may still move in the last round
@@ -24,7 +24,7 @@ class LaplaceApproximation(AbstractMethod):
     """
 
     draws: int = 400
-    rounds: int = 12
+    rounds: int = setting(12, least=0)
     mode_steps: int = 2000
 
     def draw(self, model, data, key, progress):

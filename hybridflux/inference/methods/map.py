@@ -17,6 +17,7 @@ class MAP(AbstractMethod):
         rate: first learning rate of Adam.
     """
 
+    composition = "hybrid"
     steps: int = 2000
     size: int = 4096
     rate: float = 0.02

@@ -20,8 +20,7 @@ from hybridflux.inference.joint import log_likelihood, log_prior
 from hybridflux.inference.methods.base import Progress
 from hybridflux.inference.methods.descend import descend, settle_populations, starting_points
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import Neural, Pooled
-from hybridflux.model.tree import pooled_effects, with_learned
+from hybridflux.model.tree import populations, with_learned
 
 ROUNDS = 4  # searches between which the scales of populations are set
 REMEMBERED = 30  # steps from which L-BFGS builds its curvature
@@ -56,11 +55,7 @@ def find_mode(
 
 def has_networks(model: HybridFlux) -> bool:
     """Whether a parameter comes from a network."""
-
-    def neural(source) -> bool:
-        return neural(source.source) if isinstance(source, Pooled) else isinstance(source, Neural)
-
-    return any(neural(source) for source in model.sources.values())
+    return any(source.network() is not None for source in model.sources.values())
 
 
 def climb(
@@ -68,7 +63,7 @@ def climb(
 ) -> tuple[dict[str, Array], tuple[float, float]]:
     """Climb to the mode by L-BFGS over all data; arguments and results as in `find_mode`."""
     flat, unravel = ravel_pytree(leaves)
-    spreads = {path.removesuffix("effect") + "spread" for path in pooled_effects(model)}
+    spreads = {one.sd for one in populations(model)}
     moves, _ = ravel_pytree({name: np.full(leaf.shape, name not in spreads, np.float32) for name, leaf in leaves.items()})
 
     def in_double(vector):

@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
-from numpyro.diagnostics import summary
 from numpyro.infer.hmc import hmc
 
-from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress
+from hybridflux.inference.convergence import convergence
+from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress, setting
 from hybridflux.inference.methods.sharpen import around_mode
 from hybridflux.inference.methods.whiten import White
 
@@ -38,12 +38,12 @@ class NUTS(AbstractMethod):
         rounds: most rounds of sharpening the coordinates.
     """
 
-    warmup: int = 100
+    warmup: int = setting(100, least=0)
     draws: int = 300
     chains: int = 2
-    target: float = 0.65
+    target: float = setting(0.65, share=True)
     mode_steps: int = 1000
-    rounds: int = 12
+    rounds: int = setting(12, least=0)
 
     def draw(self, model, data, key, progress):
         start, scatter, run = jax.random.split(key, 3)
@@ -58,7 +58,7 @@ class NUTS(AbstractMethod):
         drawn = white.drawn(points[:, self.warmup :].reshape(-1, white.size))
         chained = {name: np.asarray(values).reshape(self.chains, self.draws, *values.shape[1:]) for name, values in drawn.items()}
         diagnostics = {
-            **convergence(chained),
+            **worst(chained),
             "divergences": int(kept["diverging"].sum()),
             "mean_steps": float(kept["n_steps"].mean()),
             "gradients": int(np.asarray(extra["n_steps"]).sum()) + around.gradients,
@@ -154,12 +154,12 @@ def _advance(model, data, white, first, keys, states, *, steps, warmup, target, 
     return _over_chains(chain, mesh, (model, data, white), first, keys, states)
 
 
-def convergence(chained: dict[str, np.ndarray]) -> dict[str, float]:
-    """Worst split R-hat and smallest effective sample size over everything learned; leaves `[chain, draw, ...]`."""
-    table = summary(chained, group_by_chain=True)
+def worst(chained: dict[str, np.ndarray]) -> dict[str, float]:
+    """Largest R-hat and smallest effective sample size over everything learned; leaves `[chain, draw, ...]`."""
+    r_hat, effective = zip(*convergence(chained).values(), strict=True)
     return {
-        "r_hat_max": float(np.nanmax([np.max(row["r_hat"]) for row in table.values()])),
-        "ess_min": float(np.nanmin([np.min(row["n_eff"]) for row in table.values()])),
+        "r_hat_max": float(np.nanmax([np.max(values) for values in r_hat])),
+        "ess_min": float(np.nanmin([np.min(values) for values in effective])),
     }
 
 

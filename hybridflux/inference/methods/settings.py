@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
-from importlib import import_module
+from dataclasses import Field, fields
 
+from hybridflux.inference.methods import METHODS
 from hybridflux.inference.methods.base import AbstractMethod, check_setting
 from hybridflux.vocabulary import suggestion
 
-METHODS = {"map": "MAP", "ensemble": "Ensemble", "laplace": "LaplaceApproximation", "svi": "SVI", "nuts": "NUTS"}
+WORDS = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def method_of(name: str, settings: Iterable[str] = ()) -> AbstractMethod:
     """A method with its settings.
 
     Args:
-        name: of `METHODS`.
+        name: of `METHODS`: of hybridflux, of an installed package, registered, or `module:Class` of an imported module.
         settings: texts `setting=value`, typed by the fields of the method; what is not given keeps its default.
 
     Raises:
         ValueError: an unknown method or setting (with what there is and its defaults), a setting given twice, or a value of the wrong
             type or outside its range.
     """
-    if name not in METHODS:
-        raise ValueError(f"no method `{name[:30]}`; there are {', '.join(METHODS)}.{suggestion(name, METHODS)}")
-    kind = getattr(import_module("hybridflux.inference.methods"), METHODS[name])
-    defaults = {field.name: field.default for field in fields(kind)}
+    kind = METHODS(name)
+    if not (isinstance(kind, type) and issubclass(kind, AbstractMethod)):
+        raise ValueError(f"`{name[:80]}` is no posterior method: it must be a class that inherits from hybridflux.AbstractMethod")
+    there = {field.name: field for field in fields(kind)}
     given = {}
     for text in settings:
         setting, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not value:
-            raise ValueError(f"`{text[:60]}` is not a setting; write --set {next(iter(defaults))}={next(iter(defaults.values()))}")
-        if setting not in defaults:
-            there = ", ".join(f"{known}={default}" for known, default in defaults.items())
-            raise ValueError(f"{name} has no setting `{setting[:30]}`; there are {there}.{suggestion(setting, defaults)}")
+            example = next((f"; write --set {field.name}={field.default}" for field in there.values()), "; this method has none")
+            raise ValueError(f"`{text[:60]}` is not a setting{example}")
+        if setting not in there:
+            known = ", ".join(f"{field.name}={field.default}" for field in there.values())
+            raise ValueError(f"{name} has no setting `{setting[:30]}`; there are {known}.{suggestion(setting, there)}")
         if setting in given:
             raise ValueError(f"`{setting}` is set twice, to {given[setting]} and {value[:30]}; give it once")
-        given[setting] = _typed(name, setting, value, defaults[setting])
+        given[setting] = _typed(name, there[setting], value)
     return kind(**given)
 
 
-def _typed(method: str, setting: str, value: str, default):
-    kind = type(default)
+def _typed(method: str, field: Field, value: str):
+    kind = type(field.default)
     try:
-        typed = kind(value)
-    except ValueError:
+        typed = WORDS[value.lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError):
         typed = value
-    check_setting(method, setting, typed, kind)
+    check_setting(method, field, typed)
     return typed

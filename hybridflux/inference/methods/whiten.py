@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import pooled_effects, with_learned
+from hybridflux.model.tree import populations, with_learned
 
 COLUMNS_AT_ONCE = 8  # directional derivatives carried through the model together
 CENTRED_ABOVE = 3.0  # information of the data on an effect over that of its prior
@@ -113,9 +113,9 @@ def _scaled_slopes(model: HybridFlux, data: Batch, leaves: Leaves, directions: L
         fluxes = predicted(one, data)
         rows = []
         for name in data.targets:
-            noise = one.noise[name]
-            scale = noise.scale(fluxes[name], data.known[name])
-            root = jnp.sqrt(noise.weight) * data.measured[name] / jax.lax.stop_gradient(scale)
+            observed = one.observed[name]
+            scale = observed.error.scale(fluxes[name], data.known[name])
+            root = jnp.sqrt(observed.weight) * data.measured[name] / jax.lax.stop_gradient(scale)
             rows += [(root * fluxes[name]).ravel(), (root * scale).ravel()]
         return jnp.concatenate(rows)
 
@@ -133,7 +133,7 @@ def prior_information(point: Leaves, tables: dict[str, str]) -> Leaves:
 
 def whitened(model: HybridFlux, data: Batch, mode: Leaves) -> White:
     """White coordinates around a mode, population effects centred where the data tell them."""
-    spreads = {path: path.removesuffix("effect") + "spread" for path in pooled_effects(model)}
+    spreads = {one.effect: one.sd for one in populations(model)}
     _, unravel = ravel_pytree(mode)
     of_data = information(model, data, mode, {})
     told = unravel(jnp.diagonal(of_data))

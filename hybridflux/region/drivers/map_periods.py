@@ -47,7 +47,7 @@ def bounds_of(calendar: Calendar, group: str) -> tuple[np.ndarray, np.ndarray]:
         group: `daily`, `monthly` or `annual`.
     """
     days = (calendar.mapped - layout.EPOCH).astype(np.int32)
-    bounds = calendar.bounds - calendar.lead
+    bounds = calendar.bounds - calendar.warm_up
     if group == "daily":
         return days, days + 1
     if group == "annual":

@@ -46,7 +46,7 @@ class TileDrivers:
             sensible at places that are not valid.
         weather: coarse drivers `[time, cell]`, float32.
         cell: weather cell of each pixel `[pixel]`.
-        lasting: covariates `[pixel]`.
+        static: covariates `[pixel]`.
         plant_type: `[pixel]`.
         zone: `[pixel]`.
         area: true area `[pixel]`, m2.
@@ -58,7 +58,7 @@ class TileDrivers:
     daily: dict[str, np.ndarray]
     weather: dict[str, np.ndarray]
     cell: np.ndarray
-    lasting: dict[str, np.ndarray]
+    static: dict[str, np.ndarray]
     plant_type: np.ndarray
     zone: np.ndarray
     area: np.ndarray
@@ -77,7 +77,7 @@ class Region:
         zone_names: number -> name.
         time_zone: of a day.
         title: one line.
-        lead: days at the beginning that are not mapped unless asked for.
+        warm_up: days at the beginning that are not mapped unless asked for.
         changes: of drivers, applied whenever they are read.
     """
 
@@ -88,7 +88,7 @@ class Region:
     zone_names: dict[int, str]
     time_zone: str
     title: str = ""
-    lead: int = 0
+    warm_up: int = 0
     changes: tuple[Change, ...] = ()
 
     @cached_property
@@ -182,7 +182,7 @@ class Region:
         rest = [name for name in names if name not in _INDICES and not (self.is_coarse(name) or self.is_daily(name))]
         daily_names = {split_history(name)[0] for name in names if self.is_daily(name)}
         raw = {base: self._chunk(base, tile, slice(first, window.stop)) for base in daily_names}
-        lasting = self._lasting(rest, tile, raw)
+        static = self._static(rest, tile, raw)
 
         calm = np.ones(self.group["tair"].shape[1], bool)
         for values in weather.values():
@@ -191,7 +191,7 @@ class Region:
             "outside": kind == layout.OUTSIDE,
             "no vegetation": np.isin(kind, UNVEGETATED_CODES),
             "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
-            "no covariate": ~np.all([np.isfinite(values) for values in lasting.values()] or [np.ones(kind.shape, bool)], 0),
+            "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
             OUT_OF_RANGE: np.any([_impossible(base, values) for base, values in raw.items()] or [np.zeros(kind.shape, bool)], 0),
             "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
         }
@@ -207,7 +207,7 @@ class Region:
                 series = self._series(base, raw[base], slice(first, window.stop))
                 daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
         return TileDrivers(
-            tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in lasting.items()},
+            tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in static.items()},
             kind[pixel].astype(np.int32), zone[pixel], self.grid.area(tile).reshape(-1)[pixel], masked,
         )  # fmt: skip
 
@@ -218,8 +218,8 @@ class Region:
             if change.operation != "climatology":
                 values = change.apply(values, days, name=name)
             elif change.name in TEMPERATURES and change.name != name:  # the course of a day stays: all move by the same difference
-                lead = self.group[change.name][:].astype(np.float32)
-                moved = change.apply(lead, days, self._usual(change.name, lead)) - lead
+                leading = self.group[change.name][:].astype(np.float32)
+                moved = change.apply(leading, days, self._usual(change.name, leading)) - leading
                 values = np.clip(values + moved, *VARIABLES[name].bounds).astype(np.float32)
             else:
                 values = change.apply(values, days, self._usual(name, values), name)
@@ -252,7 +252,7 @@ class Region:
         except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
-    def _lasting(self, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _static(self, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Covariates of a tile; `read` are daily maps of it that were read, of all days or not."""
         found = {name: self._chunk(name, tile).astype(np.float32, copy=False) for name in names if name not in _DERIVED}
         if "latitude" in names:
@@ -326,7 +326,7 @@ def open_region(path: str | Path, check: bool = True) -> Region:
         zone_names={int(number): name for number, name in numbers.items()},
         time_zone=group.attrs.get("time_zone", ""),
         title=group.attrs.get("title", path.stem),
-        lead=int(group.attrs.get("lead", 0)),
+        warm_up=int(group.attrs.get("lead", 0)),
     )
 
 

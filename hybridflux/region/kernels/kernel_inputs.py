@@ -1,4 +1,4 @@
-"""What a process keeps between the tiles of a run: the model and the weather on the devices, the plan of the kernel."""
+"""What a process keeps between the tiles of a run: the model and the weather on the devices, what is fixed for the kernel."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import numpy as np
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws
 from hybridflux.region.drivers.open import Region, TileDrivers
-from hybridflux.region.kernels import cpu
+from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
-from hybridflux.region.kernels.unrolled import network_of
 from hybridflux.region.spec import Job
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
-"""Bytes of sums per draw and daily maps that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
+"""Bytes that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
 allocator of a CPU, enough to fill a GPU (an H200 has 132 processors)."""
 ALIGNMENT = 64  # bytes
 STEP_SIZE = 1 << 14  # draws times pixels in a day step: states and parameters then stay in the second-level cache
@@ -37,7 +37,7 @@ class Prepared:
     Attributes:
         model: with a draw axis and the effects of no place yet.
         shared: weather, calendar and weights of the effects, on the devices.
-        plan: of the kernel.
+        static: what is fixed for the kernel.
         blocks: in a slab.
         names: the model needs of a tile.
         window: days of the region that are read.
@@ -45,31 +45,31 @@ class Prepared:
     """
 
     model: HybridFlux
-    shared: cpu.Shared
-    plan: cpu.Plan
+    shared: contract.Shared
+    static: contract.Static
     blocks: int
     names: tuple[str, ...]
     window: slice
     frequency: np.ndarray | None
 
-    def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, cpu.Pixels]]:
+    def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, contract.Pixels]]:
         """Slabs of a tile with their drivers."""
         width, mean_area = drivers.tile.shape[1], job.region.grid.pixel**2
-        for slab in slabs(drivers, n=self.plan.n, blocks=self.blocks, by_cell=job.by_cell):
+        for slab in slabs(drivers, n=self.static.n, blocks=self.blocks, by_cell=job.by_cell):
             place = drivers.pixel[slab.pixel]
-            pixels = cpu.Pixels(
+            pixels = contract.Pixels(
                 daily={name: _by_block(values, place) for name, values in drivers.daily.items()},
                 cell=drivers.cell[slab.pixel[:, :1] if job.by_cell else slab.pixel].astype(np.int32),
                 plant_type=drivers.plant_type[slab.pixel[:, :1]],
-                lasting={name: values[slab.pixel].astype(np.float32) for name, values in drivers.lasting.items()},
+                static={name: values[slab.pixel].astype(np.float32) for name, values in drivers.static.items()},
                 row=place // width,
                 column=place % width,
                 weight=np.where(slab.real, drivers.area[slab.pixel] / mean_area, 0.0).astype(np.float32),
                 active=slab.active,
             )
-            yield slab, cpu.shared_out(pixels)
+            yield slab, contract.shared_out(pixels)
 
-    def waves(self, job: Job, drivers: TileDrivers) -> cpu.Waves | None:
+    def waves(self, job: Job, drivers: TileDrivers) -> contract.Waves | None:
         """Phases of the effects over a tile, padded to the size of a whole tile."""
         if self.frequency is None:
             return None
@@ -78,7 +78,7 @@ class Prepared:
         for axis, at in ((1, grid.y[tile.y]), (0, grid.x[tile.x])):
             phases = random_effects.phases(at, self.frequency[:, axis])
             found.append(np.pad(phases, ((0, grid.tile - len(at)), (0, 0), (0, 0))))
-        return cpu.Waves(*cpu.on_all_devices(found))
+        return contract.Waves(*contract.on_all_devices(found))
 
 
 def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -133,28 +133,27 @@ def _prepare(job: Job) -> Prepared:
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
-    plan = _plan(job, model)
-    shared = cpu.Shared(
+    static = _static(job, model)
+    shared = contract.Shared(
         weather=region.weather(coarse, window),
         bounds=calendar.bounds,
-        spin=np.int32(min(365, len(calendar.days)) if model.memory else 0),
-        lead=np.int32(calendar.lead if model.memory else 0),
+        spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
+        warm_up=np.int32(calendar.warm_up if model.memory else 0),
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
         vegetation=vegetation,
-        networks=_networks(model, plan, apart=vegetation is not None),
+        networks=_networks(model, static, apart=vegetation is not None),
     )
-    of_maps = 2 * 3 * plan.days * (2 + len(plan.daily_levels)) if plan.maps else 0
-    per_block = plan.n * (2 * 4 * len(calendar.months) * plan.draws + of_maps)
+    per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()
-    enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // plan.n)
+    enough = -(-min(region.grid.tile**2, int(np.prod(region.grid.shape))) // static.n)
     most_bytes, most_blocks = SLABS.get(jax.default_backend(), SLABS["cpu"])
-    blocks = -(-int(np.clip(min(most_bytes // per_block, enough), 1, most_blocks)) // share) * share
+    blocks = -(-int(np.clip(min(most_bytes // max(per_block, 1), enough), 1, most_blocks)) // share) * share
     return Prepared(
-        model=cpu.on_all_devices(model),
-        shared=cpu.on_all_devices(shared),
-        plan=plan,
+        model=contract.on_all_devices(model),
+        shared=contract.on_all_devices(shared),
+        static=static,
         blocks=blocks,
         names=names,
         window=window,
@@ -162,16 +161,16 @@ def _prepare(job: Job) -> Prepared:
     )
 
 
-def _networks(model: HybridFlux, plan: cpu.Plan, *, apart: bool) -> dict[str, Members]:
+def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dict[str, Members]:
     """Networks of the parameters that change from day to day."""
-    found = {name: network_of(model.sources[name]) for name in plan.daily}
+    found = {name: model.sources[name].network() for name in static.daily}
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
-def _plan(job: Job, model: HybridFlux) -> cpu.Plan:
+def _static(job: Job, model: HybridFlux) -> contract.Static:
     """Sort the parameters by how often they change."""
     several_years = len(job.calendar.all_years) > 1
-    rhythm: dict[str, list[str]] = {"lasting": [], "yearly": [], "daily": []}
+    rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
     for name, source in model.sources.items():
         reads = source.reads()
         if any(_changes_by_day(job.region, one) for one in reads):
@@ -179,20 +178,16 @@ def _plan(job: Job, model: HybridFlux) -> cpu.Plan:
         elif "site_year" in reads and several_years:
             rhythm["yearly"].append(name)
         else:
-            rhythm["lasting"].append(name)
-    return cpu.Plan(
+            rhythm["constant"].append(name)
+    return contract.Static(
         draws=job.draws,
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
-        levels=job.levels,
         months_of_years=job.calendar.months_of_years,
-        lasting=tuple(rhythm["lasting"]),
+        constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
-        maps=job.daily,
-        daily_levels=job.daily_levels if job.daily else (),
-        scale=cpu.DAILY_SCALE,
-        series=True,
+        outputs=job.keep,
     )
 
 

@@ -19,8 +19,7 @@ from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
-from hybridflux.region.kernels.unrolled import network_of
-from hybridflux.vocabulary import PARAMETERS, Parameter
+from hybridflux.vocabulary import Parameter
 
 
 class Solved(AbstractFree):
@@ -72,8 +71,9 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
     """
     sources = dict(model.sources)
     for name, (network, pick) in networks.items():
-        raw = raw_of_members(network, PARAMETERS[name], names)
-        sources[name] = eqx.tree_at(network_of, sources[name], Solved(raw if pick is None else jnp.matmul(pick, raw, precision=EXACT)))
+        raw = raw_of_members(network, model.rows[name], names)
+        solved = Solved(raw if pick is None else jnp.matmul(pick, raw, precision=EXACT))
+        sources[name] = eqx.tree_at(lambda one: one.network(), sources[name], solved)
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
 
@@ -97,4 +97,4 @@ def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column, _ in own))
     units = shared.T, [slope.T for _, slope in own], w2.T
     weighted, _ = lax.scan(unit, jnp.zeros(shape, jnp.float32), units)
-    return network.centre(row, names) + network.reach * row.spread * weighted / network.width**0.5
+    return network.centre(row, names) + network.reach * row.prior_sd * weighted / network.width**0.5

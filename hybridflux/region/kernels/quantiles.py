@@ -12,6 +12,22 @@ from jax import lax
 from jaxtyping import Array, Float
 
 
+def statistics(values: Float[Array, "draw n"], levels: tuple[float, ...]) -> list[Array]:
+    """Mean, sd and quantiles over the draws, `[n]` each.
+
+    In two passes: exact, and twice as fast as differences from one of the draws, which XLA does not vectorise.
+
+    >>> [float(one[0]) for one in statistics(jnp.array([[3.0], [1.0], [2.0]]), (0.5,))]
+    [2.0, 1.0, 2.0]
+    """
+    draws = values.shape[0]
+    if draws == 1:  # nothing to sum
+        return [values[0], jnp.zeros_like(values[0]), *(values[0] for _ in levels)]
+    mean = values.sum(0) / draws
+    off = values - mean
+    return [mean, jnp.sqrt((off * off).sum(0) / max(draws - 1, 1)), *(quantiles(values, levels) if levels else [])]
+
+
 def sort_draws(values: Float[Array, "draw ..."]) -> Float[Array, "rank ..."]:
     """Values in rising order along axis 0; filled up with infinity to the next power of two.
 

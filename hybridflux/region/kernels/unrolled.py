@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
-from hybridflux.model.sources import AbstractFree, AbstractSource, Neural, Pooled
+from hybridflux.model.sources import AbstractFree, Neural
 from hybridflux.model.tree import draw_axes
 from hybridflux.vocabulary import PLANT_TYPES, Parameter
 
@@ -42,13 +42,6 @@ class _Resting(AbstractFree):
         return jnp.asarray(self.network.centre(row, names), jnp.float32)
 
 
-def network_of(source: AbstractSource) -> Neural | None:
-    """The network under the population effects of a source; None where there is another source."""
-    while isinstance(source, Pooled):
-        source = source.source
-    return source if isinstance(source, Neural) else None
-
-
 def inputs_of(network: Neural) -> tuple[str, ...]:
     """Names of the inputs but the plant type, in the order of `Layers.first`."""
     return tuple(name for name in network.inputs if name != "plant_type")
@@ -71,7 +64,7 @@ def layers(network: Neural, row: Parameter, plant_type: ArrayLike) -> Layers:
         else:
             rows.append(network.z["w1"][:, start] / scale)
             start += 1
-    second = network.reach * row.spread * network.z["w2"] / network.width**0.5
+    second = network.reach * row.prior_sd * network.z["w2"] / network.width**0.5
     return Layers(jnp.stack([weights.T for weights in rows]), bias.T, second.T)
 
 
@@ -83,7 +76,7 @@ def resting(source: AbstractFree, row: Parameter, names) -> Array:
         row: of the parameter.
         names: plant type and indices of the populations.
     """
-    still = eqx.tree_at(network_of, source, replace_fn=_Resting)
+    still = eqx.tree_at(lambda one: one.network(), source, replace_fn=_Resting)
     return eqx.filter_vmap(lambda one: one.raw(row, names), in_axes=(draw_axes(still),))(still)
 
 

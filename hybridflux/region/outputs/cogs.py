@@ -11,8 +11,8 @@ import numpy as np
 
 from hybridflux.machine import cores
 from hybridflux.region.drivers.map_periods import Period, periods_of
-from hybridflux.region.kernels.cpu import FLUXES
-from hybridflux.region.outputs.flux_store import SIGN, SPREADS, units_of
+from hybridflux.region.outputs.base import ArraySpec, arrays_of
+from hybridflux.region.outputs.flux_store import SIGN, SPREADS
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
@@ -24,15 +24,15 @@ CACHE_BYTES = 64 << 20  # of blocks, all files together; of its own a twentieth 
 
 
 def write_cogs(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> list[Path]:
-    """Cloud-optimised GeoTIFFs of mean and sd: one for each flux and year, and one with a band for each month of the year."""
+    """Cloud-optimised GeoTIFFs of the arrays that outputs want as such: one for each year, of months with a band for each."""
     import zarr
 
     store = zarr.open_group(job.store, mode="r")
     waiting = {}
     with ThreadPoolExecutor(min(cores(), AT_ONCE)) as pool:
         for file in files(job):
-            path = job.out / "cog" / f"{file.name}_{file.group}_{file.year}.tif"
-            waiting[path] = pool.submit(_write_cog, path, job, tiles, store[file.group][file.name], file, dict(attributes))
+            path = job.out / "cog" / f"{file.name}.tif"
+            waiting[path] = pool.submit(_write_cog, path, job, tiles, store[file.array.key], file, dict(attributes))
         try:
             for future in waiting.values():
                 future.result()
@@ -46,16 +46,19 @@ class File(NamedTuple):
     """What one file holds.
 
     Attributes:
-        name: array of the store.
-        group: `monthly` or `annual`.
+        array: of the store, of months or of years.
         window: its periods of that array.
         bands: the periods themselves, all of one calendar year.
     """
 
-    name: str
-    group: str
+    array: ArraySpec
     window: slice
     bands: Sequence[Period]
+
+    @property
+    def name(self) -> str:
+        """Array, periods and year."""
+        return f"{self.array.name}_{self.array.group}_{self.year}"
 
     @property
     def year(self) -> int:
@@ -65,8 +68,8 @@ class File(NamedTuple):
     def tags(self, attributes: Mapping) -> dict[str, str]:
         """What its numbers are, in which units and of which days; `attributes` are those of the array."""
         part = [str(band) for band in self.bands if not band.whole]
-        return {name: attributes[name] for name in ("comment", "cell_methods")} | {
-            "units": units_of(self.group, not part),
+        return {name: attributes[name] for name in ("comment", "cell_methods") if name in attributes} | {
+            "units": self.array.units_of(not part),
             "long_name": attributes["long_name"] + (f"; only {', '.join(part)}" if part else ""),
             "days": str(sum(band.days for band in self.bands)),
             "time_coverage_start": str(self.bands[0].first),
@@ -75,12 +78,12 @@ class File(NamedTuple):
 
 
 def files(job: Job) -> Iterator[File]:
-    """A file for each flux, year and period."""
+    """A file for each array and year."""
     years, months = (periods_of(job.calendar, group) for group in ("annual", "monthly"))
-    for name in (flux + ending for flux in FLUXES for ending in ("", "_sd")):
-        for number, (first, end) in enumerate(job.calendar.months_of_years):
-            yield File(name, "annual", slice(number, number + 1), years[number : number + 1])
-            yield File(name, "monthly", slice(first, end), months[first:end])
+    arrays = arrays_of(job.keep, job.calendar)
+    for number, (first, end) in enumerate(job.calendar.months_of_years):
+        yield from (File(one, slice(number, number + 1), years[number : number + 1]) for one in arrays.get("annual", ()) if one.geotiff)
+        yield from (File(one, slice(first, end), months[first:end]) for one in arrays.get("monthly", ()) if one.geotiff)
 
 
 def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File, attributes: dict) -> None:
@@ -109,9 +112,8 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File
                 file.set_band_description(number, str(band))
                 file.set_band_unit(number, said["units"])
                 file.update_tags(number, period=f"{band.first}/{band.last}", days=str(band.days))
-        is_sd = content.name.endswith("_sd")  # the mean of sds is not the sd of the mean
         with rasterio.open(scratch, "r+") as file:
-            file.build_overviews(_overviews(grid.shape), Resampling.nearest if is_sd else Resampling.average)
+            file.build_overviews(_overviews(grid.shape), Resampling.average if content.array.linear else Resampling.nearest)
         rasterio.shutil.copy(
             scratch, partial, driver="COG", compress="ZSTD", level=1, predictor=3, blocksize=BLOCK, overviews="FORCE_USE_EXISTING",
             overview_compress="ZSTD", sparse_ok="YES", BIGTIFF="IF_SAFER",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ import zarr
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.drivers.open import Region
-from hybridflux.region.kernels.cpu import DAILY_SCALE, FLUXES
+from hybridflux.region.kernels.contract import LIMIT
+from hybridflux.region.outputs.base import ArraySpec
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import SIGN, VARIABLES
+from hybridflux.vocabulary import SIGN
 
 SPREADS = {
     "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
@@ -23,42 +24,10 @@ SPREADS = {
     "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
 }
 CHUNK_DAYS = 366  # in a chunk of daily maps, at most
-ANNUAL_SCALE = 0.2  # gC m-2 a year: +- 6553
-_METHODS = {"daily": "time: mean", "monthly": "time: mean", "annual": "time: sum"}
-_OF_PERIOD = {
-    "daily": "", "monthly": ", mean rate of the mapped days of the month", "annual": ", sum over the mapped days of the calendar year",
-}  # fmt: skip
-
-
-def statistics(levels: tuple[float, ...]) -> tuple[str, ...]:
-    """Endings of the names of mean, sd and quantiles.
-
-    >>> statistics((0.05, 0.5))
-    ('', '_sd', '_q05', '_q50')
-    """
-    return ("", "_sd", *(f"_q{round(100 * level):02d}" for level in levels))
-
-
-def scale_of(group: str) -> float:
-    """Step of the scaled integers of a group."""
-    return ANNUAL_SCALE if group == "annual" else DAILY_SCALE
-
-
-def units_of(group: str, whole: bool) -> str:
-    """Units of a map, grams of carbon: a sum over a part of a year is not an amount per year.
-
-    Args:
-        group: `daily`, `monthly` or `annual`.
-        whole: whether every period of the map is a whole calendar year.
-
-    >>> units_of("annual", True), units_of("annual", False), units_of("monthly", False)
-    ('g m-2 year-1', 'g m-2', 'g m-2 day-1')
-    """
-    return ("g m-2 year-1" if whole else "g m-2") if group == "annual" else "g m-2 day-1"
 
 
 def create_store(
-    path: Path, region: Region, calendar: Calendar, attributes: Mapping, *, levels: Mapping[str, tuple[float, ...]]
+    path: Path, region: Region, calendar: Calendar, attributes: Mapping, arrays: Mapping[str, Sequence[ArraySpec]]
 ) -> None:
     """Write the template: coordinates, attributes and arrays without data.
 
@@ -67,7 +36,7 @@ def create_store(
         region: that is mapped.
         calendar: of the run.
         attributes: of every group: title, spread, provenance and so on.
-        levels: quantiles by group; a group that is not named is not made.
+        arrays: by group (`base.arrays_of`); a group that is not named is not made.
 
     Raises:
         ValueError: the spread is not named.
@@ -77,7 +46,7 @@ def create_store(
     other = {name: text for name, text in region.group.attrs.items() if name == layout.WEATHER_DAYS}
     common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | other | dict(attributes)
     root = zarr.create_group(path, overwrite=True, attributes=common)
-    for name in levels:
+    for name, specs in arrays.items():
         first, end = bounds_of(calendar, name)
         whole = all(period.whole for period in periods_of(calendar, name))
         group = root.create_group(name, attributes=common)
@@ -92,13 +61,12 @@ def create_store(
         described = {"units": "1", "long_name": "number of mapped days in the period"}
         layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
         chunks = (min(len(first), CHUNK_DAYS), grid.tile, grid.tile)
-        for flux in FLUXES:
-            for ending in statistics(levels[name]):
-                group.create_array(
-                    flux + ending, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
-                    dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
-                    attributes=_describe(flux, ending, name, whole) | {"spread": attributes["spread"]},
-                )  # fmt: skip
+        for spec in specs:
+            group.create_array(
+                spec.name, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
+                dimension_names=("time", "y", "x"), fill_value=layout.NODATA,
+                attributes=spec.described(whole) | {"spread": attributes["spread"]},
+            )  # fmt: skip
     layout.consolidate(path)
 
 
@@ -124,26 +92,4 @@ def keys_of_tile(tile: Tile, side: int, periods: int) -> list[str]:
 
 def packed(values: np.ndarray, scale: float) -> np.ndarray:
     """Scaled integers of numbers that are all there, int16."""
-    return np.clip(np.rint(values / scale), -32767, 32767).astype(np.int16)
-
-
-def _describe(flux: str, ending: str, group: str, whole: bool) -> dict:
-    """CF attributes of one array; `whole` says whether its periods are whole calendar periods."""
-    row = VARIABLES[flux.lower()]
-    what = {"": "mean over the draws", "_sd": "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
-    found = {
-        "units": units_of(group, whole),
-        "comment": "grams of carbon",
-        "long_name": f"{row.long_name}{_OF_PERIOD[group]}; {what}",
-        "cell_methods": f"area: mean {_METHODS[group]}",
-        "grid_mapping": "spatial_ref",
-        "scale_factor": scale_of(group),
-        "_FillValue": layout.NODATA,
-    }
-    if row.cf_name and not ending and found["units"] != "g m-2":  # the standard name is one of a rate
-        found["standard_name"] = row.cf_name
-    if row.positive:
-        found["positive"] = row.positive
-    if not ending:
-        found["ancillary_variables"] = f"{flux}_sd"
-    return found
+    return np.clip(np.rint(values / scale), -LIMIT, LIMIT).astype(np.int16)

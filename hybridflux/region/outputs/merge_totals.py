@@ -1,61 +1,156 @@
-"""The totals of all tiles put together, a group of cells at a time: memory does not grow with the zones or the tiles.
+"""Totals of tiles: added up block by block, saved, and put together, a group of cells at a time, so that memory does not grow with them.
 
-A parcel lies in a few tiles, and there may be 1e5 of them: 1e5 x 12 months x 100 draws x 2 fluxes are 1.9 GB. Carbon stays in the
-files of the tiles until its group is asked for. Each cell is summed over its tiles in the order of their names: the same to the last
-bit whoever ran them, and for any size of the groups.
+A cell is a zone and a plant type. A parcel lies in a few tiles, and there may be 1e5 of them: 1e5 x 12 months x 100 draws x 2 fluxes are
+1.9 GB. Sums over cells stay in the files of the tiles until their group is asked for. Each cell is summed over its tiles in the order of
+their names: the same to the last bit whoever ran them, and for any size of the groups.
 """
 
 from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-GROUP_BYTES = 16 << 20  # of carbon in memory at once; what is made of it takes a few times that
+from hybridflux.files import whole
+
+GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
+_CELLS, _KIND = "cells_", "plant_type_"  # before the name of an output, in the file of a tile
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pixels of a block, all of one plant type.
+
+    Attributes:
+        plant_type: of the block.
+        zone: of the pixels `[n]`.
+        area: m2, 0 for pixels that do not count `[n]`.
+        pixel_area: m2 of a pixel of the grid, by which weights of pixels are 1 on the mean.
+    """
+
+    plant_type: int
+    zone: np.ndarray
+    area: np.ndarray
+    pixel_area: float
+
+    @cached_property
+    def weights(self) -> tuple[list[int], np.ndarray]:
+        """Zones, and the area of each pixel in each of them `[n, zone]`."""
+        zones, which = np.unique(self.zone, return_inverse=True)
+        weights = np.zeros((len(self.zone), len(zones)))
+        weights[np.arange(len(self.zone)), which] = self.area
+        return zones.tolist(), weights
+
+    def cells(self) -> list[tuple[int, tuple[int, int], float]]:
+        """Position among the zones, cell and area of each cell that has some."""
+        zones, weights = self.weights
+        sizes = enumerate(zip(zones, weights.sum(0).tolist(), strict=True))
+        return [(number, (zone, self.plant_type), size) for number, (zone, size) in sizes if size]
+
+
+@dataclass
+class TileTotals:
+    """What the outputs sum over the cells and the plant types of a tile, float64.
+
+    All tiles use the same draws, so totals add up draw by draw; a spread is computed last, of the sum.
+
+    Attributes:
+        area: (zone, plant type) -> m2.
+        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`.
+        of_plant_types: name of an output -> plant type -> sums of days `[day, quantity, draw]`.
+    """
+
+    area: dict[tuple[int, int], float] = field(default_factory=dict)
+    of_cells: dict[str, dict[tuple[int, int], np.ndarray]] = field(default_factory=dict)
+    of_plant_types: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+
+    def add_area(self, block: Block) -> None:
+        """Add the area of a block; once for all outputs."""
+        for _, cell, size in block.cells():
+            self.area[cell] = self.area.get(cell, 0.0) + size
+
+    def add_to_cells(self, name: str, values: Sequence[np.ndarray], block: Block) -> None:
+        """Add area times value of each pixel to the cells of a block.
+
+        Args:
+            name: of the output.
+            values: of each quantity `[month, draw, pixel]`, float32.
+            block: of pixels.
+        """
+        (months, draws, pixels), (zones, weights) = values[0].shape, block.weights
+        sums, room = np.empty((months, len(values), draws, len(zones))), np.empty((draws, pixels))
+        for month in range(months):
+            for number, one in enumerate(values):
+                np.copyto(room, one[month])  # a month at a time stays in the cache
+                np.matmul(room, weights, out=sums[month, number])
+        found = self.of_cells.setdefault(name, {})
+        for number, cell, _ in block.cells():
+            if cell in found:
+                found[cell] += sums[..., number]
+            else:
+                found[cell] = sums[..., number].copy()  # the block it is part of is not kept
+
+    def add_to_plant_type(self, name: str, values: np.ndarray, block: Block) -> None:
+        """Add sums over the pixels of a block `[day, quantity, draw]` to those of its plant type."""
+        found = self.of_plant_types.setdefault(name, {})
+        found[block.plant_type] = found.get(block.plant_type, 0.0) + values.astype(np.float64)
+
+    def save(self, path: Path) -> None:
+        """Write as `.npz`, cells in rising order, whole or not at all."""
+        cells, arrays = sorted(self.area), {}
+        for name, found in self.of_cells.items():
+            arrays[_CELLS + name] = np.array([found[cell] for cell in cells], np.float64)
+        for name, of_kinds in self.of_plant_types.items():
+            arrays[f"{_KIND}{name}"] = np.array(sorted(of_kinds), np.int64)
+            arrays[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
+        zone, kind = (np.array([cell[axis] for cell in cells], np.int64) for axis in (0, 1))
+        with whole(path) as partial:
+            np.savez(partial, zone=zone, plant_type=kind, area=np.array([self.area[cell] for cell in cells], np.float64), **arrays)
 
 
 @dataclass(frozen=True)
 class Share:
-    """The part of a tile: where its carbon lies in its file.
+    """The part of a tile: where its sums lie in its file.
 
     Attributes:
-        path: file of the tile (`zone_totals.Totals.save`).
-        start: first byte of the carbon of its first cell.
+        path: file of the tile (`TileTotals.save`).
+        starts: name of an output -> first byte of the sums of its first cell.
         cell: number of each of its cells among those of the region, rising `[cell of the tile]`.
     """
 
     path: Path
-    start: int
+    starts: dict[str, int]
     cell: np.ndarray
 
-    def carbon(self, first: int, end: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Carbon of some cells of the tile `[cell, *shape]`."""
+    def sums(self, name: str, first: int, end: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Sums of some cells of the tile `[cell, *shape]`."""
         size = int(np.prod(shape))
-        values = np.fromfile(self.path, np.float64, (end - first) * size, offset=self.start + 8 * first * size)
+        values = np.fromfile(self.path, np.float64, (end - first) * size, offset=self.starts[name] + 8 * first * size)
         return values.reshape(end - first, *shape)
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The totals of a region; the carbon of its cells is read when it is asked for.
+    """The totals of a region; the sums of its cells are read when they are asked for.
 
     Attributes:
         zone: of each cell, rising `[cell]`.
         plant_type: of each cell, rising within a zone `[cell]`.
         area: m2 `[cell]`.
-        series: plant type -> sums of daily fluxes `[day, (gpp, reco), draw]`, gC d-1.
+        of_plant_types: name of an output -> plant type, rising -> sums of days `[day, quantity, draw]`.
         shares: of the tiles, in the order of their names.
     """
 
     zone: np.ndarray
     plant_type: np.ndarray
     area: np.ndarray
-    series: dict[int, np.ndarray]
+    of_plant_types: dict[str, dict[int, np.ndarray]]
     shares: tuple[Share, ...]
 
     @classmethod
@@ -65,57 +160,65 @@ class Merged:
         Raises:
             ValueError: one is missing or damaged.
         """
-        found, series = [], {}
+        found, of_kinds = [], {}
         for path in sorted(paths):
-            start = _carbon_of(path)
+            starts = _starts(path)
             with np.load(path) as file:
-                found.append((path, start, file["zone"] * _KINDS + file["plant_type"], file["area"]))
-                for kind, values in zip(file["series_plant_type"].tolist(), file["series"], strict=True):
-                    series[kind] = series[kind] + values if kind in series else values
+                found.append((path, starts, file["zone"] * _KINDS + file["plant_type"], file["area"]))
+                for name in (one.removeprefix(_KIND) for one in file.files if one.startswith(_KIND)):
+                    here = of_kinds.setdefault(name, {})
+                    for kind, values in zip(file[_KIND + name].tolist(), file[f"series_{name}"], strict=True):
+                        here[kind] = here[kind] + values if kind in here else values
         keys = np.unique(np.concatenate([key for *_, key, _ in found] or [np.empty(0, np.int64)]))
         area, shares = np.zeros(len(keys)), []
-        for path, start, key, part in found:
+        for path, starts, key, part in found:
             cell = np.searchsorted(keys, key).astype(np.int32)
             area[cell] += part
-            shares.append(Share(path, start, cell))
-        return cls(keys // _KINDS, keys % _KINDS, area, dict(sorted(series.items())), tuple(shares))
+            shares.append(Share(path, starts, cell))
+        of_kinds = {name: dict(sorted(here.items())) for name, here in of_kinds.items()}
+        return cls(keys // _KINDS, keys % _KINDS, area, of_kinds, tuple(shares))
 
-    def groups(self, shape: tuple[int, ...], most: int = GROUP_BYTES) -> Iterator[tuple[slice, np.ndarray]]:
-        """Cells and their carbon `[cell, month, (gpp, reco), draw]`, gC, group by group.
+    def groups(self, name: str, shape: tuple[int, ...], most: int = GROUP_BYTES) -> Iterator[tuple[slice, np.ndarray]]:
+        """Cells and their sums `[cell, month, quantity, draw]`, group by group.
 
         Args:
-            shape: of the carbon of one cell, (months, 2, draws).
-            most: bytes of carbon in a group, one cell at least.
+            name: of the output.
+            shape: of the sums of one cell, (months, quantities, draws).
+            most: bytes of sums in a group, one cell at least.
         """
         step = max(most // (8 * int(np.prod(shape))), 1)
         for start in range(0, len(self.area), step):
             end = min(start + step, len(self.area))
-            carbon = np.zeros((end - start, *shape))
+            sums = np.zeros((end - start, *shape))
             for share in self.shares:
                 first, last = np.searchsorted(share.cell, [start, end])
                 if first < last:
-                    carbon[share.cell[first:last] - start] += share.carbon(first, last, shape)
-            yield slice(start, end), carbon
+                    sums[share.cell[first:last] - start] += share.sums(name, first, last, shape)
+            yield slice(start, end), sums
 
 
-def _carbon_of(path: Path) -> int:
-    """Where the carbon of the first cell lies in the file of a tile; the file is read once to see that it is whole.
+def _starts(path: Path) -> dict[str, int]:
+    """Where the sums of the first cell lie in the file of a tile, by output; the file is read once to see that it is whole.
 
     Members of a `.npz` are not compressed: a local header of 30 bytes, the name, an extra field, then the `.npy` (APPNOTE 4.3.7).
     """
+    starts = {}
     try:
-        with zipfile.ZipFile(path) as file:
-            damaged, member = file.testzip(), file.getinfo("carbon.npy")
-            with file.open(member) as stream:
-                np.lib.format.read_magic(stream)
-                np.lib.format.read_array_header_1_0(stream)
-                header = stream.tell()
-    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        with zipfile.ZipFile(path) as file, open(path, "rb") as raw:
+            damaged = file.testzip()
+            file.getinfo("area.npy")
+            for member in file.infolist():
+                if member.filename.startswith(_CELLS):
+                    with file.open(member) as stream:
+                        np.lib.format.read_magic(stream)
+                        np.lib.format.read_array_header_1_0(stream)
+                        header = stream.tell()
+                    raw.seek(member.header_offset)
+                    name, extra = struct.unpack("<26xHH", raw.read(30))
+                    starts[member.filename.removeprefix(_CELLS).removesuffix(".npy")] = member.header_offset + 30 + name + extra + header
+    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
         damaged = error
     if damaged:
         marker = path.parent.parent / "tiles" / f"{path.stem}.json"
         raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); remove {marker} and go on with --resume")
-    with open(path, "rb") as file:
-        file.seek(member.header_offset)
-        name, extra = struct.unpack("<26xHH", file.read(30))
-    return member.header_offset + 30 + name + extra + header
+    return starts

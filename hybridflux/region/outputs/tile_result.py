@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import jax
 import numpy as np
 
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.open import TileDrivers
-from hybridflux.region.kernels.cpu import FLUXES, Result
+from hybridflux.region.kernels.contract import Result
 from hybridflux.region.kernels.pixel_blocks import Slab
-from hybridflux.region.outputs.flux_store import packed, scale_of, statistics
-from hybridflux.region.outputs.zone_totals import Totals
+from hybridflux.region.outputs.base import arrays_of
+from hybridflux.region.outputs.flux_store import packed
+from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 
@@ -32,14 +34,14 @@ class Collected:
     Attributes:
         job: the run.
         size: pixels of the tile, masked ones too.
-        totals: per zone, plant type, month and draw.
+        totals: what outputs sum over pixels.
         maps: (group, name) -> parts `[block, period, n]`, int16.
         place: of each slot of the parts in the tile, -1 where it repeats another pixel.
     """
 
     job: Job
     size: int
-    totals: Totals = field(default_factory=Totals)
+    totals: TileTotals = field(default_factory=TileTotals)
     maps: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
     place: list[np.ndarray] = field(default_factory=list)
 
@@ -51,31 +53,30 @@ class Collected:
         """
         blocks = 0
         for part in _by_device(result):
-            mine = slice(blocks, blocks + len(part.gpp))
+            mine = slice(blocks, blocks + len(part.sound))
             blocks = mine.stop
             active = int(slab.active[mine].sum())  # what only fills up a slab is behind the rest
             if active:
-                self._add(drivers, slab.pixel[mine][:active], slab.real[mine][:active], Result(*(_first(one, active) for one in part)))
+                part = jax.tree.map(lambda values: values[:active], part)  # noqa: B023
+                self._add(drivers, slab.pixel[mine][:active], slab.real[mine][:active], part)
 
     def _add(self, drivers: TileDrivers, pixel: np.ndarray, real: np.ndarray, part: Result) -> None:
-        if not np.isfinite(np.moveaxis(part.annual[0], 0, 1)[:, real]).all():
+        if not part.sound[real].all():
             raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
-        levels = self.job.levels_of_groups()
-        for group, found in (("daily", part.maps), ("monthly", part.monthly), ("annual", part.annual)):
-            if group not in levels:
-                continue
-            over = mapped_days(self.job.calendar, group)[None, :, None] if group == "monthly" else 1.0
-            names = [flux + ending for flux in FLUXES for ending in statistics(levels[group])]
-            for name, values in zip(names, found, strict=True):
-                whole = values if group == "daily" else packed(values / over, scale_of(group))
-                self.maps.setdefault((group, name), []).append(whole)
+        calendar = self.job.calendar
+        for output in self.job.keep:
+            for spec in output.arrays(calendar):
+                values = part.kept[output.name][spec.key]
+                over = mapped_days(calendar, spec.group)[None, :, None] if spec.per_day else 1.0
+                whole = values if values.dtype == np.int16 else packed(values / over, spec.scale)
+                self.maps.setdefault((spec.group, spec.name), []).append(whole)
         self.place.append(np.where(real, drivers.pixel[pixel], -1))
         for number, (which, kept) in enumerate(zip(pixel, real, strict=True)):
-            kind = int(drivers.plant_type[which[0]])
-            area = np.where(kept, drivers.area[which], 0.0)
-            self.totals.add_block(part.gpp[number], part.reco[number], kind, drivers.zone[which], area)
-            series = np.stack([flux[number] for flux in part.series], 1)
-            self.totals.add_series(series * self.job.region.grid.pixel**2, kind)
+            kind, area = int(drivers.plant_type[which[0]]), np.where(kept, drivers.area[which], 0.0)
+            block = Block(kind, drivers.zone[which], area, self.job.region.grid.pixel**2)
+            self.totals.add_area(block)
+            for output in self.job.keep:
+                output.tile(self.totals, {name: values[number] for name, values in part.kept[output.name].items()}, block)
 
     def in_order(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """Group, name and values `[period, pixel of the tile]` of each map, int16; a map is gone when the next one is asked for."""
@@ -83,9 +84,9 @@ class Collected:
         slot = np.full(self.size, len(place))  # behind the last one: no value
         kept = np.flatnonzero(place >= 0)
         slot[place[kept]] = kept
-        for group, levels in self.job.levels_of_groups().items():
+        for group, specs in arrays_of(self.job.keep, self.job.calendar).items():
             periods = len(mapped_days(self.job.calendar, group))
-            for name in (flux + ending for flux in FLUXES for ending in statistics(levels)):
+            for name in (spec.name for spec in specs):
                 slots = np.empty((periods, len(place) + 1), np.int16)
                 slots[:, -1] = layout.NODATA
                 first = 0
@@ -98,13 +99,7 @@ class Collected:
 
 def _by_device(result: Result) -> Iterator[Result]:
     """The share of each device, as NumPy arrays that look at the memory of the device where that is possible."""
-    fields = [[one] if not isinstance(one, tuple) else one for one in result]
-    shards = [[sorted(array.addressable_shards, key=lambda one: one.index[0].start or 0) for array in arrays] for arrays in fields]
-    for number in range(len(shards[0][0])):
-        parts = [tuple(np.asarray(array[number].data) for array in arrays) for arrays in shards]
-        yield Result(*(part if isinstance(one, tuple) else part[0] for part, one in zip(parts, result, strict=True)))
-
-
-def _first(found, count: int):
-    """The first blocks of an array, or of each of several."""
-    return tuple(one[:count] for one in found) if isinstance(found, tuple) else found[:count]
+    arrays, structure = jax.tree.flatten(result)
+    shards = [sorted(array.addressable_shards, key=lambda one: one.index[0].start or 0) for array in arrays]
+    for number in range(len(shards[0])):
+        yield jax.tree.unflatten(structure, [np.asarray(one[number].data) for one in shards])

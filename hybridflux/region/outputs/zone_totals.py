@@ -1,76 +1,150 @@
-"""Totals of a tile per zone, plant type, month and draw: float64 gC with the true area of every pixel."""
+"""Totals of zones and plant types, month by month and draw by draw."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from hybridflux.files import whole
+from hybridflux.region.draws.structural_error_paths import ErrorPaths
+from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
+from hybridflux.region.kernels.contract import Kept, Static
+from hybridflux.region.outputs.base import Output
+from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
+from hybridflux.region.outputs.period_maps import name_with
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
+from hybridflux.region.spec import Job
+from hybridflux.region.store import layout
+from hybridflux.vocabulary import PLANT_TYPES
+
+DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
+"""How time is written."""
 
 
-@dataclass
-class Totals:
-    """Carbon of the cells (a zone and a plant type) of a tile.
+@dataclass(frozen=True)
+class ZoneTotals(Output):
+    """Sums over the pixels of each zone and plant type, for each month and draw, with the true area of every pixel.
 
-    All tiles use the same draws, so totals add up draw by draw (`merge`); a spread is computed last, of the sum.
+    `total(flux, cell, draw, month)`; a cell is a zone and a plant type. `structural(cell, draw, month)` is the error of NEE to be added
+    where the posterior knows its structural error. Time stands last, as CF recommends (section 2.4).
 
     Attributes:
-        area: (zone, plant type) -> m2.
-        carbon: (zone, plant type) -> gC `[month, (gpp, reco), draw]`, float64.
-        series: plant type -> sums of daily fluxes `[day, (gpp, reco), draw]`, gC d-1.
+        quantities: names of the model that add up: carbon in g, water in kg.
     """
 
-    area: dict[tuple[int, int], float] = field(default_factory=dict)
-    carbon: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
-    series: dict[int, np.ndarray] = field(default_factory=dict)
+    quantities: tuple[str, ...] = CARBON
 
-    def add_block(self, gpp: np.ndarray, reco: np.ndarray, plant_type: int, zone: np.ndarray, area: np.ndarray) -> None:
-        """Add a block of pixels of one plant type.
+    def __post_init__(self):
+        object.__setattr__(self, "quantities", names_of(self.quantities))
+        for name in self.quantities:
+            if not Quantity.of(name).is_rate:
+                raise ValueError(f"`{name}` [{Quantity.of(name).units}] is no rate: its days do not add up; PeriodMaps gives its mean")
 
-        Args:
-            gpp: gC m-2 `[month, draw, pixel]`, float32.
-            reco: the same.
-            plant_type: of the block.
-            zone: of the pixels `[pixel]`.
-            area: m2, 0 for pixels that do not count `[pixel]`.
-        """
-        zones, which = np.unique(zone, return_inverse=True)
-        months, draws, pixels = gpp.shape
-        weights = np.zeros((pixels, len(zones)))
-        weights[np.arange(pixels), which] = area
-        sums, room = np.empty((months, 2, draws, len(zones))), np.empty((draws, pixels))
-        for month in range(months):
-            for number, flux in enumerate((gpp, reco)):
-                np.copyto(room, flux[month])  # a month at a time stays in the cache
-                np.matmul(room, weights, out=sums[month, number])
-        for number, (one, size) in enumerate(zip(zones.tolist(), weights.sum(0).tolist(), strict=True)):
-            if size:
-                self._add((one, plant_type), size, sums[..., number])
+    @property
+    def name(self) -> str:
+        """With the quantities, where they are not the carbon fluxes."""
+        return name_with("totals", self.quantities)
 
-    def add_series(self, series: np.ndarray, plant_type: int) -> None:
-        """Add the daily sums of a block of one plant type `[day, (gpp, reco), draw]`, gC d-1."""
-        self.series[plant_type] = self.series.get(plant_type, 0.0) + series.astype(np.float64)
+    @property
+    def file(self) -> str:
+        """`totals.nc`."""
+        return f"{self.name}.nc"
 
-    def _add(self, cell: tuple[int, int], area: float, carbon: np.ndarray) -> None:
-        if cell in self.area:
-            self.area[cell] += area
-            self.carbon[cell] += carbon
-        else:
-            self.area[cell], self.carbon[cell] = area, carbon.copy()  # the block it is part of is not kept
+    @property
+    def title(self) -> str:
+        """What the file holds."""
+        return f"{_what(self.quantities)} by zone, plant type, month and draw"
 
-    def save(self, path: Path) -> None:
-        """Write as `.npz`, cells in rising order, whole or not at all."""
-        cells = sorted(self.area)
-        kinds = sorted(self.series)
-        with whole(path) as partial:
-            np.savez(
-                partial,
-                zone=np.array([zone for zone, _ in cells], np.int64),
-                plant_type=np.array([kind for _, kind in cells], np.int64),
-                area=np.array([self.area[cell] for cell in cells], np.float64),
-                carbon=np.array([self.carbon[cell] for cell in cells], np.float64),
-                series_plant_type=np.array(kinds, np.int64),
-                series=np.array([self.series[kind] for kind in kinds], np.float64),
-            )
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What is carried for the quantities."""
+        return carried(self.quantities)
+
+    sums = reads
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """The sums of each month and draw."""
+        return {name: sums[name] for name in self.sums}
+
+    def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
+        """Sums over the pixels of each zone, weighted by area."""
+        totals.add_to_cells(self.name, [kept[name] for name in self.sums], block)
+
+    def cost(self, calendar: Calendar, draws: int) -> float:
+        """Four bytes for each month and draw."""
+        return 4 * len(self.sums) * len(calendar.months) * draws
+
+    def merge(self, stream, job: Job, merged: Merged, attributes: Mapping) -> None:
+        """The coordinates first, then the totals, group by group of cells."""
+        import h5netcdf
+        import xarray as xr
+
+        first = layout.EPOCH + bounds_of(job.calendar, "monthly")[0].astype("timedelta64[D]")
+        plant_type = {"long_name": "IGBP plant type, index into the attribute plant_types"}
+        flags = {"flag_values": np.arange(len(PLANT_TYPES), dtype=merged.plant_type.dtype), "flag_meanings": " ".join(PLANT_TYPES)}
+        xr.Dataset(
+            {"month_bnds": bounds(job.calendar, "monthly", "month")},
+            coords=labels(job.draws, self.quantities)
+            | {
+                "month": axis(first, "month", "first mapped day of the month"),
+                "zone": ("cell", merged.zone, {"long_name": "number of the zone, 0 for none; names in the attribute zone_names"}),
+                "plant_type": ("cell", merged.plant_type, plant_type | flags),
+                "area": ("cell", merged.area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),
+                "days": ("month", mapped_days(job.calendar, "monthly"), {"units": "1", "long_name": "number of mapped days in the month"}),
+            },
+            attrs=attributes,
+        ).to_netcdf(stream, engine="h5netcdf", encoding={"month": DAYS})
+        paths = None
+        if job.posterior.structure is not None and self.quantities == CARBON:
+            month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
+            paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed)
+        with h5netcdf.File(stream, "a") as file:
+            methods = {"cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
+            methods |= {"units": units_of(self.quantities)}
+            total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
+            what = "carbon exchanged" if self.quantities == CARBON else _what(self.quantities)
+            total.attrs.update(methods | {"long_name": f"{what} over the mapped days of the month, all of the cell"})
+            if paths is not None:
+                error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
+                error.attrs.update(
+                    methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
+                )
+            for cells, sums in merged.groups(self.name, (len(first), len(self.sums), job.draws)):
+                parts = {name: sums[:, :, number] for number, name in enumerate(self.sums)}
+                for number, name in enumerate(self.quantities):
+                    total[number, cells] = value_of(name, parts).swapaxes(1, 2)
+                if paths is not None:
+                    error[cells] = paths.monthly_error(sums, merged.area[cells]).swapaxes(1, 2)
+
+
+def units_of(quantities: Sequence[str]) -> str:
+    """Units of totals; those of all quantities where they differ."""
+    return " ".join(names_of([Quantity.of(name).total for name in quantities]))
+
+
+def _what(quantities: Sequence[str]) -> str:
+    return "carbon" if quantities == CARBON else ", ".join(Quantity.of(name).long_name for name in quantities)
+
+
+def labels(draws: int, quantities: Sequence[str]) -> dict:
+    """Coordinates of draws and fluxes."""
+    carbon = "carbon flux: net ecosystem exchange, gross primary productivity, respiration"
+    flux = {"long_name": carbon if quantities == CARBON else f"flux: {_what(quantities)}"}
+    return {
+        "flux": ("flux", [Quantity.of(name).label for name in quantities], flux),
+        "draw": ("draw", np.arange(draws), {"long_name": "posterior draw", "standard_name": "realization", "units": "1"}),
+    }
+
+
+def bounds(calendar: Calendar, group: str, dim: str) -> tuple:
+    """First mapped day, and the day after the last one, of each period: bounds in the sense of CF."""
+    first, end = bounds_of(calendar, group)
+    return (dim, "bnds"), (layout.EPOCH + np.stack([first, end], 1).astype("timedelta64[D]")).astype("datetime64[ns]")
+
+
+def axis(values: np.ndarray, name: str, long_name: str) -> tuple:
+    """A CF time coordinate with bounds."""
+    attributes = layout.TIME | {"long_name": long_name, "bounds": f"{name}_bnds"}
+    return name, values.astype("datetime64[ns]"), attributes

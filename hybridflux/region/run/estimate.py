@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.tiles_to_map import Worklist
-from hybridflux.region.kernels.cpu import FLUXES
+from hybridflux.region.outputs.cogs import files
 from hybridflux.region.run.training_range import of_unseen
 from hybridflux.region.run.trial import Trial
 from hybridflux.region.spec import PLANT_TYPE, Job
@@ -70,7 +69,7 @@ def estimate(job: Job, threads: int) -> Estimate:
         apart = dataclasses.replace(job, out=Path(folder))
         trial = Trial.of(apart, [work.tiles[one] for one in chosen], work.pixels[chosen].tolist(), threads)
     pixels, mapped = int(work.pixels.sum()), float(sum(np.prod(tile.shape) for tile in work.tiles))
-    values = 2 * len(FLUXES) * (len(mapped_days(job.calendar, "monthly")) + len(job.calendar.years))
+    values = sum(len(file.bands) for file in files(job))
     merged = trial.totals * len(work.tiles)
     empty = values * (float(np.prod(grid.shape)) - mapped) / EMPTY_RATE
     return Estimate(

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hybridflux.files import PARTIAL
+from hybridflux.files import PARTIAL, whole_stream
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.records import read_record, write_record
+from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.flux_store import SIGN, SPREADS, create_store
+from hybridflux.region.outputs.merge_totals import Merged
 from hybridflux.region.run import lock
 from hybridflux.region.spec import Job, differences
-from hybridflux.region.store import checksums
+from hybridflux.region.store import checksums, layout
+from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import PLANT_TYPES
 
 POSTERIOR = "posterior.nc"
 """File of a run folder: the draws of the run. With `run.json` all that a task needs to know."""
@@ -43,7 +47,7 @@ def begin(job: Job, resume: bool) -> dict:
         for folder in ("tiles", "totals", "cog"):
             (job.out / folder).mkdir(exist_ok=True)
         replace(job.posterior, observed={}).save(job.out / POSTERIOR)
-        create_store(job.store, job.region, job.calendar, attributes(record), levels=job.levels_of_groups())
+        create_store(job.store, job.region, job.calendar, attributes(record), arrays_of(job.keep, job.calendar))
         record |= {"state": "running", "template": checksums.of_folder(job.store)}
         write_record(path, record)
     return record
@@ -119,3 +123,16 @@ def attributes(record: Mapping) -> dict[str, str]:
         "config_hash": record["config_hash"],
         "provenance": canonical_json(record["provenance"]),
     }
+
+
+def write_totals(job: Job, tiles: Sequence[Tile], attributes: Mapping) -> None:
+    """Merge the totals of all tiles into the files of the outputs that have one, each whole or not at all."""
+    merged = Merged.of(job.totals(tile.id) for tile in tiles)
+    common = dict(attributes) | {
+        "Conventions": layout.CONVENTIONS, "spread": job.spread, "spread_meaning": SPREADS[job.spread], "sign": SIGN,
+        "zone_names": json.dumps(job.region.zone_names), "plant_types": " ".join(PLANT_TYPES),
+    } | ({} if job.at_towers is None else {"plant_types_at_towers": " ".join(job.at_towers)})  # fmt: skip
+    for output in job.keep:
+        if output.file:
+            with whole_stream(job.out / output.file) as stream:
+                output.merge(stream, job, merged, common)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 
-def check_numbers(draws: int, quantiles: Iterable[float], length: float) -> None:
+def check_numbers(draws: int, length: float) -> None:
     """Refuse numbers that mean nothing.
 
     Args:
         draws: posterior draws.
-        quantiles: of maps, 0 to 1.
         length: over which effects of places are alike [m].
 
     Raises:
-        ValueError: one is outside its range, or a quantile would get the name of another one.
+        ValueError: one is outside its range.
     """
     if not isinstance(draws, int | np.integer) or draws < 1:
         raise ValueError(f"draws `{draws}` is not a whole number from 1")
-    for level in quantiles:
-        if not 0 < level < 1 or abs(100 * level - round(100 * level)) > 1e-6:
-            raise ValueError(f"quantile `{level}`: maps are named by whole per cents, so a quantile is one of 0.01, 0.02 ... 0.99")
     if not (np.isfinite(length) and length > 0):
         raise ValueError(f"effect_length `{length}` is not a distance above 0 m")
 

@@ -9,9 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from hybridflux.region.outputs.cogs import File, files
-from hybridflux.region.outputs.flux_store import units_of
 from hybridflux.region.spec import Job
-from hybridflux.vocabulary import VARIABLES
 
 EXTENSIONS = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json" for name in ("projection/v2.0.0", "processing/v1.2.0")
@@ -70,28 +68,25 @@ def _assets(job: Job) -> dict:
 
     found = {
         "fluxes": Asset("./fluxes.zarr", "maps of months and years, and of days where asked for", None, MediaType.ZARR, ["data"]),
-        "totals": Asset("./totals.nc", "carbon by zone, plant type, month and draw", None, "application/netcdf", ["data"]),
-        "series": Asset("./series.nc", "daily fluxes by plant type and draw", None, "application/netcdf", ["data"]),
         "posterior": Asset("./posterior.nc", "posterior draws of the run", None, "application/netcdf", ["metadata"]),
         "run": Asset("./run.json", "configuration, provenance and what was masked", None, MediaType.JSON, ["metadata"]),
     }
+    for output in (one for one in job.keep if one.file):
+        found[output.name] = Asset(f"./{output.file}", output.title, None, "application/netcdf", ["data"])
     for file in files(job):
-        name = f"{file.name}_{file.group}_{file.year}"
-        roles = ["data", "uncertainty"] if file.name.endswith("_sd") else ["data"]
-        found[name] = Asset(f"./cog/{name}.tif", _title(file), None, MediaType.COG, roles, _of_file(job, file))
+        roles = ["data", "uncertainty"] if file.array.name.endswith("_sd") else ["data"]
+        found[file.name] = Asset(f"./cog/{file.name}.tif", _title(file), None, MediaType.COG, roles, _of_file(job, file))
     return found
 
 
 def _title(file: File) -> str:
-    flux, sd = file.name.partition("_")[::2]
     days = ", ".join(str(band) for band in file.bands if not band.whole)
-    what = f"{VARIABLES[flux.lower()].long_name}; {'standard deviation' if sd else 'mean'} over the draws"
-    return f"{what}, {'months of' if file.group == 'monthly' else 'sum of'} {file.year}" + (f"; only {days}" if days else "")
+    return f"{file.array.long_name}; {file.year}" + (f", only {days}" if days else "")
 
 
 def _of_file(job: Job, file: File) -> dict:
     """Fields of the asset of a GeoTIFF."""
-    units = units_of(file.group, all(band.whole for band in file.bands))
+    units = file.array.units_of(all(band.whole for band in file.bands))
     bands = [{"name": str(band), "unit": units, "data_type": "float32", "nodata": "nan"} for band in file.bands]
     days = (file.bands[0].first, file.bands[-1].last + 1)
     first, last = (_instant(job, day) for day in days)

@@ -13,8 +13,8 @@ import zarr
 from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
 from hybridflux.region.drivers.open import TileDrivers, UnreadableTile
-from hybridflux.region.kernels.gpu.accelerator import kernel_of
 from hybridflux.region.kernels.kernel_inputs import Prepared, prepare
+from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
 from hybridflux.region.outputs.tile_result import Collected, NotANumber
 from hybridflux.region.run.training_range import only_within, outside, without_tower
@@ -118,9 +118,9 @@ def done_report(job: Job, tile_id: str) -> TileReport | None:
 def _compute(job: Job, prepared: Prepared, drivers: TileDrivers) -> Collected:
     """Maps and totals; a slab is collected while the next one is computed."""
     found, waiting = Collected(job, int(np.prod(drivers.tile.shape))), None
-    waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.plan)
+    waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.static)
     for slab, pixels in prepared.slabs(job, drivers):
-        result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.plan)  # returns at once, computes behind
+        result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.static)  # returns at once, computes behind
         if waiting:
             found.add(drivers, *waiting)
         waiting = slab, result

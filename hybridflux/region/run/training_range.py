@@ -30,8 +30,8 @@ def outside(drivers: TileDrivers, ranges: Ranges) -> dict[str, float]:
     """
     found = {}
     for name, limits in ranges.items():
-        if name in drivers.lasting:
-            found[name] = float(_beyond(drivers.lasting[name], limits).sum())
+        if name in drivers.static:
+            found[name] = float(_beyond(drivers.static[name], limits).sum())
         elif name in drivers.weather:
             found[name] = float(_beyond(drivers.weather[name], limits).mean(0)[drivers.cell].sum())
         elif name in drivers.daily:
@@ -68,7 +68,7 @@ def of_unseen(without_tower: Mapping[str, int], pixels: int) -> str:
 
 
 def only_within(drivers: TileDrivers, ranges: Ranges, names: Iterable[str], at_towers: Mapping[str, int] | None = None) -> TileDrivers:
-    """Without the pixels whose lasting covariates `names` are outside the range of the fit; they are counted as masked.
+    """Without the pixels whose static covariates `names` are outside the range of the fit; they are counted as masked.
 
     `plant_type` among the names leaves out the plant types that are not in `at_towers`.
     """
@@ -77,23 +77,23 @@ def only_within(drivers: TileDrivers, ranges: Ranges, names: Iterable[str], at_t
         if name == PLANT_TYPE:
             unseen = ~np.isin(drivers.plant_type, [PLANT_TYPES.index(code) for code in at_towers])
         else:
-            beyond |= _beyond(drivers.lasting[name], ranges[name])
+            beyond |= _beyond(drivers.static[name], ranges[name])
     kept = ~(beyond | unseen)
     parts = {name: getattr(drivers, name)[kept] for name in ("pixel", "cell", "plant_type", "zone", "area")}
-    lasting = {name: values[kept] for name, values in drivers.lasting.items()}
+    static = {name: values[kept] for name, values in drivers.static.items()}
     masked = {WITHOUT_TOWER: int(unseen.sum())} if PLANT_TYPE in names else {}
     masked |= {OUTSIDE_RANGE: int((beyond & ~unseen).sum())} if set(names) - {PLANT_TYPE} else {}
-    return replace(drivers, **parts, lasting=lasting, masked=drivers.masked | masked)
+    return replace(drivers, **parts, static=static, masked=drivers.masked | masked)
 
 
-def check_within(names: Iterable[str], ranges: Ranges, at_towers: Mapping[str, int] | None, is_lasting) -> None:
+def check_within(names: Iterable[str], ranges: Ranges, at_towers: Mapping[str, int] | None, is_static) -> None:
     """Refuse covariates that pixels cannot be left out by.
 
     Args:
         names: covariates.
         ranges: of the fit.
         at_towers: plant types of the fit.
-        is_lasting: whether a name is a covariate that does not change in time.
+        is_static: whether a name is a covariate that does not change in time.
 
     Raises:
         ValueError: one is not read by a network of the model, or changes from day to day, or the posterior does not record it.
@@ -106,7 +106,7 @@ def check_within(names: Iterable[str], ranges: Ranges, at_towers: Mapping[str, i
         if name not in ranges:
             known = ", ".join([*ranges, *([] if at_towers is None else [PLANT_TYPE])]) or "none; fit again"
             raise ValueError(f"the posterior does not know the range of `{name[:40]}` at its towers; it knows {known}")
-        if not is_lasting(name):
+        if not is_static(name):
             raise ValueError(f"`{name}` changes from day to day, and a pixel is left out for all days; it is counted in the run report")
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.region.kernels.cpu import FLUXES
+from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import create_store, write_tile
-from hybridflux.region.outputs.totals_file import write_totals
 from hybridflux.region.run.executors import Serial
+from hybridflux.region.run.lifecycle import write_totals
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
 
@@ -36,7 +36,7 @@ class Trial:
         maps_begin: seconds of maps for GIS that do not depend on the pixels.
         maps: seconds of maps for GIS a pixel of a tile, vegetation or not.
         stored: bytes of the store and of the maps for GIS a pixel.
-        totals: bytes of the totals of a tile, in its file and in `totals.nc`.
+        totals: bytes of the totals of a tile, in its file and in those of the outputs.
         memory: of the process at its largest [bytes].
     """
 
@@ -63,7 +63,7 @@ class Trial:
         """
         began, done = time.perf_counter(), []
         with _watched() as memory:
-            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, levels=job.levels_of_groups())
+            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, arrays_of(job.keep, job.calendar))
             template = _size(job.store)
             for name in ("tiles", "totals"):
                 (job.out / name).mkdir()
@@ -82,7 +82,7 @@ class Trial:
             maps_begin=max(times[1] - maps * area[0], 0.0),
             maps=maps,
             stored=(_size(job.store) - template + _size(job.out / "all" / "cog")) / sum(pixels),
-            totals=(_size(job.out / "totals") + (job.out / "totals.nc").stat().st_size) / len(tiles),
+            totals=(_size(job.out / "totals") + sum((job.out / name).stat().st_size for name in job.files)) / len(tiles),
             memory=memory[0],
         )
 
@@ -93,15 +93,14 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
     region = dataclasses.replace(job.region, grid=dataclasses.replace(job.region.grid, shape=(side, side * len(tiles))))
     apart = dataclasses.replace(job, region=region, out=job.out / name)
     (apart.out / "cog").mkdir(parents=True)
-    create_store(apart.store, region, job.calendar, {"spread": job.spread}, levels={"monthly": (), "annual": ()})
+    arrays = {group: [one for one in found if one.geotiff] for group, found in arrays_of(job.keep, job.calendar).items()}
+    create_store(apart.store, region, job.calendar, {"spread": job.spread}, arrays)
     store, places = zarr.open_group(apart.store, mode="r+"), []
     for number, tile in enumerate(tiles):
         height, width = tile.shape
         places.append(Tile(f"r000_c{number:03d}", slice(0, height), slice(number * side, number * side + width)))
-        for group in ("monthly", "annual"):
-            for array in (flux + ending for flux in FLUXES for ending in ("", "_sd")):
-                values = source[group][array][:, tile.y, tile.x]
-                write_tile(store[group], places[-1], array, values)
+        for array in (one for found in arrays.values() for one in found):
+            write_tile(store[array.group], places[-1], array.name, source[array.key][:, tile.y, tile.x])
     began = time.perf_counter()
     write_cogs(apart, places, {"title": "", "spread": job.spread})
     return time.perf_counter() - began

@@ -136,7 +136,10 @@ def create_region(
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
         "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
         layout.ATTRIBUTION: list(attribution),
-        "provenance": provenance({"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead}),
+        "provenance": provenance(
+            {"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead},
+            given={"weather": weather, **{name: source for name, (source, _) in maps.items() if source is not _none}},
+        ),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
         layout.put(group, name, values, (name,), **attributes)

@@ -125,7 +125,7 @@ def test_witnesses_and_how_much_they_say():
     assert evidence(flat(0.04, 0.35)).log_odds > FIRM and evidence(flat(0.14, 0.35)).log_odds < -3.0
     assert evidence(flat(0.15, 0.23)).log_odds > -2.5, "ripe wheat"
     assert -2.0 <= evidence(flat(0.32, 0.09)).log_odds < -1.6 < 0 < evidence(flat(0.22, 0.09)).log_odds < 1.0, "bare land"
-    assert evidence(flat(0.04, 0.35, FEWEST - 1)).witness == ""
+    assert evidence(flat(0.04, 0.35, FEWEST - 1)).pixel_kind == ""
     unscreened = Sample(*(getattr(flat(0.3, 0.3), name) for name in ("red", "nir", "land", "water")), screened=False)
     assert evidence(unscreened).log_odds == -1.0, "where no mask has taken clouds out, what is bright may be cloud"
     mostly_shadow = flat(0.14, 0.35)

@@ -259,7 +259,7 @@ def test_an_item_that_says_nothing_is_judged_or_left_out(tmp_path):
     (scene,) = Items(tmp_path / "b").add("2023-07-05", meadow(), 1000, {}, labels=7).scenes()
     values, said = read(scene)
     assert np.isnan(values["B04"]).all()
-    assert "tells neither its processing baseline nor an offset, and no clear land or water shows it: left out" in said[0]
+    assert "gives neither its processing baseline nor an offset, and no clear land or water shows it: left out" in said[0]
 
 
 def test_snow_alone_says_nothing_against_what_is_declared(tmp_path):

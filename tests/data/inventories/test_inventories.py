@@ -7,7 +7,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from shapely import box
 
-from hybridflux.data.inventories import biomass_map, ifn, plots, sampling, species, tables, trees
+from hybridflux.data.inventories import biomass_map, ifn, plots, sampling, species, stock_changes, tree_carbon
 from hybridflux.products.inventory import read_inventory
 
 
@@ -48,14 +48,14 @@ def test_faults_of_samples():
 
 def test_volume_of_an_oak_by_hand():
     """Vallet et al. 2006, oak of 40 cm and 25 m: c = 125.66 cm, form 0.471 - 0.04335 + 0.377 * 11.210 / 25 = 0.59670, cylinder pi m3."""
-    found = trees.total_volume(np.array([40.0]), np.array([25.0]), np.array([species.OAK]))
+    found = tree_carbon.total_volume(np.array([40.0]), np.array([25.0]), np.array([species.OAK]))
     assert found[0] == pytest.approx(0.59670 * np.pi, rel=1e-4)
 
 
-@pytest.mark.parametrize("group", trees.VALLET)
+@pytest.mark.parametrize("group", tree_carbon.VALLET)
 def test_forms_of_adult_trees_are_those_of_trees(group):
     diameter, height = np.meshgrid([20.0, 40.0, 60.0], [15.0, 25.0, 35.0])
-    volume = trees.total_volume(diameter.ravel(), height.ravel(), np.full(9, group))
+    volume = tree_carbon.total_volume(diameter.ravel(), height.ravel(), np.full(9, group))
     form = volume / (np.pi / 4 * (diameter.ravel() / 100) ** 2 * height.ravel())
     assert (0.35 < form).all() and (form < 0.85).all()
 
@@ -65,10 +65,10 @@ def test_heights_are_recovered_from_their_curve():
     diameter = rng.uniform(8, 60, 300)
     truth = 1.3 + (diameter / (1.5 + 0.17 * diameter)) ** 2
     known = np.where(rng.uniform(size=300) < 0.4, truth, np.nan)
-    found = trees.filled_heights(diameter, known, np.full(300, species.FIR))
+    found = tree_carbon.filled_heights(diameter, known, np.full(300, species.FIR))
     np.testing.assert_allclose(found, truth, rtol=1e-6)
     with pytest.raises(ValueError, match="0 measured heights are too few"):
-        trees.filled_heights(diameter, np.full(300, np.nan), np.full(300, species.FIR))
+        tree_carbon.filled_heights(diameter, np.full(300, np.nan), np.full(300, species.FIR))
 
 
 def test_wood_of_unknown_species_is_told():
@@ -174,26 +174,26 @@ def test_changes_need_two_visits_and_are_read_by_the_budget(tmp_path):
     sites = pd.DataFrame(
         {"zone": "region", "first_year": 2005, "second_year": 2015, "first": [50.0, 80.0, 60.0], "second": [51.0, 82.0, 63.0]}
     )
-    table = tables.changes(sites, zone="zone", pool="soil")
+    table = stock_changes.changes(sites, zone="zone", pool="soil")
     assert table["value"].iloc[0] == pytest.approx(20.0) and table["sd"].iloc[0] == pytest.approx(10.0 / np.sqrt(3), abs=1e-3)
-    tables.write(table, tmp_path / "inventory.csv")
+    stock_changes.write(table, tmp_path / "inventory.csv")
     entry = read_inventory(tmp_path / "inventory.csv")[0]
     assert entry.years == (2005, 2014) and entry.pools["soil"] == pytest.approx((20.0, 5.774), abs=1e-3)
     with pytest.raises(ValueError, match="one visit gives stock, not change"):
-        tables.changes(sites.assign(second_year=2005), zone="zone", pool="soil")
+        stock_changes.changes(sites.assign(second_year=2005), zone="zone", pool="soil")
     with pytest.raises(ValueError, match="zone region has one place"):
-        tables.changes(sites[:1], zone="zone", pool="soil")
+        stock_changes.changes(sites[:1], zone="zone", pool="soil")
     with pytest.raises(ValueError, match="pool `litter`"):
-        tables.changes(sites, zone="zone", pool="litter")
+        stock_changes.changes(sites, zone="zone", pool="litter")
     with pytest.raises(ValueError, match="no column second"):
-        tables.changes(sites.drop(columns="second"), zone="zone", pool="soil")
+        stock_changes.changes(sites.drop(columns="second"), zone="zone", pool="soil")
 
 
 def test_a_stock_table_is_no_change_table(tmp_path):
     sites = pd.DataFrame({"zone": ["a", "a", "b", "b"], "stock": [50.0, 60.0, 70.0, 90.0]})
-    table = tables.soil_stocks(sites, zone="zone", stock="stock", campaign="2000-2009")
+    table = stock_changes.soil_stocks(sites, zone="zone", stock="stock", campaign="2000-2009")
     assert table["stock_tC_ha"].tolist() == [55.0, 80.0] and table["se"].tolist() == [5.0, 10.0]
-    tables.write(table, tmp_path / "stock.csv")
+    stock_changes.write(table, tmp_path / "stock.csv")
     with pytest.raises(ValueError, match="lacks column land_cover"):
         read_inventory(tmp_path / "stock.csv")
 

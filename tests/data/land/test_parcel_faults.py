@@ -126,7 +126,7 @@ def test_why_no_parcel_lies_on_the_grid(grid, tmp_path, vector):
         ValueError, match="it lies from 48.8.* and on the grid if the two are exchanged: it holds latitude before longitude"
     ):
         parcels.read(RPG, geojson(tmp_path / "yx.geojson", [exchanged]), grid)
-    with pytest.raises(ValueError, match="it lies from 650020 to 650120 .*which are no degrees as it declares"):
+    with pytest.raises(ValueError, match="it lies from 650020 to 650120 .*which are not the degrees that it declares"):
         parcels.read(RPG, geojson(tmp_path / "metres.geojson", [FIELD]), grid)
     with pytest.raises(ValueError, match="no parcel on the grid .it lies from 750020 to 750120 .*, the grid from 650000 to 650400"):
         parcels.read(RPG, vector("far.gpkg", [affinity.translate(FIELD, 1e5)], CODE_GROUP=["1"]), grid)

@@ -95,6 +95,6 @@ def test_missing_layers_are_all_named(grid, raster, tmp_path):
 
 
 def test_a_constant_says_that_it_is_none(grid):
-    found = soil.Constant(120.0).on(grid)
+    found = soil.ConstantCapacity(120.0).on(grid)
     assert (found.values == 120).all() and "not a soil map" in found.origin["method"]
-    assert soil.Constant().capacity == VARIABLES["soil_capacity"].centre
+    assert soil.ConstantCapacity().capacity == VARIABLES["soil_capacity"].centre

@@ -9,7 +9,7 @@ from hybridflux.data.catalog import load_catalog
 from hybridflux.data.land import terrain
 from hybridflux.data.land.landcover import OUTSIDE
 from hybridflux.data.land.layers import Layer, stack
-from hybridflux.data.land.requests import glo30_tiles, requests, worldcover_tiles
+from hybridflux.data.land.services import glo30_tiles, requests, worldcover_tiles
 from hybridflux.vocabulary import PLANT_TYPES
 
 CATALOG = load_catalog()

@@ -42,7 +42,7 @@ def test_gaps_and_too_few_days():
 
 
 def test_refused():
-    with pytest.raises(ValueError, match="give one value a day"):
+    with pytest.raises(ValueError, match="give one value for each day"):
         against_bucket(MODEL_DAYS[:5], np.ones(4), MODEL_DAYS, bucket())
     with pytest.raises(ValueError, match="comes twice"):
         against_bucket(MODEL_DAYS[[0, 0, 1]], np.ones(3), MODEL_DAYS, bucket())

@@ -100,8 +100,8 @@ def test_a_file_of_several_days_is_refused(read, tmp_path):
 
 
 def test_every_format_of_the_catalog_has_a_reader(catalog):
-    assert {dataset.format for dataset in catalog.values() if dataset.format in reader.of} == set(reader.of)
-    assert all(callable(reader(name)) for name in reader.of)
+    assert {dataset.format for dataset in catalog.values() if dataset.format in reader.own} == set(reader.own)
+    assert all(callable(reader(name)) for name in reader.own)
     with pytest.raises(ValueError, match="no reader of soil moisture for the format `smapp`. Did you mean `smap`"):
         reader("smapp")
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hybridflux.data.weather.air import saturation_pressure, vpd_of_dewpoint, vpd_of_extremes, vpd_of_humidity
+from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.elevation import LAPSE, cells, vpd_at
-from hybridflux.data.weather.weather import Weather
 
 DAYS = np.arange(np.datetime64("2018-05-01"), np.datetime64("2018-05-04"))
 

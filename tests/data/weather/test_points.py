@@ -72,7 +72,7 @@ def tables(grid, **where):
     return {names[name]: point[["valid_time", *columns, "latitude", "longitude"]] for name, columns in streams.items()}
 
 
-@pytest.mark.filterwarnings("ignore:.*carry no units")
+@pytest.mark.filterwarnings("ignore:.*have no units")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_csv_of_the_data_store(read, grid, expected, store, zipped):
     parts = tables(grid, latitude=44.1, longitude=1.1)
@@ -86,7 +86,7 @@ def test_csv_of_the_data_store(read, grid, expected, store, zipped):
     same(read(store.folder), expected)
 
 
-@pytest.mark.filterwarnings("ignore:.*carry no units")
+@pytest.mark.filterwarnings("ignore:.*have no units")
 def test_several_points_are_cells(read, grid, store):
     here, there = ({"latitude": 44.1, "longitude": 1.1}, {"latitude": 44.0, "longitude": 1.2})
     for name, part in tables(grid, **here).items():
@@ -111,7 +111,7 @@ def test_several_points_are_cells(read, grid, store):
         (lambda table: table.iloc[:100], "runs from 2018-05-01T00:00:00 to 2018-05-05T03:00:00 UTC"),
     ],
 )  # fmt: skip
-@pytest.mark.filterwarnings("ignore:.*carry no units")
+@pytest.mark.filterwarnings("ignore:.*have no units")
 def test_tables_that_cannot_be(read, grid, store, change, said):
     for name, part in tables(grid, latitude=44.1, longitude=1.1).items():
         (change(part) if "precipitation" in name else part).to_csv(store.folder / name, index=False)

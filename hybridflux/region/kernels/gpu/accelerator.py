@@ -1,12 +1,11 @@
 """The kernel of `cpu.py` for GPUs: the same slab and the same result, with the day loop inside one program of the GPU.
 
-What lasts is computed by XLA, once per pixel and draw: parameters, effects of places, the lasting part of networks. The days run in
-`day_loop.py`. Statistics of months and years are made by XLA from the sums that come back.
+What does not change by the day is computed by XLA, once per pixel and draw: parameters, effects of places, the static part of
+networks. The days run in `day_loop.py`. What outputs keep of months and years is made by XLA from the sums that come back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import equinox as eqx
@@ -18,32 +17,24 @@ from jaxtyping import Array
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Fixed
 from hybridflux.model.tree import learned, parameters_over_draws, physics_effects
-from hybridflux.region.kernels.cpu import Pixels, Plan, Result, Shared, Waves, _statistics, _with_effects, devices, run_slab
+from hybridflux.region.kernels.contract import Pixels, Result, Shared, Static, Waves, are_numbers, devices, with_effects
 from hybridflux.region.kernels.gpu.day_loop import LANES, Inputs
 from hybridflux.region.kernels.gpu.launch import Shape, run_programs, shape_of
-from hybridflux.region.kernels.unrolled import Layers, layers, network_of, resting
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.region.kernels.unrolled import Layers, layers, resting
 
 
-def kernel_of(backend: str, model: HybridFlux, plan: Plan) -> Callable[..., Result]:
-    """The kernel that maps slabs on a kind of device: `run_slab`, or `run_slab_on_accelerator` where it can.
-
-    Args:
-        backend: of JAX, `jax.default_backend()`.
-        model: with a draw axis on its learned leaves.
-        plan: what is fixed.
-    """
-    return run_slab_on_accelerator if backend == "gpu" and supports(plan, model) is None else run_slab
-
-
-def supports(plan: Plan, model: HybridFlux) -> str | None:
+def supports(static: Static, model: HybridFlux) -> str | None:
     """Why the kernel for GPUs does not map a model, in words; None where it does."""
-    if plan.daily_levels:
-        return "quantiles of days need the draws in order"
-    if plan.n & (plan.n - 1):
-        return f"blocks of {plan.n} pixels are no power of two"
-    for name in plan.daily:
-        if learned(model.sources[name]) and network_of(model.sources[name]) is None:
+    for output in static.outputs:
+        if not output.program and jax.tree.leaves(jax.eval_shape(partial(output.begin, static))):
+            return (
+                f"the output `{output.name}` adds every day to what it carries, which the program for GPUs does for daily mean and sd and "
+                "for daily series of NEE, GPP and RECO only"
+            )
+    if static.n & (static.n - 1):
+        return f"blocks of {static.n} pixels are no power of two"
+    for name in static.daily:
+        if learned(model.sources[name]) and model.sources[name].network() is None:
             return f"`{name}` changes from day to day and is neither given nor a network"
     return None
 
@@ -54,7 +45,7 @@ def run_slab_on_accelerator(
     shared: Shared,
     waves: Waves | None,
     pixels: Pixels,
-    plan: Plan,
+    static: Static,
     *,
     shape: Shape | None = None,
     interpret: bool = False,
@@ -66,8 +57,8 @@ def run_slab_on_accelerator(
         shared: weather, calendar, effects.
         waves: of the tile; None where there are no effects.
         pixels: drivers; the number of blocks is a multiple of the number of devices.
-        plan: what is fixed.
-        shape: of the programs; `shape_of(plan)` by default.
+        static: what is fixed.
+        shape: of the programs; `shape_of(static)` by default.
         interpret: run the program with XLA on any device, slowly, for tests.
     """
     arrays, rest = eqx.partition(model, eqx.is_array)
@@ -75,14 +66,12 @@ def run_slab_on_accelerator(
 
     def part(arrays, shared, waves, pixels):
         whole = eqx.combine(arrays, rest)
-        inputs = _inputs(whole, shared, waves, pixels, plan)
-        constants = {name: PARAMETERS[name].typical for name in plan.lasting if _is_constant(whole.sources[name])}
-        gpp, reco, maps, series = run_programs(whole, plan, inputs, constants, shape=shape or shape_of(plan), interpret=interpret)
-        monthly = _over_blocks(plan, 2)(gpp, reco)
-        sums = [(gpp[:, first:end].sum(1), reco[:, first:end].sum(1)) for first, end in plan.months_of_years]
-        of_years = zip(*(_over_blocks(plan, 1)(*year) for year in sums), strict=True)
-        annual = tuple(jnp.stack(statistic, 1) + flaws(inputs)[:, None, None] for statistic in of_years)
-        return Result(gpp, reco, tuple(monthly), annual, maps, series)
+        inputs = _inputs(whole, shared, waves, pixels, static)
+        constants = {name: whole.rows[name].typical for name in static.constant if _is_constant(whole.sources[name])}
+        sums, maps, series = run_programs(whole, static, inputs, constants, shape=shape or shape_of(static), interpret=interpret)
+        sums = dict(zip(static.sums, sums, strict=True))
+        sound = jax.vmap(are_numbers)(sums) & sound_blocks(inputs)[:, None]
+        return Result({output.name: _kept(output, static, sums, maps, series) for output in static.outputs}, sound)
 
     specs = (everywhere, everywhere, everywhere, blocks)
     return jax.shard_map(part, mesh=devices(), in_specs=specs, out_specs=blocks, check_vma=False)(arrays, shared, waves, pixels)
@@ -93,75 +82,80 @@ def _alone(values: Array, draws: int) -> Array:
     return in_lanes(values[..., None, :], draws=draws)[..., 0, :]
 
 
-def flaws(inputs: Inputs) -> Array:
-    """NaN for blocks with a parameter that is no number, else 0 `[block]`.
+def sound_blocks(inputs: Inputs) -> Array:
+    """Whether every parameter of a block is a number `[block]`.
 
     Minimum and maximum of a GPU take the other value in place of NaN, so that a clipped factor would hide it from the check of the fluxes.
     """
-    by_block = [*inputs.lasting.values(), *inputs.yearly.values(), *(one.bias for one in inputs.networks.values())]
+    by_block = [*inputs.constant.values(), *inputs.yearly.values(), *(one.bias for one in inputs.networks.values())]
     alike = [weights for one in inputs.networks.values() for weights in (one.first, one.second)]
     sound = jnp.ones(inputs.weight.shape[0], bool)
     for values in by_block:
         sound &= jnp.isfinite(values).all(tuple(range(1, values.ndim)))
     for values in alike:
         sound &= jnp.isfinite(values).all()
-    return jnp.where(sound, 0.0, jnp.nan)
+    return sound
 
 
 def _is_constant(source) -> bool:
     return isinstance(source, Fixed) and source.constant is None
 
 
-def _over_blocks(plan: Plan, axes: int) -> Callable:
-    """Statistics of `[..., draw, n]` with one or two axes before the draws."""
-    found = partial(_statistics, levels=plan.levels)
-    for _ in range(axes):
-        found = jax.vmap(found)
-    return found
+def _kept(output, static: Static, sums: dict[str, Array], maps: tuple[Array, ...], series: tuple[Array, ...]) -> dict[str, Array]:
+    """What an output keeps of all blocks: from the program where that does its days, else of the sums of the months."""
+    if output.program == "maps":
+        return dict(zip(output.scales, maps, strict=True))
+    if output.program == "series":
+        return dict(zip(output.reads, series, strict=True))
+    of_month = partial(output.month, output.begin(static))
+    months = jax.vmap(jax.vmap(lambda sums: of_month(sums)[1]))(sums)
+    return jax.vmap(lambda months, sums: dict(output.end((), months, sums, static)))(months, sums)
 
 
-def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, plan: Plan) -> Inputs:
+def _inputs(model: HybridFlux, shared: Shared, waves: Waves | None, pixels: Pixels, static: Static) -> Inputs:
     """Everything the day loop reads, draws `[group, lane]`."""
-    of_blocks = jax.vmap(partial(_of_block, model, shared, waves, plan))
-    lasting, yearly, bias = of_blocks(pixels.plant_type, pixels.lasting, pixels.row, pixels.column)
-    of_draws = partial(in_lanes, draws=plan.draws)
+    of_blocks = jax.vmap(partial(_of_block, model, shared, waves, static))
+    constant, yearly, bias = of_blocks(pixels.plant_type, pixels.static, pixels.row, pixels.column)
+    of_draws = partial(in_lanes, draws=static.draws)
     networks = {}
     for name in bias:
         first, _, second = _layers(model, name, 0)
-        networks[name] = Layers(*(_alone(weights, plan.draws) for weights in (first, bias[name], second)))
+        networks[name] = Layers(*(_alone(weights, static.draws) for weights in (first, bias[name], second)))
     errors, kind = shared.vegetation, pixels.plant_type[:, 0]
     last_year = _years(model) - 1  # without effects of years one row serves all; a GPU would read past its end without an error
     return Inputs(
         weather=shared.weather,
         daily=pixels.daily,
-        covariates=pixels.lasting,
+        covariates=pixels.static,
         cell=pixels.cell,
         weight=pixels.weight,
         bounds=jnp.where(pixels.active[:, None], shared.bounds, shared.bounds[0]),
-        settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin, shared.lead]), 0),
+        settling=jnp.where(pixels.active[:, None], jnp.stack([shared.spin_up, shared.warm_up]), 0),
         year=jnp.minimum(shared.year, last_year),
         year_of_month=jnp.minimum(shared.year_of_month, last_year),
-        lasting={name: of_draws(values) for name, values in lasting.items()},
+        constant={name: of_draws(values) for name, values in constant.items()},
         yearly={name: of_draws(values) for name, values in yearly.items()},
         networks=networks,
-        errors=tuple(_alone(values, plan.draws) for values in (errors.path, errors.offset[kind], errors.slope[kind])) if errors else (),
+        errors=tuple(_alone(values, static.draws) for values in (errors.path, errors.offset[kind], errors.slope[kind])) if errors else (),
     )
 
 
-def _of_block(model: HybridFlux, shared: Shared, waves: Waves | None, plan: Plan, kind: Array, lasting: dict, row: Array, column: Array):
+def _of_block(
+    model: HybridFlux, shared: Shared, waves: Waves | None, static: Static, kind: Array, covariates: dict, row: Array, column: Array
+):
     """Of one block: parameters `[n or 1, draw or 1]`, those of each year `[year, n or 1, draw or 1]`, biases of networks."""
-    fixed = lasting | {"plant_type": kind, "site": jnp.int32(0), "site_year": jnp.int32(0)}
-    model = _with_effects(model, shared, waves, kind[0], row, column, plan)
-    variable = [name for name in plan.lasting if not _is_constant(model.sources[name])]
-    networks = [name for name in plan.daily if learned(model.sources[name])]
+    fixed = covariates | {"plant_type": kind, "site": jnp.int32(0), "site_year": jnp.int32(0)}
+    model = with_effects(model, shared, waves, kind[0], row, column)
+    variable = [name for name in static.constant if not _is_constant(model.sources[name])]
+    networks = [name for name in static.daily if learned(model.sources[name])]
 
     def of_year(year):
         names = fixed | {"site_year": jnp.int32(year)}
-        found = parameters_over_draws(model, names, plan.yearly)
-        return found | {name: resting(model.sources[name], PARAMETERS[name], names) for name in networks}
+        found = parameters_over_draws(model, names, static.yearly)
+        return found | {name: resting(model.sources[name], model.rows[name], names) for name in networks}
 
     years = [{name: _by_draw(value) for name, value in of_year(year).items()} for year in range(_years(model))]
-    yearly = {name: jnp.stack([year[name] for year in years]) for name in (*plan.yearly, *networks)}
+    yearly = {name: jnp.stack([year[name] for year in years]) for name in (*static.yearly, *networks)}
     values = parameters_over_draws(model, fixed, variable)
     bias = {name: _layers(model, name, kind[0]).bias for name in networks}
     return {name: jnp.atleast_2d(value).T for name, value in values.items()}, yearly, bias
@@ -173,7 +167,7 @@ def _by_draw(values: Array) -> Array:
 
 
 def _layers(model: HybridFlux, name: str, kind) -> Layers:
-    return layers(network_of(model.sources[name]), PARAMETERS[name], kind)
+    return layers(model.sources[name].network(), model.rows[name], kind)
 
 
 def _years(model: HybridFlux) -> int:

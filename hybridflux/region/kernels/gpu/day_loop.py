@@ -22,10 +22,8 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import standardised, to_value
 from hybridflux.model.tree import learned
 from hybridflux.region.draws.fapar_error import SD, with_errors
-from hybridflux.region.kernels.cpu import LIMIT, Plan, _steady_shape
-from hybridflux.region.kernels.unrolled import Layers, inputs_of, network_of, unrolled
-from hybridflux.region.store import layout
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.region.kernels.contract import LIMIT, Static, steady_shape, unpacked, walk
+from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled
 
 LANES = 32  # threads of a warp
 
@@ -40,10 +38,10 @@ class Inputs(NamedTuple):
         cell: weather cell `[block, 1]` or `[block, n]`.
         weight: of a pixel in the daily sums `[block, n]`.
         bounds: first day of each month, and the end `[block, month + 1]`; all alike in an inactive block.
-        settling: days of the spin-up and of the lead `[block, 2]`.
+        settling: days of the spin-up and of the warm-up `[block, 2]`.
         year: position of the year of each day `[time]`.
         year_of_month: the same `[month]`.
-        lasting: parameter -> `[block, group or 1, n or 1, lane or 1]`.
+        constant: parameter -> `[block, group or 1, n or 1, lane or 1]`.
         yearly: parameter, or what a network adds to -> `[block, year, group or 1, n or 1, lane or 1]`.
         networks: parameter -> weights, the bias `[block, unit, group, lane]`.
         errors: of fapar: path `[time, group, lane]`, offset and slope `[block, group, lane]`; or none.
@@ -58,7 +56,7 @@ class Inputs(NamedTuple):
     settling: Array
     year: Array
     year_of_month: Array
-    lasting: dict[str, Array]
+    constant: dict[str, Array]
     yearly: dict[str, Array]
     networks: dict[str, Layers]
     errors: tuple[Array, ...]
@@ -68,53 +66,49 @@ class Outputs(NamedTuple):
     """What the programs write.
 
     Attributes:
-        gpp: sums over each month `[block, month, draw, n]`.
-        reco: the same.
+        sums: of each of `Static.sums` over each month `[block, month, draw, n]`.
         maps: mean and sd of NEE, GPP and RECO `[block, day, n]`, int16; or none.
         series: sums of GPP and RECO over the pixels of a program `[block, program, day, draw]`; or none.
     """
 
-    gpp: Array
-    reco: Array
+    sums: tuple[Array, ...]
     maps: tuple[Array, ...]
     series: tuple[Array, ...]
 
 
-def program(model: HybridFlux, plan: Plan, constants: dict[str, float], refs: Inputs, *outputs) -> None:
-    """Spin-up and lead with the states alone, then the mapped days month by month.
+def program(model: HybridFlux, static: Static, constants: dict[str, float], refs: Inputs, *outputs) -> None:
+    """Spin-up and warm-up with the states alone, then the mapped days month by month.
 
     Args:
         model: its processes are called; its sources only tell which networks there are.
-        plan: what is fixed.
+        static: what is fixed.
         constants: parameter -> value, the same everywhere.
         refs: of what a program reads, without the axis `block`, and with its own pixels only.
         outputs: refs of what it writes, in the order of `Outputs`.
     """
-    write = _Writer(plan, refs, Outputs(*outputs))
-    day = _Day(model, plan, constants, refs)
+    write = _Writer(static, refs, Outputs(*outputs))
+    day = _Day(model, static, constants, refs)
 
-    def settle(number, state):
-        return model.advance(state, *day(number, refs.year[number]))
+    def before(step, number, state):
+        return step(state, *day(number, refs.year[number]))
 
     today, parameters = day(0, refs.year[0])
-    state = _steady_shape(model, model.start(today, parameters), today, parameters)
-    for kind in range(2):
-        state = lax.fori_loop(0, refs.settling[kind], settle, state)
+    state = steady_shape(model, model.start(today, parameters), today, parameters)
+    state = {name: jnp.broadcast_to(value, write.shape) for name, value in state.items()} if model.settles else state
+    for kind, step in enumerate((model.spin_up, model.warm_up)):
+        state = lax.fori_loop(0, refs.settling[kind], partial(before, step), state)
 
     def a_day(year, number, carry):
-        state, gpp_sum, reco_sum = carry
-        today, parameters = day(number, year)
-        state = model.advance(state, today, parameters)
-        flux = model.exchange(state, today, parameters)
-        gpp, reco = (jnp.broadcast_to(flux[name], write.shape) for name in ("gpp", "reco"))
-        write.day(number - refs.bounds[0], gpp, reco)
-        return state, gpp_sum + gpp, reco_sum + reco
+        state, sums = carry
+        state, values = walk(model, static.reads, write.shape, state, *day(number, year))
+        write.day(number - refs.bounds[0], values)
+        return state, tuple(total + values[name] for name, total in zip(static.sums, sums, strict=True))
 
     def a_month(month, state):
-        nothing = jnp.zeros(write.shape, jnp.float32)
+        nothing = (jnp.zeros(write.shape, jnp.float32),) * len(static.sums)
         step = partial(a_day, refs.year_of_month[month])
-        state, gpp, reco = lax.fori_loop(refs.bounds[month], refs.bounds[month + 1], step, (state, nothing, nothing))
-        write.month(month, gpp, reco)
+        state, sums = lax.fori_loop(refs.bounds[month], refs.bounds[month + 1], step, (state, nothing))
+        write.month(month, sums)
         return state
 
     lax.fori_loop(0, refs.year_of_month.shape[0], a_month, state)
@@ -123,29 +117,29 @@ def program(model: HybridFlux, plan: Plan, constants: dict[str, float], refs: In
 class _Day:
     """Drivers and parameters of a day, from the refs of a program."""
 
-    def __init__(self, model: HybridFlux, plan: Plan, constants: dict[str, float], refs: Inputs):
-        self.model, self.plan, self.refs = model, plan, refs
+    def __init__(self, model: HybridFlux, static: Static, constants: dict[str, float], refs: Inputs):
+        self.model, self.static, self.refs = model, static, refs
         self.cell = refs.cell[0 if refs.cell.shape[0] == 1 else slice(None)]
-        self.lasting = constants | {name: _read(ref) for name, ref in refs.lasting.items()}
+        self.constant = constants | {name: _read(ref) for name, ref in refs.constant.items()}
         self.covariates = {name: _over_pixels(ref[...]) for name, ref in refs.covariates.items()}
 
     def __call__(self, day: Array, year: Array) -> tuple[dict, dict]:
         """Drivers and parameters, `[group, pixel, lane]` or of a shape that broadcasts to it."""
         names = self.covariates | {name: _over_pixels(ref[day, self.cell]) for name, ref in self.refs.weather.items()}
-        names |= {name: _over_pixels(_unpacked(ref[day, :])) for name, ref in self.refs.daily.items()}
+        names |= {name: _over_pixels(unpacked(ref[day, :])) for name, ref in self.refs.daily.items()}
         if self.refs.errors:
             path, offset, slope = self.refs.errors
             line = _over_draws(slope), _over_draws(offset)
             names["fapar"] = with_errors(names["fapar"], names[SD], *line, _over_draws(path, day))
         yearly = {name: _read(ref, year) for name, ref in self.refs.yearly.items()}
-        daily = {name: self._of_day(name, yearly, names) for name in self.plan.daily}
-        return names, self.lasting | yearly | daily
+        daily = {name: self._of_day(name, yearly, names) for name in self.static.daily}
+        return names, self.constant | yearly | daily
 
     def _of_day(self, name: str, yearly: dict, names: dict):
-        source, row = self.model.sources[name], PARAMETERS[name]
+        source, row = self.model.sources[name], self.model.rows[name]
         if not learned(source):
             return source.value(row, names)
-        network, (first, bias, second) = network_of(source), self.refs.networks[name]
+        network, (first, bias, second) = source.network(), self.refs.networks[name]
         added = unrolled(
             [standardised(one, names, network.own) for one in inputs_of(network)],
             network.width,
@@ -159,34 +153,36 @@ class _Day:
 class _Writer:
     """Stores what a program maps; draws that only fill up are left out."""
 
-    def __init__(self, plan: Plan, refs: Inputs, outputs: Outputs):
+    def __init__(self, static: Static, refs: Inputs, outputs: Outputs):
         from jax.experimental.pallas import triton
 
-        self.plan, self.weight, self.outputs, self.store = plan, refs.weight, outputs, triton.store
-        draws, pixels = outputs.gpp.shape[1:]
+        self.static, self.weight, self.outputs, self.store = static, refs.weight, outputs, triton.store
+        draws, pixels = outputs.sums[0].shape[1:]
         lanes = min(LANES, draws)
         self.shape = draws // lanes, pixels, lanes
         self.draw = lanes * _iota(self.shape, 0) + _iota(self.shape, 2)
         self.pixel = _iota(self.shape, 1)
 
-    def day(self, row: Array, gpp: Array, reco: Array) -> None:
+    def day(self, row: Array, values: dict[str, Array]) -> None:
         """Maps and series of a day."""
-        for ref, values in zip(self.outputs.maps, self._statistics(gpp, reco) if self.plan.maps else (), strict=True):
-            ref[row, :] = _packed(values, self.plan.scale)
-        if self.plan.series:
+        if self.outputs.maps:
+            scales = next(output.scales.values() for output in self.static.outputs if output.program == "maps")
+            for ref, scale, found in zip(self.outputs.maps, scales, self._statistics(values["gpp"], values["reco"]), strict=True):
+                ref[row, :] = _packed(found, scale)
+        if self.outputs.series:
             weight, (groups, _, lanes) = _over_pixels(self.weight[...]), self.shape
             draw = lanes * _iota((groups, lanes), 0) + _iota((groups, lanes), 1)
-            for ref, flux in zip(self.outputs.series, (gpp, reco), strict=True):
-                self.store(ref.at[row, draw], (flux * weight).sum(1), mask=draw < self.plan.draws)
+            for ref, flux in zip(self.outputs.series, (values["gpp"], values["reco"]), strict=True):
+                self.store(ref.at[row, draw], (flux * weight).sum(1), mask=draw < self.static.draws)
 
-    def month(self, month: Array, gpp: Array, reco: Array) -> None:
+    def month(self, month: Array, sums: tuple[Array, ...]) -> None:
         """Sums of a month."""
-        for ref, sums in ((self.outputs.gpp, gpp), (self.outputs.reco, reco)):
-            self.store(ref.at[month, self.draw, self.pixel], sums, mask=self.draw < self.plan.draws)
+        for ref, total in zip(self.outputs.sums, sums, strict=True):
+            self.store(ref.at[month, self.draw, self.pixel], total, mask=self.draw < self.static.draws)
 
     def _statistics(self, gpp: Array, reco: Array) -> tuple[Array, ...]:
         """Mean and sd over the draws of NEE, GPP and RECO, in two passes."""
-        draws = self.plan.draws
+        draws = self.static.draws
         mean_gpp, mean_reco = (_sum(self._counted(flux)) / draws for flux in (gpp, reco))
         off_gpp, off_reco = (self._counted(flux - _over_pixels(mean)) for flux, mean in ((gpp, mean_gpp), (reco, mean_reco)))
         sd = [jnp.sqrt(_sum(off * off) / max(draws - 1, 1)) for off in (off_reco - off_gpp, off_gpp, off_reco)]
@@ -194,8 +190,8 @@ class _Writer:
 
     def _counted(self, values: Array) -> Array:
         """0 where a draw only fills up."""
-        filled = self.plan.draws < self.shape[0] * self.shape[2]
-        return jnp.where(self.draw < self.plan.draws, values, 0.0) if filled else values
+        filled = self.static.draws < self.shape[0] * self.shape[2]
+        return jnp.where(self.draw < self.static.draws, values, 0.0) if filled else values
 
 
 def _iota(shape: tuple[int, ...], axis: int) -> Array:
@@ -223,10 +219,6 @@ def _over_draws(ref, *at) -> Array:
 
 def _over_pixels(values: Array) -> Array:
     return values[None, :, None] if values.ndim else values
-
-
-def _unpacked(values: Array) -> Array:
-    return values.astype(jnp.float32) * jnp.float32(layout.SCALE) if values.dtype == jnp.int16 else values
 
 
 def _packed(values: Array, scale: float) -> Array:

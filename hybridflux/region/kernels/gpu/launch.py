@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.region.kernels.cpu import Plan
+from hybridflux.region.kernels.contract import Static
 from hybridflux.region.kernels.gpu.day_loop import Inputs, Outputs, program
 from hybridflux.region.kernels.unrolled import Layers
 
@@ -27,7 +27,7 @@ class Shape(NamedTuple):
     warps: int
 
 
-def shape_of(plan: Plan) -> Shape:
+def shape_of(static: Static) -> Shape:
     """A shape whose programs fit into the registers: counted in machine code for sm_90, with daily maps, series and 100 draws.
 
     A thread holds `pixels / warps` pixels of 4 draws (128, with those that fill up). From day to day live soil water, the two sums of the
@@ -36,15 +36,17 @@ def shape_of(plan: Plan) -> Shape:
     spilled, two programs on a processor, 71 to 81 instructions per pixel, day and draw. With 2 pixels 167 and three programs, but 100
     instructions. A network in the loop adds a sum and its inputs: 200 bytes a thread spilled with 4 pixels, none with 2 (229 registers).
     """
-    return Shape(pixels=8 if plan.daily else 16, warps=4)
+    return Shape(pixels=8 if static.daily else 16, warps=4)
 
 
-def run_programs(model: HybridFlux, plan: Plan, inputs: Inputs, constants: dict[str, float], *, shape: Shape, interpret: bool) -> Outputs:
+def run_programs(
+    model: HybridFlux, static: Static, inputs: Inputs, constants: dict[str, float], *, shape: Shape, interpret: bool
+) -> Outputs:
     """Monthly sums, daily maps and daily series of all blocks, the series summed over the programs of a block `[block, day, draw]`.
 
     Args:
         model: with sources that tell which networks there are.
-        plan: what is fixed.
+        static: what is fixed.
         inputs: of all blocks.
         constants: parameter -> value, the same everywhere.
         shape: of the programs.
@@ -53,11 +55,11 @@ def run_programs(model: HybridFlux, plan: Plan, inputs: Inputs, constants: dict[
     from jax.experimental import pallas
     from jax.experimental.pallas import triton
 
-    size = min(shape.pixels, plan.n)
-    blocks, programs = inputs.weight.shape[0], plan.n // size
-    shapes, specs = _outputs(plan, blocks, programs, inputs.year_of_month.shape[0])
+    size = min(shape.pixels, static.n)
+    blocks, programs = inputs.weight.shape[0], static.n // size
+    shapes, specs = _outputs(static, blocks, programs, inputs.year_of_month.shape[0])
     found = pallas.pallas_call(
-        partial(program, model, plan, constants),
+        partial(program, model, static, constants),
         out_shape=tuple(shapes),
         out_specs=tuple(specs),
         grid=(blocks, programs),
@@ -65,23 +67,27 @@ def run_programs(model: HybridFlux, plan: Plan, inputs: Inputs, constants: dict[
         compiler_params=triton.CompilerParams(num_warps=shape.warps, num_stages=1),
         interpret=interpret,
     )(inputs)
-    gpp, reco, maps, series = found
-    return Outputs(gpp, reco, maps, tuple(sums.sum(1) for sums in series))
+    sums, maps, series = found
+    return Outputs(sums, maps, tuple(total.sum(1) for total in series))
 
 
-def _outputs(plan: Plan, blocks: int, programs: int, months: int) -> tuple[Outputs, Outputs]:
+def _outputs(static: Static, blocks: int, programs: int, months: int) -> tuple[Outputs, Outputs]:
     """Shapes of what is written, and what of it belongs to a program."""
     from jax.experimental.pallas import BlockSpec
 
-    draws, size = 1 << (plan.draws - 1).bit_length(), plan.n // programs
-    sums = jax.ShapeDtypeStruct((blocks, months, plan.draws, plan.n), jnp.float32)
-    a_map = jax.ShapeDtypeStruct((blocks, plan.days, plan.n), jnp.int16)
-    a_series = jax.ShapeDtypeStruct((blocks, programs, plan.days, plan.draws), jnp.float32)
+    draws, size = 1 << (static.draws - 1).bit_length(), static.n // programs
+    sums = jax.ShapeDtypeStruct((blocks, months, static.draws, static.n), jnp.float32)
+    a_map = jax.ShapeDtypeStruct((blocks, static.days, static.n), jnp.int16)
+    a_series = jax.ShapeDtypeStruct((blocks, programs, static.days, static.draws), jnp.float32)
     of_sums = BlockSpec((None, months, draws, size), lambda block, program: (block, 0, 0, program))
-    of_map = BlockSpec((None, plan.days, size), lambda block, program: (block, 0, program))
-    of_series = BlockSpec((None, None, plan.days, draws), lambda block, program: (block, program, 0, 0))
-    maps, series = 6 if plan.maps else 0, 2 if plan.series else 0
-    return Outputs(sums, sums, (a_map,) * maps, (a_series,) * series), Outputs(of_sums, of_sums, (of_map,) * maps, (of_series,) * series)
+    of_map = BlockSpec((None, static.days, size), lambda block, program: (block, 0, program))
+    of_series = BlockSpec((None, None, static.days, draws), lambda block, program: (block, program, 0, 0))
+    programs_of = {output.program for output in static.outputs}
+    count, maps, series = len(static.sums), 6 if "maps" in programs_of else 0, 2 if "series" in programs_of else 0
+    return (
+        Outputs((sums,) * count, (a_map,) * maps, (a_series,) * series),
+        Outputs((of_sums,) * count, (of_map,) * maps, (of_series,) * series),
+    )
 
 
 def _specs(inputs: Inputs, size: int) -> Inputs:
@@ -112,7 +118,7 @@ def _specs(inputs: Inputs, size: int) -> Inputs:
         settling=by_block(inputs.settling),
         year=whole(inputs.year),
         year_of_month=whole(inputs.year_of_month),
-        lasting=every(of_parameters, inputs.lasting),
+        constant=every(of_parameters, inputs.constant),
         yearly=every(of_parameters, inputs.yearly),
         networks={name: Layers(whole(one.first), by_block(one.bias), whole(one.second)) for name, one in inputs.networks.items()},
         errors=(whole(inputs.errors[0]), *(by_block(array) for array in inputs.errors[1:])) if inputs.errors else (),

@@ -94,18 +94,19 @@ class Dask:
         """A client of the cluster; what is started here ends here, a client that was given stays open."""
         from distributed import Client
 
+        from hybridflux.model.outside import loaded
         from hybridflux.region.run.executors.worker import OwnMachine, per_machine
 
         if isinstance(self.cluster, int):
             with local_cluster(self.cluster) as started, Client(started) as client:
-                client.register_plugin(OwnMachine(self.cluster))
+                client.register_plugin(OwnMachine(self.cluster, tuple(loaded())))
                 yield client
         elif isinstance(self.cluster, str):
             with Client(self.cluster) as client:
-                client.register_plugin(OwnMachine(per_machine(client)))
+                client.register_plugin(OwnMachine(per_machine(client), tuple(loaded())))
                 yield client
         else:
-            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster)))
+            self.cluster.register_plugin(OwnMachine(per_machine(self.cluster), tuple(loaded())))
             yield self.cluster
 
 

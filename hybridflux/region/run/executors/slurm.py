@@ -67,7 +67,7 @@ class Slurm:
             raise FileNotFoundError("there is no `sbatch` on this machine; submit from a login node of the cluster")
         folder, left = job.out / FOLDER, {tile.id for tile in waiting}
         shares = [number for number in range(self.tasks) if left & {tile.id for tile in Share(number, self.tasks).mine(tiles)}]
-        command = self._command(job)
+        command = self._command(job) + _own_files()
         folder.mkdir(exist_ok=True)
         before = []
         if shares:
@@ -96,6 +96,13 @@ class Slurm:
         if done.returncode:
             raise ValueError(f"sbatch refused {script}: {done.stderr.strip()}")
         return done.stdout.strip().partition(";")[0]
+
+
+def _own_files() -> str:
+    """Options that name the user's own files, which a record of a run does not bring."""
+    from hybridflux.model.outside import loaded
+
+    return "".join(f" --with {shlex.quote(file)}" for file in loaded())
 
 
 def _script(path: Path, lines: Sequence[str], command: str) -> Path:

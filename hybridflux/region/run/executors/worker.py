@@ -23,9 +23,9 @@ class OwnMachine(WorkerPlugin):
 
     name = "hybridflux-machine"
 
-    def __init__(self, neighbours: int):
-        """`neighbours`: workers on one machine."""
-        self.neighbours = neighbours
+    def __init__(self, neighbours: int, files: tuple[str, ...] = ()):
+        """`neighbours`: workers on one machine; `files`: of the user's own, which a job may name (`model.outside.load`)."""
+        self.neighbours, self.files = neighbours, files
 
     def setup(self, worker) -> None:
         """Settings of the environment, for a worker that has not started JAX yet."""
@@ -33,6 +33,9 @@ class OwnMachine(WorkerPlugin):
         rest = _DEVICES.sub("", os.environ.get("XLA_FLAGS", ""))
         os.environ["XLA_FLAGS"] = f"{rest} --xla_force_host_platform_device_count={share}".strip()
         prepare()
+        from hybridflux.model.outside import load
+
+        load(self.files)
 
 
 def per_machine(client: Client) -> int:

@@ -1,0 +1,200 @@
+"""The dry run of a build: every request with its size and time, and the files to write; no service is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hybridflux.addresses import redacted
+from hybridflux.data.catalog import Dataset
+from hybridflux.data.imagery import reader
+from hybridflux.data.imagery.indices import INDICES
+from hybridflux.data.imagery.stac_search import expected
+from hybridflux.data.land.services import SERVICE, requests
+from hybridflux.data.weather.climate_data_store import describe, requests_of
+from hybridflux.ingest.config import RegionConfig, SourceConfig
+from hybridflux.time import time_zone_name
+
+DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, printed in the plan
+SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
+FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
+LOCAL = "FOLDER"  # stands in a plan for the folder of local files where none is named
+ABSENT = "NOT THERE YET, obtain it: "
+SHOWN = 100  # characters of a place in a line
+STORED = 0.5  # share of the bytes of the daily maps after compression, measured on the sample regions
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """One source that will be requested or read.
+
+    Attributes:
+        part: part of the configuration.
+        dataset: id in the catalog.
+        what: address, file or request as JSON.
+        bytes: expected size; 0 for files that are here already.
+        seconds: expected duration.
+        note: further remarks.
+        count: number of requests to services; 0 for files that are here already.
+    """
+
+    part: str
+    dataset: str
+    what: str
+    bytes: float = 0.0
+    seconds: float = 0.0
+    note: str = ""
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """The plan of a build.
+
+    Attributes:
+        config: configuration of the region.
+        out: store to write.
+        requests: requests in order.
+        stored: bytes of the region store.
+        views: bytes of the clear views kept beside it.
+        compute: time for filling the series [s].
+    """
+
+    config: RegionConfig
+    out: Path
+    requests: tuple[SourceRequest, ...]
+    stored: float
+    views: float
+    compute: float
+
+    @property
+    def bytes(self) -> float:
+        """Bytes to download."""
+        return sum(request.bytes for request in self.requests)
+
+    @property
+    def seconds(self) -> float:
+        """Expected duration [s], without the queues of services."""
+        return sum(request.seconds for request in self.requests) + self.compute
+
+    def __str__(self) -> str:
+        """The plan in a few lines, one for each dataset."""
+        return self._text(lambda request: [])
+
+    def every_request(self) -> str:
+        """The plan with every address, file and request in full."""
+        return self._text(lambda request: [f"    {line}" for line in (*request.what.splitlines(), request.note) if line])
+
+    def _text(self, below: Callable[[SourceRequest], list[str]]) -> str:
+        grid, days = self.config.region_grid, self.config.period.days
+        rows, columns = grid.shape
+        lines = [
+            f"{self.config.id}: {self.config.title}",
+            f"  {rows} x {columns} pixels of {grid.pixel:g} m in {grid.crs}, {len(grid)} tile{'s' if len(grid) > 1 else ''}; {days[0]} to "
+            f"{days[-1]}, {len(days)} days of {time_zone_name(self.config.utc_offset)}",
+        ]
+        for request in self.requests:
+            lines += [f"  {request.part:<10} {request.dataset}: {_one_line(request)}", *below(request)]
+        asked = sum(request.count for request in self.requests)
+        requests = f"{asked} request{'s' if asked != 1 else ''}, " if asked else ""
+        download = f"{requests}{_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)"
+        lines.append(f"  to download {download if self.bytes else 'nothing'}")
+        lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
+        lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
+        if any(request.what.startswith(LOCAL) for request in self.requests):
+            lines.append(f"  {LOCAL} is the folder of your own files; name it with --data")
+        return redacted("\n".join(lines))
+
+
+def _one_line(request: SourceRequest) -> str:
+    """A request in words, without its addresses."""
+    if request.bytes:
+        words = [f"{request.count} requests"] if request.count > 1 else []
+        words += [_size(request.bytes), _time(request.seconds)]
+        return "; ".join([", ".join(words)] + [request.note] * bool(request.note))
+    note, absent, _ = request.note.partition(ABSENT)
+    note += f"NOT THERE YET, `hybridflux catalog {request.dataset}` says how to obtain it" if absent else ""
+    return "; ".join([request.what.splitlines()[0][:SHOWN], *[note] * bool(note)])
+
+
+def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> BuildPlan:
+    """The plan of a build.
+
+    A local place that does not exist yet is reported with the way to obtain it.
+    """
+    requests = [
+        request
+        for part, sources in config.sources().items()
+        for source in sources
+        for request in _requests(part, source, config, catalog[source.dataset])
+    ]
+    pixels = config.region_grid.shape[0] * config.region_grid.shape[1]
+    indices, days = 1 + len(config.vegetation.also), len(config.period.days)
+    scenes = sum(float(request.note.split()[0]) for request in requests if request.part == "imagery")
+    return BuildPlan(
+        config, out, tuple(requests), stored=STORED * 2 * pixels * days * (1 + indices), views=STORED * 2 * pixels * scenes * indices,
+        compute=pixels * days * indices / FILL_RATE,
+    )  # fmt: skip
+
+
+def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Dataset) -> Iterator[SourceRequest]:
+    geobox, days = config.region_grid.geobox, config.period.days
+    if part == "imagery":
+        yield _imagery(source, config, dataset)
+    elif dataset.format == "declared":
+        yield SourceRequest(part, dataset.id, source.place)
+    elif source.place != SERVICE:
+        remote = "://" in source.place or source.place.startswith("/vsi")
+        exists = remote or Path(source.place.partition("#")[0]).exists()
+        yield SourceRequest(part, dataset.id, source.place, note="" if exists else f"{ABSENT}{dataset.access}")
+    elif part == "weather":
+        asked = requests_of(dataset, config.extent, days[0], days[-1], config.utc_offset)
+        size = sum(request.size for request in asked)
+        note = "the queue of the data store takes minutes to hours for each"
+        yield SourceRequest(part, dataset.id, describe(asked), size, size / DOWNLOAD_RATE, note, len(asked))
+    else:
+        asked = requests(dataset, geobox)
+        size = sum(request["bytes"] for request in asked)
+        addresses = "\n".join(request["address"] for request in asked)
+        yield SourceRequest(part, dataset.id, addresses, size, size / DOWNLOAD_RATE, count=len(asked))
+
+
+def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> SourceRequest:
+    geobox, days = config.region_grid.geobox, config.period.days
+    if dataset.format == "stac":
+        names = (config.vegetation.index, *config.vegetation.also)
+        bands = sorted({band for name in names for band in INDICES[name].bands})
+        search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
+        seconds = search.bytes / DOWNLOAD_RATE + SCENE_SECONDS * search.scenes
+        note = f"{search.scenes} scenes, {', '.join(bands)}"
+        return SourceRequest("imagery", dataset.id, json.dumps(search.request), search.bytes, seconds, note, 1)
+    if not Path(source.place.partition("#")[0]).exists():
+        guess = round(len(days) / (dataset.revisit or 1.0))
+        return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")
+    scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
+    return SourceRequest("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
+
+
+def _size(count: float) -> str:
+    """Bytes in words.
+
+    >>> _size(2.5e9), _size(1e4)
+    ('2.5 GB', '0.01 MB')
+    """
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+
+
+def _time(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> _time(30), _time(7300)
+    ('30 s', '2 h 02 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else "below 1 s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+

@@ -1,0 +1,191 @@
+"""Maps of a run as bytes for the viewer of the page: few enough pixels and dates to fit in one file."""
+
+from __future__ import annotations
+
+import base64
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pyproj import Transformer
+
+from hybridflux.region.store.checksums import check_maps
+from hybridflux.report.style import units
+from hybridflux.time import warm_season
+
+LEVELS = 254  # a byte is 0 to 254 from the low to the high end of the colour scale; 255 is outside
+OUTSIDE = 255
+COLOURS = {"NEE": "BrBG_r", "GPP": "YlGn", "RECO": "YlOrBr", "sd": "BuPu"}
+ENDS = {"NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None}
+GROUPS = {"annual": "Years", "monthly": "Months", "daily": "Days"}
+BYTES = 6_000_000  # of one group of frames, before compression
+SIDES = {"annual": 400, "monthly": 300, "daily": 160}
+SMALLEST = 96
+RANGE = 0.995  # quantile of |value| at the end of a colour scale
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which pixels and dates of a store are shown.
+
+    Attributes:
+        stride: distance of the shown pixels, in pixels.
+        step: distance of the shown dates, in dates.
+        frames: indices on the time axis.
+    """
+
+    stride: int
+    step: int
+    frames: np.ndarray
+
+
+def sample(times: int, height: int, width: int, side: int, layers: int) -> Sampling:
+    """Pixels and dates that fit in `BYTES`: first fewer pixels, then fewer dates, evenly spaced.
+
+    >>> sample(12, 200, 200, 300, 6).stride, len(sample(365, 200, 200, 160, 6).frames)
+    (1, 183)
+    """
+    fits = math.sqrt(BYTES / (times * layers))
+    stride = max(1, math.ceil(max(height, width) / max(min(side, fits), min(side, SMALLEST))))
+    pixels = math.ceil(height / stride) * math.ceil(width / stride)
+    step = max(1, math.ceil(times * pixels * layers / BYTES))
+    return Sampling(stride, step, np.arange(0, times, step))
+
+
+def open_group(run: str | Path, group: str):
+    """A group of the run's store as xarray, or None where the run has not written it."""
+    import xarray as xr
+
+    path = Path(run) / "fluxes.zarr"
+    if not (path / group).is_dir():
+        return None
+    return xr.open_zarr(path, group=group, consolidated=False)
+
+
+def run_viewer(run: str | Path) -> dict | None:
+    """Data of the viewer for mean and sd of a run, JSON-ready; None without maps.
+
+    Raises:
+        ValueError: maps differ from those that the run wrote; names them.
+    """
+    check_maps(Path(run))
+    groups = [_group(run, name) for name in GROUPS]
+    groups = [group for group in groups if group]
+    if not groups:
+        return None
+    first = "monthly" if any(group["id"] == "monthly" for group in groups) else groups[0]["id"]
+    shown = next(group for group in groups if group["id"] == first)
+    begin = first_frame(shown["frames"], latitude_of(open_group(run, first)))
+    return {"groups": groups, "first": first, "frame": begin, "luts": luts(COLOURS.values())}
+
+
+def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: bool, ends=None) -> dict:
+    """One map panel: frames `[time, y, x]`, NaN outside, as bytes on a rounded colour scale.
+
+    Args:
+        values: the map.
+        name: its short name, for the line below the maps.
+        title: heading, HTML.
+        colours: name of the colour map.
+        centred: whether the scale is symmetric about zero.
+        ends: words below the low and the high end.
+    """
+    known = np.abs(values[np.isfinite(values)])
+    top = nice(float(np.quantile(known, RANGE))) if known.size else 1.0
+    low = -top if centred else 0.0
+    level = np.clip(np.rint((values - low) / (top - low) * LEVELS), 0, LEVELS)
+    level = np.where(np.isfinite(level), level, OUTSIDE).astype(np.uint8)
+    step = top / (2 if centred else 4)
+    digits = next(n for n in range(12) if abs(round(step, n) - step) < 1e-9 * top)
+    return {
+        "name": name, "title": title, "lo": low, "hi": top, "digits": digits, "lut": colours, "ends": ends,
+        "data": base64.b64encode(zlib.compress(level.tobytes(), 9)).decode(),
+    }  # fmt: skip
+
+
+def nice(value: float) -> float:
+    """A round number not below a positive value, for the end of a colour scale; its quarters have few digits.
+
+    >>> [nice(x) for x in (0.013, 3.1, 420.0)]
+    [0.016, 3.2, 480.0]
+    """
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(round(step * power, 12) for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10) if step * power >= value * (1 - 1e-9))
+
+
+def luts(names) -> dict[str, str]:
+    """Colour maps as 256 x RGB bytes in base64."""
+    import matplotlib
+
+    return {
+        name: base64.b64encode((matplotlib.colormaps[name](np.arange(256))[:, :3] * 255).round().astype(np.uint8).tobytes()).decode()
+        for name in dict.fromkeys(names)
+    }
+
+
+def grid_of(data) -> dict:
+    """Size and position of the shown pixels, m."""
+    x, y = data["x"].values, data["y"].values
+    return {"width": len(x), "height": len(y), "metres": abs(float(x[1] - x[0])), "x0": float(x[0]), "y0": float(y[0])}
+
+
+def unit_of(data, group: str) -> str:
+    """Units of a group of maps; a sum over part of a year is not per year."""
+    if group != "annual":
+        return "gC m-2 d-1"
+    return "gC m-2 yr-1" if int(data["days"].min()) >= 365 else "gC m-2"
+
+
+def dates(data, group: str) -> list[str]:
+    """Labels of the frames: `2018`, `2018-06` or `2018-06-21`; with the number of days where only a part of the year or month is mapped."""
+    form, unit = {"annual": ("%Y", "Y"), "monthly": ("%Y-%m", "M"), "daily": ("%Y-%m-%d", "D")}[group]
+    labels = data["time"].dt.strftime(form).values
+    begun = data["time"].values.astype(f"datetime64[{unit}]")
+    whole = ((begun + 1).astype("datetime64[D]") - begun.astype("datetime64[D]")).astype(int)
+    days = data["days"].values if "days" in data else whole
+    return [str(label) + (f", {int(here)} days" if here < full else "") for label, here, full in zip(labels, days, whole, strict=True)]
+
+
+def _group(run, name: str) -> dict | None:
+    """One group of frames: a layer per flux, each with a panel of the mean and one of the sd."""
+    data = open_group(run, name)
+    if data is None or not data.sizes.get("time"):
+        return None
+    fluxes = [flux for flux in ("NEE", "GPP", "RECO") if flux in data]
+    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes))
+    data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
+    unit = units(unit_of(data, name))
+    layers = []
+    for flux in fluxes:
+        mean, sd = data[flux].values, data[f"{flux}_sd"].values
+        layers.append({
+            "name": flux,
+            "sd": True,
+            "panels": [
+                panel(mean, flux, f"{flux}, mean [{unit}]", COLOURS[flux], centred=flux == "NEE", ends=ENDS[flux]),
+                panel(sd, "sd", f"{flux}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
+            ],
+        })  # fmt: skip
+    named = {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
+    return named | {"layers": layers} | grid_of(data)
+
+
+def first_frame(frames: list[str], latitude: float) -> int:
+    """The first frame shown: the first of the second month of the warm season (June, in the south December), or the middle one.
+
+    >>> first_frame(["2018-01", "2018-06", "2018-12"], 48.0), first_frame(["2018-01", "2018-06", "2018-12"], -35.0)
+    (1, 2)
+    """
+    season = warm_season(latitude)
+    inside = [i for i, frame in enumerate(frames) if frame[5:7] == f"{season[1]:02d}"] if len(season) < 12 else []
+    return inside[0] if inside else len(frames) // 2
+
+
+def latitude_of(data) -> float:
+    """Latitude of the middle of a group of maps [degrees north]."""
+    x, y = (float(data[name].values.mean()) for name in ("x", "y"))
+    return float(Transformer.from_crs(data["spatial_ref"].attrs["crs_wkt"], "EPSG:4326", always_xy=True).transform(x, y)[1])

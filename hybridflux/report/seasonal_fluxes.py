@@ -1,0 +1,97 @@
+"""Fluxes of each land cover over the mapped period, from the daily series of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hybridflux.products.totals import RunTotals, run_record
+from hybridflux.region.store.checksums import check_file
+from hybridflux.report.figures import seasonal_cycle
+from hybridflux.report.markup import grid, legend, paragraph
+from hybridflux.report.style import units
+from hybridflux.vocabulary import PLANT_TYPE_NAMES
+
+STEP = 10  # days in a mean
+COVERS = 9
+SMALLEST_SHARE = 0.003
+FLUXES = ("GPP", "RECO", "NEE")
+
+
+@dataclass(frozen=True)
+class CoverFluxes:
+    """Fluxes of each land cover: means over its area.
+
+    Attributes:
+        days: middle of each ten-day step `[step]`, `datetime64[D]`.
+        flux: land cover -> flux -> draws `[step, draw]`, gC m-2 d-1.
+        share: land cover -> share of the area.
+    """
+
+    days: np.ndarray
+    flux: dict[str, dict[str, np.ndarray]]
+    share: dict[str, float]
+
+    def minus(self, other: CoverFluxes) -> CoverFluxes:
+        """Difference of two runs, draw by draw."""
+        flux = {cover: {name: draws - other.flux[cover][name] for name, draws in draws_of.items()} for cover, draws_of in self.flux.items()}
+        return CoverFluxes(self.days, flux, self.share)
+
+
+def open_cover_fluxes(run: str | Path) -> CoverFluxes:
+    """Ten-day means of the daily series of a run, largest land cover first."""
+    from hybridflux.data.hdf5 import open_netcdf
+
+    if (Path(run) / "run.json").exists():
+        check_file(Path(run), "series.nc", run_record(run))
+    with open_netcdf(Path(run) / "series.nc") as data:
+        data = data.load()
+    share = {str(cover): float(area) for cover, area in zip(data["plant_type"].values, data["area"].values, strict=True)}
+    share = {cover: area / sum(share.values()) for cover, area in sorted(share.items(), key=lambda item: -item[1])}
+    shown = [cover for cover in share if share[cover] >= SMALLEST_SHARE][:COVERS]
+    starts = np.arange(0, data.sizes["time"], STEP)
+    count = np.diff([*starts, data.sizes["time"]])
+    flux = {
+        cover: {
+            name: np.add.reduceat(data["series"].sel(flux=name, plant_type=cover).transpose("time", "draw").values, starts) / count[:, None]
+            for name in FLUXES
+        }
+        for cover in shown
+    }
+    return CoverFluxes(data["time"].values.astype("datetime64[D]")[starts] + count // 2, flux, share)
+
+
+def cycles(courses: CoverFluxes, truth: RunTotals | None = None) -> list[str]:
+    """One figure per land cover, all on one scale, with true monthly means where they are known."""
+    known = {cover: monthly_means(truth, cover) for cover in courses.flux} if truth is not None else {}
+    values = [draws for fluxes in courses.flux.values() for draws in fluxes.values()]
+    values += [means for fluxes in known.values() for means in fluxes.values()]
+    low, high = min(v.min() for v in values), max(v.max() for v in values)
+    pad = 0.04 * (high - low)
+    middle = truth.months.values.astype("datetime64[D]") + truth.days // 2 if truth is not None else None
+    figures = []
+    for cover, fluxes in courses.flux.items():
+        title = f"{PLANT_TYPE_NAMES[cover]}, {courses.share[cover]:.0%}"
+        figures.append(seasonal_cycle(title, courses.days, fluxes, (low - pad, high + pad), middle, known.get(cover)))
+    return figures
+
+
+def monthly_means(totals: RunTotals, cover: str) -> dict[str, np.ndarray]:
+    """Flux -> mean of a land cover, first draw `[month]`, gC m-2 d-1."""
+    cells = totals.land_cover == cover
+    return {flux: totals.total[flux][cells][..., 0].sum(0) / (totals.area[cells].sum() * totals.days) for flux in FLUXES}
+
+
+def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> str:
+    """The section of the fluxes of each land cover over the mapped period."""
+    entries = [("GPP", "--gpp", ""), ("RECO", "--reco", ""), ("NEE = RECO − GPP, negative = uptake", "--nee", "")]
+    entries.append(("90 % of draws", "--muted", "band"))
+    if truth is not None:
+        entries.append(("known truth, months", "--truth", "dot"))
+    note = (
+        f"Means over all pixels of a land cover and {STEP} days, {units('gC m-2 d-1')}, same scale in every panel; with the share of the "
+        f"area. Spread <code>{spread}</code>."
+    )
+    return paragraph(note, "note") + legend(*entries) + grid(cycles(open_cover_fluxes(run), truth))

@@ -1,0 +1,95 @@
+"""Draws of the daily series given the views.
+
+Durbin and Koopman 2002 (10.1093/biomet/89.3.603): draw a path of the process and views of it, and smooth these views like the real
+ones; the path minus its smoothed mean has exactly the distribution of the error. Each draw costs one filter and one smoother.
+
+Errors are correlated in time: within a gap as the process is, over about `fast_days`; between views a few days apart they change from view
+to view. Over days they are therefore neither independent nor constant, and a sum over a season needs draws. Between pixels the process has
+no correlation of its own; `common` is the share of the error variance that neighbours have in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hybridflux.series.gap_filling import Variances, blocks, checked, clean, day_axis, merged, same_day, variances_of, view_axis
+from hybridflux.series.hyperparameters import SeriesProcess, season_of
+from hybridflux.series.smoother import Axis, Departures, smooth
+
+
+def draw(
+    values: np.ndarray, when: np.ndarray, days: int, *, process: SeriesProcess, draws: int, seed: int, common: float = 0.0
+) -> Iterator[np.ndarray]:
+    """Draws of the true signal `[time, pixel]`, float32, one after the other [units of the index].
+
+    Args:
+        values: clear views `[view, pixel]`, NaN where not clear.
+        when: day number of each view `[view]`, as in `fill`.
+        days: length of the series.
+        process: hyperparameters of the pixels.
+        draws: number of draws.
+        seed: seed of the random numbers; a seed gives the same draws for the same pixels.
+        common: share of the variance of the random numbers that all pixels have in common [1].
+
+    Raises:
+        ValueError: as `fill`; also if `common` is not a share.
+    """
+    if not 0.0 <= common <= 1.0:
+        raise ValueError(f"`common` is {common}; it is a share of variance, from 0 to 1")
+    values, when = checked(values, when, days)
+    season = season_of(process, np.arange(days)).astype(np.float32)[:, None]
+    views, every_day, variances = view_axis(process, when), day_axis(process, when, days), variances_of(process)
+    width = values.shape[1]
+    smoothed = [(part, _smoothed(block, views, every_day, when.astype(np.float32), same_day(when), variances))
+                for part, block in blocks(values - season[when])]  # fmt: skip
+    for key in jax.random.split(jax.random.key(seed), draws):
+        path = np.empty((days, width), np.float32)
+        for number, (part, (mean, error_factor, seen)) in enumerate(smoothed):
+            error = _error(key, number, common, seen, every_day, variances)
+            path[:, part] = np.asarray(mean + error_factor * error)[:, : part.stop - part.start] + season
+        yield path
+
+
+@jax.jit
+def _smoothed(departures, views: Axis, every_day: Axis, when, first_of_day, variances: Variances):
+    """Mean of a block `[time, pixel]`, factor on its errors `[pixel]`, and the used views."""
+    cleaned = clean(departures, views, when, variances)
+    seen = merged(departures, cleaned, first_of_day, variances)
+    return smooth(every_day, seen, (variances.fast, variances.slow)).mean, jnp.sqrt(cleaned.factor * variances.widening), seen
+
+
+@jax.jit
+def _error(key, block, common, seen: Departures, every_day: Axis, variances: Variances):
+    """A path of the process minus its smoothed mean `[time, pixel]`."""
+    start_key, path_key, view_key = jax.random.split(key, 3)
+    pixels = seen.value.shape[1]
+
+    def normal(key, count):
+        common_part = jax.random.normal(key, (count, 1))
+        own_part = jax.random.normal(jax.random.fold_in(key, 1 + block), (count, pixels))
+        return jnp.sqrt(common) * common_part + jnp.sqrt(1.0 - common) * own_part
+
+    def step(state, now):
+        at, key = now
+        level, speed, slow = state
+        s, z = at.steps, normal(key, 6)
+        opened = jnp.sqrt(0.5 * seen.opening[at.next_row] * at.gap)
+        first = jnp.sqrt(s.q00)
+        side = s.q01 / first
+        state = (
+            s.a * level + s.b * speed + first * z[0] + opened * z[3],
+            s.c * level + s.d * speed + side * z[0] + jnp.sqrt(jnp.maximum(s.q11 - side**2, 0.0)) * z[1] + opened * z[4],
+            s.e * slow + jnp.sqrt(s.q22) * z[2] + opened * z[5],
+        )
+        return state, state[0] + state[2]
+
+    first = normal(start_key, 3) * jnp.sqrt(jnp.array([variances.fast, variances.fast, variances.slow]))[:, None]
+    _, path = jax.lax.scan(step, tuple(first), (every_day, jax.random.split(path_key, len(every_day.row))))
+    noise = jnp.where(jnp.isinf(seen.noise), 0.0, jnp.sqrt(seen.noise))
+    day = jnp.zeros(len(seen.value), int).at[every_day.row].set(jnp.arange(len(every_day.row)))
+    views = path[day] + noise * normal(view_key, len(seen.value))
+    return path - smooth(every_day, seen._replace(value=views), (variances.fast, variances.slow)).mean

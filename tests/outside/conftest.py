@@ -1,0 +1,27 @@
+"""Files as users write them, `files/`: copied to a temporary folder and imported from there, so nothing of them is in the package."""
+
+import shutil
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+FILES = Path(__file__).resolve().parent / "files"
+collect_ignore = ["files"]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A user's folder with the files, which Python finds."""
+    here = tmp_path_factory.mktemp("mine")
+    shutil.copytree(FILES, here, dirs_exist_ok=True)
+    sys.path.insert(0, str(here))
+    yield here
+    sys.path.remove(str(here))
+
+
+@pytest.fixture(scope="session")
+def mine(folder):
+    """Imports one of the user's files by its name."""
+    return import_module

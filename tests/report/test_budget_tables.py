@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridflux.products.budget import budget_of
+from hybridflux.products.totals import RunTotals
+from hybridflux.report.budget_tables import budget_section, closure_section, main_period, with_truth
+
+
+def totals(years=(2018,), nee=-100.0, draws=21):
+    """One zone of 1 km2 of crops; every draw is off by the same share."""
+    months = pd.date_range(f"{years[0]}-01-01", f"{years[-1]}-12-31", freq="MS")
+    share = np.linspace(0.5, 1.5, draws) if draws > 1 else np.ones(1)
+    flux = {name: value * months.days_in_month.values[None, :, None] / 365 * 1e6 * share for name, value in
+            (("NEE", nee), ("GPP", 900.0), ("RECO", 900.0 + nee))}  # fmt: skip
+    names = np.array(["north"], object), np.array(["CRO"], object)
+    return RunTotals(flux, *names, np.array([1e6]), months, months.days_in_month.values, "parameter")
+
+
+def test_truth_is_inside_or_not():
+    budget = budget_of(totals())
+    near, far = (with_truth(budget, budget_of(totals(nee=value, draws=1))) for value in (-110.0, -400.0))
+    assert near.loc[near["variable"] == "NEE", "inside"].all()
+    assert not far.loc[far["variable"] == "NEE", "inside"].any()
+
+
+def test_one_draw_shows_no_interval():
+    text = budget_section(with_truth(budget_of(totals(draws=1)), budget_of(totals(draws=1))))
+    assert "nan" not in text.split("budget.csv")[0]
+    assert 'class="yes"' not in text and 'class="no"' not in text
+
+
+def test_several_years_show_their_anomalies():
+    budget = budget_of(totals(years=(2017, 2018, 2019)))
+    assert main_period(budget) == "mean of 2017-2019"
+    text = budget_section(budget)
+    assert "Year by year" in text and "Anomaly of NEE" in text
+    assert "Year by year" not in budget_section(budget_of(totals()))
+
+
+@pytest.mark.parametrize("zone", ["region", "north"])
+def test_verdicts_and_their_reasons(zone):
+    row = {
+        "zone": zone, "land_cover": "CRO", "period": "2018", "variable": "NBP", "mean": -200.0, "sd": 30.0,
+        "export": 300.0, "export_sd": 10.0,
+        "stock_change": -190.0, "stock_change_sd": 20.0, "difference": -10.0, "difference_sd": 36.0, "z": -0.3, "verdict": "undecidable",
+        "limiting_term": "flux", "note": "a gap of 50 gC m-2 yr-1 would not be detected",
+    }  # fmt: skip
+    text = closure_section(pd.DataFrame([row]))
+    assert '<span class="badge undecidable">' in text
+    assert "a gap of 50 gC\u202fm<sup>−2</sup>" in text
+    assert ("<details open>" in text) == (zone == "north")

@@ -1,0 +1,49 @@
+import base64
+import zlib
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from hybridflux.report.map_viewer import BYTES, LEVELS, OUTSIDE, panel, run_viewer, sample
+
+pytestmark = pytest.mark.long
+
+
+def decoded(spec, shape):
+    """Values of a panel as the viewer reads them."""
+    level = np.frombuffer(zlib.decompress(base64.b64decode(spec["data"])), np.uint8).reshape(shape).astype(float)
+    return np.where(level == OUTSIDE, np.nan, spec["lo"] + level / LEVELS * (spec["hi"] - spec["lo"]))
+
+
+def test_bytes_hold_the_values():
+    values = np.random.default_rng(0).normal(0, 2, (3, 5, 4))
+    values[0, 0, 0] = np.nan
+    spec = panel(values, "NEE", "NEE", "BrBG_r", centred=True)
+    assert spec["lo"] == -spec["hi"]
+    step = (spec["hi"] - spec["lo"]) / LEVELS
+    clipped = np.clip(values, spec["lo"], spec["hi"])
+    np.testing.assert_allclose(decoded(spec, values.shape), clipped, atol=0.51 * step)
+
+
+def test_nothing_to_show_is_no_error():
+    assert panel(np.full((1, 2, 2), np.nan), "a", "a", "BuPu", centred=False)["hi"] == 1.0
+
+
+def test_large_runs_are_thinned():
+    for times, side in ((12, 200), (365, 200), (120, 5000), (3650, 10_000)):
+        shown = sample(times, side, side, 300, 6)
+        assert len(shown.frames) * np.ceil(side / shown.stride) ** 2 * 6 <= 1.1 * BYTES
+
+
+def test_viewer_shows_the_store(mapped):
+    viewer = run_viewer(mapped.run)
+    assert [group["id"] for group in viewer["groups"]] == ["annual", "monthly"]
+    monthly = viewer["groups"][1]
+    nee = next(layer for layer in monthly["layers"] if layer["name"] == "NEE")
+    store = xr.open_zarr(mapped.run / "fluxes.zarr", group="monthly")
+    shape = (12, monthly["height"], monthly["width"])
+    for spec, name in zip(nee["panels"], ("NEE", "NEE_sd"), strict=True):
+        step = (spec["hi"] - spec["lo"]) / LEVELS
+        known = np.clip(store[name].values, spec["lo"], spec["hi"])
+        np.testing.assert_allclose(decoded(spec, shape), known, atol=0.52 * step)
