@@ -88,21 +88,17 @@ def in_a_process(what: str, folder: str, setting: Setting) -> dict:
 
 def part(what: str, folder: Path, setting: Setting) -> dict:
     """Estimate, or run."""
-    from hybridflux.region.map import map_region
+    from hybridflux.region.draws.spread import Draws
+    from hybridflux.region.map import map_region, plan_map
     from hybridflux.region.outputs import KEEP, DailyMaps
 
-    keep = (*KEEP, DailyMaps()) if setting.daily else KEEP
-
-    def go(**more):
-        posterior = a_posterior(setting.draws, setting.model)
-        return map_region(posterior, folder / "region.zarr", out, draws=setting.draws, keep=keep, spread="parameter", **more)
-
-    out = folder / "run"
+    posterior, region, out = a_posterior(setting.draws, setting.model), folder / "region.zarr", folder / "run"
+    settings = {"draws": Draws(setting.draws, "parameter"), "keep": (*KEEP, DailyMaps()) if setting.daily else KEEP}
     if what == "estimate":
-        told = go(dry_run=True).estimate
+        told = plan_map(posterior, region, **settings)
         seconds, memory, size = told.seconds, told.memory / 1e6, told.bytes_out
     else:
-        seconds, memory = go().seconds, peak_memory() * 1.048576
+        seconds, memory = map_region(posterior, region, out, **settings).seconds, peak_memory() * 1.048576
         size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return {"seconds": seconds, "memory": memory, "out": size / 1e6, "load": os.getloadavg()[0]}
 

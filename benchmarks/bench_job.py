@@ -24,6 +24,7 @@ import present
 from bench_map_throughput import DAYS, make_region, peak_memory
 
 from hybridflux.machine import prepare
+from hybridflux.region.outputs import KEEP, DailyMaps
 
 TILE = 200
 MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
@@ -147,7 +148,6 @@ def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
 def whole_job(folder: Path, size: int, draws: int, model: str) -> dict:
     """The job, from store to store."""
     from hybridflux.region.map import map_region
-    from hybridflux.region.outputs import KEEP, DailyMaps
 
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:

@@ -139,13 +139,13 @@ class Slabs:
 
 def make_job(region: Path, draws: int, daily: bool):
     """A job over the region with the model of this benchmark and random weights."""
-    from hybridflux.region.map import _job
+    from hybridflux.region.draws.spread import Draws
+    from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.map import make_job as describe
     from hybridflux.region.outputs import KEEP, DailyMaps
 
-    return _job(
-        a_posterior(draws), region, region.parent / "none", draws=draws, start=None, end=None, spread="parameter",
-        keep=(*KEEP, *((DailyMaps(),) if daily else ())), change={}, seed=0, length=1e4,
-    )  # fmt: skip
+    keep = (*KEEP, DailyMaps()) if daily else KEEP
+    return describe(a_posterior(draws), region, draws=Draws(draws, "parameter"), period=Period(), keep=keep)
 
 
 def a_posterior(draws: int):

@@ -83,7 +83,7 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
 def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) -> None:
     """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years."""
     from hybridflux.region.store import layout
-    from hybridflux.region.store.create import create_region
+    from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
     from hybridflux.region.store.grid import Grid
     from hybridflux.vocabulary import PLANT_TYPES
 
@@ -98,7 +98,7 @@ def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) ->
     soil = 150 + 60 * random.random((size, size))
     maps = {"plant_type": plant_type, "soil_capacity": soil, "zone": zone}
     days = np.datetime64("2017-01-01") + np.arange(2 * DAYS)
-    writer = create_region(path, grid, days, weather=weather, **maps, lead=DAYS, overwrite=True)
+    writer = create_region(path, grid, RegionMaps(**maps), RegionWeather(days, weather), warm_up=DAYS, overwrite=True)
     greenness = 0.15 * random.random((size, size)).astype(np.float32)
     for one in grid.tiles():
         writer.write(one, 0.5 + 0.3 * season_of(2 * DAYS)[:, :, None] + greenness[None, one.y, one.x])
@@ -139,15 +139,15 @@ def kernel(folder: Path, draws: int, *, daily: bool):
     """A function that maps one tile from memory and gives pixel-days x draws."""
     import jax
 
+    from hybridflux.region.draws.spread import Draws
+    from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import _job
+    from hybridflux.region.map import make_job as describe
     from hybridflux.region.outputs import KEEP, DailyMaps
 
-    job = _job(
-        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter",
-        keep=(*KEEP, *((DailyMaps(),) if daily else ())), change={}, seed=0, length=1e4,
-    )  # fmt: skip
+    keep = (*KEEP, DailyMaps()) if daily else KEEP
+    job = describe(a_posterior(draws), folder / "region.zarr", draws=Draws(draws, "parameter"), period=Period(), keep=keep)
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
     held = [pixels for _, pixels in prepared.slabs(job, drivers)]

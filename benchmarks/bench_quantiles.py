@@ -92,15 +92,15 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
     """A function that maps the region from memory with daily quantiles."""
     import jax
 
+    from hybridflux.region.draws.spread import Draws
+    from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import _job
+    from hybridflux.region.map import make_job as describe
     from hybridflux.region.outputs import KEEP, DailyMaps
 
-    job = _job(
-        a_posterior(draws), folder / "region.zarr", folder / "none", draws=draws, start=None, end=None, spread="parameter",
-        keep=(*KEEP, DailyMaps(quantiles=levels)), change={}, seed=0, length=1e4,
-    )  # fmt: skip
+    keep, drawn = (*KEEP, DailyMaps(quantiles=levels)), Draws(draws, "parameter")
+    job = describe(a_posterior(draws), folder / "region.zarr", draws=drawn, period=Period(), keep=keep)
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
     held = [pixels for _, pixels in prepared.slabs(job, drivers)]

@@ -123,16 +123,15 @@ def first(folder: Path) -> None:
     import jax
 
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.region.draws.spread import Draws
+    from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.kernels.cpu import run_slab
     from hybridflux.region.kernels.kernel_inputs import prepare as ready
-    from hybridflux.region.map import _job
+    from hybridflux.region.map import make_job as describe
     from hybridflux.region.outputs import KEEP
 
     posterior = Posterior.load(folder / "posterior.nc")
-    job = _job(
-        posterior, folder / "region.zarr", folder / "none", draws=DRAWS, start=None, end=None, spread="parameter", keep=KEEP,
-        change={}, seed=0, length=1e4,
-    )  # fmt: skip
+    job = describe(posterior, folder / "region.zarr", draws=Draws(DRAWS, "parameter"), period=Period(), keep=KEEP)
     prepared = ready(job)
     drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
     _, pixels = next(prepared.slabs(job, drivers))

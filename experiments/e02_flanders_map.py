@@ -21,6 +21,7 @@ from hybridflux.ingest.build import build_region
 from hybridflux.ingest.region_report import check
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import run_scenario
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.report.page import write_report
@@ -41,8 +42,8 @@ def main() -> None:
     posterior, region = Posterior.load(arguments.posterior), out / "region.zarr"
     print(build_region("flanders-demo", region, data=arguments.data, resume=region.with_suffix(".build").exists()))
     print(check(region).text)
-    print(map_region(posterior, region, out / "run", draws=draws, spread=SPREAD, keep=(*KEEP, DailyMaps()), seed=1))
-    run_scenario(posterior, region, DRY, out / "dry", draws=draws, seed=1)
+    print(map_region(posterior, region, out / "run", draws=Draws(draws, SPREAD, seed=1), keep=(*KEEP, DailyMaps())))
+    run_scenario(posterior, region, DRY, out / "dry", draws=Draws(draws, "parameter", seed=1))
     budget = budget_table(out / "run")
     budget.to_csv(out / "budget.csv", index=False, float_format="%.6g")
     results = table(budget)

@@ -22,6 +22,7 @@ from hybridflux.inference import Posterior
 from hybridflux.ingest.build import build_region
 from hybridflux.ingest.region_report import check
 from hybridflux.products.totals import RunTotals, open_totals
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.store import layout
@@ -50,7 +51,7 @@ def main() -> None:
         for fapar, spread in SPREADS.items():
             run = arguments.out / f"{name}-{fapar}"
             shutil.rmtree(run, ignore_errors=True)
-            print(map_region(posterior, region, run, draws=draws, spread=spread, seed=1))
+            print(map_region(posterior, region, run, draws=Draws(draws, spread, seed=1)))
             rows += budgets(name, fapar, open_totals(run))
         draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
     results = table(pd.DataFrame(rows))

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.machine import cores, prepare
+from hybridflux.region.draws.spread import Draws
 
 prepare()
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -34,9 +35,10 @@ from bench_map_throughput import a_posterior, peak_memory  # noqa: E402, I001
 
 SMOKE = Size(pixels=1000, active=3, draws=4, days=31)
 STEPS = {
-    "_job": "describe the run (hashes of the maps)", "begin": "template and run.json", "_run": "map the tiles",
+    "begin": "template and run.json", "_run": "map the tiles",
     "write_totals": "merge totals", "write_cogs": "GeoTIFFs",
 }  # fmt: skip
+DESCRIBE = "describe the run (hashes of the maps)"
 ALONE = "map each tile as a region of its own"
 Cells = dict[tuple[int, int], np.ndarray]
 
@@ -101,7 +103,7 @@ def in_a_process(function: Callable, *arguments):
 
 def settings(size: Size) -> dict:
     """Of every run here."""
-    return {"draws": size.draws, "spread": "parameter"}
+    return {"draws": Draws(size.draws, "parameter")}
 
 
 def create(out: Path, size: Size) -> tuple[Watch, dict]:
@@ -150,8 +152,9 @@ def totals_by_cell(out: Path, runs: list[str]) -> Cells:
 
 def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
     """Map the large region, step by step, resume it when it is done, and estimate it."""
-    from hybridflux.region import map as engine
+    from hybridflux.region import map as verbs
     from hybridflux.region.drivers.open import open_region
+    from hybridflux.region.run import run_job as engine
 
     watch, posterior = Watch(), a_posterior(size.draws)
     with watch.step("open and check"):
@@ -159,16 +162,17 @@ def in_the_large(out: Path, size: Size) -> tuple[Watch, dict]:
     kept = {function: getattr(engine, function) for function in STEPS}
     for function, name in STEPS.items():
         watch.around(engine, function, name)
+    watch.around(verbs, "make_job", DESCRIBE)
     list_of = engine.Worklist.of
     watch.around(engine.Worklist, "of", "work list")
-    report = engine.map_region(posterior, region, out / "run", **settings(size))
+    report = verbs.map_region(posterior, region, out / "run", **settings(size))
     for function, inner in kept.items():
         setattr(engine, function, inner)
     engine.Worklist.of = list_of
     with watch.step("resume it when it is done (lock, markers, totals, GeoTIFFs)"):
-        again = engine.map_region(posterior, region, out / "run", **settings(size), resume=True)
-    with watch.step("dry run"):
-        estimate = engine.map_region(posterior, region, out / "none", **settings(size), dry_run=True).estimate
+        again = verbs.map_region(posterior, region, out / "run", **settings(size), resume=True)
+    with watch.step("plan"):
+        estimate = verbs.plan_map(posterior, region, **settings(size))
     written = sum(file.stat().st_size for file in (out / "run").rglob("*") if file.is_file())
     return watch, {"report": report, "again": again, "estimate": estimate, "written": written}
 
@@ -177,16 +181,14 @@ def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
     """Merge made-up totals of all tiles and parcels, and make a budget of them."""
     from hybridflux.files import write_json
     from hybridflux.products.budget import budget_table
-    from hybridflux.region.map import _job
+    from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.map import make_job
     from hybridflux.region.outputs import KEEP
     from hybridflux.region.outputs.merge_totals import Block, TileTotals
     from hybridflux.region.run.lifecycle import write_totals
 
     watch = Watch()
-    job = _job(
-        a_posterior(size.draws), out / "large.zarr", out / "all", start=None, end=None, keep=KEEP, change={}, seed=0, length=1e4,
-        **settings(size),
-    )  # fmt: skip
+    job = replace(make_job(a_posterior(size.draws), out / "large.zarr", **settings(size), period=Period(), keep=KEEP), out=out / "all")
     (job.out / "totals").mkdir(parents=True)
     random, tiles, stored = np.random.default_rng(0), list(size.grid.tiles()), 0
     months, days, expected = len(job.calendar.months), len(job.calendar.mapped), 0.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.region.store import layout
-from hybridflux.region.store.create import RegionWriter, create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, RegionWriter, create_region
 from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -98,6 +98,6 @@ def make_region(path: Path, size: Size, active: set[str], alone: Tile | None = N
         return 130.0 + 40.0 * np.sin(np.arange(moved(tile).y.start, moved(tile).y.stop) / 97.0)[:, None] + np.zeros(tile.shape)
 
     return create_region(
-        path, grid, FIRST + np.arange(2 * size.days), weather=made_up_weather(2 * size.days, across**2), plant_type=kinds,
-        soil_capacity=soil, cell=cell, zone=lambda tile: parcel(moved(tile), size.pixels), lead=size.days,
+        path, grid, RegionMaps(kinds, soil, cell, lambda tile: parcel(moved(tile), size.pixels)),
+        RegionWeather(FIRST + np.arange(2 * size.days), made_up_weather(2 * size.days, across**2)), warm_up=size.days,
     )  # fmt: skip

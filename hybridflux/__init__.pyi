@@ -34,7 +34,12 @@ from hybridflux.process.declare import check_process as check_process
 from hybridflux.process.declare import process as process
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.scenario import run_scenario as run_scenario
+from hybridflux.region.draws.spread import Draws as Draws
+from hybridflux.region.drivers.calendar import Period as Period
+from hybridflux.region.drivers.open import open_region as open_region
 from hybridflux.region.map import map_region as map_region
+from hybridflux.region.map import plan_map as plan_map
+from hybridflux.region.map import resume_run as resume_run
 from hybridflux.region.outputs import KEEP as KEEP
 from hybridflux.region.outputs import ArraySpec as ArraySpec
 from hybridflux.region.outputs import DailyMaps as DailyMaps

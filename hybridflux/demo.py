@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
 
 from hybridflux.files import read_json, write_json
 from hybridflux.inference import NUTS
 from hybridflux.inference.methods.base import InferenceWarning
 from hybridflux.inference.posterior import Posterior
+from hybridflux.progress import Progress
 from hybridflux.provenance import config_hash
 
 MODEL = "static"
@@ -24,9 +26,6 @@ TOWERS = 12
 CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and overconfident about the mean of a plant type
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
 """The scenario, in addition to the drought of the mapped year: drier and warmer."""
-
-Notify = Callable[[int, int, str], None]
-
 
 def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draws: int = 64, seed: int = 0) -> Path:
     """Fit synthetic towers, map their region, dry it out, close its budget and write a report.
@@ -56,7 +55,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
             console.print(f"[green]✓[/] {step.title:<38} done before")
             continue
         start = time.perf_counter()
-        with Progress(
+        with Bars(
             SpinnerColumn(), TextColumn(f"{step.title:<38}"), TimeElapsedColumn(), BarColumn(bar_width=12),
             TextColumn("[dim]{task.description}"), console=console, transient=True, disable=not console.is_terminal,
         ) as progress:  # fmt: skip
@@ -66,7 +65,7 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
     return demo.out / "report.html"
 
 
-def _notify(progress: Progress, task, done: int, total: int, message: str) -> None:
+def _notify(progress: Bars, task, done: int, total: int, message: str) -> None:
     progress.update(task, total=total, completed=done, description=message)
 
 
@@ -77,7 +76,7 @@ class _DemoStep:
     name: str
     title: str
     writes: tuple[str, ...]
-    work: Callable[[bool, Notify], str]
+    work: Callable[[bool, Progress], str]
 
 
 class _Demo:
@@ -139,7 +138,7 @@ class _Demo:
         written = all((self.out / name).exists() for name in step.writes)
         return written and entry == {**entry, "state": "done", "hash": self._hash(step)}
 
-    def run(self, step: _DemoStep, notify: Notify) -> str:
+    def run(self, step: _DemoStep, notify: Progress) -> str:
         """Run a step; files of an interrupted one with the same settings are used, others are removed."""
         journal = self._read()
         go_on = journal.get(step.name, {}) == {"state": "started", "hash": self._hash(step)}
@@ -165,7 +164,7 @@ class _Demo:
     def _write(self, journal: dict) -> None:
         write_json(self.journal, journal)
 
-    def _world(self, go_on: bool, notify: Notify) -> str:
+    def _world(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.twin.world import make_world
 
         settings = {name: self.settings[name] for name in ("size", "days", "towers", "seed")}
@@ -173,7 +172,7 @@ class _Demo:
         make_world(self.out / "world", **settings)
         return ""
 
-    def _fit(self, go_on: bool, notify: Notify) -> str:
+    def _fit(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.data.towers import open_towers
         from hybridflux.model import compositions
 
@@ -185,22 +184,24 @@ class _Demo:
         posterior.save(self.out / "posterior.nc")
         return "; ".join(posterior.info["concerns"]) or f"R-hat below {posterior.info['diagnostics']['r_hat_max']:.2f}"
 
-    def _map(self, go_on: bool, notify: Notify) -> str:
+    def _map(self, go_on: bool, notify: Progress) -> str:
+        from hybridflux.region.draws.spread import Draws
         from hybridflux.region.map import map_region
         from hybridflux.region.outputs import KEEP, DailyMaps
 
-        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
-        done = map_region(self._posterior(), self._region(), self.out / "run", keep=(*KEEP, DailyMaps()), **options)
+        options = {"draws": Draws(self.draws, seed=self.seed), "keep": (*KEEP, DailyMaps()), "resume": go_on, "progress": notify}
+        done = map_region(self._posterior(), self._region(), self.out / "run", **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
-    def _scenario(self, go_on: bool, notify: Notify) -> str:
+    def _scenario(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.products.scenario import run_scenario
+        from hybridflux.region.draws.spread import Draws, Spread
 
-        options = {"draws": self.draws, "seed": self.seed, "resume": go_on, "progress": notify}
+        options = {"draws": Draws(self.draws, Spread.parameter, self.seed), "resume": go_on, "progress": notify}
         run_scenario(self._posterior(), self._region(), DROUGHT, self.out / "scenario", **options)
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
-    def _budget(self, go_on: bool, notify: Notify) -> str:
+    def _budget(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table
         from hybridflux.products.totals import run_record
@@ -209,7 +210,7 @@ class _Demo:
         write_table(table, self.out / "budget.csv", run_record(self.out / "run"), float_format="%.6g")
         return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
-    def _report(self, go_on: bool, notify: Notify) -> str:
+    def _report(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.data.towers import open_towers
         from hybridflux.report.page import write_report
 

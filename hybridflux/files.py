@@ -94,6 +94,18 @@ def whole(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def sweep(folder: Path, *within: str) -> None:
+    """Remove what killed processes left half written; nothing reads it.
+
+    Args:
+        folder: of a run or a build that this process holds.
+        within: names of folders and Zarr stores in it: in all, what `whole` left, and in stores the chunks that zarr left.
+    """
+    for one in (folder, *(folder / name for name in within)):
+        for path in [*one.glob(f"*{PARTIAL}"), *(one.rglob("*.partial") if one.suffix == ".zarr" else ())]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 class Enduring:
     """An open file that takes every byte, and keeps an error of the disk until it is asked for.
 

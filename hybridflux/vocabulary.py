@@ -17,7 +17,9 @@ from typing import Literal
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
 FLUXES = ("NEE", "GPP", "RECO")
-"""FLUXNET names of the carbon fluxes, in the order of every product; in lower case they are variables."""
+"""FLUXNET names of the carbon fluxes, in the order of every product."""
+CARBON = tuple(name.lower() for name in FLUXES)
+"""The same as variables of a model."""
 KINDS = ("driver", "covariate", "state", "flux")
 
 

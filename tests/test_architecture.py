@@ -1,7 +1,10 @@
 """The floors of docs/architecture.md: who may import whom, and how long a file may be."""
 
 import ast
+import inspect
+import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -116,6 +119,23 @@ def test_no_folder_of_region_is_full():
     folders = {path.parent for path in FILES if room(module_of(path)) == "region"}
     full = {folder.name: count for folder in folders if (count := len(list(folder.glob("*.py")))) > FULL_FOLDER}
     assert not full, f"more than {FULL_FOLDER} files: {full}"
+
+
+PATHS = dict(re.findall(r"\* \*\*(.+?)\*\*: ((?:`[\w.]+`(?: →\s+)?)+)", (PACKAGE.parent / "docs" / "architecture.md").read_text()))
+HOPS = 12
+
+
+@pytest.mark.parametrize("name", ["map", "fit", "region build"])
+def test_the_main_paths_are_those_of_the_code(name):
+    path, seen = re.findall(r"`([\w.]+)`", PATHS[name]), []
+    assert 5 < len(path) <= HOPS
+    for step in path:
+        module, _, attribute = step.rpartition(".")
+        found = getattr(import_module(f"hybridflux.{module}"), attribute)
+        named = not seen or any(re.search(rf"\b{attribute}\b", inspect.getsource(sys.modules[home])) for home, _ in seen)
+        kind = isinstance(found, type) and any(isinstance(one, type) and issubclass(found, one) for _, one in seen)
+        assert named or kind, f"{step} is not named by any earlier step of `{name}`"
+        seen.append((f"hybridflux.{module}", found))
 
 
 @each_file([path for path in FILES if FLOORS.get(room(module_of(path)), 9) in LIBRARIES])

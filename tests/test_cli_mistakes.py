@@ -17,6 +17,7 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.twin.world import make_world
 
@@ -40,7 +41,7 @@ def here(tmp_path_factory) -> Path:
     model = with_learned(model, {name: np.zeros((2, *leaf.shape), np.float32) for name, leaf in leaves.items()})
     posterior = Posterior(model, indices)
     posterior.save(here / "posterior.nc")
-    map_region(posterior, world.region, here / "run", draws=2, start="2022-05-01", end="2022-05-31")
+    map_region(posterior, world.region, here / "run", draws=2, period=Period("2022-05-01", "2022-05-31"))
     for name in ("run.json", "totals.nc"):
         shutil.copytree(here / "run", here / f"bad-{name}")
     (here / "bad-run.json" / "run.json").write_text('{"state": ')
@@ -121,7 +122,7 @@ MISTAKES = {
     "budget --run folder --out new.csv": ("folder is not a run", "hybridflux map"),
     "budget --run note.txt --out new.csv": ("note.txt is not a run", "hybridflux map"),
     "budget --run bad-run.json --out new.csv": ("run.json is damaged", "hybridflux map"),
-    "budget --run bad-totals.nc --out new.csv": ("is not the file that the run wrote", "--resume"),
+    "budget --run bad-totals.nc --out new.csv": ("is not the file that the run wrote", "map --run"),
     "report --run folder --out new.html": ("folder is not a run", "hybridflux map"),
     "report --run run --scenario folder --out new.html": ("scenario.json", "hybridflux scenario"),
     "report --posterior posterior.nc --out new.html": ("--posterior FILE --towers FOLDER", "name one"),
@@ -145,7 +146,7 @@ MISTAKES = {
     f"{MAP} --out new --start 2022-05-01 --end 2022": ("end `2022`", "YYYY-MM-DD"),
     f"{MAP} --out new --end 2022-02-30": ("end `2022-02-30`", "YYYY-MM-DD"),
     f"{MAP} --out new --start 1999-01-01": ("1999-01-01 to 2022-12-31", "2021-01-01 to 2022-12-31"),
-    "map --resume --out bad-run.json": ("run.json is damaged", "hybridflux map"),
+    "map --run bad-run.json": ("run.json is damaged", "hybridflux map"),
     f"{SCENARIO} --out new --start June": ("start `June`", "YYYY-MM-DD"),
     f"{EVALUATE} --out new.csv --years 2010:2001": ("2010:2001", "first year first"),
     f"{EVALUATE} --out new.csv --years recent": ("recent", "2001:2010"),

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.tree import learned, with_learned
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import KEEP, DailyMaps
@@ -63,7 +64,7 @@ def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
     nirv = region.group["nirv"][:].reshape(len(region.days), -1)[:, read.pixel[at]] * 1e-4
     assert names["nirv_top"][0] == pytest.approx(np.quantile(nirv, 0.95), abs=2e-4)
     out = here / "parameter"
-    map_region(posterior, world.region, out, draws=2, keep=(*KEEP, DailyMaps()), spread="parameter")
+    map_region(posterior, world.region, out, draws=Draws(2, "parameter"), keep=(*KEEP, DailyMaps()))
     with xr.open_zarr(out / "fluxes.zarr", group="daily") as daily:
         row, column = divmod(int(read.pixel[at]), tile.shape[1])
         found = {flux: daily[flux].values[:, row, column] for flux in ("GPP", "RECO")}
@@ -85,4 +86,4 @@ def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(ch
     with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; `.vegetation"):
         map_region(posterior, other, tmp_path / "run", draws=2)
     with pytest.raises(ValueError, match="draws the error of fapar"):
-        map_region(posterior, world.region, tmp_path / "run", draws=2, spread="parameter+random_effects+vegetation")
+        map_region(posterior, world.region, tmp_path / "run", draws=Draws(2, "parameter+random_effects+vegetation"))

@@ -7,7 +7,7 @@ import pytest
 
 from hybridflux.demo import run_demo
 from hybridflux.products.scenario import _check_folder
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.twin.world import make_world
 
@@ -82,9 +82,9 @@ def test_a_world_replaces_a_world_only(mine):
 def test_a_region_replaces_a_region_only(mine, names):
     folder = mine(*names)
     grid, days = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (4, 4), 4), np.array(["2018-01-01"], "datetime64[D]")
-    maps = dict(weather={"tair": np.zeros((1, 1))}, plant_type=np.zeros((4, 4)), soil_capacity=np.ones((4, 4)))
+    given = grid, RegionMaps(np.zeros((4, 4)), np.ones((4, 4))), RegionWeather(days, {"tair": np.zeros((1, 1))})
     with pytest.raises(FileExistsError, match="is not a region store, and is not replaced"):
-        create_region(folder, grid, days, overwrite=True, **maps)
+        create_region(folder, *given, overwrite=True)
     assert contents(folder) == dict.fromkeys(names, MINE)
     for _ in range(2):
-        create_region(folder.with_name("r.zarr"), grid, days, overwrite=True, **maps)
+        create_region(folder.with_name("r.zarr"), *given, overwrite=True)

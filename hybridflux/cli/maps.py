@@ -10,18 +10,11 @@ import typer
 
 from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
 from hybridflux.files import check_folder
+from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
 
-SETTINGS = ("draws", "start", "end", "daily", "keep", "spread", "seed", "within", "dry_run")
-"""Options of `map` that a run folder remembers, or that make no sense for one."""
-
-
-class Spread(StrEnum):
-    """What the draws of a map contain."""
-
-    parameter = "parameter"
-    random_effects = "parameter+random_effects"
-    vegetation = "parameter+random_effects+vegetation"
+SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "resume", "dry_run")
+"""Options of `map` that a run folder holds, or that make no sense for one."""
 
 
 class ExecutorKind(StrEnum):
@@ -37,7 +30,8 @@ def map_(
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
     region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
     *,
-    out: Annotated[Path, typer.Option(help="Run folder to write.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder to write.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, which holds its settings and its posterior.")] = None,
     draws: Draws = 64,
     start: Start = None,
     end: End = None,
@@ -52,7 +46,7 @@ def map_(
     spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,
     seed: Seed = 0,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: tiles, bytes, memory, time.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate: tiles, bytes, memory, time.")] = False,
     within: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,53 +64,55 @@ def map_(
 ) -> None:
     """Map daily fluxes of a region with their spread.
 
-    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --out RUN --resume alone: the run folder
-    holds its settings and its posterior.
+    GPP, RECO and NEE per pixel, and totals per zone and draw. An interrupted run goes on with --run RUN alone.
     """
     from hybridflux.region.run.executors import choose
 
-    check_folder(out)
+    check_folder(run or out or Path())
     who = choose(
         executor.value, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler, task=task, tasks=tasks, sbatch=sbatch
     )
-    if posterior is None:
-        _only_the_run_folder(ctx, resume)
+    _check_options(ctx, run)
 
-        from hybridflux.region.map import resume_run
+    from hybridflux.region.map import map_region, plan_map, resume_run
 
+    if run is not None:
         with progress_of("mapping") as progress:
-            typer.echo(resume_run(out, region=region, executor=who, progress=progress))
+            typer.echo(resume_run(run, region=region, executor=who, progress=progress))
         return
-    if region is None:
-        raise ValueError("--region is missing: the Zarr store of the region's drivers")
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.region.map import map_region
+    from hybridflux.region.draws import spread as of_draws
+    from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.drivers.open import open_region
     from hybridflux.region.outputs import KEEP, DailyMaps
     from hybridflux.region.run.keep import read
 
+    where = open_region(region).within(*(within or ()))
+    settings = {"draws": of_draws.Draws(draws, spread, seed), "period": Period(start, end), "executor": who}
+    settings |= {"keep": (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))}
     fitted = Posterior.load(posterior)
-    kept = (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))
-    options = {"draws": draws, "start": start, "end": end, "spread": spread.value, "keep": kept, "seed": seed, "resume": resume}
-    options |= {"within": within or (), "executor": who}
     with progress_of("mapping") as progress:
-        typer.echo(map_region(fitted, region, out, **options, dry_run=dry_run, progress=progress))
+        done = plan_map(fitted, where, **settings) if dry_run else map_region(
+            fitted, where, out, **settings, resume=resume, progress=progress
+        )  # fmt: skip
+        typer.echo(done)
 
 
-def _only_the_run_folder(ctx: typer.Context, resume: bool) -> None:
-    """Refuse a command without a posterior that is no bare resumption.
+def _check_options(ctx: typer.Context, run: Path | None) -> None:
+    """Refuse a command that names neither a run nor all that a new one needs, or a run and settings that it holds.
 
     Raises:
-        ValueError: it does not resume, or gives settings that the run folder decides.
+        ValueError: names the options, and what to do.
     """
-    if not resume:
-        raise ValueError("--posterior and --region are missing; only an interrupted run goes on without them: --out RUN --resume")
+    missing = [name for name in ("posterior", "region", "out") if ctx.params[name] is None]
+    if run is None and missing:
+        options = " and ".join("--" + name for name in missing)
+        raise ValueError(f"{options} missing: a new run takes --posterior, --region and --out; an interrupted one goes on with --run RUN")
     given = [name for name in SETTINGS if ctx.get_parameter_source(name).name == "COMMANDLINE"]
-    if given:
+    if run is not None and given:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise ValueError(
-            f"{options}: the run folder decides this where no --posterior is given; leave it out, or give --posterior and --region"
-        )
+        raise ValueError(f"{options}: the run folder decides this where --run is given; leave it out, or begin a new run without --run")
 
 
 def scenario(
@@ -152,11 +148,13 @@ def scenario(
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.scenario import run_scenario
+    from hybridflux.region.draws import spread as of_draws
+    from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.run.executors import choose
 
     kind = "dask" if workers or scheduler else "serial"
     who = choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)
-    options = {"executor": who, "draws": draws, "start": start, "end": end, "seed": seed}
+    options = {"executor": who, "draws": of_draws.Draws(draws, Spread.parameter, seed), "period": Period(start, end)}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
         run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from hybridflux.files import read_json, whole
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
+from hybridflux.progress import Progress
 from hybridflux.provenance import canonical_json, config_hash
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def evaluate_unseen(
     seed: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Score a model at each tower by a fit to the towers of all other folds.
 

@@ -22,13 +22,12 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.structure import StructuralError
 from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
-from hybridflux.vocabulary import PLANT_TYPES, SIGN
+from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
     import arviz
     import pandas as pd
 
-FLUXES = ("nee", "gpp", "reco")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
-        self, towers, *, seed: int = 0, noise: bool = False, variables=("nee", "gpp", "reco"), draws: int | None = None
+        self, towers, *, seed: int = 0, noise: bool = False, variables=CARBON, draws: int | None = None
     ) -> xr.Dataset:
         """Daily fluxes with their spread, as xarray.
 
@@ -129,7 +128,7 @@ class Posterior:
             KeyError: a variable that the model does not predict.
             ValueError: a driver that the towers do not have.
         """
-        predicted = tuple(dict.fromkeys((*FLUXES, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
+        predicted = tuple(dict.fromkeys((*CARBON, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
         unknown = [name for name in variables if name not in predicted]
         if unknown:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
@@ -148,7 +147,7 @@ class Posterior:
         return xr.Dataset(data, coords, about)
 
     def simulate(
-        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=("nee", "gpp", "reco")
+        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=CARBON
     ) -> dict[str, Array]:
         """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
@@ -162,7 +161,7 @@ class Posterior:
         Raises:
             ValueError: noise of a state or diagnostic that no observation of the model is compared with.
         """
-        unseen = [name for name in variables if name not in (*FLUXES, *self.model.observed)]
+        unseen = [name for name in variables if name not in (*CARBON, *self.model.observed)]
         if noise and unseen:
             raise ValueError(f"no error of {', '.join(unseen)} is known: the model is compared with {', '.join(self.model.observed)} alone")
         effects, errors = jax.random.split(key)
@@ -253,7 +252,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            if error is not None and name in FLUXES:
+            if error is not None and name in CARBON:
                 observed[name] = error.sample(own, fluxes[name], activity, random_error)
             else:  # partitioned fluxes carry the error of the NEE they were made from
                 observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import zarr
 from hybridflux.addresses import without_secrets
 from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
+from hybridflux.files import sweep
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
@@ -22,15 +22,14 @@ from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.views import collect, find_scenes
 from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.ingest.work import Work
+from hybridflux.progress import Progress
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
 from hybridflux.region.run.lock import hold
 from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import seal
-from hybridflux.region.store.create import RegionWriter, create_region
-
-Progress = Callable[[int, int, str], None]
+from hybridflux.region.store.create import RegionMaps, RegionWeather, RegionWriter, create_region
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,8 @@ def build_region(
         plant_type = zarr.open_array(out / "plant_type", mode="r")[:]
         processes = learn_processes(config, views, plant_type, work, seed)
         fill_tiles(config, views, processes, lines, writer, plant_type, work, notify)
+        sweep(work.folder, "views", "tiles", work.views.name)
+        sweep(out)
         clear = _finish(config, processes, work, out)
     other_days = zarr.open_group(out, mode="r").attrs.get(layout.WEATHER_DAYS, "")
     unusual = tuple(finding for finding in findings(open_region(out, check=False)) if finding.level != "ok")
@@ -163,15 +164,12 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, s
     land = read_static_maps(config, catalog)
     soil_water = soil_moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
-    days = config.period.days
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
     brought = {layout.LIKE: config.vegetation.like}
     layers = {SD: {}, **{name: brought if name in lines else {} for name in config.vegetation.also}}
-    create_region(
-        out, config.region_grid, days, weather=drivers.values, plant_type=land.plant_type, soil_capacity=land.soil_capacity,
-        cell=drivers.cell, zone=land.zone, zone_names=land.zone_names, covariates=covariates, layers=layers,
-        lead=config.period.lead, utc_offset=config.utc_offset, title=config.title, overwrite=True,
-    )  # fmt: skip
+    maps = RegionMaps(land.plant_type, land.soil_capacity, drivers.cell, land.zone, land.zone_names, covariates, layers)
+    weather = RegionWeather(config.period.days, drivers.values, utc_offset=config.utc_offset)
+    create_region(out, config.region_grid, maps, weather, warm_up=config.period.lead, title=config.title, overwrite=True)
     group = zarr.open_group(out, mode="r+", use_consolidated=False)
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = soil_moisture.write(soil_water, group)

@@ -7,7 +7,7 @@ hyperparameters on their sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 
 import numpy as np
@@ -16,6 +16,7 @@ from hybridflux.data.harmonisation import ALL, CalibrationLine
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.views import ClearViews
 from hybridflux.ingest.work import Work
+from hybridflux.progress import Progress
 from hybridflux.region.store import layout
 from hybridflux.region.store.create import RegionWriter
 from hybridflux.region.store.grid import Grid, Tile
@@ -98,7 +99,7 @@ def squares(grid: Grid, y: slice, x: slice) -> Iterator[Tile]:
 
 def fill_tiles(
     config: RegionConfig, views: ClearViews, processes: Processes, lines: Lines, writer: RegionWriter,
-    plant_type: np.ndarray, work: Work, progress: Callable[[int, int, str], None],
+    plant_type: np.ndarray, work: Work, progress: Progress,
 ) -> None:  # fmt: skip
     """Fill every tile that is not marked as done and write it; the marker comes last."""
     grid: Grid = config.region_grid

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hybridflux.data.imagery.indices import bands_needed, compute, negatives
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
+from hybridflux.progress import Progress
 from hybridflux.provenance import canonical_json
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
@@ -85,7 +86,7 @@ def offered(config: RegionConfig, scenes: Sequence[Scene], catalog: dict) -> lis
 
 
 def collect(
-    config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Callable[[int, int, str], None]
+    config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Progress
 ) -> ClearViews:
     """Read every scene that has not been read yet.
 

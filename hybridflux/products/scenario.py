@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,11 @@ from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
 from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import RunTotals, open_totals, run_record
+from hybridflux.progress import Progress
 from hybridflux.records import read_record, write_record
+from hybridflux.region.draws.spread import Draws, Spread
+from hybridflux.region.drivers.calendar import Calendar, Period
+from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.store.checksums import of_files
 
 RECORD = "scenario.json"
@@ -40,13 +44,13 @@ class Effect:
 
 def run_scenario(
     posterior,
-    region: str | Path,
+    region: str | Path | Region,
     changes: Mapping,
     out: str | Path,
     *,
-    draws: int = 64,
-    spread: str = "parameter",
-    progress: Callable[[int, int, str], None] | None = None,
+    draws: int | Draws = 64,
+    period: Period = Period(),  # noqa: B008
+    progress: Progress | None = None,
     **options,
 ) -> Effect:
     """Map a region twice with the same draws and write the effect of the change.
@@ -56,22 +60,20 @@ def run_scenario(
 
     Args:
         posterior: fitted `Posterior`.
-        region: region store.
+        region: region store, or an open region.
         changes: driver -> `*0.6`, `+2` or `climatology`, or `Change`.
         out: folder.
-        draws: posterior draws, the same in both runs.
-        spread: spread of both runs; an effect needs `parameter`, because it concerns the physics and not one place.
+        draws: the same in both runs; a number takes the spread `parameter`, because an effect concerns the physics and not one place.
+        period: days that are mapped.
         progress: called with (tiles done, all, message) over both runs.
-        options: further arguments of `map_region`: `start end seed resume executor ...`.
+        options: further arguments of `map_region`: `keep`, `resume`, `executor`.
 
     Raises:
         FileExistsError: the folder holds files that no scenario wrote.
         ValueError: no change, or one that cannot be made.
     """
-    from hybridflux.region.drivers.calendar import Calendar
     from hybridflux.region.drivers.changeable import check_changes
     from hybridflux.region.drivers.driver_change import read_changes
-    from hybridflux.region.drivers.open import Region, open_region
     from hybridflux.region.map import map_region
 
     read = read_changes(changes)
@@ -79,16 +81,16 @@ def run_scenario(
         raise ValueError("a scenario needs a change, for instance rain=*0.6")
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     _check_folder(out)
-    days = Calendar.of_region(region, options.get("start"), options.get("end")).days
-    check_changes(region, posterior.model.needs(), days, read)  # before the control run
-    for half, (name, change) in enumerate((("control", {}), ("changed", changes))):
+    draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
+    check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
+    for half, (name, drivers) in enumerate((("control", region), ("changed", changed))):
         notify = partial(_notify_half, progress, half, name) if progress else None
-        map_region(posterior, region, out / name, draws=draws, spread=spread, change=change, progress=notify, **options)
+        map_region(posterior, drivers, out / name, draws=draws, period=period, progress=notify, **options)
     words = tuple(str(change) for change in read)
     run = run_record(out / "changed")
     record = {
         "changes": words,
-        "spread": spread,
+        "spread": draws.spread.value,
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
     effect = _effect(out, words)

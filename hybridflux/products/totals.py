@@ -14,11 +14,9 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.records import read_record
+from hybridflux.region.draws.spread import Spread
 from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
-
-SPREADS = ("parameter", "parameter+random_effects", "parameter+random_effects+vegetation")
-"""Spreads a budget may show. `predictive` also holds measurement noise, which belongs in a comparison with a tower, not in a budget."""
 
 STRUCTURAL = "+structural_error"
 """Suffix of the spread of totals that include the structural error of the model."""
@@ -62,7 +60,7 @@ class RunTotals:
         area: true area of each cell `[cell]`, m2.
         months: first day of each month `[month]`.
         days: number of days that the run covers in each month `[month]`.
-        spread: sources of error that the draws contain, one of `SPREADS`.
+        spread: sources of error that the draws contain, one of `Spread`.
         meaning: the spread in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
         at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
@@ -173,9 +171,9 @@ def check_spread(spread: str | None, source: str) -> str:
     Raises:
         ValueError: there is none, it is unknown, or it holds measurement noise.
     """
-    if spread in SPREADS:
+    if spread in [*Spread]:
         return spread
-    known = ", ".join(f"`{name}`" for name in SPREADS)
+    known = ", ".join(f"`{name}`" for name in Spread)
     if not spread:
         raise ValueError(f"{source} does not name its spread, and an interval without a name means nothing; a budget needs one of {known}")
     if spread == "predictive":
@@ -184,7 +182,7 @@ def check_spread(spread: str | None, source: str) -> str:
 
 
 def run_record(run: str | Path) -> dict:
-    """`run.json` of a run folder.
+    """`run.json` of a run folder, with the fields of its specification beside the others.
 
     Raises:
         FileNotFoundError: it is not a run folder.
@@ -192,7 +190,8 @@ def run_record(run: str | Path) -> dict:
     path = Path(run) / "run.json"
     if not path.exists():
         raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    return read_record(path, "written by `hybridflux map`; map again into another folder")
+    record = read_record(path, "written by `hybridflux map`; map again into another folder")
+    return record.get("spec", {}) | record  # runs of earlier versions have them there
 
 
 def open_totals(run: str | Path) -> RunTotals:
@@ -207,12 +206,13 @@ def open_totals(run: str | Path) -> RunTotals:
     path = Path(run) / "totals.nc"
     record = run_record(run)
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: the run is not finished (state `{record.get('state')}`); go on with `--resume`")
+        state = f"the run is not finished (state `{record.get('state')}`)"
+        raise FileNotFoundError(f"{path} is missing: {state}; go on with `hybridflux map --run {run}`")
     check_file(Path(run), path.name, record)
     try:
         opened = open_netcdf(path)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --resume`") from error
+        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --run {run}`") from error
     with opened as data:
         spread = check_spread(data.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(data))

@@ -1,9 +1,12 @@
-"""A run, described: everything `run_tile` needs, picklable, with the configuration that decides its results."""
+"""The specification of a run: all that decides its results, as plain values; whoever goes on with a run reads it from `run.json`."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,51 +14,145 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import learned
-from hybridflux.provenance import config_hash
-from hybridflux.region.draws.random_effects import LENGTH
-from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.provenance import canonical_json, config_hash
+from hybridflux.region.draws.spread import Draws, Spread
+from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.open import Region
 
-PLANT_TYPE = "plant_type"
-__all__ = ["LENGTH", "Job", "differences", "posterior_fingerprint", "region_fingerprint"]
+WORDS = {
+    "region": "name of the region store",
+    "region_fingerprint": "content of the region store (its fingerprint)",
+    "posterior_fingerprint": "posterior (its fingerprint)",
+    "draws": "number of draws",
+    "seed": "seed of the draws",
+    "effect_length": "distance over which effects of places are alike [m]",
+    "start": "first day",
+    "end": "last day",
+    "changes": "changes of drivers",
+    "within": "ranges outside which pixels are left out",
+    "keep": "outputs",
+}
+"""Field of a specification -> what it is, where its name does not say it."""
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that decides the results of a run.
+
+    Attributes:
+        region: name of the region store.
+        region_fingerprint: of its content (`region_fingerprint`).
+        posterior_fingerprint: of model, draws and structural error (`posterior_fingerprint`).
+        draws: how many, of which spread, by which seed.
+        period: first and last mapped day.
+        changes: of drivers, as text.
+        within: covariate, or `plant_type`, outside whose range at the towers pixels are left out -> that range, or the plant types there.
+        keep: outputs (`outputs.base.Output`).
+    """
+
+    region: str
+    region_fingerprint: str
+    posterior_fingerprint: str
+    draws: Draws
+    period: Period
+    changes: tuple[str, ...]
+    within: Mapping[str, tuple]
+    keep: tuple
+
+    def to_json(self) -> dict:
+        """As plain values of JSON."""
+        drawn = asdict(self.draws)
+        described = {
+            "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
+            "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
+            "keep": [output.to_json() for output in self.keep],
+        }  # fmt: skip
+        return json.loads(canonical_json(described))
+
+    @classmethod
+    def from_json(cls, values: Mapping, outputs_of: Callable[[list], tuple]) -> RunSpec:
+        """What `to_json` gave.
+
+        Args:
+            values: as `to_json` gave them.
+            outputs_of: makes outputs of what their `to_json` gave (`run.keep.outputs_of`).
+
+        Raises:
+            ValueError: an output or a spread that this version does not know.
+            KeyError: a field is missing.
+        """
+        return cls(
+            *(values[name] for name in ("region", "region_fingerprint", "posterior_fingerprint")),
+            Draws(values["draws"], values["spread"], values["seed"], values["effect_length"]),
+            Period(values["start"], values["end"]),
+            tuple(values["changes"]),
+            {name: tuple(limits) for name, limits in values["within"].items()},
+            outputs_of(values["keep"]),
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the specification: equal for runs of equal results."""
+        return config_hash(self.to_json())
+
+
+def differences(found: Mapping, wanted: Mapping) -> list[str]:
+    """What differs between two specifications as JSON, one line each.
+
+    >>> differences({"draws": 50, "seed": 0}, {"draws": 64, "seed": 0})
+    ['number of draws: 50 there, 64 now']
+    """
+    return [
+        f"{WORDS.get(name, name)}: {found.get(name)} there, {wanted.get(name)} now"
+        for name in sorted({*found, *wanted})
+        if found.get(name) != wanted.get(name)
+    ]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run over a region.
+    """A run with what it works on: all that `run_tile` needs, picklable.
 
     Attributes:
+        spec: what decides the results.
         region: with its changes.
         posterior: thinned to the draws of the run.
         out: run folder.
         calendar: days.
-        spread: a key of `flux_store.SPREADS`.
-        keep: outputs (`outputs.base.Output`).
-        seed: of the effects.
-        length: over which effects are alike [m].
         by_cell: blocks of one weather cell.
-        within: covariates outside whose range at the towers pixels are left out.
-        fingerprint: of the region (`region_fingerprint`), taken once: all maps are read for it.
-        hash: of the configuration.
     """
 
+    spec: RunSpec
     region: Region
     posterior: Posterior
     out: Path
     calendar: Calendar
-    spread: str
-    keep: tuple
-    seed: int
-    length: float
     by_cell: bool
-    within: tuple[str, ...] = ()
-    fingerprint: str = ""
-    hash: str = ""
+
+    @property
+    def hash(self) -> str:
+        """Of the specification."""
+        return self.spec.hash
 
     @property
     def draws(self) -> int:
-        """Draws carried through every pixel."""
+        """Number of draws carried through every pixel."""
         return self.posterior.draws
+
+    @property
+    def spread(self) -> Spread:
+        """What differs between the draws."""
+        return self.spec.draws.spread
+
+    @property
+    def seed(self) -> int:
+        """Seed of the draws."""
+        return self.spec.draws.seed
+
+    @property
+    def keep(self) -> tuple:
+        """Outputs."""
+        return self.spec.keep
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -72,23 +169,6 @@ class Job:
         """Plant type -> number of towers of the fit; None for posteriors that do not record them."""
         return self.posterior.info.get("plant_types")
 
-    def config(self) -> dict:
-        """All that decides the results, as plain values."""
-        return {
-            "region": self.region.path.name,
-            "region_fingerprint": self.fingerprint,
-            "posterior_fingerprint": posterior_fingerprint(self.posterior),
-            "draws": self.draws,
-            "start": str(self.calendar.mapped[0]),
-            "end": str(self.calendar.mapped[-1]),
-            "spread": self.spread,
-            "keep": [output.to_json() for output in self.keep],
-            "changes": [str(change) for change in self.region.changes],
-            "seed": self.seed,
-            "effect_length": self.length,
-            "within": {name: sorted(self.at_towers) if name == PLANT_TYPE else self.ranges[name] for name in self.within},
-        }
-
     def marker(self, tile_id: str) -> Path:
         """File that says a tile is done."""
         return self.out / "tiles" / f"{tile_id}.json"
@@ -101,19 +181,6 @@ class Job:
     def store(self) -> Path:
         """The store of fluxes."""
         return self.out / "fluxes.zarr"
-
-
-def differences(found: dict, wanted: dict) -> list[str]:
-    """What differs between two configurations, one line each.
-
-    >>> differences({"draws": 50, "seed": 0}, {"draws": 64, "seed": 0})
-    ['draws: 50 there, 64 now']
-    """
-    return [
-        f"{name}: {found.get(name)} there, {wanted.get(name)} now"
-        for name in sorted({*found, *wanted})
-        if found.get(name) != wanted.get(name)
-    ]
 
 
 def posterior_fingerprint(posterior: Posterior) -> str:

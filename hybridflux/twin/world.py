@@ -11,7 +11,7 @@ from hybridflux.data.gaps import seasonal_mean
 from hybridflux.data.imagery.indices import compute
 from hybridflux.evaluate.seasons import day_of_year
 from hybridflux.files import write_json
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.region.store.layout import LIKE, WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
@@ -27,6 +27,8 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
 """File of a world with its true parameters, written last."""
+
+SEEN_AS = {LIKE: "reflectance-points"}  # the instrument of towers and region is the same
 
 YEAR = 2022  # the mapped year, with the drought
 LEAD = 365  # days of warm-up before the first mapped day
@@ -180,12 +182,11 @@ class _WorldBuilder:
         daily = fill_daily(seen, len(self.days))
         names = (*WEATHER, "tair_night")
         writer = create_region(
-            self.folder / "region.zarr", grid, self.days[self.stored],
-            weather={name: weather[name][self.stored] for name in names}, climatology=climatology,
-            plant_type=land.plant_type, soil_capacity=land.soil_capacity, cell=cell, zone=land.zone, zone_names=land.zone_names,
-            lead=self.mapped.start - self.stored.start, utc_offset=1, title="the twin's plateau", overwrite=True,
+            self.folder / "region.zarr", grid,
+            RegionMaps(land.plant_type, land.soil_capacity, cell, land.zone, land.zone_names, daily=dict.fromkeys(self._indices, SEEN_AS)),
+            RegionWeather(self.days[self.stored], {name: weather[name][self.stored] for name in names}, climatology, utc_offset=1),
+            warm_up=self.mapped.start - self.stored.start, title="the twin's plateau", overwrite=True,
             attribution=["synthetic data of the hybridflux twin (CC0-1.0)"],
-            layers={name: {LIKE: "reflectance-points"} for name in self._indices},
         )  # fmt: skip
         daily = daily[self.stored]
         writer.write_all(daily, **{name: compute(name, reflectance_of(daily)) for name in self._indices})

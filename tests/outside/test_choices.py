@@ -49,7 +49,7 @@ def test_a_method_fits_saves_loads_and_maps(mine, tmp_path):
     assert again.info["method"] == "Resampling" and np.array_equal(*(one.stats["log_likelihood"] for one in (posterior, again)))
     assert all(np.array_equal(leaf, learned(again.model)[name]) for name, leaf in learned(posterior.model).items())
     region = made_up(tmp_path / "r.zarr", size=(10, 10), days=("2018-01-01", "2018-02-28"), cells=1, plant_type=np.zeros((10, 10))).path
-    report = hf.map_region(again, region, tmp_path / "run", draws=4, start="2018-02-01", end="2018-02-28")
+    report = hf.map_region(again, region, tmp_path / "run", draws=4, period=hf.Period("2018-02-01", "2018-02-28"))
     assert report.tiles == 1
 
 

@@ -22,14 +22,14 @@ from hybridflux.region.map import resume_run
 from hybridflux.region.run.executors import Dask, Serial
 from hybridflux.region.run.executors.slurm import _own_files
 from hybridflux.region.run.keep import outputs_of, read
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
 DAYS = np.arange(np.datetime64("2017-05-01"), np.datetime64("2018-08-06"))
-JULY = dict(draws=3, start="2018-06-20", end="2018-08-05", spread="parameter")
+JULY = dict(draws=hf.Draws(3, "parameter"), period=hf.Period("2018-06-20", "2018-08-05"))
 ET = (hf.PeriodMaps("evapotranspiration", (0.5,)), hf.ZoneTotals("evapotranspiration"), hf.PeriodMaps("rew", ()))
 
 
@@ -53,12 +53,13 @@ def region(tmp_path_factory):
     air = {"tair": 12 + 10 * season, "tmin": 7 + 10 * season, "par": 6 + 5 * season, "vpd": 8 + 4 * season}
     air |= {"par_potential": 12 + 8 * season}
     air |= {"rain": np.random.default_rng(1).gamma(0.2, 9.0, season.shape), "day_fraction": 0.5 + 0 * season, "co2": 400 + 0 * season}
-    writer = create_region(
-        tmp_path_factory.mktemp("field") / "field.zarr", Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (8, 6), 4), DAYS,
-        weather={name: values.astype("f") for name, values in air.items()}, plant_type=np.full((8, 6), PLANT_TYPES.index("GRA")),
-        soil_capacity=np.linspace(40, 200, 48).reshape(8, 6), zone=np.repeat([1, 2], 24).reshape(8, 6), zone_names={1: "up", 2: "down"},
-        utc_offset=1,
+    maps = RegionMaps(
+        np.full((8, 6), PLANT_TYPES.index("GRA")), np.linspace(40, 200, 48).reshape(8, 6), zone=np.repeat([1, 2], 24).reshape(8, 6),
+        zone_names={1: "up", 2: "down"},
     )  # fmt: skip
+    days = RegionWeather(DAYS, {name: values.astype("f") for name, values in air.items()}, utc_offset=1)
+    path = tmp_path_factory.mktemp("field") / "field.zarr"
+    writer = create_region(path, Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (8, 6), 4), maps, days)
     writer.write_all(np.full((len(DAYS), 8, 6), 0.6, np.float32))
     return writer.path
 
@@ -94,9 +95,9 @@ def test_dry_days_from_a_file_of_ones_own_are_mapped_stopped_resumed_and_a_geoti
     keep = (mine("my_dry_days").DryDays(below=0.45),)
     with pytest.raises(Killed):
         hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=keep, executor=AfterOneTile())
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["config"]["keep"] == [{"output": "my_dry_days:DryDays", "below": 0.45}] and outputs_of(record["config"]["keep"]) == keep
-    with pytest.raises(ValueError, match=r"keep: .*0.45.* there, .*0.3.* now"):
+    kept = json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["keep"]
+    assert kept == [{"output": "my_dry_days:DryDays", "below": 0.45}] and outputs_of(kept) == keep
+    with pytest.raises(ValueError, match=r"outputs: .*0.45.* there, .*0.3.* now"):
         hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=(replace(keep[0], below=0.3),), resume=True)
     report = hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=keep, resume=True)
     assert report.state == "done" and report.skipped == 1 and report.tiles == 4

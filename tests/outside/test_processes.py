@@ -17,7 +17,7 @@ from hybridflux.inference.batch import names_of
 from hybridflux.model import outside
 from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.model.tree import learned, with_learned, with_places
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -58,9 +58,9 @@ def region(tmp_path_factory):
     air = weather(1)
     rest = dict(tmin=air["tair"] - 5, vpd=0 * air["tair"] + 8, par_potential=air["par"] + 8, day_fraction=0 * air["tair"] + 0.5)
     air |= rest | {"co2": 0 * air["tair"] + 400}
-    inputs = dict(weather=air, plant_type=np.full((8, 6), PLANT_TYPES.index("CRO")), utc_offset=1)
-    inputs |= dict(zone=np.ones((8, 6), int), zone_names={1: "all"}, cell=np.zeros((8, 6), np.int32), soil_capacity=np.full((8, 6), 120.0))
-    writer = create_region(tmp_path_factory.mktemp("region") / "field.zarr", grid, DAYS, **inputs)
+    kinds, capacity = np.full((8, 6), PLANT_TYPES.index("CRO")), np.full((8, 6), 120.0)
+    maps = RegionMaps(kinds, capacity, zone=np.ones((8, 6), int), zone_names={1: "all"})
+    writer = create_region(tmp_path_factory.mktemp("region") / "field.zarr", grid, maps, RegionWeather(DAYS, air, utc_offset=1))
     writer.write_all(np.full((len(DAYS), 8, 6), 0.7))
     return writer.path
 
@@ -78,7 +78,8 @@ def test_fit_save_load_map(name, mine, series, region, tmp_path):
     again = hf.Posterior.load(tmp_path / "p.nc")
     assert to_spec(again.model) == to_spec(model) and again.summary().notna()["units"].all()
     with pytest.warns(UserWarning, match="no tower of the posterior has plant type CRO"):
-        hf.map_region(again, region, tmp_path / "run", draws=1, start="2018-01-10", end="2018-02-28", keep=KEPT, spread="parameter")
+        period = hf.Period("2018-01-10", "2018-02-28")
+        hf.map_region(again, region, tmp_path / "run", draws=hf.Draws(1, "parameter"), period=period, keep=KEPT)
     found = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="daily").load()
     drivers = {one: jnp.asarray(values) for one, values in weather(1).items()} | {"fapar": jnp.full((len(DAYS), 1), 0.7)}
     drivers |= {"plant_type": jnp.array([PLANT_TYPES.index("CRO")]), "site": jnp.array([-1])}

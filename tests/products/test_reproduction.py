@@ -13,6 +13,7 @@ import zarr
 
 from hybridflux.products.reproduction import RUN, changed_inputs, check, compare, steps
 from hybridflux.provenance import checksum_of, git_state, inputs, provenance
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.twin.world import make_world
 from tests.ingest import conftest as small
@@ -101,9 +102,10 @@ import os, sys
 os.sched_setaffinity(0, {int(one) for one in sys.argv[1].split(",")})
 from hybridflux.machine import prepare
 prepare()
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from tests.region.conftest import a_posterior
-map_region(a_posterior(draws=20), sys.argv[2], sys.argv[3], draws=20, start="2018-01-01")
+map_region(a_posterior(draws=20), sys.argv[2], sys.argv[3], draws=20, period=Period("2018-01-01"))
 """
 
 
@@ -153,7 +155,7 @@ def test_what_was_made_in_python_says_so(chain, tmp_path):
     other = made_up(tmp_path / "other.zarr", days=("2018-01-01", "2018-02-28"))
     (again,) = steps(other.path)
     assert again.record["given"] == step.record["given"]  # the same arrays have the same digests
-    map_region(a_posterior(draws=2), path, tmp_path / "run", draws=2, start="2018-02-01")
+    map_region(a_posterior(draws=2), path, tmp_path / "run", draws=2, period=Period("2018-02-01"))
     assert "same to the last bit" in check(tmp_path / "run")
     assert np.isfinite(provenance({})["machine"]["cores"])
 

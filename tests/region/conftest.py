@@ -1,5 +1,7 @@
 """A small made-up region, and posteriors without a fit."""
 
+from dataclasses import fields
+
 import jax
 import numpy as np
 import pytest
@@ -10,14 +12,14 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
 from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
 CODES = [PLANT_TYPES.index(code) for code in ("CRO", "DBF", "GRA", "ENF")]
 
 
-def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, crs="EPSG:2154", **more):
+def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), cells=2, seed=0, crs="EPSG:2154", utc_offset=1, **more):
     """A region with patches of four plant types, some water, some outside, weather of `cells` cells."""
     random = np.random.default_rng(seed)
     days = np.arange(np.datetime64(days[0]), np.datetime64(days[1]) + np.timedelta64(1, "D"))
@@ -39,12 +41,14 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
     plant_type[-2:, -4:] = 255
     rows, columns = np.indices(size)
     fapar = np.clip(0.5 + 0.3 * season[:, None, None] + 0.1 * np.sin(rows / 3) * np.cos(columns / 4), 0.05, 0.95)
-    inputs = dict(
-        weather={name: values.astype(np.float32) for name, values in weather.items()}, plant_type=plant_type,
-        soil_capacity=100 + 50 * np.sin(rows / 5.0), cell=((columns >= size[1] // 2) if cells > 1 else 0 * columns).astype(np.int32),
-        zone=1 + (rows >= size[0] // 2), zone_names={1: "north", 2: "south"}, utc_offset=1,
+    maps = dict(
+        plant_type=plant_type, soil_capacity=100 + 50 * np.sin(rows / 5.0),
+        cell=((columns >= size[1] // 2) if cells > 1 else 0 * columns).astype(np.int32),
+        zone=1 + (rows >= size[0] // 2), zone_names={1: "north", 2: "south"},
     )  # fmt: skip
-    writer = create_region(path, grid, days, **(inputs | more))
+    maps |= {name: more.pop(name) for name in [*more] if name in {field.name for field in fields(RegionMaps)}}
+    values = {name: values.astype(np.float32) for name, values in weather.items()}
+    writer = create_region(path, grid, RegionMaps(**maps), RegionWeather(days, values, utc_offset=utc_offset), **more)
     writer.write_all(fapar)
     return writer
 

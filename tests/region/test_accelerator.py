@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -23,12 +22,14 @@ from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, st
 from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
 from hybridflux.process import light, stress, water
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
-from hybridflux.region.map import _job
+from hybridflux.region.map import make_job
 from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
@@ -62,16 +63,16 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         error = VegetationError(20.0, {"CRO": LineError(0.02, 0.05, -0.5)})
         layers = {SD: error.attributes()} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
-        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, layers=layers, covariates=heights, **WINTER)
+        writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, daily=layers, covariates=heights, **WINTER)
         if layers:
             tile = writer.grid.tile_of("r000_c000")
             part = np.random.default_rng(1).uniform(0.2, 0.8, (59, *tile.shape)).astype(np.float32)
             writer.write(tile, part, fapar_sd=0.1 * part)
         name = settings.pop("composed", None)
         posterior = composed(name, **settings) if name else make_posterior(**settings)
-        job = _job(
-            posterior, writer.path, Path("unused"), draws=posterior.draws, start="2017-12-20", end="2018-01-12", spread=spread, keep=keep,
-            change={}, seed=0, length=500.0,
+        job = make_job(
+            posterior, writer.path, draws=Draws(posterior.draws, spread, effect_length=500.0), period=Period("2017-12-20", "2018-01-12"),
+            keep=keep,
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)

@@ -33,7 +33,7 @@ def record(make_region, tmp_path_factory):
 
 def test_changes(region_path):
     region = open_region(region_path)
-    changed = region.with_changes(read_changes({"rain": "*0.6", "tair": "+2@2018-06-01:", "fapar": "*0.5"}))
+    changed = region.with_changes({"rain": "*0.6", "tair": "+2@2018-06-01:", "fapar": "*0.5"})
     before, after = (one.weather(("rain", "tair", "tmin", "vpd", "tair_30d"), whole(region)) for one in (region, changed))
     np.testing.assert_allclose(after["rain"], before["rain"] * 0.6, rtol=1e-6)
     june = region.days >= np.datetime64("2018-06-01")
@@ -52,7 +52,7 @@ def test_changes(region_path):
 def test_all_temperatures_of_a_day_move_together(record, text):
     """The course of a day stays: tmin, tmax, night and day by the same difference as the mean, and VPD is held."""
     names = ("tair", "tmin", "tmax", "tair_night", "tair_day", "vpd")
-    before, after = (one.weather(names, whole(record)) for one in (record, record.with_changes(read_changes({"tair": text}))))
+    before, after = (one.weather(names, whole(record)) for one in (record, record.with_changes({"tair": text})))
     moved = after["tair"] - before["tair"]
     assert np.abs(moved).max() > 1
     for name in names[1:5]:
@@ -61,7 +61,7 @@ def test_all_temperatures_of_a_day_move_together(record, text):
 
 
 def test_vpd_of_the_light_hours_moves_with_vpd(record):
-    changed = record.with_changes(read_changes({"vpd": "*1.2"}))
+    changed = record.with_changes({"vpd": "*1.2"})
     before, after = (one.weather(("vpd", "vpd_day"), whole(record)) for one in (record, changed))
     for name in ("vpd", "vpd_day"):
         np.testing.assert_allclose(after[name], before[name] * 1.2, rtol=1e-5)
@@ -70,7 +70,7 @@ def test_vpd_of_the_light_hours_moves_with_vpd(record):
 def test_usual_rain_keeps_wet_and_dry_days(record):
     """The mean sum of each month and cell, on as many days as it rains in a year; the mean of a day would rain every day."""
     before, after = (
-        one.weather(("rain",), whole(record))["rain"] for one in (record, record.with_changes(read_changes({"rain": "climatology"})))
+        one.weather(("rain",), whole(record))["rain"] for one in (record, record.with_changes({"rain": "climatology"}))
     )
     wet = [(values > 1).mean() for values in (before, after)]
     assert abs(wet[1] - wet[0]) < 0.04 and (after < 0.1).mean() == pytest.approx((before < 0.1).mean(), abs=0.05)
@@ -91,7 +91,7 @@ def test_usual_rain_takes_a_climatology_that_is_given(record):
 
 
 def test_climatology_needs_years(region_path):
-    region = open_region(region_path).with_changes([Change.parse("vpd", "climatology")])
+    region = open_region(region_path).with_changes({"vpd": "climatology"})
     with pytest.raises(ValueError, match="has 2.0 years of weather and a climatology takes 3"):
         region.weather(("vpd",), whole(region))
 
@@ -137,22 +137,22 @@ def test_two_forms_of_one_driver():
     ],
 )
 def test_a_change_that_changes_nothing_is_refused(region_path, name, text, said):
-    region = open_region(region_path)
+    region = open_region(region_path).with_changes({name: text})
     with pytest.raises(ValueError, match=said):
-        check_changes(region, READ, region.days, read_changes({name: text}))
+        check_changes(region, READ, region.days)
 
 
 @pytest.mark.parametrize(("name", "text"), [("fapar", "*1.5"), ("rain", "-2"), ("vpd", "-5")])
 def test_values_kept_at_a_bound_are_reported(region_path, name, text):
-    region = open_region(region_path)
+    region = open_region(region_path).with_changes({name: text})
     with pytest.warns(UserWarning, match=rf"`{name}=.* % of the values would leave 0 to .*; the mean goes from .* to .*, not to"):
-        check_changes(region, READ, region.days, read_changes({name: text}))
+        check_changes(region, READ, region.days)
 
 
 def test_tair_can_be_changed_where_only_tmin_is_read(region_path):
     region = open_region(region_path)
     assert changeable(region, ("tmin", "plant_type")) == ["tair", "tmin"]
-    check_changes(region, ("tmin",), region.days, read_changes({"tair": "+2"}))
+    check_changes(region.with_changes({"tair": "+2"}), ("tmin",), region.days)
 
 
 def test_a_map_and_a_scenario_refuse_before_they_begin(region_path, make_posterior, tmp_path):
@@ -160,7 +160,7 @@ def test_a_map_and_a_scenario_refuse_before_they_begin(region_path, make_posteri
     from hybridflux.region.map import map_region
 
     with pytest.raises(ValueError, match="co2=\\+100` would change nothing: the model does not read it"):
-        map_region(make_posterior(), region_path, tmp_path / "run", draws=4, change={"co2": "+100"})
+        map_region(make_posterior(), open_region(region_path).with_changes({"co2": "+100"}), tmp_path / "run", draws=4)
     with pytest.raises(ValueError, match="vpd_day=\\*2` would change nothing"):
         run_scenario(make_posterior(), region_path, {"vpd_day": "*2"}, tmp_path / "scenario", draws=4)
     assert not list(tmp_path.iterdir())

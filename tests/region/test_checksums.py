@@ -11,6 +11,7 @@ import zarr
 
 from hybridflux.inference.posterior import Posterior
 from hybridflux.products.totals import open_totals
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.run.executors import Serial
@@ -31,7 +32,7 @@ def path(region_path, tmp_path):
 def finished(region_path, make_posterior, tmp_path_factory):
     """A run of a month."""
     out = tmp_path_factory.mktemp("checksums") / "run"
-    map_region(make_posterior(draws=2), region_path, out, draws=2, start=START)
+    map_region(make_posterior(draws=2), region_path, out, draws=2, period=Period(START))
     return out
 
 
@@ -89,9 +90,10 @@ def test_a_chunk_of_the_same_size_from_elsewhere_is_noticed_before_a_run_goes_on
     file.write_bytes(content)
     accept(path)
     before = region_fingerprint(open_region(path))
-    map_region(posterior, path, tmp_path / "run", draws=2, start=START, executor=Serial())
+    map_region(posterior, path, tmp_path / "run", draws=2, period=Period(START), executor=Serial())
     file.write_bytes(other)
-    with pytest.raises(ValueError, match="another configuration.*\n.*region_fingerprint"), pytest.warns(UserWarning, match="fapar c/0/0/0"):
+    refused = pytest.raises(ValueError, match="another specification.*\n.*content of the region store")
+    with refused, pytest.warns(UserWarning, match="fapar c/0/0/0"):
         resume_run(tmp_path / "run")
     times = (path / "fapar" / RECORD).stat()
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -104,7 +106,7 @@ def test_a_chunk_of_the_same_size_from_elsewhere_is_noticed_before_a_run_goes_on
 def test_what_is_changed_on_purpose_is_reported_and_can_be_accepted(path, tmp_path, make_posterior):
     zarr.open_array(path / "zone", mode="r+")[3, 3] = 2
     with pytest.warns(UserWarning, match="changed after it was written: zone c/0/0; where"):
-        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start=START)
+        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, period=Period(START))
     accept(path)
     assert say(path, zarr.open_group(path, mode="r")).startswith("every chunk and the metadata are recorded")
 
@@ -147,7 +149,7 @@ def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, s
 def test_totals_that_changed_are_not_summed(finished, tmp_path, name):
     out = shutil.copytree(finished, tmp_path / "run")
     flip(out / name)
-    with pytest.raises(ValueError, match="totals.nc is not the file that the run wrote.*--resume` writes it again"):
+    with pytest.raises(ValueError, match="totals.nc is not the file that the run wrote.*hybridflux map --run .*` writes it again"):
         open_totals(out)
     record = json.loads((out / "run.json").read_text())
     del record["checksums"], record["checksum"]

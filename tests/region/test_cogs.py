@@ -9,6 +9,7 @@ import rasterio
 import rasterio.shutil
 import zarr
 
+from hybridflux.region.draws.spread import Spread
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import Period
 from hybridflux.region.outputs import ArraySpec, PeriodMaps, cogs
@@ -29,7 +30,7 @@ def job(tmp_path_factory):
     out, grid = tmp_path_factory.mktemp("run"), Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (1100, 700), 256)
     region = types.SimpleNamespace(grid=grid, time_zone="UTC+01:00", group=types.SimpleNamespace(attrs={}))
     made = types.SimpleNamespace(
-        out=out, region=region, store=out / "fluxes.zarr", spread="parameter", keep=(PeriodMaps(quantiles=()),),
+        out=out, region=region, store=out / "fluxes.zarr", spread=Spread.parameter, keep=(PeriodMaps(quantiles=()),),
         calendar=Calendar.of(DAYS, np.datetime64("2017-11-01"), np.datetime64("2018-12-31")),
     )  # fmt: skip
     create_store(made.store, region, made.calendar, {"spread": "parameter"}, arrays_of(made.keep, made.calendar))
@@ -122,7 +123,7 @@ def test_a_file_that_may_pass_4_gib_can(tmp_path):
     grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (33_280, 33_280), 256)
     array = zarr.create_array(tmp_path / "map.zarr", shape=(1, *grid.shape), chunks=(1, 256, 256), dtype=np.int16, fill_value=layout.NODATA)
     array.attrs.update({name: "x" for name in ("units", "long_name", "comment", "cell_methods")} | {"scale_factor": 0.1})
-    made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread="parameter")
+    made = types.SimpleNamespace(region=types.SimpleNamespace(grid=grid), spread=Spread.parameter)
     year = Period(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"), np.datetime64("2018", "Y"))
     content = cogs.File(ArraySpec("annual", "NEE", "x", "x", 6000.0), slice(0, 1), [year])
     cogs._write_cog(tmp_path / "NEE_annual_2018.tif", made, [], array, content, {"title": "made up"})

@@ -13,6 +13,8 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Neural
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.store.add_map import add_map
@@ -35,7 +37,7 @@ def test_a_map_is_read_counted_and_masked_where_it_has_gaps(tmp_path, make_regio
     height = np.linspace(2, 40, 120).reshape(12, 10).astype(np.float32)
     height[5, 5] = np.nan
     writer = make_region(tmp_path / "r.zarr", covariates={"canopy_height": height}, **SMALL)
-    report = map_region(posterior, writer.path, tmp_path / "run", draws=2, start="2018-01-01", end="2018-01-31", spread="parameter")
+    report = map_region(posterior, writer.path, tmp_path / "run", draws=Draws(2, "parameter"), period=Period("2018-01-01", "2018-01-31"))
     assert report.masked["no covariate"] == 1
     found = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="monthly", consolidated=False)["GPP"].load().squeeze().to_numpy()
     region = open_region(writer.path)

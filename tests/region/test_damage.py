@@ -10,6 +10,7 @@ import pytest
 
 from hybridflux.data.origin import read_origin
 from hybridflux.products.totals import open_totals
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.store.checksums import check_maps
 from hybridflux.report.seasonal_fluxes import open_cover_fluxes
@@ -47,7 +48,7 @@ def binary(content, random):
 def finished(region_path, make_posterior, tmp_path_factory):
     """A run of a month."""
     out = tmp_path_factory.mktemp("damage") / "run"
-    map_region(make_posterior(draws=2), region_path, out, draws=2, start="2018-12-01")
+    map_region(make_posterior(draws=2), region_path, out, draws=2, period=Period("2018-12-01"))
     return out
 
 

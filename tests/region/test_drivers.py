@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import zarr
 
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import OUT_OF_RANGE, open_region
 from hybridflux.region.map import map_region
 
@@ -26,7 +27,7 @@ def test_fapar_out_of_range_is_masked_and_counted(path, tmp_path, make_posterior
     """-3.3 was mapped to GPP -27."""
     array = zarr.open_array(path / "fapar", mode="r+")
     array[720, 4:6, 7] = round(value * 1e4)
-    report = map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start="2018-12-01")
+    report = map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, period=Period("2018-12-01"))
     assert report.masked[OUT_OF_RANGE] == 2 and OUT_OF_RANGE in str(report)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["masked"][OUT_OF_RANGE] == 2
     gpp = zarr.open_array(tmp_path / "run" / "fluxes.zarr" / "monthly" / "GPP", mode="r")[0]

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from hybridflux.region.draws import random_effects
+from hybridflux.region.draws.spread import LENGTH
 from hybridflux.region.store.grid import Grid
 
 
-def fields(x, y, *, draws, length=random_effects.LENGTH, kind=0, seed=0, name="a", years=None):
+def fields(x, y, *, draws, length=LENGTH, kind=0, seed=0, name="a", years=None):
     """Fields at points `[draw, year, point]`, as the kernel makes them."""
     frequency = random_effects.frequencies(length)
     along, up = random_effects.phases(x, frequency[:, 0]), random_effects.phases(y, frequency[:, 1])
@@ -56,5 +57,5 @@ def test_first_draws_and_years_are_the_same_in_any_run():
 
 def test_phases_do_not_depend_on_the_tile():
     grid = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (300, 300))
-    frequency = random_effects.frequencies(random_effects.LENGTH)[:, 0]
+    frequency = random_effects.frequencies(LENGTH)[:, 0]
     np.testing.assert_array_equal(random_effects.phases(grid.x[100:200], frequency), random_effects.phases(grid.x, frequency)[100:200])

@@ -17,13 +17,14 @@ from distributed import Client, LocalCluster
 from distributed.comm import connect
 from distributed.security import Security
 
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.region.run.executors import Dask, Serial, Share, Slurm, choose
 from hybridflux.region.run.executors.cluster import local_cluster
 
 pytestmark = pytest.mark.long
 
-SETTINGS = dict(draws=64, start="2018-02-01", end="2018-02-28")
+SETTINGS = dict(draws=64, period=Period("2018-02-01", "2018-02-28"))
 
 
 def assert_same_run(one, other):
@@ -62,7 +63,7 @@ def serial(region_path, make_posterior, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     make_posterior().save(folder / "posterior.nc")
     words = ["--posterior", folder / "posterior.nc", "--region", region_path, "--out", folder / "run", "--draws", 64]
-    words += ["--start", SETTINGS["start"], "--end", SETTINGS["end"]]
+    words += ["--start", "2018-02-01", "--end", "2018-02-28"]
     command = [sys.executable, "-c", "from hybridflux.cli import main; main()", "map", *words]
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
     return folder / "run"

@@ -1,16 +1,17 @@
 """The kernel in its own numbers, before they are packed."""
 
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from hybridflux.model.tree import learned, with_learned
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs
-from hybridflux.region.map import _job
+from hybridflux.region.map import make_job
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.spec import Job
 
@@ -18,11 +19,8 @@ pytestmark = pytest.mark.long
 
 
 def job_of(posterior, path, **settings) -> Job:
-    usual = dict(
-        draws=posterior.draws, start="2018-01-01", end="2018-12-31", spread="parameter", keep=KEEP,
-        change={}, seed=0, length=10_000.0,
-    )  # fmt: skip
-    return _job(posterior, path, Path("unused"), **(usual | settings))
+    usual = {"draws": Draws(posterior.draws, "parameter"), "period": Period("2018-01-01", "2018-12-31"), "keep": KEEP}
+    return make_job(posterior, path, **(usual | settings))
 
 
 def results_of(job, tile_id="r000_c000"):

@@ -11,13 +11,15 @@ import pytest
 from hybridflux.cli import towers
 from hybridflux.files import check_output
 from hybridflux.inference.posterior import Posterior
-from hybridflux.region import map as engine
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.map import map_region
 from hybridflux.region.outputs import DailySeries
-from hybridflux.region.run.report import RunStopped
+from hybridflux.region.run import run_job
+from hybridflux.region.run.errors import RunStopped
 from hybridflux.terminal import is_for_user, message_of
 
 pytestmark = pytest.mark.long
-DAYS = dict(draws=4, start="2018-06-01", end="2018-07-31")
+DAYS = dict(draws=4, period=Period("2018-06-01", "2018-07-31"))
 
 
 def limited(work, size):
@@ -37,18 +39,18 @@ def limited(work, size):
 def test_the_end_of_a_run(tmp_path, region_path, make_posterior, monkeypatch):
     """HDF5 ended the process while it wrote `totals.nc`, GDAL said nothing where its last block was lost; then the run goes on."""
     out, begun = tmp_path / "run", False
-    totals, cogs = (engine, "write_totals", 4096, "totals.nc"), (engine, "write_cogs", 400, "cog")
+    totals, cogs = (run_job, "write_totals", 4096, "totals.nc"), (run_job, "write_cogs", 400, "cog")
     steps = (totals, (DailySeries, "merge", 4096, "series.nc"), cogs)
     for module, step, size, file in steps:
         with monkeypatch.context() as patch:
             patch.setattr(module, step, limited(getattr(module, step), size))
             with pytest.raises(RunStopped) as stop:
-                engine.map_region(make_posterior(), region_path, out, **DAYS, resume=begun)
+                map_region(make_posterior(), region_path, out, **DAYS, resume=begun)
         assert f"File too large ({out / file}" in str(stop.value) and "6 of 6 tiles are done and kept" in str(stop.value)
-        assert str(stop.value).endswith("make room and go on with --resume") and "\n" not in str(stop.value)
+        assert str(stop.value).endswith(f"make room and go on with `hybridflux map --run {out}`") and "\n" not in str(stop.value)
         assert not [path for path in out.rglob("*") if path.suffix in (".part", ".partial")]
         begun = True
-    assert engine.map_region(make_posterior(), region_path, out, **DAYS, resume=True).state == "done"
+    assert map_region(make_posterior(), region_path, out, **DAYS, resume=True).state == "done"
 
 
 def test_a_fit_is_not_lost_with_the_disk(tmp_path, make_posterior, monkeypatch):

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.region.run import lock
 from hybridflux.region.run.lock import Holder, hold
@@ -116,8 +117,8 @@ def test_a_process_that_was_taken_for_dead_stops(tmp_path, region_path, make_pos
         for path in (tmp_path / "run" / lock.FOLDER).glob("*.json"):
             path.unlink()
 
-    with pytest.raises(FileExistsError, match="another one took over.*go on with --resume"):
-        map_region(make_posterior(), region_path, tmp_path / "run", draws=3, start="2018-06-01", end="2018-06-30", progress=lose)
+    with pytest.raises(FileExistsError, match="another one took over.*go on with --run or --resume"):
+        map_region(make_posterior(), region_path, tmp_path / "run", draws=3, period=Period("2018-06-01", "2018-06-30"), progress=lose)
     assert not (tmp_path / "run" / "totals.nc").exists()
 
 

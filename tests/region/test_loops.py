@@ -2,18 +2,19 @@
 whole-series model that is fitted."""
 
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from hybridflux.model.tree import learned, with_learned
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import unpacked
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
-from hybridflux.region.map import _job
+from hybridflux.region.map import make_job
 from hybridflux.region.outputs import DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 
 pytestmark = pytest.mark.long
@@ -32,9 +33,7 @@ def slab(tmp_path_factory, make_region, make_posterior):
     days = ("2017-11-15", "2018-01-12")
     path = make_region(tmp_path_factory.mktemp("loops") / "r.zarr", days=days, size=(12, 6), tile=12).path
     posterior = make_posterior(draws=3)
-    job = _job(
-        posterior, path, Path("unused"), draws=3, start="2017-12-20", end=None, spread="parameter", keep=KEPT, change={}, seed=0, length=1e4
-    )
+    job = make_job(posterior, path, draws=Draws(3, "parameter"), period=Period("2017-12-20"), keep=KEPT)
     ready = kernel_inputs.prepare(job)
     drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
     slab, pixels = next(iter(ready.slabs(job, drivers)))

@@ -72,7 +72,7 @@ def test_a_damaged_file_is_named_with_its_cure(tmp_path, where):
     path.write_bytes(raw if where == "middle" else raw[:-100])
     if where == "all":
         path.unlink()
-    with pytest.raises(ValueError, match=r"r000_c000.npz, are lost or damaged .*remove .*r000_c000.json and go on with --resume"):
+    with pytest.raises(ValueError, match=r"r000_c000.npz, are lost or damaged .*r000_c000.json and go on with `hybridflux map --run "):
         Merged.of([path])
 
 

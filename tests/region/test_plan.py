@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from hybridflux.region.map import _job, map_region
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.map import make_job, map_region, plan_map
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run import estimate
 from hybridflux.region.run.trial import Trial
 
 pytestmark = pytest.mark.long
 
-SETTINGS = dict(draws=6, start="2018-01-01", keep=(*KEEP, DailyMaps()))
+SETTINGS = dict(draws=6, period=Period("2018-01-01"), keep=(*KEEP, DailyMaps()))
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def region(make_region, tmp_path):
 
 
 def test_bytes_are_those_of_a_real_run(region, posterior, tmp_path):
-    told = map_region(posterior, region, tmp_path / "run", **SETTINGS, dry_run=True).estimate
+    told = plan_map(posterior, region, **SETTINGS)
     assert not (tmp_path / "run").exists() and not list(tmp_path.glob("hybridflux-*"))
     report = map_region(posterior, region, tmp_path / "run", **SETTINGS)
     written = sum(file.stat().st_size for name in ("fluxes.zarr", "totals", "cog") for file in (tmp_path / "run" / name).rglob("*"))
@@ -43,10 +45,7 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
         return Trial(begin=3.0, pace=0.01, maps_begin=0.5, maps=0.001, stored=200.0, totals=3e8, memory=1e9)
 
     monkeypatch.setattr(estimate.Trial, "of", of)
-    job = _job(
-        posterior, region, tmp_path / "run", draws=6, start="2018-01-01", end=None, spread="parameter", keep=KEEP,
-        change={}, seed=0, length=1e4,
-    )  # fmt: skip
+    job = make_job(posterior, region, draws=Draws(6, "parameter"), period=Period("2018-01-01"), keep=KEEP)
     found = estimate.estimate(job, 2)
     pixels = found.pixels
     assert seen["threads"] == 2 and seen["out"] != job.out and len(seen["tiles"]) == 6 == len(seen["pixels"])
@@ -58,7 +57,7 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
 
 def test_nothing_to_map_costs_nothing(make_region, posterior, tmp_path):
     path = make_region(tmp_path / "region.zarr", plant_type=np.full((24, 20), 255)).path
-    told = map_region(posterior, path, tmp_path / "run", **SETTINGS, dry_run=True).estimate
+    told = plan_map(posterior, path, **SETTINGS)
     assert (told.tiles, told.pixels, told.bytes_out) == (6, 0, 0.0) and told.seconds < 5.0
 
 
@@ -67,4 +66,4 @@ def test_a_tile_that_cannot_be_read_is_told(region, posterior, tmp_path):
     whole = chunk.read_bytes()
     chunk.write_bytes(whole[:16] + b"\0" * (len(whole) - 16))
     with pytest.raises(ValueError, match="tile r000_c000 .* cannot be read"):
-        map_region(posterior, region, tmp_path / "run", **SETTINGS, dry_run=True)
+        plan_map(posterior, region, **SETTINGS)

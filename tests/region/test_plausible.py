@@ -8,10 +8,11 @@ import pytest
 import zarr
 
 from hybridflux.ingest.region_report import check
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.drivers.plausible_drivers import findings, some_tiles, vegetation_courses, warn_of_implausible, worst
 from hybridflux.region.drivers.ranges import FORESTS, NUMBERS, VEGETATION, Range, usual_co2
-from hybridflux.region.map import map_region
+from hybridflux.region.map import plan_map
 from hybridflux.region.store.checksums import accept
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
@@ -70,7 +71,7 @@ def test_images_that_hold_the_offset_are_noticed(region_path, tmp_path, make_pos
     line = next(one for one in report.findings if "DBF" in one.what)
     assert "July" in line.what and "offset" in line.hint and line.seen in report.text and "0.57 to 0.92" in report.text
     with pytest.warns(UserWarning, match="does not look like a region should.*\n.*fapar of"):
-        map_region(make_posterior(), path, tmp_path / "run", draws=4, start="2018-07-01", end="2018-07-02", dry_run=True)
+        plan_map(make_posterior(), path, draws=4, period=Period("2018-07-01", "2018-07-02"))
 
 
 @pytest.mark.parametrize(

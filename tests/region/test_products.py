@@ -13,6 +13,7 @@ from rasterio.warp import transform_bounds
 
 from hybridflux.data.origin import read_origin
 from hybridflux.products.effect_maps import write_effect_maps
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.region.store import layout
 
@@ -29,7 +30,7 @@ def run(make_region, make_posterior, tmp_path_factory):
     """A run of parts of two years."""
     folder = tmp_path_factory.mktemp("products")
     path = make_region(folder / "r.zarr", attribution=CREDIT).path
-    map_region(make_posterior(), path, folder / "my run", draws=6, start=DAYS[0], end=DAYS[1])
+    map_region(make_posterior(), path, folder / "my run", draws=6, period=Period(DAYS[0], DAYS[1]))
     return folder / "my run"
 
 
@@ -53,7 +54,7 @@ def test_every_product_says_credit_sign_spread_and_days(run):
 
 
 def test_a_region_that_names_no_source_says_so(region_path, make_posterior, tmp_path):
-    map_region(make_posterior(), region_path, tmp_path / "run", draws=2, start="2018-12-31")
+    map_region(make_posterior(), region_path, tmp_path / "run", draws=2, period=Period("2018-12-31"))
     assert read_origin(tmp_path / "run" / "totals.nc")["credit"].startswith("not recorded: the region store does not say")
 
 

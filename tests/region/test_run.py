@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -11,8 +12,10 @@ import zarr
 
 from hybridflux.model.tree import learned, pooled_effects, with_learned
 from hybridflux.region.draws import random_effects
+from hybridflux.region.draws.spread import LENGTH, Draws
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
-from hybridflux.region.map import map_region
+from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.run.tile import run_tile
@@ -37,7 +40,7 @@ def posterior(make_posterior):
 @pytest.fixture(scope="module")
 def run(region_path, posterior, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "run"
-    report = map_region(posterior, region_path, out, draws=6, start=START, keep=DAILY)
+    report = map_region(posterior, region_path, out, draws=6, period=Period(START), keep=DAILY)
     assert report.state == "done" and report.pixels == 466 and report.masked["outside"] == 8 and report.masked["no vegetation"] == 6
     return out
 
@@ -68,7 +71,7 @@ def fields_at(x, y, kind, name, by, draws, seed=0):
     """Effects at one point, in float64: `[draw, year]`."""
     years = np.array([2017, 2018]) if by == "site_year" else None
     weights = random_effects.weights(seed, name, draws, years)[:, kind].astype(float)
-    angle = random_effects.frequencies(random_effects.LENGTH) @ [x, y]
+    angle = random_effects.frequencies(LENGTH) @ [x, y]
     return weights @ np.concatenate([np.cos(angle), np.sin(angle)])
 
 
@@ -134,7 +137,7 @@ def test_series_add_up_to_the_totals(run):
 @pytest.mark.parametrize("tile", [24, 7])
 def test_any_tiling_gives_the_same(tmp_path, make_region, posterior, run, tile):
     path = make_region(tmp_path / "other.zarr", tile=tile).path
-    map_region(posterior, path, tmp_path / "run", draws=6, start=START, keep=DAILY)
+    map_region(posterior, path, tmp_path / "run", draws=6, period=Period(START), keep=DAILY)
     one, other = arrays_of(run), arrays_of(tmp_path / "run")
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
@@ -163,10 +166,10 @@ class StopsAfter(Serial):
 
 def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):
     out = tmp_path / "run"
-    settings = dict(draws=6, start=START, keep=DAILY)
+    settings = dict(draws=6, period=Period(START), keep=DAILY)
     with pytest.raises(Interrupted):
         map_region(posterior, region_path, out, **settings, executor=StopsAfter())
-    with pytest.raises(FileExistsError, match="state `running`.*--resume"):
+    with pytest.raises(FileExistsError, match="state `running`.*hybridflux map --run"):
         map_region(posterior, region_path, out, **settings)
     report = map_region(posterior, region_path, out, **settings, resume=True)
     assert report.skipped == 2
@@ -178,11 +181,12 @@ def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):
 
 def test_resuming_something_else_is_refused(tmp_path, region_path, posterior):
     out = tmp_path / "run"
-    map_region(posterior, region_path, out, draws=3, start="2018-12-01")
-    with pytest.raises(ValueError, match=r"draws: 3 there, 4 now\n- posterior_fingerprint.*\n- seed: 0 there, 1 now"):
-        map_region(posterior, region_path, out, draws=4, start="2018-12-01", seed=1, resume=True)
-    with pytest.raises(ValueError, match=r"changes: \[\] there, \['rain=\*0.5'\] now"):
-        map_region(posterior, region_path, out, draws=3, start="2018-12-01", change={"rain": "*0.5"}, resume=True)
+    map_region(posterior, region_path, out, draws=3, period=Period("2018-12-01"))
+    with pytest.raises(ValueError, match=r"number of draws: 3 there, 4 now\n- posterior .*\n- seed of the draws: 0 there, 1 now"):
+        map_region(posterior, region_path, out, draws=Draws(4, seed=1), period=Period("2018-12-01"), resume=True)
+    with pytest.raises(ValueError, match=r"changes of drivers: \[\] there, \['rain=\*0.5'\] now"):
+        dry = open_region(region_path).with_changes({"rain": "*0.5"})
+        map_region(posterior, dry, out, draws=3, period=Period("2018-12-01"), resume=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("important")
     with pytest.raises(FileExistsError, match="not empty and not a run folder"):
@@ -192,15 +196,15 @@ def test_resuming_something_else_is_refused(tmp_path, region_path, posterior):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(spread="predictive"), "measurement noise"),
-        (dict(spread="none"), "the spread of a map is one of"),
-        (dict(start="2016-01-01"), "is not inside the days"),
-        (dict(change={"rian": "*2"}), "Did you mean `rain`"),
+        (dict(draws=partial(Draws, 3, "predictive")), "measurement noise"),
+        (dict(draws=partial(Draws, 3, "none")), "the spread of a map is one of"),
+        (dict(period=Period("2016-01-01")), "is not inside the days"),
     ],
 )
 def test_refused(tmp_path, region_path, posterior, settings, message):
     with pytest.raises(ValueError, match=message):
-        map_region(posterior, region_path, tmp_path / "run", **settings)
+        made = {name: value() if callable(value) else value for name, value in settings.items()}
+        map_region(posterior, region_path, tmp_path / "run", **made)
     assert not (tmp_path / "run").exists()
 
 
@@ -217,7 +221,7 @@ def test_a_hole_stays_a_hole(tmp_path, region_path, posterior, run):
     group["fapar"][500, 12, 9] = -32768
     group["soil_capacity"][20, 3] = np.nan
     accept(path)
-    report = map_region(posterior, path, tmp_path / "run", draws=6, start=START)
+    report = map_region(posterior, path, tmp_path / "run", draws=6, period=Period(START))
     assert report.masked["no vegetation series"] == 1 and report.masked["no covariate"] == 1
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["masked"]["no vegetation series"] == 1 and record["state"] == "done"
@@ -229,10 +233,9 @@ def test_a_hole_stays_a_hole(tmp_path, region_path, posterior, run):
 
 def test_parameter_spread_has_no_effects_and_is_paired(tmp_path, region_path, make_posterior):
     posterior = make_posterior(size=0.3)
-    for name, change in (("a", None), ("b", {"rain": "*0.3"})):
-        map_region(
-            posterior, region_path, tmp_path / name, draws=6, start="2018-06-01", end="2018-08-31", spread="parameter", change=change
-        )
+    for name, change in (("a", {}), ("b", {"rain": "*0.3"})):
+        region, period = open_region(region_path).with_changes(change), Period("2018-06-01", "2018-08-31")
+        map_region(posterior, region, tmp_path / name, draws=Draws(6, "parameter"), period=period)
     a, b = (
         xr.open_dataset(tmp_path / name / "totals.nc", engine="h5netcdf")["total"].sel(flux="GPP").sum(["cell", "month"]) for name in "ab"
     )
@@ -247,7 +250,7 @@ def test_effects_widen_the_spread_and_share_their_draws(tmp_path, region_path, m
     names = sorted(learned(posterior.model))
     assert any(name.endswith("effect") for name in names)
     for spread in ("parameter", "parameter+random_effects"):
-        map_region(posterior, region_path, tmp_path / spread, draws=12, start="2018-06-01", end="2018-06-30", spread=spread)
+        map_region(posterior, region_path, tmp_path / spread, draws=Draws(12, spread), period=Period("2018-06-01", "2018-06-30"))
     narrow, wide = (opened(tmp_path / spread, "monthly")["GPP_sd"].mean() for spread in ("parameter", "parameter+random_effects"))
     assert wide > 5 * narrow
 
@@ -255,21 +258,21 @@ def test_effects_widen_the_spread_and_share_their_draws(tmp_path, region_path, m
 def test_effects_of_years_in_a_run_within_one_year(tmp_path, make_region, make_posterior):
     """Nothing before the run: its only year is the first and the last one."""
     path = make_region(tmp_path / "r.zarr", days=("2018-01-01", "2018-03-31")).path
-    report = map_region(make_posterior(years=True), path, tmp_path / "run", draws=4, start="2018-01-01", end="2018-03-31")
+    report = map_region(make_posterior(years=True), path, tmp_path / "run", draws=4, period=Period("2018-01-01", "2018-03-31"))
     assert report.pixels == 466 and (opened(tmp_path / "run", "annual")["GPP_sd"] > 0).sum() == 466
 
 
 def test_network_on_daily_inputs(tmp_path, region_path, make_posterior):
     posterior = make_posterior(network=True)
-    report = map_region(posterior, region_path, tmp_path / "run", draws=4, start="2018-03-01", end="2018-04-30")
+    report = map_region(posterior, region_path, tmp_path / "run", draws=4, period=Period("2018-03-01", "2018-04-30"))
     monthly = opened(tmp_path / "run", "monthly")
     assert report.pixels == 466 and np.isfinite(monthly["GPP"].values).sum() == 2 * 466
 
 
 def test_dry_run_writes_nothing(tmp_path, region_path, posterior):
-    report = map_region(posterior, region_path, tmp_path / "run", draws=6, start=START, dry_run=True)
-    assert report.estimate.tiles == 6 and report.estimate.pixels == 466 and report.estimate.seconds > 0
-    assert "6 tiles, 466 pixels" in str(report) and not (tmp_path / "run").exists()
+    planned = plan_map(posterior, region_path, draws=6, period=Period(START))
+    assert planned.tiles == 6 and planned.pixels == 466 and planned.seconds > 0 and "6 tiles, 466 pixels" in str(planned)
+    assert not list(tmp_path.iterdir())
 
 
 def test_cog(run):

@@ -15,13 +15,17 @@ import pytest
 import xarray as xr
 import zarr
 
+from hybridflux.region.draws.spread import Draws
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, PeriodMaps
 from hybridflux.region.run.executors import Slurm
 
 pytestmark = pytest.mark.long
 
 NEEDED = ("sbatch", "slurmctld", "slurmd", "munged", "scancel")
-SETTINGS = dict(draws=4, start="2018-06-01", end="2018-07-31")
+SETTINGS = dict(draws=4, period=Period("2018-06-01", "2018-07-31"))
 CONF = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -162,7 +166,7 @@ def test_a_running_task_is_cancelled(slurm, tmp_path, region_path, make_posterio
     said = "\n".join(log.read_text() for log in (out / "slurm").glob("*.log"))
     marked = len(list((out / "tiles").glob("*.json")))
     if marked < 6:
-        assert f"{marked} of 6 tiles are done and kept" in said and "go on with --resume" in said
+        assert f"{marked} of 6 tiles are done and kept" in said and f"go on with `hybridflux map --run {out}`" in said
         assert not list((out / "locks").glob("*.json"))
 
 
@@ -178,19 +182,20 @@ def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_pat
     (tmp_path / "sbatch").write_text(f"#!{sys.executable}\nprint(7)\n")
     (tmp_path / "sbatch").chmod(0o755)
     posterior = dataclasses.replace(make_posterior(), info={"ranges": {"soil_capacity": [60.0, 140.0]}})
-    settings = SETTINGS | {"within": ("soil_capacity",), "change": {"rain": "*0.25"}, "quantiles": (0.1,), "effect_length": 2e4}
-    report = map_region(posterior, region_path, tmp_path / "run", **settings, executor=Slurm(2))
+    settings = SETTINGS | {"draws": Draws(4, effect_length=2e4), "keep": (PeriodMaps(quantiles=(0.1,)), *KEEP[1:])}
+    region = open_region(region_path).with_changes({"rain": "*0.25"}).within("soil_capacity")
+    report = map_region(posterior, region, tmp_path / "run", **settings, executor=Slurm(2))
     assert report.state == "submitted"
-    alone = map_region(posterior, region_path, tmp_path / "alone", **settings)
+    alone = map_region(posterior, region, tmp_path / "alone", **settings)
     command = [sys.executable, "-c", "from hybridflux.cli import main; main()"]
     for script, task in (("tasks", "0"), ("tasks", "1"), ("finish", "")):
         words = shlex.split((tmp_path / "run" / "slurm" / f"{script}.sh").read_text().partition("exec ")[2])
-        assert words[1:5] == ["map", "--out", str(tmp_path / "run"), "--resume"]
+        assert words[1:4] == ["map", "--run", str(tmp_path / "run")]
         words = [word.replace("$SLURM_ARRAY_TASK_ID", task) for word in words[1:]]
         done = subprocess.run([*command, *words], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     record, expected = (json.loads((run / "run.json").read_text()) for run in (tmp_path / "run", tmp_path / "alone"))
-    assert record["state"] == "done" and record["config"] == expected["config"] and record["masked"] == expected["masked"] == alone.masked
+    assert record["state"] == "done" and record["spec"] == expected["spec"] and record["masked"] == expected["masked"] == alone.masked
     one, other = (xr.open_dataset(tmp_path / run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in ("run", "alone"))
     xr.testing.assert_identical(one, other)
 
@@ -210,7 +215,7 @@ def test_every_value_of_a_script_is_quoted(tmp_path, region_path, make_posterior
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     script = out / "slurm" / "tasks.sh"
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.stdout.splitlines() == ["map", "--out", str(out), "--resume", "--task", "1", "--tasks", "2"], done.stderr
+    assert done.stdout.splitlines() == ["map", "--run", str(out), "--task", "1", "--tasks", "2"], done.stderr
     assert [line for line in script.read_text().splitlines() if line.startswith("#SBATCH")] == [
         "#SBATCH --job-name=hybridflux-tasks", "#SBATCH --array=0,1"]  # fmt: skip
     submitted = [ast.literal_eval(line) for line in (tmp_path / "log").read_text().splitlines()]

@@ -12,7 +12,7 @@ from hybridflux.region.drivers.open import EXTREMES, _extremes, open_region, unp
 from hybridflux.region.drivers.tiles_to_map import Worklist
 from hybridflux.region.spec import region_fingerprint
 from hybridflux.region.store import layout
-from hybridflux.region.store.create import create_region
+from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
@@ -170,8 +170,8 @@ def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_re
     weather = {name: np.full((3, 1), VARIABLES[name].centre, np.float32) for name in layout.WEATHER}
     tracemalloc.start()
     writer = create_region(
-        tmp_path / "r.zarr", Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, size, tile), days, weather=weather, plant_type=kinds,
-        soil_capacity=lambda one: np.full(one.shape, 120.0), zone=number, lead=0,
+        tmp_path / "r.zarr", Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, size, tile),
+        RegionMaps(kinds, lambda one: np.full(one.shape, 120.0), zone=number), RegionWeather(days, weather),
     )  # fmt: skip
     with pytest.raises(ValueError, match=r"cannot be read in 1 of 256 tiles: r004_c007 \(missing\)"):
         open_region(writer.path)
@@ -303,7 +303,7 @@ def test_damaged_metadata_name_the_file(region_path, tmp_path, file, text):
 
 
 def test_a_store_that_was_cut_at_its_beginning_is_warned_of(make_region, tmp_path):
-    path = again(make_region(tmp_path / "r.zarr", lead=365).path, tmp_path / "cut.zarr", lambda data: data.isel(time=slice(100, None)))
+    path = again(make_region(tmp_path / "r.zarr", warm_up=365).path, tmp_path / "cut.zarr", lambda data: data.isel(time=slice(100, None)))
     with pytest.warns(UserWarning, match="begins on 2017-04-11, 100 days later .* set the attribute to 265"):
         open_region(path)
 

@@ -10,8 +10,10 @@ import xarray as xr
 
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structure import StructuralError
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
-from hybridflux.region.map import _job
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.map import make_job as describe
 from hybridflux.region.outputs import KEEP, merge_totals
 from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.run.lifecycle import write_totals
@@ -30,10 +32,8 @@ def make_job(region_path, make_posterior, tmp_path):
         numbers = {**NUMBERS, "noise_slope": 0.1}
         raw = {name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()}
         posterior = dataclasses.replace(make_posterior(draws=draws), structure=StructuralError(raw))
-        job = _job(
-            posterior, region_path, tmp_path, draws=draws, start="2018-01-01", end=None, spread="parameter", keep=KEEP,
-            change={}, seed=3, length=1e4,
-        )  # fmt: skip
+        settings = {"draws": Draws(draws, "parameter", seed=3), "period": Period("2018-01-01"), "keep": KEEP}
+        job = dataclasses.replace(describe(posterior, region_path, **settings), out=tmp_path)
         (tmp_path / "totals").mkdir()
         random = np.random.default_rng(0)
         for tile in job.region.tiles():

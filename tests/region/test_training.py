@@ -12,15 +12,16 @@ from hybridflux.inference.batch import plant_types_at_towers
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.tree import learned, with_learned
 from hybridflux.products.budget import budget_table
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
-from hybridflux.region.map import map_region
+from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.run.training_range import OUTSIDE_RANGE, WITHOUT_TOWER, outside
 from hybridflux.region.store.checksums import accept
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
-SETTINGS = dict(draws=3, start="2018-06-01", end="2018-06-30")
+SETTINGS = dict(draws=3, period=Period("2018-06-01", "2018-06-30"))
 
 
 def annual(out):
@@ -95,10 +96,10 @@ def test_outside_the_towers_is_counted_and_masked_only_where_declared(tmp_path, 
     assert json.loads((tmp_path / "counted" / "run.json").read_text())["outside"]["soil_capacity"] == beyond.sum()
     np.testing.assert_array_equal(annual(tmp_path / "counted"), whole)
 
-    masked = map_region(posterior, region_path, tmp_path / "masked", **SETTINGS, within=("soil_capacity",))
+    masked = map_region(posterior, open_region(region_path).within("soil_capacity"), tmp_path / "masked", **SETTINGS)
     assert masked.masked[OUTSIDE_RANGE] == beyond.sum() > 0
     np.testing.assert_array_equal(annual(tmp_path / "masked"), np.where(beyond, -32768, whole))
-    with pytest.raises(ValueError, match="within: .* there, {} now"):
+    with pytest.raises(ValueError, match="ranges outside which pixels are left out: .* there, {} now"):
         map_region(posterior, region_path, tmp_path / "masked", **SETTINGS, resume=True)
 
 
@@ -106,7 +107,7 @@ def test_outside_the_towers_is_counted_and_masked_only_where_declared(tmp_path, 
 def test_masking_by_something_else_is_refused(tmp_path, region_path, make_posterior, name, said):
     posterior = with_ranges(make_posterior(), soil_capacity=[0, 1], tair=[0, 1])
     with pytest.raises(ValueError, match=said):
-        map_region(posterior, region_path, tmp_path / "run", **SETTINGS, within=(name,))
+        map_region(posterior, open_region(region_path).within(name), tmp_path / "run", **SETTINGS)
 
 
 def test_days_outside_count_by_their_share(region_path):
@@ -136,7 +137,7 @@ def test_plant_types_without_a_tower_are_reported_everywhere(tmp_path, region_pa
     budget = budget_table(run).query("zone == 'region' and variable == 'GPP'").set_index("land_cover")
     unseen, area = budget["area_without_tower_ha"], budget["area_ha"]
     assert unseen[["ENF", "DBF"]].tolist() == [0, 0] and unseen["CRO"] == area["CRO"] and unseen["all"] == area["GRA"] + area["CRO"]
-    told = str(map_region(posterior, region_path, tmp_path / "dry", **SETTINGS, dry_run=True))
+    told = str(plan_map(posterior, region_path, **SETTINGS))
     assert "no tower of the posterior has plant type GRA" in told
 
 
@@ -145,21 +146,20 @@ def test_plant_types_without_a_tower_are_masked_where_declared(tmp_path, region_
     region = open_region(region_path).group
     unseen = ~np.isin(region["plant_type"][:], [PLANT_TYPES.index("ENF"), PLANT_TYPES.index("DBF")]) & (whole != -32768)
     beyond = ((region["soil_capacity"][:] < 60) | (region["soil_capacity"][:] > 140)) & (whole != -32768)
-    report = map_region(posterior, region_path, tmp_path / "run", **SETTINGS, within=("plant_type", "soil_capacity"))
+    report = map_region(posterior, open_region(region_path).within("plant_type", "soil_capacity"), tmp_path / "run", **SETTINGS)
     assert report.masked[WITHOUT_TOWER] == unseen.sum() and report.masked[OUTSIDE_RANGE] == (beyond & ~unseen).sum() > 0
-    assert report.without_tower == {} and json.loads((tmp_path / "run" / "run.json").read_text())["config"]["within"]["plant_type"] == [
+    assert report.without_tower == {} and json.loads((tmp_path / "run" / "run.json").read_text())["spec"]["within"]["plant_type"] == [
         "DBF",
         "ENF",
     ]
     np.testing.assert_array_equal(annual(tmp_path / "run"), np.where(unseen | beyond, -32768, whole))
-    with pytest.raises(ValueError, match="within: .* there, .* now"):
-        map_region(
-            of_types(posterior, ENF=2), region_path, tmp_path / "run", **SETTINGS, within=("plant_type", "soil_capacity"), resume=True
-        )
+    with pytest.raises(ValueError, match="ranges outside which pixels are left out: .* there, .* now"):
+        limited = open_region(region_path).within("plant_type", "soil_capacity")
+        map_region(of_types(posterior, ENF=2), limited, tmp_path / "run", **SETTINGS, resume=True)
 
 
 def test_a_region_of_which_nothing_was_seen(tmp_path, region_path, make_posterior):
-    report = map_region(of_types(make_posterior(), SAV=1), region_path, tmp_path / "run", **SETTINGS, within=("plant_type",))
+    report = map_region(of_types(make_posterior(), SAV=1), open_region(region_path).within("plant_type"), tmp_path / "run", **SETTINGS)
     assert report.pixels == 0 and report.masked[WITHOUT_TOWER] == 466
     with pytest.raises(ValueError, match="nothing was mapped"):
         budget_table(tmp_path / "run")
@@ -171,7 +171,7 @@ def test_a_posterior_that_does_not_record_its_plant_types(tmp_path, region_path,
     assert json.loads((tmp_path / "all" / "run.json").read_text())["plant_types"] == {"at_towers": None, "without_tower": None}
     assert budget_table(tmp_path / "all")["area_without_tower_ha"].isna().all()
     with pytest.raises(ValueError, match="does not record the plant types of its towers; fit it again"):
-        map_region(make_posterior(), region_path, tmp_path / "run", **SETTINGS, within=("plant_type",))
+        map_region(make_posterior(), open_region(region_path).within("plant_type"), tmp_path / "run", **SETTINGS)
 
 
 def test_a_tower_without_a_measured_day_has_taught_nothing():

@@ -6,17 +6,19 @@ import zarr
 
 from hybridflux.products.totals import open_totals
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationDraws, VegetationError, vegetation_draws
+from hybridflux.region.draws.spread import Draws, Spread
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
-SPREAD = "parameter+random_effects+vegetation"
+WITH = {"draws": Draws(12, Spread.fapar_error, seed=3)}
 
 
 def with_error(path, make_region, sd, error):
     """A made-up region whose fapar has a standard deviation."""
-    writer = make_region(path, layers={SD: error.attributes()})
+    writer = make_region(path, daily={SD: error.attributes()})
     fapar = zarr.open_array(path / "fapar", mode="r")[:] * np.float32(1e-4)
     for tile in writer.grid.tiles():
         part = fapar[:, tile.y, tile.x]
@@ -31,7 +33,7 @@ def posterior(make_posterior):
 
 @pytest.fixture
 def short(posterior):
-    return dict(draws=posterior.draws, start="2018-05-01", end="2018-08-31", seed=3)
+    return dict(draws=Draws(posterior.draws, seed=3), period=Period("2018-05-01", "2018-08-31"))
 
 
 def annual(run, flux="NEE"):
@@ -42,7 +44,7 @@ def annual(run, flux="NEE"):
 def test_no_error_changes_nothing(tmp_path, make_region, posterior, short):
     region = with_error(tmp_path / "r.zarr", make_region, 0.0, VegetationError(30.0))
     map_region(posterior, region, tmp_path / "without", **short)
-    map_region(posterior, region, tmp_path / "with", spread=SPREAD, **short)
+    map_region(posterior, region, tmp_path / "with", **short | WITH)
     for name, values in zip(("mean", "sd"), zip(annual(tmp_path / "without"), annual(tmp_path / "with"), strict=True), strict=True):
         np.testing.assert_array_equal(*values, err_msg=name)
 
@@ -50,10 +52,10 @@ def test_no_error_changes_nothing(tmp_path, make_region, posterior, short):
 def test_an_error_widens_and_the_line_widens_a_region_as_much_as_a_pixel(tmp_path, make_region, posterior, short):
     region = with_error(tmp_path / "r.zarr", make_region, 0.0, VegetationError(30.0, {"all": LineError(0.1)}))
     map_region(posterior, region, tmp_path / "without", **short)
-    map_region(posterior, region, tmp_path / "with", spread=SPREAD, **short)
+    map_region(posterior, region, tmp_path / "with", **short | WITH)
     spread = {name: open_totals(tmp_path / name).total["GPP"][:].sum(axis=(0, 1)) for name in ("without", "with")}
     added = spread["with"] / spread["without"] - 1.0  # of each draw: the line moves all pixels together
-    drawn = np.asarray(vegetation_draws(VegetationError(30.0, {"all": LineError(0.1)}), 1, len(added), short["seed"]).offset)[0]
+    drawn = np.asarray(vegetation_draws(VegetationError(30.0, {"all": LineError(0.1)}), 1, len(added), short["draws"].seed).offset)[0]
     assert np.corrcoef(added, drawn)[0, 1] > 0.8  # the rest: denser leaves dry the soil sooner
     assert 0.2 < np.std(added) / np.std(drawn / 0.75) < 1.2  # GPP goes at most with fapar, whose mean is about 0.75 in summer
 
@@ -63,11 +65,11 @@ def test_tiles_do_not_matter(tmp_path, make_region, posterior, short):
 
     def run(tile):
         region = tmp_path / f"r{tile}.zarr"
-        writer = make_region(region, tile=tile, layers={SD: error.attributes()})
+        writer = make_region(region, tile=tile, daily={SD: error.attributes()})
         fapar = zarr.open_array(region / "fapar", mode="r")[:] * np.float32(1e-4)
         for one in writer.grid.tiles():
             writer.write(one, fapar[:, one.y, one.x], fapar_sd=0.1 * fapar[:, one.y, one.x])
-        map_region(posterior, region, tmp_path / f"run{tile}", spread=SPREAD, **short)
+        map_region(posterior, region, tmp_path / f"run{tile}", **short | WITH)
         return open_totals(tmp_path / f"run{tile}").total["NEE"][:].sum(axis=0)
 
     np.testing.assert_allclose(run(10), run(24), rtol=1e-5)
@@ -100,7 +102,7 @@ def test_fapar_stays_between_zero_and_one():
 def test_a_region_without_sd_is_refused(tmp_path, make_region, posterior, short):
     make_region(tmp_path / "r.zarr")
     with pytest.raises(ValueError, match="fapar_sd.*region build"):
-        map_region(posterior, tmp_path / "r.zarr", tmp_path / "run", spread=SPREAD, **short)
+        map_region(posterior, tmp_path / "r.zarr", tmp_path / "run", **short | WITH)
 
 
 def test_attributes_survive():

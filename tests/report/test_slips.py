@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
+from hybridflux.region.drivers.calendar import Period
 from hybridflux.report.budget_tables import area_ha, tonnes
 from hybridflux.report.page import _thinned, write_report
 
@@ -19,7 +20,7 @@ def part(mapped, tmp_path_factory):
     from hybridflux.region.map import map_region
 
     folder = tmp_path_factory.mktemp("part")
-    map_region(mapped.posterior, mapped.region, folder / "run", draws=4, start="2022-05-01", end="2022-06-15")
+    map_region(mapped.posterior, mapped.region, folder / "run", draws=4, period=Period("2022-05-01", "2022-06-15"))
     record = json.loads((folder / "run" / "run.json").read_text())
     del record["checksum"]  # changed on purpose
     record |= {"attribution": ["Contains modified Copernicus Sentinel data 2022"]}

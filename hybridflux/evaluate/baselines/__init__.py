@@ -5,7 +5,7 @@ published VPRM needs no fit, its `fit` returns itself. The trees need the extra 
 methods and `needs` (`Baseline`), chosen by its name as those here (`baseline_of`).
 """
 
-from hybridflux.evaluate.baselines.baseline import FLUXES, Baseline
+from hybridflux.evaluate.baselines.baseline import Baseline
 from hybridflux.evaluate.baselines.boosted_trees import LightGBM, XGBoost
 from hybridflux.evaluate.baselines.forest import QuantileForest
 from hybridflux.evaluate.baselines.mean_seasonal_cycle import Climatology
@@ -15,7 +15,7 @@ from hybridflux.evaluate.baselines.vprm import VPRM
 from hybridflux.registry import Registry
 
 __all__ = [
-    "BASELINES", "FLUXES", "PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM", "XGBoost",
+    "BASELINES", "PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM", "XGBoost",
     "baseline_of",
 ]  # fmt: skip
 

@@ -11,8 +11,6 @@ import numpy as np
 
 from hybridflux.model.sequences import Sequences
 
-FLUXES = ("nee", "gpp", "reco")
-
 
 class Baseline(Protocol):
     """Anything fitted to the targets of sequences that predicts them elsewhere.

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from hybridflux.evaluate.baselines.baseline import FLUXES, extra
+from hybridflux.evaluate.baselines.baseline import extra
 from hybridflux.evaluate.baselines.predictors import PREDICTORS, drivers_of, predictor_table
 from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import CARBON
 
 TREES = 400
 LIGHTGBM = {
@@ -32,7 +33,7 @@ class _Boosted:
         boosters: variable -> trees, once fitted.
     """
 
-    variables: Sequence[str] = FLUXES
+    variables: Sequence[str] = CARBON
     predictors: Sequence[str] = PREDICTORS
     trees: int = TREES
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from hybridflux.evaluate.baselines.baseline import FLUXES, extra
+from hybridflux.evaluate.baselines.baseline import extra
 from hybridflux.evaluate.baselines.predictors import PREDICTORS, drivers_of, predictor_table
 from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import CARBON
 
 FOREST = {"n_estimators": 100, "min_samples_leaf": 20, "max_features": 1 / 3, "max_samples": 0.2, "n_jobs": 1, "random_state": 0}
 MEMORY = 30.0  # days: structural errors at towers fade in about five weeks, Kountouris et al. 2015, 10.5194/bg-12-7403-2015
@@ -35,7 +36,7 @@ class QuantileForest:
         forests: variable -> forest, once fitted.
     """
 
-    variables: Sequence[str] = FLUXES
+    variables: Sequence[str] = CARBON
     predictors: Sequence[str] = PREDICTORS
     memory: float = MEMORY
     settings: Mapping[str, Any] = field(default_factory=lambda: dict(FOREST))

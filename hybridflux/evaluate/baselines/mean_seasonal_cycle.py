@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from hybridflux.evaluate.baselines.baseline import FLUXES
 from hybridflux.evaluate.seasons import WINDOW, day_of_season, seasonal_cycle
 from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import CARBON
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Climatology:
         curves: variable -> plant type (-1 for all) -> mean of each day of the year `[366]`, once fitted.
     """
 
-    variables: Sequence[str] = FLUXES
+    variables: Sequence[str] = CARBON
     window: int = WINDOW
     curves: Mapping[str, Mapping[int, np.ndarray]] = field(default_factory=dict)
 

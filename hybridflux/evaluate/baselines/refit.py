@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import least_squares
 
-from hybridflux.evaluate.baselines.baseline import FLUXES
 from hybridflux.evaluate.baselines.vprm import NEEDS, Hours, daily_fluxes, hours_of
 from hybridflux.evaluate.baselines.vprm_tables import TABLES, Rates, rates_of
 from hybridflux.model.sequences import Sequences
+from hybridflux.vocabulary import CARBON
 
 START = TABLES["pyVPRM_modis"]
 LOWEST, HIGHEST = Rates(10.0, 0.0, 0.0, -20.0), Rates(10000.0, 2.0, 5.0, 20.0)
@@ -37,7 +37,7 @@ class RefittedVPRM:
         rates: variable -> vegetation class -> parameters on PAR in umol m-2 s-1, once fitted.
     """
 
-    variables: Sequence[str] = FLUXES
+    variables: Sequence[str] = CARBON
     days: int = DAYS
     seed: int = 0
     rates: Mapping[str, Mapping[str, Rates]] = field(default_factory=dict)

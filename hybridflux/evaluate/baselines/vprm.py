@@ -26,7 +26,7 @@ from hybridflux.evaluate.baselines.diurnal import hourly_shortwave, hourly_tempe
 from hybridflux.evaluate.baselines.vprm_tables import CLASS_OF, TABLES, TEMPERATURES, Rates, Temperatures, rates_of
 from hybridflux.model.sequences import Sequences
 from hybridflux.units import convert
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import CARBON, PLANT_TYPES
 
 SHORTWAVE_PER_PAR = 0.505  # W m-2 per umol m-2 s-1, github.com/tglauch/pyVPRM
 FAPAR_SLOPE, FAPAR_OFFSET = 1.2 * 1.136, -1.2 * 0.04  # Fisher et al. 2008, 10.1016/j.rse.2007.06.025
@@ -133,7 +133,7 @@ class VPRM:
 
 def run(sequences: Sequences, radiation: str, rates_for) -> dict[str, np.ndarray]:
     """`nee`, `gpp`, `reco` `[time, place]`, gC m-2 d-1, with the rates of each vegetation class."""
-    out = {name: np.empty((len(sequences.days), len(sequences.places))) for name in ("nee", "gpp", "reco")}
+    out = {name: np.empty((len(sequences.days), len(sequences.places))) for name in CARBON}
     for at, place in enumerate(sequences.places):
         vegetation, hours = hours_of(sequences.select([place]), radiation)
         gpp, reco = daily_fluxes(hours, rates_for(vegetation))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import Field, fields, replace
 from typing import ClassVar, NamedTuple
 
@@ -24,10 +23,9 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
 from hybridflux.model.tree import with_learned, with_places
+from hybridflux.progress import Progress
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
-
-Progress = Callable[[int, int, str], None]
 
 
 class Drawn(NamedTuple):

@@ -16,10 +16,10 @@ from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import quasi_likelihood
-from hybridflux.inference.methods.base import Progress
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.structure import PRIOR_TOWERS
 from hybridflux.model.tree import all_sources, learned, populations, with_learned
+from hybridflux.progress import Progress
 
 
 def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch, float]:

@@ -17,10 +17,10 @@ from scipy.optimize import minimize
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import log_likelihood, log_prior
-from hybridflux.inference.methods.base import Progress
 from hybridflux.inference.methods.descend import descend, settle_populations, starting_points
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.tree import populations, with_learned
+from hybridflux.progress import Progress
 
 ROUNDS = 4  # searches between which the scales of populations are set
 REMEMBERED = 30  # steps from which L-BFGS builds its curvature

@@ -11,9 +11,10 @@ from jaxtyping import Array
 from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.convergence import convergence
-from hybridflux.inference.methods.base import AbstractMethod, Drawn, Progress, setting
+from hybridflux.inference.methods.base import AbstractMethod, Drawn, setting
 from hybridflux.inference.methods.sharpen import around_mode
 from hybridflux.inference.methods.whiten import White
+from hybridflux.progress import Progress
 
 HIGHEST_R_HAT = 1.05
 FEWEST_EFFECTIVE = 50

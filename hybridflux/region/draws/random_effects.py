@@ -16,7 +16,6 @@ import numpy as np
 from hybridflux.vocabulary import PLANT_TYPES
 
 WAVES = 128
-LENGTH = 10_000.0  # m; "a few tens of km" to 200 km for daily model errors, parcels and soils far less: 10 km between them
 _GOLDEN = np.pi * (3.0 - np.sqrt(5.0))
 
 

@@ -13,6 +13,27 @@ from hybridflux.time import parse_day
 
 
 @dataclass(frozen=True)
+class Period:
+    """The days that are mapped.
+
+    Attributes:
+        start: first day; that after the warm-up of the region where it is None.
+        end: last day; that of the region where it is None.
+
+    Raises:
+        ValueError: not a day of the calendar.
+    """
+
+    start: str | date | None = None
+    end: str | date | None = None
+
+    def __post_init__(self):
+        for name in ("start", "end"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, parse_day(getattr(self, name), name))
+
+
+@dataclass(frozen=True)
 class Calendar:
     """Days the kernel walks through: a spin-up over the first year, the warm-up, then the mapped days month by month.
 
@@ -43,17 +64,16 @@ class Calendar:
         return cls(days, warm_up, np.concatenate([[0], turns, [len(months)]]).astype(np.int32) + np.int32(warm_up))
 
     @classmethod
-    def of_region(cls, region: Region, start: str | date | None = None, end: str | date | None = None) -> Calendar:
-        """The calendar of a run over a region: by default from the first day after its warm-up to its last one.
+    def of_region(cls, region: Region, period: Period = Period()) -> Calendar:  # noqa: B008
+        """The calendar of a run over a region.
 
         Raises:
             ValueError: no days, a last day before the first one, or days that the region does not have.
         """
-        usual = region.days[min(region.warm_up, len(region.days) - 1)]
-        first = np.datetime64(parse_day(start, "start"), "D") if start is not None else usual
-        last = np.datetime64(parse_day(end, "end"), "D") if end is not None else region.days[-1]
+        first = np.datetime64(period.start or region.days[min(region.warm_up, len(region.days) - 1)], "D")
+        last = np.datetime64(period.end or region.days[-1], "D")
         if last < first:
-            after = "" if start is not None else " (after the warm-up of the region)"
+            after = "" if period.start else " (after the warm-up of the region)"
             raise ValueError(f"the last day, {last}, is before the first one, {first}{after}")
         region.window(first, last)
         return cls.of(region.days, first, last)

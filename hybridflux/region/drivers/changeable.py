@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,32 +24,31 @@ def changeable(region: Region, needs: Iterable[str]) -> list[str]:
     return [name for name in found if read & {name, *ALONG.get(name, ())}]
 
 
-def check_changes(region: Region, needs: Iterable[str], days: np.ndarray, changes: Iterable[Change]) -> None:
-    """Look at the changes of a run before anything is computed.
+def check_changes(region: Region, needs: Iterable[str], days: np.ndarray) -> None:
+    """Look at the changes of a region before anything is computed.
 
     Args:
-        region: without the changes.
+        region: with its changes.
         needs: names that the model reads.
         days: of the run, spin-up included.
-        changes: of it.
 
     Raises:
         ValueError: a change that acts on nothing: the region lacks the driver or the model does not read it, its period is outside the
             run, all values would be kept at a bound, or there is no climatology.
     """
-    known = changeable(region, needs)
-    for change in changes:
+    unchanged, known = replace(region, changes=()), changeable(region, needs)
+    for change in region.changes:
         if change.name not in known:
             why = "the model does not read it" if change.name in region.names else f"{region.path} does not have it"
             raise ValueError(f"`{change}` would change nothing: {why}; what can be changed here is {', '.join(known) or 'nothing'}")
         if not change.holds(days).any():
             raise ValueError(f"`{change}` would change nothing: the run, spin-up included, is of {days[0]} to {days[-1]}")
-        _check_bounds(region, change, days)
+        _check_bounds(unchanged, change, days)
 
 
 def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:
     """Warn of values that would leave the bounds of the driver and are kept at them; a climatology is computed here for the first time."""
-    with_change, place = region.with_changes([change]), np.isin(region.days, days)
+    with_change, place = region.with_changes({change.name: change}), np.isin(region.days, days)
     if region.is_coarse(change.name):
         after = with_change.weather([change.name], slice(0, len(region.days)))[change.name]
         before = region.weather([change.name], slice(0, len(region.days)))[change.name]

@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.region.drivers.driver_change import TEMPERATURES, Change
+from hybridflux.region.drivers.driver_change import TEMPERATURES, Change, read_changes
 from hybridflux.region.drivers.usual_weather import usual_course, usual_rain
 from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import Recorded, keys_of
@@ -79,6 +79,7 @@ class Region:
         title: one line.
         warm_up: days at the beginning that are not mapped unless asked for.
         changes: of drivers, applied whenever they are read.
+        limits: covariates, or `plant_type`, outside whose range at the towers of a posterior pixels are left out of its maps.
     """
 
     path: Path
@@ -90,6 +91,7 @@ class Region:
     title: str = ""
     warm_up: int = 0
     changes: tuple[Change, ...] = ()
+    limits: tuple[str, ...] = ()
 
     @cached_property
     def group(self) -> zarr.Group:
@@ -114,9 +116,24 @@ class Region:
         """All tiles of the grid."""
         return self.grid.tiles()
 
-    def with_changes(self, changes: Iterable[Change]) -> Region:
-        """The same region under other drivers."""
-        return dataclasses.replace(self, changes=(*self.changes, *changes))
+    def with_changes(self, changes: Mapping[str, str | Change]) -> Region:
+        """The same region under other drivers.
+
+        Args:
+            changes: driver -> `*0.6`, `+2` or `climatology`, perhaps for a part of the time (`*0.6@2018-05-01:`), or a `Change`.
+
+        Raises:
+            ValueError: as `read_changes`.
+        """
+        return dataclasses.replace(self, changes=read_changes({change.name: change for change in self.changes} | dict(changes)))
+
+    def within(self, *names: str) -> Region:
+        """The same region, of whose maps pixels are left out that are unlike the towers of the posterior.
+
+        Args:
+            names: static covariates, outside whose range at the towers a pixel is masked; `plant_type` masks types without a tower.
+        """
+        return dataclasses.replace(self, limits=tuple(dict.fromkeys((*self.limits, *names))))
 
     def offers(self, name: str) -> bool:
         """Whether a driver or covariate can be had."""

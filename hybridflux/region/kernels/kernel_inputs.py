@@ -122,10 +122,9 @@ def _prepare(job: Job) -> Prepared:
     window = region.window(calendar.days[0], calendar.days[-1])
     tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
-    contents = job.spread.split("+")
-    drawn = "random_effects" in contents and bool(tables)
+    drawn = job.spread.has_random_effects and bool(tables)
     vegetation = None
-    if "vegetation" in contents:
+    if job.spread.has_fapar_error:
         error = VegetationError.of(region.group[SD].attrs)
         vegetation = vegetation_draws(error, len(calendar.days), job.draws, job.seed)
         names = (*names, SD)
@@ -157,7 +156,7 @@ def _prepare(job: Job) -> Prepared:
         blocks=blocks,
         names=names,
         window=window,
-        frequency=random_effects.frequencies(job.length) if drawn else None,
+        frequency=random_effects.frequencies(job.spec.draws.effect_length) if drawn else None,
     )
 
 

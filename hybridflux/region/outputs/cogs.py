@@ -12,11 +12,11 @@ import numpy as np
 from hybridflux.machine import cores
 from hybridflux.region.drivers.map_periods import Period, periods_of
 from hybridflux.region.outputs.base import ArraySpec, arrays_of
-from hybridflux.region.outputs.flux_store import SIGN, SPREADS
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import SIGN
 
 BLOCK = 512  # pixels of a block, and the size at which overviews end
 AT_ONCE = 2  # files, at most: their rough copies lie uncompressed on the disk meanwhile, and each takes some 150 MB of memory
@@ -107,7 +107,7 @@ def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File
         with rasterio.open(scratch, "w", **profile) as file:
             _copy(array, content.window, tiles, file)
             said = content.tags(array.attrs)
-            file.update_tags(**({"spread_meaning": SPREADS[job.spread], "sign": SIGN} | attributes | said))
+            file.update_tags(**({"spread_meaning": job.spread.meaning, "sign": SIGN} | attributes | said))
             for number, band in enumerate(content.bands, 1):
                 file.set_band_description(number, str(band))
                 file.set_band_unit(number, said["units"])

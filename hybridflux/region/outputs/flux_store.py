@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from hybridflux.region.draws.spread import Spread
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.drivers.open import Region
@@ -17,12 +18,6 @@ from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
 from hybridflux.vocabulary import SIGN
 
-SPREADS = {
-    "parameter": "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
-    "parameter+random_effects": "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
-    "parameter+random_effects+vegetation": "posterior of parameters and weights, effects of unseen places and years, and the error of "
-    "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
-}
 CHUNK_DAYS = 366  # in a chunk of daily maps, at most
 
 
@@ -41,8 +36,8 @@ def create_store(
     Raises:
         ValueError: the spread is not named.
     """
-    if attributes.get("spread") not in SPREADS:
-        raise ValueError(f"a store of fluxes must name its spread, one of {', '.join(SPREADS)}; it is {attributes.get('spread')!r}")
+    if attributes.get("spread") not in [*Spread]:
+        raise ValueError(f"a store of fluxes must name its spread, one of {', '.join(Spread)}; it is {attributes.get('spread')!r}")
     other = {name: text for name, text in region.group.attrs.items() if name == layout.WEATHER_DAYS}
     common = {"Conventions": layout.CONVENTIONS, "sign": SIGN, "time_zone": region.time_zone} | other | dict(attributes)
     root = zarr.create_group(path, overwrite=True, attributes=common)

@@ -219,6 +219,7 @@ def _starts(path: Path) -> dict[str, int]:
     except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
         damaged = error
     if damaged:
-        marker = path.parent.parent / "tiles" / f"{path.stem}.json"
-        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); remove {marker} and go on with --resume")
+        run, marker = path.parent.parent, f"tiles/{path.stem}.json"
+        cure = f"remove {run / marker} and go on with `hybridflux map --run {run}`"
+        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); {cure}")
     return starts

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hybridflux.process.declare import DECLARED
-from hybridflux.vocabulary import FLUXES, PARAMETERS, Parameter, variable
+from hybridflux.vocabulary import CARBON, PARAMETERS, Parameter, variable
 
-CARBON = tuple(name.lower() for name in FLUXES)
-"""The carbon fluxes, by their names in the model."""
 QUANTILES = (0.05, 0.5, 0.95)
 LARGEST_YEAR = 0.29 * 366
 """Sum over a year of a flux, in largest daily ones: 60 gC m-2 d-1 give 6400 gC m-2; no forest comes near."""

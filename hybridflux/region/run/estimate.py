@@ -12,9 +12,9 @@ import numpy as np
 
 from hybridflux.region.drivers.tiles_to_map import Worklist
 from hybridflux.region.outputs.cogs import files
-from hybridflux.region.run.training_range import of_unseen
+from hybridflux.region.run.training_range import PLANT_TYPE, of_unseen
 from hybridflux.region.run.trial import Trial
-from hybridflux.region.spec import PLANT_TYPE, Job
+from hybridflux.region.spec import Job
 
 FEWEST, MOST = 3, 6  # tiles to be timed
 EMPTY_RATE = 150e6  # values a second of maps for GIS where nothing is mapped: assumed for a quiet machine; E11 saw 40e6 under load
@@ -75,7 +75,7 @@ def estimate(job: Job, threads: int) -> Estimate:
     return Estimate(
         tiles=work.all,
         pixels=pixels,
-        without_tower=work.without_tower(job.at_towers) if PLANT_TYPE not in job.within else {},
+        without_tower=work.without_tower(job.at_towers) if PLANT_TYPE not in job.spec.within else {},
         bytes_in=bytes_in,
         bytes_out=trial.stored * pixels + merged,
         memory=MARGIN * trial.memory,

@@ -88,7 +88,7 @@ class Held:
         if not self.path.exists():
             raise FileExistsError(
                 f"{self.path.parent.parent}: this process was silent for more than {SILENCE:.0f} s and another one took over, or "
-                f"{self.path.name} was removed by hand; what was done is kept, go on with --resume when nobody else is at work"
+                f"{self.path.name} was removed by hand; what was done is kept, go on with --run or --resume when nobody else is at work"
             )
 
 

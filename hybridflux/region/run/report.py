@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hybridflux.region.run.estimate import Estimate
+from hybridflux.region.run.errors import RunInterrupted, RunStopped
 from hybridflux.region.run.training_range import of_unseen
 
 SHOWN = 8  # tiles named in a message
@@ -20,7 +20,7 @@ class RunReport:
 
     Attributes:
         out: run folder.
-        state: `done`, `dry run`, `submitted`, or `running` behind one task of several.
+        state: `done`, `submitted`, or `running` behind one task of several.
         tiles: in the region.
         skipped: tiles that were done before.
         pixels: mapped, all tiles.
@@ -30,7 +30,6 @@ class RunReport:
         draws: of the posterior.
         days: mapped.
         seconds: of this call.
-        estimate: of a dry run.
         note: what was submitted.
     """
 
@@ -45,12 +44,9 @@ class RunReport:
     draws: int = 0
     days: int = 0
     seconds: float = 0.0
-    estimate: Estimate | None = None
     note: str = ""
 
     def __str__(self) -> str:
-        if self.estimate:
-            return str(self.estimate)
         if self.note:
             return f"{self.out}: {self.note}"
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.masked.items() if count) or "none"
@@ -63,17 +59,9 @@ class RunReport:
         return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}"
 
 
-class RunStopped(OSError):
-    """The machine stopped a run: disk, permissions, workers."""
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """The user, or the system on its way down, stopped a run."""
-
-
 @dataclass
-class Progress:
-    """How far a run is, by its markers: what was in hand when it was stopped may have been brought to its end.
+class DoneSoFar:
+    """How far a run is, by its markers: what was in flight when it was stopped may have been brought to its end.
 
     Attributes:
         out: run folder.
@@ -83,16 +71,21 @@ class Progress:
     out: Path
     markers: tuple[Path, ...] | None = None
 
+    @property
+    def how_to_go_on(self) -> str:
+        """What to do once the cause is mended."""
+        return f"go on with `hybridflux map --run {self.out}`"
+
     def __str__(self) -> str:
         if self.markers is None:
             return f"no tile of {self.out} was run"
         done, every = sum(marker.exists() for marker in self.markers), len(self.markers)
-        rest = "what is left is to merge totals and write maps for GIS" if done == every else f"{every - done} are not"
+        rest = "what is left is to merge totals and write GeoTIFFs" if done == every else f"{every - done} are not"
         return f"{done} of {every} tiles are done and kept, {rest}"
 
 
 @contextmanager
-def stopping(progress: Progress) -> Iterator[None]:
+def stopping(done: DoneSoFar) -> Iterator[None]:
     """Say how far a run came and how to go on, whatever stops it.
 
     Raises:
@@ -102,21 +95,21 @@ def stopping(progress: Progress) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as stop:
-        raise RunInterrupted(f"stopped; {progress}; go on with --resume") from stop
+        raise RunInterrupted(f"stopped; {done}; {done.how_to_go_on}") from stop
     except (FileExistsError, FileNotFoundError, RunStopped):  # they name their cure themselves
         raise
     except OSError as error:
-        raise RunStopped(f"{_what(error)}; {progress}; {_cure(error)} and go on with --resume") from error
+        raise RunStopped(f"{_what(error)}; {done}; {_cure(error)} and {done.how_to_go_on}") from error
 
 
-def unreadable(out: Path, refused: dict[str, str], progress: Progress) -> str:
+def unreadable(refused: dict[str, str], done: DoneSoFar) -> str:
     """The message about tiles that could not be mapped."""
     lines = [f"- {reason}" for reason in list(refused.values())[:SHOWN]]
-    lines += [f"- and {len(refused) - SHOWN} more, see {out / 'run.json'}"] if len(refused) > SHOWN else []
+    lines += [f"- and {len(refused) - SHOWN} more, see {done.out / 'run.json'}"] if len(refused) > SHOWN else []
     return (
-        f"{len(refused)} tiles cannot be mapped; {progress}; neither totals nor maps for GIS were made. Mend these tiles and go on with "
-        "--resume:\n" + "\n".join(lines)
-    )  # fmt: skip
+        f"{len(refused)} tiles cannot be mapped; {done}; neither totals nor GeoTIFFs were made. Mend these tiles and {done.how_to_go_on}:\n"
+        + "\n".join(lines)
+    )
 
 
 def _what(error: OSError) -> str:

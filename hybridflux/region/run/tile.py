@@ -76,7 +76,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     began = time.perf_counter()
     try:
         drivers = job.region.read(tile, prepared.names, prepared.window)
-        drivers = only_within(drivers, job.ranges, job.within, job.at_towers) if job.within else drivers
+        drivers = only_within(drivers, job.spec.within) if job.spec.within else drivers
         after_reading = time.perf_counter()
         with _COMPUTING:
             started = time.perf_counter()

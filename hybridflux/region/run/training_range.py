@@ -6,16 +6,16 @@ network that belong to the type, are those of the prior. Members of an ensemble 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from hybridflux.region.drivers.open import TileDrivers
-from hybridflux.region.spec import PLANT_TYPE
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
 
+PLANT_TYPE = "plant_type"
 OUTSIDE_RANGE = "outside the range of the towers"
 WITHOUT_TOWER = "of a plant type without a tower"
 Ranges = Mapping[str, tuple[float, float]]
@@ -67,22 +67,24 @@ def of_unseen(without_tower: Mapping[str, int], pixels: int) -> str:
     return f"no tower of the posterior has plant type {shares}, mapped by its prior; leave out with --within plant_type"
 
 
-def only_within(drivers: TileDrivers, ranges: Ranges, names: Iterable[str], at_towers: Mapping[str, int] | None = None) -> TileDrivers:
-    """Without the pixels whose static covariates `names` are outside the range of the fit; they are counted as masked.
+def only_within(drivers: TileDrivers, within: Mapping[str, Sequence]) -> TileDrivers:
+    """Without the pixels that are unlike the towers of the fit; they are counted as masked.
 
-    `plant_type` among the names leaves out the plant types that are not in `at_towers`.
+    Args:
+        drivers: of the tile.
+        within: static covariate -> lowest and highest value at the towers, `plant_type` -> the plant types there.
     """
     beyond, unseen = np.zeros(len(drivers.pixel), bool), np.zeros(len(drivers.pixel), bool)
-    for name in names:
+    for name, limits in within.items():
         if name == PLANT_TYPE:
-            unseen = ~np.isin(drivers.plant_type, [PLANT_TYPES.index(code) for code in at_towers])
+            unseen = ~np.isin(drivers.plant_type, [PLANT_TYPES.index(code) for code in limits])
         else:
-            beyond |= _beyond(drivers.static[name], ranges[name])
+            beyond |= _beyond(drivers.static[name], limits)
     kept = ~(beyond | unseen)
     parts = {name: getattr(drivers, name)[kept] for name in ("pixel", "cell", "plant_type", "zone", "area")}
     static = {name: values[kept] for name, values in drivers.static.items()}
-    masked = {WITHOUT_TOWER: int(unseen.sum())} if PLANT_TYPE in names else {}
-    masked |= {OUTSIDE_RANGE: int((beyond & ~unseen).sum())} if set(names) - {PLANT_TYPE} else {}
+    masked = {WITHOUT_TOWER: int(unseen.sum())} if PLANT_TYPE in within else {}
+    masked |= {OUTSIDE_RANGE: int((beyond & ~unseen).sum())} if set(within) - {PLANT_TYPE} else {}
     return replace(drivers, **parts, static=static, masked=drivers.masked | masked)
 
 

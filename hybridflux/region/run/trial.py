@@ -56,14 +56,14 @@ class Trial:
             job: of the run, in a folder of its own.
             tiles: spread over the region.
             pixels: with vegetation in each of them.
-            threads: tiles in hand.
+            threads: tiles in flight.
 
         Raises:
             ValueError: a tile cannot be read.
         """
         began, done = time.perf_counter(), []
         with _watched() as memory:
-            create_store(job.store, job.region, job.calendar, {"spread": job.spread}, arrays_of(job.keep, job.calendar))
+            create_store(job.store, job.region, job.calendar, {"spread": job.spread.value}, arrays_of(job.keep, job.calendar))
             template = _size(job.store)
             for name in ("tiles", "totals"):
                 (job.out / name).mkdir()
@@ -94,7 +94,7 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
     apart = dataclasses.replace(job, region=region, out=job.out / name)
     (apart.out / "cog").mkdir(parents=True)
     arrays = {group: [one for one in found if one.geotiff] for group, found in arrays_of(job.keep, job.calendar).items()}
-    create_store(apart.store, region, job.calendar, {"spread": job.spread}, arrays)
+    create_store(apart.store, region, job.calendar, {"spread": job.spread.value}, arrays)
     store, places = zarr.open_group(apart.store, mode="r+"), []
     for number, tile in enumerate(tiles):
         height, width = tile.shape
@@ -102,7 +102,7 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
         for array in (one for found in arrays.values() for one in found):
             write_tile(store[array.group], places[-1], array.name, source[array.key][:, tile.y, tile.x])
     began = time.perf_counter()
-    write_cogs(apart, places, {"title": "", "spread": job.spread})
+    write_cogs(apart, places, {"title": "", "spread": job.spread.value})
     return time.perf_counter() - began
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -63,46 +63,75 @@ class RegionWriter:
             self.write(tile, **here)
 
 
+@dataclass(frozen=True)
+class RegionMaps:
+    """Maps of a region. Each is an array `[y, x]` of the whole grid, or a function of a tile: in memory one of 1e8 pixels takes 400 MB.
+
+    Attributes:
+        plant_type: index into PLANT_TYPES, 255 outside.
+        soil_capacity: plant-available water that the root zone holds, mm.
+        cell: weather cell of a pixel; all are in cell 0 where it is None.
+        zone: number of the zone of a pixel, 0 for none; no zones where it is None.
+        zone_names: number of a zone -> name.
+        covariates: other static covariates, for instance `elevation`.
+        daily: daily maps beside `fapar`, for instance `fapar_sd` -> attributes besides those of the vocabulary.
+    """
+
+    plant_type: Map
+    soil_capacity: Map
+    cell: Map | None = None
+    zone: Map | None = None
+    zone_names: Mapping[int, str] = field(default_factory=dict)
+    covariates: Mapping[str, Map] = field(default_factory=dict)
+    daily: Mapping[str, Mapping] = field(default_factory=dict)
+
+    def static(self) -> dict[str, tuple[Map, type]]:
+        """Name -> map and type of those that do not change in time."""
+        return {
+            "plant_type": (self.plant_type, np.uint8),
+            "soil_capacity": (self.soil_capacity, np.float32),
+            "cell": (_none if self.cell is None else self.cell, np.int32),
+            "zone": (_none if self.zone is None else self.zone, np.int32),
+            **{name: (source, np.float32) for name, source in self.covariates.items()},
+        }
+
+
+@dataclass(frozen=True)
+class RegionWeather:
+    """Weather of a region on coarse cells, and the days it is of.
+
+    Attributes:
+        days: every day once, `datetime64[D]`; begin a year before the first day to be mapped, for spin-up and running means.
+        values: `layout.WEATHER` and, if there are, `tmax tair_night tair_day vpd_day swc`; `[time, cell]` in vocabulary units.
+        climatology: name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
+        utc_offset: of the region's standard day [h]; that of the longitude of its middle (`time.zone_of_longitude`) where it is None.
+    """
+
+    days: np.ndarray
+    values: Mapping[str, np.ndarray]
+    climatology: Mapping[str, np.ndarray] = field(default_factory=dict)
+    utc_offset: float | None = None
+
+
 def create_region(
     path: str | Path,
     grid: Grid,
-    days: np.ndarray,
+    maps: RegionMaps,
+    weather: RegionWeather,
     *,
-    weather: Mapping[str, np.ndarray],
-    plant_type: Map,
-    soil_capacity: Map,
-    cell: Map | None = None,
-    zone: Map | None = None,
-    zone_names: Mapping[int, str] | None = None,
-    covariates: Mapping[str, Map] | None = None,
-    climatology: Mapping[str, np.ndarray] | None = None,
-    layers: Mapping[str, Mapping] | None = None,
-    lead: int = 0,
-    utc_offset: float | None = None,
+    warm_up: int = 0,
     title: str = "",
     attribution: Sequence[str] = (),
     overwrite: bool = False,
 ) -> RegionWriter:
-    """Create a region store with everything but the vegetation.
-
-    A map is an array `[y, x]`, or a function of a tile that gives its part: maps are written tile by tile, and of a region of 1e8 pixels
-    each would take up to 400 MB.
+    """Create a region store with everything but the vegetation; maps are written tile by tile.
 
     Args:
         path: of the store, `*.zarr`.
         grid: projected grid and tile size.
-        days: every day once, `datetime64[D]`; begin a year before the first day to be mapped, for spin-up and running means.
-        weather: `layout.WEATHER` and, if there are, `tmax tair_night tair_day vpd_day swc`; `[time, cell]` in vocabulary units.
-        plant_type: index into PLANT_TYPES, 255 outside `[y, x]`.
-        soil_capacity: mm `[y, x]`.
-        cell: weather cell of a pixel `[y, x]`; all in cell 0 by default.
-        zone: number of the zone of a pixel, 0 for none `[y, x]`.
-        zone_names: number -> name.
-        covariates: other lasting covariates, `[y, x]`, for instance `elevation`.
-        climatology: weather name -> long-term mean by day of year `[366, cell]`, for changes such as `vpd=climatology`.
-        layers: daily maps beside `fapar`, for instance `fapar_sd`: name -> attributes besides those of the vocabulary.
-        lead: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
-        utc_offset: of the region's standard day [h]; that of the longitude of its middle (`time.zone_of_longitude`) by default.
+        maps: of the grid.
+        weather: of its cells, and the days.
+        warm_up: days at the beginning that are there for the spin-up only and are not mapped unless asked for.
         title: one line.
         attribution: credit of the sources of the data, a sentence each; every product of the region carries them.
         overwrite: replace a region store that is there.
@@ -116,29 +145,22 @@ def create_region(
         raise FileExistsError(f"{path} is there already; remove it or take another name")
     if path.exists() and not _is_region(path):
         raise FileExistsError(f"{path} is not a region store, and is not replaced; remove it or take another name")
-    days = np.asarray(days, "datetime64[D]")
-    utc_offset = zone_of_longitude(grid.centre[0]) if utc_offset is None else utc_offset
-    cells = next(iter(weather.values())).shape[1]
-    maps = {
-        "plant_type": (plant_type, np.uint8),
-        "soil_capacity": (soil_capacity, np.float32),
-        "cell": (_none if cell is None else cell, np.int32),
-        "zone": (_none if zone is None else zone, np.int32),
-        **{name: (source, np.float32) for name, source in (covariates or {}).items()},
-    }
-    whole = {name: np.shape(source) for name, (source, _) in maps.items() if not callable(source)}
+    days = np.asarray(weather.days, "datetime64[D]")
+    utc_offset = zone_of_longitude(grid.centre[0]) if weather.utc_offset is None else weather.utc_offset
+    cells, static = next(iter(weather.values.values())).shape[1], maps.static()
+    whole = {name: np.shape(source) for name, (source, _) in static.items() if not callable(source)}
     _check_shapes({name: (shape, grid.shape) for name, shape in whole.items()}, "[y, x]")
-    _check_shapes({name: (values.shape, (len(days), cells)) for name, values in weather.items()}, "[time, cell]")
-    _check_shapes({name: (values.shape, (366, cells)) for name, values in (climatology or {}).items()}, "[day of year, cell]")
+    _check_shapes({name: (values.shape, (len(days), cells)) for name, values in weather.values.items()}, "[time, cell]")
+    _check_shapes({name: (values.shape, (366, cells)) for name, values in weather.climatology.items()}, "[day of year, cell]")
 
     shutil.rmtree(path, ignore_errors=True)
     group = zarr.create_group(path, attributes={
         "Conventions": layout.CONVENTIONS, "title": title or path.stem, "format": layout.FORMAT,
-        "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(lead),
+        "time_zone": time_zone_name(utc_offset), "utc_offset": float(utc_offset), "lead": int(warm_up),
         layout.ATTRIBUTION: list(attribution),
         "provenance": provenance(
-            {"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": lead},
-            given={"weather": weather, **{name: source for name, (source, _) in maps.items() if source is not _none}},
+            {"title": title, "shape": grid.shape, "first": str(days[0]), "last": str(days[-1]), "lead": warm_up},
+            given={"weather": weather.values, **{name: source for name, (source, _) in static.items() if source is not _none}},
         ),
     })  # fmt: skip
     for name, (values, attributes) in layout.axes(grid.x, grid.y).items():
@@ -148,16 +170,16 @@ def create_region(
         group, "time", (days - layout.EPOCH).astype(np.int32), ("time",), fill=-1, standard_name="time", units=layout.TIME_UNITS,
         calendar="standard", axis="T", time_zone=time_zone_name(utc_offset),
     )  # fmt: skip
-    for name, values in weather.items():
+    for name, values in weather.values.items():
         layout.put(group, name, np.asarray(values, np.float32), ("time", "cell"), fill=np.nan, **_describe(name))
-    for name, values in (climatology or {}).items():
+    for name, values in weather.climatology.items():
         layout.put(group, f"{name}_climatology", np.asarray(values, np.float32), ("day_of_year", "cell"), fill=np.nan, **_describe(name))
     more = {
         "plant_type": {"flag_values": list(range(len(PLANT_TYPES))), "flag_meanings": " ".join(PLANT_TYPES)},
-        "zone": {"zone_names": {str(number): text for number, text in (zone_names or {}).items()}},
+        "zone": {"zone_names": {str(number): text for number, text in maps.zone_names.items()}},
     }
     fills = {"plant_type": layout.OUTSIDE, "cell": -1, "zone": 0}
-    for name, (source, kind) in maps.items():
+    for name, (source, kind) in static.items():
         array = group.create_array(
             name, shape=grid.shape, dtype=kind, chunks=(grid.tile, grid.tile), compressors=layout.codecs(), dimension_names=("y", "x"),
             fill_value=fills.get(name, np.nan), attributes={"grid_mapping": "spatial_ref"} | _describe(name) | more.get(name, {}),
@@ -170,7 +192,7 @@ def create_region(
             one_value.append(only_value(values))
         array.attrs[UNIFORM] = uniform_tiles(grid.tile, one_value)
     stored = {"scale_factor": layout.SCALE, "_FillValue": layout.NODATA, "grid_mapping": "spatial_ref"}
-    for name, attributes in {"fapar": {}, **(layers or {})}.items():
+    for name, attributes in {"fapar": {}, **maps.daily}.items():
         group.create_array(
             name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codecs(),
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),

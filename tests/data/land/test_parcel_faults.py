@@ -75,7 +75,7 @@ def test_polygons_of_a_land_cover_are_repaired_too(grid, vector):
 def test_exact_duplicates_count_once_and_the_first_is_kept(read):
     turned = shapely.Polygon(np.roll(np.array(FIELD.exterior.coords)[:-1], 1, axis=0))  # the same ring from another corner
     found, said = read([FIELD, turned, FIELD], "1", "1", "18", ID_PARCEL=["a", "b", "c"])
-    assert "polygons that are there already, left out: 2, 1 of them with another group of crops" in said
+    assert "duplicate polygons, left out: 2, 1 of them with another group of crops" in said
     assert found.table["parcel"].tolist() == ["a"] and found.table["area_ha"].sum() == pytest.approx(1.0)
     assert (found.origin["duplicates"], found.origin["duplicates_of_another_group"], found.origin["in_two_parcels"]) == (2, 1, 0)
 
@@ -85,7 +85,7 @@ def test_a_sliver_does_not_take_pixels_of_a_field(read):
     for order in ([FIELD, sliver], [sliver, FIELD]):
         found, said = read(order, "1", "18")
         assert found.table["pixels"][order.index(FIELD)] == 100 and found.origin["slivers"] == 1
-        assert "0.62% of the grid lies in two parcels and goes to the smaller one, or to that which is no sliver" in said
+        assert "0.62% of the grid lies in two parcels and goes to the smaller one, or to the one that is not a sliver" in said
 
 
 def test_two_years_in_one_file_are_suspected(read):

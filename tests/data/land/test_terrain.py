@@ -62,7 +62,7 @@ def test_a_gap_is_sea_only_where_the_land_cover_says_water(grid, raster):
         match=r"37.50% of the grid, 48.8\d* to 48.8\d* N, 2.3\d* to 2.3\d* E, and no land cover.*add Copernicus\S*N48_00_E002_00_DEM",
     ):
         terrain.read(DEM, path, grid)
-    with pytest.raises(ValueError, match=r"the land cover says land \(ENF\).*not sea, and too wide"):
+    with pytest.raises(ValueError, match=r"the land cover is land \(ENF\).*not sea, and too wide"):
         terrain.read(DEM, path, grid, cover=covered_by("ENF"))
     with pytest.raises(ValueError, match="no value on the grid"):
         terrain.read(DEM, raster("far.tif", np.ones((9, 9), np.float32), west=0), grid)

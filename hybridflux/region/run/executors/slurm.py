@@ -82,13 +82,14 @@ class Slurm:
             f"submitted {len(shares)} tasks for {len(waiting)} of {len(tiles)} tiles" + (f" as SLURM job {array}" if shares else "")
             + f", and job {last} that finishes the run behind them\n"
             f"look at it: squeue -j {jobs}; logs are in {folder}\n"
-            "if a task fails or is cancelled the last job is not run: give this command again with --resume, it submits what is left"
+            "if a task fails or is cancelled the last job is not run; what is left is submitted by "
+            f"`hybridflux map --run {job.out} --executor slurm`"
         )  # fmt: skip
 
     def _command(self, job: Job) -> str:
         """The command of a task, ready for a shell: the run folder says the rest."""
         program = Path(sys.executable).with_name("hybridflux")
-        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--out", str(job.out.resolve()), "--resume"])
+        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--run", str(job.out.resolve())])
 
     def _sbatch(self, script: Path, *more: str) -> str:
         """Submit a script; gives the number of its job."""

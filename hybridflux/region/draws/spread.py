@@ -1,0 +1,78 @@
+"""What the draws of a run contain: how many there are, which sources of uncertainty differ between them, and by which random numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from numbers import Integral
+
+LENGTH = 10_000.0  # m; "a few tens of km" to 200 km for daily model errors, parcels and soils far less: 10 km between them
+
+
+class Spread(StrEnum):
+    """The content of an interval: which sources of uncertainty the draws of a map differ in."""
+
+    parameter = "parameter"
+    random_effects = "parameter+random_effects"
+    fapar_error = "parameter+random_effects+vegetation"
+
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        hint = "; `predictive` adds measurement noise and belongs beside a tower" if value == "predictive" else ""
+        raise ValueError(f"the spread of a map is one of {', '.join(cls)}, not `{str(value)[:60]}`{hint}")
+
+    @property
+    def meaning(self) -> str:
+        """In words, as products carry it."""
+        return _MEANING[self]
+
+    @property
+    def has_random_effects(self) -> bool:
+        """Whether effects of unseen places and years are drawn."""
+        return self is not Spread.parameter
+
+    @property
+    def has_fapar_error(self) -> bool:
+        """Whether the error of fapar is drawn."""
+        return self is Spread.fapar_error
+
+
+_MEANING = {
+    Spread.parameter: "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
+    Spread.random_effects: "posterior of parameters and weights, and effects drawn for unseen places and years, alike in neighbours",
+    Spread.fapar_error: "posterior of parameters and weights, effects of unseen places and years, and the error of "
+    "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
+}
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The draws that a run carries through every pixel. Two runs with equal draws of one posterior differ by their drivers alone.
+
+    Attributes:
+        number: of posterior draws; of fewer than the posterior has, evenly spaced ones are taken.
+        spread: what differs between them, a `Spread` or its value.
+        seed: of the random effects and of the error of fapar.
+        effect_length: distance over which effects of places are alike [m].
+
+    Raises:
+        ValueError: a number of draws below 1, an unknown spread, a length that is not above 0 m.
+    """
+
+    number: int = 64
+    spread: Spread | str = Spread.random_effects
+    seed: int = 0
+    effect_length: float = LENGTH
+
+    def __post_init__(self):
+        if not isinstance(self.number, Integral) or self.number < 1:
+            raise ValueError(f"draws `{self.number}` is not a whole number from 1")
+        if not (math.isfinite(self.effect_length) and self.effect_length > 0):
+            raise ValueError(f"effect_length `{self.effect_length}` is not a distance above 0 m")
+        object.__setattr__(self, "spread", Spread(self.spread))
+
+    @classmethod
+    def of(cls, draws: int | Draws, spread: Spread = Spread.random_effects) -> Draws:
+        """Draws as they are, or as many of a spread."""
+        return draws if isinstance(draws, cls) else cls(draws, spread)
