@@ -8,7 +8,7 @@ ARGS  ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint format docs bench lock audit clean
+.PHONY: help setup demo test oldest lint types format docs bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -43,8 +43,14 @@ demo: $(STAMP)  ## fit synthetic towers, map their region at 10 m, close the bud
 test: $(STAMP)  ## all tests that need no accelerator; ARGS="-k water" or ARGS="-m slow" are passed to pytest
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
+oldest:  ## the quick tests with the oldest Python that is supported, in an environment of its own (the newest: make VENV=... PYTHON=...)
+	$(MAKE) test VENV=.cache/venv-oldest PYTHON=python3.11 ARGS="-m quick $(ARGS)"
+
 lint: $(STAMP)  ## style and unused code
 	$(PY) -m ruff check .
+
+types: $(STAMP)  ## annotations of the floors 0 to 3 (pyproject.toml, tool.mypy)
+	$(PY) -m mypy
 
 format: $(STAMP)  ## mend what ruff can mend
 	$(PY) -m ruff check --fix .

@@ -57,7 +57,7 @@ def without_secrets(record):
 
 def _without_user(found: re.Match) -> str:
     rest = found["rest"]
-    authority, mark, path = re.match(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL).groups()
+    authority, mark, path = re.findall(r"([^/?#]*)([/?#]?)(.*)", rest, re.DOTALL)[0]
     user, at, host = authority.rpartition("@")
     return found["scheme"] + (f"{HIDDEN}@{host}" if at and user else authority) + mark + path
 

@@ -68,3 +68,11 @@ def _holds(path: Path, text: bytes) -> bool:
     """Whether a text stands anywhere in a file, which is not read into memory."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(text) >= 0
+
+
+def raised_by_us(error: BaseException) -> bool:
+    """Whether an error comes from code of hybridflux itself, and not from a library it calls."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")

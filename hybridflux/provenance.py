@@ -161,8 +161,8 @@ def git_state(root: Path = _ROOT) -> dict | None:
         commit = _git(root, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
-        commit = _commit_of(root / ".git")
-        return {"commit": commit, "dirty": None} if commit else None
+        found = _commit_of(root / ".git")
+        return {"commit": found, "dirty": None} if found else None
 
 
 def _git(root: Path, *arguments: str) -> str:

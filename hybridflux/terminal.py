@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import typer
 
 from hybridflux.addresses import redacted
 from hybridflux.files import OF_THE_DISK
+from hybridflux.ours import raised_by_us
 from hybridflux.progress import Pace, Progress
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def scores_text(overview) -> str:
 
     scored = overview[overview["sites"] > 0].rename(columns={"coverage90": "90 % coverage"})
     decimals = {"NSE": 2, "nNSE": 2}
-    form = {name: (lambda value, digits=digits: f"{value:.{digits}f}") for name, digits in decimals.items()}
-    form |= {name: lambda value: f"{value:.3g}" for name in ("RMSE", "bias")}
+    form: dict[str, Callable] = {name: f"{{:.{digits}f}}".format for name, digits in decimals.items()}
+    form |= dict.fromkeys(("RMSE", "bias"), "{:.3g}".format)
     form["90 % coverage"] = lambda value: "-" if value != value else f"{100 * value:.0f} %"
     lines = [scored.to_string(index=False, formatters=form)] if len(scored) else []
     lines.append(
@@ -134,7 +135,4 @@ def is_for_user(error: Exception) -> bool:
     """
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_THE_DISK):
         return True
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")
+    return raised_by_us(error)

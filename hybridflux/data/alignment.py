@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,7 @@ def with_co2(daily: xr.Dataset, co2: np.ndarray) -> xr.Dataset:
 
 def describe(table: pd.DataFrame, frames: Mapping[str, pd.DataFrame], daily: xr.Dataset) -> pd.DataFrame:
     """The site table with the covariates that follow from the series."""
-    ends = {}
+    ends: dict[str, Any] = {}
     for name in (name for name in ("fapar", "nirv") if name in daily):
         known = daily[name].notnull().any("time").to_numpy()
         base, top = np.full((2, daily.sizes["site"]), np.nan)

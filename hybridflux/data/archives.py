@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 FOLDERS = ("fluxnet_dd", "fluxnet", "halfhourly", ".")
 """Where flux files may lie below a towers folder."""
@@ -96,7 +97,8 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
     """
     spelt = None if sites is None else {site.casefold(): site for site in sites}
     by_site: dict[str, list[Archive]] = {}
-    faults, unread, unknown, base = {}, {}, [], {}
+    faults, unknown, base = {}, [], {}
+    unread: dict[str, Any] = {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
         if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
             continue

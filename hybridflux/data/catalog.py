@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from textwrap import fill
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -243,7 +243,8 @@ def load_catalog(folder: str | Path | None = None, own: str | Path | None = None
     'CC-BY-4.0'
     """
     folders = [Path(folder) if folder else catalog_folder(), *([Path(own)] if own else [])]
-    datasets, faults = {}, []
+    datasets: dict[str, Dataset] = {}
+    faults: list[str] = []
     for place in folders:
         found = dict(_read_datasets(place, faults))
         if not found and not faults:
@@ -303,10 +304,10 @@ def describe(datasets: dict[str, Dataset]) -> str:
     lines = []
     for dataset in sorted(datasets.values(), key=lambda dataset: (dataset.kind, dataset.id)):
         reference = dataset.citation + (f", doi:{dataset.doi}" if dataset.doi else "")
-        facts = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
+        facts: dict[str, str | None] = {"licence": dataset.licence, "obtain": dataset.access, "cite": reference}
         facts |= {"credit": dataset.attribution, "note": dataset.note}
         lines.append(f"{dataset.kind}/{dataset.id}: {dataset.title}")
-        layout = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}
+        layout: dict[str, Any] = {"width": 100, "subsequent_indent": " " * 10, "break_on_hyphens": False, "break_long_words": False}
         lines += [fill(text, initial_indent=f"  {name:<8}", **layout) for name, text in facts.items() if text]
         lines.append("")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -282,7 +282,7 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
         raise ValueError(f"{where} is damaged, or no text: {reason}; save it as UTF-8") from error
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n", dialect.skip)[dialect.skip]
     LINE.check(max(map(len, lines.split("\n"))), f"{where}, the longest line")
-    options = {"delimiter": dialect.delimiter, "skipinitialspace": True}
+    options: dict[str, Any] = {"delimiter": dialect.delimiter, "skipinitialspace": True}
     try:
         return list(csv.reader(io.StringIO(lines), strict=True, **options))
     except csv.Error as error:

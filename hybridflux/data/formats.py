@@ -9,6 +9,7 @@ from zipfile import BadZipFile
 
 from hybridflux.addresses import redacted
 from hybridflux.limits import shown
+from hybridflux.ours import raised_by_us
 from hybridflux.registry import Registry
 
 
@@ -18,14 +19,6 @@ class Readers(Registry):
     def __call__(self, name: str | None) -> Callable:
         """The reader of a format; raises as `Registry` does."""
         return _discreet(super().__call__(name))
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether our own code failed, which is a fault of ours, and not a library over a damaged file."""
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
-    return trace.tb_frame.f_globals.get("__name__", "").startswith("hybridflux.")
 
 
 def _discreet(read: Callable) -> Callable:
@@ -41,7 +34,7 @@ def _discreet(read: Callable) -> Callable:
                 raise
             raise type(error)(redacted(text)) from None
         except (LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError, AssertionError, BadZipFile, zlib.error) as error:
-            if _is_ours(error):
+            if raised_by_us(error):
                 raise
             place = shown(redacted(str(args[1] if len(args) > 1 else options.get("place", "the place"))))
             what = shown(redacted(str(error))) or type(error).__name__

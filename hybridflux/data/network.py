@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
@@ -40,7 +40,8 @@ class Patience:
     def from_environment(cls) -> Patience:
         """Retries and limits of the environment."""
         asked = {field: os.environ.get(variable) for field, variable in _VARIABLES.items()}
-        return cls(**{field: (int if field == "repeats" else float)(text) for field, text in asked.items() if text})
+        given: dict[str, Any] = {field: (int if field == "repeats" else float)(text) for field, text in asked.items() if text}
+        return cls(**given)
 
     def gdal(self) -> dict[str, str]:
         """Options of GDAL: retries, and no search for neighbouring files, which object stores and web servers do not have.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridflux.limits import TABLE, shown
 
@@ -32,7 +32,8 @@ def read_parquet(path: str | Path) -> pyarrow.Table:
         raise ModuleNotFoundError(f"{path}: Parquet files need pyarrow: pip install 'hybridflux[ingest]'") from error
     try:
         with ParquetFile(path) as file:
-            about, unpacked, pieces = file.metadata, 0, []
+            about, unpacked = file.metadata, 0
+            pieces: list[Any] = []
             TABLE.check(about.num_rows * about.num_columns * _NUMBER, f"{path}, {about.num_rows} rows of {about.num_columns} columns,")
             for group in range(about.num_row_groups):
                 largest = max(about.row_group(group).total_byte_size, 1)  # one value can be as large, and stand in every row

@@ -87,12 +87,12 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
     day = _days(cells) + pd.Timedelta(days=(dataset.composite - 1) // 2)
     key = pd.MultiIndex.from_arrays([site[cells.text.index], day], names=["site", "day"])
     arrays = {name: series.to_numpy() for name, series in values.items()}
-    found = {}
+    series: dict[str, pd.Series] = {}
     for name in usable:
         index = arrays[given[name].name] if name in given else compute(name, arrays)
         views = pd.Series(index, key).dropna()
-        found[name] = views.groupby(level=[0, 1]).mean().sort_index()
-    return found
+        series[name] = views.groupby(level=[0, 1]).mean().sort_index()
+    return series
 
 
 def _computable(name: str, bands: Collection[str]) -> bool:

@@ -68,7 +68,7 @@ class Towers:
     def flag_shares(self) -> pd.DataFrame:
         """Share of the days of measured NEE on which each driver is given, interpolated, a climatology or derived [1]."""
         measured = self.daily["nee"].notnull().to_numpy()
-        names = [name for name in self.daily if name.endswith("_flag")]
+        names = [name for name in map(str, self.daily) if name.endswith("_flag")]
         counts = [np.bincount(self.daily[name].to_numpy()[measured], minlength=len(FLAGS)) for name in names]
         return pd.DataFrame(counts, [name.removesuffix("_flag") for name in names], FLAGS) / max(measured.sum(), 1)
 

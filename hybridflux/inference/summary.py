@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 import pandas as pd
 
+from hybridflux.model.learned import all_sources, learned, populations
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structure import NAMES, prior_of
-from hybridflux.model.tree import all_sources, learned, populations
+from hybridflux.model.structural_error import NAMES, prior_of
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
 def _populations(posterior: Posterior) -> Iterator[dict]:
     """Standard deviations of the effects of sites, unconstrained: of the logit of a parameter between its bounds."""
     normal = np.asarray(jax.random.normal(jax.random.key(1), (PRIOR_DRAWS,)))
-    sources = dict(all_sources(posterior.model))
+    sources: dict[str, Any] = dict(all_sources(posterior.model))
     for effect, sd, by in populations(posterior.model):
         path = effect.partition(".z.")[0]
         name = path.removesuffix(".source").rpartition(".")[2]

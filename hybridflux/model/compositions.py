@@ -92,7 +92,7 @@ def hybrid_nirv() -> HybridFlux:
         reco=as_before.reco,
         memory=(water.BUCKET_GREEN, stress.ACCLIMATION),
         sources={**sources, **networks, **fixed, "temp_optimum": Shared(), "temp_width": Shared()},
-        observed=as_before.observed.values(),
+        observed=tuple(as_before.observed.values()),
     )
 
 

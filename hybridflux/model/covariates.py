@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.sources import AbstractSource, Given, Neural
+from hybridflux.model.sources import Given, Neural
 from hybridflux.vocabulary import Covariate, Parameter
 
 
@@ -26,7 +26,7 @@ def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
     """
     for name, source in model.sources.items():
         if isinstance(source, Given) and source.name in values:
-            _check_bounds(model.rows[name], source, values[source.name])
+            _check_bounds(model.row_of(name), source, values[source.name])
 
     def settled(network: Neural) -> Neural:
         if not any(covariate.centre is None or covariate.scale is None for covariate in network.own):
@@ -55,7 +55,7 @@ def _settled(covariate: Covariate, values: Mapping[str, np.ndarray]) -> Covariat
     return replace(covariate, centre=centre, scale=scale)
 
 
-def _check_bounds(row: Parameter, source: AbstractSource, values: np.ndarray) -> None:
+def _check_bounds(row: Parameter, source: Given, values: np.ndarray) -> None:
     if np.all((values <= row.lower) | (values >= row.upper)):
         raise ValueError(
             f"`{source.name}` gives `{row.name}`, and runs from {np.min(values):g} to {np.max(values):g}, all outside its bounds "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,7 +16,7 @@ from hybridflux.model.observed import COMPUTED, Observed
 from hybridflux.model.sources import AbstractSource, Fixed, Names
 from hybridflux.process import water
 from hybridflux.process.call import Memory, arguments, call, product
-from hybridflux.process.declare import Row, rows_of
+from hybridflux.process.declare import Row, parameter, rows_of
 from hybridflux.vocabulary import Parameter, Variable, suggestion
 
 FLUXES = ("gpp", "reco", "nee")
@@ -108,10 +109,10 @@ class HybridFlux(eqx.Module):
         """Rows of the vocabulary, and those that the processes and operators of this model bring."""
         return rows_of((*self.functions(), *(one.predict for one in self.observed.values())))
 
-    def row_of(self, name: str) -> Row:
+    def row_of(self, name: str) -> Parameter:
         """The row of a parameter of the physics, `q10`, or of an observation, `noise_floor.nee`."""
         name, _, target = name.partition(".")
-        return self.observed[target].row(name) if target in self.observed else self.rows[name]
+        return self.observed[target].row(name) if target in self.observed else parameter(self.rows, name)
 
     def states_and_diagnostics(self) -> frozenset[str]:
         """Names of all that the memories give: states, diagnostics and what factors read of the states."""
@@ -135,7 +136,7 @@ class HybridFlux(eqx.Module):
 
     def parameters(self, names: Names) -> dict[str, Array]:
         """The value of every parameter where and when `names` are given."""
-        return {name: source.value(self.rows[name], names) for name, source in self.sources.items()}
+        return {name: source.value(parameter(self.rows, name), names) for name, source in self.sources.items()}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """The state before the first day, before any spin-up."""
@@ -170,7 +171,8 @@ class HybridFlux(eqx.Module):
             ValueError: `after` of a memory gives a name that is no state.
         """
         if not self.settles:
-            return dict(state)
+            held: dict[str, Any] = dict(state)
+            return held
         names = {**self.seen(state, today, parameters), **fluxes}
         changed = {name: value for memory in self.memory if memory.after for name, value in call(memory.after, names).items()}
         for name in set(changed) - set(state):
@@ -185,7 +187,7 @@ class HybridFlux(eqx.Module):
         today = {**today, **diagnostics}
         return self.settle(state, self.exchange(state, today, parameters), today, parameters)
 
-    def spin_up(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+    def spin_up(self, state: Names, today: Names, parameters: Names) -> Names:
         """The same for a day of the spin-up: memories without one stay at their start."""
         held = {name for memory in self.memory if memory.spin_up is None for name in given_by(memory)[0]}
         return {name: state[name] if name in held else value for name, value in self.warm_up(state, today, parameters).items()}
@@ -200,7 +202,8 @@ class HybridFlux(eqx.Module):
     def expected(self, state: Names, fluxes: Names, today: Names, parameters: Names, targets: Iterable[str] | None = None) -> dict:
         """What towers would show without error: target -> values, of the operators whose inputs are all there."""
         seen = self.seen(state, today, parameters)
-        inputs = {**seen, **fluxes, "gpp_at": _At(self.gpp, seen), "reco_at": _At(self.reco, {**seen, "gpp": fluxes["gpp"]})}
+        inputs: dict[str, Any] = {**seen, **fluxes, "gpp_at": _At(self.gpp, seen)}
+        inputs["reco_at"] = _At(self.reco, {**seen, "gpp": fluxes["gpp"]})
         values = {name: self.observed[name].expected(inputs) for name in (self.observed if targets is None else targets)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -225,7 +228,8 @@ class _At:
     """A flux of the day at other inputs; the same inputs asked for twice are computed once."""
 
     def __init__(self, factors: tuple[Callable, ...], names: Names):
-        self.factors, self.names, self.made = factors, names, {}
+        self.factors, self.names = factors, names
+        self.made: dict[tuple, tuple[dict[str, Any], Any]] = {}
 
     def __call__(self, **changed) -> Array:
         key = tuple((name, id(value)) for name, value in sorted(changed.items()))

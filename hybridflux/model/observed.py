@@ -11,8 +11,8 @@ from jaxtyping import Array
 from hybridflux.model.noise import AbstractNoise, Laplace
 from hybridflux.model.sources import POPULATIONS, AbstractFree, AbstractSource, Names
 from hybridflux.process.call import arguments, call
-from hybridflux.process.declare import Row, rows_of
-from hybridflux.vocabulary import Variable, suggestion
+from hybridflux.process.declare import parameter, rows_of
+from hybridflux.vocabulary import Parameter, Variable, suggestion
 
 COMPUTED = ("gpp_at", "reco_at")
 """Functions of a day that an operator may ask for: that flux at other inputs."""
@@ -72,11 +72,12 @@ class Observed(eqx.Module):
     def variable(self) -> Variable:
         """The row of the target, with the column of the FLUXNET file that holds it."""
         row = rows_of((self.predict,))[self.target]
+        assert isinstance(row, Variable)  # checked when it was made
         return row if self.column is None else replace(row, fluxnet=self.column)
 
-    def row(self, name: str) -> Row:
+    def row(self, name: str) -> Parameter:
         """The row of a parameter of the operator or of its error."""
-        return self.error.row(name) if name in self.error.sources else rows_of((self.predict,))[name]
+        return self.error.row(name) if name in self.error.sources else parameter(rows_of((self.predict,)), name)
 
     def all_sources(self) -> dict[str, AbstractSource]:
         """Sources of the error and of the operator."""

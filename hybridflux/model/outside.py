@@ -59,8 +59,9 @@ def _load(path: Path) -> ModuleType:
     if before is not None and _LOADED[name] == path.resolve() and before.__hybridflux_sha256__ == digest:
         return before
     spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None  # a .py file has a loader
     sys.modules[name] = module = module_from_spec(spec)
-    module.__hybridflux_sha256__ = digest
+    vars(module)["__hybridflux_sha256__"] = digest
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
@@ -128,7 +129,8 @@ def module_named(home: str) -> ModuleType | None:
     if home in sys.modules:
         return sys.modules[home]
     main = sys.modules.get("__main__")
-    if getattr(main, "__file__", None) and Path(main.__file__).stem == home:
+    script = getattr(main, "__file__", None)
+    if script and Path(script).stem == home:
         return main
     announced = {point.module for kind in KINDS for point in installed(kind).values()}
     return importlib.import_module(home) if home in announced else None

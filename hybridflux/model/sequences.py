@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,9 +62,10 @@ class Sequences:
         if missing:
             raise KeyError(f"no sequence for {', '.join(missing)}; there are {', '.join(self.places)}")
         at = [self.places.index(place) for place in places]
-        pick = {
+        pick: dict[str, Any] = {
             field: {name: values[..., at] for name, values in getattr(self, field).items()}
             for field in ("drivers", "targets", "uncertainty")
         }
-        located = {name: np.asarray(of)[at] for name in ("latitude", "longitude") if (of := getattr(self, name)) is not None}
+        where = {name: getattr(self, name) for name in ("latitude", "longitude")}
+        located: dict[str, Any] = {name: np.asarray(of)[at] for name, of in where.items() if of is not None}
         return replace(self, places=tuple(places), **pick, **located)

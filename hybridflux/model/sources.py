@@ -9,9 +9,9 @@ the prior of a whole model is one line and a posterior variance reads as a contr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -51,10 +51,10 @@ def to_value(raw: ArrayLike, row: Parameter) -> Array:
 
 def class_raw(row: Parameter) -> np.ndarray:
     """Unconstrained prior medians per plant type `[plant_type]`."""
-    return to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row).astype(np.float32)
+    return np.asarray(to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row), np.float32)
 
 
-DERIVED = {"fapar_phase": vegetation.phase, "nirv_phase": vegetation.nirv_phase}
+DERIVED: Mapping[str, Callable[..., Any]] = {"fapar_phase": vegetation.phase, "nirv_phase": vegetation.nirv_phase}
 """What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,10 @@ from hybridflux.model import noise as noises
 from hybridflux.model import observe, outside
 from hybridflux.model import sources as kinds
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
-from hybridflux.model.tree import all_sources, learned, with_learned
 from hybridflux.process import light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import Parameter
@@ -49,7 +50,7 @@ def _process(text: str):
     return found
 
 
-def _class(text: str, room, base: type) -> type:
+def _class(text: str, room, base: type) -> Any:
     found = outside.resolve(text) if ":" in text else vars(room).get(text)
     if not (isinstance(found, type) and issubclass(found, base)) or text.startswith("Abstract"):
         raise ValueError(f"this file asks for a {text[:60]}, which this version of hybridflux does not have")
@@ -62,7 +63,8 @@ def _source_spec(source: AbstractSource) -> dict:
 
 
 def _source_from(spec: dict) -> AbstractSource:
-    inside = {name: _source_from(value) if isinstance(value, dict) and "kind" in value else value for name, value in spec.items()}
+    inside: dict[str, Any] = dict(spec)
+    inside |= {name: _source_from(value) for name, value in spec.items() if isinstance(value, dict) and "kind" in value}
     return _class(inside.pop("kind"), kinds, AbstractSource).from_spec(inside)
 
 

@@ -50,7 +50,7 @@ def process(
     >>> float(heat(tair=38.0, heat_half=38.0)), tuple(own_rows(heat))
     (0.5, ('heat_half',))
     """
-    rows = {row.name: row for row in (*parameters, *variables)}
+    rows: dict[str, Row] = {row.name: row for row in parameters} | {row.name: row for row in variables}
 
     def declare(fn: Callable) -> Callable:
         for name, row in rows.items():
@@ -61,7 +61,7 @@ def process(
         for argument in signature(fn).parameters.values():
             if argument.kind is not Argument.KEYWORD_ONLY or argument.default is not Argument.empty:
                 raise ValueError(f"`{fn.__name__}`: write `*` before `{argument.name}`, without a default; processes are called by names")
-        fn.rows, fn.bounds = MappingProxyType(rows), bounds
+        vars(fn).update(rows=MappingProxyType(rows), bounds=bounds)
         DECLARED.update(rows)
         return fn
 
@@ -75,7 +75,19 @@ def is_declared(fn) -> bool:
 
 def own_rows(fn: Callable) -> Mapping[str, Row]:
     """The rows that a function brings."""
-    return fn.rows if is_declared(fn) else {}
+    return getattr(fn, "rows") if is_declared(fn) else {}  # noqa: B009  set by `process`
+
+
+def parameter(rows: Mapping[str, Row], name: str) -> Parameter:
+    """The row of a name that must be one of a parameter.
+
+    Raises:
+        TypeError: it is one of a variable.
+    """
+    row = rows[name]
+    if not isinstance(row, Parameter):
+        raise TypeError(f"`{name}` is a variable, not a parameter")
+    return row
 
 
 @cache
@@ -85,7 +97,7 @@ def rows_of(fns: tuple[Callable, ...]) -> Mapping[str, Row]:
     Raises:
         ValueError: two functions bring different rows of one name.
     """
-    rows = {**VARIABLES, **PARAMETERS}
+    rows: dict[str, Row] = {**VARIABLES, **PARAMETERS}
     for fn in fns:
         for name, row in own_rows(fn).items():
             if rows.setdefault(name, row) != row:

@@ -129,7 +129,7 @@ def checked(values: np.ndarray, when: np.ndarray, days: int) -> tuple[np.ndarray
 def variances_of(process: SeriesProcess) -> Variances:
     """Variances and the other hyperparameters of a process, float32."""
     numbers = (process.fast_sd**2, process.slow_sd**2, process.fast_days, process.view_sd**2, process.freedom, process.widening**2)
-    return Variances(*(np.float32(number) for number in numbers))
+    return Variances(*(np.float32(number) for number in numbers))  # type: ignore[arg-type]  # a float32 for each float
 
 
 def view_axis(process: SeriesProcess, when: np.ndarray) -> Axis:

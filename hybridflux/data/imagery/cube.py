@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import odc.geo.xr  # noqa: F401  gives xarray objects `.odc.geobox`
@@ -80,7 +81,7 @@ def _find(place: Path, patterns: Sequence[str]) -> list[Path]:
 
 def _open(path: Path, dataset: Dataset) -> _OpenCube:
     try:
-        options = {"mask_and_scale": False, "chunks": None}
+        options: dict[str, Any] = {"mask_and_scale": False, "chunks": None}
         if path.is_dir():
             _refuse_symbolic_links(path)
             _check_sizes(path)

@@ -65,12 +65,12 @@ def clear_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray],
         labels: `labels(grid)` returns the labels on any grid, see `clear`.
         size: size of a pixel of the labels [m].
     """
-    return _on(clear, mask, geobox, labels, size).all(axis=(1, 3))
+    return np.all(_on(clear, mask, geobox, labels, size), axis=(1, 3))
 
 
 def cloudy_on(mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:
     """Whether any part of a pixel of a grid is masked `[y, x]`; arguments as in `clear_on`."""
-    return _on(cloudy, mask, geobox, labels, size).any(axis=(1, 3))
+    return np.any(_on(cloudy, mask, geobox, labels, size), axis=(1, 3))
 
 
 def _on(rule: Callable, mask: Mask, geobox: GeoBox, labels: Callable[[GeoBox], np.ndarray], size: float) -> np.ndarray:

@@ -75,7 +75,7 @@ def mean_angles(xml: bytes | str, name: str) -> dict[str, float]:
     Empty where the file has none.
     """
     root = _parse(xml, name)
-    angles = {}
+    angles: dict[str, float] = {}
     for prefix, tag in (("sun", "Mean_Sun_Angle"), ("view", "Mean_Viewing_Incidence_Angle")):
         nodes = list(root.iter(tag))
         if not nodes:

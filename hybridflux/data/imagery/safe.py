@@ -65,7 +65,7 @@ def _may_be_in(package: Package, start: np.datetime64, end: np.datetime64) -> bo
     if parts is None:
         return True
     day = np.datetime64(f"{parts['time'][:4]}-{parts['time'][4:6]}-{parts['time'][6:8]}")
-    return start - 1 <= day <= end + 1
+    return bool(start - 1 <= day <= end + 1)
 
 
 def _frame(package: Package, rank: int, dataset: Dataset) -> Frame:

@@ -117,7 +117,8 @@ def without_superseded(items: Sequence[pystac.Item]) -> tuple[list[pystac.Item],
     Two items of one tile, time and baseline are both kept, and so are two of different baselines whose footprints differ: an acquisition
     that a ground station received in two parts is two items.
     """
-    kept, left = [], []
+    kept: list[pystac.Item] = []
+    left: list[pystac.Item] = []
     for item in items:
         newer = any(
             _same_acquisition(item, other) and (baseline_of(other) or (0, 0)) > (baseline_of(item) or (0, 0)) and _covers(other, item)
@@ -132,7 +133,7 @@ def _covers(newer: pystac.Item, item: pystac.Item) -> bool:
     if item.geometry is None or newer.geometry is None:
         return True
     own, other = (Geometry(footprint.geometry, "EPSG:4326") for footprint in (item, newer))
-    return own.area == 0 or own.intersects(other) and (own & other).area >= (1 - _RIM) * own.area
+    return bool(own.area == 0 or own.intersects(other) and (own & other).area >= (1 - _RIM) * own.area)
 
 
 def _same_acquisition(item: pystac.Item, other: pystac.Item) -> bool:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -53,7 +53,7 @@ def service_of(dataset: Dataset, place: str) -> Service:
             name = redacted(place)
             raise ValueError(f"{name} names no collection; write URL#collection, for instance {name.rstrip('/')}#{dataset.id}")
         declared = next((service for service in dataset.services if service.url.rstrip("/") == url.rstrip("/")), None)
-        hosts = {"hosts": declared.hosts, "schemes": declared.schemes} if declared else {}
+        hosts: dict[str, Any] = {"hosts": declared.hosts, "schemes": declared.schemes} if declared else {}
         return Service(name=redacted(url), url=url, collection=collection, **hosts)
     named = {service.name: service for service in dataset.services}
     if place not in named:
@@ -145,7 +145,8 @@ def _search_once(search: dict, access: Access) -> list[pystac.Item]:
     patience, address = Patience.from_environment(), redacted(search["url"])
     client = Client.open(search["url"], stac_io=Searcher(access, (patience.connect, patience.answer)))
     question = client.search(**{name: value for name, value in search.items() if name != "url"}, limit=PAGE)
-    items, announced = {}, None
+    items: dict[str, Any] = {}
+    announced = None
     for number, page in enumerate(question.pages_as_dicts(), start=1):
         PAGES.check(number, f"the search at {address}")
         if page["features"] and all(feature["id"] in items for feature in page["features"]):

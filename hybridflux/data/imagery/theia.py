@@ -48,7 +48,7 @@ def newest(packages: Sequence[Package], dataset: Dataset) -> list[tuple[Package,
         parts, time = name_of(package), acquisition(package)
         key = parts["unit"], parts["tile"]
         number, before = latest.get(key, (0, time))
-        number += time - before > _PASS
+        number += int(time - before > _PASS)
         latest[key] = number, time
         passes.setdefault((*key, number), []).append(package)
     kept = [pair for group in passes.values() for pair in enumerate(current(group, _version, partial(_brightest, dataset)))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,8 @@ def current(packages: Sequence[Package], version: Callable[[Package], tuple], ba
     ordered = sorted(packages, key=lambda package: (version(package), package.name), reverse=True)
     if len(ordered) == 1:
         return ordered
-    kept, covered = [], np.zeros((_SIZE, _SIZE), bool)
+    kept: list[Any] = []
+    covered = np.zeros((_SIZE, _SIZE), bool)
     for package in ordered:
         valid = _with_values(band(package))
         own = valid & ~covered

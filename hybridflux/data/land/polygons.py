@@ -30,7 +30,8 @@ def codes(dataset: Dataset, files: list[str], geobox: GeoBox) -> tuple[np.ndarra
     Raises:
         ValueError: no column of codes, or codes that are neither numbers nor BD Foret types.
     """
-    out, mended = np.full(geobox.shape, NO_LABEL, np.int32), Counter()
+    out = np.full(geobox.shape, NO_LABEL, np.int32)
+    mended: Counter[str] = Counter()
     names = tuple(band.name for band in dataset.bands[:1]) + CODE_COLUMNS
     for file in files:
         features = read_features(file, geobox)

@@ -36,7 +36,9 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
-    read_days, windows, values, quality = [], [], {}, {}
+    read_days, windows = [], []
+    values: dict[str, list] = {}
+    quality: dict[str, list] = {}
     for where, data in parts(place):
         variables = find_band(dataset, data.data_vars)
         if not variables:

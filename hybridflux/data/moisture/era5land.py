@@ -37,7 +37,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     """
     days = wanted_days(start, end)
     bands = {band.name: band for band in dataset.bands}
-    windows, series = [], {}
+    windows = []
+    series: dict[str, tuple[list, list]] = {}
     for where, data in parts(place, WITH_TABLES):
         variables = find_band(dataset, data.data_vars)
         if not variables:
@@ -66,8 +67,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     return Moisture(days[seen], values, cells.latitude[land], cells.longitude[land], {}, origin, dict.fromkeys(values, "m3 m-3"))
 
 
-def _daily(stamps: list, values: list, days: np.ndarray, utc_offset: float, where: str) -> np.ndarray:
-    stamps, values = np.concatenate(stamps), np.concatenate(values)
+def _daily(of_stamps: list, of_values: list, days: np.ndarray, utc_offset: float, where: str) -> np.ndarray:
+    stamps, values = np.concatenate(of_stamps), np.concatenate(of_values)
     ordered, count = np.unique(stamps, return_counts=True)
     if (count > 1).any():
         raise ValueError(f"{where}: the hour {ordered[count > 1][0]} UTC comes twice; keep one file of each period")

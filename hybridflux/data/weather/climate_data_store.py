@@ -99,7 +99,8 @@ def area_of(extent: Extent, spacing: float) -> tuple[float, float, float, float]
     """
     west, south, east, north = extent
     low, high = (np.floor(np.array([south, west]) / spacing) - 1) * spacing, (np.ceil(np.array([north, east]) / spacing) + 1) * spacing
-    return tuple(round(float(edge), 4) for edge in (high[0], low[1], low[0], high[1]))
+    north, west, south, east = (round(float(edge), 4) for edge in (high[0], low[1], low[0], high[1]))
+    return north, west, south, east
 
 
 def _cells(area, spacing: float) -> int:

@@ -129,8 +129,8 @@ def _names(windows: list[Window]) -> list[str]:
     return sorted({piece.where for piece in windows})
 
 
-def _sorted(stamps: list, values: list, where: str) -> _HourlyValues:
-    stamps, values = np.concatenate(stamps), np.concatenate(values)
+def _sorted(of_stamps: list, of_values: list, where: str) -> _HourlyValues:
+    stamps, values = np.concatenate(of_stamps), np.concatenate(of_values)
     order = np.argsort(stamps, kind="stable")
     stamps, values = stamps[order], values[order]
     hours.check_hours(stamps, where)

@@ -75,7 +75,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 def _box(extent: Extent) -> tuple[float, float, float, float]:
     """The extent on the grid, grown by one cell [hectometre]."""
     west, south, east, north = Transformer.from_crs("EPSG:4326", GRID, always_xy=True).transform_bounds(*extent)
-    return tuple(edge / _HECTOMETRE for edge in (west - _SPACING, south - _SPACING, east + _SPACING, north + _SPACING))
+    left, low, right, high = (edge / _HECTOMETRE for edge in (west - _SPACING, south - _SPACING, east + _SPACING, north + _SPACING))
+    return left, low, right, high
 
 
 def _rows(dataset: Dataset, file: Path, box, days: np.ndarray) -> list[pd.DataFrame]:

@@ -6,7 +6,7 @@ import time
 import warnings
 from abc import abstractmethod
 from dataclasses import Field, fields, replace
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -16,13 +16,13 @@ from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
 from hybridflux.inference.checks import at_bounds, check_fit
+from hybridflux.inference.fit_structural_error import learn
 from hybridflux.inference.posterior import Posterior
-from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
-from hybridflux.model.tree import with_learned, with_places
 from hybridflux.progress import Progress
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -135,9 +135,9 @@ class AbstractMethod(eqx.Module):
         concerns = [*notes, *drawn.concerns, *at_bounds(fitted, plant_types)]
         for concern in concerns:
             warnings.warn(concern, InferenceWarning, stacklevel=2)
-        info = {
+        info: dict[str, Any] = {
             "method": type(self).__name__,
-            "settings": {field.name: type(field.default)(getattr(self, field.name)) for field in fields(self)},
+            "settings": {field.name: _plain(field.default, getattr(self, field.name)) for field in fields(self)},
             "seed": int(seed),
             "observed_days": counts,
             "places": places_of(sequences, counts),
@@ -157,6 +157,11 @@ class AbstractMethod(eqx.Module):
         structure = learn(posterior.model, sequences, drawn.left_out, seed)
         info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
         return posterior.with_structure(structure.error, structure.spread)
+
+
+def _plain(default: Any, value: Any) -> Any:
+    """A setting as the type of its default, which JSON knows."""
+    return type(default)(value)
 
 
 def places_of(sequences: Sequences, counts: dict[str, int]) -> dict[str, dict]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.inference.joint import misfit_by_place
+from hybridflux.inference.methods.adam import descend, effects_and_spreads, starting_points
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
-from hybridflux.inference.methods.descend import descend, effects_and_spreads, starting_points
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 
 EFFECTS_SHARE, EFFECTS_RATE = 3, 3.0  # updates of the effects of left-out towers: a third of all, three times as far
 FEWEST_PLACES = 5  # below, a member that leaves one out would know too little of the others
@@ -23,8 +24,8 @@ class Ensemble(AbstractMethod):
     """Members of an anchored ensemble as draws (Pearce et al. 2020, arXiv 1810.05546).
 
     Where the data say nothing a member stays at its anchor, so the members spread like the prior; where the data speak they agree.
-    Each tower is left out by one member, which says how wrong the model is at towers it has not seen (see `inference.structure`);
-    afterwards every member learns the effects of the towers it left out, and nothing else.
+    Each tower is left out by one member, which says how wrong the model is at towers it has not seen (`fit_structural_error`); afterwards
+    every member learns the effects of the towers it left out, and nothing else.
 
     Attributes:
         members: how many.
@@ -48,13 +49,13 @@ class Ensemble(AbstractMethod):
         leaves = starting_points(model, self.members, start)
         seed = int(jax.random.randint(shuffle, (), 0, 2**31 - 1))
         away = left_out(int(jnp.max(data.names["site"])) + 1, self.members, seed)
-        settings = {"size": self.size, "seed": seed, "progress": progress}
+        settings: dict[str, Any] = {"size": self.size, "seed": seed, "progress": progress}
         before = _misfits(model, data, leaves)
         leaves, losses = descend(model, data, leaves, anchors, steps=self.steps, rate=self.rate, left_out=away, **settings)
         behind = behind_the_best(before, _misfits(model, data, leaves), away)
         tables, _ = effects_and_spreads(model)
         if away is not None and tables:
-            further = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
+            further: dict[str, Any] = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
             leaves, _ = descend(model, data, leaves, anchors, only=tables, **further, **settings)
         diagnostics = {"loss_last": np.round(losses[-1], 5).tolist(), "behind_the_best": np.round(behind, 4).tolist()}
         return Drawn(leaves, self.members, {}, diagnostics, concerns(behind, self.steps), away)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -12,8 +13,8 @@ from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.convergence import convergence
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, setting
-from hybridflux.inference.methods.sharpen import around_mode
-from hybridflux.inference.methods.whiten import White
+from hybridflux.inference.methods.fisher_whitening import White
+from hybridflux.inference.methods.gaussian_vi import around_mode
 from hybridflux.progress import Progress
 
 HIGHEST_R_HAT = 1.05
@@ -27,7 +28,7 @@ DEPTHS = (3, 10)  # deepest tree in a ball, where 7 steps are half a turn, and e
 class NUTS(AbstractMethod):
     """Exact draws, for models of up to some hundred learned numbers.
 
-    The posterior is nearly a unit ball in the coordinates of `sharpen`, so warm-up only finds the step size, and the chains start as
+    The posterior is nearly a unit ball in the coordinates of `gaussian_vi`, so warm-up only finds the step size, and the chains start as
     draws of the Gaussian. Chains run side by side on the host devices of XLA, or vectorised where there are too few of these.
 
     Attributes:
@@ -123,6 +124,11 @@ def _kernel(model, data, white: White, first: Array, key: Array, warmup: int, ta
     return state, advance
 
 
+def _first(warmup: int, target: float, adapt: bool) -> Callable:
+    """The first state of a chain, as a function of what it runs on."""
+    return lambda model, data, white, first, key: _kernel(model, data, white, first, key, warmup, target, adapt)[0]
+
+
 def _over_chains(chain, mesh: Mesh, fixed: tuple, *chained):
     """`chain(model, data, white, first, key, ...)` for all chains, some on each device; one alone is not vectorised."""
 
@@ -138,7 +144,7 @@ def _over_chains(chain, mesh: Mesh, fixed: tuple, *chained):
 
 @partial(jax.jit, static_argnames=("warmup", "target", "adapt", "mesh"))
 def _begin(model, data, white, first, keys, *, warmup, target, adapt, mesh):
-    return _over_chains(lambda *one: _kernel(*one, warmup, target, adapt)[0], mesh, (model, data, white), first, keys)
+    return _over_chains(_first(warmup, target, adapt), mesh, (model, data, white), first, keys)
 
 
 @partial(jax.jit, static_argnames=("steps", "warmup", "target", "adapt", "mesh"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import Field, fields
+from typing import Any
 
 from hybridflux.inference.methods import METHODS
 from hybridflux.inference.methods.base import AbstractMethod, check_setting
@@ -27,7 +28,7 @@ def method_of(name: str, settings: Iterable[str] = ()) -> AbstractMethod:
     if not (isinstance(kind, type) and issubclass(kind, AbstractMethod)):
         raise ValueError(f"`{name[:80]}` is no posterior method: it must be a class that inherits from hybridflux.AbstractMethod")
     there = {field.name: field for field in fields(kind)}
-    given = {}
+    given: dict[str, Any] = {}
     for text in settings:
         setting, sign, value = (part.strip() for part in text.partition("="))
         if not sign or not value:
@@ -43,7 +44,7 @@ def method_of(name: str, settings: Iterable[str] = ()) -> AbstractMethod:
 
 
 def _typed(method: str, field: Field, value: str):
-    kind = type(field.default)
+    kind: Any = type(field.default)
     try:
         typed = WORDS[value.lower()] if kind is bool else kind(value)
     except (ValueError, KeyError):

@@ -66,10 +66,10 @@ def parameters_over_draws(model: HybridFlux, names: Names, only=None, drawn: Nam
     for name in model.sources if only is None else only:
         source: AbstractSource = model.sources[name]
         if learned(source):
-            draws = _source_over_draws(source, model.rows[name], names, drawn)
+            draws = _source_over_draws(source, model.row_of(name), names, drawn)
             values[name] = draws[:, None] if draws.ndim == 1 else draws
         else:
-            values[name] = source.value(model.rows[name], {**names, **drawn})
+            values[name] = source.value(model.row_of(name), {**names, **drawn})
     return values
 
 

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import IOBase
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import xarray as xr
@@ -66,7 +67,7 @@ def write(
     if provenance:
         tree.attrs["provenance"] = json.dumps(provenance)
     with whole_stream(path) as file:
-        tree.to_netcdf(file, engine="h5netcdf", encoding=_sealed(tree))
+        tree.to_netcdf(cast(IOBase, file), engine="h5netcdf", encoding=_sealed(tree))
 
 
 def read(path: str | Path) -> Contents:

@@ -9,9 +9,9 @@ A likelihood of the days alone would be ruled by the shortest lags and say littl
 budgets are made of. Every tower counts the same, a tower of less than a year as the share of it that was seen. Towers are resampled
 (bootstrap), so that the spread of a population of some forty towers is not taken for known.
 
-The prior of the error (`model.structure`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it: without
-evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it left
-out: the centre of the population follows it. As many towers as that centre takes up say nothing, and the residuals of all are enlarged
+The prior of the error (`model.structural_error`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it:
+without evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it
+left out: the centre of the population follows it. As many towers as that centre takes up say nothing, and the residuals of all are enlarged
 accordingly (Bessel's correction).
 """
 
@@ -30,10 +30,10 @@ from scipy.special import ndtri
 
 from hybridflux.inference.batch import names_of
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, physics_effects, populations, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Population, to_raw, to_value
-from hybridflux.model.structure import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
-from hybridflux.model.tree import learned, physics_effects, populations, with_learned
+from hybridflux.model.structural_error import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
 from hybridflux.vocabulary import PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
@@ -55,16 +55,16 @@ class Means(NamedTuple):
         share: weight of the period; those of a place sum to one, or less where it was seen for less than a year.
     """
 
-    residual: Array
-    slope: Array
-    activity: Array
-    flux: Array
-    flux_sq: Array
-    known_sq: Array
-    count: Array
-    span: Array
-    place: Array
-    share: Array
+    residual: Array | np.ndarray
+    slope: Array | np.ndarray
+    activity: Array | np.ndarray
+    flux: Array | np.ndarray
+    flux_sq: Array | np.ndarray
+    known_sq: Array | np.ndarray
+    count: Array | np.ndarray  # type: ignore[assignment]  # of days; a tuple has a method of this name
+    span: Array | np.ndarray
+    place: Array | np.ndarray
+    share: Array | np.ndarray
 
 
 class Learned(NamedTuple):
@@ -141,9 +141,9 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
                 parts[at].append((*found, np.full(len(found[0]), place), np.full(len(found[0]), share)))
     by_length = []
     for rows in parts.values():
-        columns = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
+        stacked = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
         kinds = [np.int32 if name == "place" else np.float32 for name in Means._fields]
-        by_length.append(Means(*(column.astype(kind) for column, kind in zip(columns, kinds, strict=True))))
+        by_length.append(Means(*(column.astype(kind) for column, kind in zip(stacked, kinds, strict=True))))
     return by_length
 
 
@@ -172,8 +172,9 @@ def _means(observed, fluxes, slopes, known, length, least):
 def variance(at: Array, means: Means) -> Array:
     """Variance of mean residuals; `at` holds the unconstrained numbers of `SEARCHED`, then log sd of the populations."""
     error = StructuralError(dict(zip(NAMES, at[: len(NAMES)], strict=True)))
+    of_error = [jnp.asarray(part) for part in (means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)]
     effects = jnp.sum((jnp.exp(at[len(SEARCHED) :])[:, None] * means.slope) ** 2, axis=0)
-    return effects + error.variance_of_mean(means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)
+    return effects + error.variance_of_mean(*of_error)
 
 
 def joined(means: Sequence[Means]) -> Means:

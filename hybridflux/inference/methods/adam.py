@@ -17,8 +17,8 @@ from jaxtyping import Array, PRNGKeyArray
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import quasi_likelihood
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.structure import PRIOR_TOWERS
-from hybridflux.model.tree import all_sources, learned, populations, with_learned
+from hybridflux.model.learned import all_sources, learned, populations, with_learned
+from hybridflux.model.structural_error import PRIOR_TOWERS
 from hybridflux.progress import Progress
 
 
@@ -92,7 +92,7 @@ def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: B
             update, state = optimiser.update(slope, state, values)
             return optax.apply_updates(values, update), state, value
 
-        values, states, losses = jax.vmap(member)(*carry, anchors, left_out)
+        values, states, losses = jax.vmap(member)(*carry, anchors, left_out)  # type: ignore[call-arg]  # what is unpacked has two parts
         return (values, states), losses
 
     (leaves, states), losses = jax.lax.scan(advance, (leaves, states), steps)
