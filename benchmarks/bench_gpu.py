@@ -149,8 +149,8 @@ def count(slab) -> Counter:
 
 def _parameter(source):
     """Ones of the shape a parameter has without effects of places."""
+    from hybridflux.model.learned import learned
     from hybridflux.model.sources import Given
-    from hybridflux.model.tree import learned
 
     return jnp.ones((1, DRAWS) if learned(source) else (PIXELS, 1) if isinstance(source, Given) else ())
 
@@ -174,7 +174,7 @@ def operations(jaxpr) -> Counter:
 def made_up(name: str, draws: int, blocks: int):
     """Arguments of a kernel: random draws of a model, one weather cell, 365 days, four plant types."""
     from hybridflux.model import compositions
-    from hybridflux.model.tree import learned, with_learned, with_places
+    from hybridflux.model.learned import learned, with_learned, with_places
     from hybridflux.region.kernels.contract import Pixels, Shared, Static, on_all_devices, shared_out
 
     random, days = np.random.default_rng(0), 365

@@ -80,7 +80,7 @@ def peers(model, sequences, draws: int, exact) -> None:
     """Print a row for each other sampler, and how far it is from ours."""
     from hybridflux.inference.batch import Indices, batch
     from hybridflux.inference.methods.mode import climb
-    from hybridflux.model.tree import learned, with_places
+    from hybridflux.model.learned import learned, with_places
 
     placed = with_places(model, Indices.of(sequences).sizes())
     data = batch(placed, sequences)
@@ -113,7 +113,7 @@ def worst(leaves) -> tuple[float, float]:
 
 def stacked(posteriors) -> dict[str, np.ndarray]:
     """The leaves of several posteriors as `[chain, draw, ...]`."""
-    from hybridflux.model.tree import learned
+    from hybridflux.model.learned import learned
 
     split = lambda leaf: np.asarray(leaf).reshape(CHAINS, -1, *leaf.shape[1:])  # noqa: E731
     parts = [{name: split(leaf) for name, leaf in learned(one.model).items()} for one in posteriors]
@@ -144,7 +144,7 @@ def numpyro_default(model, data, mode, draws: int):
     from numpyro.infer import NUTS as Kernel
 
     from hybridflux.inference.joint import log_likelihood, log_prior
-    from hybridflux.model.tree import with_learned
+    from hybridflux.model.learned import with_learned
 
     def potential(leaves):
         one = with_learned(model, leaves)
@@ -170,7 +170,7 @@ def nutpie_default(model, data, mode, draws: int):
     from jax.flatten_util import ravel_pytree
 
     from hybridflux.inference.joint import log_likelihood, log_prior
-    from hybridflux.model.tree import with_learned
+    from hybridflux.model.learned import with_learned
 
     flat, unravel = ravel_pytree(mode)
     size, calls = flat.size, [0]
@@ -207,7 +207,7 @@ def nutpie_default(model, data, mode, draws: int):
 def approximations(model, sequences, exact) -> None:
     """Print means and standard deviations of the cheap posteriors beside the sampler's."""
     from hybridflux.inference import SVI, Ensemble, LaplaceApproximation
-    from hybridflux.model.tree import learned
+    from hybridflux.model.learned import learned
 
     methods = {
         "Laplace, information at the mode": LaplaceApproximation(draws=1000, rounds=0),

@@ -75,7 +75,7 @@ class Slabs:
         import jax
         import jax.numpy as jnp
 
-        from hybridflux.model.tree import parameters_over_draws
+        from hybridflux.model.learned import parameters_over_draws
         from hybridflux.vocabulary import PARAMETERS
 
         model, static, shared = self.prepared.model, self.prepared.static, self.prepared.shared
@@ -115,7 +115,7 @@ class Slabs:
         import jax
         import jax.numpy as jnp
 
-        from hybridflux.model.tree import draw_axes
+        from hybridflux.model.learned import draw_axes
         from hybridflux.region.store import layout
 
         model, drivers = self.prepared.model, self.drivers
@@ -155,8 +155,8 @@ def a_posterior(draws: int):
     from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model.flux import HybridFlux
+    from hybridflux.model.learned import learned, with_learned
     from hybridflux.model.sources import Neural, Shared
-    from hybridflux.model.tree import learned, with_learned
     from hybridflux.process import light, respiration, stress, water
 
     maps = ("soil_capacity", "fapar_top", "fapar_base", "plant_type")

@@ -127,7 +127,7 @@ def a_posterior(draws: int, name: str = "static"):
     from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
     from hybridflux.model import compositions
-    from hybridflux.model.tree import learned, with_learned, with_places
+    from hybridflux.model.learned import learned, with_learned, with_places
 
     model = with_places(compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(1)

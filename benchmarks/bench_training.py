@@ -84,8 +84,8 @@ def ours(model, data, size: int, epochs: int) -> float:
     """Epochs per second of `descend` (shuffling included, compiling not)."""
     import jax
 
-    from hybridflux.inference.methods.descend import descend
-    from hybridflux.model.tree import learned
+    from hybridflux.inference.methods.adam import descend
+    from hybridflux.model.learned import learned
 
     leaves = {name: leaf[None] for name, leaf in learned(model).items()}
     times = []
@@ -102,8 +102,8 @@ def torch_model(model, data):
     """The same model in eager torch: its weights and the mean loss of some days with the pull of the prior."""
     import torch
 
+    from hybridflux.model.learned import learned
     from hybridflux.model.sources import to_raw
-    from hybridflux.model.tree import learned
     from hybridflux.process.respiration import REFERENCE, STANDSTILL
     from hybridflux.vocabulary import PARAMETERS
 

@@ -55,7 +55,7 @@ def reading(model: HybridFlux, inputs: tuple[str, ...], *, acclimated: bool) -> 
         sources = {name: source for name, source in sources.items() if not name.startswith("tmin_")}
         sources |= {"temp_optimum": Shared(), "temp_width": Shared(), "temp_memory": Fixed(MEMORY_OF_TEMPERATURE)}
     sources |= {name: Pooled(Neural(*inputs), spread=0.2) for name in NETWORKS}
-    return HybridFlux(gpp=gpp, reco=model.reco, memory=memory, sources=sources, noise=model.noise)
+    return HybridFlux(gpp=gpp, reco=model.reco, memory=memory, sources=sources, observed=model.observed.values())
 
 
 HYBRIDS: dict[str, Callable[[], HybridFlux]] = {

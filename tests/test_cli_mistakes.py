@@ -16,7 +16,7 @@ from hybridflux.data.catalog import REGIONS, catalog_folder
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
-from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
 from hybridflux.twin.world import make_world

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region

@@ -10,8 +10,8 @@ import numpy as np
 
 from hybridflux.model import rollout
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Names, to_raw, to_value
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.vocabulary import Parameter
 
 MARGIN = 1e-5  # share of the range of a parameter kept free at its bounds

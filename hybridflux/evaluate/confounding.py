@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import learned
+from hybridflux.model.learned import learned
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import is_own, variable
 

@@ -17,9 +17,9 @@ from hybridflux.evaluate.confounding import Confounded, confounded, sentence, sl
 from hybridflux.inference.batch import names_of
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, parameters_over_draws, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Names
-from hybridflux.model.tree import learned, parameters_over_draws, with_learned
 from hybridflux.vocabulary import VARIABLES, Parameter
 
 ESTIMATED = 0.5  # contraction from which a parameter may be called estimated

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.inference.batch import names_of
+from hybridflux.model.learned import over_draws
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.tree import over_draws
 from hybridflux.process.call import arguments, call, product
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from hybridflux.evaluate.identify import LEAST_DRAWS, at_centre, different_draws, excerpt, raw_draws
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.learned import learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_value
-from hybridflux.model.tree import learned
 from hybridflux.vocabulary import Parameter
 
 APART = 1.0  # standard deviations of one posterior by which the means of two restarts may differ

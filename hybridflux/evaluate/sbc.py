@@ -25,9 +25,9 @@ from hybridflux.inference.batch import Batch, Indices, batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
 from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, populations, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import AbstractFree
-from hybridflux.model.tree import learned, populations, with_learned, with_places
 
 Leaves = dict[str, Array]
 Sampler = Callable[[HybridFlux, Batch, PRNGKeyArray], Leaves]

@@ -11,7 +11,7 @@ import xarray as xr
 
 from hybridflux.inference.batch import series
 from hybridflux.inference.convergence import arviz
-from hybridflux.model.tree import over_draws
+from hybridflux.model.learned import over_draws
 from hybridflux.vocabulary import PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:

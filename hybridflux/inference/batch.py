@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PLANT_TYPES
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from hybridflux.inference.batch import Batch
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 
 
 def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:

@@ -14,14 +14,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference import archive
+from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
-from hybridflux.model.structure import StructuralError
-from hybridflux.model.tree import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
+from hybridflux.model.structural_error import StructuralError
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
@@ -185,8 +185,8 @@ class Posterior:
             "info": dict(self.info),
             "structure": None if self.structure is None else {name: np.asarray(raw).tolist() for name, raw in self.structure.raw.items()},
         }
-        contents, physical = archive.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws()
-        archive.write(path, contents, physical, self.observed, {name: self.model.row_of(name) for name in physical})
+        contents, physical = posterior_file.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws()
+        posterior_file.write(path, contents, physical, self.observed, {name: self.model.row_of(name) for name in physical})
 
     @classmethod
     def load(cls, path: str | Path) -> Posterior:
@@ -196,7 +196,7 @@ class Posterior:
             FileNotFoundError: there is no such file.
             ValueError: it is not a posterior of this version.
         """
-        leaves, chains, stats, header = archive.read(path)
+        leaves, chains, stats, header = posterior_file.read(path)
         names = leaf_of_version_1 if header["spec"].get("version") == 1 else str
         model = with_learned(from_spec(header["spec"]), {names(name): jnp.asarray(leaf) for name, leaf in leaves.items()})
         raw = header.get("structure")

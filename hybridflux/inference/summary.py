@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import pandas as pd
 
+from hybridflux.model.learned import all_sources, learned, populations
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structure import NAMES, prior_of
-from hybridflux.model.tree import all_sources, learned, populations
+from hybridflux.model.structural_error import NAMES, prior_of
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:

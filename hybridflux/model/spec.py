@@ -14,10 +14,10 @@ from hybridflux.model import noise as noises
 from hybridflux.model import observe, outside
 from hybridflux.model import sources as kinds
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
-from hybridflux.model.tree import all_sources, learned, with_learned
 from hybridflux.process import light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import Parameter

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.learned import learned
 from hybridflux.model.spec import to_spec
-from hybridflux.model.tree import learned
 from hybridflux.provenance import canonical_json, config_hash
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period

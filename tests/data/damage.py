@@ -28,7 +28,7 @@ from hybridflux.data.site_table import read_sites
 from hybridflux.data.vegetation import read_series
 from hybridflux.data.weather.netcdf import parts
 from hybridflux.data.weather.netcdf import window as cells_of
-from hybridflux.inference.archive import Contents, read, write
+from hybridflux.inference.posterior_file import Contents, read, write
 from hybridflux.ingest.config import load_config
 from tests.data import damage_maps as maps
 from tests.data.imagery.stac_server import cog, collection_file, item

@@ -19,7 +19,7 @@ from hybridflux.data.land.warp import numbers
 from hybridflux.data.origin import read_origin
 from hybridflux.data.rasters import IMAGES, MAPS, open_raster
 from hybridflux.data.weather.netcdf import parts
-from hybridflux.inference.archive import read as read_posterior
+from hybridflux.inference.posterior_file import read as read_posterior
 from hybridflux.limits import Refused
 
 GRID = GeoBox((40, 40), Affine(10, 0, 600000, 0, -10, 4900000), "EPSG:32631")

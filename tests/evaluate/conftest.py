@@ -9,9 +9,9 @@ import pytest
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import PerClass, Pooled, Shared
-from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress
 from hybridflux.vocabulary import PLANT_TYPES
 

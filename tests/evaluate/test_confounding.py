@@ -13,9 +13,9 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, PerClass, Pooled, Shared
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress
 
 pytestmark = pytest.mark.long

@@ -11,9 +11,9 @@ from hybridflux.evaluate.identify import ALIVE, LEAST_DRAWS, correlated, excerpt
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Neural, Shared
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, stress
 
 pytestmark = pytest.mark.long

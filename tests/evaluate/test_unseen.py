@@ -8,7 +8,7 @@ from hybridflux.evaluate.scores import evaluate, overview
 from hybridflux.evaluate.unseen import _begin, clear_folds, evaluate_unseen
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.tree import with_places
+from hybridflux.model.learned import with_places
 
 
 class Stub:

@@ -7,10 +7,10 @@ import pytest
 
 from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation
 from hybridflux.inference.batch import Indices, batch, names_of
-from hybridflux.inference.methods.sharpen import sharpened
-from hybridflux.inference.methods.whiten import whitened
+from hybridflux.inference.methods.fisher_whitening import whitened
+from hybridflux.inference.methods.gaussian_vi import sharpened
 from hybridflux.model import HybridFlux, Pooled, Sequences, Shared, observe
-from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
 pytestmark = pytest.mark.long

@@ -7,7 +7,7 @@ from hybridflux.inference import MAP
 from hybridflux.inference.batch import series
 from hybridflux.inference.convergence import arviz, convergence
 from hybridflux.inference.joint import log_likelihood
-from hybridflux.model.tree import over_draws
+from hybridflux.model.learned import over_draws
 from tests.inference.test_checks import Stub
 
 pytestmark = pytest.mark.long

@@ -16,8 +16,8 @@ from hybridflux.inference.methods.ensemble import behind_the_best, concerns
 from hybridflux.inference.methods.settings import method_of
 from hybridflux.inference.posterior import Indices, Posterior
 from hybridflux.model import HybridFlux, Sequences, Shared, StudentT, observe
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.noise import Laplace
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
 from tests.inference.conftest import dark_series
 

@@ -8,7 +8,7 @@ import pytest
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import HybridFlux, Neural, Sequences
-from hybridflux.model.tree import learned
+from hybridflux.model.learned import learned
 from hybridflux.process import light, respiration
 
 pytestmark = pytest.mark.long

@@ -7,12 +7,12 @@ import pytest
 
 from hybridflux.inference import MAP
 from hybridflux.inference.batch import Indices, batch
-from hybridflux.inference.methods.descend import settle_populations
-from hybridflux.inference.structure import learn
+from hybridflux.inference.fit_structural_error import learn
+from hybridflux.inference.methods.adam import settle_populations
 from hybridflux.model import Fixed, HybridFlux, PerClass, Pooled, Sequences, Shared, StudentT, observe
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sources import to_raw
-from hybridflux.model.structure import NAMES, PRIOR_TOWERS, StructuralError, growth, prior_of
-from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.model.structural_error import NAMES, PRIOR_TOWERS, StructuralError, growth, prior_of
 from hybridflux.process import light, respiration
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD, dark_series

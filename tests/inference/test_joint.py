@@ -8,11 +8,11 @@ from numpyro.infer.util import log_density
 
 from hybridflux.inference.batch import batch, days, memory_is_known, series
 from hybridflux.inference.joint import joint, log_likelihood, log_prior
-from hybridflux.inference.methods.descend import minibatches
-from hybridflux.inference.methods.whiten import information, whitened
+from hybridflux.inference.methods.adam import minibatches
+from hybridflux.inference.methods.fisher_whitening import information, whitened
 from hybridflux.model import HybridFlux, Sequences, Shared, observe
 from hybridflux.model.compositions import get
-from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD

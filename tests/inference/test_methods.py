@@ -10,8 +10,8 @@ import pytest
 from hybridflux.inference import MAP, NUTS, Posterior, method_of
 from hybridflux.inference.methods import METHODS as REGISTRY
 from hybridflux.inference.methods.base import InferenceWarning
+from hybridflux.model.learned import learned
 from hybridflux.model.sources import to_raw
-from hybridflux.model.tree import learned
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD
 

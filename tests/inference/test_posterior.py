@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from hybridflux.inference import NUTS, SVI, Ensemble, Posterior
-from hybridflux.model.tree import learned
+from hybridflux.model.learned import learned
 from tests.inference.conftest import dark_series
 
 pytestmark = pytest.mark.long

@@ -7,7 +7,7 @@ import xarray as xr
 
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.tree import learned, with_learned, with_places
+from hybridflux.model.learned import learned, with_learned, with_places
 
 pytestmark = pytest.mark.long
 

@@ -13,14 +13,14 @@ from hybridflux.evaluate import sbc
 from hybridflux.evaluate.alive import effect_of_leaves
 from hybridflux.inference import MAP, NUTS, Ensemble, LaplaceApproximation, Posterior
 from hybridflux.inference.batch import batch, days, memory_is_known, names_of, series
+from hybridflux.inference.fit_structural_error import site_populations
 from hybridflux.inference.joint import log_likelihood, predicted
-from hybridflux.inference.structure import site_populations
 from hybridflux.model import Fixed, Given, HybridFlux, Neural, Pooled, Sequences, Shared, observe
+from hybridflux.model.learned import learned, physics_effects, pooled_effects, with_learned, with_places
 from hybridflux.model.noise import Constant
 from hybridflux.model.sources import to_value
 from hybridflux.model.spec import from_spec, to_spec
-from hybridflux.model.structure import NAMES, StructuralError
-from hybridflux.model.tree import learned, physics_effects, pooled_effects, with_learned, with_places
+from hybridflux.model.structural_error import NAMES, StructuralError
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 

@@ -10,9 +10,9 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.summary import COLUMNS, lines
 from hybridflux.model import HybridFlux, Neural, PerClass, Pooled, Shared
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import to_value
-from hybridflux.model.structure import NAMES, StructuralError, prior_of
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.structural_error import NAMES, StructuralError, prior_of
 from hybridflux.process import light, respiration
 from hybridflux.vocabulary import PARAMETERS
 

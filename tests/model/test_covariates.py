@@ -9,9 +9,9 @@ import pytest
 
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Given, Neural, Pooled
 from hybridflux.model.spec import from_spec, to_spec
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration, water
 from hybridflux.vocabulary import PARAMETERS, Covariate
 

@@ -9,8 +9,8 @@ import pytest
 
 from hybridflux.model import Fixed, HybridFlux, Laplace, Neural, PerClass, Pooled, Shared, StudentT, observe
 from hybridflux.model.compositions import MODELS, get
+from hybridflux.model.learned import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.model.spec import from_spec, to_spec
-from hybridflux.model.tree import learned, over_draws, parameters_over_draws, pooled_effects, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
 pytestmark = pytest.mark.long
@@ -65,7 +65,7 @@ def test_gradient_against_finite_differences_through_the_bucket(drivers):
         memory=(water.BUCKET,),
         sources={"root_zone_capacity": Shared(), "rew_critical": Shared(), "q10": Shared()},
     )
-    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # float64 states beside tables of float32
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):  # values of the vocabulary are float32
         days = {name: np.asarray(v[:200], float) if v.ndim == 2 else v for name, v in drivers.items()}
         leaves = {name: jnp.full(leaf.shape, 0.3, jnp.float64) for name, leaf in learned(model).items()}
         total = lambda values: jnp.mean(with_learned(model, values).fluxes(days)["nee"])  # noqa: E731

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared, is_daily, to_raw, to_value
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 LUE = PARAMETERS["light_use_efficiency"]

@@ -13,7 +13,7 @@ from hybridflux.evaluate.unseen import evaluate_unseen
 from hybridflux.inference import MAP, method_of
 from hybridflux.inference.methods import METHODS
 from hybridflux.ingest.build import build_region
-from hybridflux.model.tree import learned
+from hybridflux.model.learned import learned
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.registry import KINDS, register
 from tests.inference.conftest import MEAN, SD, dark_series

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import hybridflux as hf
 from hybridflux.cli import app
 from hybridflux.inference.batch import Indices
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import resume_run
 from hybridflux.region.run.executors import Dask, Serial

@@ -9,8 +9,8 @@ import pytest
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
-from hybridflux.model.tree import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid

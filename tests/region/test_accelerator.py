@@ -18,8 +18,8 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
-from hybridflux.model.tree import draw_axes, learned, with_learned, with_places
 from hybridflux.process import light, stress, water
 from hybridflux.region.draws.fapar_error import SD, LineError, VegetationError
 from hybridflux.region.draws.spread import Draws

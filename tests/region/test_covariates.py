@@ -10,8 +10,8 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Neural
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.process import light, respiration
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import unpacked

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hybridflux.model import compositions
-from hybridflux.model.tree import learned, parameters_over_draws, with_learned, with_places
+from hybridflux.model.learned import learned, parameters_over_draws, with_learned, with_places
 from hybridflux.region.kernels.networks import members_of, solve
 
 pytestmark = pytest.mark.long

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from hybridflux.model.tree import learned, pooled_effects, with_learned
+from hybridflux.model.learned import learned, pooled_effects, with_learned
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.spread import LENGTH, Draws
 from hybridflux.region.drivers.calendar import Period

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hybridflux.model.sources import to_raw
-from hybridflux.model.structure import StructuralError
+from hybridflux.model.structural_error import StructuralError
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.vocabulary import PARAMETERS
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from hybridflux.model.sources import to_raw
-from hybridflux.model.structure import StructuralError
+from hybridflux.model.structural_error import StructuralError
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.drivers.calendar import Period

@@ -9,8 +9,8 @@ import pytest
 import zarr
 
 from hybridflux.inference.batch import plant_types_at_towers
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.tree import learned, with_learned
 from hybridflux.products.budget import budget_table
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region

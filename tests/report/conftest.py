@@ -27,7 +27,7 @@ def drawn_posterior(model, sequences, draws=DRAWS):
     """Draws around the prior median, without a fit."""
     from hybridflux.inference.batch import Indices
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.model.tree import learned, with_learned, with_places
+    from hybridflux.model.learned import learned, with_learned, with_places
 
     indices = Indices.of(sequences)
     model = with_places(model, {"site": len(indices.places), "site_year": len(indices.places) * len(indices.years)})

@@ -16,13 +16,13 @@ from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
 from hybridflux.inference.checks import at_bounds, check_fit
+from hybridflux.inference.fit_structural_error import learn
 from hybridflux.inference.posterior import Posterior
-from hybridflux.inference.structure import learn
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
-from hybridflux.model.tree import with_learned, with_places
 from hybridflux.progress import Progress
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES

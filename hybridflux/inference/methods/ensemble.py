@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.inference.joint import misfit_by_place
+from hybridflux.inference.methods.adam import descend, effects_and_spreads, starting_points
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
-from hybridflux.inference.methods.descend import descend, effects_and_spreads, starting_points
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 
 EFFECTS_SHARE, EFFECTS_RATE = 3, 3.0  # updates of the effects of left-out towers: a third of all, three times as far
 FEWEST_PLACES = 5  # below, a member that leaves one out would know too little of the others
@@ -24,8 +24,8 @@ class Ensemble(AbstractMethod):
     """Members of an anchored ensemble as draws (Pearce et al. 2020, arXiv 1810.05546).
 
     Where the data say nothing a member stays at its anchor, so the members spread like the prior; where the data speak they agree.
-    Each tower is left out by one member, which says how wrong the model is at towers it has not seen (see `inference.structure`);
-    afterwards every member learns the effects of the towers it left out, and nothing else.
+    Each tower is left out by one member, which says how wrong the model is at towers it has not seen (`fit_structural_error`); afterwards
+    every member learns the effects of the towers it left out, and nothing else.
 
     Attributes:
         members: how many.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, setting
-from hybridflux.inference.methods.sharpen import around_mode
+from hybridflux.inference.methods.gaussian_vi import around_mode
 
 RESTLESS = 0.5  # standard deviations the centre may still move in the last round
 
@@ -14,7 +14,7 @@ class LaplaceApproximation(AbstractMethod):
     """Draws of a Gaussian in white coordinates: the mode and the expected information there, then moved to the nearest Gaussian.
 
     The expected information stands for the Hessian, which Laplace errors do not have. With `rounds=0` it is the plain approximation;
-    each round of `2 n` gradients takes means and curvature from the width of the posterior and not from one point (`sharpen`).
+    each round of `2 n` gradients takes means and curvature from the width of the posterior and not from one point (`gaussian_vi`).
     Population effects are Gaussian in centred coordinates, so that draws follow their funnel.
 
     Attributes:

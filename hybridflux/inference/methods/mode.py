@@ -3,7 +3,7 @@
 Physics with population effects is a smooth problem of some hundred numbers: L-BFGS over all data (Byrd et al. 1995,
 10.1137/0916069, as in SciPy) needs some hundred gradients. Networks take Adam over minibatches, which also keeps them from
 following the data everywhere. Both hold the scale of a population still and set it to the moments of the effects in between
-(see `descend`).
+(see `adam`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from scipy.optimize import minimize
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import log_likelihood, log_prior
-from hybridflux.inference.methods.descend import descend, settle_populations, starting_points
+from hybridflux.inference.methods.adam import descend, settle_populations, starting_points
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import populations, with_learned
+from hybridflux.model.learned import populations, with_learned
 from hybridflux.progress import Progress
 
 ROUNDS = 4  # searches between which the scales of populations are set

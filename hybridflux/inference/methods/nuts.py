@@ -13,8 +13,8 @@ from numpyro.infer.hmc import hmc
 
 from hybridflux.inference.convergence import convergence
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, setting
-from hybridflux.inference.methods.sharpen import around_mode
-from hybridflux.inference.methods.whiten import White
+from hybridflux.inference.methods.fisher_whitening import White
+from hybridflux.inference.methods.gaussian_vi import around_mode
 from hybridflux.progress import Progress
 
 HIGHEST_R_HAT = 1.05
@@ -28,7 +28,7 @@ DEPTHS = (3, 10)  # deepest tree in a ball, where 7 steps are half a turn, and e
 class NUTS(AbstractMethod):
     """Exact draws, for models of up to some hundred learned numbers.
 
-    The posterior is nearly a unit ball in the coordinates of `sharpen`, so warm-up only finds the step size, and the chains start as
+    The posterior is nearly a unit ball in the coordinates of `gaussian_vi`, so warm-up only finds the step size, and the chains start as
     draws of the Gaussian. Chains run side by side on the host devices of XLA, or vectorised where there are too few of these.
 
     Attributes:

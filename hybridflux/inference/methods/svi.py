@@ -17,13 +17,13 @@ from numpyro.infer.autoguide import AutoLowRankMultivariateNormal, AutoMultivari
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import joint, log_likelihood, log_prior
+from hybridflux.inference.methods.adam import minibatches
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
-from hybridflux.inference.methods.descend import minibatches
+from hybridflux.inference.methods.fisher_whitening import White
+from hybridflux.inference.methods.gaussian_vi import around_mode
 from hybridflux.inference.methods.mode import find_mode
-from hybridflux.inference.methods.sharpen import around_mode
-from hybridflux.inference.methods.whiten import White
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.progress import Progress
 
 WHITENED_UP_TO = 200  # learned numbers; more (networks) get a low-rank guide in their own coordinates

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from hybridflux.model.structure import ornstein_uhlenbeck
+from hybridflux.model.structural_error import ornstein_uhlenbeck
 from hybridflux.vocabulary import PLANT_TYPES
 
 SD = "fapar_sd"

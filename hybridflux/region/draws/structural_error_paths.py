@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from hybridflux.model.structure import YEAR_DAYS, StructuralError, ornstein_uhlenbeck
+from hybridflux.model.structural_error import YEAR_DAYS, StructuralError, ornstein_uhlenbeck
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import with_learned
 from hybridflux.model.sources import EXACT
-from hybridflux.model.tree import with_learned
 from hybridflux.region.draws.fapar_error import VegetationDraws
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.store import layout

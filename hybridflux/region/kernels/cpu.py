@@ -17,7 +17,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import parameters_over_draws
+from hybridflux.model.learned import parameters_over_draws
 from hybridflux.region.draws.fapar_error import SD
 from hybridflux.region.kernels.contract import (
     Pixels,

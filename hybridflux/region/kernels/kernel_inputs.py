@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import physics_effects, with_learned
+from hybridflux.model.learned import physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, VegetationError, vegetation_draws

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike
 
+from hybridflux.model.learned import draw_axes
 from hybridflux.model.sources import AbstractFree, Neural
-from hybridflux.model.tree import draw_axes
 from hybridflux.vocabulary import PLANT_TYPES, Parameter
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import hybridflux as hf
 from hybridflux.inference.joint import log_likelihood
-from hybridflux.model.tree import learned, with_learned
+from hybridflux.model.learned import learned, with_learned
 
 FEWEST = 20  # proposals that carry the weight, below which the draws repeat a handful of them
 

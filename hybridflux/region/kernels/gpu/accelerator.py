@@ -15,8 +15,8 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, parameters_over_draws, physics_effects
 from hybridflux.model.sources import Fixed
-from hybridflux.model.tree import learned, parameters_over_draws, physics_effects
 from hybridflux.region.kernels.contract import Pixels, Result, Shared, Static, Waves, are_numbers, devices, with_effects
 from hybridflux.region.kernels.gpu.day_loop import LANES, Inputs
 from hybridflux.region.kernels.gpu.launch import Shape, run_programs, shape_of

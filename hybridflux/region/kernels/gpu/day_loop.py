@@ -19,8 +19,8 @@ from jax import lax
 from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned
 from hybridflux.model.sources import standardised, to_value
-from hybridflux.model.tree import learned
 from hybridflux.region.draws.fapar_error import SD, with_errors
 from hybridflux.region.kernels.contract import LIMIT, Static, steady_shape, unpacked, walk
 from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled

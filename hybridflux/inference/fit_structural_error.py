@@ -9,9 +9,9 @@ A likelihood of the days alone would be ruled by the shortest lags and say littl
 budgets are made of. Every tower counts the same, a tower of less than a year as the share of it that was seen. Towers are resampled
 (bootstrap), so that the spread of a population of some forty towers is not taken for known.
 
-The prior of the error (`model.structure`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it: without
-evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it left
-out: the centre of the population follows it. As many towers as that centre takes up say nothing, and the residuals of all are enlarged
+The prior of the error (`model.structural_error`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it:
+without evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it
+left out: the centre of the population follows it. As many towers as that centre takes up say nothing, and the residuals of all are enlarged
 accordingly (Bessel's correction).
 """
 
@@ -30,10 +30,10 @@ from scipy.special import ndtri
 
 from hybridflux.inference.batch import names_of
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, physics_effects, populations, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Population, to_raw, to_value
-from hybridflux.model.structure import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
-from hybridflux.model.tree import learned, physics_effects, populations, with_learned
+from hybridflux.model.structural_error import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
 from hybridflux.vocabulary import PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it

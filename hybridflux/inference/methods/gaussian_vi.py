@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
+from hybridflux.inference.methods.fisher_whitening import White, whitened
 from hybridflux.inference.methods.mode import find_mode
-from hybridflux.inference.methods.whiten import White, whitened
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import learned
+from hybridflux.model.learned import learned
 from hybridflux.progress import Progress
 
 FEWEST_PAIRS = 32  # per round, for models of few numbers

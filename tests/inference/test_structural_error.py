@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, Means, joined, misfit, variance
 from hybridflux.inference.methods.ensemble import left_out
-from hybridflux.inference.structure import NAMES, SEARCHED, Means, joined, misfit, variance
 from hybridflux.model.sources import to_raw
-from hybridflux.model.structure import StructuralError, ornstein_uhlenbeck, persistence
+from hybridflux.model.structural_error import StructuralError, ornstein_uhlenbeck, persistence
 from hybridflux.vocabulary import PARAMETERS
 
 pytestmark = pytest.mark.long

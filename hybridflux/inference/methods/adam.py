@@ -17,8 +17,8 @@ from jaxtyping import Array, PRNGKeyArray
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import quasi_likelihood
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.structure import PRIOR_TOWERS
-from hybridflux.model.tree import all_sources, learned, populations, with_learned
+from hybridflux.model.learned import all_sources, learned, populations, with_learned
+from hybridflux.model.structural_error import PRIOR_TOWERS
 from hybridflux.progress import Progress
 
 

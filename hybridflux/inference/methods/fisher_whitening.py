@@ -22,7 +22,7 @@ from jaxtyping import Array, Float
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import log_likelihood, log_prior, predicted
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.tree import populations, with_learned
+from hybridflux.model.learned import populations, with_learned
 
 COLUMNS_AT_ONCE = 8  # directional derivatives carried through the model together
 CENTRED_ABOVE = 3.0  # information of the data on an effect over that of its prior
@@ -115,7 +115,7 @@ def _scaled_slopes(model: HybridFlux, data: Batch, leaves: Leaves, directions: L
         for name in data.targets:
             observed = one.observed[name]
             scale = observed.error.scale(fluxes[name], data.known[name])
-            root = jnp.sqrt(observed.weight) * data.measured[name] / jax.lax.stop_gradient(scale)
+            root = jnp.sqrt(observed.weight) * data.measured[name].astype(jnp.float32) / jax.lax.stop_gradient(scale)
             rows += [(root * fluxes[name]).ravel(), (root * scale).ravel()]
         return jnp.concatenate(rows)
 
