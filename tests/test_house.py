@@ -17,7 +17,6 @@ SAME_MODULE = {
     "base": "what the members of a family share: methods, outputs, executors",
     "map": "the mode of a posterior is called MAP; `map_region` is the verb",
     "spec": "what a model is made of; what a run is made of: the two written specifications",
-    "structure": "to go: the structural error in model/ and its fit in inference/",
     "towers": "a file of the command line is named after what its commands are about",
     "vegetation": "physics of the leaf; its series at towers",
 }

@@ -61,7 +61,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
 
 def test_one_compilation_for_all_tiles(region_path, make_posterior, monkeypatch):
     """The day is traced for the first tile and for no other."""
-    job = job_of(make_posterior(draws=5), region_path, spread="parameter+random_effects")
+    job = job_of(make_posterior(draws=5), region_path, draws=Draws(5, "parameter+random_effects"))
     traced, walk = [], cpu.walk
     monkeypatch.setattr(cpu, "walk", lambda *args, **options: traced.append(1) or walk(*args, **options))
     results_of(job, "r000_c000")
