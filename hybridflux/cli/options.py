@@ -41,6 +41,6 @@ InsecureScheduler = Annotated[
 ]
 With = Annotated[
     list[Path] | None,
-    typer.Option("--with", callback=_load, help="Python file of your own that a model takes processes from; it is run. May be repeated."),
+    typer.Option("--with", callback=_load, help="Python file of your own (processes, a method, a reader ...); it is run. May be repeated."),
 ]
 Years = Annotated[str | None, typer.Option("--years", help="First and last year: 2001:2010")]
