@@ -23,9 +23,6 @@ SAME_MODULE = {
 """Module name that several rooms have -> why."""
 SAME_CLASS = {
     "Band": "to go: of a satellite in the catalog; of plausible values in region/drivers",
-    "Period": "to go: of a calendar; of a map that is written, both in region/drivers",
-    "Share": "to go: the part of an executor; the part of a tile in region/outputs",
-    "Shared": "to go: a source of all places, public; what all pixels share in region/kernels",
 }
 """Class name that several modules have -> why."""
 
