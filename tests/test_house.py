@@ -21,12 +21,7 @@ SAME_MODULE = {
     "vegetation": "physics of the leaf; its series at towers",
 }
 """Module name that several rooms have -> why."""
-SAME_CLASS = {
-    "Band": "to go: of a satellite in the catalog; of plausible values in region/drivers",
-    "Period": "to go: of a calendar; of a map that is written, both in region/drivers",
-    "Share": "to go: the part of an executor; the part of a tile in region/outputs",
-    "Shared": "to go: a source of all places, public; what all pixels share in region/kernels",
-}
+SAME_CLASS: dict[str, str] = {}
 """Class name that several modules have -> why."""
 
 
