@@ -21,9 +21,12 @@ SAME_MODULE = {
     "vegetation": "physics of the leaf; its series at towers",
 }
 """Module name that several rooms have -> why."""
+<<<<<<< HEAD
 SAME_CLASS = {
-    "Band": "to go: of a satellite in the catalog; of plausible values in region/drivers",
 }
+=======
+SAME_CLASS: dict[str, str] = {}
+>>>>>>> main
 """Class name that several modules have -> why."""
 
 
