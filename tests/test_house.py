@@ -21,12 +21,7 @@ SAME_MODULE = {
     "vegetation": "physics of the leaf; its series at towers",
 }
 """Module name that several rooms have -> why."""
-<<<<<<< HEAD
-SAME_CLASS = {
-}
-=======
 SAME_CLASS: dict[str, str] = {}
->>>>>>> main
 """Class name that several modules have -> why."""
 
 
