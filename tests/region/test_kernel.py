@@ -60,7 +60,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
 
 
 def test_one_compilation_for_all_tiles(region_path, make_posterior):
-    job = job_of(make_posterior(draws=5), region_path, spread="parameter+random_effects")
+    job = job_of(make_posterior(draws=5), region_path, draws=Draws(5, "parameter+random_effects"))
     before = cpu.run_slab._cached._cache_size()
     for tile in ("r000_c000", "r000_c001", "r002_c001"):
         results_of(job, tile)
