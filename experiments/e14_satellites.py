@@ -149,6 +149,14 @@ def yearly(test: Sequences, predicted: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame({"site": test.places, "variable": "NEE, year", "bias": np.nanmean(miss, axis=0)})
 
 
+def gain(scores: pd.DataFrame, one: str, other: str, flux: str) -> str:
+    """Mean over sites of 1 / (2 - NSE) of one row minus another's, with its 90 % interval, towers resampled."""
+    of = {name: scores[(scores.model == name) & (scores.variable == flux) & (scores.n > 0)].set_index("site").nse for name in (one, other)}
+    gains = (1 / (2 - of[one]) - 1 / (2 - of[other])).dropna().to_numpy()
+    drawn = np.random.default_rng(SEED).choice(gains, (4000, len(gains))).mean(axis=1)
+    return f"{gains.mean():+.3f} ({np.quantile(drawn, 0.05):+.3f} to {np.quantile(drawn, 0.95):+.3f})"
+
+
 def page(scores: pd.DataFrame, sites: int, days: int, size: dict) -> str:
     """The results as Markdown."""
     rows = []
@@ -164,12 +172,16 @@ def page(scores: pd.DataFrame, sites: int, days: int, size: dict) -> str:
     table = pd.DataFrame(rows)
     lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in table.itertuples(index=False)]
+    names, pairs = list(HYBRIDS), []
+    for one, other in ((names[1], names[0]), (names[2], names[0]), (names[1], names[3]), (names[1], names[4]), (PARTS[0], PARTS[1])):
+        pairs.append(f"| {one} minus {other} | " + " | ".join(gain(scores, one, other, flux) for flux in ("NEE", "GPP", "RECO")) + " |")
     return "\n".join([
         "# E14: which index of satellites earns what", "",
         f"{sites} European towers, {days} days of NEE on which MODIS FPAR (collection 5) and MODIS reflectance (1 km) are both there, "
         f"{size['folds']} groups of unseen towers, ensembles of {size['members']} members with {size['steps']} steps, seed {SEED}. "
         "nNSE: mean over sites of 1 / (2 - NSE); RMSE: mean over sites [gC m-2 d-1]; annual: gC m-2 yr-1.",
         "Command: `python experiments/e14_satellites.py --data TOWERS --out runs/e14`.", "", *lines, "",
+        "Differences of nNSE, 90 % interval by resampling towers:", "", "| | NEE | GPP | RECO |", "|---|---|---|---|", *pairs, "",
     ])  # fmt: skip
 
 

@@ -24,7 +24,7 @@ FLOORS = {
 }  # fmt: skip
 LIBRARIES = {
     0: {"numpy"},
-    1: {"numpy", "jax"},
+    1: {"numpy", "jax", "scipy"},
     2: {"numpy", "jax", "equinox", "jaxtyping"},
 }
 """What the lowest floors may import besides the standard library and hybridflux."""

@@ -1,5 +1,7 @@
 """Fit, evaluate and map with reflectance of satellites on the command line, from a towers folder to fluxes at pixels."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import KEEP, DailyMaps
+from hybridflux.region.store.checksums import accept
 from hybridflux.twin.world import make_world
 
 pytestmark = pytest.mark.long
@@ -40,6 +43,8 @@ def chain(tmp_path_factory):
 def test_the_commands_go_through(chain):
     here, _, said = chain
     assert "network of nirv_phase, nirv, lswi" in said
+    dataset = dict.fromkeys(("lswi", "nirv", "nirv_base", "nirv_top"), "reflectance-points")
+    assert Posterior.load(here / "posterior.nc").info["sensors"] == dataset
     scores = pd.read_csv(here / "scores.csv")
     assert scores.site.nunique() == 4 and (scores[scores.variable == "GPP"].r2 > 0.4).all()
 
@@ -75,5 +80,10 @@ def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(ch
     with pytest.raises(ValueError, match=r"the model needs lswi, nirv, nirv_base, nirv_top, which .* does not have"):
         map_region(posterior, plain, tmp_path / "run", draws=2)
     assert "fapar_sd" not in zarr.open_group(world.region, mode="r")
+    other = shutil.copytree(world.region, tmp_path / "other.zarr")
+    zarr.open_array(other / "nirv", mode="r+").attrs["like"] = "modis-1km-points"
+    accept(other)
+    with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; `.vegetation"):
+        map_region(posterior, other, tmp_path / "run", draws=2)
     with pytest.raises(ValueError, match="draws the error of fapar"):
         map_region(posterior, world.region, tmp_path / "run", draws=Draws(2, "parameter+random_effects+vegetation"))

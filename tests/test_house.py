@@ -16,18 +16,12 @@ FRAME = re.compile(r"(<!-- house: python -m tests.test_house -->\n```\n)(.*?)(``
 SAME_MODULE = {
     "base": "what the members of a family share: methods, outputs, executors",
     "map": "the mode of a posterior is called MAP; `map_region` is the verb",
-    "settings": "of a posterior method; of a run",
     "spec": "what a model is made of; what a run is made of: the two written specifications",
-    "structure": "to go: the structural error in model/ and its fit in inference/",
     "towers": "a file of the command line is named after what its commands are about",
     "vegetation": "physics of the leaf; its series at towers",
 }
 """Module name that several rooms have -> why."""
-SAME_CLASS = {
-    "Band": "to go: of a satellite in the catalog; of plausible values in region/drivers",
-    "Share": "to go: the part of an executor; the part of a tile in region/outputs",
-    "Shared": "to go: a source of all places, public; what all pixels share in region/kernels",
-}
+SAME_CLASS: dict[str, str] = {}
 """Class name that several modules have -> why."""
 
 

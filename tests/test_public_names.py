@@ -1,14 +1,17 @@
 """What the package and the README promise is there."""
 
+import ast
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 import hybridflux
+import hybridflux.inference
 from hybridflux.cli import app
 
 README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
@@ -18,6 +21,18 @@ README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encodi
 def test_public_name_is_there(name):
     assert getattr(hybridflux, name) is not None
     assert name in dir(hybridflux)
+
+
+@pytest.mark.parametrize("package", [hybridflux, hybridflux.inference], ids=lambda package: package.__name__)
+def test_the_stub_of_the_editor_says_the_same(package):
+    """Every line of the stub is a name of the package, the very thing that the module on this line holds."""
+    lines = [node for node in ast.parse(Path(package.__file__).with_suffix(".pyi").read_text()).body if isinstance(node, ast.ImportFrom)]
+    assert sorted(line.names[0].asname for line in lines) == sorted(package.__all__)
+    for line in lines:
+        module, name = import_module(line.module), line.names[0].name
+        there = getattr(module, name, None) or import_module(f"{line.module}.{name}")
+        public = getattr(package, name)
+        assert public is there or public is module or public is sys.modules.get(f"{package.__name__}.{name}")
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -40,7 +40,7 @@ def map_(
         list[str] | None,
         typer.Option(
             help="Keep more: monthly and annual maps of a quantity of the model (evapotranspiration, rew), ZoneTotals=evapotranspiration "
-            "for totals per zone and draw, or module:Class of your own. May be repeated."
+            "for totals per zone and draw, or an output of your own, by its name or as module:Class. May be repeated."
         ),
     ] = None,
     spread: Annotated[Spread, typer.Option(help="What the draws contain.")] = Spread.random_effects,

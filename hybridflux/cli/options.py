@@ -37,10 +37,10 @@ Scheduler = Annotated[
 ]
 InsecureScheduler = Annotated[
     bool,
-    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS on another machine: whoever reaches it can run code as you."),
+    typer.Option("--insecure-scheduler", help="Take a --scheduler without TLS: whoever reaches it can run code as you."),
 ]
 With = Annotated[
     list[Path] | None,
-    typer.Option("--with", callback=_load, help="Python file of your own that a model takes processes from; it is run. May be repeated."),
+    typer.Option("--with", callback=_load, help="Python file of your own (processes, a method, a reader ...); it is run. May be repeated."),
 ]
 Years = Annotated[str | None, typer.Option("--years", help="First and last year: 2001:2010")]

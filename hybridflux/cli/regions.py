@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Catalog, Overwrite, Resume, Seed
+from hybridflux.cli.options import Catalog, Overwrite, Resume, Seed, With
 from hybridflux.files import check_folder, check_output, whole
 from hybridflux.terminal import progress_of, wrote
 
@@ -23,6 +23,7 @@ def build(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
+    own: With = None,
 ) -> None:
     """Find, read, clean, fill and align everything that a region needs.
 

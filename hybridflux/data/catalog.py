@@ -149,7 +149,8 @@ class Dataset(BaseModel):
         ground_resolution: size of a pixel, for reanalyses and the like [degrees].
         revisit: usual time between two acquisitions [d].
         composite: length of the composite of a row of `points`, from its date on [d].
-        lines: index -> plant type, or `all` for the others -> calibration line from the index to the `fapar` of this dataset.
+        lines: index -> plant type, or `all` for the others -> calibration line from the index to the `fapar` of this dataset,
+            or to the same index where that is what the dataset gives.
         classes: code -> plant type, for land cover; other codes are masked.
         names: code -> name of its zone, for labels that are read as zones.
         note: caveats.

@@ -1,4 +1,4 @@
-"""Linear calibration of a vegetation index at 10 m to the fapar that towers were fitted with, and its error."""
+"""Linear calibration of a vegetation index at 10 m to the fapar, or the same index, that towers were fitted with, and its error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CalibrationLine:
-    """`fapar = offset + slope * index`, between 0 and `highest`.
+    """`fapar = offset + slope * index`, between `lowest` and `highest`; or, in place of fapar, the same index of another instrument.
 
     Attributes:
         offset: fapar at index 0 [1].
@@ -19,6 +19,7 @@ class CalibrationLine:
         correlation: correlation of the two errors [1].
         residual_sd: scatter of seasons around the line [1], between places or weeks, which no line removes.
         highest: upper limit of fapar [1].
+        lowest: lower limit [1].
         source: source of the coefficients.
     """
 
@@ -29,6 +30,7 @@ class CalibrationLine:
     correlation: float = 0.0
     residual_sd: float = 0.0
     highest: float = 0.95
+    lowest: float = 0.0
     source: str = ""
 
     __pydantic_config__ = {"extra": "forbid"}  # where the catalog reads a line
@@ -44,7 +46,7 @@ class CalibrationLine:
         >>> fapar.astype(float).round(3).tolist(), sd.astype(float).round(3).tolist()
         ([0.8, 0.0], [0.05, 0.05])
         """
-        fapar = np.clip(self.offset + self.slope * index, 0.0, self.highest)
+        fapar = np.clip(self.offset + self.slope * index, self.lowest, self.highest)
         return fapar.astype(np.float32), np.hypot(self.slope * sd, self.residual_sd).astype(np.float32)
 
     def relative(self) -> dict[str, float]:

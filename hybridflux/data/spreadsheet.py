@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pandas as pd
 
+from hybridflux.files import whole
+
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
 _NUMBER = re.compile(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+
+
+def write_csv(table: pd.DataFrame, path: str | Path, **options) -> None:
+    """Write a table, whole or not at all, without an index and `as_text`; `options` are those of `DataFrame.to_csv`."""
+    path = Path(path)
+    if path.suffix == ".gz":
+        options["compression"] = {"method": "gzip", "mtime": 0}  # the same bytes at any time
+    with whole(path) as partial:
+        as_text(table).to_csv(partial, index=False, **options)
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:

@@ -112,6 +112,7 @@ class Towers:
             latitude=self.sites["lat"].to_numpy(float),
             longitude=self.sites["lon"].to_numpy(float),
             left_out=dict(self.left_out),
+            sensors={name: self.daily.attrs["reflectance"] for name in wanted if name.split("_")[0] in INDICES_AT_TOWERS},
         )
 
     def _values(self, name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import jax
 import numpy as np
 
+from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.model.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def predictions(
         left_out: predict towers of the fit as unseen, by the draws that were not fitted to them (members of an ensemble leave out towers
             in turn); towers without such draws are passed over.
     """
+    warn_of_sensors(posterior.info.get("sensors", {}), sequences.sensors, "these towers", "give them reflectance of that dataset")
     key, thinned = jax.random.key(seed), posterior.thin(draws)
     away = posterior.info.get("draws_without", {})
     for number, place in enumerate(sequences.places):

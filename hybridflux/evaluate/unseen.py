@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from hybridflux.data.spreadsheet import write_csv
 from hybridflux.evaluate.baselines.baseline import Baseline
 from hybridflux.evaluate.scores import evaluate, needed, score_table
 from hybridflux.evaluate.splits import leave_site_out
@@ -93,8 +94,7 @@ def evaluate_unseen(
             ]
             table = pd.concat([table.assign(model="hybridflux"), *theirs], ignore_index=True)
         if file is not None:
-            with whole(file) as part:
-                table.to_csv(part, index=False)
+            write_csv(table, file)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -28,6 +29,21 @@ def few(names: Sequence[str]) -> str:
     """
     more = len(names) - SHOWN
     return ", ".join(islice(names, SHOWN)) + (f" and {more} more" if more > 0 else "")
+
+
+def warn_of_sensors(fitted: Mapping[str, str], here: Mapping[str, str | None], where: str, cure: str) -> None:
+    """Warn where indices of satellites are of another instrument than at the towers of the fit.
+
+    Args:
+        fitted: driver -> dataset, `info["sensors"]` of a posterior.
+        here: driver -> dataset; None: as the imagery shows it.
+        where: what is predicted.
+        cure: what to do.
+    """
+    other = {name: here[name] for name in fitted if name in here and here[name] != fitted[name]}
+    if other:
+        found = ", ".join(f"{name} ({dataset or 'as the imagery shows it'})" for name, dataset in other.items())
+        warnings.warn(f"{where}: {found} is not of the instrument of the fit, {', '.join({*fitted.values()})}; {cure}", stacklevel=4)
 
 
 def check_fit(model: HybridFlux, sequences: Sequences, seed: int) -> tuple[dict[str, int], list[str]]:

@@ -16,7 +16,7 @@ from hybridflux.files import sweep
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.config import RegionConfig, load_config
 from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
-from hybridflux.ingest.fapar_series import WHOLE, Processes, fill_tiles, learn_processes
+from hybridflux.ingest.fapar_series import WHOLE, Lines, Processes, fill_tiles, learn_processes
 from hybridflux.ingest.region_report import OTHER_DAYS
 from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.views import collect, find_scenes
@@ -93,7 +93,7 @@ def build_region(
     work = Work.beside(out)
     work.check(resume, out)
     with hold(work.folder, resumed=resume):
-        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines)}, resume, out)
+        work.start({"region": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines["fapar"])} | _also(lines), resume, out)
         scenes = find_scenes(config, catalog)
         template = work.read("template")
         if template is None:
@@ -121,19 +121,27 @@ def plan_region(
     return plan(config.at(Path(LOCAL) if data is None else data), _datasets(config, catalog), Path(out))
 
 
-def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> dict[str, CalibrationLine]:
-    """Calibration lines from the index to fapar, by plant type.
+def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Lines:
+    """Calibration lines by daily map and plant type: from the index to fapar, and of the indices of `also` to the instrument of `like`.
+
+    An index for which `like` has no line stays as the imagery shows it, and its map does not carry the name of the dataset.
 
     Raises:
-        ValueError: the dataset has no calibration line for the index.
+        ValueError: the dataset has no calibration line for the index, or `like` for none of `also`.
     """
-    if config.vegetation.line is None:
-        return {ALL: IDENTITY}
-    dataset = catalog[config.vegetation.line]
-    if config.vegetation.index not in dataset.lines:
+    wanted = config.vegetation
+    found = {"fapar": {ALL: IDENTITY} if wanted.line is None else _lines(catalog[wanted.line], wanted.index)}
+    if wanted.like is None:
+        return found
+    of_indices = {name: catalog[wanted.like].lines[name] for name in wanted.also if name in catalog[wanted.like].lines}
+    return found | (of_indices or _lines(catalog[wanted.like], ", ".join(wanted.also)))
+
+
+def _lines(dataset: Dataset, index: str) -> dict[str, CalibrationLine]:
+    if index not in dataset.lines:
         known = ", ".join(dataset.lines) or "none"
-        raise ValueError(f"dataset `{dataset.id}` has no calibration line for the index `{config.vegetation.index}`; it has {known}")
-    return dataset.lines[config.vegetation.index]
+        raise ValueError(f"dataset `{dataset.id}` has no calibration line for the index `{index}`; it has {known}")
+    return dataset.lines[index]
 
 
 def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
@@ -143,22 +151,22 @@ def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
         ValueError: names the datasets that are missing.
     """
     catalog = load_catalog(own=own)
-    named = {source.dataset for sources in config.sources().values() for source in sources} | ({config.vegetation.line} - {None})
+    calibrated = {config.vegetation.line, config.vegetation.like} - {None}
+    named = {source.dataset for sources in config.sources().values() for source in sources} | calibrated
     unknown = sorted(named - set(catalog))
     if unknown:
         raise ValueError(f"region `{config.id}` names datasets that are not in the catalog: {', '.join(unknown)}; see `hybridflux catalog`")
     return catalog
 
 
-def _template(
-    config: RegionConfig, catalog: dict[str, Dataset], lines: dict[str, CalibrationLine], seed: int, work: Work, out: Path
-) -> None:
+def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, seed: int, work: Work, out: Path) -> None:
     """Write the store with everything but the vegetation series."""
     land = read_static_maps(config, catalog)
     soil_water = soil_moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
-    layers = {SD: {}, **{name: {} for name in config.vegetation.also}}
+    brought = {layout.LIKE: config.vegetation.like}
+    layers = {SD: {}, **{name: brought if name in lines else {} for name in config.vegetation.also}}
     maps = RegionMaps(land.plant_type, land.soil_capacity, drivers.cell, land.zone, land.zone_names, covariates, layers)
     weather = RegionWeather(config.period.days, drivers.values, utc_offset=config.utc_offset)
     create_region(out, config.region_grid, maps, weather, warm_up=config.period.lead, title=config.title, overwrite=True)
@@ -166,8 +174,8 @@ def _template(
     sources = {"land": land.origin, "weather": drivers.origin}
     sources["moisture"] = soil_moisture.write(soil_water, group)
     group.attrs.update(without_secrets({
-        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines),
-        "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "",
+        "state": "building", "id": config.id, "config": config.model_dump(mode="json"), "seed": seed, "lines": _plain(lines["fapar"]),
+        "sources": sources, "attribution": _credits(config, catalog), "note": config.note or "", **_also(lines),
     }))  # fmt: skip
     if drivers.other_days:
         group.attrs[layout.WEATHER_DAYS] = drivers.other_days
@@ -175,6 +183,12 @@ def _template(
 
 def _plain(lines: dict[str, CalibrationLine]) -> dict[str, dict]:
     return {kind: asdict(line) for kind, line in lines.items()}
+
+
+def _also(lines: Lines) -> dict[str, dict]:
+    """Lines of the other layers, for records; nothing where there are none."""
+    others = {name: _plain(of_kind) for name, of_kind in lines.items() if name != "fapar"}
+    return {"lines_of_indices": others} if others else {}
 
 
 def _credits(config: RegionConfig, catalog: dict[str, Dataset]) -> list[str]:

@@ -127,11 +127,14 @@ class VegetationConfig(_Part):
         index: index of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
         line: dataset whose calibration line converts the index to fapar; None where `index` is `fapar`.
         also: other indices that are filled and stored each day.
+        like: dataset to whose instrument straight lines bring the indices of `also`: that of the towers' reflectance. Without it, and
+            without a line of it for an index, they stay as the imagery shows them.
     """
 
     index: str = "ndvi"
     line: str | None = "modis-fpar-c5"
     also: tuple[str, ...] = ()
+    like: str | None = None
 
     @model_validator(mode="after")
     def _a_line_or_fapar(self) -> VegetationConfig:

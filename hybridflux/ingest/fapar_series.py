@@ -33,6 +33,8 @@ have seasons of their own and a gap is filled with the season."""
 
 Processes = dict[str, dict[str, SeriesProcess]]
 """Index -> plant type or `WHOLE` -> hyperparameters of the smoother."""
+Lines = dict[str, dict[str, CalibrationLine]]
+"""Daily map -> plant type or `ALL` -> calibration line from an index to it: `fapar`, and indices as another instrument sees them."""
 
 
 def learn_processes(config: RegionConfig, views: ClearViews, plant_type: np.ndarray, work: Work, seed: int) -> Processes:
@@ -96,7 +98,7 @@ def squares(grid: Grid, y: slice, x: slice) -> Iterator[Tile]:
 
 
 def fill_tiles(
-    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, CalibrationLine], writer: RegionWriter,
+    config: RegionConfig, views: ClearViews, processes: Processes, lines: Lines, writer: RegionWriter,
     plant_type: np.ndarray, work: Work, progress: Progress,
 ) -> None:  # fmt: skip
     """Fill every tile that is not marked as done and write it; the marker comes last."""
@@ -108,7 +110,7 @@ def fill_tiles(
 
 
 def _fill_tile(
-    config: RegionConfig, views: ClearViews, processes: Processes, lines: dict[str, CalibrationLine], writer: RegionWriter,
+    config: RegionConfig, views: ClearViews, processes: Processes, lines: Lines, writer: RegionWriter,
     plant_type: np.ndarray, tile: Tile,
 ) -> dict:  # fmt: skip
     """Write the series of one tile; its record counts the clear views of each index and the rejected ones among them."""
@@ -120,9 +122,9 @@ def _fill_tile(
         for name, of_kind in processes.items():
             values = views.read(name, square)
             mean, sd, used = _filled(values, views.day, len(config.period.days), of_kind, kinds)
-            series = {name: mean}
+            series = {name: _calibrated(mean, sd, lines[name], kinds)[0] if name in lines else mean}
             if name == config.vegetation.index:
-                series |= dict(zip(("fapar", "fapar_sd"), _calibrated(mean, sd, lines, kinds), strict=True))
+                series |= dict(zip(("fapar", "fapar_sd"), _calibrated(mean, sd, lines["fapar"], kinds), strict=True))
             for layer in series.keys() & layers.keys():
                 layers[layer][:, *of_tile] = series[layer].reshape(-1, *square.shape)[:, *of_square]
             clear = np.isfinite(values).reshape(-1, *square.shape)[:, *of_square]

@@ -17,9 +17,7 @@ from hybridflux.model.sources import AbstractSource, Fixed, Names
 from hybridflux.process import water
 from hybridflux.process.call import Memory, arguments, call, product
 from hybridflux.process.declare import Row, parameter, rows_of
-from hybridflux.vocabulary import Parameter, Variable, suggestion
-
-FLUXES = ("gpp", "reco", "nee")
+from hybridflux.vocabulary import CARBON, Parameter, Variable, suggestion
 
 
 class HybridFlux(eqx.Module):
@@ -79,7 +77,7 @@ class HybridFlux(eqx.Module):
         self._check_given(used)
 
     def _check_given(self, used: list[str]) -> None:
-        given = {*FLUXES, *self.states_and_diagnostics()}
+        given = {*CARBON, *self.states_and_diagnostics()}
         for name in used:
             if self._is_made(name) and name not in given:
                 raise ValueError(f"a factor or memory reads `{name}`, which no memory of this model gives{_cure(name)}")

@@ -23,6 +23,7 @@ class Sequences:
         latitude: `[place]` degrees north, None where nobody said; seasons follow it.
         longitude: `[place]` degrees east, None where nobody said.
         left_out: places that were asked for and are not here -> why.
+        sensors: driver that satellites give -> dataset it is of; what nobody said is not in it.
     """
 
     places: tuple[str, ...]
@@ -33,6 +34,7 @@ class Sequences:
     latitude: np.ndarray | None = None
     longitude: np.ndarray | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    sensors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         shape = (len(self.days), len(self.places))

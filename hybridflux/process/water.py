@@ -94,7 +94,13 @@ def bucket_green(
     drainage_rate,
     snow_melt,
 ):
-    """`bucket` whose cover is the light that NIRv says green leaves absorb, at most all of it, see `vegetation.green`."""
+    """`bucket` [mm, mm d-1] whose cover is the light that NIRv says green leaves absorb, at most all of it, see `vegetation.green`.
+
+    >>> day = dict(tair=20.0, par=9.0, rain=0.0, nirv=0.33, evaporation_scalar=0.65, bare_evaporation=0.2, snow_melt=3.0)
+    >>> soil = dict(root_zone_capacity=100.0, rew_evaporation=0.4, drainage_rate=0.0)
+    >>> round(float(bucket_green(soil_water=80.0, snow=0.0, **day, **soil)["evapotranspiration"]), 2)
+    3.62
+    """
     day = {"soil_water": soil_water, "snow": snow, "tair": tair, "par": par, "rain": rain, "fapar": jnp.minimum(green(nirv=nirv), 1.0)}
     soil = {"root_zone_capacity": root_zone_capacity, "drainage_rate": drainage_rate, "snow_melt": snow_melt}
     demand = {"evaporation_scalar": evaporation_scalar, "bare_evaporation": bare_evaporation, "rew_evaporation": rew_evaporation}

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from hybridflux.data.spreadsheet import as_text
-from hybridflux.files import whole, write_json
+from hybridflux.data.spreadsheet import write_csv
+from hybridflux.files import write_json
 from hybridflux.ours import DESCRIBED_BY
 from hybridflux.provenance import provenance
 
@@ -56,6 +56,5 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
     described["made"] = provenance({"table": out.name, "of": record.get("config_hash", "")})
     columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]
     write_json(out.with_name(out.name + DESCRIBED_BY), described | {"tableSchema": {"columns": columns}})
-    with whole(out) as partial:
-        as_text(table).to_csv(partial, index=False, **options)
+    write_csv(table, out, **options)
     return out

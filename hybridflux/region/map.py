@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hybridflux.files import check_folder
+from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
 from hybridflux.progress import Progress
 from hybridflux.region.draws.fapar_error import SD
@@ -28,6 +29,7 @@ from hybridflux.region.run.run_job import run_job
 from hybridflux.region.run.training_range import PLANT_TYPE, check_within
 from hybridflux.region.spec import Job, RunSpec, posterior_fingerprint, region_fingerprint
 from hybridflux.region.store import checksums
+from hybridflux.region.store.layout import LIKE
 from hybridflux.vocabulary import VARIABLES
 
 
@@ -163,6 +165,10 @@ def make_job(
         warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     ranges, at_towers = posterior.info.get("ranges", {}), posterior.info.get("plant_types")
     check_within(region.limits, ranges, at_towers, lambda name: not (region.is_coarse(name) or region.is_daily(name)))
+    sensors = posterior.info.get("sensors", {})
+    like = {name: region.group[name].attrs.get(LIKE) for name in sensors if name in region.names}
+    cure = "`[vegetation] like` of its configuration brings an index there, where the catalog has a line (E15 says what that is worth)"
+    warn_of_sensors(sensors, like, str(region.path), cure)
     calendar = Calendar.of_region(region, period)
     check_outputs(tuple(keep), posterior.model, calendar)
     check_changes(region, posterior.model.needs(), calendar.days)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import gammaln
+from scipy.optimize import minimize
 
 from hybridflux.series.gap_filling import BLOCK, Variances, blocks, checked, clean, fill, variances_of, view_axis, with_empty_row
 from hybridflux.series.hyperparameters import SeriesProcess, harmonics, season_of
@@ -18,6 +18,7 @@ HARMONICS = 3
 LEAST_VIEWS = 5  # clear views of a pixel of the sample
 ROUNDS = 3  # of rejecting outliers with the hyperparameters and of choosing these for the views that were kept
 EVALUATIONS, CLOSE = 160, 1e-4  # most steps of the search; difference of the log likelihood per view at which it ends
+SIMPLEX = 0.4  # size of the first simplex, in logarithms
 DATE_ERROR = 0.3  # sd of the mean of a date about the season, in sds of all views: the weather of a year, few pixels
 WAVE = 2.0  # prior sd of the first harmonic of the ridge, in sds of all views; that of the n-th is WAVE / n^2
 SEARCHED = {"fast_sd": (0.05, 5.0), "fast_days": (5.0, 200.0), "slow_sd": (0.05, 5.0), "slow_days": (20.0, 3000.0),
@@ -123,40 +124,10 @@ def _search(process: SeriesProcess, views_sd: float, sample, used, when, opening
         outside = np.sum(np.maximum(point - high, 0) + np.maximum(low - point, 0))
         return -float(_log_likelihood(block, opening, view_axis(trial, when), variances_of(trial))) / used.sum() + outside
 
-    return process_at(downhill(cost, np.log([getattr(process, name) for name in SEARCHED])))
-
-
-def downhill(cost: Callable[[np.ndarray], float], start: np.ndarray, *, size: float = 0.4) -> np.ndarray:
-    """The point of least cost that a downhill simplex finds: Nelder and Mead 1965 (10.1093/comjnl/7.4.308).
-
-    Args:
-        cost: function of a point.
-        start: first corner; the others lie `size` away along each axis.
-        size: size of the first simplex.
-    """
-    corners = np.vstack([start, start + size * np.eye(len(start))])
-    costs = np.array([cost(corner) for corner in corners])
-    for _ in range(EVALUATIONS):
-        order = np.argsort(costs)
-        corners, costs = corners[order], costs[order]
-        if costs[-1] - costs[0] < CLOSE:
-            break
-        centroid = corners[:-1].mean(0)
-        away = centroid - corners[-1]
-        trial = centroid + away
-        trial_cost = cost(trial)
-        if trial_cost < costs[0]:
-            further = cost(centroid + 2 * away)
-            trial, trial_cost = (centroid + 2 * away, further) if further < trial_cost else (trial, trial_cost)
-        elif trial_cost >= costs[-2]:
-            trial = centroid + 0.5 * away * (1 if trial_cost < costs[-1] else -1)
-            trial_cost = cost(trial)
-            if trial_cost >= costs[-1]:
-                corners = 0.5 * (corners + corners[0])
-                costs = np.array([costs[0], *(cost(corner) for corner in corners[1:])])
-                continue
-        corners[-1], costs[-1] = trial, trial_cost
-    return corners[np.argmin(costs)]
+    start = np.log([getattr(process, name) for name in SEARCHED])
+    simplex = np.vstack([start, start + SIMPLEX * np.eye(len(start))])
+    options = {"initial_simplex": simplex, "maxiter": EVALUATIONS, "fatol": CLOSE, "xatol": np.inf}
+    return process_at(minimize(cost, start, method="Nelder-Mead", options=options).x)
 
 
 _clean = jax.jit(clean)

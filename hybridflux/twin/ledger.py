@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.files import whole
+from hybridflux.data.spreadsheet import write_csv
 from hybridflux.twin.landscape import Landscape
 from hybridflux.twin.phenology import Greenness
 from hybridflux.twin.region_truth import RegionTruth
@@ -107,8 +107,7 @@ def write_inventory(path: str | Path, true_pools: pd.DataFrame, years: tuple[int
         share = area / area.sum()
         regional.append((REGION, cover, pool, *years, (share * value).sum(), np.sqrt(((share * sd) ** 2).sum())))
     columns = ["zone", "land_cover", "pool", "start_year", "end_year", "value", "sd"]
-    with whole(path) as partial:
-        pd.DataFrame(regional + rows, columns=columns).round(1).to_csv(partial, index=False)
+    write_csv(pd.DataFrame(regional + rows, columns=columns).round(1), path)
 
 
 def _error(pool, cover, value):

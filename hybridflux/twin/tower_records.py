@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.spreadsheet import write_csv
 from hybridflux.twin.phenology import make_greenness
 from hybridflux.twin.pixel_fapar import water_stress, wilt
 from hybridflux.twin.satellite import fill_daily, observe, reflectance_of
@@ -65,15 +66,13 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
     places = draw_places(plant_type, rng, one_region=False)
     fluxes = {name: np.asarray(values) for name, values in true_fluxes(places.model(), drivers).items()}
 
-    for sub in ("fluxnet_dd", "satellite"):
-        (folder / sub).mkdir(parents=True, exist_ok=True)
-    sites.to_csv(folder / "sites.csv", index=False)
+    write_csv(sites, folder / "sites.csv")
     means = pd.Series(_co2(days), days.astype("datetime64[Y]").astype(int) + 1970).groupby(level=0).mean()
-    means.rename("co2_ppm").rename_axis("year").round(2).to_csv(folder / "co2_annual.csv")
+    write_csv(means.rename("co2_ppm").rename_axis("year").round(2).reset_index(), folder / "co2_annual.csv")
     for i, site in enumerate(sites["site_id"]):
         table = _fluxnet(days, {name: v[:, i] for name, v in drivers.items() if v.ndim == 2}, {n: v[:, i] for n, v in fluxes.items()}, rng)
         name = f"FLX_{site}_FLUXNET2015_FULLSET_DD_{years[0]}-{years[1]}.csv.gz"
-        table.to_csv(folder / "fluxnet_dd" / name, index=False, float_format="%.5g", compression={"method": "gzip", "mtime": 0})
+        write_csv(table, folder / "fluxnet_dd" / name, float_format="%.5g")
     _satellite(folder, sites, days, drivers, rng)
     if reflectance:
         _reflectance(folder, sites, days, drivers, rng.spawn(1)[0])
@@ -131,8 +130,7 @@ def _satellite(folder, sites, days, drivers, rng):
         clearness = drivers["par"][:, i] / drivers["par_potential"][:, i]
         seen = fill_daily(observe(truth, clearness, rng), len(days)).mean(axis=(1, 2))
         parts.append(pd.DataFrame({"site_id": site, "date": days, "fapar": seen.round(4)}))
-    path = folder / "satellite" / "sentinel2_fapar.csv.gz"
-    pd.concat(parts).to_csv(path, index=False, compression={"method": "gzip", "mtime": 0})
+    write_csv(pd.concat(parts), folder / "satellite" / "sentinel2_fapar.csv.gz")
 
 
 def _reflectance(folder, sites, days, drivers, rng):
@@ -143,9 +141,7 @@ def _reflectance(folder, sites, days, drivers, rng):
         fapar = seen.fapar[:, 0, 0]
         clear = np.isfinite(fapar)
         parts.append(pd.DataFrame({"site_id": site, "date": days[seen.when[clear]]} | reflectance_of(fapar[clear])))
-    (folder / "reflectance").mkdir(exist_ok=True)
-    path = folder / "reflectance" / "reflectance.csv.gz"
-    pd.concat(parts).to_csv(path, index=False, float_format="%.5f", compression={"method": "gzip", "mtime": 0})
+    write_csv(pd.concat(parts), folder / "reflectance" / "reflectance.csv.gz", float_format="%.5f")
 
 
 def _fluxnet(days, drivers, fluxes, rng):

@@ -13,7 +13,7 @@ from hybridflux.evaluate.seasons import day_of_year
 from hybridflux.files import write_json
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
-from hybridflux.region.store.layout import WEATHER
+from hybridflux.region.store.layout import LIKE, WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
@@ -27,6 +27,8 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 TRUTH = "truth.json"
 """File of a world with its true parameters, written last."""
+
+SEEN_AS = {LIKE: "reflectance-points"}  # the instrument of towers and region is the same
 
 YEAR = 2022  # the mapped year, with the drought
 LEAD = 365  # days of warm-up before the first mapped day
@@ -181,7 +183,7 @@ class _WorldBuilder:
         names = (*WEATHER, "tair_night")
         writer = create_region(
             self.folder / "region.zarr", grid,
-            RegionMaps(land.plant_type, land.soil_capacity, cell, land.zone, land.zone_names, daily={name: {} for name in self._indices}),
+            RegionMaps(land.plant_type, land.soil_capacity, cell, land.zone, land.zone_names, daily=dict.fromkeys(self._indices, SEEN_AS)),
             RegionWeather(self.days[self.stored], {name: weather[name][self.stored] for name in names}, climatology, utc_offset=1),
             warm_up=self.mapped.start - self.stored.start, title="the twin's plateau", overwrite=True,
             attribution=["synthetic data of the hybridflux twin (CC0-1.0)"],

@@ -1,4 +1,4 @@
-"""One conformance suite over all methods. A new method joins the list and is tested."""
+"""One conformance suite over all methods of the registry."""
 
 import warnings
 from dataclasses import replace
@@ -7,7 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from hybridflux.inference import MAP, NUTS, SVI, Ensemble, LaplaceApproximation, Posterior
+from hybridflux.inference import MAP, NUTS, Posterior, method_of
+from hybridflux.inference.methods import METHODS as REGISTRY
 from hybridflux.inference.methods.base import InferenceWarning
 from hybridflux.model.learned import learned
 from hybridflux.model.sources import to_raw
@@ -16,13 +17,13 @@ from tests.inference.conftest import SD
 
 pytestmark = pytest.mark.long
 
-METHODS = [
-    MAP(steps=400),
-    Ensemble(members=24, steps=400),
-    LaplaceApproximation(),
-    SVI(steps=1500, mode_steps=300, draws=400),
-    NUTS(warmup=100, draws=200, mode_steps=300),
-]
+SETTINGS = {
+    "map": ["steps=400"],
+    "ensemble": ["members=24", "steps=400"],
+    "svi": ["steps=1500", "mode_steps=300", "draws=400"],
+    "nuts": ["warmup=100", "draws=200", "mode_steps=300"],
+}
+METHODS = [method_of(name, SETTINGS.get(name, ())) for name in REGISTRY.own]
 SPREADING = METHODS[1:]
 EXACT = METHODS[2:]
 ids = lambda method: type(method).__name__  # noqa: E731

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import zarr
 
-from hybridflux.ingest.build import build_region, plan_region
+from hybridflux.data.catalog import load_catalog
+from hybridflux.ingest.build import build_region, lines_of, plan_region
 from hybridflux.ingest.region_report import check
 from hybridflux.region.draws.fapar_error import SD, FaparError
 from hybridflux.region.drivers.calendar import Calendar
@@ -51,6 +52,23 @@ def test_the_truth_is_found(built, make):
     assert np.abs(crop_after - wanted[142:, :, 30]).mean() < 0.05
     inside = np.abs(error) < 1.645 * sd[region.warm_up :]
     assert inside.mean() > 0.8
+
+
+def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_path):
+    """`like` puts the line of E15 on the daily series and its dataset on the layer; an index without a line stays, and says nothing."""
+    vegetation, out = {"also": ["nirv", "lswi"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
+    lines = lines_of(make.configuration(place, vegetation=vegetation), load_catalog())
+    assert set(lines) == {"fapar", "nirv"}
+    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `lswi`; it has ndvi, evi2, nirv, kndvi"):
+        lines_of(make.configuration(place, vegetation={"also": ["lswi"], "like": "modis-1km-points"}), load_catalog())
+    build_region(make.configuration(place, vegetation=vegetation | {"also": ["nirv"]}), out)
+    region, line = open_region(out), lines["nirv"]["all"]
+    assert region.group["nirv"].attrs["like"] == "modis-1km-points"
+    assert region.group.attrs["lines_of_indices"]["nirv"]["all"]["slope"] == line.slope
+    ndvi = make.truth(make.days)
+    near = 0.05 * (1 + ndvi) / (1 - ndvi)  # red is 0.05 everywhere
+    error = unpacked(region.group["nirv"][:]) - (line.offset + line.slope * ndvi * near)
+    assert np.sqrt((error[region.warm_up :] ** 2).mean()) < 0.03 and np.abs(np.median(error)) < 0.005
 
 
 def test_land_and_weather_arrive(built):

@@ -2,10 +2,11 @@
 
 import shutil
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from hybridflux.model import outside
 
 FILES = Path(__file__).resolve().parent / "files"
 collect_ignore = ["files"]
@@ -23,5 +24,5 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mine(folder):
-    """Imports one of the user's files by its name."""
-    return import_module
+    """Imports one of the user's files by its name, as `--with` does."""
+    return lambda name: outside.load([folder / f"{name}.py"])[0]

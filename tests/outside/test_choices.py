@@ -5,8 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import hybridflux as hf
+from hybridflux.cli import app
 from hybridflux.data.weather import reader
 from hybridflux.evaluate.baselines import BASELINES, baseline_of
 from hybridflux.evaluate.unseen import evaluate_unseen
@@ -51,6 +53,21 @@ def test_a_method_fits_saves_loads_and_maps(mine, tmp_path):
     region = made_up(tmp_path / "r.zarr", size=(10, 10), days=("2018-01-01", "2018-02-28"), cells=1, plant_type=np.zeros((10, 10))).path
     report = hf.map_region(again, region, tmp_path / "run", draws=4, period=hf.Period("2018-02-01", "2018-02-28"))
     assert report.tiles == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("fit --with my_method.py --method resampling --set proposals=many --towers . --out p.nc", "= many is not a whole number"),
+        ("fit --with my_method.py --method my_method:Resampling --set draw=3 --towers . --out p.nc", "there are proposals=4000, draws=200"),
+        ("evaluate --with my_baseline.py --leave-site-out 2 --baseline mnth --towers . --out s.csv", "Did you mean `month`"),
+        ("region build bouconne --with my_reader.py --catalog . --data nowhere --out r.zarr", "nowhere"),
+    ],
+)
+def test_the_command_line_takes_them(folder, monkeypatch, words, said):
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, words.split())
+    assert done.exit_code and said in f"{done.output} {done.exception}"
 
 
 def test_a_method_that_cannot_be_is_refused(mine):

@@ -156,8 +156,11 @@ def test_slips_in_settings_and_in_a_file_of_ones_own(mine, posterior, region, tm
         hf.ZoneTotals("rew")
     with pytest.raises(ValueError, match="`dry:DryDays` is from outside hybridflux; if you trust it, give `--with dry.py`"):
         read("dry:DryDays")
-    with pytest.raises(ValueError, match="`PeriodMap` is no output; .*Did you mean `PeriodMaps`"):
+    with pytest.raises(ValueError, match="no output of a map `PeriodMap`. Did you mean `PeriodMaps`"):
         read("PeriodMap=rew")
+
+    of_mine = mine("my_dry_days").DryDays
+    assert read("my_dry_days:DryDays") == of_mine() == read(hf.register("outputs", "dry-days")(of_mine) and "dry-days")
 
     class Longer(mine("my_dry_days").DryDays):
         def month(self, carry, sums):

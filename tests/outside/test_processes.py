@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -160,6 +161,13 @@ def test_a_module_that_nobody_named_is_refused_and_not_imported(spec, folder):
     assert "never_named" not in sys.modules
     assert outside.load([folder / "never_named.py"])[0].heat is from_spec(spec | {"gpp": ["light.absorbed", "never_named:heat"]}).gpp[1]
     assert str(folder / "never_named.py") in outside.loaded()
+
+
+def test_an_installed_package_announces_its_processes(spec, folder, monkeypatch):
+    shutil.copy(folder / "my_heat.py", folder / "announced.py")
+    point = SimpleNamespace(module="announced")
+    monkeypatch.setattr(outside, "installed", lambda kind: {"heat": point} if kind == "processes" else {})
+    assert from_spec(spec | {"gpp": ["light.absorbed", "announced:heat"]}).gpp[1].__name__ == "heat"
 
 
 def test_a_changed_source_is_a_warning_that_names_it(spec):

@@ -100,7 +100,7 @@ def test_workers_of_an_address_die(tmp_path, region_path, make_posterior, serial
                 killed.append(pid)
 
         run = map_region(
-            make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Dask(cluster.scheduler_address), progress=kill
+            make_posterior(), region_path, tmp_path / "run", **SETTINGS, executor=Dask(cluster.scheduler_address, True), progress=kill
         )
     assert len(set(killed)) == 2 and run.state == "done"
     assert_same_run(serial, tmp_path / "run")
@@ -153,7 +153,7 @@ def test_a_client_stays_open(tmp_path, region_path, make_posterior):
         (dict(kind="serial"), Serial()),
         (dict(kind="serial", task=2, tasks=3), Share(2, 3)),
         (dict(kind="dask", workers=3), Dask(3)),
-        (dict(kind="dask", scheduler="tcp://127.0.0.1:8786"), Dask("tcp://127.0.0.1:8786")),
+        (dict(kind="dask", scheduler="tcp://127.0.0.1:8786", insecure_scheduler=True), Dask("tcp://127.0.0.1:8786", insecure=True)),
         (dict(kind="dask", scheduler="tcp://node:8786", insecure_scheduler=True), Dask("tcp://node:8786", insecure=True)),
         (dict(kind="slurm", workers=8, sbatch="--mem=4G"), Slurm(8, "--mem=4G")),
     ],
@@ -172,6 +172,8 @@ def test_options_choose(options, executor):
         (dict(kind="dask", scheduler="tcp://node:8786", workers=2), "workers of its own"),
         (dict(kind="dask", scheduler="tcp://node:8786"), "no TLS.*tls://HOST:PORT.*--insecure-scheduler"),
         (dict(kind="dask", scheduler="10.0.0.7:8786"), "no TLS"),
+        (dict(kind="dask", scheduler="tcp://127.0.0.1:8786"), "no TLS: .* on this machine every user.*--insecure-scheduler"),
+        (dict(kind="dask", scheduler="localhost:8786"), "no TLS"),
         (dict(kind="dask", scheduler="ws://[2001:db8::1]:8786"), "no TLS"),
         (dict(kind="dask", scheduler="tls://node:8786"), "does not name distributed.comm.tls.ca-file and"),
         (dict(kind="dask", scheduler="tcp://"), "not an address"),

@@ -7,7 +7,7 @@ import pytest
 
 from hybridflux.series import fill, learn
 from hybridflux.series.hyperparameters import SeriesProcess, season_of, season_sd
-from hybridflux.series.marginal_likelihood import downhill, fit_season
+from hybridflux.series.marginal_likelihood import fit_season
 
 
 def test_numbers_come_back(made):
@@ -66,11 +66,6 @@ def test_an_unseen_season_widens_the_gap_and_hardly_the_rest():
 def test_pixels_without_views_are_an_error(made):
     with pytest.raises(ValueError, match="none of 300 pixels has 5 clear views"):
         learn(np.where(np.arange(len(made.when))[:, None] < 4, made.values, np.nan), made.when, made.days)
-
-
-def test_downhill_finds_a_curved_valley():
-    found = downhill(lambda p: (1 - p[0]) ** 2 + 10 * (p[1] - p[0] ** 2) ** 2, np.array([-1.0, 1.0]))
-    np.testing.assert_allclose(found, [1, 1], atol=0.05)
 
 
 def test_widening_is_one_for_the_true_numbers_and_more_for_too_small_ones(made):

@@ -9,8 +9,7 @@ import pandas as pd
 
 from hybridflux.data.inventories.plots import COLUMNS
 from hybridflux.data.inventories.sampling import simple
-from hybridflux.data.spreadsheet import as_text
-from hybridflux.files import whole
+from hybridflux.data.spreadsheet import write_csv
 
 GRAMS = 100.0
 """gC m-2 of 1 tC ha-1."""
@@ -76,8 +75,7 @@ def changes(table: pd.DataFrame, *, zone: str, pool: str, land_cover: str = "all
 
 def write(table: pd.DataFrame, path: str | Path) -> None:
     """Write a stock or change table as CSV; an existing file is replaced as a whole."""
-    with whole(path) as partial:
-        as_text(table).to_csv(partial, index=False)
+    write_csv(table, path)
 
 
 def _needs(table: pd.DataFrame, columns: tuple[str, ...]) -> None:

@@ -142,6 +142,7 @@ class AbstractMethod(eqx.Module):
             "observed_days": counts,
             "places": places_of(sequences, counts),
             "left_out": dict(sequences.left_out),
+            "sensors": {name: dataset for name, dataset in sequences.sensors.items() if name in model.needs()},
             "ranges": covariate_ranges(model, sequences),
             "plant_types": plant_types_at_towers(sequences),
             "diagnostics": drawn.diagnostics,

@@ -25,7 +25,7 @@ _TOWERS = "8 to 92 % of the sites of this land cover"
 
 
 @dataclass(frozen=True)
-class Band:
+class MonthlyRange:
     """Usual monthly means of a land cover in the north.
 
     Attributes:
@@ -44,43 +44,43 @@ class Band:
         return (low, high) if latitude > 0 else (np.roll(low, 6), np.roll(high, 6))
 
 
-def _all_year(low: float, high: float) -> Band:
-    return Band((low,) * 12, (high,) * 12)
+def _all_year(low: float, high: float) -> MonthlyRange:
+    return MonthlyRange((low,) * 12, (high,) * 12)
 
 
-def _either(*bands: Band) -> Band:
+def _either(*bands: MonthlyRange) -> MonthlyRange:
     """What fits one of several: a mixed forest, and every tree of a map that does not distinguish trees."""
     low, high = (np.array([getattr(band, name) for band in bands]) for name in ("low", "high"))
-    return Band(tuple(low.min(axis=0)), tuple(high.max(axis=0)))
+    return MonthlyRange(tuple(low.min(axis=0)), tuple(high.max(axis=0)))
 
 
-def _bands(needle: Band, broad: Band, evergreen: Band, **others: Band) -> dict[str, Band]:
+def _bands(needle: MonthlyRange, broad: MonthlyRange, evergreen: MonthlyRange, **others: MonthlyRange) -> dict[str, MonthlyRange]:
     return {"ENF": needle, "DBF": broad, "DNF": _either(needle, broad), "EBF": evergreen, "MF": _either(needle, broad, evergreen)} | others
 
 
-VEGETATION: dict[str, dict[str, Band]] = {
+VEGETATION: dict[str, dict[str, MonthlyRange]] = {
     "fapar": _bands(
-        Band((0.08, 0.05, 0.07, 0.16, 0.35, 0.45, 0.51, 0.50, 0.48, 0.35, 0.17, 0.10),
+        MonthlyRange((0.08, 0.05, 0.07, 0.16, 0.35, 0.45, 0.51, 0.50, 0.48, 0.35, 0.17, 0.10),
              (0.86, 0.86, 0.86, 0.88, 0.90, 0.92, 0.92, 0.92, 0.92, 0.90, 0.88, 0.86)),
-        Band((0.12, 0.12, 0.15, 0.28, 0.50, 0.57, 0.57, 0.53, 0.50, 0.40, 0.20, 0.12),
+        MonthlyRange((0.12, 0.12, 0.15, 0.28, 0.50, 0.57, 0.57, 0.53, 0.50, 0.40, 0.20, 0.12),
              (0.57, 0.57, 0.62, 0.76, 0.90, 0.92, 0.92, 0.91, 0.90, 0.82, 0.65, 0.57)),
-        Band((0.40, 0.38, 0.36, 0.36, 0.40, 0.43, 0.50, 0.50, 0.50, 0.50, 0.48, 0.44), (0.92,) * 12),
-        CRO=Band((0.00, 0.00, 0.05, 0.12, 0.16, 0.16, 0.08, 0.04, 0.04, 0.03, 0.03, 0.02),
+        MonthlyRange((0.40, 0.38, 0.36, 0.36, 0.40, 0.43, 0.50, 0.50, 0.50, 0.50, 0.48, 0.44), (0.92,) * 12),
+        CRO=MonthlyRange((0.00, 0.00, 0.05, 0.12, 0.16, 0.16, 0.08, 0.04, 0.04, 0.03, 0.03, 0.02),
                  (0.65, 0.65, 0.72, 0.80, 0.84, 0.86, 0.86, 0.82, 0.75, 0.70, 0.68, 0.65)),
-        GRA=Band((0.03, 0.03, 0.05, 0.08, 0.12, 0.14, 0.14, 0.14, 0.14, 0.10, 0.06, 0.04), (0.90,) * 12),
-        WET=Band((0.02, 0.02, 0.02, 0.03, 0.14, 0.28, 0.38, 0.38, 0.32, 0.16, 0.05, 0.02), (0.90,) * 12),
+        GRA=MonthlyRange((0.03, 0.03, 0.05, 0.08, 0.12, 0.14, 0.14, 0.14, 0.14, 0.10, 0.06, 0.04), (0.90,) * 12),
+        WET=MonthlyRange((0.02, 0.02, 0.02, 0.03, 0.14, 0.28, 0.38, 0.38, 0.32, 0.16, 0.05, 0.02), (0.90,) * 12),
         CSH=_all_year(0.05, 0.92), OSH=_all_year(0.02, 0.85), WSA=_all_year(0.05, 0.88), SAV=_all_year(0.05, 0.85), BSV=_all_year(0.0, 0.4),
     ),
     "ndvi": _bands(
-        Band((0.14, 0.14, 0.22, 0.35, 0.42, 0.58, 0.64, 0.64, 0.60, 0.50, 0.35, 0.20),
+        MonthlyRange((0.14, 0.14, 0.22, 0.35, 0.42, 0.58, 0.64, 0.64, 0.60, 0.50, 0.35, 0.20),
              (0.88, 0.85, 0.85, 0.85, 0.86, 0.88, 0.90, 0.90, 0.88, 0.88, 0.88, 0.88)),
-        Band((0.30, 0.25, 0.35, 0.40, 0.58, 0.62, 0.62, 0.60, 0.55, 0.48, 0.40, 0.32),
+        MonthlyRange((0.30, 0.25, 0.35, 0.40, 0.58, 0.62, 0.62, 0.60, 0.55, 0.48, 0.40, 0.32),
              (0.68, 0.66, 0.72, 0.84, 0.92, 0.94, 0.93, 0.92, 0.91, 0.87, 0.80, 0.70)),
-        Band((0.60,) * 12, (0.93,) * 12),
-        CRO=Band((0.12, 0.12, 0.18, 0.25, 0.28, 0.30, 0.22, 0.18, 0.18, 0.18, 0.18, 0.15),
+        MonthlyRange((0.60,) * 12, (0.93,) * 12),
+        CRO=MonthlyRange((0.12, 0.12, 0.18, 0.25, 0.28, 0.30, 0.22, 0.18, 0.18, 0.18, 0.18, 0.15),
                  (0.72, 0.72, 0.78, 0.84, 0.86, 0.88, 0.88, 0.85, 0.80, 0.76, 0.74, 0.72)),
-        GRA=Band((0.12, 0.12, 0.13, 0.15, 0.18, 0.20, 0.22, 0.22, 0.22, 0.20, 0.16, 0.14), (0.90,) * 12),
-        WET=Band((0.10, 0.10, 0.15, 0.25, 0.36, 0.45, 0.52, 0.52, 0.48, 0.40, 0.22, 0.12), (0.90,) * 12),
+        GRA=MonthlyRange((0.12, 0.12, 0.13, 0.15, 0.18, 0.20, 0.22, 0.22, 0.22, 0.20, 0.16, 0.14), (0.90,) * 12),
+        WET=MonthlyRange((0.10, 0.10, 0.15, 0.25, 0.36, 0.45, 0.52, 0.52, 0.48, 0.40, 0.22, 0.12), (0.90,) * 12),
         CSH=_all_year(0.2, 0.92), OSH=_all_year(0.05, 0.85), WSA=_all_year(0.15, 0.88), SAV=_all_year(0.15, 0.85), BSV=_all_year(-0.1, 0.4),
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """What an output of a map is: what it does with every day inside a kernel, which arrays it writes, what it makes of all tiles.
 
 An output is a frozen dataclass with the base `Output`; its fields are part of the specification of the run. Kernels, store, merge and
-the estimate of a run know nothing of what it keeps. One of the user's own is a file of its own (docs/extending.md has one).
+the estimate of a run know nothing of what it keeps. One of the user's own is a file of its own: `tests/outside/files/my_dry_days.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from hybridflux.model.outside import file_name
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import LIMIT, Carry, Kept, Static, Today
+from hybridflux.region.outputs.quantities import CARBON, carried, checked, names_of
 from hybridflux.region.store import layout
 
 if TYPE_CHECKING:
@@ -155,6 +156,34 @@ class Output:
     def cost(self, calendar: Calendar, draws: int) -> float:
         """Bytes that a kernel gives back for a pixel."""
         return sum(4 * len(mapped_days(calendar, array.group)) for array in self.arrays(calendar))
+
+
+@dataclass(frozen=True)
+class OfQuantities(Output):
+    """An output of some quantities of the model.
+
+    Attributes:
+        stem: of its name, to which quantities are added where they are not the carbon fluxes.
+        quantities: names of the model; a single one may stand alone.
+    """
+
+    stem: ClassVar[str]
+    quantities: tuple[str, ...] = CARBON
+
+    def __post_init__(self):
+        object.__setattr__(self, "quantities", names_of(self.quantities))
+        if hasattr(self, "quantiles"):
+            object.__setattr__(self, "quantiles", checked(self.quantiles))
+
+    @property
+    def name(self) -> str:
+        """With the quantities, where they are not the carbon fluxes."""
+        return self.stem if self.quantities == CARBON else "_".join([self.stem, *self.quantities])
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What is carried for the quantities."""
+        return carried(self.quantities)
 
 
 def step_of(largest: float) -> float:

@@ -11,13 +11,13 @@ from jaxtyping import Array
 
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today, packed
-from hybridflux.region.outputs.base import ArraySpec, Output, step_of
-from hybridflux.region.outputs.period_maps import arrays_of_quantity, name_with, statistics_by_key
-from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, checked, endings, names_of
+from hybridflux.region.outputs.base import ArraySpec, OfQuantities, step_of
+from hybridflux.region.outputs.period_maps import arrays_of_quantity, statistics_by_key
+from hybridflux.region.outputs.quantities import CARBON, Quantity, endings
 
 
 @dataclass(frozen=True)
-class DailyMaps(Output):
+class DailyMaps(OfQuantities):
     """Maps of each day: mean, sd and quantiles over the draws.
 
     Attributes:
@@ -25,22 +25,8 @@ class DailyMaps(Output):
         quantiles: over the draws of a day.
     """
 
-    quantities: tuple[str, ...] = CARBON
+    stem = "daily_maps"
     quantiles: tuple[float, ...] = ()
-
-    def __post_init__(self):
-        object.__setattr__(self, "quantities", names_of(self.quantities))
-        object.__setattr__(self, "quantiles", checked(self.quantiles))
-
-    @property
-    def name(self) -> str:
-        """With the quantities, where they are not the carbon fluxes."""
-        return name_with("daily_maps", self.quantities)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What is carried for the quantities."""
-        return carried(self.quantities)
 
     @property
     def program(self) -> str:

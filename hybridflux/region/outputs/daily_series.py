@@ -13,32 +13,23 @@ from jaxtyping import Array
 from hybridflux.model.sources import EXACT
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today
-from hybridflux.region.outputs.base import Output
+from hybridflux.region.outputs.base import OfQuantities
 from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
-from hybridflux.region.outputs.period_maps import name_with
-from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, names_of, value_of
 from hybridflux.region.outputs.zone_totals import DAYS, axis, bounds, labels
 from hybridflux.region.spec import Job
 from hybridflux.vocabulary import PLANT_TYPES
 
 
 @dataclass(frozen=True)
-class DailySeries(Output):
+class DailySeries(OfQuantities):
     """`series(flux, plant_type, draw, time)`: the mean over the area of each plant type, day by day and draw by draw.
 
     Attributes:
         quantities: names of the model.
     """
 
-    quantities: tuple[str, ...] = CARBON
-
-    def __post_init__(self):
-        object.__setattr__(self, "quantities", names_of(self.quantities))
-
-    @property
-    def name(self) -> str:
-        """With the quantities, where they are not the carbon fluxes."""
-        return name_with("series", self.quantities)
+    stem = "series"
 
     @property
     def file(self) -> str:
@@ -50,11 +41,6 @@ class DailySeries(Output):
         """What the file holds."""
         what = "daily fluxes" if self.quantities == CARBON else ", ".join(Quantity.of(name).long_name for name in self.quantities)
         return f"{what} by plant type and draw"
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What is carried for the quantities."""
-        return carried(self.quantities)
 
     @property
     def program(self) -> str:

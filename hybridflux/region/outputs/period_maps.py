@@ -12,8 +12,8 @@ from jaxtyping import Array
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
-from hybridflux.region.outputs.base import ArraySpec, Output
-from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, names_of, value_of
+from hybridflux.region.outputs.base import ArraySpec, OfQuantities
+from hybridflux.region.outputs.quantities import LARGEST_YEAR, QUANTILES, Quantity, endings, value_of
 
 _OF_PERIOD = {
     ("monthly", True): "mean rate of the mapped days of the month", ("annual", True): "sum over the mapped days of the calendar year",
@@ -22,7 +22,7 @@ _OF_PERIOD = {
 
 
 @dataclass(frozen=True)
-class PeriodMaps(Output):
+class PeriodMaps(OfQuantities):
     """Maps of each month (mean rate) and year (sum; the mean of what is no rate): mean, sd and quantiles over the draws.
 
     >>> PeriodMaps().name, PeriodMaps("evapotranspiration").name
@@ -33,24 +33,10 @@ class PeriodMaps(Output):
         quantiles: of the sums of each draw, exact.
     """
 
-    quantities: tuple[str, ...] = CARBON
+    stem = "period_maps"
     quantiles: tuple[float, ...] = QUANTILES
 
-    def __post_init__(self):
-        object.__setattr__(self, "quantities", names_of(self.quantities))
-        object.__setattr__(self, "quantiles", checked(self.quantiles))
-
-    @property
-    def name(self) -> str:
-        """With the quantities, where they are not the carbon fluxes."""
-        return name_with("period_maps", self.quantities)
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What is carried for the quantities."""
-        return carried(self.quantities)
-
-    sums = reads
+    sums = OfQuantities.reads
 
     def month(self, carry: tuple, sums: Kept) -> tuple[tuple, Kept]:
         """Statistics of the sums of a month."""
@@ -79,11 +65,6 @@ class PeriodMaps(Output):
         for month in range(first + 1, end):
             found = {name: total + sums[name][month] for name, total in found.items()}
         return lax.optimization_barrier(found)
-
-
-def name_with(name: str, quantities: Sequence[str]) -> str:
-    """Name of an output, with its quantities where they are not the carbon fluxes."""
-    return name if quantities == CARBON else "_".join([name, *quantities])
 
 
 def statistics_by_key(group: str, quantities: Sequence[str], values: Mapping[str, Array], levels: tuple[float, ...]) -> dict[str, Array]:

@@ -11,10 +11,9 @@ from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
 from hybridflux.region.kernels.contract import Kept, Static
-from hybridflux.region.outputs.base import Output
+from hybridflux.region.outputs.base import OfQuantities
 from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
-from hybridflux.region.outputs.period_maps import name_with
-from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, names_of, value_of
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
@@ -24,7 +23,7 @@ DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 
 
 @dataclass(frozen=True)
-class ZoneTotals(Output):
+class ZoneTotals(OfQuantities):
     """Sums over the pixels of each zone and plant type, for each month and draw, with the true area of every pixel.
 
     `total(flux, cell, draw, month)`; a cell is a zone and a plant type. `structural(cell, draw, month)` is the error of NEE to be added
@@ -34,18 +33,13 @@ class ZoneTotals(Output):
         quantities: names of the model that add up: carbon in g, water in kg.
     """
 
-    quantities: tuple[str, ...] = CARBON
+    stem = "totals"
 
     def __post_init__(self):
-        object.__setattr__(self, "quantities", names_of(self.quantities))
+        super().__post_init__()
         for name in self.quantities:
             if not Quantity.of(name).is_rate:
                 raise ValueError(f"`{name}` [{Quantity.of(name).units}] is no rate: its days do not add up; PeriodMaps gives its mean")
-
-    @property
-    def name(self) -> str:
-        """With the quantities, where they are not the carbon fluxes."""
-        return name_with("totals", self.quantities)
 
     @property
     def file(self) -> str:
@@ -57,12 +51,7 @@ class ZoneTotals(Output):
         """What the file holds."""
         return f"{_what(self.quantities)} by zone, plant type, month and draw"
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """What is carried for the quantities."""
-        return carried(self.quantities)
-
-    sums = reads
+    sums = OfQuantities.reads
 
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """The sums of each month and draw."""

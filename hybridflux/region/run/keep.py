@@ -11,20 +11,24 @@ import jax.numpy as jnp
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
-from hybridflux.region import outputs
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import Static, Today
 from hybridflux.region.outputs.base import GROUPS, Output
+from hybridflux.region.outputs.period_maps import PeriodMaps
+from hybridflux.registry import Registry
 from hybridflux.vocabulary import suggestion
 
-OWN = {name: found for name in outputs.__all__ if isinstance(found := getattr(outputs, name), type) and issubclass(found, Output)}
-"""Outputs of hybridflux by the names of their classes."""
+OUTPUTS = Registry(
+    "outputs", "output of a map",
+    {name: f"hybridflux.region.outputs:{name}" for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries")},
+)  # fmt: skip
+"""Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
 
 
 def class_of(name: str) -> type[Output]:
-    """The class of an output: one of hybridflux by its name, one of the user's as `module:Class`.
+    """The class of an output: one of `OUTPUTS`, or one of the user's as `module:Class`, as a record of a run has it.
 
     A file never brings code: a module that is not there already is not imported.
 
@@ -32,12 +36,11 @@ def class_of(name: str) -> type[Output]:
         ValueError: there is none of that name; says what to do.
     """
     home, colon, attribute = name.partition(":")
-    module = module_named(home) if colon else None
-    found = getattr(module, attribute, None) if colon else OWN.get(name)
-    if colon and module is None:
+    if colon and module_named(home) is None:
         raise ValueError(f"the output `{name}` is from outside hybridflux; if you trust it, give `--with {home}.py`, or import it")
+    found = getattr(module_named(home), attribute, None) if colon else OUTPUTS(name)
     if not (isinstance(found, type) and issubclass(found, Output)):
-        raise ValueError(f"`{name}` is no output; outputs are {', '.join(OWN)}, or module:Class of your own.{suggestion(name, OWN)}")
+        raise ValueError(f"`{name}` is no output: a class with the base hybridflux.region.outputs.Output")
     return found
 
 
@@ -66,7 +69,7 @@ def read(text: str) -> Output:
     name, equals, quantity = text.partition("=")
     if equals:
         return class_of(name)(quantity)
-    return class_of(name)() if ":" in name or name in OWN else outputs.PeriodMaps(name)
+    return class_of(name)() if ":" in name or name in OUTPUTS.names() else PeriodMaps(name)
 
 
 def quantities_of(model: HybridFlux) -> tuple[str, ...]:

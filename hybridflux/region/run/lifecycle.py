@@ -1,4 +1,4 @@
-"""The beginning of a run: its template and `run.json`, or a check that those there are of the same run."""
+"""The beginning of a run: its template and `run.json`, or a check that those there are of the same run; and what is swept at its end."""
 
 from __future__ import annotations
 

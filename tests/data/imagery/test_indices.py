@@ -58,7 +58,7 @@ def test_a_ratio_of_two_dark_bands_is_no_index():
 def test_no_index_of_what_reflects_nothing(name, stored):
     """0 where it stands for no data, 1 of 10000 where 0 does: no index of two such bands, nor of such a near infrared."""
     angles = {"view_zenith": 5.0, "view_azimuth": 100.0, "sun_zenith": 40.0, "sun_azimuth": 150.0}
-    nothing = {band: np.full(3, stored) for band in ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")}
+    nothing = {band: np.full(3, stored) for band in ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "G531")}
     nothing |= {angle: np.full(3, value) for angle, value in angles.items()}
     assert np.isnan(compute(name, nothing)).all()
 

@@ -27,7 +27,7 @@ def choose(
         kind: `serial`, `dask` or `slurm`.
         workers: processes of a local dask cluster, or tasks of a SLURM array.
         scheduler: address of a dask cluster that runs.
-        insecure_scheduler: take one that does not authenticate although other machines can reach it.
+        insecure_scheduler: take one that does not authenticate.
         task: number of a share, from 0.
         tasks: how many shares there are.
         sbatch: options of `sbatch`.

@@ -7,7 +7,6 @@ lives in the memory of its own processes, and answers no one without it. An addr
 
 from __future__ import annotations
 
-import ipaddress
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,10 +40,10 @@ class Dask:
 
     Attributes:
         cluster: a client, the address of a scheduler, or how many processes to start on this machine.
-        insecure: take an address whose scheduler does not authenticate although others can reach it.
+        insecure: take an address whose scheduler does not authenticate.
 
     Raises:
-        ValueError: an address of another machine without TLS and `insecure` is not set, or one with TLS that dask is not configured for.
+        ValueError: an address without TLS and `insecure` is not set, or one with TLS that dask is not configured for.
     """
 
     cluster: Client | str | int
@@ -149,22 +148,10 @@ def _check_address(address: str, insecure: bool) -> None:
                 "the cluster's certificate in ~/.config/dask/distributed.yaml or as DASK_DISTRIBUTED__COMM__TLS__CA_FILE and so on "
                 "(https://distributed.dask.org/en/stable/tls.html)"
             )
-    elif not insecure and not _is_loopback(parts.hostname):
+    elif not insecure:
         raise ValueError(
-            f"--scheduler {shown} has no TLS: whoever reaches it can run code as you, and so can whoever answers for it. Start scheduler "
-            "and workers with --tls-ca-file, --tls-cert and --tls-key, name the same files in the configuration of dask "
-            "(https://distributed.dask.org/en/stable/tls.html) and give tls://HOST:PORT; or, on a network that is yours alone, add "
-            "--insecure-scheduler"
+            f"--scheduler {shown} has no TLS: whoever reaches it, on this machine every user, can run code as you, and so can whoever "
+            "answers for it. Start scheduler and workers with --tls-ca-file, --tls-cert and --tls-key, name the same files in the "
+            "configuration of dask (https://distributed.dask.org/en/stable/tls.html) and give tls://HOST:PORT; or, on a machine or a "
+            "network that is yours alone, add --insecure-scheduler"
         )
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether a name or number is this machine's own.
-
-    >>> [_is_loopback(host) for host in ("localhost", "127.0.0.1", "::1", "10.0.0.7", "node3")]
-    [True, True, True, False, False]
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

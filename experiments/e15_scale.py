@@ -1,0 +1,249 @@
+"""E15 - From MODIS at 1 km to Sentinel-2 at 10 m: the same index of the same towers by both.
+
+Pairs a clear date of Sentinel-2 (mean over the pixels of the tower's land cover) with a clear day of MODIS at most `APART` days away,
+at towers that have both (2017 and 2018), and fits MODIS = offset + slope * Sentinel-2 for each index. What a fit on MODIS would have read
+for a field that Sentinel-2 sees alone is this line: it holds the instruments, and the landscape that a pixel of 1 km mixes in. NIRv of
+Sentinel-2 follows from its NDVI and EVI2, which hold red and near infrared.
+
+The line is a structural one with errors in variables: the noise of a Sentinel-2 view is taken out of the variance of what it sees
+(reliability ratio, Fuller 1987, Measurement Error Models, 1.2), every tower counts alike, and towers are resampled for the errors of
+offset and slope. `residual_sd` is what towers differ by from their line (mean over a tower's pairs). Lines of plant types are compared
+with one for all at towers left out; the catalog has the one for all.
+
+Then six groups of towers are left out of a fit of `hybrid_nirv` without LSWI (Sentinel-2 of these towers has no shortwave infrared) to
+MODIS until 2016, and 2017-2018 at the towers left out is predicted from NIRv of MODIS, of Sentinel-2 as it is, and of Sentinel-2 by the
+line that these towers had no part in, on the same days.
+
+    python experiments/e15_scale.py --data ../shared/data/towers --out runs/e15
+
+Ten minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+from e14_satellites import HYBRIDS
+
+from hybridflux.data.catalog import load_catalog
+from hybridflux.data.harmonisation import CalibrationLine
+from hybridflux.data.imagery.indices import compute
+from hybridflux.data.points import read_points
+from hybridflux.data.reflectance import SMOOTHER, daily
+from hybridflux.data.site_table import read_sites
+from hybridflux.data.towers import open_towers
+from hybridflux.evaluate.scores import VARIABLES_SCORED, score_table
+from hybridflux.evaluate.splits import leave_site_out, only_days
+from hybridflux.inference import Ensemble
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.spec import to_spec
+from hybridflux.provenance import provenance
+
+INDICES = ("ndvi", "evi2", "nirv", "kndvi")
+TARGET = "modis-1km-points"
+SOURCE = "experiments/results/e15_scale.md"
+APART = 2  # days
+LEAST_PAIRS, LEAST_TOWERS = 5, 4  # of a tower; of a plant type that gets a line of its own
+RESAMPLED, SEED = 2000, 1
+MODEL = HYBRIDS["NIRv, acclimation"]
+FIT = {"members": 2, "steps": 800, "draws": 40, "folds": 6}
+START, END = np.datetime64("2017-01-01"), np.datetime64("2018-12-31")
+LEAST_DAYS = 60
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="towers folder with `reflectance`")
+    parser.add_argument("--out", type=Path, default=Path("runs/e15"))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    pairs = matched(arguments.data)
+    lines = {index: of_types(pairs, index) for index in INDICES}
+    checks = pd.concat([left_out(pairs, index) for index in INDICES])
+    (arguments.out / "lines.toml").write_text(toml({index: {"all": of_kind["all"]} for index, of_kind in lines.items()}))
+    scores = read_by(arguments.data, pairs)
+    scores.to_csv(arguments.out / "scores.csv", index=False)
+    (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores))
+    (arguments.out / "run.json").write_text(json.dumps(provenance({"model": to_spec(MODEL()), **FIT}, SEED), indent=1))
+    print((arguments.out / "results.md").read_text())
+
+
+def nir_and_red(ndvi: np.ndarray, evi2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Near infrared and red reflectance [1] of which NDVI and EVI2 are: two equations, two unknowns.
+
+    >>> [round(float(band), 4) for band in nir_and_red(np.array(0.75), np.array(2.5 * 0.3 / 1.47))]
+    [0.35, 0.05]
+    """
+    share = (1 - ndvi) / (1 + ndvi)  # red over near infrared
+    nir = evi2 / (2.5 * (1 - share) - evi2 * (1 + 2.4 * share))
+    return nir, nir * share
+
+
+def sentinel2(folder: Path, sites: list[str]) -> dict[str, pd.Series]:
+    """Index -> views by (site, day); views whose reflectance is none of land are left out."""
+    views = read_points(folder / "reflectance" / "sentinel2_hrvpp_10m.csv.gz", load_catalog()["hr-vpp-points"], ("ndvi", "evi2"), sites)
+    both = pd.DataFrame(views).dropna()
+    both = both[both.ndvi.between(0.02, 0.97)]
+    nir, red = nir_and_red(both.ndvi.to_numpy(), both.evi2.to_numpy())
+    land = (nir > 0.02) & (nir < 0.8)
+    bands = {"B08": nir[land], "B04": red[land]}
+    return {index: pd.Series(compute(index, bands), both.index[land]) for index in INDICES}
+
+
+def matched(folder: Path) -> pd.DataFrame:
+    """Pairs: site, igbp, day, and of each index `<index>_10m` and `<index>_1km`; every view of Sentinel-2 with the nearest of MODIS."""
+    table = read_sites(folder).rows
+    fine = sentinel2(folder, list(table.index))
+    coarse = read_points(folder / "reflectance" / "modis_1km.csv.gz", load_catalog()[TARGET], INDICES, list(table.index))
+    frames = []
+    for views, suffix in ((fine, "10m"), (coarse, "1km")):
+        frame = pd.DataFrame(views).dropna().add_suffix(f"_{suffix}").reset_index()
+        frames.append(frame.sort_values("day"))
+    near = pd.merge_asof(*frames, on="day", by="site", direction="nearest", tolerance=pd.Timedelta(days=APART)).dropna()
+    counts = near.groupby("site")["day"].transform("size")
+    return near[counts >= LEAST_PAIRS].assign(igbp=lambda rows: rows.site.map(table["igbp"]))
+
+
+def fitted(pairs: pd.DataFrame, index: str, times: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Offset and slope of the line through towers that count alike, the noise of Sentinel-2 views taken out of their variance.
+
+    Args:
+        pairs: of towers.
+        index: of which.
+        times: how often each tower counts `[draw, tower]`, in order of their names; once by default.
+    """
+    x, y = pairs[f"{index}_10m"], pairs[f"{index}_1km"]
+    means = pd.DataFrame({"x": x, "y": y, "xx": x * x, "xy": x * y}).groupby(pairs.site).mean().to_numpy()
+    weight = np.ones(len(means)) if times is None else times
+    x, y, xx, xy = ((weight / weight.sum(-1, keepdims=True)) @ means).T
+    slope = (xy - x * y) / np.maximum(xx - x * x - SMOOTHER[index].view_sd ** 2, 0.2 * (xx - x * x))
+    return y - slope * x, slope
+
+
+def line(pairs: pd.DataFrame, index: str) -> CalibrationLine:
+    """The line of some towers, with its errors by resampling towers."""
+    offset, slope = fitted(pairs, index)
+    number = pairs.site.nunique()
+    times = np.random.default_rng(SEED).multinomial(number, np.full(number, 1 / number), RESAMPLED)
+    offsets, slopes = fitted(pairs, index, times[(times > 0).sum(axis=1) > 1])
+    miss = pairs[f"{index}_1km"] - offset - slope * pairs[f"{index}_10m"]
+    between = miss.groupby(pairs.site).mean().std()
+    numbers = (offset, slope, offsets.std(), slopes.std(), np.corrcoef(offsets, slopes)[0, 1], between)
+    return CalibrationLine(*(round(float(number), 3) for number in numbers), highest=1.0, lowest=-1.0, source=SOURCE)
+
+
+def of_types(pairs: pd.DataFrame, index: str) -> dict[str, CalibrationLine]:
+    """Lines of the plant types with enough towers, and one for all."""
+    towers = pairs.groupby("igbp").site.nunique()
+    lines = {kind: line(pairs[pairs.igbp == kind], index) for kind in towers.index[towers >= LEAST_TOWERS]}
+    return lines | {"all": line(pairs, index)}
+
+
+def left_out(pairs: pd.DataFrame, index: str) -> pd.DataFrame:
+    """RMSE and bias of MODIS at each tower by lines that never saw it: none, one for all, that of the plant type where there is one."""
+    rows = []
+    for site, here in pairs.groupby("site"):
+        rest, kind = pairs[pairs.site != site], here.igbp.iloc[0]
+        alike = rest[rest.igbp == kind]
+        ways = {"none": (0.0, 1.0), "all": fitted(rest, index)}
+        if alike.site.nunique() >= LEAST_TOWERS - 1:
+            ways["plant type"] = fitted(alike, index)
+        for way, (offset, slope) in ways.items():
+            miss = offset + slope * here[f"{index}_10m"] - here[f"{index}_1km"]
+            rows.append({"index": index, "site": site, "igbp": kind, "line": way, "rmse": np.sqrt((miss**2).mean()), "bias": miss.mean()})
+    return pd.DataFrame(rows)
+
+
+def read_by(folder: Path, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Scores of 2017-2018 at towers left out, by what the model reads there."""
+    needs = MODEL().needs_at_towers()
+    towers = open_towers(folder, needs=needs)
+    every = towers.sequences(needs)
+    until = every.days < START
+    views = sentinel2(folder, list(every.places))["nirv"]
+    fine = {site: of["nirv"].dropna() for site, of in daily(views, SMOOTHER["nirv"], "nirv").items()}
+    tables = []
+    for number, (train, test) in enumerate(leave_site_out(every, FIT["folds"], SEED)):
+        seen = [site for site in test if site in fine]
+        fit = only_days(every.select(train), until)
+        posterior = Ensemble(members=FIT["members"], steps=FIT["steps"]).fit(MODEL(), fit, seed=SEED + number)
+        offset, slope = fitted(pairs[~pairs.site.isin(test)], "nirv")
+        for site in seen:
+            for way, here in ways(every.select([site]), fine[site], offset, slope).items():
+                drawn = posterior.thin(FIT["draws"]).simulate(here, key=jax.random.key(0), noise=False, variables=VARIABLES_SCORED)
+                mean = {flux: np.mean(np.asarray(values), axis=0) for flux, values in drawn.items()}
+                tables.append(score_table(here, mean).assign(read=way))
+        print(f"group {number + 1} done", flush=True)
+    return pd.concat(tables, ignore_index=True)
+
+
+def ways(here: Sequences, fine: pd.Series, offset: float, slope: float) -> dict[str, Sequences]:
+    """2017-2018 of a tower with NIRv of MODIS, of Sentinel-2 as it is, and of Sentinel-2 by the line, scored on the same days."""
+    days = pd.DatetimeIndex(here.days)
+    inside = (here.days >= START) & (here.days <= END)
+    known = days.isin(fine.index)
+    series = fine.reindex(days).interpolate(limit_direction="both").to_numpy()
+    found = {}
+    readings = {"MODIS, 1 km": here.drivers["nirv"][:, 0], "Sentinel-2, 10 m": series, "Sentinel-2 by the line": offset + slope * series}
+    for way, values in readings.items():
+        drivers = {name: column[inside] if column.ndim == 2 else column for name, column in here.drivers.items()}
+        own = values if way == "MODIS, 1 km" else values[known]
+        ends = {"nirv_base": np.quantile(own, [0.05]), "nirv_top": np.quantile(own, [0.95])}
+        drivers |= {"nirv": values[inside, None].astype(np.float32)} | {name: end.astype(np.float32) for name, end in ends.items()}
+        targets = {name: np.where(known[:, None], column, np.nan)[inside] for name, column in here.targets.items()}
+        found[way] = replace(here, days=here.days[inside], drivers=drivers, targets=targets, uncertainty={}, sensors={})
+    return found
+
+
+def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
+    """The lines as they stand in the catalog."""
+    parts = []
+    for index, of_kind in lines.items():
+        for kind, one in of_kind.items():
+            told = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in asdict(one).items()]
+            parts.append("\n".join([f"[lines.{index}.{kind}]", *told, ""]))
+    return "\n".join(parts)
+
+
+def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame) -> str:
+    """The results as Markdown."""
+    rows = ["| index | plant type | offset | slope | sd of offset | sd of slope | correlation | towers differ by |", "|" + "---|" * 8]
+    for index, of_kind in lines.items():
+        for kind, one in of_kind.items():
+            cells = (one.offset, one.slope, one.offset_sd, one.slope_sd, one.correlation, one.residual_sd)
+            rows.append(f"| {index} | {kind} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
+    typed = checks[checks.site.isin(checks[checks.line == "plant type"].site)]
+    tables = {"all towers": checks[checks.line != "plant type"], "towers of plant types with a line": typed}
+    tested = ["| towers | index | line | RMSE | rms of bias | towers |", "|" + "---|" * 6]
+    for name, table in tables.items():
+        for (index, way), part in table.groupby(["index", "line"], sort=False):
+            tested.append(f"| {name} | {index} | {way} | {part.rmse.mean():.3f} | {np.sqrt((part.bias**2).mean()):.3f} | {len(part)} |")
+    flux = ["| read | towers | " + " | ".join(f"{name} median NSE | {name} nNSE | {name} RMSE" for name in ("NEE", "GPP", "RECO")) + " |"]
+    flux.append("|" + "---|" * 11)
+    for way, part in scores[scores.n >= LEAST_DAYS].groupby("read", sort=False):
+        cells = [f"| {way} | {part.site.nunique()} |"]
+        for name in ("NEE", "GPP", "RECO"):
+            of = part[part.variable == name]
+            cells.append(f" {of.nse.median():.2f} | {(1 / (2 - of.nse)).mean():.3f} | {of.rmse.mean():.2f} |")
+        flux.append("".join(cells))
+    counts = pairs.groupby("igbp").site.nunique().to_dict()
+    return "\n".join([
+        "# E15: the same index at 1 km and at 10 m", "",
+        f"{len(pairs)} pairs of a Sentinel-2 date and a MODIS day at most {APART} days apart, {pairs.site.nunique()} towers "
+        f"({', '.join(f'{number} {kind}' for kind, number in counts.items())}), {pairs.day.min():%Y-%m-%d} to {pairs.day.max():%Y-%m-%d}.",
+        "Command: `python experiments/e15_scale.py --data TOWERS --out runs/e15`.", "",
+        "## Lines, MODIS = offset + slope * Sentinel-2", "", *rows, "", "## Towers left out", "", *tested, "",
+        "## 2017-2018 at unseen towers, by what the model of MODIS 2000-2016 reads there", "",
+        f"Mean over towers with at least {LEAST_DAYS} days; nNSE: mean of 1 / (2 - NSE); RMSE in gC m-2 d-1.", "", *flux, "",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

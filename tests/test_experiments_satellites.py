@@ -1,0 +1,68 @@
+"""The parts of E14 and E15 that a result rests on; the fits themselves take an hour."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hybridflux.data.catalog import load_catalog
+from hybridflux.process import stress
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
+
+import e14_satellites as e14  # noqa: E402
+import e15_scale as e15  # noqa: E402
+
+
+def test_rows_of_e14_differ_by_what_their_names_say():
+    models = {name: make() for name, make in e14.HYBRIDS.items()}
+    for name, model in models.items():
+        needs = set(model.needs())
+        assert ("nirv" in needs, "lswi" in needs, "cci" in needs) == ("NIRv" in name, "LSWI" in name, "CCI" in name), name
+        assert ("fapar" in needs) == ("FPAR" in name) and (stress.ACCLIMATION in model.memory) == ("acclimation" in name), name
+
+
+def test_near_infrared_and_red_follow_from_two_indices():
+    rng = np.random.default_rng(0)
+    nir = rng.uniform(0.05, 0.6, 200)
+    red = rng.uniform(0.01, 0.95, 200) * nir
+    found = e15.nir_and_red((nir - red) / (nir + red), 2.5 * (nir - red) / (nir + 2.4 * red + 1))
+    np.testing.assert_allclose(found, (nir, red), rtol=1e-9)
+
+
+def made_pairs(offset, slope, towers=12, each=60, noise=0.03, between=0.02, seed=0):
+    rng = np.random.default_rng(seed)
+    true = rng.uniform(0.02, 0.4, (towers, each))
+    coarse = offset + slope * true + between * rng.standard_normal((towers, 1)) + 0.02 * rng.standard_normal(true.shape)
+    site = np.repeat([f"T{number:02d}" for number in range(towers)], each)
+    fine = true + noise * rng.standard_normal(true.shape)
+    day = np.tile(pd.date_range("2017-01-01", periods=each), towers)
+    return pd.DataFrame({"site": site, "igbp": "CRO", "day": day, "nirv_10m": fine.ravel(), "nirv_1km": coarse.ravel()})
+
+
+def test_a_line_with_errors_in_variables_is_recovered_with_its_error(monkeypatch):
+    """Least squares would be too flat by the noise of the view; the 95 % intervals of twenty made worlds hold the truth."""
+    monkeypatch.setattr(e15, "RESAMPLED", 100)
+    noise = e15.SMOOTHER["nirv"].view_sd
+    slopes, inside = [], []
+    for seed in range(20):
+        pairs = made_pairs(0.05, 0.6, noise=noise, seed=seed)
+        line = e15.line(pairs, "nirv")
+        slopes.append(line.slope)
+        inside.append(abs(line.slope - 0.6) < 2 * line.slope_sd and abs(line.offset - 0.05) < 2 * line.offset_sd)
+    plain = np.polyfit(pairs.nirv_10m, pairs.nirv_1km, 1)[0]
+    assert np.mean(slopes) == pytest.approx(0.6, abs=0.006) and plain < 0.59
+    assert np.mean(inside) >= 0.7 and line.residual_sd == pytest.approx(0.02, abs=0.01)
+
+
+def test_the_catalog_has_the_lines_of_the_page(shared):
+    """What stands in the catalog is what the pairs of the towers give."""
+    if not (shared / "data" / "towers" / "reflectance").is_dir():
+        pytest.skip("no reflectance of towers")
+    pairs = e15.matched(shared / "data" / "towers")
+    assert pairs.site.nunique() == 19
+    for index in e15.INDICES:
+        stored = load_catalog()[e15.TARGET].lines[index]["all"]
+        assert (stored.offset, stored.slope) == pytest.approx(e15.fitted(pairs, index), abs=6e-4), index
