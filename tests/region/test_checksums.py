@@ -222,7 +222,7 @@ def test_maps_for_gis_and_the_item_of_a_run_are_named_where_they_changed(finishe
     check_product(out), check_product(cog)
     flip(cog, 2000)
     for product in (out, cog):
-        with pytest.raises(ValueError, match=rf"cog/{cog.name} are not the files that were written: .*--resume writes them again"):
+        with pytest.raises(ValueError, match=rf"cog/{cog.name} are not the files that were written: .*--run .* writes them again"):
             check_product(product)
     check_product(out / "item.json")
     item = json.loads((out / "item.json").read_text())

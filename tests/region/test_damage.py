@@ -96,7 +96,7 @@ def test_on_the_command_line(finished, tmp_path):
     text = (out / "run.json").read_text()
     assert '"draws": 2' in text
     (out / "run.json").write_text(text.replace('"draws": 2', '"draws": 3'))
-    verbs = (["map", "--out", out, "--resume"], ["budget", "--run", out, "--out", tmp_path / "b.csv"], ["info", out])
+    verbs = (["map", "--run", out], ["budget", "--run", out, "--out", tmp_path / "b.csv"], ["info", out])
     for arguments in verbs:
         done = subprocess.run([sys.executable, "-c", RUN, *map(str, arguments)], capture_output=True, text=True)
         assert done.returncode == 2 and "run.json is damaged: its checksum" in done.stderr and "Traceback" not in done.stderr, done

@@ -336,7 +336,8 @@ def check_product(path: Path) -> None:
             asked = {one: digest(folder / one) for one in kept if path.absolute() in (folder.absolute(), folder / one)}
             lost = [one for one, found in asked.items() if found != kept[one]]
             if lost:
+                cure = f"`hybridflux map --run {folder}`" if name == "run.json" else "`hybridflux scenario` with --resume"
                 raise ValueError(
                     f"{folder}: {', '.join(lost[:SHOWN])}{' and more' if len(lost) > SHOWN else ''} are not the files that were written: "
-                    "damaged, changed or gone; the same command with --resume writes them again"
+                    f"damaged, changed or gone; {cure} writes them again"
                 )
