@@ -68,7 +68,7 @@ def report(slab, pixel_days: int, floor: float, rounds: int) -> None:
     from hybridflux.region.kernels.gpu.accelerator import run_slab_on_accelerator
 
     *inputs, static = slab
-    bare = dataclasses.replace(static, levels=())
+    bare = without_quantiles(static)
     kernels = {
         "day loop in one program": lambda: run_slab_on_accelerator(*inputs, bare),
         "  with quantiles of months and years": lambda: run_slab_on_accelerator(*inputs, static),
@@ -77,12 +77,27 @@ def report(slab, pixel_days: int, floor: float, rounds: int) -> None:
     for name, seconds in in_turns(kernels, rounds).items():
         job = seconds * JOB / pixel_days
         print(f"{name:36s} {job * 1e3:8.1f} ms   {job / floor:6.2f} x the floor")
-    found, expected = (jax.device_get(run(*inputs, bare)) for run in (run_slab_on_accelerator, run_slab))
-    for name in ("gpp", "reco"):
-        one, other = getattr(found, name), getattr(expected, name)
-        print(f"largest difference of monthly {name.upper()}: {np.abs(one - other).max() / np.abs(other).max():.1e} of the largest sum")
-    steps = max(np.abs(one.astype(int) - other).max() for one, other in zip(found.maps, expected.maps, strict=True))
-    print(f"largest difference of daily maps: {steps} steps of {static.scale} gC m-2 d-1")
+    for line in differences(*(jax.device_get(run(*inputs, bare)) for run in (run_slab_on_accelerator, run_slab))):
+        print(line)
+
+
+def without_quantiles(static):
+    """The same outputs, of months and years the mean and the sd alone."""
+    return dataclasses.replace(static, outputs=tuple(dataclasses.replace(one, quantiles=()) if one.name == "period_maps" else one
+                                                     for one in static.outputs))  # fmt: skip
+
+
+def differences(found, expected) -> list[str]:
+    """How far the results of two kernels are apart, a line for each output."""
+    lines = []
+    for name, arrays in expected.kept.items():
+        both = [(found.kept[name][key], values) for key, values in arrays.items()]
+        if all(values.dtype == np.int16 for _, values in both):
+            lines.append(f"largest difference of {name}: {max(np.abs(one.astype(int) - other).max() for one, other in both)} steps")
+        elif both:
+            share = max(np.abs(one - other).max() / max(np.abs(other).max(), 1e-30) for one, other in both)
+            lines.append(f"largest difference of {name}: {share:.1e} of the largest value")
+    return lines
 
 
 def in_turns(runs: dict, rounds: int) -> dict[str, float]:
@@ -138,7 +153,9 @@ def count(slab) -> Counter:
         return model.exchange(state, names, parameters)
 
     counted = operations(jax.make_jaxpr(day)(names, parameters).jaxpr)
-    counted["arithmetic"] += 2 + (2 + 3 + 3 * 2 if static.maps else 0) + (4 if static.series else 0)  # sums of months, statistics, series
+    kept = {output.program for output in static.outputs}
+    # sums of months, then statistics of maps, then series
+    counted["arithmetic"] += 2 + (2 + 3 + 3 * 2 if "maps" in kept else 0) + (4 if "series" in kept else 0)
     for name in static.daily:
         network = _network(model, name)
         by_pixel = sum(one in ("fapar", "fapar_phase") for one in network.inputs)
@@ -176,6 +193,7 @@ def made_up(name: str, draws: int, blocks: int):
     from hybridflux.model import compositions
     from hybridflux.model.learned import learned, with_learned, with_places
     from hybridflux.region.kernels.contract import Pixels, SharedInputs, Static, on_all_devices, shared_out
+    from hybridflux.region.outputs import KEEP, DailyMaps
 
     random, days = np.random.default_rng(0), 365
     model = with_places(compositions.get(name), {"site": 1, "site_year": 1})
@@ -197,8 +215,8 @@ def made_up(name: str, draws: int, blocks: int):
     shared = SharedInputs(weather, months, zero, zero, np.zeros(days, np.int32), np.zeros(12, np.int32), {})
     daily = tuple(one for one in model.sources if _network(model, one) is not None)
     static = Static(
-        draws=draws, n=BLOCK, days=days, levels=(0.05, 0.5, 0.95), months_of_years=((0, 12),), yearly=(), daily=daily, maps=True,
-        constant=tuple(one for one in model.sources if one not in daily), daily_levels=(), scale=0.002, series=True,
+        draws=draws, n=BLOCK, days=days, months_of_years=((0, 12),), yearly=(), daily=daily, outputs=(*KEEP, DailyMaps()),
+        constant=tuple(one for one in model.sources if one not in daily),
     )  # fmt: skip
     effects = {one: jnp.zeros((draws, 1, 1)) for one in leaves if one.endswith("effect")}
     model = on_all_devices(with_learned(model, leaves | effects))

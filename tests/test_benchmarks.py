@@ -50,3 +50,23 @@ def test_a_benchmark_with_nothing_to_measure_ends_well(name, monkeypatch, capsys
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     runpy.run_path(str(ROOT / "benchmarks" / f"{name}.py"), run_name="__main__")
     assert "left out" in capsys.readouterr().out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("model", ["static", "hybrid"])
+def test_the_slab_of_the_gpu_benchmark_is_mapped(model, monkeypatch):
+    """Its made-up slab follows the contract of the kernels, though no GPU is here to time it."""
+    import jax
+
+    from hybridflux.region.kernels.cpu import run_slab
+    from hybridflux.region.kernels.gpu.accelerator import supports
+
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    bench = runpy.run_path(str(ROOT / "benchmarks" / "bench_gpu.py"))
+    slab = bench["made_up"](model, 4, jax.local_device_count())
+    *inputs, static = slab
+    counted = bench["count"](slab)
+    assert counted["arithmetic"] > 30 and counted["special"] >= 2
+    assert supports(static, inputs[0]) is None
+    result = jax.device_get(run_slab(*inputs, bench["without_quantiles"](static)))
+    assert result.sound.all() and all("0 steps" in line or "0.0e+00" in line for line in bench["differences"](result, result))
