@@ -1,5 +1,6 @@
 """Bytes that change after they were written: flipped, exchanged, put in from elsewhere, gone."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -65,6 +66,22 @@ def test_a_flipped_bit_in_a_region_is_refused_by_name(path, name, young):
     if young:
         os.utime(file)
     with pytest.raises(ValueError, match=f"`{name}`.*(is not what was written there|checksum)"):
+        use(path)
+
+
+def test_a_store_of_an_earlier_version_opens_and_its_rot_is_seen(path):
+    """Until 26 November 2026 a record held the first 32 digits of the SHA-256 of each chunk, and none of the metadata."""
+    for kept in path.glob(f"*/{RECORD}"):
+        words = [line.split() for line in kept.read_text().splitlines() if line.strip()]
+        lines = [
+            f"\n{key} {size} {hashlib.sha256((kept.parent / key).read_bytes()).hexdigest()[:32]}\n"
+            for key, size, _ in words if not key.endswith("zarr.json")
+        ]  # fmt: skip
+        kept.write_text("".join(lines))
+    use(path)
+    assert "nothing was written since" in say(path, zarr.open_group(path, mode="r"))
+    flip(path / "fapar" / "c" / "0" / "0" / "0")
+    with pytest.raises(ValueError, match="`fapar`.*(is not what was written there|checksum)"):
         use(path)
 
 
@@ -208,7 +225,7 @@ def test_an_attribute_that_a_program_changed_is_named_until_it_is_accepted(path,
     node = zarr.open(path / array, mode="r+")
     node.attrs["note"] = "changed by hand"
     with pytest.warns(UserWarning, match=f"changed after it was written: {name}; where"):
-        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, start=START)
+        map_region(make_posterior(draws=2), path, tmp_path / "run", draws=2, period=Period(START))
     with pytest.warns(UserWarning, match=f"changed after it was written: {name}; where"):
         check_product(path)
     accept(path)

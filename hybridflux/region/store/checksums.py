@@ -10,6 +10,7 @@ of a run. One that is not younger, and differs, was damaged or exchanged: it is 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 import zlib
@@ -27,6 +28,7 @@ from hybridflux.region.store import layout
 RECORD = "checksums.txt"
 """File beside the metadata of an array: a line `key size digest` for each chunk, the last line of a chunk counts."""
 PIECE = 1 << 20  # bytes of a file that are read at once
+EARLIER = 32  # digits of SHA-256 that stores of earlier versions hold
 METADATA = "zarr.json"
 """Key of the metadata of an array in its record: types, codecs and attributes such as `scale_factor`."""
 OF_GROUP, KEEPER = "../zarr.json", "time"
@@ -35,18 +37,24 @@ GONE = ""  # digest of a chunk that is not there: it holds nothing but the fill 
 SHOWN = 8  # chunks named in a message
 
 
-def digest(file: Path) -> str:
+def digest(file: Path, like: str = "") -> str:
     """The CRC-32 (IEEE 802.3) of a file, hexadecimal; empty where it is not there.
 
     Other content has the same one by a chance of 2^-32. Not crc32c, which is the same for every chunk that ends with its own crc32c, and
     not SHA-256, which takes three times as long (benchmarks/README.md).
+
+    Args:
+        file: path of the file.
+        like: a recorded digest to compare with; stores of earlier versions hold the first 32 digits of the SHA-256, which is made then.
     """
     try:
         with open(file, "rb", buffering=0) as stream:
-            found = 0
+            if len(like) == EARLIER:
+                return hashlib.file_digest(stream, "sha256").hexdigest()[:EARLIER]
+            crc = 0
             while piece := stream.read(PIECE):
-                found = zlib.crc32(piece, found)
-            return f"{found:08x}"
+                crc = zlib.crc32(piece, crc)
+            return f"{crc:08x}"
     except FileNotFoundError:
         return GONE
 
@@ -77,7 +85,7 @@ def seal(region: Path) -> None:
     layout.consolidate(region)
     for folder in sorted(file.parent for file in region.glob(f"*/{RECORD}")):
         kept = Recorded.of(folder)
-        record(folder, [key for key in _metadata_of(folder) if digest(folder / key) != kept.chunks.get(key, (0, ""))[1]])
+        record(folder, [key for key in _metadata_of(folder) if key not in kept.chunks or kept.changed(key)])
 
 
 def accept(region: str | Path) -> None:
@@ -153,13 +161,13 @@ class Recorded:
 
     def changed(self, key: str) -> bool:
         """Whether a chunk differs from its record; all its bytes are read."""
-        return key in self.chunks and digest(self.folder / key) != self.chunks[key][1]
+        return key in self.chunks and digest(self.folder / key, self.chunks[key][1]) != self.chunks[key][1]
 
     def fault(self, key: str) -> str:
         """What is wrong with a chunk that cannot be what was written there; empty where nothing is, or a program wrote it anew."""
         if key not in self.chunks:
             return ""
-        found = digest(self.folder / key)
+        found = digest(self.folder / key, self.chunks[key][1])
         if found == self.chunks[key][1]:
             return ""
         if found == GONE:
@@ -175,7 +183,7 @@ class Recorded:
         for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
             key = array.metadata.encode_chunk_key(chunk)
             as_before = key in self.chunks and (self.as_recorded(key) or not _can_be_read(array, chunk))
-            found.append((key, self.chunks[key][1] if as_before else digest(self.folder / key)))
+            found.append((key, self.chunks[key][1] if as_before else digest(self.folder / key, self.chunks.get(key, (0, ""))[1])))
         return found
 
 
@@ -234,7 +242,7 @@ def faults_of_tile(out: Path, marker: Mapping) -> list[str]:
     found = []
     for name, wanted in marker.get("checksums", {}).items():
         file = out / name
-        now = digest(file)
+        now = digest(file, wanted)
         if now != wanted:
             short = name.removeprefix("fluxes.zarr/").partition("/c/")[0]
             found.append(f"{short} {'missing' if now == GONE else 'not what was written' if wanted else 'not empty as it was'}")
@@ -275,7 +283,7 @@ def check_template(out: Path, record: Mapping) -> None:
         ValueError: a file is damaged or gone, by name.
     """
     store = out / "fluxes.zarr"
-    lost = [name for name, one in (record.get("template") or {}).items() if digest(store / name) != one]
+    lost = [name for name, one in (record.get("template") or {}).items() if digest(store / name, one) != one]
     if lost:
         raise ValueError(
             f"{store / lost[0]} is damaged or gone{f', and {len(lost) - 1} more' if len(lost) > 1 else ''}: the maps cannot be "
@@ -311,7 +319,7 @@ def check_file(run: Path, name: str, record: Mapping) -> None:
         ValueError: it is another one.
     """
     wanted = (record.get("checksums") or {}).get(name)
-    if wanted and digest(run / name) != wanted:
+    if wanted and digest(run / name, wanted) != wanted:
         raise ValueError(
             f"{run / name} is not the file that the run wrote: damaged or exchanged; `hybridflux map --run {run}` writes it again"
         )
@@ -333,7 +341,7 @@ def check_product(path: Path) -> None:
     for folder, name in product(path.absolute().parents[:2] if path.is_file() else (path,), ("run.json", "scenario.json")):
         if (folder / name).exists():
             kept = read_record(folder / name, "written by `hybridflux map` or `hybridflux scenario`; run it again").get("checksums") or {}
-            asked = {one: digest(folder / one) for one in kept if path.absolute() in (folder.absolute(), folder / one)}
+            asked = {one: digest(folder / one, kept[one]) for one in kept if path.absolute() in (folder.absolute(), folder / one)}
             lost = [one for one, found in asked.items() if found != kept[one]]
             if lost:
                 cure = f"`hybridflux map --run {folder}`" if name == "run.json" else "`hybridflux scenario` with --resume"
