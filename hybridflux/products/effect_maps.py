@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from hybridflux.files import whole
 from hybridflux.region.drivers.map_periods import MapPeriod
-from hybridflux.region.outputs.geotiff import whole_geotiff
+from hybridflux.region.outputs.cogs import write_cog
 from hybridflux.region.outputs.quantities import Quantity
 from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import FLUXES
 
 GROUPS = ("monthly", "annual")
+ROWS = 512  # read at once
 
 
 def write_effect_maps(folder: Path, changes: Sequence[str]) -> None:
@@ -67,39 +69,23 @@ def _difference(control, changed, changes: Sequence[str]):
 
 def _write_cogs(folder: Path, effect) -> None:
     """One cloud-optimised GeoTIFF for each flux and year, read row of chunks by row of chunks."""
-    import rasterio
-    import rasterio.shutil
-    from affine import Affine
-    from rasterio.windows import Window
-
     folder.mkdir(exist_ok=True)
-    height, width = effect.sizes["y"], effect.sizes["x"]
-    x, y = effect["x"].values, effect["y"].values
-    step = float(x[1] - x[0])
-    profile = dict(
-        driver="GTiff", dtype="float32", count=1, height=height, width=width, nodata=np.nan, tiled=True,
-        blockxsize=256, blockysize=256, BIGTIFF="IF_SAFER", crs=effect["spatial_ref"].attrs["crs_wkt"],
-        transform=Affine(step, 0, x[0] - step / 2, 0, -step, y[0] + step / 2),
-    )  # fmt: skip
-    rows, years = 512, _years(effect)
+    described = effect["spatial_ref"].attrs
+    west, pixel, _, north, *_ = map(float, described["GeoTransform"].split())
+    grid = Grid(described["crs_wkt"], west, north, pixel, (effect.sizes["y"], effect.sizes["x"]))
+    attributes = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"}
     for flux in FLUXES:
         array = effect[f"{flux}_change"]
-        for number, year in enumerate(years):
-            with whole_geotiff(folder / f"{flux}_change_annual_{year.calendar}.tif") as partial:
-                scratch = partial.with_name("scratch.tif")
-                with rasterio.open(scratch, "w", **profile) as file:
-                    for top in range(0, height, rows):
-                        part = array.isel(time=number, y=slice(top, top + rows)).values
-                        file.write(part, 1, window=Window(0, top, width, len(part)))
-                    units = Quantity.of(flux.lower()).units_of("annual", year.whole)
-                    tags = {name: str(text) for name, text in effect.attrs.items() if name != "Conventions"} | array.attrs
-                    tags |= {"units": units, "days": str(year.days)}
-                    tags |= {"time_coverage_start": str(year.first), "time_coverage_end": str(year.last)}
-                    tags["long_name"] += "" if year.whole else f"; only {year}"
-                    file.update_tags(**{name: text for name, text in tags.items() if name != "grid_mapping"})
-                    file.set_band_description(1, str(year))
-                    file.set_band_unit(1, units)
-                rasterio.shutil.copy(scratch, partial, driver="COG", compress="ZSTD", predictor=3, overview_resampling="average")
+        tags = attributes | {name: text for name, text in array.attrs.items() if name != "grid_mapping"}
+        for number, year in enumerate(_years(effect)):
+            tags["units"] = Quantity.of(flux.lower()).units_of("annual", year.whole)
+            write_cog(folder / f"{flux}_change_annual_{year.calendar}.tif", grid, [year], tags, _blocks(array[number : number + 1]))
+
+
+def _blocks(array) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Rows, columns and values of an array, some rows at a time."""
+    for top in range(0, array.sizes["y"], ROWS):
+        yield slice(top, top + ROWS), slice(0, None), array[:, top : top + ROWS].values
 
 
 def _years(effect) -> list[MapPeriod]:

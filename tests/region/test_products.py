@@ -132,6 +132,7 @@ def test_effect_maps_of_parts_of_years_say_so(run, tmp_path):
     with rasterio.open(tmp_path / "cog" / "GPP_change_annual_2017.tif") as file:
         said = file.tags()
         assert file.units == ("g m-2",) and said["units"] == "g m-2" and file.descriptions == ("2017-12-20..2017-12-31 (12 days)",)
+        assert file.tags(1)["period"] == "2017-12-20/2017-12-31" and file.tags(ns="IMAGE_STRUCTURE")["COMPRESSION"] == "ZSTD"
         assert (
             said["days"] == "12"
             and all(text in said["credit"] for text in CREDIT)
