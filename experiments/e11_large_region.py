@@ -202,8 +202,7 @@ def every_parcel(out: Path, size: Size) -> tuple[Watch, dict]:
                 expected += float(carbon[:, 0, 0].sum())
         for kind in {kind for _, kind in totals.area}:
             totals.add_to_plant_type("series", random.random((days, 2, size.draws)), Block(kind, np.zeros(0, int), np.zeros(0), 100.0))
-        totals.save(job.totals(tile.id))
-        stored += job.totals(tile.id).stat().st_size
+        stored += sum(path.stat().st_size for path in totals.save(job.totals(tile.id)))
     with watch.step("merge totals of all tiles and parcels, made up"):
         write_totals(job, tiles, {})
     write_json(job.out / "run.json", {"state": "done"})

@@ -174,7 +174,7 @@ class Job:
         return self.out / "tiles" / f"{tile_id}.json"
 
     def totals(self, tile_id: str) -> Path:
-        """File of the totals of a tile."""
+        """File of the totals of a tile; others lie beside it (`TileTotals.save`)."""
         return self.out / "totals" / f"{tile_id}.npz"
 
     @property

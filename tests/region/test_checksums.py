@@ -140,7 +140,7 @@ def test_a_store_saved_again_by_xarray_carries_no_record_and_opens(path, tmp_pat
     [
         ("gone", r"r000_c001 \(monthly/NEE missing"), ("flipped", r"r000_c001 \(monthly/NEE not what was written"),
         ("exchanged", r"r000_c000 \(monthly/NEE not what was written\), r000_c001 "),
-        ("totals", r"totals/r000_c000.npz not what was written"),
+        ("npz", r"totals/r000_c000.npz not what was written"), ("totals.npy", r"totals/r000_c000.totals.npy not what was written"),
     ],
 )
 def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, said):
@@ -153,7 +153,7 @@ def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, s
     elif what == "exchanged":
         exchange(chunk, chunk.with_name("0"))
     else:
-        exchange(out / "totals" / "r000_c000.npz", out / "totals" / "r000_c001.npz")
+        exchange(out / "totals" / f"r000_c000.{what}", out / "totals" / f"r000_c001.{what}")
     with pytest.warns(UserWarning, match=f"mapped again, because what they wrote is damaged or gone: .*{said}"):
         resume_run(out)
     assert not damaged_tiles(out)

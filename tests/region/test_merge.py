@@ -33,7 +33,8 @@ def in_memory(paths):
     area, carbon, series = {}, {}, {}
     for path in sorted(paths):
         with np.load(path) as file:
-            for zone, kind, size, values in zip(file["zone"], file["plant_type"], file["area"], file[f"cells_{NAME}"], strict=True):
+            cells = np.load(path.with_suffix(f".{NAME}.npy"))
+            for zone, kind, size, values in zip(file["zone"], file["plant_type"], file["area"], cells, strict=True):
                 at = int(zone), int(kind)
                 area[at], carbon[at] = area.get(at, 0.0) + float(size), carbon.get(at, 0.0) + values
             for kind, values in zip(file["plant_type_series"].tolist(), file["series_series"], strict=True):
@@ -63,23 +64,28 @@ def test_nothing_mapped_gives_no_cells(tmp_path):
     assert len(merged.area) == 0 and list(merged.groups(NAME, SHAPE)) == [] and merged.of_plant_types == {}
 
 
-@pytest.mark.parametrize("where", ["middle", "end", "all"])
-def test_a_damaged_file_is_named_with_its_cure(tmp_path, where):
-    path = some_tiles(tmp_path)[0]
+@pytest.mark.parametrize(
+    ("suffix", "where"), [("npz", "middle"), ("npz", "end"), ("npz", "all"), ("totals.npy", "end"), ("totals.npy", "all")]
+)
+def test_a_damaged_file_is_named_with_its_cure(tmp_path, suffix, where):
+    """A bit that changed in a `.npy` is found by its checksum, before anything is merged (`test_checksums.py`)."""
+    tile = some_tiles(tmp_path)[0]
+    path = tile.with_suffix(f".{suffix}")
     raw = bytearray(path.read_bytes())
     if where == "middle":
         raw[len(raw) // 2] ^= 1
     path.write_bytes(raw if where == "middle" else raw[:-100])
     if where == "all":
         path.unlink()
-    with pytest.raises(ValueError, match=r"r000_c000.npz, are lost or damaged .*r000_c000.json and go on with `hybridflux map --run "):
-        Merged.of([path])
+    said = rf"r000_c000\.{suffix}, are lost or damaged .*r000_c000.json and go on with `hybridflux map --run "
+    with pytest.raises(ValueError, match=said):
+        list(Merged.of([tile]).groups(NAME, SHAPE))
 
 
 def test_a_group_is_all_that_is_in_memory(tmp_path):
     shape = (12, 2, 50)
     paths = some_tiles(tmp_path, tiles=30, zones=300, shape=shape)
-    size, most = sum(path.stat().st_size for path in paths), 1 << 20
+    size, most = sum(path.stat().st_size for path in tmp_path.iterdir()), 1 << 20
     tracemalloc.start()
     merged = Merged.of(paths)
     for _, carbon in merged.groups(NAME, shape, most):

@@ -7,12 +7,13 @@ their names: the same to the last bit whoever ran them, and for any size of the 
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from hybridflux.files import whole
 
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
-_CELLS, _KIND = "cells_", "plant_type_"  # before the name of an output, in the file of a tile
+_KIND = "plant_type_"  # before the name of an output, in the file of a tile
 
 
 @dataclass(frozen=True)
@@ -101,38 +102,36 @@ class TileTotals:
         found = self.of_plant_types.setdefault(name, {})
         found[block.plant_type] = found.get(block.plant_type, 0.0) + values.astype(np.float64)
 
-    def save(self, path: Path) -> None:
-        """Write as `.npz`, cells in rising order, whole or not at all."""
-        cells, arrays = sorted(self.area), {}
+    def save(self, path: Path) -> list[Path]:
+        """Write `path` as `.npz` and, for each output, its sums of cells as `.npy` beside it, cells in rising order.
+
+        Returns:
+            The files, each whole or not at all.
+        """
+        cells, series, written = sorted(self.area), {}, [path]
         for name, found in self.of_cells.items():
-            arrays[_CELLS + name] = np.array([found[cell] for cell in cells], np.float64)
+            written.append(_sums_of_cells(path, name))
+            with whole(written[-1]) as partial, open(partial, "wb") as file:
+                np.save(file, np.array([found[cell] for cell in cells], np.float64))
         for name, of_kinds in self.of_plant_types.items():
-            arrays[f"{_KIND}{name}"] = np.array(sorted(of_kinds), np.int64)
-            arrays[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
+            series[_KIND + name] = np.array(sorted(of_kinds), np.int64)
+            series[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
         zone, kind = (np.array([cell[axis] for cell in cells], np.int64) for axis in (0, 1))
         with whole(path) as partial:
-            np.savez(partial, zone=zone, plant_type=kind, area=np.array([self.area[cell] for cell in cells], np.float64), **arrays)
+            np.savez(partial, zone=zone, plant_type=kind, area=np.array([self.area[cell] for cell in cells], np.float64), **series)
+        return written
 
 
-@dataclass(frozen=True)
-class TileShare:
-    """The part of a tile: where its sums lie in its file.
+class TileShare(NamedTuple):
+    """The part of a tile.
 
     Attributes:
         path: file of the tile (`TileTotals.save`).
-        starts: name of an output -> first byte of the sums of its first cell.
         cell: number of each of its cells among those of the region, rising `[cell of the tile]`.
     """
 
     path: Path
-    starts: dict[str, int]
     cell: np.ndarray
-
-    def sums(self, name: str, first: int, end: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Sums of some cells of the tile `[cell, *shape]`."""
-        size = int(np.prod(shape))
-        values = np.fromfile(self.path, np.float64, (end - first) * size, offset=self.starts[name] + 8 * first * size)
-        return values.reshape(end - first, *shape)
 
 
 @dataclass(frozen=True)
@@ -162,19 +161,18 @@ class Merged:
         """
         found, of_kinds = [], {}
         for path in sorted(paths):
-            starts = _starts(path)
-            with np.load(path) as file:
-                found.append((path, starts, file["zone"] * _KINDS + file["plant_type"], file["area"]))
+            with _named(path), open(path, "rb") as raw, np.load(raw) as file:
+                found.append((path, file["zone"] * _KINDS + file["plant_type"], file["area"]))
                 for name in (one.removeprefix(_KIND) for one in file.files if one.startswith(_KIND)):
                     here = of_kinds.setdefault(name, {})
                     for kind, values in zip(file[_KIND + name].tolist(), file[f"series_{name}"], strict=True):
                         here[kind] = here[kind] + values if kind in here else values
-        keys = np.unique(np.concatenate([key for *_, key, _ in found] or [np.empty(0, np.int64)]))
+        keys = np.unique(np.concatenate([key for _, key, _ in found] or [np.empty(0, np.int64)]))
         area, shares = np.zeros(len(keys)), []
-        for path, starts, key, part in found:
+        for path, key, part in found:
             cell = np.searchsorted(keys, key).astype(np.int32)
             area[cell] += part
-            shares.append(TileShare(path, starts, cell))
+            shares.append(TileShare(path, cell))
         of_kinds = {name: dict(sorted(here.items())) for name, here in of_kinds.items()}
         return cls(keys // _KINDS, keys % _KINDS, area, of_kinds, tuple(shares))
 
@@ -185,6 +183,9 @@ class Merged:
             name: of the output.
             shape: of the sums of one cell, (months, quantities, draws).
             most: bytes of sums in a group, one cell at least.
+
+        Raises:
+            ValueError: a file of a tile is missing or damaged.
         """
         step = max(most // (8 * int(np.prod(shape))), 1)
         for start in range(0, len(self.area), step):
@@ -193,33 +194,23 @@ class Merged:
             for share in self.shares:
                 first, last = np.searchsorted(share.cell, [start, end])
                 if first < last:
-                    sums[share.cell[first:last] - start] += share.sums(name, first, last, shape)
+                    path = _sums_of_cells(share.path, name)
+                    with _named(path):
+                        sums[share.cell[first:last] - start] += np.load(path, mmap_mode="r")[first:last]
             yield slice(start, end), sums
 
 
-def _starts(path: Path) -> dict[str, int]:
-    """Where the sums of the first cell lie in the file of a tile, by output; the file is read once to see that it is whole.
+def _sums_of_cells(path: Path, name: str) -> Path:
+    """File of the sums that an output makes of the cells of a tile, `[cell, month, quantity, draw]`; `path` is the file of the tile."""
+    return path.with_suffix(f".{name}.npy")
 
-    Members of a `.npz` are not compressed: a local header of 30 bytes, the name, an extra field, then the `.npy` (APPNOTE 4.3.7).
-    """
-    starts = {}
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file that is read inside is said with its name and the cure."""
     try:
-        with zipfile.ZipFile(path) as file, open(path, "rb") as raw:
-            damaged = file.testzip()
-            file.getinfo("area.npy")
-            for member in file.infolist():
-                if member.filename.startswith(_CELLS):
-                    with file.open(member) as stream:
-                        np.lib.format.read_magic(stream)
-                        np.lib.format.read_array_header_1_0(stream)
-                        header = stream.tell()
-                    raw.seek(member.header_offset)
-                    name, extra = struct.unpack("<26xHH", raw.read(30))
-                    starts[member.filename.removeprefix(_CELLS).removesuffix(".npy")] = member.header_offset + 30 + name + extra + header
-    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, NotImplementedError, RuntimeError, struct.error) as error:
-        damaged = error
-    if damaged:
-        run, marker = path.parent.parent, f"tiles/{path.stem}.json"
+        yield
+    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, IndexError, NotImplementedError, RuntimeError) as error:
+        run, marker = path.parent.parent, f"tiles/{path.name.partition('.')[0]}.json"
         cure = f"remove {run / marker} and go on with `hybridflux map --run {run}`"
-        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({damaged}); {cure}")
-    return starts
+        raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({error}); {cure}") from error

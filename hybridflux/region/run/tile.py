@@ -94,8 +94,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     for group, name, values in found.in_order():
         write_tile(store[group], tile, name, values)
         written += [f"{job.store.name}/{group}/{name}/{key}" for key in keys_of_tile(tile, job.region.grid.tile, len(values))]
-    found.totals.save(job.totals(tile.id))
-    written.append(job.totals(tile.id).relative_to(job.out).as_posix())
+    written += [path.relative_to(job.out).as_posix() for path in found.totals.save(job.totals(tile.id))]
     about["checksums"] = checksums.of_files(job.out, written)
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
