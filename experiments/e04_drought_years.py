@@ -48,7 +48,6 @@ from hybridflux.vocabulary import PARAMETERS
 
 VEGETATION = "modis_fpar_c5_8day"
 SEED = 4
-FLUXES = ("nee", "gpp", "reco")
 EVENTS = (2003, 2018)
 WATER = ("rew_wilting", "rew_critical", "vpd_sensitivity", "respiration_dry", "rew_respiration")
 MODELS = ("hybrid", "no water in GPP", "no water in RECO", "no water", "blind networks", "blind networks, no water")

@@ -25,7 +25,7 @@ import pandas as pd
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.baselines import PREDICTORS, LightGBM
-from hybridflux.evaluate.scores import VARIABLES_SCORED, score_table
+from hybridflux.evaluate.scores import score_table
 from hybridflux.evaluate.splits import leave_site_out
 from hybridflux.inference import Ensemble
 from hybridflux.model import HybridFlux
@@ -35,6 +35,7 @@ from hybridflux.model.sources import Fixed, Neural, Pooled, Shared
 from hybridflux.model.spec import to_spec
 from hybridflux.process import stress
 from hybridflux.provenance import config_hash, provenance
+from hybridflux.vocabulary import CARBON
 
 SEED = 1
 FULL = {"members": 2, "steps": 800, "draws": 40, "trees": 400, "folds": 6}
@@ -117,14 +118,14 @@ def _kept(out: Path, name: str, number: int, models: dict, train: Sequences, tes
     """Predictions `[time, place]` of a fold, of the file of a run before where there is one."""
     if name == MEAN:
         both = [_kept(out, part, number, models, train, test, size) for part in PARTS]
-        return {flux: (both[0][flux] + both[1][flux]) / 2 for flux in VARIABLES_SCORED}
+        return {flux: (both[0][flux] + both[1][flux]) / 2 for flux in CARBON}
     settings = {"model": to_spec(models[name]) if name in models else TREES[name], "size": size, "test": list(test.places), "seed": SEED}
     file = out / f"{number}-{config_hash(settings)[:16]}.npz"
     if not file.exists():
         predicted = of_hybrid(models[name], train, test, size, number) if name in models else of_trees(TREES[name], train, test, size)
         np.savez_compressed(file, **{flux: values.astype(np.float32) for flux, values in predicted.items()})
     with np.load(file) as stored:
-        return {flux: stored[flux] for flux in VARIABLES_SCORED}
+        return {flux: stored[flux] for flux in CARBON}
 
 
 def of_hybrid(model: HybridFlux, train: Sequences, test: Sequences, size: dict, number: int) -> dict[str, np.ndarray]:
@@ -132,15 +133,15 @@ def of_hybrid(model: HybridFlux, train: Sequences, test: Sequences, size: dict, 
     posterior = Ensemble(members=size["members"], steps=size["steps"]).fit(model, train, seed=SEED + number).thin(size["draws"])
     parts = []
     for at, place in enumerate(test.places):
-        drawn = posterior.simulate(test.select([place]), key=jax.random.key(at), noise=False, variables=VARIABLES_SCORED)
-        parts.append({flux: np.mean(np.asarray(drawn[flux]), axis=0) for flux in VARIABLES_SCORED})
-    return {flux: np.concatenate([part[flux] for part in parts], axis=1) for flux in VARIABLES_SCORED}
+        drawn = posterior.simulate(test.select([place]), key=jax.random.key(at), noise=False, variables=CARBON)
+        parts.append({flux: np.mean(np.asarray(drawn[flux]), axis=0) for flux in CARBON})
+    return {flux: np.concatenate([part[flux] for part in parts], axis=1) for flux in CARBON}
 
 
 def of_trees(predictors: tuple[str, ...], train: Sequences, test: Sequences, size: dict) -> dict[str, np.ndarray]:
     """Boosted trees on each flux."""
     predicted = LightGBM(trees=size["trees"], predictors=predictors).fit(train).predict(test)
-    return {flux: np.asarray(predicted[flux]) for flux in VARIABLES_SCORED}
+    return {flux: np.asarray(predicted[flux]) for flux in CARBON}
 
 
 def yearly(test: Sequences, predicted: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -38,12 +38,13 @@ from hybridflux.data.points import read_points
 from hybridflux.data.reflectance import SMOOTHER, daily
 from hybridflux.data.site_table import read_sites
 from hybridflux.data.towers import open_towers
-from hybridflux.evaluate.scores import VARIABLES_SCORED, score_table
+from hybridflux.evaluate.scores import score_table
 from hybridflux.evaluate.splits import leave_site_out, only_days
 from hybridflux.inference import Ensemble
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import provenance
+from hybridflux.vocabulary import CARBON
 
 INDICES = ("ndvi", "evi2", "nirv", "kndvi")
 TARGET = "modis-1km-points"
@@ -177,7 +178,7 @@ def read_by(folder: Path, pairs: pd.DataFrame) -> pd.DataFrame:
         offset, slope = fitted(pairs[~pairs.site.isin(test)], "nirv")
         for site in seen:
             for way, here in ways(every.select([site]), fine[site], offset, slope).items():
-                drawn = posterior.thin(FIT["draws"]).simulate(here, key=jax.random.key(0), noise=False, variables=VARIABLES_SCORED)
+                drawn = posterior.thin(FIT["draws"]).simulate(here, key=jax.random.key(0), noise=False, variables=CARBON)
                 mean = {flux: np.mean(np.asarray(values), axis=0) for flux, values in drawn.items()}
                 tables.append(score_table(here, mean).assign(read=way))
         print(f"group {number + 1} done", flush=True)

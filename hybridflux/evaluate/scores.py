@@ -13,7 +13,7 @@ from hybridflux.evaluate.metrics import SCORES, score
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.steps import step_named
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import CARBON, PLANT_TYPES
 
 if TYPE_CHECKING:
     from hybridflux.data.towers import Towers
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hybridflux.model.flux import HybridFlux
 
 COLUMNS = ("site", "igbp", "variable", *SCORES, *PIT, "known")
-VARIABLES_SCORED = ("nee", "gpp", "reco")
 
 
 def needed(model: HybridFlux, step: str | Sequence[str]) -> set[str]:
@@ -34,7 +33,7 @@ def evaluate(
     posterior: Posterior,
     towers: Towers | Sequences,
     *,
-    variables: Sequence[str] = VARIABLES_SCORED,
+    variables: Sequence[str] = CARBON,
     draws: int = 100,
     seed: int = 0,
     step: str | Sequence[str] = "day",
@@ -64,7 +63,7 @@ def evaluate(
 
 
 def score_prediction(
-    prediction: Prediction, *, variables: Sequence[str] = VARIABLES_SCORED, step: str | Sequence[str] = "day"
+    prediction: Prediction, *, variables: Sequence[str] = CARBON, step: str | Sequence[str] = "day"
 ) -> pd.DataFrame:
     """Scores of a prediction of one tower; see `score_table`."""
     known = prediction.tower.places if prediction.known else ()
@@ -86,7 +85,7 @@ def score_table(
         sequences: the observations.
         predicted: variable -> predictive draws `[draw, time, place]`, or `[time, place]` of a deterministic prediction.
         point: variable -> `[time, place]` that NSE, R2, RMSE and bias judge; the mean of the draws by default.
-        variables: fluxes to score; those of `VARIABLES_SCORED` that are predicted by default.
+        variables: fluxes to score; those of `CARBON` that are predicted by default.
         step: a name of `steps.STEPS`, which gives the units of RMSE, bias and CRPS; several of them add a column `step`.
         known: sites that took part in the fit.
 
@@ -100,7 +99,7 @@ def score_table(
         each = (score_table(sequences, predicted, point, variables=variables, step=one, known=known).assign(step=one) for one in step)
         return pd.concat(each, ignore_index=True)
     of_step = step_named(step)
-    variables = [name for name in VARIABLES_SCORED if name in predicted] if variables is None else variables
+    variables = [name for name in CARBON if name in predicted] if variables is None else variables
     rows = []
     for at, site in enumerate(sequences.places):
         here = sequences.select([site])

@@ -34,7 +34,7 @@ from hybridflux.model.learned import learned, physics_effects, populations, with
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Population, to_raw, to_value
 from hybridflux.model.structural_error import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.vocabulary import CARBON, PARAMETERS
 
 PERIODS = ((1, 1), (7, 4), (30, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
 FULL_YEAR = (250, 36, 8, 1, 1)  # periods of each length from which on a tower counts as one: those of a year
@@ -106,7 +106,7 @@ def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Arr
     slopes = [jax.jvp(lambda effects: fluxes(effects)["nee"], (zero,), (direction,))[1] for direction in along]
     found = fluxes(zero)
     shape = found["nee"].shape
-    all_fluxes = {name: jnp.broadcast_to(found[name], shape) for name in ("nee", "gpp", "reco")}
+    all_fluxes = {name: jnp.broadcast_to(found[name], shape) for name in CARBON}
     return all_fluxes, jnp.stack(slopes) if slopes else jnp.zeros((0, *shape))
 
 

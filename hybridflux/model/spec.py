@@ -20,7 +20,7 @@ from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
 from hybridflux.process import light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
-from hybridflux.vocabulary import Parameter
+from hybridflux.vocabulary import CARBON, Parameter
 
 _ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water, "observation": observation}
 VERSION = 2
@@ -147,7 +147,7 @@ def from_spec(spec: dict) -> HybridFlux:
 
 def _of_version_1(spec: dict) -> dict:
     """The present form of a spec in which errors held the weight, and soil water the line of its sensor."""
-    made: dict[str, Callable[..., Observed]] = {name: getattr(observe, name) for name in ("nee", "nee_day", "nee_night", "gpp", "reco")}
+    made: dict[str, Callable[..., Observed]] = {name: getattr(observe, name) for name in ("nee_day", "nee_night", *CARBON)}
     observed = {}
     for target, row in spec["noise"].items():
         one = _observed_spec((made | {"swc": observe.soil_water})[target]())

@@ -13,10 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.provenance import canonical_json
 from hybridflux.records import read_record
 from hybridflux.region.draws.spread import Spread
+from hybridflux.region.outputs import Output, ZoneTotals
 from hybridflux.region.store.checksums import check_file
-from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
+from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
 STRUCTURAL = "+structural_error"
 """Suffix of the spread of totals that include the structural error of the model."""
@@ -194,21 +196,35 @@ def run_record(run: str | Path) -> dict:
     return record.get("spec", {}) | record  # runs of earlier versions have them there
 
 
+def file_of(run: str | Path, output: Output) -> Path:
+    """The file of an output in a run folder, as the run wrote it.
+
+    Raises:
+        FileNotFoundError: it is not a run folder, the run keeps no such output, or it is not finished.
+        ValueError: the file is damaged, or another one.
+    """
+    record, path = run_record(run), Path(run) / output.file
+    if not path.exists():
+        kept = record.get("keep")  # runs of earlier versions do not say
+        if kept is not None and canonical_json(output.to_json()) not in map(canonical_json, kept):
+            cure = f"map again into another folder, with `{type(output).__name__}()` in `keep`"
+            raise FileNotFoundError(f"{path} is missing: the run keeps no `{type(output).__name__}` of {', '.join(FLUXES)}; {cure}")
+        state = f"the run is not finished (state `{record.get('state')}`)"
+        raise FileNotFoundError(f"{path} is missing: {state}; go on with `hybridflux map --run {run}`")
+    check_file(Path(run), path.name, record)
+    return path
+
+
 def open_totals(run: str | Path) -> RunTotals:
     """Totals of a finished run folder, cells without vegetation left out; carbon is read when it is summed.
 
     Raises:
-        FileNotFoundError: the run has no `totals.nc` yet.
-        ValueError: it is damaged, or not the file that the run wrote; or its spread is not named or not fit for a budget.
+        FileNotFoundError: as `file_of`.
+        ValueError: as `file_of`, or its spread is not named or not fit for a budget.
     """
     from hybridflux.data.hdf5 import open_netcdf
 
-    path = Path(run) / "totals.nc"
-    record = run_record(run)
-    if not path.exists():
-        state = f"the run is not finished (state `{record.get('state')}`)"
-        raise FileNotFoundError(f"{path} is missing: {state}; go on with `hybridflux map --run {run}`")
-    check_file(Path(run), path.name, record)
+    path = file_of(run, ZoneTotals())
     try:
         opened = open_netcdf(path)
     except OSError as error:

@@ -14,6 +14,7 @@ from pyproj import Transformer
 from hybridflux.region.store.checksums import check_maps
 from hybridflux.report.style import units
 from hybridflux.time import warm_season
+from hybridflux.vocabulary import FLUXES
 
 LEVELS = 254  # a byte is 0 to 254 from the low to the high end of the colour scale; 255 is outside
 OUTSIDE = 255
@@ -155,7 +156,7 @@ def _group(run, name: str) -> dict | None:
     data = open_group(run, name)
     if data is None or not data.sizes.get("time"):
         return None
-    fluxes = [flux for flux in ("NEE", "GPP", "RECO") if flux in data]
+    fluxes = [flux for flux in FLUXES if flux in data]
     shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes))
     data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
     unit = units(unit_of(data, name))

@@ -7,17 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.products.totals import RunTotals, run_record
-from hybridflux.region.store.checksums import check_file
+from hybridflux.products.totals import RunTotals, file_of
+from hybridflux.region.outputs import DailySeries
 from hybridflux.report.figures import seasonal_cycle
 from hybridflux.report.markup import grid, legend, paragraph
 from hybridflux.report.style import units
-from hybridflux.vocabulary import PLANT_TYPE_NAMES
+from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
 STEP = 10  # days in a mean
 COVERS = 9
 SMALLEST_SHARE = 0.003
-FLUXES = ("GPP", "RECO", "NEE")
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,15 @@ class CoverFluxes:
 
 
 def open_cover_fluxes(run: str | Path) -> CoverFluxes:
-    """Ten-day means of the daily series of a run, largest land cover first."""
+    """Ten-day means of the daily series of a run, largest land cover first.
+
+    Raises:
+        FileNotFoundError: as `file_of`.
+        ValueError: as `file_of`.
+    """
     from hybridflux.data.hdf5 import open_netcdf
 
-    if (Path(run) / "run.json").exists():
-        check_file(Path(run), "series.nc", run_record(run))
-    with open_netcdf(Path(run) / "series.nc") as data:
+    with open_netcdf(file_of(run, DailySeries())) as data:
         data = data.load()
     share = {str(cover): float(area) for cover, area in zip(data["plant_type"].values, data["area"].values, strict=True)}
     share = {cover: area / sum(share.values()) for cover, area in sorted(share.items(), key=lambda item: -item[1])}
@@ -86,7 +88,7 @@ def monthly_means(totals: RunTotals, cover: str) -> dict[str, np.ndarray]:
 
 def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> str:
     """The section of the fluxes of each land cover over the mapped period."""
-    entries = [("GPP", "--gpp", ""), ("RECO", "--reco", ""), ("NEE = RECO − GPP, negative = uptake", "--nee", "")]
+    entries = [("NEE = RECO − GPP, negative = uptake", "--nee", ""), ("GPP", "--gpp", ""), ("RECO", "--reco", "")]
     entries.append(("90 % of draws", "--muted", "band"))
     if truth is not None:
         entries.append(("known truth, months", "--truth", "dot"))

@@ -27,7 +27,7 @@ from hybridflux.report.tower_sections import (
     shown_sites,
     unseen_section,
 )
-from hybridflux.vocabulary import FLUXES, PLANT_TYPES
+from hybridflux.vocabulary import CARBON, FLUXES, PLANT_TYPES
 
 DRAWS = 100
 FEWEST_DAYS = 5  # of a month of the year, for a mean residual
@@ -59,7 +59,7 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
     if not measured.any():
         raise ValueError(f"no NEE was measured at {', '.join(sequences.places)[:200]}; check sites and years")
     scores, residuals, figures = [], [], {}
-    options = {"variables": ("nee", "gpp", "reco"), "draws": DRAWS, "seed": seed}
+    options = {"variables": CARBON, "draws": DRAWS, "seed": seed}
     shown = set(shown_sites(sequences))
     for prediction in predictions(posterior, sequences, **options):
         site = prediction.tower.places[0]

@@ -23,7 +23,6 @@ FOREST_ROOTS = 130.0  # mm of plant-available water that trees reach below that
 COMMUNES = ("Les Essarts", "La Noue", "Val-Joyeux", "Bois-le-Comte", "Grand-Champ")
 SHARES = {"WAT": 0.02, "URB": 0.08, "DBF": 0.20, "ENF": 0.08, "GRA": 0.18}
 """Share of the parcels per plant type; the rest is cropland."""
-CROPS = ("wheat", "maize", "rapeseed")
 AFTER = {"wheat": "rapeseed", "rapeseed": "wheat", "maize": "wheat"}
 """Next crop of the rotation; half of the wheat is followed by maize instead."""
 

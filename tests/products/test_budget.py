@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ from hybridflux.data.origin import read_origin
 from hybridflux.products.budget import budget_table, rows_of
 from hybridflux.products.rows import summary
 from hybridflux.products.sheet import write_table
+from hybridflux.products.totals import open_totals
+from hybridflux.region.outputs import PeriodMaps, ZoneTotals
 
 ERROR = np.linspace(-1, 1, 41)
 
@@ -34,6 +38,18 @@ def test_totals_by_hand(make_run):
 def test_nothing_mapped_is_said():
     with pytest.raises(ValueError, match="nothing was mapped"):
         rows_of(None, [], None, yearly=True)
+
+
+def test_a_run_that_keeps_no_totals_says_so(make_run):
+    run = make_run()
+    (run / "totals.nc").unlink()
+    kept = [output.to_json() for output in (PeriodMaps(), ZoneTotals("evapotranspiration"))]
+    (run / "run.json").write_text(json.dumps({"state": "done", "spec": {"keep": kept}}))
+    with pytest.raises(FileNotFoundError, match=r"keeps no `ZoneTotals` of NEE, GPP, RECO; .*with `ZoneTotals\(\)` in `keep`"):
+        open_totals(run)
+    (run / "run.json").write_text(json.dumps({"state": "running", "spec": {"keep": [*kept, ZoneTotals().to_json()]}}))
+    with pytest.raises(FileNotFoundError, match="not finished"):
+        open_totals(run)
 
 
 def test_one_draw_has_no_spread_but_a_number():

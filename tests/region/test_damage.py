@@ -20,7 +20,8 @@ pytestmark = pytest.mark.long
 
 SMALL = (
     "run.json", "posterior.nc", "totals.nc", "series.nc", "tiles/r000_c000.json", "totals/r000_c000.npz",
-    "totals/r000_c000.totals.npy", "fluxes.zarr/zarr.json", "fluxes.zarr/monthly/zarr.json", "fluxes.zarr/monthly/NEE/zarr.json", "fluxes.zarr/annual/x/c/0", "item.json",
+    "totals/r000_c000.totals.npy", "fluxes.zarr/zarr.json",
+    "fluxes.zarr/monthly/zarr.json", "fluxes.zarr/monthly/NEE/zarr.json", "fluxes.zarr/annual/x/c/0", "item.json",
 )  # fmt: skip
 RUN = "from hybridflux.cli import main; main()"
 READERS = (resume_run, open_totals, open_cover_fluxes, check_maps, read_origin)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridflux.twin.landscape import CROPS, SHARES, make_landscape
+from hybridflux.twin.landscape import AFTER, SHARES, make_landscape
 from hybridflux.twin.phenology import make_greenness
 
 DAYS = np.arange("2021-01-01", "2023-01-01", dtype="datetime64[D]")
@@ -21,7 +21,7 @@ def green(land):
 
 def test_every_cover_and_crop_is_there(land):
     assert set(land.cover) == {*SHARES, "CRO"}
-    assert set(land.crops[land.cover == "CRO", 1]) == set(CROPS)
+    assert set(land.crops[land.cover == "CRO", 1]) == set(AFTER)
     assert (land.crops[land.cover != "CRO"] == "").all()
     share = {code: (land.plant_type == index).mean() for index, code in ((11, "CRO"), (3, "DBF"), (9, "GRA"))}
     assert 0.3 < share["CRO"] < 0.6 and 0.1 < share["DBF"] < 0.35 and 0.08 < share["GRA"] < 0.3

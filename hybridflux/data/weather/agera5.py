@@ -17,7 +17,7 @@ from hybridflux.units import convert
 
 DAYS = "days of local time as the product defines them (00-00 LT), not shifted to the region's"
 """By the product user guide every daily variable runs from 00 to 00 local time."""
-_MEAN, _COLDEST, _WARMEST, _VAPOUR = "temperature_mean", "temperature_min", "temperature_max", "vapour_pressure"
+_WARMEST, _VAPOUR = "temperature_max", "vapour_pressure"
 
 
 def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_offset: float) -> Weather:
