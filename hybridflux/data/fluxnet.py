@@ -95,7 +95,8 @@ def _table(archive: Archive, noon: Noon | None, more: frozenset[str] = frozenset
     """Daily FLUXNET columns, indexed by day; what only half-hours tell from a finer table where the daily one lacks it."""
     daily = archive.resolution == "DD"
     wanted = (DAILY_COLUMNS if daily else HALFHOURLY_COLUMNS) | more | {f"{column}_QC" for column in more}
-    table = _threshold(read_table(archive, _or_constant(wanted)), archive)
+    wanted |= {name.replace("_VUT_", "_CUT_") for name in wanted}
+    table = _threshold(read_table(archive, wanted), archive)
     if table.empty:
         raise NoRecord(f"{archive} has a header and no rows; download it again")
     if not daily:
@@ -114,10 +115,6 @@ def _table(archive: Archive, noon: Noon | None, more: frozenset[str] = frozenset
 def _columns(rows: Sequence[Variable]) -> frozenset[str]:
     """Columns of further targets, and of their usual form, whose flag counts."""
     return frozenset(name for row in rows for name in (row.fluxnet, VARIABLES[row.name].fluxnet if row.name in VARIABLES else None) if name)
-
-
-def _or_constant(columns: frozenset[str]) -> frozenset[str]:
-    return columns | {name.replace("_VUT_", "_CUT_") for name in columns}
 
 
 def _threshold(table: pd.DataFrame, archive: Archive) -> pd.DataFrame:

@@ -112,7 +112,7 @@ def _of_type(posterior: Posterior, here: Sequences, code: str, measured: np.ndar
 
 def _water(model, whole: dict, shape: tuple[int, int]) -> np.ndarray | None:
     """Relative water of the days, mean over draws `[time, place]`; None for a model without it."""
-    if not any(READ in call(memory.read, _anything(memory.read)) for memory in model.memory):
+    if not any(READ in call(memory.read, dict.fromkeys(arguments(memory.read), jnp.ones(()))) for memory in model.memory):
         return None
 
     @eqx.filter_jit
@@ -121,10 +121,6 @@ def _water(model, whole: dict, shape: tuple[int, int]) -> np.ndarray | None:
         return over_draws(stacked, water).mean(axis=0)
 
     return np.asarray(rew(model, whole))
-
-
-def _anything(fn) -> dict:
-    return dict.fromkeys(arguments(fn), jnp.ones(()))
 
 
 @eqx.filter_jit

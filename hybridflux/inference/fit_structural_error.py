@@ -244,7 +244,8 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
     means = residual_means(model, sequences, left_out) if weight.any() else []
     whole = jax.device_put(joined([one._replace(residual=enlarged * one.residual) for one in means])) if means else None
-    (centre_raw, centre_sd), tail = prior_of(_fitted_towers(sequences)), PARAMETERS["noise_tail"]
+    observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
+    (centre_raw, centre_sd), tail = prior_of(int(observed.sum())), PARAMETERS["noise_tail"]
     spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
     held = left_out is None
     start = np.r_[centre_raw, to_raw(tail.typical, tail), spreads if held else np.zeros(len(sites))]
@@ -286,11 +287,6 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
 
 
 _ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
-
-
-def _fitted_towers(sequences: Sequences) -> int:
-    """Places with an observation of any kind."""
-    return int(np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0).sum())
 
 
 def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str]) -> dict:

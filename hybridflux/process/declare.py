@@ -124,7 +124,8 @@ def check_process(fn: Callable, *, rows: Mapping[str, Row] | None = None, seed: 
     if unknown:
         raise ValueError(f"`{fn.__name__}` asks for `{unknown[0]}`, which has no row; declare it.{suggestion(unknown[0], rows)}")
     _check_examples(fn)
-    limits = [_limits(rows[name]) for name in arguments(fn)]
+    asked = [rows[name] for name in arguments(fn)]
+    limits = [(row.lower, row.upper) if isinstance(row, Parameter) else row.bounds for row in asked]
     random = np.random.default_rng(seed)
     corners = np.array(list(product(*limits)) if 2 ** len(limits) <= MOST_CORNERS else [])
     inside = np.array([random.uniform(low, high, 1000) for low, high in limits]).T
@@ -148,10 +149,6 @@ def check_process(fn: Callable, *, rows: Mapping[str, Row] | None = None, seed: 
             raise ValueError(f"the slope of `{fn.__name__}` along `{name}` is not finite at {at}; guard what is divided or rooted")
         if isinstance(rows[name], Parameter) and not np.any(slope):
             raise ValueError(f"`{name}` changes nothing in `{fn.__name__}`: its slope is zero everywhere")
-
-
-def _limits(row: Row) -> tuple[float, float]:
-    return (row.lower, row.upper) if isinstance(row, Parameter) else row.bounds
 
 
 def _total(fn: Callable, *values, whole: bool = False):

@@ -205,13 +205,9 @@ def _references(made: Mapping) -> str:
         igbp = "" if reference["igbp"] == "all" else f", {reference['igbp']}"
         where = f"{reference['variable']}, {reference['step']}, {reference['score']}{igbp}"
         line = [escape(reference["kind"]), escape(reference["name"]), escape(where), number(reference["value"], digits)]
-        rows.append([*line, of_row(own, reference["score"], digits), _covered(made, reference, value), _words(reference["source"] or "")])
+        source = f'<td class="text">{escape(reference["source"] or "")}</td>'
+        rows.append([*line, of_row(own, reference["score"], digits), _covered(made, reference, value), source])
     return paragraph(note, "note") + table(["Kind", "Name", "Of", "Value", "Here", "Covered", "Source"], rows)
-
-
-def _words(text: str) -> str:
-    """A cell of running text."""
-    return f'<td class="text">{escape(text)}</td>'
 
 
 def _covered(made: Mapping, reference: Mapping, value: float | None) -> str:

@@ -88,14 +88,10 @@ def _cloud_depth(rng, height, width, cover):
     """Field that is positive under the clouds of one date: some dates are all cloud, some all clear, some patchy."""
     coarse = rng.standard_normal((height // 8 + 3, width // 8 + 3))
     smooth = gaussian_filter(coarse, CLOUD_WIDTH / 8, mode="reflect")
-    smooth = zoom(smooth / _filtered_sd(CLOUD_WIDTH / 8), 8, order=1)[8 : height + 8, 8 : width + 8]
+    sd = 1 / (2 * np.sqrt(np.pi) * (CLOUD_WIDTH / 8))  # of white noise after this filter
+    smooth = zoom(smooth / sd, 8, order=1)[8 : height + 8, 8 : width + 8]
     field = np.sqrt(1 - PATCHINESS) * rng.standard_normal() + np.sqrt(PATCHINESS) * smooth
     return (field - ndtri(1 - cover)).astype(np.float32)
-
-
-def _filtered_sd(width: float) -> float:
-    """Standard deviation of white noise after a Gaussian filter of a width in pixels."""
-    return 1 / (2 * np.sqrt(np.pi) * width)
 
 
 def fill_daily(seen: Observations, days: int) -> np.ndarray:

@@ -40,7 +40,8 @@ def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevati
         raise ValueError(f"a band of elevation is {band} m high; give a positive number such as 100")
     if latitude.shape != longitude.shape or (elevation is not None and elevation.shape != latitude.shape):
         raise ValueError(f"latitude {latitude.shape}, longitude {longitude.shape} and elevation {np.shape(elevation)} must be of one shape")
-    nearest = _nearest(weather, latitude.ravel(), longitude.ravel())
+    centres = cKDTree(_on_sphere(weather.latitude, weather.longitude))
+    nearest = centres.query(_on_sphere(latitude.ravel(), longitude.ravel()))[1]
     if elevation is None:
         used, cell = np.unique(nearest, return_inverse=True)
         return cell.reshape(latitude.shape).astype(np.int32), _at(weather, used, weather.elevation[used], np.zeros(len(used)), {})
@@ -53,11 +54,6 @@ def cells(weather: Weather, latitude: np.ndarray, longitude: np.ndarray, elevati
     note = {"lapse_rate": LAPSE, "band": band, "vapour": "specific humidity kept", "own_elevation_known": bool(known.all()),
             "without_height": float(np.isnan(elevation).mean()), "rise": [float(rise.min()), float(rise.max())]}  # fmt: skip
     return cell.reshape(latitude.shape).astype(np.int32), _at(weather, keys[0], mean, rise, {"elevation_correction": note})
-
-
-def _nearest(weather: Weather, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Number of the cell whose centre is nearest on the sphere `[pixel]`."""
-    return cKDTree(_on_sphere(weather.latitude, weather.longitude)).query(_on_sphere(latitude, longitude))[1]
 
 
 def _on_sphere(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

@@ -105,7 +105,8 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hourly
             stamps.append(cells.stamps)
             values.append(cells.values(data[name]))
     if not windows:
-        raise ValueError(f"{place}: no netCDF, GRIB or CSV file with {', '.join(REQUEST_NAMES)} and an axis of time; found {_listed(held)}")
+        found = ", ".join(sorted(held)[:10]) or "nothing"
+        raise ValueError(f"{place}: no netCDF, GRIB or CSV file with {', '.join(REQUEST_NAMES)} and an axis of time; found {found}")
     lacking = [name for name in REQUEST_NAMES if name not in series]
     if lacking:
         asked = ", ".join(f"`{REQUEST_NAMES[name]}`" for name in lacking)
@@ -119,10 +120,6 @@ def _collect(dataset: Dataset, place, extent: Extent) -> tuple[dict[str, _Hourly
             stacklevel=4,
         )
     return {band: _sorted(*both, f"{place}, `{band}`") for band, both in series.items()}, same_cells(windows), elevation, _names(windows)
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)[:10]) or "nothing"
 
 
 def _names(windows: list[Window]) -> list[str]:

@@ -62,7 +62,8 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
         except NoRecord as error:
             tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives nothing: {error}")
             continue
-        share = _share_given(frame, days)
+        given = frame[list(_NEEDED)].notna().all(axis=1)
+        share = float(given.reindex(pd.DatetimeIndex(days), fill_value=False).mean())
         if share >= ENOUGH or (name and share > 0):
             return _weather(dataset, candidate, frame, days, share, utc_offset, tried)
         tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives {share:.0%}")
@@ -96,10 +97,6 @@ def _frame(candidate: _Candidate) -> pd.DataFrame:
     check_units(frame, where)
     check_latitude(frame, row["lat"], where)
     return drop_outliers(frame, where)[list(DRIVERS)]
-
-
-def _share_given(frame: pd.DataFrame, days: np.ndarray) -> float:
-    return float(frame[list(_NEEDED)].notna().all(axis=1).reindex(pd.DatetimeIndex(days), fill_value=False).mean())
 
 
 def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tried) -> Weather:

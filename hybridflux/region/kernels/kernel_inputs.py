@@ -15,7 +15,7 @@ from hybridflux.model.learned import physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, FaparError, draw_fapar_error
-from hybridflux.region.drivers.open import Region, TileDrivers
+from hybridflux.region.drivers.open import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
@@ -172,7 +172,7 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
     rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
     for name, source in model.sources.items():
         reads = source.reads()
-        if any(_changes_by_day(job.region, one) for one in reads):
+        if any(job.region.is_coarse(one) or job.region.is_daily(one) for one in reads):
             rhythm["daily"].append(name)
         elif "site_year" in reads and several_years:
             rhythm["yearly"].append(name)
@@ -188,7 +188,3 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         daily=tuple(rhythm["daily"]),
         outputs=job.keep,
     )
-
-
-def _changes_by_day(region: Region, name: str) -> bool:
-    return region.is_coarse(name) or region.is_daily(name)

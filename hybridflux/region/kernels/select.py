@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from hybridflux.model.flux import HybridFlux
-from hybridflux.region.kernels.contract import Result, Static
+from hybridflux.region.kernels.contract import Kernel, Static
 from hybridflux.region.kernels.cpu import run_slab
 
 
-def kernel_of(backend: str, model: HybridFlux, static: Static) -> Callable[..., Result]:
+def kernel_of(backend: str, model: HybridFlux, static: Static) -> Kernel:
     """The kernel for a kind of device: `run_slab`, or `run_slab_on_accelerator` on a GPU that can run this model.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from hybridflux.region.store import layout
 from hybridflux.region.store.check_region import grid_of
 from hybridflux.region.store.checksums import record_all, seal
 from hybridflux.region.store.chunks import UNIFORM, only_value, uniform_tiles
-from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 
@@ -55,12 +53,8 @@ def add_map(region: str | Path, name: str, source: np.ndarray | str | Path, *, u
         fill_value=np.nan, attributes={"grid_mapping": "spatial_ref", "units": units, "long_name": name}, overwrite=overwrite,
     )  # fmt: skip
     array[...] = values
-    tiles = (values[row : row + grid.tile, column : column + grid.tile] for row, column in _corners(grid))
+    corners = product(*(range(0, length, grid.tile) for length in grid.shape))
+    tiles = (values[row : row + grid.tile, column : column + grid.tile] for row, column in corners)
     array.attrs[UNIFORM] = uniform_tiles(grid.tile, map(only_value, tiles))
     record_all(path / name, array)
     seal(path)
-
-
-def _corners(grid: Grid) -> Iterator[tuple[int, int]]:
-    """First row and column of each tile, row by row."""
-    return product(*(range(0, length, grid.tile) for length in grid.shape))

@@ -68,7 +68,7 @@ def arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
         elif dims == ("time", "y", "x"):
             yield from _daily(name, array, grid, days)
         elif dims:
-            yield from _plain(name, array, dims)
+            yield from _plain(name, array)
     cells = {group[name].shape[1:] for name in layout.WEATHER if name in group}
     if len(cells) > 1 or any(group[name].shape[0] != days for name in layout.WEATHER if name in group):
         shapes = ", ".join(f"{name} {group[name].shape}" for name in layout.WEATHER if name in group)
@@ -110,7 +110,7 @@ _ANEW = (
 )
 
 
-def _plain(name: str, array: zarr.Array, dims: tuple[str, ...]) -> Iterator[str]:
+def _plain(name: str, array: zarr.Array) -> Iterator[str]:
     """Type of weather, maps and axes: numbers as they are."""
     whole = name in ("plant_type", "cell", "zone")
     if array.dtype.kind not in ("iu" if whole else "iuf"):

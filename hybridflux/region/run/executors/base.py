@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from hybridflux.region.run.lock import WHOLE
+
 if TYPE_CHECKING:
     from hybridflux.region.run.tile import TileReport
     from hybridflux.region.spec import Job
     from hybridflux.region.store.grid import Tile
+
+
+class AllTiles:
+    """What executors share that run all tiles of a run: nobody else may be at work meanwhile."""
+
+    @property
+    def work(self) -> str:
+        """All tiles."""
+        return WHOLE
+
+    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
+        """All tiles."""
+        return list(tiles)
 
 
 class Executor(Protocol):

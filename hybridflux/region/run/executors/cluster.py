@@ -8,14 +8,14 @@ lives in the memory of its own processes, and answers no one without it. An addr
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hybridflux.region.run.lock import WHOLE
+from hybridflux.region.run.executors.base import AllTiles
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
@@ -32,7 +32,7 @@ CONFIGURED = ("ca-file", "client.cert")
 
 
 @dataclass(frozen=True)
-class Dask:
+class Dask(AllTiles):
     """Each tile is a task of a dask cluster; a tile whose worker dies is run by another one.
 
     The job travels as a task too, so that it is computed again where its last holder died. Each worker runs one tile at a time and
@@ -52,15 +52,6 @@ class Dask:
     def __post_init__(self):
         if isinstance(self.cluster, str):
             _check_address(self.cluster, self.insecure)
-
-    @property
-    def work(self) -> str:
-        """All tiles."""
-        return WHOLE
-
-    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
-        """All tiles."""
-        return list(tiles)
 
     def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
         """Reports of tiles as they are done."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hybridflux.region.run.lock import WHOLE
+from hybridflux.region.run.executors.base import AllTiles
 
 if TYPE_CHECKING:
     from hybridflux.region.run.tile import TileReport
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Serial:
+class Serial(AllTiles):
     """One tile computes at a time, on all cores of this machine, while its neighbours are read and written.
 
     When it is stopped, the tiles in flight are brought to their end and marked, no new one is begun.
@@ -27,15 +27,6 @@ class Serial:
     """
 
     threads: int = 2
-
-    @property
-    def work(self) -> str:
-        """All tiles."""
-        return WHOLE
-
-    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
-        """All tiles."""
-        return list(tiles)
 
     def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
         """Reports of tiles as they are done."""

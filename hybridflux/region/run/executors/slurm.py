@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hybridflux.files import write_text
+from hybridflux.region.run.executors.base import AllTiles
 from hybridflux.region.run.executors.serial import Share
-from hybridflux.region.run.lock import WHOLE
 
 if TYPE_CHECKING:
     from hybridflux.region.spec import Job
@@ -28,7 +28,7 @@ TASK = "$SLURM_ARRAY_TASK_ID"
 
 
 @dataclass(frozen=True)
-class Slurm:
+class Slurm(AllTiles):
     """Writes the scripts of a run into its folder and submits them; the tiles are run by the tasks, later.
 
     Attributes:
@@ -38,15 +38,6 @@ class Slurm:
 
     tasks: int = 4
     options: str = ""
-
-    @property
-    def work(self) -> str:
-        """All tiles: nobody else may be at work while they are handed out."""
-        return WHOLE
-
-    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
-        """All tiles."""
-        return list(tiles)
 
     def submit(self, job: Job, tiles: Sequence[Tile], waiting: Sequence[Tile]) -> str:
         """Submit the tasks that have something left to do, and the last job.
