@@ -12,7 +12,7 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import AbstractSource, Names, Population
@@ -34,7 +34,7 @@ def learned(model) -> dict[str, Array]:
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(model) if _is_learned(path)}
 
 
-def with_learned(model: T, values: Mapping[str, Array]) -> T:
+def with_learned(model: T, values: Mapping[str, ArrayLike]) -> T:
     """The same model with some learned leaves replaced; shapes may differ (draws, other places)."""
     unknown = set(values) - set(learned(model))
     if unknown:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -29,7 +31,7 @@ class SeriesProcess:
         season_error: covariance of the coefficients of `season`; empty where they are taken as known.
     """
 
-    season: tuple[float, ...]
+    season: Sequence[SupportsFloat]
     fast_sd: float
     fast_days: float
     slow_sd: float
@@ -37,7 +39,7 @@ class SeriesProcess:
     view_sd: float
     freedom: float = 10.0
     widening: float = 1.0
-    season_error: tuple[tuple[float, ...], ...] = ()
+    season_error: Sequence[Sequence[SupportsFloat]] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "season", tuple(float(number) for number in self.season))

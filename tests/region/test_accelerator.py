@@ -112,7 +112,7 @@ def composed(name, draws):
     model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), Indices(("a", "b"), (2017, 2018)))
 
 
 def assert_same(expected, found, active):
