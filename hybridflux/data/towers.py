@@ -171,16 +171,10 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
 
 
 def open_towers(
-    folder: str | Path,
-    *,
-    sites: str | Iterable[str] | None = None,
-    years: str | int | Iterable[int] | None = None,
-    qc: float = 0.75,
-    exclude_met: str | Iterable[str] = ("neighbour",),
-    vegetation: str = "auto",
-    needs: Collection[str] = (),
-    targets: Iterable[Variable] = (),
-) -> Towers:
+    folder: str | Path, *, sites: str | Iterable[str] | None = None, years: str | int | Iterable[int] | None = None,
+    qc: float = 0.75, exclude_met: str | Iterable[str] = ("neighbour",), vegetation: str = "auto",
+    needs: Collection[str] = (), targets: Iterable[Variable] = (),
+) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 
     Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left

@@ -19,7 +19,7 @@ from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
-from hybridflux.model.sequences import Places, Sequences, sequences_of
+from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.structural_error import StructuralError
@@ -109,14 +109,9 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
-        self,
-        towers: Sequences | Places,
-        *,
-        seed: int = 0,
-        noise: bool = False,
-        variables: Iterable[str] = CARBON,
-        draws: int | None = None,
-    ) -> xr.Dataset:
+        self, towers: Sequences | HasSequences, *,
+        seed: int = 0, noise: bool = False, variables: Iterable[str] = CARBON, draws: int | None = None
+    ) -> xr.Dataset:  # fmt: skip
         """Daily fluxes with their spread, as xarray.
 
         Args:
@@ -221,7 +216,7 @@ class Posterior:
 
         return parameter_table(self)
 
-    def to_arviz(self, towers: Sequences | Places | None = None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
+    def to_arviz(self, towers: Sequences | HasSequences | None = None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
         """The posterior for ArviZ: `arviz.plot_forest(posterior.to_arviz())`, `arviz.loo(posterior.to_arviz(towers), var_name="nee")`.
 
         Args:

@@ -7,7 +7,7 @@ A leaf is learned if its path passes a field called `z`. Its name is the path wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ def _is_learned(path) -> bool:
     return any(getattr(step, "name", None) == "z" for step in path)
 
 
-def learned(model) -> dict[str, Array]:
+def learned(model) -> dict[str, Any]:
     """Name -> array of everything learned."""
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(model) if _is_learned(path)}
 

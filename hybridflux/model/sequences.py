@@ -73,12 +73,12 @@ class Sequences:
 
 
 @runtime_checkable
-class Places(Protocol):
+class HasSequences(Protocol):
     """What gives the sequences of its places once the drivers are named: `Towers`."""
 
     def sequences(self, names: Iterable[str], /) -> Sequences: ...
 
 
-def sequences_of(towers: Sequences | Places, names: Iterable[str]) -> Sequences:
+def sequences_of(towers: Sequences | HasSequences, names: Iterable[str]) -> Sequences:
     """The sequences themselves, or those of towers with the named drivers."""
     return towers if isinstance(towers, Sequences) else towers.sequences(names)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from hybridflux.files import write_text
-from hybridflux.model.sequences import Places, Sequences, sequences_of
+from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
@@ -36,7 +36,7 @@ def write_report(
     out: str | Path,
     *,
     posterior: Posterior | None = None,
-    towers: Sequences | Places | None = None,
+    towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,

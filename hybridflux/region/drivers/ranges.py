@@ -21,7 +21,6 @@ ODD, WRONG = 0.03, 0.12
 NDVI of a forest in July from 0.75 to 0.51 and its fapar from 0.63 to 0.38."""
 FEW = 100  # pixels of a land cover below which nothing is called wrong: one stand, or a few edges
 FORESTS = ("ENF", "EBF", "DNF", "DBF", "MF")
-_TOWERS = "8 to 92 % of the sites of this land cover"
 
 
 @dataclass(frozen=True)
