@@ -44,7 +44,7 @@ class SeriesProcess:
     def __post_init__(self):
         object.__setattr__(self, "season", tuple(float(number) for number in self.season))
         object.__setattr__(self, "season_error", tuple(tuple(float(number) for number in row) for row in self.season_error))
-        if len(self.season) % 2 == 0 or not np.isfinite(self.season).all():
+        if len(self.season) % 2 == 0 or not np.isfinite(np.array(self.season)).all():
             raise ValueError(f"`season` has {len(self.season)} coefficients, {self.season}; give a finite mean and two for each harmonic")
         for name in ("fast_sd", "fast_days", "slow_sd", "slow_days", "view_sd", "freedom", "widening"):
             number = getattr(self, name)
