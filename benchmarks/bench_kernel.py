@@ -22,6 +22,7 @@ from anchor import FIXED, PER_DRAW, PER_PIXEL, WEATHER, Blocks, anchor
 from bench_map_throughput import DAYS, make_region
 
 from hybridflux.machine import prepare
+from hybridflux.region.drivers.read import read_tile
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ class Slabs:
         self.job = make_job(region, draws, daily)
         self.daily = daily
         self.prepared = ready(self.job)
-        self.drivers = self.job.region.read(next(self.job.region.tiles()), self.prepared.names, self.prepared.window)
+        self.drivers = read_tile(self.job.region, next(self.job.region.tiles()), self.prepared.names, self.prepared.window)
         self.slabs = list(self.prepared.slabs(self.job, self.drivers))
         self.work = len(self.drivers.pixel) * DAYS * draws
 

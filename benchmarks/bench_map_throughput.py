@@ -24,6 +24,7 @@ import numpy as np
 import present
 
 from hybridflux.machine import prepare
+from hybridflux.region.drivers.read import read_tile
 
 DAYS = 365
 TREES, ROWS = 400, 20_000
@@ -149,7 +150,7 @@ def kernel(folder: Path, draws: int, *, daily: bool):
     keep = (*KEEP, DailyMaps()) if daily else KEEP
     job = describe(a_posterior(draws), folder / "region.zarr", draws=Draws(draws, "parameter"), period=Period(), keep=keep)
     prepared = ready(job)
-    drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
+    drivers = read_tile(job.region, next(job.region.tiles()), prepared.names, prepared.window)
     held = [pixels for _, pixels in prepared.slabs(job, drivers)]
 
     def run() -> float:

@@ -19,6 +19,7 @@ import numpy as np
 from bench_map_throughput import DAYS, a_posterior, make_region
 
 from hybridflux.machine import cores, prepare
+from hybridflux.region.drivers.read import read_tile
 
 LEVELS, BLOCKS, SIDE = (0.05, 0.95), 40, 64
 
@@ -102,7 +103,7 @@ def inside(folder: Path, draws: int, levels: tuple[float, ...]):
     keep, drawn = (*KEEP, DailyMaps(quantiles=levels)), Draws(draws, "parameter")
     job = describe(a_posterior(draws), folder / "region.zarr", draws=drawn, period=Period(), keep=keep)
     prepared = ready(job)
-    drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
+    drivers = read_tile(job.region, next(job.region.tiles()), prepared.names, prepared.window)
     held = [pixels for _, pixels in prepared.slabs(job, drivers)]
 
     def run() -> float:

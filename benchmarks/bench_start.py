@@ -24,6 +24,7 @@ SIDE, DRAWS = 32, 64
 COMMAND = "from hybridflux.cli import main; main()"
 LISTED = """
 import sys
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.cli import main
 try:
     main()
@@ -133,7 +134,7 @@ def first(folder: Path) -> None:
     posterior = Posterior.load(folder / "posterior.nc")
     job = describe(posterior, folder / "region.zarr", draws=Draws(DRAWS, "parameter"), period=Period(), keep=KEEP)
     prepared = ready(job)
-    drivers = job.region.read(next(job.region.tiles()), prepared.names, prepared.window)
+    drivers = read_tile(job.region, next(job.region.tiles()), prepared.names, prepared.window)
     _, pixels = next(prepared.slabs(job, drivers))
     jax.block_until_ready(run_slab(prepared.model, prepared.shared, None, pixels, prepared.static))
     print("done", flush=True)

@@ -14,6 +14,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.store.checksums import accept
@@ -56,7 +57,7 @@ def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
     leaves = {name: np.asarray(leaf)[0] for name, leaf in learned(posterior.model).items()}
     model = with_learned(posterior.model, leaves)
     tile = next(region.tiles())
-    read = region.read(tile, model.needs(), region.window(region.days[0], region.days[-1]))
+    read = read_tile(region, tile, model.needs(), region.window(region.days[0], region.days[-1]))
     at = len(read.pixel) // 2
     names = {name: values[:, read.cell[[at]]] for name, values in read.weather.items()}
     names |= {name: unpacked(values)[:, read.pixel[[at]]] for name, values in read.daily.items()}

@@ -1,6 +1,7 @@
 """What the package and the README promise is there."""
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -66,3 +67,34 @@ def test_readme_example_composes_a_model():
     names = {"hf": hybridflux}
     exec(body, names)
     assert {"fapar", "par", "rain", "tair_30d"} <= set(names["model"].needs())
+
+
+def declared(name: str, value) -> list:
+    """A public verb, or the methods of a public class, each where it was first declared: an overriding method inherits its types."""
+    if inspect.isfunction(value):
+        return [(name, value)]
+    if not inspect.isclass(value):
+        return []
+    found = []
+    for method in (method for method in dir(value) if not method.startswith("_")):
+        first = [base for base in value.__mro__ if method in vars(base)][-1]
+        function = inspect.unwrap(getattr(vars(first)[method], "__func__", vars(first)[method]))
+        if inspect.isfunction(function) and first.__module__.startswith("hybridflux."):
+            found.append((f"{name}.{method}", function))
+    return found
+
+
+PUBLIC = {name: getattr(package, name) for package in (hybridflux, hybridflux.inference) for name in package.__all__}
+VERBS = dict(verb for name, value in PUBLIC.items() for verb in declared(name, value))
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_public_verb_says_its_types(name):
+    signature = inspect.signature(VERBS[name])
+    without = [one.name for one in signature.parameters.values() if one.annotation is one.empty and one.name not in ("self", "cls")]
+    assert not without, f"{name} does not say of which types {', '.join(without)} are"
+    assert signature.return_annotation is not signature.empty, f"{name} does not say what it returns"
+
+
+def test_verbs_are_found():
+    assert {"open_towers", "map_region", "Posterior.predict", "Sequences.select", "Output.merge", "AbstractMethod.draw"} <= set(VERBS)

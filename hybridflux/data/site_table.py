@@ -158,7 +158,7 @@ def pick_sites(sites: str | Iterable[str], known: pd.Index, where: str) -> list[
     return chosen
 
 
-def parse_years(years) -> tuple[int, int]:
+def parse_years(years: str | int | Iterable[int] | None) -> tuple[int, int]:
     """First and last year.
 
     Args:

@@ -171,7 +171,9 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
 
 
 def open_towers(
-    folder, *, sites=None, years=None, qc=0.75, exclude_met=("neighbour",), vegetation="auto", needs=(), targets=()
+    folder: str | Path, *, sites: str | Iterable[str] | None = None, years: str | int | Iterable[int] | None = None,
+    qc: float = 0.75, exclude_met: str | Iterable[str] = ("neighbour",), vegetation: str = "auto",
+    needs: Collection[str] = (), targets: Iterable[Variable] = (),
 ) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 

@@ -12,6 +12,7 @@ import xarray as xr
 from hybridflux.inference.batch import series
 from hybridflux.inference.convergence import arviz
 from hybridflux.model.learned import over_draws
+from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.vocabulary import PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def draws_dataset(draws: Mapping[str, np.ndarray], chains: int, rows: Mapping[st
     return dataset.assign_coords(coords | ({"plant_type": list(PLANT_TYPES)} if "plant_type" in dataset.dims else {}))
 
 
-def to_arviz(posterior: Posterior, towers=None, seed: int = 0):
+def to_arviz(posterior: Posterior, towers: Sequences | HasSequences | None = None, seed: int = 0):
     """See `Posterior.to_arviz`."""
     physical = posterior.parameter_draws()
     rows = {name: posterior.model.row_of(name) for name in physical}
@@ -57,11 +58,11 @@ def to_arviz(posterior: Posterior, towers=None, seed: int = 0):
     return xr.DataTree.from_dict({f"/{name}": group for name, group in groups.items()})
 
 
-def _pointwise(posterior: Posterior, towers, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
+def _pointwise(posterior: Posterior, towers: Sequences | HasSequences, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
     """Log density and value of each measured day: `(chain, draw, <target>_day)` and `(<target>_day)`, with its day and place."""
     from hybridflux.inference.joint import predicted, terms  # numpyro, which a map does not need
 
-    sequences = towers.sequences(posterior.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+    sequences = sequences_of(towers, posterior.model.needs_at_towers())
     batch = series(posterior.model, sequences)
     stacked = posterior.at(sequences, key=jax.random.key(seed))
 

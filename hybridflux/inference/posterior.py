@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
+from numpy.typing import ArrayLike
 
 from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
-from hybridflux.model.sequences import Sequences
+from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.structural_error import StructuralError
@@ -70,7 +71,7 @@ class Posterior:
         few = draws <= self.draws
         return self.pick(np.linspace(0, self.draws - 1, draws).round().astype(int) if few else np.arange(draws) % self.draws)
 
-    def pick(self, numbers) -> Posterior:
+    def pick(self, numbers: ArrayLike) -> Posterior:
         """Only some draws, by their numbers from 0, in the order asked for."""
         pick = np.asarray(numbers, int)
         values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
@@ -108,8 +109,9 @@ class Posterior:
         return with_learned(self.model, tables)
 
     def predict(
-        self, towers, *, seed: int = 0, noise: bool = False, variables=CARBON, draws: int | None = None
-    ) -> xr.Dataset:
+        self, towers: Sequences | HasSequences, *,
+        seed: int = 0, noise: bool = False, variables: Iterable[str] = CARBON, draws: int | None = None
+    ) -> xr.Dataset:  # fmt: skip
         """Daily fluxes with their spread, as xarray.
 
         Args:
@@ -129,12 +131,13 @@ class Posterior:
             ValueError: a driver that the towers do not have.
         """
         predicted = tuple(dict.fromkeys((*CARBON, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
+        variables = tuple(variables)
         unknown = [name for name in variables if name not in predicted]
         if unknown:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
-        sequences = towers.sequences(self.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+        sequences = sequences_of(towers, self.model.needs_at_towers())
         drawn = (self if draws is None else self.thin(draws)).simulate(
-            sequences, key=jax.random.key(seed), noise=noise, variables=tuple(variables)
+            sequences, key=jax.random.key(seed), noise=noise, variables=variables
         )
         coords = {
             "time": ("time", sequences.days.astype("datetime64[ns]"), {"standard_name": "time", "long_name": "local standard day"}),
@@ -148,7 +151,7 @@ class Posterior:
         return xr.Dataset(data, coords, about)
 
     def simulate(
-        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables=CARBON
+        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables: Sequence[str] = CARBON
     ) -> dict[str, Array]:
         """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
@@ -213,7 +216,7 @@ class Posterior:
 
         return parameter_table(self)
 
-    def to_arviz(self, towers=None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
+    def to_arviz(self, towers: Sequences | HasSequences | None = None, *, seed: int = 0) -> arviz.InferenceData | xr.DataTree:
         """The posterior for ArviZ: `arviz.plot_forest(posterior.to_arviz())`, `arviz.loo(posterior.to_arviz(towers), var_name="nee")`.
 
         Args:

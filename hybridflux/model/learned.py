@@ -7,12 +7,12 @@ A leaf is learned if its path passes a field called `z`. Its name is the path wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import AbstractSource, Names, Population
@@ -29,12 +29,12 @@ def _is_learned(path) -> bool:
     return any(getattr(step, "name", None) == "z" for step in path)
 
 
-def learned(model) -> dict[str, Array]:
+def learned(model) -> dict[str, Any]:
     """Name -> array of everything learned."""
     return {_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(model) if _is_learned(path)}
 
 
-def with_learned(model: T, values: Mapping[str, Array]) -> T:
+def with_learned(model: T, values: Mapping[str, ArrayLike]) -> T:
     """The same model with some learned leaves replaced; shapes may differ (draws, other places)."""
     unknown = set(values) - set(learned(model))
     if unknown:

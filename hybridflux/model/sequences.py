@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -52,12 +52,13 @@ class Sequences:
             if where is not None and (np.shape(where) != shape[1:] or not np.isfinite(where).all()):
                 raise ValueError(f"`{name}` of {', '.join(self.places)[:200]} is {np.asarray(where)}; give one number of degrees a place")
 
-    def select(self, places) -> Sequences:
+    def select(self, places: Iterable[str]) -> Sequences:
         """Only some places, in the order asked for.
 
         Raises:
             KeyError: a place is not there.
         """
+        places = tuple(places)
         missing = [place for place in places if place not in self.places]
         if missing:
             raise KeyError(f"no sequence for {', '.join(missing)}; there are {', '.join(self.places)}")
@@ -68,4 +69,16 @@ class Sequences:
         }
         where = {name: getattr(self, name) for name in ("latitude", "longitude")}
         located: dict[str, Any] = {name: np.asarray(of)[at] for name, of in where.items() if of is not None}
-        return replace(self, places=tuple(places), **pick, **located)
+        return replace(self, places=places, **pick, **located)
+
+
+@runtime_checkable
+class HasSequences(Protocol):
+    """What gives the sequences of its places once the drivers are named: `Towers`."""
+
+    def sequences(self, names: Iterable[str], /) -> Sequences: ...
+
+
+def sequences_of(towers: Sequences | HasSequences, names: Iterable[str]) -> Sequences:
+    """The sequences themselves, or those of towers with the named drivers."""
+    return towers if isinstance(towers, Sequences) else towers.sequences(names)

@@ -13,11 +13,13 @@ at the next one: the error of that centre comes on top (`growth`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.vocabulary import PARAMETERS
@@ -42,7 +44,7 @@ class StructuralError(eqx.Module):
         raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters.
     """
 
-    raw: dict[str, Array]
+    raw: Mapping[str, ArrayLike]
 
     def values(self) -> dict[str, Array]:
         """Name -> values in the units of the parameters."""
@@ -50,7 +52,7 @@ class StructuralError(eqx.Module):
 
     def of_draws(self, draws: int) -> StructuralError:
         """As many draws as asked for, in turn."""
-        return StructuralError({name: jnp.take(values, jnp.arange(draws) % values.shape[0]) for name, values in self.raw.items()})
+        return StructuralError({name: jnp.take(values, jnp.arange(draws) % jnp.shape(values)[0]) for name, values in self.raw.items()})
 
     def sample(self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array) -> Array:
         """What a tower could have measured, for one draw of the numbers.

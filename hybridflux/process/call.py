@@ -15,7 +15,7 @@ SPIN_UP_DAYS = 365
 """Days of a spin-up: the first year of drivers, walked through once before the first day (all of it where there is less)."""
 
 
-def _nothing():
+def _nothing() -> dict:
     return {}
 
 

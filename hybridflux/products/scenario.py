@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,12 @@ from hybridflux.progress import Progress
 from hybridflux.records import read_record, write_record
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
+from hybridflux.region.drivers.driver_change import Change, read_changes
 from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.store.checksums import of_files
+
+if TYPE_CHECKING:
+    from hybridflux.inference.posterior import Posterior
 
 RECORD = "scenario.json"
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
@@ -43,15 +48,15 @@ class Effect:
 
 
 def run_scenario(
-    posterior,
+    posterior: Posterior,
     region: str | Path | Region,
-    changes: Mapping,
+    changes: Mapping[str, str | Change],
     out: str | Path,
     *,
     draws: int | Draws = 64,
     period: Period = Period(),  # noqa: B008
     progress: Progress | None = None,
-    **options,
+    **options: Any,
 ) -> Effect:
     """Map a region twice with the same draws and write the effect of the change.
 
@@ -73,7 +78,6 @@ def run_scenario(
         ValueError: no change, or one that cannot be made.
     """
     from hybridflux.region.drivers.changeable import check_changes
-    from hybridflux.region.drivers.driver_change import read_changes
     from hybridflux.region.map import map_region
 
     read = read_changes(changes)

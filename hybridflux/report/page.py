@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from hybridflux.files import write_text
+from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.products.budget import budget_of, budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
@@ -23,6 +25,9 @@ from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
 
+if TYPE_CHECKING:
+    from hybridflux.inference.posterior import Posterior
+
 LEAST = 0.001  # share of pixels outside the range of the towers from which it is reported
 
 
@@ -30,8 +35,8 @@ def write_report(
     run_dir: str | Path,
     out: str | Path,
     *,
-    posterior=None,
-    towers=None,
+    posterior: Posterior | None = None,
+    towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
@@ -78,7 +83,7 @@ def write_report(
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if posterior is not None and towers is not None:
-        towers = towers.sequences(posterior.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+        towers = sequences_of(towers, posterior.model.needs_at_towers())
         sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
     if posterior is not None:
         body = parameter_section(posterior, towers, known.parameters if known else {})

@@ -13,6 +13,7 @@ from hybridflux.evaluate.aggregation import MONTH
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.scores import overview, score_prediction
 from hybridflux.files import write_text
+from hybridflux.model.sequences import sequences_of
 from hybridflux.report.figures import tower_fit
 from hybridflux.report.markup import Section, card, cards, definitions, document, paragraph
 from hybridflux.report.style import number, units
@@ -53,7 +54,7 @@ def write_tower_report(posterior, towers, out: str | Path, *, title: str | None 
         ValueError: no NEE was measured, or the towers lack a driver.
     """
     out = Path(out)
-    sequences = towers.sequences(posterior.model.needs_at_towers()) if hasattr(towers, "sequences") else towers
+    sequences = sequences_of(towers, posterior.model.needs_at_towers())
     latitude = dict(towers.sites["lat"]) if hasattr(towers, "sites") else {}
     measured = np.isfinite(sequences.targets["nee"]).sum(axis=0)
     if not measured.any():

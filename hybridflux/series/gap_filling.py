@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from hybridflux.series.hyperparameters import SeriesProcess, season_of, season_sd
 from hybridflux.series.outliers import find_drops, opening, outliers, variance_factor
@@ -37,12 +38,12 @@ class Daily:
 class Variances(NamedTuple):
     """A `SeriesProcess` as the numbers that a compiled program takes: variances, `fast_days` [d], and `widening` squared."""
 
-    fast: float
-    slow: float
-    fast_days: float
-    view: float
-    freedom: float
-    widening: float
+    fast: ArrayLike
+    slow: ArrayLike
+    fast_days: ArrayLike
+    view: ArrayLike
+    freedom: ArrayLike
+    widening: ArrayLike
 
 
 class Cleaned(NamedTuple):
@@ -129,7 +130,7 @@ def checked(values: np.ndarray, when: np.ndarray, days: int) -> tuple[np.ndarray
 def variances_of(process: SeriesProcess) -> Variances:
     """Variances and the other hyperparameters of a process, float32."""
     numbers = (process.fast_sd**2, process.slow_sd**2, process.fast_days, process.view_sd**2, process.freedom, process.widening**2)
-    return Variances(*(np.float32(number) for number in numbers))  # type: ignore[arg-type]  # a float32 for each float
+    return Variances(*(np.float32(number) for number in numbers))
 
 
 def view_axis(process: SeriesProcess, when: np.ndarray) -> Axis:

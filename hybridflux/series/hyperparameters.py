@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -29,7 +31,7 @@ class SeriesProcess:
         season_error: covariance of the coefficients of `season`; empty where they are taken as known.
     """
 
-    season: tuple[float, ...]
+    season: Sequence[SupportsFloat]
     fast_sd: float
     fast_days: float
     slow_sd: float
@@ -37,12 +39,12 @@ class SeriesProcess:
     view_sd: float
     freedom: float = 10.0
     widening: float = 1.0
-    season_error: tuple[tuple[float, ...], ...] = ()
+    season_error: Sequence[Sequence[SupportsFloat]] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "season", tuple(float(number) for number in self.season))
         object.__setattr__(self, "season_error", tuple(tuple(float(number) for number in row) for row in self.season_error))
-        if len(self.season) % 2 == 0 or not np.isfinite(self.season).all():
+        if len(self.season) % 2 == 0 or not np.isfinite(np.array(self.season)).all():
             raise ValueError(f"`season` has {len(self.season)} coefficients, {self.season}; give a finite mean and two for each harmonic")
         for name in ("fast_sd", "fast_days", "slow_sd", "slow_days", "view_sd", "freedom", "widening"):
             number = getattr(self, name)

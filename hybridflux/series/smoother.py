@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from hybridflux.series.hyperparameters import SeriesProcess
 
@@ -168,7 +169,7 @@ class Axis(NamedTuple):
     gap: np.ndarray
 
 
-def smooth(axis: Axis, views: Departures, start_variance: tuple[float, float]) -> Smoothed:
+def smooth(axis: Axis, views: Departures, start_variance: tuple[ArrayLike, ArrayLike]) -> Smoothed:
     """Filter forward and smooth backward, in float32 and in time linear in the steps.
 
     Args:

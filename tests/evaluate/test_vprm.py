@@ -12,6 +12,7 @@ from hybridflux.evaluate.baselines.vprm import Hours, daily_fluxes, evi_of, hour
 from hybridflux.evaluate.baselines.vprm_tables import CLASS_OF, NEAREST, TABLES, TEMPERATURES, Rates, rates_of
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PLANT_TYPES
+from tests.reference import rows
 
 DAYS = np.arange("2001-01-01", "2003-01-01", dtype="datetime64[D]")
 GC = 12.011e-6 * 86400
@@ -44,8 +45,8 @@ def towers(codes, seed=0, noise=0.0, rates=None):
 def test_one_hour_by_hand_in_the_units_of_each_table(table, vegetation, radiation):
     # noon of 400 W m-2 at 22 degC over an EVI of 0.6; Crop: T_s = (25)(-28) / ((25)(-28) - 36) = 0.95109
     ts = (22 + 3) * (22 - 50) / ((22 + 3) * (22 - 50) - (22 - 16) ** 2)
-    numbers = {"EU2007": (1132.0, 0.0863, 0.092, 0.29), "pyVPRM_modis": (627.0, 0.111, 0.182, 0.943)}[table]
-    par0, efficiency, alpha, beta = numbers
+    (row,) = (row for row in rows("vprm_rates.csv") if (row["table"], row["vegetation"]) == (table, vegetation))
+    par0, efficiency, alpha, beta = (row[name] for name in ("par0", "efficiency", "alpha", "beta"))
     gpp = efficiency * ts * 0.6 * radiation / (1 + radiation / par0) * GC
     reco = (alpha * 22 + beta) * GC
     assert float(temperature_scalar(np.array(22.0), TEMPERATURES["Crop"])) == pytest.approx(ts) == pytest.approx(0.95109, abs=1e-5)

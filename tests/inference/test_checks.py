@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -75,6 +76,15 @@ def test_a_model_that_cannot_be_saved_is_refused_before_the_first_step(model, sa
         Never().fit(model, plain_series)
 
 
+@pytest.fixture
+def as_users_call():
+    """Without the checks of annotations, which only tests have: what hybridflux itself says of a wrong type."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.usefixtures("as_users_call")
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.5, True, "one"], ids=str)
 def test_a_seed_that_cannot_seed_is_refused(seed, plain_model, plain_series):
     with pytest.raises(ValueError, match="is not a whole number from 0 to"):
@@ -113,6 +123,7 @@ def test_a_parameter_at_its_bound_is_reported(plain_model, z, reported):
     assert len(found) == reported and all("`respiration_ref` ended at" in sentence for sentence in found)
 
 
+@pytest.mark.usefixtures("as_users_call")
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -1,4 +1,4 @@
-"""Published values and equations. Each case names its source; expected numbers never come from this package."""
+"""Published values (`tests/reference/`) and equations. Each case names its source; expected numbers never come from this package."""
 
 import math
 
@@ -8,11 +8,14 @@ import pytest
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.units import LATENT_HEAT, PAR_PER_SHORTWAVE
 from hybridflux.vocabulary import PARAMETERS
+from tests.reference import FOLDER, cases, rows
 
 
-def test_stocker_2020():
-    """theta* = 0.6, floor 0.733: beta(0.2) = 0.881 (documentation of pyrealm, `calc_soilmstress_stocker`, alpha = 1)."""
-    assert float(stress.water_stocker(rew=0.2, rew_critical=0.6, drought_floor=0.733)) == pytest.approx(0.881, abs=5e-4)
+@pytest.mark.parametrize("case", cases("process.json"), ids=lambda case: case["function"])
+def test_published_value(case):
+    room, name = case["function"].split(".")
+    function = getattr({"stress": stress, "light": light, "respiration": respiration, "water": water}[room], name)
+    assert float(function(**case["inputs"])) == pytest.approx(case["expected"], abs=case["tolerance"])
 
 
 @pytest.mark.parametrize("tair", [-10.0, 0.0, 5.0, 20.0, 35.0])
@@ -44,9 +47,11 @@ def test_q10_ratio_is_exact(tair, q10):
     assert float(ratio) == pytest.approx(q10, rel=1e-6)
 
 
-@pytest.mark.parametrize("tair, slope", [(1.0, 0.047), (10.0, 0.082), (20.0, 0.145), (30.0, 0.243), (19.75, 0.142793)])
+SLOPES = [(row["tair_degC"], row["slope_kPa_degC-1"]) for row in rows("saturation_vapour.csv") if "slope_kPa_degC-1" in row]
+
+
+@pytest.mark.parametrize("tair, slope", SLOPES)
 def test_slope_of_saturation_vapour_pressure(tair, slope):
-    """Allen et al. 1998 (FAO-56), annex 2, table 2.4 [kPa degC-1], and the example of NCL `satvpr_slope_fao56` (19.75 degC)."""
     share = float(water.potential_evaporation(tair=tair, par=PAR_PER_SHORTWAVE * LATENT_HEAT, evaporation_scalar=1.0))
     assert share / (1 - share) * water.PSYCHROMETRIC == pytest.approx(slope, abs=5e-4)
 
@@ -67,24 +72,23 @@ def test_peak_does_not_overflow():
     assert np.isfinite(value).all() and value.max() < 1e-8
 
 
-@pytest.mark.parametrize(
-    "plant, tmin, vpd, expected", [("DBF", 1.97, 17.75, 0.25), ("ENF", 0.155, 18.25, 0.25), ("CRO", 2.01, 25.75, 0.25)]
-)
-def test_mod17_ramps(plant, tmin, vpd, expected):
-    """Half way along both ramps of Running & Zhao 2015, C5.1 table: (Tmin_lo, Tmin_hi) and (VPD_lo, VPD_hi) of the class."""
+@pytest.mark.parametrize("plant, tmin, vpd", [row.values() for row in rows("mod17_half_way.csv")])
+def test_mod17_ramps(plant, tmin, vpd):
+    """Half way along both ramps of MOD17 light use is a half of a half."""
     names = ("tmin_closed", "tmin_open", "vpd_open", "vpd_closed")
     closed, opened, vpd_open, vpd_closed = (PARAMETERS[name].by_class.get(plant, PARAMETERS[name].typical) for name in names)
     cold = stress.low_temperature(tmin=tmin, tmin_closed=closed, tmin_open=opened)
     dry = stress.vpd_ramp(vpd=vpd, vpd_open=vpd_open, vpd_closed=vpd_closed)
-    assert float(cold * dry) == pytest.approx(expected, rel=1e-5)
-
-
-def test_preles_co2():
-    """PRELES (ISBN 978-951-40-2395-8): 1 + (Ca - 380) / (Ca - 380 + Cm), Cm = 2000; at 420 ppm 1 + 40 / 2040."""
-    assert float(stress.co2_fertilisation(co2=420.0, co2_reference=380.0, co2_half=2000.0)) == pytest.approx(1.0196, abs=1e-4)
+    assert float(cold * dry) == pytest.approx(0.25, rel=1e-5)
 
 
 def test_light_saturation_of_bao():
     """0.002 umol-1 m2 s over a 12 h day is 0.21 m2 d MJ-1: 1000 umol m-2 s-1 absorbed leave a third of the efficiency."""
     megajoules = 1000e-6 / 4.57 * 43200
     assert light.saturation(fapar=1.0, par=megajoules, light_saturation=0.002 * 4.57e6 / 43200) == pytest.approx(1 / 3, rel=1e-6)
+
+
+def test_every_file_says_where_it_is_from():
+    page = (FOLDER / "PROVENANCE.md").read_text(encoding="utf-8")
+    assert all(f"`{path.name}`" in page for path in FOLDER.iterdir() if path.suffix in (".csv", ".json"))
+    assert all(f"`{case['source']}`" in page for case in cases("process.json"))

@@ -24,6 +24,7 @@ from hybridflux.process import light, stress, water
 from hybridflux.region.draws.fapar_error import SD, CalibrationLineError, FaparError
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
@@ -76,7 +77,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         )  # fmt: skip
         ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)
-        drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
+        drivers = read_tile(job.region, job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
         slab, pixels = next(iter(ready.slabs(job, drivers)))
         return (ready.model, ready.shared, ready.waves(job, drivers), pixels, ready.static), slab
 
@@ -112,7 +113,7 @@ def composed(name, draws):
     model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
-    return Posterior(with_learned(model, values), indices=None)
+    return Posterior(with_learned(model, values), Indices(("a", "b"), (2017, 2018)))
 
 
 def assert_same(expected, found, active):

@@ -6,6 +6,7 @@ import pytest
 from hybridflux.region.drivers.changeable import changeable, check_changes
 from hybridflux.region.drivers.driver_change import Change, read_changes
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.drivers.usual_weather import usual_course, usual_rain
 
 READ = ("tair_30d", "tmin", "rain", "vpd", "par", "fapar", "plant_type", "soil_capacity")  # by a model
@@ -43,7 +44,7 @@ def test_changes(region_path):
     np.testing.assert_array_equal(after["vpd"], before["vpd"])
     np.testing.assert_allclose(after["tair_30d"][-1], before["tair_30d"][-1] + 2, rtol=1e-5)
     tile = next(region.tiles())
-    a, b = (one.read(tile, ("fapar",), whole(region)) for one in (region, changed))
+    a, b = (read_tile(one, tile, ("fapar",), whole(region)) for one in (region, changed))
     a, b = (unpacked(one.daily["fapar"])[:, one.pixel] for one in (a, b))
     np.testing.assert_allclose(b, a * 0.5, rtol=1e-6)
 

@@ -14,6 +14,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.products.totals import open_totals
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.spec import region_fingerprint
@@ -55,7 +56,7 @@ def use(path):
     """Open a region and read each of its tiles."""
     region = open_region(path)
     for tile in region.tiles():
-        region.read(tile, ("fapar", "tair", "soil_capacity"), region.window(region.days[0], region.days[-1]))
+        read_tile(region, tile, ("fapar", "tair", "soil_capacity"), region.window(region.days[0], region.days[-1]))
 
 
 @pytest.mark.parametrize("name", ["fapar", "tair", "soil_capacity", "zone", "plant_type", "time"])

@@ -16,6 +16,7 @@ from hybridflux.process import light, respiration
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region
 from hybridflux.region.store.add_map import add_map
 from hybridflux.vocabulary import PARAMETERS
@@ -43,7 +44,7 @@ def test_a_map_is_read_counted_and_masked_where_it_has_gaps(tmp_path, make_regio
     region = open_region(writer.path)
     window = region.window(np.datetime64("2018-01-01"), np.datetime64("2018-01-31"))
     tile = next(region.tiles())
-    drivers = region.read(tile, ("fapar", "par", "canopy_height"), window)
+    drivers = read_tile(region, tile, ("fapar", "par", "canopy_height"), window)
     row = PARAMETERS["light_use_efficiency"]
     for at in (0, 40, len(drivers.pixel) - 1):
         pixel = drivers.pixel[at]
@@ -68,7 +69,7 @@ def test_a_region_without_the_map_is_refused_with_a_cure_that_cures(tmp_path, ma
     raster.odc.write_cog(str(tmp_path / "height.tif"), overwrite=True, nodata=np.nan)
     add_map(writer.path, "canopy_height", tmp_path / "height.tif", units="m")
     region = open_region(writer.path)
-    drivers = region.read(next(region.tiles()), ("canopy_height", *posterior.model.needs()), slice(365, 396))
+    drivers = read_tile(region, next(region.tiles()), ("canopy_height", *posterior.model.needs()), slice(365, 396))
     assert np.unique(drivers.static["canopy_height"]).tolist() == [17.0] and drivers.masked["no covariate"] == 50
     for name, source, message in (
         ("canopy_height", np.ones(box.shape), "has a map `canopy_height` already"),

@@ -10,7 +10,8 @@ import pytest
 import zarr
 
 from hybridflux.region.drivers.calendar import Period
-from hybridflux.region.drivers.open import OUT_OF_RANGE, open_region
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.read import OUT_OF_RANGE, read_tile
 from hybridflux.region.map import map_region
 
 pytestmark = pytest.mark.long
@@ -39,8 +40,8 @@ def test_a_value_before_the_days_of_a_run_does_not_matter(path):
     region = open_region(path)
     tile = next(region.tiles())
     window = region.window(np.datetime64("2018-06-01"), np.datetime64("2018-06-30"))
-    assert OUT_OF_RANGE not in region.read(tile, ("fapar",), window).masked
-    assert region.read(tile, ("fapar",), region.window(region.days[0], region.days[-1])).masked[OUT_OF_RANGE] == 1
+    assert OUT_OF_RANGE not in read_tile(region, tile, ("fapar",), window).masked
+    assert read_tile(region, tile, ("fapar",), region.window(region.days[0], region.days[-1])).masked[OUT_OF_RANGE] == 1
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block, slabs
 from hybridflux.region.map import make_job
@@ -25,7 +26,7 @@ def job_of(posterior, path, **settings) -> Job:
 
 def results_of(job, tile_id="r000_c000"):
     ready = kernel_inputs.prepare(job)
-    drivers = job.region.read(job.region.grid.tile_of(tile_id), ready.names, ready.window)
+    drivers = read_tile(job.region, job.region.grid.tile_of(tile_id), ready.names, ready.window)
     waves = ready.waves(job, drivers)
     found = [
         (slab, jax.device_get(cpu.run_slab(ready.model, ready.shared, waves, pixels, ready.static)))
@@ -73,7 +74,7 @@ def test_one_compilation_for_all_tiles(region_path, make_posterior, monkeypatch)
 
 def test_blocks_hold_every_pixel_once_and_one_plant_type(region_path):
     region = open_region(region_path)
-    drivers = region.read(next(region.tiles()), ("tair", "fapar", "soil_capacity"), slice(0, 10))
+    drivers = read_tile(region, next(region.tiles()), ("tair", "fapar", "soil_capacity"), slice(0, 10))
     for by_cell in (True, False):
         seen = []
         for slab in slabs(drivers, n=16, blocks=4, by_cell=by_cell):

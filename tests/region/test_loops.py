@@ -11,6 +11,7 @@ from hybridflux.model.learned import learned, with_learned
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels import cpu, kernel_inputs
 from hybridflux.region.kernels.gpu import accelerator
 from hybridflux.region.kernels.gpu.launch import Shape
@@ -35,7 +36,7 @@ def slab(tmp_path_factory, make_region, make_posterior):
     posterior = make_posterior(draws=3)
     job = make_job(posterior, path, draws=Draws(3, "parameter"), period=Period("2017-12-20"), keep=KEPT)
     ready = kernel_inputs.prepare(job)
-    drivers = job.region.read(job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
+    drivers = read_tile(job.region, job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
     slab, pixels = next(iter(ready.slabs(job, drivers)))
     names = {name: values[:, drivers.cell] for name, values in drivers.weather.items()}
     names |= {name: unpacked(values)[:, drivers.pixel] for name, values in drivers.daily.items()}

@@ -15,6 +15,7 @@ from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.spread import LENGTH, Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors import Serial
@@ -57,7 +58,7 @@ def arrays_of(out):
 def place_of(region, needs, tile_id, row, column):
     """Drivers of one pixel as a place of the whole-series model, and its coordinates."""
     tile = region.grid.tile_of(tile_id)
-    drivers = region.read(tile, needs, region.window(region.days[0], region.days[-1]))
+    drivers = read_tile(region, tile, needs, region.window(region.days[0], region.days[-1]))
     at = list(drivers.pixel).index(row * tile.shape[1] + column)
     named = {name: values[:, drivers.cell[at]][:, None] for name, values in drivers.weather.items()}
     named |= {name: unpacked(values)[:, drivers.pixel[[at]]] for name, values in drivers.daily.items()}

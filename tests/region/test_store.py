@@ -8,7 +8,8 @@ import pytest
 import zarr
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.region.drivers.open import EXTREMES, _extremes, open_region, unpacked
+from hybridflux.region.drivers.open import EXTREMES, open_region, unpacked
+from hybridflux.region.drivers.read import _extremes, read_tile
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.spec import region_fingerprint
 from hybridflux.region.store import layout
@@ -41,7 +42,7 @@ def test_read_a_tile(region_path):
     region = open_region(region_path)
     tile = list(region.tiles())[0]
     window = region.window(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"))
-    drivers = region.read(tile, NAMES, window)
+    drivers = read_tile(region, tile, NAMES, window)
     fapar = region.group["fapar"][:, tile.y, tile.x].reshape(730, -1)[:, drivers.pixel] * 1e-4
     found = {name: unpacked(values)[:, drivers.pixel] for name, values in drivers.daily.items()}
     np.testing.assert_allclose(found["fapar"], fapar[365:], rtol=1e-6)
@@ -61,11 +62,11 @@ def test_masked_pixels_are_counted_and_stay_alone(region_path, tmp_path):
     tair[500, 1] = np.nan  # all pixels of cell 1
     group["tair"][:] = tair
     region = open_region(path)
-    left = region.read(region.grid.tile_of("r000_c000"), NAMES, whole(region))
+    left = read_tile(region, region.grid.tile_of("r000_c000"), NAMES, whole(region))
     assert left.masked == {"outside": 0, "no vegetation": 6, "no weather": 0, "no covariate": 1, "no vegetation series": 1}
     assert len(left.pixel) == 92 and 56 not in left.pixel and 57 in left.pixel
     assert np.isfinite(left.daily["fapar_30d"][:, left.pixel]).all()
-    right = region.read(region.grid.tile_of("r000_c001"), NAMES, whole(region))
+    right = read_tile(region, region.grid.tile_of("r000_c001"), NAMES, whole(region))
     assert right.masked["no weather"] == 100 and len(right.pixel) == 0
 
 
@@ -211,7 +212,7 @@ def again(path, out, change=None, **encoding):
 
 def read_all(path):
     region = open_region(path)
-    return [region.read(tile, NAMES, whole(region)) for tile in region.tiles()]
+    return [read_tile(region, tile, NAMES, whole(region)) for tile in region.tiles()]
 
 
 @pytest.mark.parametrize("compressors", ["zstd", None, "gzip"])
@@ -349,7 +350,7 @@ def test_a_tile_outside_needs_no_chunks_and_one_never_seen_is_no_loss(make_regio
     tile = writer.grid.tile_of("r001_c001")
     writer.write(tile, np.full((730, *tile.shape), np.nan, np.float32))
     region = open_region(writer.path)
-    assert region.read(tile, NAMES, whole(region)).masked["no vegetation series"] == 100
+    assert read_tile(region, tile, NAMES, whole(region)).masked["no vegetation series"] == 100
 
 
 def test_a_store_of_an_earlier_version_is_warned_of(region_path, tmp_path):

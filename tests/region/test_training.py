@@ -14,6 +14,7 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.products.budget import budget_table
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.run.training_range import OUTSIDE_RANGE, WITHOUT_TOWER, outside
 from hybridflux.region.store.checksums import accept
@@ -113,7 +114,7 @@ def test_masking_by_something_else_is_refused(tmp_path, region_path, make_poster
 def test_days_outside_count_by_their_share(region_path):
     region = open_region(region_path)
     tile = next(region.tiles())
-    drivers = region.read(tile, ["tair", "fapar"], region.window(region.days[0], region.days[-1]))
+    drivers = read_tile(region, tile, ["tair", "fapar"], region.window(region.days[0], region.days[-1]))
     share = (drivers.weather["tair"] > 15).mean(0)[drivers.cell].sum()
     fapar = (drivers.daily["fapar"] > 7000).mean(0)[drivers.pixel].sum()
     found = outside(drivers, {"tair": (-99.0, 15.0), "fapar": (0.0, 0.7)})

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import quasi_likelihood
@@ -78,7 +78,7 @@ def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[st
 
 
 @partial(jax.jit, static_argnames=("optimiser", "frozen"))
-def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: Batch, share: float):
+def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: Batch, share: ArrayLike):
     def loss(values, anchor, away, step):
         step = step._replace(measured={name: seen & ~away[step.names["site"]] for name, seen in step.measured.items()})
         log_density = share * quasi_likelihood(with_learned(model, values), step)

@@ -80,7 +80,7 @@ def run_chains(
     target: float,
     adapt: bool,
     progress: Progress = lambda done, total, message: None,
-) -> tuple[Array, dict[str, Array]]:
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """All chains side by side on the host devices of XLA, in `BLOCKS` blocks of steps, so that progress is seen and Ctrl-C heard.
 
     Args:

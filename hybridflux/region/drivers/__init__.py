@@ -1,1 +1,1 @@
-"""What a run reads of a region: the region opened, its days and tiles, drivers of a tile under a change, and whether they are plausible."""
+"""What a run reads of a region: opened (`open.py`), a tile under a change (`read.py`), days and tiles, and whether all is plausible."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +46,7 @@ class Today(NamedTuple):
     weight: Array
 
 
+@runtime_checkable
 class Accumulator(Protocol):
     """What a kernel asks of an output, all of it traced: `outputs.base.Output` has it with defaults.
 

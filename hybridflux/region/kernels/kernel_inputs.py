@@ -15,7 +15,7 @@ from hybridflux.model.learned import physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects
 from hybridflux.region.draws.fapar_error import SD, FaparError, draw_fapar_error
-from hybridflux.region.drivers.open import TileDrivers
+from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hybridflux.region.drivers.open import Region, TileDrivers
+from hybridflux.region.drivers.open import Region
+from hybridflux.region.drivers.read import TileDrivers
 
 LARGE_CELL = 4096  # pixels
 

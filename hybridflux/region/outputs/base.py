@@ -22,6 +22,7 @@ from hybridflux.region.outputs.quantities import CARBON, carried, checked, names
 from hybridflux.region.store import layout
 
 if TYPE_CHECKING:
+    from hybridflux.files import Enduring
     from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
     from hybridflux.region.spec import Job
 
@@ -143,7 +144,7 @@ class Output:
     def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
         """Add what is kept of a block of pixels to the totals of its tile."""
 
-    def merge(self, stream, job: Job, merged: Merged, attributes: Mapping) -> None:
+    def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
         """Write `file` from the totals of all tiles.
 
         Args:

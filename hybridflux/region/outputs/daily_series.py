@@ -10,6 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from hybridflux.files import Enduring
 from hybridflux.model.sources import EXACT
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today
@@ -68,7 +69,7 @@ class DailySeries(OfQuantities):
         """Nothing: a series belongs to all pixels of a block."""
         return 0.0
 
-    def merge(self, stream, job: Job, merged: Merged, attributes: Mapping) -> None:
+    def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
         """Means over the area of each plant type."""
         import xarray as xr
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from hybridflux.region.drivers.map_periods import mapped_days
-from hybridflux.region.drivers.open import TileDrivers
+from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels.contract import Result
 from hybridflux.region.kernels.pixel_blocks import Slab
 from hybridflux.region.outputs.base import arrays_of

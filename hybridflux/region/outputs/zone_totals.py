@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridflux.files import Enduring
 from hybridflux.region.draws.structural_error_paths import ErrorPaths
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
@@ -65,7 +66,7 @@ class ZoneTotals(OfQuantities):
         """Four bytes for each month and draw."""
         return 4 * len(self.sums) * len(calendar.months) * draws
 
-    def merge(self, stream, job: Job, merged: Merged, attributes: Mapping) -> None:
+    def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
         """The coordinates first, then the totals, group by group of cells."""
         import h5netcdf
         import xarray as xr

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hybridflux.region.drivers.open import TileDrivers
+from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
 

@@ -6,6 +6,7 @@ import pytest
 from hybridflux.data.weather.air import saturation_pressure, vpd_of_dewpoint, vpd_of_extremes, vpd_of_humidity
 from hybridflux.data.weather.daily_weather import Weather
 from hybridflux.data.weather.elevation import LAPSE, cells, vpd_at
+from tests.reference import rows
 
 DAYS = np.arange(np.datetime64("2018-05-01"), np.datetime64("2018-05-04"))
 
@@ -87,8 +88,10 @@ def test_refused():
 
 
 def test_saturation_pressure_against_published_values():
-    """FAO-56 table 2.3 [kPa]; example 4: 12.3 and 24.5... degC; example 5: humidity."""
-    assert saturation_pressure(np.array([1.0, 15.0, 30.0])) == pytest.approx([6.57, 17.05, 42.43], abs=0.01)
+    """FAO-56 table 2.3; example 3: 15 and 24.5 degC; example 5: humidity. Pressures of hybridflux are in hPa."""
+    published = [(row["tair_degC"], row["pressure_kPa"]) for row in rows("saturation_vapour.csv") if "pressure_kPa" in row]
+    tair, kilopascal = np.array(published).T
+    assert saturation_pressure(tair) == pytest.approx(10 * kilopascal, abs=0.01)
     assert vpd_of_extremes(15.0, 24.5, 0.0) == pytest.approx(23.9, abs=0.05)  # example 3: es = 2.39 kPa
     assert vpd_of_humidity(18.0, 25.0, 0.68) == pytest.approx(26.2 * 0.32, abs=0.1)  # example 5: es about 2.62 kPa
     assert vpd_of_dewpoint(20.0, 20.0) == 0.0 and vpd_of_dewpoint(20.0, 21.0) == 0.0

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array
+from jaxtyping import Array, ArrayLike
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
@@ -123,7 +123,7 @@ class _Day:
         self.constant = constants | {name: _read(ref) for name, ref in refs.constant.items()}
         self.covariates = {name: _over_pixels(ref[...]) for name, ref in refs.covariates.items()}
 
-    def __call__(self, day: Array, year: Array) -> tuple[dict, dict]:
+    def __call__(self, day: ArrayLike, year: Array) -> tuple[dict, dict]:
         """Drivers and parameters, `[group, pixel, lane]` or of a shape that broadcasts to it."""
         names = self.covariates | {name: _over_pixels(ref[day, self.cell]) for name, ref in self.refs.weather.items()}
         names |= {name: _over_pixels(unpacked(ref[day, :])) for name, ref in self.refs.daily.items()}

@@ -1,0 +1,154 @@
+"""Read what a model needs of one tile of a region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybridflux.data.gaps import trailing_mean
+from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, split_history, unpacked
+from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import VARIABLES
+
+OUT_OF_RANGE = "vegetation out of range"
+"""Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
+COLUMNS_AT_ONCE = 4096  # pixels whose running mean is computed together, to bound memory
+
+
+@dataclass(frozen=True)
+class TileDrivers:
+    """What the model needs of one tile.
+
+    Attributes:
+        tile: the window.
+        pixel: flat index in the tile of each valid pixel `[pixel]`.
+        daily: drivers that change by pixel and day `[time, place in the tile]`, float32, or as stored (see `unpacked`); nothing
+            sensible at places that are not valid.
+        weather: coarse drivers `[time, cell]`, float32.
+        cell: weather cell of each pixel `[pixel]`.
+        static: covariates `[pixel]`.
+        plant_type: `[pixel]`.
+        zone: `[pixel]`.
+        area: true area `[pixel]`, m2.
+        masked: reason -> number of pixels left out.
+    """
+
+    tile: Tile
+    pixel: np.ndarray
+    daily: dict[str, np.ndarray]
+    weather: dict[str, np.ndarray]
+    cell: np.ndarray
+    static: dict[str, np.ndarray]
+    plant_type: np.ndarray
+    zone: np.ndarray
+    area: np.ndarray
+    masked: dict[str, int]
+
+
+def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:
+    """Drivers and covariates of a tile.
+
+    A pixel is masked, and counted, where it is outside the region, has no vegetation, or lacks a driver on any day
+    that is needed, or has one there that cannot be; nothing is filled in from its neighbours.
+
+    Args:
+        region: opened, whose changes act on what is read.
+        tile: of the grid.
+        names: that the model needs.
+        window: days of the region.
+
+    Raises:
+        UnreadableTile: a chunk cannot be read.
+    """
+    names = list(names)
+    before = max((split_history(name)[1] for name in names if region.is_daily(name)), default=0)
+    first = max(window.start - before, 0)
+    weather = region.weather([name for name in names if region.is_coarse(name)], window)
+    kind, zone, cell = (region.map_of(name, tile) for name in ("plant_type", "zone", "cell"))
+    rest = [name for name in names if name not in INDICES and not (region.is_coarse(name) or region.is_daily(name))]
+    daily_names = {split_history(name)[0] for name in names if region.is_daily(name)}
+    raw = {base: region.map_of(base, tile, slice(first, window.stop)) for base in daily_names}
+    static = _static(region, rest, tile, raw)
+
+    calm = np.ones(region.group["tair"].shape[1], bool)
+    for values in weather.values():
+        calm &= np.isfinite(values).all(0)
+    checks = {
+        "outside": kind == layout.OUTSIDE,
+        "no vegetation": np.isin(kind, UNVEGETATED_CODES),
+        "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
+        "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
+        OUT_OF_RANGE: np.any([_impossible(base, values) for base, values in raw.items()] or [np.zeros(kind.shape, bool)], 0),
+        "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
+    }
+    valid, masked = np.ones(kind.shape, bool), {}
+    for reason, where in checks.items():
+        masked |= {reason: count} if (count := int((valid & where).sum())) or reason != OUT_OF_RANGE else {}
+        valid &= ~where
+    pixel = np.flatnonzero(valid)
+    daily = {}
+    for name in names:
+        if region.is_daily(name):
+            base, history = split_history(name)
+            series = _series(region, base, raw[base], slice(first, window.stop))
+            daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
+    return TileDrivers(
+        tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in static.items()},
+        kind[pixel].astype(np.int32), zone[pixel], region.grid.area(tile).reshape(-1)[pixel], masked,
+    )  # fmt: skip
+
+
+def _static(region: Region, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Covariates of a tile; `read` are daily maps of it that were read, of all days or not."""
+    found = {name: region.map_of(name, tile).astype(np.float32, copy=False) for name in names if name not in DERIVED}
+    if "latitude" in names:
+        found["latitude"] = region.grid.latitude(tile).reshape(-1)
+    for base in dict.fromkeys(EXTREMES[name][0] for name in names if name in EXTREMES):
+        whole = base in read and len(read[base]) == len(region.days)
+        found |= _extremes(base, read[base] if whole else region.map_of(base, tile))
+    return {name: found[name] for name in names}
+
+
+def _series(region: Region, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
+    """A daily series `[time, place in the tile]`: as stored, or float32 where a change acts on it."""
+    if any(name in change.names for change in region.changes):
+        return region.changed(name, unpacked(raw), region.days[window])
+    return raw
+
+
+def _extremes(base: str, series: np.ndarray) -> dict[str, np.ndarray]:
+    """The `EXTREMES` of a daily map: quantiles of all days, linear between ranks, missing days as 0; some pixels at a time.
+
+    Scaled integers are sorted by vector instructions, five times as fast as `numpy.quantile` finds two ranks.
+    """
+    last = len(series) - 1
+    shares = {name: share for name, (of, share) in EXTREMES.items() if of == base}
+    at = np.array([*shares.values()]) * last
+    below, parts = at.astype(int), []
+    for start in range(0, series.shape[1], COLUMNS_AT_ONCE):
+        part = series[:, start : start + COLUMNS_AT_ONCE]
+        ranked = np.sort(np.ascontiguousarray(np.where(part == layout.NODATA, np.int16(0), part).T), axis=1)
+        low, high = ranked[:, below].astype(float), ranked[:, np.minimum(below + 1, last)]
+        parts.append(low + (at - below) * (high - low))
+    return dict(zip(shares, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
+
+
+def _impossible(name: str, values: np.ndarray) -> np.ndarray:
+    """Where a daily map `[time, pixel]`, as stored, is outside the bounds of its quantity on any day `[pixel]`."""
+    if name not in VARIABLES or not len(values):
+        return np.zeros(values.shape[1:], bool)
+    low, high = (round(bound / layout.SCALE) for bound in VARIABLES[name].bounds)
+    least = values.min(0)
+    return ((least < low) & (least != layout.NODATA)) | (values.max(0) > high)
+
+
+def _running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """`trailing_mean` in bounded memory."""
+    out = np.empty(values.shape, np.float32)
+    for start in range(0, values.shape[1], COLUMNS_AT_ONCE):
+        part = slice(start, start + COLUMNS_AT_ONCE)
+        out[:, part] = trailing_mean(unpacked(values[:, part]), window)
+    return out
