@@ -120,7 +120,10 @@ def get(name: str) -> HybridFlux:
             return from_spec(read_json(path, "written by `hybridflux.model.spec.to_spec`"))
         except Exception as error:
             raise ValueError(f"{path} does not give a model: {type(error).__name__}: {str(error)[:200]}") from error
-    model = getattr(outside.load([path])[0], "model", None)
+    try:
+        model = getattr(outside.load([path])[0], "model", None)
+    except ValueError as error:
+        raise ValueError(f"{error}; it must be Python that sets `model`") from error
     if not isinstance(model, HybridFlux):
         raise ValueError(f"{path} does not set `model` to a HybridFlux")
     return model

@@ -75,7 +75,7 @@ def test_a_run_of_an_earlier_version_is_read_but_does_not_go_on(job_with):
 
 def test_an_output_that_there_is_not_is_named(job_with):
     spec = job_with().spec.to_json()
-    with pytest.raises(ValueError, match="`Sunshine` is no output"):
+    with pytest.raises(ValueError, match="no output of a map `Sunshine`"):
         RunSpec.from_json(spec | {"keep": [{"output": "Sunshine"}]}, outputs_of)
 
 
