@@ -23,6 +23,7 @@ def run(script: str, shared: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_same_days(shared, tmp_path):
     run("e04_drought_years.py", shared, tmp_path)
     scores = pd.read_csv(tmp_path / "scores.csv")

@@ -34,6 +34,7 @@ def test_q10_is_recovered_without_temperature_in_the_network_and_warned_of_with_
     assert (tmp_path / "q10.png").stat().st_size > 1e4 and "is not identifiable" in (tmp_path / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_samplers_are_calibrated_on_real_drivers(shared, tmp_path):
     run("e06_sbc.py", shared, tmp_path)
     ranks = pd.read_csv(tmp_path / "ranks.csv").drop(columns="sampler")

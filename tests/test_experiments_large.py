@@ -21,4 +21,4 @@ def test_a_large_region_gives_what_its_tiles_give_alone(tmp_path):
     assert same == every and int(every) > 200
     assert "3 tiles of 3 were known as done" in text and "1,052 zones in 16 tiles" in text
     assert float(re.search(r"off by (\S+)\.\n", text)[1]) < 1e-12
-    assert all(f"| {step} |" in text for step in ("open and check", "work list", "map the tiles", "merge totals", "maps for GIS"))
+    assert all(f"| {step} |" in text for step in ("open and check", "work list", "map the tiles", "merge totals", "GeoTIFFs"))
