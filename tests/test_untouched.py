@@ -86,5 +86,9 @@ def test_a_region_replaces_a_region_only(mine, names):
     with pytest.raises(FileExistsError, match="is not a region store, and is not replaced"):
         create_region(folder, *given, overwrite=True)
     assert contents(folder) == dict.fromkeys(names, MINE)
+    killed = folder.with_name("killed.zarr")  # while zarr wrote its first metadata
+    killed.mkdir()
+    (killed / "zarr.json.0123.partial").write_text("{")
+    create_region(killed, *given, overwrite=True)
     for _ in range(2):
         create_region(folder.with_name("r.zarr"), *given, overwrite=True)

@@ -204,8 +204,8 @@ def create_region(
 
 
 def _is_region(path: Path) -> bool:
-    """Whether a folder is an empty one, or a region store, whole or not."""
-    if not path.is_dir() or not any(path.iterdir()):
+    """Whether a folder is an empty one, or a region store, whole or not; also one killed while zarr wrote its first metadata."""
+    if not path.is_dir() or all(file.match("zarr.json.*.partial") for file in path.iterdir()):
         return path.is_dir()
     try:
         return zarr.open_group(path, mode="r").attrs.get("format") == layout.FORMAT
