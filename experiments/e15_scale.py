@@ -208,8 +208,8 @@ def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
     parts = []
     for index, of_kind in lines.items():
         for kind, one in of_kind.items():
-            told = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in asdict(one).items()]
-            parts.append("\n".join([f"[lines.{index}.{kind}]", *told, ""]))
+            fields = [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in asdict(one).items()]
+            parts.append("\n".join([f"[lines.{index}.{kind}]", *fields, ""]))
     return "\n".join(parts)
 
 

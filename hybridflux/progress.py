@@ -10,7 +10,7 @@ Progress = Callable[[int, int, str], None]
 
 
 class Pace:
-    """The rate of steps since the first one that was told, and the time left at that rate.
+    """The rate of steps since the first reported one, and the time left at that rate.
 
     What was done before does not count: a run that is resumed begins at its own zero.
 

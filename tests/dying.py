@@ -1,4 +1,4 @@
-"""A command in a process of its own that dies where it is told to: `python dying.py WHERE NUMBER COMMAND ...`.
+"""A command in a process of its own that kills itself at a named place: `python dying.py WHERE NUMBER COMMAND ...`.
 
 `replace` dies instead of the NUMBER-th renaming of a finished file (markers, totals, records), `chunk` in the middle of the NUMBER-th
 file of a store, with half of it written; anything else lives to the end.

@@ -60,6 +60,17 @@ def killed_until_done(words, kills, seconds, seed, calls, stage):
     return hits, stages
 
 
+def until_fifty(one, what):
+    """Repeat `one(number)`, which kills, resumes, compares and gives deaths by place and by stage, until fifty died; deaths by place."""
+    total, stages, number = Counter(), Counter(), 0
+    while sum(total.values()) < 50:
+        number += 1
+        deaths, at = one(number)
+        total, stages = total + deaths, stages + at
+    print(f"\n{number} {what}, killed {dict(total)}, {dict(stages)}: no difference")
+    return total
+
+
 def leftovers(folder):
     """Files of a write that was cut off and that stayed."""
     return [path for path in folder.rglob("*.part*") if path.suffix in (".part", ".partial")]

@@ -26,6 +26,7 @@ from hybridflux.data.land.warp import numbers
 from hybridflux.data.moisture import reader as moisture_reader
 from hybridflux.data.site_table import read_sites
 from hybridflux.data.vegetation import read_series
+from hybridflux.data.weather import reader as weather_reader
 from hybridflux.data.weather.netcdf import parts
 from hybridflux.data.weather.netcdf import window as cells_of
 from hybridflux.inference.posterior_file import Contents, read, write
@@ -246,11 +247,11 @@ FORMATS = {
     "dem.asc": Format(maps.heights, maps.read_heights, known=False),
     "soil": Format(maps.soil_layers, maps.read_soil),
     "biomass": Format(maps.biomass, maps.read_biomass),
-    "SMAP_L3_SM_P_20180603_R18290_001.h5": Format(maps.composite, maps.moisture("smap-l3")),
-    "SMAP_L2_SM_P_18000_D_20180603T053000_R18290_001.h5": Format(maps.orbit, maps.moisture("smap-l3")),
-    "c_gls_SSM1km_201806020000.nc": Format(maps.saturation, maps.moisture("cgls-ssm-1km")),
-    "agera5.nc": Format(maps.agera5, maps.weather("agera5")),
-    "sim2.csv": Format(maps.sim2, maps.weather("sim2"), known=False),
+    "SMAP_L3_SM_P_20180603_R18290_001.h5": Format(maps.composite, maps.in_time(moisture_reader, "smap-l3")),
+    "SMAP_L2_SM_P_18000_D_20180603T053000_R18290_001.h5": Format(maps.orbit, maps.in_time(moisture_reader, "smap-l3")),
+    "c_gls_SSM1km_201806020000.nc": Format(maps.saturation, maps.in_time(moisture_reader, "cgls-ssm-1km")),
+    "agera5.nc": Format(maps.agera5, maps.in_time(weather_reader, "agera5")),
+    "sim2.csv": Format(maps.sim2, maps.in_time(weather_reader, "sim2"), known=False),
     "plots.csv": Format(maps.forest, maps.read_forest, known=False),
     "plots.parquet": Format(maps.forest, maps.read_forest),
 }  # fmt: skip

@@ -11,8 +11,6 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.inventories import biomass_map, plots
 from hybridflux.data.land import soil, terrain
-from hybridflux.data.moisture import reader as moisture_reader
-from hybridflux.data.weather import reader as weather_reader
 
 GRID = GeoBox((24, 24), Affine(100, 0, 600000, 0, -100, 4900000), "EPSG:32631")
 CATALOG = load_catalog()
@@ -97,10 +95,12 @@ def saturation(path):
     return path
 
 
-def moisture(dataset):
+def in_time(reader, dataset):
+    """What a reader of weather or soil moisture gives of a file."""
+
     def read(path):
-        found = moisture_reader(CATALOG[dataset].format)(CATALOG[dataset], path, EXTENT, *DAYS, 1.0)
-        return [found.days.astype(str), *found.values.values()]
+        series = reader(CATALOG[dataset].format)(CATALOG[dataset], path, EXTENT, *DAYS, 1.0)
+        return [series.days.astype(str), *series.values.values()]
 
     return read
 
@@ -127,14 +127,6 @@ def sim2(path):
     rows = [f"{x};{y};2018060{day};0.0;1.{day};15.{day};9.{day};22.{day};2010.{day};70.{day}" for day in range(1, 6)]
     path.write_text("\n".join([";".join(("LAMBX", "LAMBY", "DATE", *names)), *rows, ""]))
     return path
-
-
-def weather(dataset):
-    def read(path):
-        found = weather_reader(CATALOG[dataset].format)(CATALOG[dataset], path, EXTENT, *DAYS, 1.0)
-        return [found.days.astype(str), *found.values.values()]
-
-    return read
 
 
 def forest(path):

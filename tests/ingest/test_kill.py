@@ -1,7 +1,6 @@
 """A build killed with -9 anywhere, again and again, then resumed: the same store, bit for bit, as one that nothing happened to."""
 
 import json
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import zarr
 
 from hybridflux.region.store.checksums import OF_GROUP
 from tests.ingest.test_commands import write
-from tests.killing import killed_until_done, leftovers, to_the_end
+from tests.killing import killed_until_done, leftovers, to_the_end, until_fifty
 
 pytestmark = pytest.mark.long
 
@@ -89,11 +88,9 @@ def test_killed_a_few_times(tmp_path, config, whole):
 @pytest.mark.slow
 def test_killed_fifty_times(tmp_path, config, whole):
     """Several builds, so that there is always something left to be killed at."""
-    total, stages, number = Counter(), Counter(), 0
-    while sum(total.values()) < 50:
-        number += 1
-        hits, at = kill(config, tmp_path / f"r{number}.zarr", 6, whole[1], seed=number)
-        total, stages = total + hits, stages + at
+    def one(number):
+        deaths = kill(config, tmp_path / f"r{number}.zarr", 6, whole[1], seed=number)
         compare(whole[0], tmp_path / f"r{number}.zarr")
-    print(f"\n{number} builds, killed {dict(total)}, {dict(stages)}: no difference")
-    assert min(total.values()) >= 8
+        return deaths
+
+    assert min(until_fifty(one, "builds").values()) >= 8

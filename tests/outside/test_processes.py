@@ -182,8 +182,8 @@ def test_a_file_of_ones_own_may_be_a_model_and_is_named_to_read_it_again(folder,
     posterior.save(tmp_path / "p.nc")
     code = "from hybridflux.model import outside; import hybridflux as hf; {} print(hf.Posterior.load('p.nc').model.gpp[1].__name__)"
     run = lambda text: subprocess.run([sys.executable, "-c", code.format(text)], cwd=tmp_path, capture_output=True, text=True)  # noqa: E731
-    told = run("")
-    assert told.returncode and "--with my_heat.py" in told.stderr
+    refused = run("")
+    assert refused.returncode and "--with my_heat.py" in refused.stderr
     assert run(f"outside.load([{str(folder / 'my_heat.py')!r}]);").stdout == "heat\n"
 
 

@@ -1,11 +1,10 @@
 """A map killed with -9 anywhere, again and again, then resumed: the same bytes as a run that nothing happened to."""
 
-from collections import Counter
 
 import pytest
 import xarray as xr
 
-from tests.killing import killed_until_done, leftovers, to_the_end
+from tests.killing import killed_until_done, leftovers, to_the_end, until_fifty
 
 pytestmark = pytest.mark.long
 
@@ -68,11 +67,9 @@ def test_killed_a_few_times(tmp_path, inputs, whole):
 @pytest.mark.slow
 def test_killed_fifty_times(tmp_path, inputs, whole):
     """Several runs, so that there is always something left to be killed at."""
-    total, stages, number = Counter(), Counter(), 0
-    while sum(total.values()) < 50:
-        number += 1
-        hits, at = kill(inputs, tmp_path / f"run{number}", 6, whole[1], seed=number)
-        total, stages = total + hits, stages + at
+    def one(number):
+        deaths = kill(inputs, tmp_path / f"run{number}", 6, whole[1], seed=number)
         compare(whole[0], tmp_path / f"run{number}")
-    print(f"\n{number} maps, killed {dict(total)}, {dict(stages)}: no difference")
-    assert min(total.values()) >= 8
+        return deaths
+
+    assert min(until_fifty(one, "maps").values()) >= 8

@@ -27,14 +27,14 @@ def region(make_region, tmp_path):
 
 
 def test_bytes_are_those_of_a_real_run(region, posterior, tmp_path):
-    told = plan_map(posterior, region, **SETTINGS)
+    estimated = plan_map(posterior, region, **SETTINGS)
     assert not (tmp_path / "run").exists() and not list(tmp_path.glob("hybridflux-*"))
     report = map_region(posterior, region, tmp_path / "run", **SETTINGS)
     written = sum(file.stat().st_size for name in ("fluxes.zarr", "totals", "cog") for file in (tmp_path / "run" / name).rglob("*"))
-    assert told.tiles == report.tiles == 36 and told.pixels == report.pixels
-    assert told.bytes_out == pytest.approx(written, rel=0.3)
-    assert told.bytes_in == sum(file.stat().st_size for file in region.rglob("*") if file.is_file())
-    assert 2e8 < told.memory < 2e10 and 0.1 < told.seconds < 600
+    assert estimated.tiles == report.tiles == 36 and estimated.pixels == report.pixels
+    assert estimated.bytes_out == pytest.approx(written, rel=0.3)
+    assert estimated.bytes_in == sum(file.stat().st_size for file in region.rglob("*") if file.is_file())
+    assert 2e8 < estimated.memory < 2e10 and 0.1 < estimated.seconds < 600
 
 
 def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
@@ -57,8 +57,8 @@ def test_seconds_and_bytes_by_hand(region, posterior, tmp_path, monkeypatch):
 
 def test_nothing_to_map_costs_nothing(make_region, posterior, tmp_path):
     path = make_region(tmp_path / "region.zarr", plant_type=np.full((24, 20), 255)).path
-    told = plan_map(posterior, path, **SETTINGS)
-    assert (told.tiles, told.pixels, told.bytes_out) == (6, 0, 0.0) and told.seconds < 5.0
+    estimated = plan_map(posterior, path, **SETTINGS)
+    assert (estimated.tiles, estimated.pixels, estimated.bytes_out) == (6, 0, 0.0) and estimated.seconds < 5.0
 
 
 def test_a_tile_that_cannot_be_read_is_told(region, posterior, tmp_path):

@@ -138,8 +138,8 @@ def test_plant_types_without_a_tower_are_reported_everywhere(tmp_path, region_pa
     budget = budget_table(run).query("zone == 'region' and variable == 'GPP'").set_index("land_cover")
     unseen, area = budget["area_without_tower_ha"], budget["area_ha"]
     assert unseen[["ENF", "DBF"]].tolist() == [0, 0] and unseen["CRO"] == area["CRO"] and unseen["all"] == area["GRA"] + area["CRO"]
-    told = str(plan_map(posterior, region_path, **SETTINGS))
-    assert "no tower of the posterior has plant type GRA" in told
+    shown = str(plan_map(posterior, region_path, **SETTINGS))
+    assert "no tower of the posterior has plant type GRA" in shown
 
 
 def test_plant_types_without_a_tower_are_masked_where_declared(tmp_path, region_path, make_posterior, whole):

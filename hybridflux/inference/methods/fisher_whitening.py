@@ -4,7 +4,7 @@ The expected (Fisher) information is used in place of the Hessian because it is 
 Laplace errors, whose log density has no curvature in the flux: with error scale `b`, one day adds
 `(d flux / b)^2 + (d b / b)^2` to the information; the standard normal prior adds the identity.
 
-Population effects `spread exp(s / 2) z` with many days each are told by the data, so that `z` and `s` are bound along a curved ridge
+Population effects `spread exp(s / 2) z` with many days each are identified by the data, so that `z` and `s` are bound along a curved ridge
 no matrix straightens. Such tables are *centred*: the coordinate is `c = z exp(s / 2)`, which the data tell alone.
 """
 
@@ -132,12 +132,12 @@ def prior_information(point: Leaves, tables: dict[str, str]) -> Leaves:
 
 
 def whitened(model: HybridFlux, data: Batch, mode: Leaves) -> White:
-    """White coordinates around a mode, population effects centred where the data tell them."""
+    """White coordinates around a mode, population effects centred where the data identify them."""
     spreads = {one.effect: one.sd for one in populations(model)}
     _, unravel = ravel_pytree(mode)
     of_data = information(model, data, mode, {})
-    told = unravel(jnp.diagonal(of_data))
-    tables = {path: spread for path, spread in spreads.items() if float(jnp.median(told[path])) > CENTRED_ABOVE}
+    precision = unravel(jnp.diagonal(of_data))
+    tables = {path: spread for path, spread in spreads.items() if float(jnp.median(precision[path])) > CENTRED_ABOVE}
 
     start = centred(mode, tables)
     matrix = _of_centred(of_data, start, tables) + jnp.diag(ravel_pytree(prior_information(start, tables))[0])
