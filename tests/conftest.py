@@ -38,6 +38,16 @@ def memory_given_back():
         give_back_memory()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_files_are_forgotten():
+    """Files of a user's own that a file of tests loaded: tasks of SLURM and workers of later tests would be given them too."""
+    yield
+    outside = sys.modules.get("hybridflux.model.outside")
+    for name in list(outside._LOADED) if outside else ():
+        del outside._LOADED[name]
+        sys.modules.pop(name, None)
+
+
 def resident() -> int:
     """Memory of this process [bytes]; 0 where the system does not say."""
     statm = Path("/proc/self/statm")
