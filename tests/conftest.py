@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hybridflux import registry
 from hybridflux.machine import give_back_memory
 
 ENOUGH = 1_200_000_000  # bytes of a worker
@@ -40,8 +41,12 @@ def memory_given_back():
 
 @pytest.fixture(autouse=True, scope="module")
 def own_files_are_forgotten():
-    """Files of a user's own that a file of tests loaded: tasks of SLURM and workers of later tests would be given them too."""
+    """What a file of tests loaded or registered of a user's own: tasks, workers and lists of later tests would hold it too."""
+    before = {kind: dict(added) for kind, added in registry._ADDED.items()}
     yield
+    for kind, added in registry._ADDED.items():
+        added.clear()
+        added.update(before.get(kind, {}))
     outside = sys.modules.get("hybridflux.model.outside")
     for name in list(outside._LOADED) if outside else ():
         del outside._LOADED[name]
