@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridflux.ingest.soil_moisture import bucket_of
 from hybridflux.ours import MAKER
-from hybridflux.region.draws.fapar_error import SD
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.open import Region, open_region, unpacked
 from hybridflux.region.drivers.plausible_drivers import MONTHS, middle_latitude, vegetation_courses
 from hybridflux.region.drivers.ranges import VEGETATION
@@ -93,7 +93,7 @@ def _land_maps(region: Region) -> Iterator:
         ax.set_xlabel("km")
 
     yield cover
-    fapar, sd = _means(region, "fapar", stride), _means(region, SD, stride) if SD in region.names else None
+    fapar, sd = _means(region, "fapar", stride), _means(region, sd_of("fapar"), stride) if sd_of("fapar") in region.names else None
     yield lambda ax: _show(ax, fapar, "fapar, mean of the mapped days", "YlGn", FAPAR, 0, 0.95, step)
     if sd is not None:
         yield lambda ax: _show(ax, sd, "sd of daily fapar, mean of the mapped days", "BuPu", f"sd of {FAPAR}", 0, None, step)
@@ -151,8 +151,8 @@ def _vegetation(ax, region: Region) -> None:
             known = (stored != layout.NODATA).all(axis=0)
             total += unpacked(stored[:, known]).sum(axis=1)
             count += int(known.sum())
-            if SD in region.names:
-                of_tile = region.group[SD][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
+            if sd_of("fapar") in region.names:
+                of_tile = region.group[sd_of("fapar")][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
                 sd_total += unpacked(of_tile[:, known]).sum(axis=1)
         if count:
             colour = _COVER.get(PLANT_TYPES[code], _OTHER)
