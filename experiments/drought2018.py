@@ -84,11 +84,11 @@ def usual_vegetation(departures: pd.DataFrame, cover: str, *, line: bool) -> dic
     """Changes that take the departures of a land cover out of the summer of 2018.
 
     Args:
-        departures: of `vegetation_departures`.
+        departures: of `vegetation_departures`, by land cover and index.
         cover: of which.
         line: whether NIRv of the region is that of MODIS by the line of the catalog.
     """
-    of = departures[departures.land_cover == cover].set_index("index")["mean"]
+    of = departures["mean"][cover]
     slope = load_catalog()[LIKE].lines["nirv"]["all"].slope if line else 1.0
     days = f"@{YEAR}-06-01:{YEAR}-08-31"
     return {"nirv": f"{-slope * of['nirv']:+.4f}{days}", "lswi": f"{-of['lswi']:+.4f}{days}"}

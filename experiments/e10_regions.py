@@ -39,7 +39,7 @@ FLUXES = ("GPP", "RECO", "NEE")
 def main() -> None:
     """Read the arguments and run."""
     arguments = arguments_of(__doc__, "runs/e10")
-    posterior, draws = posterior_of(arguments), 6 if arguments.smoke else 64
+    posterior, draws = posterior_of(arguments), arguments.draws
     rows = []
     for name in REGIONS[-1:] if arguments.smoke else REGIONS:
         region = checked(name, arguments.data, arguments.out)
@@ -49,7 +49,7 @@ def main() -> None:
             print(map_region(posterior, region, run, draws=Draws(draws, spread, seed=1)))
             rows += budgets(name, vegetation, open_totals(run))
         draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
-    results = table(pd.DataFrame(rows))
+    results = table(pd.DataFrame(rows), f"{draws} draws")
     (arguments.out / "results.md").write_text(results)
     print(results)
 
@@ -105,14 +105,15 @@ def budgets(region: str, vegetation: str, totals: RunTotals) -> list[dict]:
     return found
 
 
-def table(rows: pd.DataFrame) -> str:
-    """The budgets as a Markdown page: vegetation drawn with its errors, beside the sd where it is taken as given."""
+def table(rows: pd.DataFrame, size: str) -> str:
+    """The budgets as a Markdown page: vegetation drawn with its errors, beside the sd where it is taken as given; `size` of the runs."""
     keys = ["region", "zone", "flux", "period"]
     given = rows[rows.vegetation == "given"].set_index(keys)["sd"]
     lines = [
         "# E10: the sample regions", "",
         "NEE = RECO - GPP, positive to the atmosphere. gC m-2 in the mapped days of a year, mean and 90 % interval of draws that hold the",
-        "parameters, the effects of places and years and the errors of the vegetation; without the error of the model itself.", "",
+        "parameters, the effects of places and years and the errors of the vegetation; without the error of the model itself;",
+        f"{size}. Command: see the head of `experiments/e10_regions.py`.", "",
         "| region | zone | ha | period | flux | gC m-2 | 90 % interval | sd | sd, vegetation as given |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

@@ -17,7 +17,7 @@ instrument as an input of the networks, so that the fit learns how one differs f
 which has crops and grass; NEE and RECO of 2017-2020 are of forests, savanna and two meadows. Scores of finished fits are kept beside the
 results, and a run goes on from there.
 
-    python experiments/e15_scale.py --data ../shared/data/towers --out runs/e15
+    python experiments/e15_scale.py --data ../shared/data/towers --regions runs/e10 --out runs/e15
 
 Fifteen minutes on one core.
 """
@@ -30,6 +30,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
+import lswi_patches
 import numpy as np
 import pandas as pd
 from e14_satellites import HYBRIDS, LEAF, gain, reading
@@ -69,6 +70,7 @@ def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="towers folder with `reflectance`")
+    parser.add_argument("--regions", type=Path, help="folder with regions that E10 built: LSWI at both scales is compared there")
     parser.add_argument("--out", type=Path, default=Path("runs/e15"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -78,7 +80,8 @@ def main() -> None:
     (arguments.out / "lines.toml").write_text(toml({index: {"all": of_kind["all"]} for index, of_kind in lines.items()}))
     scores = learned_at(arguments.data, arguments.out, pairs)
     scores.to_csv(arguments.out / "scores.csv", index=False)
-    (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores))
+    patches = lswi_patches.lswi_of_patches(arguments.data, sorted(arguments.regions.glob("*.zarr"))) if arguments.regions else None
+    (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores, patches))
     (arguments.out / "run.json").write_text(json.dumps(provenance({"model": to_spec(MODEL()), **FIT}, SEED), indent=1))
     print((arguments.out / "results.md").read_text())
 
@@ -286,7 +289,10 @@ def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
     return "\n".join(parts)
 
 
-def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame) -> str:
+def page(
+    pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame,
+    patches: pd.DataFrame | None,
+) -> str:  # fmt: skip
     """The results as Markdown."""
     rows = ["| index | plant type | offset | slope | sd of offset | sd of slope | correlation | towers differ by |", "|" + "---|" * 8]
     for index, of_kind in lines.items():
@@ -320,11 +326,12 @@ def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], chec
         "# E15: the same index at 1 km and at 10 m", "",
         f"{len(pairs)} pairs of a Sentinel-2 date and a MODIS day at most {APART} days apart, {pairs.site.nunique()} towers "
         f"({', '.join(f'{number} {kind}' for kind, number in counts.items())}), {pairs.day.min():%Y-%m-%d} to {pairs.day.max():%Y-%m-%d}.",
-        "Command: `python experiments/e15_scale.py --data TOWERS --out runs/e15`.", "",
+        "Command: `python experiments/e15_scale.py --data TOWERS --regions runs/e10 --out runs/e15`.", "",
         "## Lines, MODIS = offset + slope * Sentinel-2", "", *rows, "", "## Towers left out", "", *tested, "",
         "## At which scale the model is fitted", "",
         f"{FIT['folds']} groups of towers left out, all read Sentinel-2 at 10 m; mean over towers with at least {LEAST_DAYS} days; nNSE: "
         "mean of 1 / (2 - NSE); RMSE in gC m-2 d-1; 90 % intervals of differences by resampling towers.", "", *flux, "", *gains, "",
+        *([] if patches is None else lswi_patches.page(patches)),
     ])  # fmt: skip
 
 

@@ -24,9 +24,11 @@ def arguments_of(doc: str, out: str) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds eo/ and towers/")
     parser.add_argument("--model", default="hybrid_nirv", help="composition to fit, if no posterior is named; see `hybridflux fit --model`")
     parser.add_argument("--posterior", type=Path, help="file of `hybridflux fit`, in place of a fit of --model")
+    parser.add_argument("--draws", type=int, default=64, help="draws of the posterior that are mapped; the time goes with them")
     parser.add_argument("--out", type=Path, default=Path(out))
     parser.add_argument("--smoke", action="store_true", help="few draws and steps, to see that it runs")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    return argparse.Namespace(**vars(arguments) | {"draws": 6 if arguments.smoke else arguments.draws})
 
 
 def posterior_of(arguments: argparse.Namespace) -> Posterior:
