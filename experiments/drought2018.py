@@ -23,7 +23,7 @@ YEAR, SUMMER, LEAST_SUMMERS = 2018, (6, 7, 8), 3
 WEATHER_AT = ("BE-Lon", "BE-Bra")  # 120 km from Roeselare, with weather of 2018
 NEAR = {"lat": (46.0, 56.0), "lon": (-1.0, 16.0)}  # where the summer was dry
 COVERS = {"GRA": ("GRA",), "CRO": ("CRO",), "forest": ("ENF", "DBF", "MF")}
-LIKE = "modis-1km-points"
+LIKE, FAPAR_LIKE = "modis-1km-points", "modis-fpar-c5"
 AMOUNTS = ("par", "vpd", "rain")
 PUBLISHED = "GPP of the summer of 2018 against 2016 at 34 towers, grassland -38 %, forests -10 % (Fu et al. 2020, 10.1098/rstb.2019.0747)"
 
@@ -63,11 +63,13 @@ def usual_weather(data: Path) -> dict[str, str]:
 
 
 def vegetation_departures(data: Path) -> pd.DataFrame:
-    """Departure of NIRv and LSWI in the summer of 2018 by land cover: mean over towers, its standard error, towers."""
+    """Departure of NDVI, NIRv and LSWI in the summer of 2018 by land cover: mean over towers, its standard error, towers."""
     near = _near(data)
     modis = data / "towers" / "reflectance" / "modis_1km.csv.gz"
+    fine = sentinel2(data / "towers", list(near.index))
     views = {
-        "nirv": sentinel2(data / "towers", list(near.index))["nirv"],
+        "ndvi": fine["ndvi"],
+        "nirv": fine["nirv"],
         "lswi": read_points(modis, load_catalog()[LIKE], ("lswi",), list(near.index))["lswi"],
     }
     rows = []
@@ -81,7 +83,7 @@ def vegetation_departures(data: Path) -> pd.DataFrame:
 
 
 def usual_vegetation(departures: pd.DataFrame, cover: str, *, line: bool) -> dict[str, str]:
-    """Changes that take the departures of a land cover out of the summer of 2018.
+    """Changes that take the departures of a land cover out of the summer of 2018; fapar follows NDVI by the line of its regions.
 
     Args:
         departures: of `vegetation_departures`, by land cover and index.
@@ -91,7 +93,9 @@ def usual_vegetation(departures: pd.DataFrame, cover: str, *, line: bool) -> dic
     of = departures["mean"][cover]
     slope = load_catalog()[LIKE].lines["nirv"]["all"].slope if line else 1.0
     days = f"@{YEAR}-06-01:{YEAR}-08-31"
-    return {"nirv": f"{-slope * of['nirv']:+.4f}{days}", "lswi": f"{-of['lswi']:+.4f}{days}"}
+    to_fapar = load_catalog()[FAPAR_LIKE].lines["ndvi"]
+    departures = {"nirv": slope * of["nirv"], "lswi": of["lswi"], "fapar": to_fapar.get(cover, to_fapar["all"]).slope * of["ndvi"]}
+    return {name: f"{-departure:+.4f}{days}" for name, departure in departures.items()}
 
 
 def measured_losses(data: Path) -> pd.DataFrame:

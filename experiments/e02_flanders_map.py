@@ -71,17 +71,17 @@ def drought(posterior: Posterior, region: Path, data: Path, out: Path, draws: in
 
     actual, dry, weather = open_totals(out / "dry" / "control"), open_totals(out / "dry" / "changed"), usual_weather(data)
     of_weather, found = mapped("usual-weather", weather), []
-    departures, sensed = vegetation_departures(data).set_index(["land_cover", "index"]), "nirv" in read
+    departures = vegetation_departures(data).set_index(["land_cover", "index"])
+    index = "nirv" if "nirv" in read else "ndvi"
     for number, cover in enumerate(MAPPED):
         found += effects(summer(dry, cover), summer(actual, cover), "two fifths less rain", cover)
         found += effects(summer(actual, cover), summer(of_weather, cover), "weather of 2018 for the usual one", cover)
-        if sensed:
-            usual = usual_vegetation(departures, cover, line=LIKE in store.group["nirv"].attrs)
-            whole, part = summer(mapped(f"usual-{cover}", weather | usual), cover), summer(of_weather, cover)
-            error = abs(departures.error[cover, "nirv"] / departures["mean"][cover, "nirv"])
-            factor = 1.0 + error * np.random.default_rng(number).standard_normal(draws)
-            other = {flux: part[flux] + factor * (whole[flux] - part[flux]) for flux in FLUXES}
-            found += effects(summer(actual, cover), other, "weather and vegetation of 2018 for the usual ones", cover)
+        usual = usual_vegetation(departures, cover, line=LIKE in store.group["nirv"].attrs)
+        whole, part = summer(mapped(f"usual-{cover}", weather | usual), cover), summer(of_weather, cover)
+        error = abs(departures.error[cover, index] / departures["mean"][cover, index])
+        factor = 1.0 + error * np.random.default_rng(number).standard_normal(draws)
+        other = {flux: part[flux] + factor * (whole[flux] - part[flux]) for flux in FLUXES}
+        found += effects(summer(actual, cover), other, "weather and vegetation of 2018 for the usual ones", cover)
     return pd.DataFrame(found)
 
 
@@ -114,11 +114,11 @@ def drought_table(losses: pd.DataFrame, data: Path) -> str:
             f"{row.change_high:+.0f} | {percent or '| '} |"
         )
     measured, departures = measured_losses(data), vegetation_departures(data)
-    seen = ["| land cover | measured GPP, % (towers) | NIRv at 10 m | LSWI at 1 km |", "|---|---|---|---|"]
+    seen = ["| land cover | measured GPP, % (towers) | NDVI at 10 m | NIRv at 10 m | LSWI at 1 km |", "|---|---|---|---|---|"]
     for cover in COVERS:
         of = measured[measured.land_cover == cover]
         cells = [f"{of.percent.mean():+.0f} ({', '.join(f'{row.site} {row.percent:+.0f}' for row in of.itertuples())})"]
-        for index in ("nirv", "lswi"):
+        for index in ("ndvi", "nirv", "lswi"):
             row = departures[(departures.land_cover == cover) & (departures["index"] == index)].iloc[0]
             cells.append(f"{row['mean']:+.3f} +- {row['error']:.3f} ({row['towers']} towers)")
         seen.append(f"| {cover} | " + " | ".join(cells) + " |")

@@ -48,7 +48,8 @@ def main() -> None:
             shutil.rmtree(run, ignore_errors=True)
             print(map_region(posterior, region, run, draws=Draws(draws, spread, seed=1)))
             rows += budgets(name, vegetation, open_totals(run))
-        draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
+        shown = "fapar" if "fapar" in posterior.model.needs() else "nirv"
+        draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn", shown)
     results = table(pd.DataFrame(rows), f"{draws} draws")
     (arguments.out / "results.md").write_text(results)
     print(results)

@@ -65,8 +65,15 @@ def by_season(series: pd.Series) -> dict[tuple[int, str], float]:
     return found
 
 
+def error_of_offset(patches: pd.DataFrame) -> tuple[float, float]:
+    """Mean and root mean square of what patches and plant types differ by from the towers: LSWI stays, with the latter as its error [1]."""
+    of_patch = (patches.patch_10m - patches.towers_1km).groupby([patches.patch, patches.plant_type]).mean()
+    return float(of_patch.mean()), float(np.sqrt((of_patch**2).mean()))
+
+
 def page(patches: pd.DataFrame) -> list[str]:
     """As Markdown."""
+    mean, rms = error_of_offset(patches)
     lines = ["## LSWI of patches at 10 m, and of towers of their plant type at 1 km", ""]
     lines += ["| patch | plant type | year | season | Sentinel-2, 10 m | MODIS, 1 km | sd of towers | towers | z |", "|" + "---|" * 9]
     for row in patches.itertuples():
@@ -74,4 +81,4 @@ def page(patches: pd.DataFrame) -> list[str]:
             f"| {row.patch} | {row.plant_type} | {row.year} | {row.season} | {row.patch_10m:.3f} | {row.towers_1km:.3f} | {row.sd:.3f} "
             f"| {row.towers} | {row.z:+.1f} |"
         )
-    return [*lines, ""]
+    return [*lines, "", f"Difference of the patches: mean {mean:+.3f}, root mean square {rms:.3f}.", ""]

@@ -99,8 +99,11 @@ def test_the_usual_summer_takes_the_departure_of_the_drought_away():
     series = pd.Series(0.3, days).where(~((days.year == 2018) & days.month.isin((6, 7, 8))), 0.25)
     assert drought2018.departure(drought2018.summer_means(series)) == pytest.approx(-0.05)
     assert drought2018.departure(drought2018.summer_means(series["2017":])) is None, "two other summers are too few"
-    seen = pd.DataFrame({"index": ["nirv", "lswi"], "land_cover": "GRA", "mean": [-0.05, -0.1]}).set_index(["land_cover", "index"])
+    rows = {"index": ["ndvi", "nirv", "lswi"], "land_cover": "GRA", "mean": [-0.02, -0.05, -0.1]}
+    seen = pd.DataFrame(rows).set_index(["land_cover", "index"])
     assert drought2018.usual_vegetation(seen, "GRA", line=False)["nirv"] == "+0.0500@2018-06-01:2018-08-31"
+    to_fapar = load_catalog()[drought2018.FAPAR_LIKE].lines["ndvi"]["GRA"].slope
+    assert drought2018.usual_vegetation(seen, "GRA", line=True)["fapar"] == f"{0.02 * to_fapar:+.4f}@2018-06-01:2018-08-31"
     slope = load_catalog()[drought2018.LIKE].lines["nirv"]["all"].slope
     assert float(drought2018.usual_vegetation(seen, "GRA", line=True)["nirv"].partition("@")[0]) == pytest.approx(0.05 * slope, abs=1e-4)
 

@@ -56,11 +56,11 @@ def test_the_truth_is_found(built, make):
 
 def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_path):
     """`like` puts the line of E15 on the daily series and its dataset on the layer; an index without a line stays, and says nothing."""
-    vegetation, out = {"also": ["nirv", "lswi"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
+    vegetation, out = {"also": ["nirv", "ndre"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
     lines = lines_of(make.configuration(place, vegetation=vegetation), load_catalog())
     assert set(lines) == {"fapar", "nirv"}
-    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `lswi`; it has ndvi, evi2, nirv, kndvi"):
-        lines_of(make.configuration(place, vegetation={"also": ["lswi"], "like": "modis-1km-points"}), load_catalog())
+    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `ndre`; it has ndvi, evi2, nirv, kndvi"):
+        lines_of(make.configuration(place, vegetation={"also": ["ndre"], "like": "modis-1km-points"}), load_catalog())
     build_region(make.configuration(place, vegetation=vegetation | {"also": ["nirv"]}), out)
     region, line = open_region(out), lines["nirv"]["all"]
     assert region.group["nirv"].attrs["like"] == "modis-1km-points"
