@@ -156,6 +156,11 @@ def _rows(*rows):
     return {row.name: row for row in rows}
 
 
+def _error(name: str) -> Variable:
+    """The row of the standard deviation of a daily map of vegetation."""
+    return Variable(f"{name}_sd", "1", f"standard deviation of the error of {name}", (0, 1), "driver", 0.05, 0.05)
+
+
 VARIABLES: Mapping[str, Variable] = _rows(
     # drivers: one value a day
     Variable("tair", "degC", "air temperature, mean of the day", (-60, 50), "driver", 10, 8, "air_temperature", fluxnet="TA_F"),
@@ -174,7 +179,7 @@ VARIABLES: Mapping[str, Variable] = _rows(
              "fraction_of_surface_downwelling_photosynthetic_radiative_flux_absorbed_by_vegetation"),
     Variable("swc", "m3 m-3", "observed volumetric soil water content", (0, 1), "driver", 0.25, 0.1,
              "volume_fraction_of_condensed_water_in_soil", fluxnet="SWC_F_MDS_1"),
-    Variable("fapar_sd", "1", "standard deviation of the error of fapar", (0, 1), "driver", 0.05, 0.05),
+    *map(_error, ("fapar", "ndvi", "evi2", "nirv", "kndvi", "lswi", "ndre", "cci")),
     Variable("ndvi", "1", "normalised difference vegetation index", (-1, 1), "driver", 0.6, 0.2),
     Variable("evi2", "1", "two-band enhanced vegetation index", (-1, 1.5), "driver", 0.4, 0.15),
     Variable("nirv", "1", "near-infrared reflectance of vegetation", (-1, 1), "driver", 0.2, 0.1),
