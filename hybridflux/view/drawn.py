@@ -140,6 +140,18 @@ def _in_memory(totals: RunTotals) -> RunTotals:
     return dataclasses.replace(totals, total=total, structural=structural)
 
 
+def difference(of: RunTotals, other: RunTotals) -> RunTotals:
+    """Totals of one run minus those of another one, draw by draw; the structural error of the model, which both share, is left out."""
+    total = {flux: values - other.total[flux] for flux, values in of.total.items()}
+    return dataclasses.replace(of, total=total, structural=None)
+
+
+def are_paired(of: Job, other: Job) -> bool:
+    """Whether draw n of one run is draw n of the other, over the same days, so that differences may be made draw by draw."""
+    mine, its = of.spec, other.spec
+    return (mine.posterior_fingerprint, mine.draws, mine.period) == (its.posterior_fingerprint, its.draws, its.period)
+
+
 @dataclass
 class Drawn:
     """A polygon whose budget is being made, or is there.
@@ -147,38 +159,56 @@ class Drawn:
     Attributes:
         polygon: its ring.
         run: number of its run.
+        other: number of the run that it is compared with; None for none.
         done: tiles done.
         total: tiles; 0 before it is known.
         rows: of its budget.
         spread: of the draws of the budget.
-        error: why there is none; empty where nothing is wrong.
+        apart: rows of the budget of `run` minus that of `other`, made draw by draw.
+        note: why there is no such difference.
+        error: why there is no budget; empty where nothing is wrong.
     """
 
     polygon: Polygon
     run: int
+    other: int | None = None
     done: int = 0
     total: int = 0
     rows: list[dict] = field(default_factory=list)
     spread: str = ""
+    apart: list[dict] = field(default_factory=list)
+    note: str = ""
     error: str = ""
+    state: str = "working"
 
-    def work(self, job: Callable[[], Job]) -> None:
-        """Make the budget; what goes wrong is kept as a message."""
+    def work(self, job: Callable[[int], Job]) -> None:
+        """Make the budget; what goes wrong is kept as a message.
+
+        Args:
+            job: gives the job of a run by its number.
+        """
         try:
-            totals = polygon_totals(job(), self.polygon, self._progress).with_structural_error()
-            self.rows, self.spread = rows_of_zone(totals, self.polygon.name), totals.spread
-        except Exception as error:  # noqa: BLE001 - the page shows it; a thread has nobody else to hear it
-            self.error = str(error) or type(error).__name__
+            mine = job(self.run)
+            totals = polygon_totals(mine, self.polygon, self._progress)
+            if self.other is not None and are_paired(mine, its := job(self.other)):
+                other = polygon_totals(its, self.polygon, self._progress)
+                self.apart = rows_of_zone(difference(totals, other), self.polygon.name)
+            elif self.other is not None:
+                self.note = "the runs do not share their draws and days, so that the difference has no interval of its own"
+            totals = totals.with_structural_error()
+            self.rows, self.spread, self.state = rows_of_zone(totals, self.polygon.name), totals.spread, "done"
+        except Exception as error:  # the page shows it: a thread has nobody else to hear it
+            self.error, self.state = str(error) or type(error).__name__, "refused"
 
     def _progress(self, done: int, total: int) -> None:
         self.done, self.total = done, total
 
     def to_json(self) -> dict:
         """For the page."""
-        return {
-            "name": self.polygon.name, "run": self.run, "done": self.done, "total": self.total, "rows": self.rows, "spread": self.spread,
-            "error": self.error, "state": "refused" if self.error else "done" if self.rows else "working",
-        }  # fmt: skip
+        return {name: getattr(self, name) for name in SHOWN_OF_DRAWN} | {"name": self.polygon.name}
+
+
+SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "apart", "note", "error", "state")
 
 
 def write_geopackage(path: Path, drawn: Sequence[Drawn], crs: str) -> None:

@@ -113,42 +113,48 @@ class Pyramid:
         reach = SIDE << level
         if not (0 <= frame < frames and 0 <= level < self.source.levels and 0 <= row * reach < height and 0 <= column * reach < width):
             raise IndexError(f"{self.source.name} has no tile {level}/{row}/{column} of frame {frame}")
-        with _WORKING:
-            return self.block(level, row, column, frame // FRAMES)[frame % FRAMES]
+        place = level, row, column, frame // FRAMES
+        found = self._ready(*place)
+        if found is None:
+            with _WORKING:
+                found = self.block(*place)
+        return found[frame % FRAMES]
 
     def block(self, level: int, row: int, column: int, number: int) -> np.ndarray:
         """Some frames of a tile `[frame, y, x]`."""
+        found = self._ready(level, row, column, number)
+        return self._reduced(level, row, column, number) if found is None else found
+
+    def _ready(self, level: int, row: int, column: int, number: int) -> np.ndarray | None:
+        """A block that is only to be read: it is in memory, of full resolution, or an overview that exists; else None."""
         key = (self.source.name, self.folder, level, row, column, number)
         found = self.memory.get(key)
-        if found is None:
-            found = self._found(level, row, column, number)
+        if found is not None:
+            return found
+        frames = self._frames(number)
+        window = frames, _part(row, self.source.shape[1], level), _part(column, self.source.shape[2], level)
+        if level == 0:
+            found = self._padded(self.source.read(*window))
+        elif self.source.made and (made := self.source.made(level, *window)) is not None:
+            found = self._padded(made)
+        elif self.folder is not None:
+            found = _read(self._kept(level, row, column, number), (frames.stop - frames.start, SIDE, SIDE), self._type)
+        if found is not None:
             self.memory.put(key, found)
         return found
 
-    def _found(self, level: int, row: int, column: int, number: int) -> np.ndarray:
-        frames = slice(number * FRAMES, min((number + 1) * FRAMES, self.source.shape[0]))
-        window = frames, _part(row, self.source.shape[1], level), _part(column, self.source.shape[2], level)
-        if level == 0:
-            return self._padded(self.source.read(*window))
-        made = self.source.made(level, *window) if self.source.made else None
-        if made is not None:
-            return self._padded(made)
-        shape = (frames.stop - frames.start, SIDE, SIDE)
-        kept = self.folder / self.source.name / str(level) / f"{row}_{column}_{number}.blosc" if self.folder else None
-        if kept is not None and (read := _read(kept, shape, self._type)) is not None:
-            return read
-        block = self._reduced(level, row, column, number, shape)
-        if kept is not None:
-            try:
-                with whole(kept) as partial:
-                    partial.write_bytes(_CODEC.encode(block))
-            except OSError:  # a full disk ends the keeping, not the looking
-                pass
-        return block
+    def _frames(self, number: int) -> slice:
+        return slice(number * FRAMES, min((number + 1) * FRAMES, self.source.shape[0]))
 
-    def _reduced(self, level: int, row: int, column: int, number: int, shape: tuple[int, ...]) -> np.ndarray:
-        """A block made of the four below it, one after the other."""
-        block, half, reach = np.full(shape, self.source.missing, self._type), SIDE // 2, SIDE << (level - 1)
+    def _kept(self, level: int, row: int, column: int, number: int) -> Path:
+        """The file of an overview."""
+        return self.folder / self.source.name / str(level) / f"{row}_{column}_{number}.blosc"
+
+    def _reduced(self, level: int, row: int, column: int, number: int) -> np.ndarray:
+        """A block made of the four below it, one after the other, and kept."""
+        frames = self._frames(number)
+        block = np.full((frames.stop - frames.start, SIDE, SIDE), self.source.missing, self._type)
+        half, reach = SIDE // 2, SIDE << (level - 1)
         for below in range(2):
             for right in range(2):
                 y, x = 2 * row + below, 2 * column + right
@@ -156,6 +162,13 @@ class Pyramid:
                     part = self.block(level - 1, y, x, number)
                     corner = slice(below * half, (below + 1) * half), slice(right * half, (right + 1) * half)
                     block[:, *corner] = halved(part, self.source.missing) if self.source.linear else part[:, ::2, ::2]
+        self.memory.put((self.source.name, self.folder, level, row, column, number), block)
+        try:
+            if self.folder is not None:
+                with whole(self._kept(level, row, column, number)) as partial:
+                    partial.write_bytes(_CODEC.encode(block))
+        except OSError:  # a full disk ends the keeping, not the looking
+            pass
         return block
 
     def _padded(self, values: np.ndarray) -> np.ndarray:
@@ -169,7 +182,7 @@ class Pyramid:
 
 
 _WORKING = threading.BoundedSemaphore(max(cores(), 2))
-"""As many tiles at once as the memory of blocks is meant for."""
+"""As many overviews are made at once as there are cores; what is only read does not wait for them."""
 
 
 def halved(values: np.ndarray, missing: int) -> np.ndarray:

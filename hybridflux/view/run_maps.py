@@ -203,10 +203,11 @@ class RunMaps:
             layers = {}
             for layer, endings in group.layers.items():
                 scales = {ending: float(group.arrays[layer + ending].attrs["scale_factor"]) for ending in endings}
+                ready = {ending: self.pyramid(name, layer + ending).source.made.levels for ending in endings}
                 ends = {ending: self.highest(name, layer + ending) for ending in ("", "_sd") if ending in endings}
                 layers[layer] = {
-                    "units": group.units_of(layer), "scales": scales, "ends": ends, "colours": COLOURS.get(layer, OTHER_COLOURS),
-                    "centred": layer == "NEE", "carbon": layer in FLUXES,
+                    "units": group.units_of(layer), "scales": scales, "ends": ends, "ready": ready,
+                    "colours": COLOURS.get(layer, OTHER_COLOURS), "centred": layer == "NEE", "carbon": layer in FLUXES,
                 }  # fmt: skip
             groups[name] = {"frames": group.frames, "layers": layers}
         return {

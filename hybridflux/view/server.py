@@ -154,12 +154,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refusal(HTTPStatus.NOT_FOUND)
         try:
             sent = json.loads(body)
-            run, corners = int(sent["run"]), sent["corners"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            run, other, corners = int(sent["run"]), sent.get("other"), sent["corners"]
+            other = None if other is None else int(other)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise _Refusal(HTTPStatus.BAD_REQUEST, "a polygon is sent as {run, corners}") from error
-        if run < 0:
-            raise _Refusal(HTTPStatus.NOT_FOUND)
-        return JSON, _json({"number": self.server.viewer.draw(run, corners)})
+        return JSON, _json({"number": self.server.viewer.draw(run, corners, other)})
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:
         if self.command == "POST":

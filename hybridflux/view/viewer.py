@@ -118,32 +118,39 @@ class Viewer:
             found["zone"] = self.zones[run].of_pixel(row, column)
         return found
 
-    def draw(self, run: int, corners: Sequence) -> int:
+    def draw(self, run: int, corners: Sequence, other: int | None = None) -> int:
         """Begin to make the budget of a polygon; returns its number.
+
+        Args:
+            run: number of the run.
+            corners: (x, y) of the ring [m].
+            other: number of a run that it is compared with, draw by draw.
 
         Raises:
             IndexError: there is no such run.
             ValueError: as `Polygon.of`, or there are too many polygons.
         """
-        from hybridflux.region.map import job_of_run
         from hybridflux.view.drawn import Drawn, Polygon
 
-        path, region = self.runs[run].path, self.regions[run]
+        if not all(0 <= number < len(self.runs) for number in (run, other or 0)):
+            raise IndexError(f"there is no run {run}, or no run {other}")
         with self._lock:
             if len(self.drawn) >= MOST_POLYGONS:
                 raise ValueError(f"there are {MOST_POLYGONS} polygons; start the viewer again")
-            one = Drawn(Polygon.of(f"polygon {len(self.drawn) + 1}", corners), run)
+            one = Drawn(Polygon.of(f"polygon {len(self.drawn) + 1}", corners), run, other)
             self.drawn.append(one)
             number = len(self.drawn) - 1
-
-        def job() -> Job:
-            with self._lock:
-                if run not in self._jobs:
-                    self._jobs[run] = job_of_run(path, region)
-                return self._jobs[run]
-
-        threading.Thread(target=one.work, args=(job,), daemon=True).start()
+        threading.Thread(target=one.work, args=(self._job,), daemon=True).start()
         return number
+
+    def _job(self, run: int) -> Job:
+        """Of a run: its posterior and its region are looked through once."""
+        from hybridflux.region.map import job_of_run
+
+        with self._lock:
+            if run not in self._jobs:
+                self._jobs[run] = job_of_run(self.runs[run].path, self.regions[run])
+            return self._jobs[run]
 
     def geopackage(self) -> bytes:
         """The polygons of this session.

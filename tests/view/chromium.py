@@ -97,7 +97,7 @@ class Browser:
     def wait(self, script, seconds=PATIENCE):
         """Wait until an expression is true."""
         for _ in range(int(seconds * 20)):
-            if self.run(f"!!({script})"):
+            if self.run(f"(async () => !!({script}))()"):
                 return
             self.loop.run_until_complete(asyncio.sleep(0.05))
         raise TimeoutError(f"{script}; complaints: {self.complaints}")
@@ -106,6 +106,11 @@ class Browser:
         """Go to a page and wait for the map."""
         self.send("Page.navigate", url=address)
         self.wait("window.viewer && viewer.map.view && viewer.status.dataset.loading === '0'")
+
+    def settle(self, seconds=PATIENCE):
+        """Wait until all tiles of the map as it is now are drawn."""
+        two = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        self.wait(f"await {two}, viewer.map.draw(), viewer.tiles.loading === 0", seconds)
 
     def click(self, x, y):
         """Click at a place of the window."""

@@ -70,7 +70,7 @@ class App {
       this.ask(`zones/${key}`).then(found => { this.zones.set(key, found); this.refresh(); });
     }
     const found = this.zones.get(key)?.zones ?? {}, of = new Map(Object.entries(found).map(([number, one]) => [+number, one.flux[0]]));
-    const most = Math.max(...[...of.values()].map(Math.abs), 1e-9), units = this.zones.get(key)?.units ?? "", name = `zone/${key}/${language}/${of.size}`;
+    const most = roundedUp(Math.max(...[...of.values()].map(Math.abs), 1e-9)), units = this.zones.get(key)?.units ?? "", name = `zone/${key}/${language}/${of.size}`;
     let field = this.fields.get(name);
     if (!field) keep(this.fields, name, field = new ZoneField(this.tiles, [], {run, of, low: -most, high: most, lut: this.luts.BrBG_r, units, title: word("zonesOf"), ends: [word("uptake"), word("release")]}), 24);
     return field;
@@ -97,8 +97,8 @@ class App {
   setGroup(group) {
     const label = this.frames[this.s.frame] ?? "";
     this.s.group = group;
-    const near = this.frames.findIndex(one => one.split(",")[0].startsWith(label.split(",")[0]) || label.startsWith(one.split(",")[0]));
-    this.set({frame: near < 0 ? Math.floor(this.frames.length / 2) : near});
+    const date = one => one.split(",")[0], near = this.frames.map((_, i) => i).filter(i => date(this.frames[i]).startsWith(date(label)) || label.startsWith(date(this.frames[i])));
+    this.set({frame: near.length ? near[Math.floor(near.length / 2)] : Math.floor(this.frames.length / 2)});
   }
   build() {
     const {s, d} = this, spec = () => this.group.layers[s.layer];
@@ -186,14 +186,15 @@ class App {
     const tiles = [];
     this.map.eachTile(0, this.map.wide, place => tiles.push(field.values(place.join("/"))));
     if (!tiles.length || tiles.some(tile => !tile)) return;
-    const sample = tiles.flatMap(tile => [...tile.filter((v, i) => i % 37 === 0 && v === v)]).map(Math.abs).sort((a, b) => a - b), top = sample[Math.floor(sample.length * .98)] || field.high, power = 10 ** Math.floor(Math.log10(top));
-    this.apart.set(field.scaleKey, [1, 1.6, 2, 3.2, 4, 6, 8, 10].map(f => f * power).find(v => v >= top));
+    const sample = tiles.flatMap(tile => [...tile.filter((v, i) => i % 37 === 0 && v === v)]).map(Math.abs).sort((a, b) => a - b), top = sample[Math.floor(sample.length * .98)] || field.high;
+    this.apart.set(field.scaleKey, roundedUp(top));
     this.refresh();
   }
   showStatus(level, loading) {
     const metres = this.d.grid.pixel * 2 ** level, [field] = this.map.sides;
     if (field.scaleKey && !this.apart.has(field.scaleKey) && !loading) this.settleScale(field);
-    const text = loading ? word("loading", loading) : level ? word("overview", 2 ** level, metres) : word("exact", metres), bar = niceLength(this.map.wide / this.map.view.s * this.d.grid.pixel / 5);
+    const unhatched = field.unsure && !field.isHatched(`${level}/0/0`) ? ` · ${word("zoomIn")}` : "";
+    const text = loading ? word("loading", loading) : level ? word("overview", 2 ** level, metres) + unhatched : word("exact", metres), bar = niceLength(this.map.wide / this.map.view.s * this.d.grid.pixel / 5);
     if (this.said === text + bar + this.map.view.s) return;
     this.said = text + bar + this.map.view.s;
     const rule = make("i", {className: "rule"});
@@ -220,14 +221,14 @@ class App {
     this.pixel = {...found, run, row, column};
     this.showPixel();
   }
-  // Of a static page: the series that its tiles hold at full resolution.
+  // Of a static page: the series of its finest tiles.
   async pixelOfTiles(run, row, column) {
-    const {side} = this.d, place = `0/${Math.floor(row / side)}/${Math.floor(column / side)}`, index = (row % side) * side + column % side, series = {};
+    const {side} = this.d, level = this.d.finest ?? 0, [y, x] = [row >> level, column >> level], place = `${level}/${Math.floor(y / side)}/${Math.floor(x / side)}`, index = (y % side) * side + x % side, series = {};
     for (const [group, {frames, layers}] of Object.entries(this.d.runs[run].groups)) {
       series[group] = {};
       for (const [layer, spec] of Object.entries(layers)) {
         series[group][layer] = {};
-        for (const [ending, scale] of Object.entries(spec.scales)) try {
+        for (const [ending, scale] of Object.entries(spec.scales)) if (ending !== "_q50") try {
           series[group][layer][ending] = await Promise.all(frames.map(async (_, i) => { const v = (await this.tiles.unpacked(`${run}/${group}/${layer}${ending}/${i}/${place}`))[index]; return v === MISSING ? null : v * scale; }));
         } catch { delete series[group][layer][ending]; }
       }
@@ -250,8 +251,8 @@ class App {
       }
       parts.push(make("p", {className: "note", textContent: word(series[layers[0]]._q05 ? "band" : "bandSd")}));
     }
-    if (pixel.zone?.rows.length) parts.push(budgetBlock(word("zoneOf", pixel.zone.name), pixel.zone));
-    else if (d.live) parts.push(make("p", {className: "note", textContent: word("noZone")}));
+    const zone = pixel.zone?.rows.length ? budgetBlock(word("zoneOf", pixel.zone.name), pixel.zone) : d.live ? make("p", {className: "note", textContent: word("noZone")}) : null;
+    if (zone) parts[this.isZones ? "unshift" : "push"](zone);
     this.side.replaceChildren(...parts, ...this.drawnBlocks());
   }
 
@@ -266,7 +267,7 @@ class App {
     const sent = corners.map(([x, y]) => [grid.west + x * grid.pixel, grid.north - y * grid.pixel]);
     this.tell(word("reading"));
     this.build();
-    const {number} = await this.ask("polygon", {run, corners: sent}), one = {number, run, corners, found: null};
+    const other = this.s.compare !== "none" && this.s.other !== run ? this.s.other : null, {number} = await this.ask("polygon", {run, other, corners: sent}), one = {number, run, corners, found: null};
     this.drawn.push(one);
     this.map.polygons.push({corners, name: String(number + 1)});
     this.build();
@@ -281,7 +282,13 @@ class App {
   drawnBlocks() {
     return this.drawn.filter(one => one.found).toReversed().map(({number, run, found}) => {
       const title = word("polygon", number + 1) + (this.d.runs.length > 1 ? ` · ${this.d.runs[run].name}` : "");
-      if (found.state === "done") { const block = budgetBlock(title, found); block.dataset.polygon = number; return block; }
+      if (found.state === "done") {
+        const block = budgetBlock(title, found);
+        block.dataset.polygon = number;
+        if (found.apart.length) block.append(make("h4", {textContent: `${this.d.runs[run].name} − ${this.d.runs[found.other].name}`}), budget(found.apart), make("p", {className: "note", textContent: word("paired")}));
+        if (found.note) block.append(make("p", {className: "note", textContent: found.note}));
+        return block;
+      }
       const text = found.state === "refused" ? word("failed", found.error) : word("working", found.done, found.total || "…");
       return make("section", {}, make("h3", {textContent: title}), make("p", {className: "note", textContent: text}));
     });

@@ -39,7 +39,7 @@ class MapCanvas {
   }
   toGrid(x, y) { return [this.view.x + (x - this.wide / 2) / this.view.s, this.view.y + (y - this.tall / 2) / this.view.s]; }
   toScreen(x, y) { return [(x - this.view.x) * this.view.s + this.wide / 2, (y - this.view.y) * this.view.s + this.tall / 2]; }
-  get level() { return Math.min(Math.max(Math.floor(Math.log2(1 / (this.view.s * this.dpr)) + .15), 0), this.d.levels - 1); }
+  get level() { return Math.min(Math.max(Math.floor(Math.log2(1 / (this.view.s * this.dpr)) + .15), this.d.finest ?? 0), this.d.levels - 1); }
 
   pointerdown(event) {
     document.body.classList.remove("keys");
@@ -97,7 +97,7 @@ class MapCanvas {
     context.save();
     context.beginPath(); context.rect(from, 0, to - from, this.tall); context.clip();
     this.eachTile(from, to, (place, x, y, size) => this.put(context, field, place, x, y, size, p => field.canvas(p)));
-    if (field.unsure) this.hatch(context, field, from, to);
+    if (field.isHatched(`${this.level}/0/0`)) this.hatch(context, field, from, to);
     context.restore();
   }
   hatch(context, field, from, to) {

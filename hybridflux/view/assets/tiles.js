@@ -1,6 +1,6 @@
 "use strict";
 // Tiles: where they come from (the server, or files beside the page), what is kept of them, and their colours.
-const MISSING = -32768, KEPT = 500, CANVASES = 260, AT_ONCE = 6, BLOCK = 32;
+const MISSING = -32768, KEPT = 500, CANVASES = 260, AT_ONCE = 6, SLOW_AT_ONCE = 3, QUICK = 2, BLOCK = 32;
 const bytesOf = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 const latest = (map, key) => { const found = map.get(key); if (found !== undefined) { map.delete(key); map.set(key, found); } return found; };
 const keep = (map, key, value, most) => { map.set(key, value); while (map.size > most) map.delete(map.keys().next().value); };
@@ -10,13 +10,13 @@ function hybridfluxTiles(name, text) { arrived.get(name)?.(text); }
 
 class Tiles {
   constructor(description, changed) {
-    Object.assign(this, {side: description.side, live: description.live, changed, kept: new Map(), blocks: new Map(), failed: new Set(), waiting: new Map(), busy: 0});
+    Object.assign(this, {side: description.side, live: description.live, changed, kept: new Map(), blocks: new Map(), failed: new Set(), waiting: new Map(), runs: description.runs});
   }
   // A tile that is there, else null, and then it is asked for. `key` is run/group/array/frame/level/row/column.
   get(key) {
     const found = latest(this.kept, key);
     if (found) return found;
-    if (!this.failed.has(key) && !this.waiting.has(key)) { this.waiting.set(key, {state: "queued"}); queueMicrotask(() => this.next()); }
+    if (!this.failed.has(key) && !this.waiting.has(key)) { this.waiting.set(key, {}); queueMicrotask(() => this.next()); }
     const entry = this.waiting.get(key);
     if (entry) entry.wanted = this.turn;
     return null;
@@ -24,19 +24,25 @@ class Tiles {
   // What is wanted is asked for anew in each turn; what was not is forgotten before it is sent.
   begin() { this.turn = (this.turn ?? 0) + 1; }
   next() {
-    const queued = [...this.waiting].filter(([, entry]) => entry.state === "queued");
-    for (const [key, entry] of queued) if (entry.wanted < this.turn - 1) this.waiting.delete(key);
-    for (const [key, entry] of queued.reverse()) {
-      if (this.busy >= AT_ONCE) return;
-      if (!this.waiting.has(key)) continue;
-      entry.state = "sent"; this.busy++;
-      (this.live ? this.fetched(key) : this.unpacked(key))
-        .then(values => keep(this.kept, key, values, KEPT), () => this.failed.add(key))
-        .finally(() => { this.busy--; this.waiting.delete(key); this.changed(); this.next(); });
+    for (const [key, entry] of this.waiting) if (entry.wanted < this.turn - 1) { entry.stop?.abort(); this.waiting.delete(key); }
+    const sent = [...this.waiting].filter(([, entry]) => entry.stop);
+    let [all, slow] = [sent.length, sent.filter(([key]) => this.isSlow(key)).length];
+    for (const [key, entry] of [...this.waiting].filter(([, entry]) => !entry.stop).reverse()) {
+      if (all >= AT_ONCE) return;
+      if (this.isSlow(key) && slow++ >= SLOW_AT_ONCE) continue;
+      all++; entry.stop = new AbortController();
+      (this.live ? this.fetched(key, entry.stop.signal) : this.unpacked(key))
+        .then(values => keep(this.kept, key, values, KEPT), () => entry.stop.signal.aborted || this.failed.add(key))
+        .finally(() => { if (this.waiting.get(key) === entry) this.waiting.delete(key); this.changed(); this.next(); });
     }
   }
-  async fetched(key) {
-    const answer = await fetch(`tile/${key}`);
+  // Whether many tiles of full resolution must be read for one: no overview is there yet, as far as the page knows.
+  isSlow(key) {
+    const [run, group, array, , level] = key.split("/"), ending = array.match(/_(sd|q\d\d)$/)?.[0] ?? "";
+    return level > QUICK && level > (this.runs[run].groups[group]?.layers[array.slice(0, array.length - ending.length)]?.ready[ending] ?? 0);
+  }
+  async fetched(key, signal) {
+    const answer = await fetch(`tile/${key}`, {signal});
     if (!answer.ok) throw new Error(await answer.text());
     const content = await answer.arrayBuffer();
     return content.byteLength === 4 * this.side ** 2 ? new Int32Array(content) : new Int16Array(content);
@@ -87,9 +93,11 @@ class Field {
     keep(this.canvases, place, canvas, CANVASES);
     return canvas;
   }
+  // Of an overview that would have to be made of the whole map first, the sign is not asked.
+  isHatched(place) { return this.unsure && !(this.unsure === "quantiles" && this.keysAt(place, "_q05").some(key => this.tiles.isSlow(key))); }
   // Where the sign is not sure, opaque; null while it is loading or where it is not asked.
   mask(place) {
-    if (!this.unsure) return null;
+    if (!this.isHatched(place)) return null;
     this.masks ??= new Map();
     const found = latest(this.masks, place);
     if (found) return found;
@@ -119,7 +127,7 @@ class ZoneField extends Field {
     context.fillStyle = "rgba(40, 40, 40, .75)";
     for (let y = 0; y < side - 1; y++) for (let x = 0; x < side - 1; x++) {
       const i = y * side + x;
-      if (numbers[i] !== numbers[i + 1] || numbers[i] !== numbers[i + side]) context.fillRect(x, y, 1, 1);
+      if (numbers[i] && [numbers[i + 1], numbers[i + side]].some(next => next && next !== numbers[i])) context.fillRect(x, y, 1, 1);
     }
     return canvas;
   }

@@ -13,9 +13,10 @@ const WORDS = {
     total: "Total", area: "{} ha", anomaly: "{}, minus the mean of the other years", interval: "5 % to 95 %", band: "line: mean of the draws; band: 5 % to 95 % of the draws",
     bandSd: "line: mean of the draws; band: mean ± 1 sd", polygon: "Polygon {}", working: "Mapping its pixels again with the draws of the run: {} of {} tiles …",
     drawHint: "Click the corners of the polygon; double-click, Enter or “Finish the polygon” ends it, Esc leaves it.",
-    notExact: "The difference of two means; its interval needs the draws: draw a polygon on each run, or see the table of the scenario.",
-    perDraw: "Interval of sums made per draw, with the same draws in every pixel.", spreadOf: "Spread: {}", credit: "Credit: {}", offline: "Static page: polygons and zones need `hybridflux view`.",
-    overview: "1:{} overview, a pixel shown is {} m", exact: "full resolution, {} m", north: "grid north", failed: "Not to be had: {}", loading: "Loading {} tiles …",
+    notExact: "Difference of two means, without an interval; of two runs of the same draws, draw a polygon to have one.",
+    perDraw: "Interval of sums made per draw, with the same draws in every pixel.", spreadOf: "Spread: {}", credit: "Credit: {}", paired: "Made draw by draw: both runs share their draws, so that the interval holds only what differs between them.",
+    offline: "Static page: polygons and zones need `hybridflux view`.",
+    overview: "1:{} overview, a pixel shown is {} m", exact: "full resolution, {} m", north: "grid north", zoomIn: "zoom in for the hatching", failed: "Not to be had: {}", loading: "Loading {} tiles …",
     incomplete: "This run is not finished; what is not mapped yet is empty.", zonesOf: "NEE of each zone, sum per draw over its area", variable: "Flux", sign: "NEE = RECO − GPP, positive to the atmosphere",
     keys: [["arrows", "pan"], ["+ −", "zoom"], ["0", "whole map"], [", .", "date before, after"], ["space", "play"], ["1 … 9", "layer"], ["u", "mean or uncertainty"], ["y m d", "years, months, days"],
       ["c", "one map, swipe, difference"], ["[ ]", "move the swipe"], ["h", "hatching"], ["Enter", "read the middle pixel; corner of a polygon"], ["p", "polygon; again: finish"], ["Esc", "leave"], ["s", "PNG"], ["l", "language"], ["?", "these keys"]],
@@ -32,9 +33,10 @@ const WORDS = {
     total: "Total", area: "{} ha", anomaly: "{}, moins la moyenne des autres années", interval: "5 % à 95 %", band: "ligne : moyenne des tirages ; bande : 5 % à 95 % des tirages",
     bandSd: "ligne : moyenne des tirages ; bande : moyenne ± 1 écart-type", polygon: "Polygone {}", working: "Ses pixels sont recalculés avec les tirages de la simulation : {} tuiles sur {} …",
     drawHint: "Cliquez les sommets du polygone ; double-clic, Entrée ou « Terminer le polygone » le ferme, Échap l’abandonne.",
-    notExact: "Différence de deux moyennes ; son intervalle exige les tirages : dessinez un polygone sur chaque simulation, ou voyez la table du scénario.",
-    perDraw: "Intervalle de sommes faites tirage par tirage, les mêmes tirages dans chaque pixel.", spreadOf: "Dispersion : {}", credit: "Sources : {}", offline: "Page statique : polygones et zones demandent `hybridflux view`.",
-    overview: "aperçu 1:{}, un pixel affiché mesure {} m", exact: "pleine résolution, {} m", north: "nord de la grille", failed: "Impossible : {}", loading: "Chargement de {} tuiles …",
+    notExact: "Différence de deux moyennes, sans intervalle ; pour deux simulations de mêmes tirages, un polygone le donne.",
+    perDraw: "Intervalle de sommes faites tirage par tirage, les mêmes tirages dans chaque pixel.", spreadOf: "Dispersion : {}", credit: "Sources : {}", paired: "Faite tirage par tirage : les deux simulations partagent leurs tirages, l’intervalle ne contient que ce qui les distingue.",
+    offline: "Page statique : polygones et zones demandent `hybridflux view`.",
+    overview: "aperçu 1:{}, un pixel affiché mesure {} m", exact: "pleine résolution, {} m", north: "nord de la grille", zoomIn: "zoomez pour les hachures", failed: "Impossible : {}", loading: "Chargement de {} tuiles …",
     incomplete: "Cette simulation n’est pas terminée ; ce qui n’est pas encore cartographié est vide.", zonesOf: "NEE de chaque zone, somme par tirage sur sa surface", variable: "Flux", sign: "NEE = RECO − GPP, positif vers l’atmosphère",
     keys: [["flèches", "déplacer"], ["+ −", "zoom"], ["0", "carte entière"], [", .", "date précédente, suivante"], ["espace", "lire"], ["1 … 9", "couche"], ["u", "moyenne ou incertitude"], ["y m d", "années, mois, jours"],
       ["c", "une carte, volet, différence"], ["[ ]", "déplacer le volet"], ["h", "hachures"], ["Entrée", "lire le pixel central ; sommet d’un polygone"], ["p", "polygone ; encore : terminer"], ["Échap", "quitter"], ["s", "PNG"], ["l", "langue"], ["?", "ces touches"]],
@@ -47,3 +49,5 @@ const signed = (value, digits) => (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : v
 const digitsOf = size => Math.max(0, Math.min(6, Math.ceil(2 - Math.log10(size || 1))));
 // Decimals that a step of a scale needs.
 const decimals = step => { for (let n = 0; n < 7; n++) if (Math.abs(Math.round(step * 10 ** n) / 10 ** n - step) < 1e-6 * step) return n; return digitsOf(step); };
+// The next round number, for the end of a scale.
+const roundedUp = value => { const power = 10 ** Math.floor(Math.log10(value)); return [1, 1.2, 1.6, 2, 2.4, 3.2, 4, 4.8, 6, 8, 10].map(f => +(f * power).toPrecision(6)).find(v => v >= value * (1 - 1e-9)); };
