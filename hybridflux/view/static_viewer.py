@@ -56,7 +56,7 @@ def write_static(runs: Sequence[str | Path], out: str | Path, *, progress: Progr
         for number, (name, pyramid, place) in enumerate(wanted):
             notify(number + 1, len(wanted), name)
             values = pyramid.block(*place)
-            packed = zlib.compress(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes(), 6)
+            packed = zlib.compress(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes(), 4)
             text = f"hybridfluxTiles({json.dumps(name)},{json.dumps(base64.b64encode(packed).decode())});\n"
             bytes_written += len(text)
             (partial / f"{name}.js").write_text(text, encoding="ascii")

@@ -27,8 +27,8 @@ class Browser:
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="hybridflux-chromium-")
-        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking"]
-        flags += ["--remote-debugging-port=0", f"--user-data-dir={self.folder}", "--hide-scrollbars", "--lang=en", "--use-gl=angle"]
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars"]
+        flags += ["--disable-background-networking", "--remote-debugging-port=0", f"--user-data-dir={self.folder}", "--lang=en"]
         self.process = subprocess.Popen([program(), *flags, "about:blank"], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         self.loop.run_until_complete(self._connect())
         return self
@@ -60,7 +60,9 @@ class Browser:
         self.session = (await self._send("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         for domain in ("Page", "Runtime", "Network", "Log"):
             await self._send(f"{domain}.enable")
-        await self._send("Emulation.setDeviceMetricsOverride", width=self.size[0], height=self.size[1], deviceScaleFactor=2 if self.phone else 1, mobile=self.phone)
+        (width, height), density = self.size, 2 if self.phone else 1
+        size = {"width": width, "height": height, "deviceScaleFactor": density, "mobile": self.phone}
+        await self._send("Emulation.setDeviceMetricsOverride", **size)
 
     async def _read(self):
         while (text := await self.socket.read_message()) is not None:
@@ -77,7 +79,8 @@ class Browser:
     async def _send(self, method, **parameters):
         self.number += 1
         answer = self.answers[self.number] = self.loop.create_future()
-        await self.socket.write_message(json.dumps({"id": self.number, "method": method, "params": parameters} | ({"sessionId": self.session} if self.session else {})))
+        message = {"id": self.number, "method": method, "params": parameters} | ({"sessionId": self.session} if self.session else {})
+        await self.socket.write_message(json.dumps(message))
         found = await asyncio.wait_for(answer, PATIENCE)
         if "error" in found:
             raise RuntimeError(f"{method}: {found['error']}")

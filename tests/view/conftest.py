@@ -117,12 +117,12 @@ def mapped(tmp_path_factory):
     from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.drivers.open import open_region
     from hybridflux.region.map import map_region
-    from hybridflux.region.outputs import KEEP, DailyMaps
-    from tests.region.conftest import a_posterior, made_up as a_region
+    from tests.region.conftest import a_posterior
+    from tests.region.conftest import made_up as a_region
 
     folder: Path = tmp_path_factory.mktemp("mapped")
     a_region(folder / "region.zarr")
     posterior, region = a_posterior(), open_region(folder / "region.zarr")
     for name, where in (("control", region), ("changed", region.with_changes({"rain": "*0.3"}))):
-        map_region(posterior, where, folder / name, draws=4, period=Period("2018-05-01", "2018-07-31"), keep=(*KEEP, DailyMaps()))
+        map_region(posterior, where, folder / name, draws=4, period=Period("2018-05-01", "2018-07-31"))
     return SimpleNamespace(control=folder / "control", changed=folder / "changed", region=folder / "region.zarr")

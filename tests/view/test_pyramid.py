@@ -87,8 +87,8 @@ def test_maps_that_changed_get_new_overviews(own):
 
 def test_overviews_of_geotiffs_are_taken(own, made_up):
     run = RunMaps.open(own, Memory())
-    period = [MapPeriod(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year}-12-31"), np.datetime64(f"{year}", "Y")) for year in (2021, 2022)]
-    for one, year in zip(period, (2021, 2022), strict=True):
+    for year in (2021, 2022):
+        one = MapPeriod(np.datetime64(f"{year}-01-01"), np.datetime64(f"{year}-12-31"), np.datetime64(f"{year}", "Y"))
         flat = np.full((1, *run.grid.shape), year - 2000, np.float32)  # other values than the store has, so that one sees which were read
         blocks = [(slice(0, run.grid.shape[0]), slice(0, run.grid.shape[1]), flat)]
         write_cog(own / "cog" / f"NEE_annual_{year}.tif", run.grid, [one], {"units": "g m-2", "long_name": "NEE"}, blocks)

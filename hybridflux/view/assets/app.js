@@ -32,14 +32,15 @@ class App {
     const {s} = this, look = this.look(s.run);
     if (this.isZones) return [this.zoneField(s.run, s.frame)];
     const mine = this.terms(s.run, s.frame, 1), other = this.otherTerms();
-    if (s.compare === "none" || !other.length) return [this.cached(mine, look)];
+    if (s.compare === "none") return [this.cached(mine, look)];
+    if (!other.length) return [this.cached(mine, {...look, note: word("noOther")})];
     if (s.compare === "swipe") return [this.cached(mine, look), this.cached(other, {...look, unsure: other.length === 1 && look.unsure})];
     const apart = [...mine, ...other.map(term => ({...term, weight: -term.weight}))], key = `${s.run}/${s.other}/${s.otherFrame}/${s.group}/${s.layer}${s.ending}`;
     const size = (this.apart ??= new Map()).get(key) ?? look.high / (s.ending ? 2 : 3), name = `${s.layer}${s.ending ? " sd" : ""}`;
     return [this.cached(apart, {...look, low: -size, high: size, lut: this.luts.BrBG_r, unsure: false, title: `${name}: ${this.nameOf(s.run, s.frame)} − ${this.otherName()}`, ends: [word("lower", name), word("higher", name)], note: word("notExact"), scaleKey: key})];
   }
   cached(terms, look) {
-    const key = JSON.stringify([terms, look.low, look.high, look.unsure, look.title, language]);
+    const key = JSON.stringify([terms, look.low, look.high, look.unsure, look.title, look.note, language]);
     let found = latest(this.fields, key);
     if (!found) keep(this.fields, key, found = new Field(this.tiles, terms, look), 24);
     return found;
@@ -51,9 +52,11 @@ class App {
   otherTerms() {
     const {s} = this, frames = this.d.runs[s.other].groups[s.group]?.frames ?? [];
     if (s.otherFrame !== "others") return this.terms(s.other, s.otherFrame === "same" ? frames.indexOf(this.frames[s.frame]) : +s.otherFrame, 1);
-    const date = this.frames[s.frame], of = frames.map((_, i) => i).filter(i => frames[i].slice(0, 4) !== date.slice(0, 4) && frames[i].slice(4, 10) === date.slice(4, 10));
+    const of = this.othersOf(this.frames[s.frame]);
     return of.flatMap(i => this.terms(s.other, i, 1 / of.length));
   }
+  // Frames of other years, equally whole: a part of a year is not compared with a year.
+  othersOf(date) { const {frames} = this.d.runs[this.s.other].groups[this.s.group] ?? {frames: []}; return frames.map((_, i) => i).filter(i => frames[i].slice(0, 4) !== date.slice(0, 4) && frames[i].slice(4) === date.slice(4)); }
   nameOf(run, frame) { return (this.d.runs.length > 1 ? `${this.d.runs[run].name} ` : "") + (this.d.runs[run].groups[this.s.group]?.frames[frame] ?? ""); }
   otherName() { const {s} = this; return s.otherFrame === "others" ? word("others") : this.nameOf(s.other, s.otherFrame === "same" ? s.frame : +s.otherFrame); }
   look(run) {
@@ -135,10 +138,10 @@ class App {
     this.refresh();
   }
   otherControls() {
-    const {s, d} = this, frames = d.runs[s.other].groups[s.group]?.frames ?? [], years = new Set(frames.map(one => one.slice(0, 4)));
-    if (s.otherFrame === "same" && s.other === s.run) s.otherFrame = years.size > 1 ? "others" : "0";
-    if (s.otherFrame === "others" && years.size < 2) s.otherFrame = s.other === s.run ? "0" : "same";
-    const options = [["same", word("same"), s.other === s.run], ["others", word("others"), years.size < 2], ...(frames.length <= 120 ? frames.map((one, i) => [i, one]) : [])];
+    const {s, d} = this, frames = d.runs[s.other].groups[s.group]?.frames ?? [], others = frames.some(one => this.othersOf(one).length);
+    if (s.otherFrame === "same" && s.other === s.run) s.otherFrame = others ? "others" : "0";
+    if (s.otherFrame === "others" && !others) s.otherFrame = s.other === s.run ? "0" : "same";
+    const options = [["same", word("same"), s.other === s.run], ["others", word("others"), !others], ...(frames.length <= 120 ? frames.map((one, i) => [i, one]) : [])];
     const box = make("span", {className: "with"});
     if (d.runs.length > 1) box.append(this.select(word("with"), d.runs.map((run, i) => [i, run.name]), s.other, value => this.set({other: +value})));
     box.append(this.select(d.runs.length > 1 ? word("date") : word("with"), options, s.otherFrame, otherFrame => this.set({otherFrame})));
