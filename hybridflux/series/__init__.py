@@ -6,14 +6,17 @@ masks of a product, the meaning of an index.
 """
 
 from hybridflux.series.cover import crops_a_year, winter_cover
-from hybridflux.series.cuts import CutModel, Cuts, find_cuts
+from hybridflux.series.cuts import CROP, GRASS, CutModel, Cuts, find_cuts
 from hybridflux.series.fellings import FellingModel, Fellings, find_fellings
 from hybridflux.series.gap_filling import Daily, fill
 from hybridflux.series.hyperparameters import SeriesProcess
 from hybridflux.series.marginal_likelihood import learn
+from hybridflux.series.seen_days import seen_days
 from hybridflux.series.simulation_smoother import draw
 
 __all__ = [
+    "CROP",
+    "GRASS",
     "CutModel",
     "Cuts",
     "Daily",
@@ -26,5 +29,6 @@ __all__ = [
     "find_cuts",
     "find_fellings",
     "learn",
+    "seen_days",
     "winter_cover",
 ]

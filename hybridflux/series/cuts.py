@@ -78,6 +78,12 @@ class Cuts(NamedTuple):
     fall: np.ndarray
 
 
+GRASS = CutModel()
+"""Of an intensive meadow; sizes and noise of fapar at 10 to 50 m (E18)."""
+CROP = CutModel(rate=1.3, season=(100, 330), trend_sd=0.012, fall=0.4, fall_sd=0.2, regrowth=0.002, regrowth_sd=0.003, least_days=40.0)
+"""Of arable land: senescence is as fast as a fall of a meadow, and a crop that ripens yellow has little green left to cut."""
+
+
 class Neighbours(NamedTuple):
     """Views around a gap, from the last one before it: the second last before, the first after, the second after; each `[view, pixel]`.
 
@@ -101,7 +107,7 @@ def find_cuts(values: np.ndarray, when: np.ndarray, *, first: int = 1, model: Cu
 
     Args:
         values: clear views `[view, pixel]`, NaN where not clear.
-        when: day of each view `[view]`, rising, one view a day.
+        when: day of each view, rising, one view a day: `[view]`, or `[view, pixel]` where each pixel has days of its own.
         first: day of the year of day 0.
         model: hyperparameters.
     """
@@ -120,7 +126,8 @@ def find_cuts(values: np.ndarray, when: np.ndarray, *, first: int = 1, model: Cu
 def _neighbours(values: np.ndarray, when: np.ndarray, span: float) -> Neighbours:
     """The four views around each gap; arguments as `find_cuts`."""
     value = np.asarray(values, float) / span
-    day = np.broadcast_to(np.asarray(when, float)[:, None], value.shape)
+    day = np.asarray(when, float)
+    day = day if day.ndim == 2 else np.broadcast_to(day[:, None], value.shape)
     before, second = _last_two(value, day)
     after, _ = (part[::-1] for part in _last_two(value[::-1], day[::-1]))
     valid = np.isfinite(value) & np.isfinite(before[..., 0])
