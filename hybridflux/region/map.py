@@ -14,6 +14,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.vegetation_error import sd_of
+from hybridflux.region.draws.tower_effects import settled
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import Region, open_region
@@ -166,6 +167,7 @@ def make_job(
     calendar = Calendar.of_region(region, period)
     check_outputs(tuple(keep), posterior.model, calendar)
     check_changes(region, posterior.model.needs(), calendar.days)
+    draws = settled(draws, posterior, region.grid)
     posterior = posterior if draws.number == posterior.draws else posterior.thin(draws.number)
     spec = RunSpec(
         region=region.path.name, region_fingerprint=region_fingerprint(region), posterior_fingerprint=posterior_fingerprint(posterior),

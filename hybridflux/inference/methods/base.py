@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
+from hybridflux.inference import fit_effect_correlation
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import learn
@@ -155,6 +156,7 @@ class AbstractMethod(eqx.Module):
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)
         structure = learn(posterior.model, sequences, drawn.left_out, seed)
+        info |= {"effect_correlation": fit_effect_correlation.learn(posterior.model, sequences)}
         info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
         return posterior.with_structure(structure.error, structure.spread)
 
@@ -165,15 +167,16 @@ def _plain(default: Any, value: Any) -> Any:
 
 
 def places_of(sequences: Sequences, counts: dict[str, int]) -> dict[str, dict]:
-    """Plant type, measured days of each target, first and last year of each place, as JSON types."""
+    """Plant type, coordinates, measured days of each target, first and last year of each place, as JSON types."""
     years = sequences.days.astype("datetime64[Y]").astype(int) + 1970
-    types = sequences.drivers.get("plant_type")
-    found = {}
+    types, found = sequences.drivers.get("plant_type"), {}
+    located = {name: of for name in ("latitude", "longitude") if (of := getattr(sequences, name)) is not None}
     for at, place in enumerate(sequences.places):
         seen = {name: np.isfinite(sequences.targets[name][:, at]) for name in counts}
         measured = years[np.any(list(seen.values()), axis=0)]
         found[place] = {
             "plant_type": None if types is None else PLANT_TYPES[int(types[at])],
+            **{name: round(float(of[at]), 6) for name, of in located.items()},
             "days": {name: int(days.sum()) for name, days in seen.items()},
             "years": [int(measured.min()), int(measured.max())] if len(measured) else [],
         }
