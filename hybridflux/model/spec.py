@@ -18,11 +18,13 @@ from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
-from hybridflux.process import light, observation, respiration, stress, water
+from hybridflux.process import deep_water, light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import CARBON, Parameter
 
-_ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water, "observation": observation}
+_ROOMS = {
+    "light": light, "stress": stress, "respiration": respiration, "water": water, "deep_water": deep_water, "observation": observation,
+}  # fmt: skip
 VERSION = 2
 
 
