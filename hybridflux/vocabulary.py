@@ -200,9 +200,11 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("nirv_base", "1", "5 % quantile of nirv at the place", (-1, 1), "covariate", 0.09, 0.05),
     # states
     Variable("soil_water", "mm", "plant-available water in the root zone", (0, 1000), "state"),
+    Variable("deep_water", "mm", "water below the root zone that roots reach when it is dry", (0, 1500), "state"),
     Variable("snow", "mm", "snow water equivalent", (0, 5000), "state", cf_name="lwe_thickness_of_surface_snow_amount"),
     Variable("tair_lagged", "degC", "temperature the vegetation is acclimated to", (-60, 50), "state", 10, 8),
     Variable("rew", "1", "relative extractable water: root-zone water over capacity", (0, 1), "state", 0.7, 0.25),
+    Variable("rew_root_zone", "1", "relative extractable water of the root zone, where roots reach water below it too", (0, 1), "state", 0.7, 0.25),
     Variable("fapar_phase", "1", "fapar between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     Variable("nirv_phase", "1", "nirv between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     # fluxes
@@ -318,6 +320,13 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
               "Granier et al. 1999, 10.1016/S0304-3800(98)00205-1"),
     Parameter("drainage_rate", "d-1", "share of the water above half the capacity drained in a day", 0.02, 0.0, 0.5, 1.0,
               "Bao et al. 2022, 0.05 mm h-1 at 100 mm, lowered to act from the top half only"),
+    Parameter("deep_capacity", "mm", "water that the ground below the root zone can hold for roots", 300.0, 50.0, 1000.0, 0.6,
+              "wide; root zones sized by water deficits reach deeper than soil maps say: Stocker et al. 2023, 10.1038/s41561-023-01125-2"),
+    Parameter("canopy_storage", "mm d-1", "rain that leaves of full cover hold and lose in a day", 1.0, 0.0, 5.0, 0.8,
+              "canopy capacities of 0.5-2 mm: Gash 1979, 10.1002/qj.49710544304; Muzylo et al. 2009, 10.1016/j.jhydrol.2009.02.058"),
+    Parameter("wet_canopy_saving", "1", "evaporation saved on a day per unit of rain that evaporates from leaves", 0.5, 0.05, 0.95, 0.8,
+              "wide: leaves that are wet do not transpire, but what they lose is not bound by the radiation of the day, Stewart 1977, "
+              "10.1029/WR013i006p00915"),
     Parameter("snow_melt", "mm degC-1 d-1", "melt per degree above freezing", 3.0, 0.5, 12.0, 0.7, "Bao et al. 2022, 0.125 mm degC-1 h-1"),
     Parameter("swc_wilting", "m3 m-3", "volumetric soil water at the wilting point", 0.10, 0.01, 0.35, 0.8,
               "loam, Saxton & Rawls 2006, 10.2136/sssaj2005.0117"),
