@@ -22,6 +22,7 @@ from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
+from hybridflux.model.stacked import MemberKind, process_members
 from hybridflux.model.structural_error import StructuralError
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
@@ -78,6 +79,10 @@ class Posterior:
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
         )
+
+    def process_members(self) -> Posterior:
+        """The process members of a stacked posterior, for products that need causes; any other posterior as it is."""
+        return replace(self, model=process_members(self.model))
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.
@@ -269,7 +274,7 @@ def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
     static = [
         name
         for name, source in model.sources.items()
-        if learned(source) and not any(is_daily(n) for n in source.reads() if n != "site_year")
+        if learned(source) and not isinstance(source, MemberKind) and not any(is_daily(n) for n in source.reads() if n != "site_year")
     ]
     static = [name for name in static if set(model.sources[name].reads()) <= {"plant_type", "site", "site_year"}]
     names = {"plant_type": np.arange(len(PLANT_TYPES)), "site": np.full(1, -1), "site_year": np.full(1, -1)}
