@@ -310,7 +310,7 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:
     """In an order that does not depend on who left out whom."""
-    length, place = (np.concatenate(parts) for parts in zip(*((np.full(len(one.place), at), one.place) for at, one in enumerate(means))))
+    length, place = np.repeat(np.arange(len(means)), [len(one.place) for one in means]), np.concatenate([one.place for one in means])
     order = np.lexsort((place, length))
     weight = np.concatenate([np.asarray(one.share) for one in means]) / len(means)
     return Densities(density[: len(order)][order], place[order], weight[order])

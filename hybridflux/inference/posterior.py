@@ -22,7 +22,7 @@ from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
-from hybridflux.model.stacked import MemberKind, process_members
+from hybridflux.model.stacked import MemberKind, Stacked
 from hybridflux.model.structural_error import StructuralError
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
@@ -80,9 +80,18 @@ class Posterior:
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
         )
 
-    def process_members(self) -> Posterior:
-        """The process members of a stacked posterior, for products that need causes; any other posterior as it is."""
-        return replace(self, model=process_members(self.model))
+    def of_kind(self, kind: str) -> Posterior:
+        """The members of one kind of a stacked posterior, `process` or `network`, as often as they are among the draws.
+
+        Process members are what products that need causes take; a posterior that is not stacked has no others.
+
+        Raises:
+            ValueError: there are no members of that kind.
+        """
+        kinds = self.model.kinds() if isinstance(self.model, Stacked) else {"process": self.model}
+        if kind not in kinds:
+            raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
+        return replace(self, model=kinds[kind])
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.

@@ -98,7 +98,7 @@ def _shares(unseen: list[Densities | None], plant_types: np.ndarray) -> tuple[np
     """Shares, and what they rest on."""
     process, network = unseen
     if process is None or network is None or len(np.unique(process.place)) < FEWEST_TOWERS:
-        why = f"equal: no {FEWEST_TOWERS} towers were left out by members of both kinds (an ensemble of four members or more leaves each out)"
+        why = f"equal: fewer than {FEWEST_TOWERS} towers, or none that members left out (an ensemble of four or more leaves each out)"
         return np.full(len(PLANT_TYPES), 0.5), {"from": why, "towers": 0}
     of_row = plant_types[process.place]
     share = shares(process.log_density, network.log_density, process.weight, of_row)

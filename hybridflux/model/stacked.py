@@ -104,8 +104,8 @@ class Stacked(HybridFlux):
 
     def kinds(self) -> dict[str, HybridFlux]:
         """Kind -> its model, with the draws it has here."""
-        process, network = (self.gpp, self.reco, self.memory, self.observed), (self.network_gpp, self.network_reco, (), self.network_observed)
-        return {kind: self._of(*parts) for kind, parts in zip(KINDS, (process, network), strict=True)}
+        network = self._of(self.network_gpp, self.network_reco, (), self.network_observed)
+        return dict(zip(KINDS, (self._of(self.gpp, self.reco, self.memory, self.observed), network), strict=True))
 
     def _of(self, gpp, reco, memory, observed: dict[str, Observed]) -> HybridFlux:
         bare = HybridFlux(gpp=gpp, reco=reco, memory=memory, sources={}, observed=observed.values())
@@ -125,11 +125,6 @@ class Stacked(HybridFlux):
     def flux(self, which: Literal["gpp", "reco"], names: Names) -> Array:
         of_network = product({"gpp": self.network_gpp, "reco": self.network_reco}[which], names)
         return jnp.where(names[KIND.name] > 0.5, of_network, super().flux(which, names))
-
-
-def process_members(model: HybridFlux) -> HybridFlux:
-    """The process members of a stacked model, for products that need causes; any other model as it is."""
-    return model.kinds()["process"] if isinstance(model, Stacked) else model
 
 
 def shares_by_type(model: Stacked, plant_types: Iterable[str]) -> dict[str, float]:

@@ -12,7 +12,9 @@ from types import ModuleType
 from hybridflux.process import declare, direct, light, observation, respiration, stress, vegetation, water
 from hybridflux.process.call import Memory, arguments, call, product
 
-__all__ = ["Memory", "arguments", "call", "declare", "direct", "light", "observation", "product", "respiration", "stress", "vegetation", "water"]
+__all__ = [
+    "Memory", "arguments", "call", "declare", "direct", "light", "observation", "product", "respiration", "stress", "vegetation", "water",
+]  # fmt: skip
 
 
 class _Room(ModuleType):

@@ -11,6 +11,7 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.fapar_error import SD
 from hybridflux.region.draws.spread import Draws
@@ -154,6 +155,11 @@ def make_job(
         )
     if draws.spread.has_fapar_error and "fapar" not in posterior.model.needs():
         raise ValueError(f"the spread `{draws.spread}` draws the error of fapar, which this model does not read; leave `+vegetation` out")
+    if region.changes and isinstance(posterior.model, Stacked):
+        raise ValueError(
+            "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
+            "give posterior.of_kind('process')"
+        )
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
