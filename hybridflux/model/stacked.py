@@ -8,7 +8,7 @@ plant type. The shares of the kinds belong to the model, for each plant type; a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import equinox as eqx
@@ -46,7 +46,7 @@ class MemberKind(AbstractSource):
     z: Float[Array, ""]
     share: Float[Array, " plant_type"]
 
-    def __init__(self, share: ArrayLike = 0.5):
+    def __init__(self, share: ArrayLike | Sequence[float] = 0.5):
         """`share` of networks, one for all plant types or one each.
 
         Raises:
@@ -65,7 +65,7 @@ class MemberKind(AbstractSource):
 
 
 class Stacked(HybridFlux):
-    """Two kinds of model as one: `Stacked(hybrid_nirv(), network_of_weather())`.
+    """Two kinds of model as one: `Stacked(hybrid_nirv(), network())`.
 
     States, and what outputs may read beside fluxes, are those of the process members.
     """
@@ -74,7 +74,7 @@ class Stacked(HybridFlux):
     network_gpp: tuple[Callable, ...] = eqx.field(static=True)
     network_reco: tuple[Callable, ...] = eqx.field(static=True)
 
-    def __init__(self, process: HybridFlux, network: HybridFlux, share: ArrayLike = 0.5):
+    def __init__(self, process: HybridFlux, network: HybridFlux, share: ArrayLike | Sequence[float] = 0.5):
         """Stack two models, with or without draws.
 
         Args:
