@@ -265,6 +265,7 @@ _MOD17 = "MOD17 C5.1 BPLUT, Running & Zhao 2015"
 _STRUCTURAL = ("fit of 45 European towers, experiments/results/e03_unseen_sites.md; in all 2.1 gC m-2 d-1 and 29 d at summer fluxes, beside 2.5 "
                "and 30-35 d of Chevallier et al. 2012, 10.1029/2010GB003974, and 30 d of Kountouris et al. 2015, bg-12-7403")  # fmt: skip
 _BAO = "Bao et al. 2022, 10.1016/j.agrformet.2021.108708; bounds of De et al. 2025 (JAMES 17)"
+_DAILY = "order and largest daily fluxes of towers, FLUXNET2015: Pastorello et al. 2020, 10.1038/s41597-020-0534-3"
 
 PARAMETERS: Mapping[str, Parameter] = _rows(
     # gross primary productivity
@@ -310,6 +311,9 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("respiration_dry", "1", "share of respiration left in dry soil", 0.5, 0.0, 1.0, 1.0, "SMAP L4C moisture ramp, Jones et al. 2017"),
     Parameter("rew_respiration", "1", "relative extractable water below which respiration is limited", 0.4, 0.05, 0.95, 0.8,
               "SMAP L4C moisture ramp, Jones et al. 2017"),
+    # fluxes of a network without physics
+    Parameter("network_gpp", "gC m-2 d-1", "GPP that a network gives as a whole", 3.0, 0.0, 30.0, 1.0, _DAILY),
+    Parameter("network_reco", "gC m-2 d-1", "Reco that a network gives as a whole", 2.0, 0.0, 20.0, 1.0, _DAILY),
     # water balance
     Parameter("root_zone_capacity", "mm", "plant-available water the root zone can hold", 150.0, 20.0, 600.0, 0.6,
               "Bao et al. 2022 start 100 mm, bounds 1-1000; European soils 50-300"),

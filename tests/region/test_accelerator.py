@@ -51,6 +51,7 @@ CASES = {
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
+    "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
