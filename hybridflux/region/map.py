@@ -14,8 +14,8 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
-from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.draws.tower_effects import settled
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import Region, open_region
