@@ -63,6 +63,13 @@ def test_the_real_patch_is_mapped_and_its_fluxes_are_of_this_world(e03, shared, 
     assert -1200 < flux["NEE"] < 300 and 500 < flux["GPP"] < 3000
     assert flux["NEE"] == pytest.approx(flux["RECO"] - flux["GPP"], abs=0.5)
     assert (tmp_path / "report.html").stat().st_size > 1e5
+    drought = pd.read_csv(tmp_path / "drought.csv")
+    assert drought.scenario.nunique() == 3
+    assert set(drought.land_cover) == {"GRA", "CRO"}
+    rows = drought.set_index(["scenario", "land_cover", "flux"])
+    for (scenario, cover), of in rows.groupby(level=[0, 1]):
+        change = of.change.droplevel([0, 1])
+        assert change["NEE"] == pytest.approx(change["RECO"] - change["GPP"], abs=0.01), (scenario, cover)
 
 
 @pytest.mark.slow
