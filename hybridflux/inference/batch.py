@@ -155,7 +155,7 @@ def batch(model: HybridFlux, sequences: Sequences, leaves: Mapping[str, Array] |
     Args:
         model: what is fitted.
         sequences: of the towers.
-        leaves: learned leaves `[draw, ...]` at which the windows must hold the states of whole series; by default far into the prior.
+        leaves: learned leaves `[draw, ...]` at which the windows must hold the states of whole series; by default draws of the prior.
     """
     if memory_is_known(model):
         return days(model, sequences)
@@ -163,6 +163,15 @@ def batch(model: HybridFlux, sequences: Sequences, leaves: Mapping[str, Array] |
     return series(model, sequences) if packed is None else windows(model, sequences, packed)
 
 
-def warm_up_days(data: Batch) -> float:
-    """Days of the warm-up of the windows; infinite for days and whole series, whose states lack nothing."""
-    return len(next(iter(data.before.values()))) if data.before else np.inf
+def warm_up_days(data: Batch) -> int | None:
+    """Days of the warm-up of the windows; None for days and whole series."""
+    return len(next(iter(data.before.values()))) if data.before else None
+
+
+def with_longer_warm_up(model: HybridFlux, sequences: Sequences, data: Batch, leaves: Mapping[str, Array]) -> Batch | None:
+    """What to fit instead of `data`, where the windows are too far from whole series at fitted leaves `[draw, ...]`; None where not."""
+    had = warm_up_days(data)
+    if had is None:
+        return None
+    needed = warm_up_days(longer := batch(model, sequences, leaves))
+    return longer if needed is None or needed > had else None

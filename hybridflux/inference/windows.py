@@ -8,6 +8,7 @@ states in the windows are from those of the whole series is measured for the mod
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import jax
@@ -23,12 +24,11 @@ from hybridflux.process.call import SPIN_UP_DAYS
 
 DAYS = 120
 """Days of a window: longer ones take more steps, shorter ones more warm-ups (`benchmarks/README.md`)."""
-WARM_UPS = (365, 730, 1461)
+WARM_UPS = (365, 730, 1095, 1461)
 """Days of a warm-up: the first of these that is long enough."""
-TOLERANCE = 0.02
+TOLERANCE = 0.002
 """Root mean square difference of a state from that of the whole series, over its standard deviation, that is close enough."""
-TRIED = 5  # sets of parameters at which it must be
-WIDTH = 2.0  # prior standard deviations of those of them that are drawn before a fit
+TRIED = 5  # sets of parameters at which it must be: before a fit the prior medians and draws of the prior
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ def reads(model: HybridFlux) -> set[str]:
     return asked | {name for parameter, source in model.sources.items() if parameter in asked for name in source.reads()}
 
 
-def chosen(model: HybridFlux, names: Names, measured: np.ndarray, leaves: Names | None = None) -> Windows | None:
+def chosen(model: HybridFlux, names: Names, measured: np.ndarray, leaves: Mapping[str, Array] | None = None) -> Windows | None:
     """Windows with the shortest warm-up that is long enough for the model.
 
     Args:
         model: what is fitted.
         names: drivers, covariates and indices of whole series.
         measured: whether anything was measured `[time, place]`.
-        leaves: learned leaves `[draw, ...]` for which it must be long enough; by default the prior medians and wide draws of the prior.
+        leaves: learned leaves `[draw, ...]` for which it must be long enough; by default those of the prior.
 
     Returns:
         The windows; None where whole series are better: they are short, a stock without spin-up remembers all of their days, or even the
@@ -113,7 +113,7 @@ def chosen(model: HybridFlux, names: Names, measured: np.ndarray, leaves: Names 
     """
     if any(memory.spin_up is None for memory in model.memory):
         return None
-    tried = {name: leaf[:: -(-len(leaf) // TRIED)] for name, leaf in (wide(model) if leaves is None else leaves).items()}
+    tried = {name: leaf[:: -(-len(leaf) // TRIED)] for name, leaf in (of_prior(model) if leaves is None else leaves).items()}
     for days in WARM_UPS:
         found = Windows.of(measured, days)
         if days + found.length >= min(SPIN_UP_DAYS, found.total) + found.total:
@@ -123,14 +123,13 @@ def chosen(model: HybridFlux, names: Names, measured: np.ndarray, leaves: Names 
     return None
 
 
-def wide(model: HybridFlux) -> dict[str, Array]:
-    """The prior medians and wide draws of the prior, of everything learned `[draw, ...]`."""
-    size = WIDTH * jnp.minimum(jnp.arange(TRIED), 1.0)
-    draw = lambda number, shape: jax.random.normal(jax.random.fold_in(jax.random.key(0), number), (*shape, TRIED)) * size  # noqa: E731
-    return {name: jnp.moveaxis(draw(number, leaf.shape), -1, 0) for number, (name, leaf) in enumerate(learned(model).items())}
+def of_prior(model: HybridFlux) -> dict[str, Array]:
+    """The prior medians and draws of the prior, of everything learned `[draw, ...]`."""
+    draw = lambda number, shape: jax.random.normal(jax.random.fold_in(jax.random.key(0), number), (TRIED, *shape)).at[0].set(0.0)  # noqa: E731
+    return {name: draw(number, leaf.shape) for number, (name, leaf) in enumerate(learned(model).items())}
 
 
-def distance(model: HybridFlux, names: Names, windows: Windows, leaves: Names) -> dict[str, float]:
+def distance(model: HybridFlux, names: Names, windows: Windows, leaves: Mapping[str, Array]) -> dict[str, float]:
     """How far the states in the windows are from those of whole series: state -> root mean square over the state's standard deviation.
 
     Args:
