@@ -19,8 +19,9 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
+from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
-from hybridflux.process import light, stress, water
+from hybridflux.process import deep_water, light, respiration, stress, water
 from hybridflux.region.draws.fapar_error import SD, CalibrationLineError, FaparError
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
@@ -49,6 +50,7 @@ CASES = {
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of the vegetation": dict(cells=1, draws=6, spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
+    "water with depth": dict(cells=1, draws=6, composed="deep"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
@@ -109,8 +111,16 @@ def litter():
     return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
 
 
+def deep():
+    """A root zone and a deep store below it; stress reads both."""
+    sources = {**MEASURED_WATER, "rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    factors = (light.absorbed, stress.water_ramp_to_floor)
+    return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
+
+
 def composed(name, draws):
-    model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
+    made = {"litter": litter, "deep": deep}.get(name, partial(compositions.get, name))
+    model = with_places(made(), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
     return Posterior(with_learned(model, values), Indices(("a", "b"), (2017, 2018)))
