@@ -156,6 +156,11 @@ def _rows(*rows):
     return {row.name: row for row in rows}
 
 
+def _error(name: str) -> Variable:
+    """The row of the standard deviation of a daily map of vegetation."""
+    return Variable(f"{name}_sd", "1", f"standard deviation of the error of {name}", (0, 1), "driver", 0.05, 0.05)
+
+
 VARIABLES: Mapping[str, Variable] = _rows(
     # drivers: one value a day
     Variable("tair", "degC", "air temperature, mean of the day", (-60, 50), "driver", 10, 8, "air_temperature", fluxnet="TA_F"),
@@ -174,7 +179,7 @@ VARIABLES: Mapping[str, Variable] = _rows(
              "fraction_of_surface_downwelling_photosynthetic_radiative_flux_absorbed_by_vegetation"),
     Variable("swc", "m3 m-3", "observed volumetric soil water content", (0, 1), "driver", 0.25, 0.1,
              "volume_fraction_of_condensed_water_in_soil", fluxnet="SWC_F_MDS_1"),
-    Variable("fapar_sd", "1", "standard deviation of the error of fapar", (0, 1), "driver", 0.05, 0.05),
+    *map(_error, ("fapar", "ndvi", "evi2", "nirv", "kndvi", "lswi", "ndre", "cci")),
     Variable("ndvi", "1", "normalised difference vegetation index", (-1, 1), "driver", 0.6, 0.2),
     Variable("evi2", "1", "two-band enhanced vegetation index", (-1, 1.5), "driver", 0.4, 0.15),
     Variable("nirv", "1", "near-infrared reflectance of vegetation", (-1, 1), "driver", 0.2, 0.1),
@@ -260,6 +265,7 @@ _MOD17 = "MOD17 C5.1 BPLUT, Running & Zhao 2015"
 _STRUCTURAL = ("fit of 45 European towers, experiments/results/e03_unseen_sites.md; in all 2.1 gC m-2 d-1 and 29 d at summer fluxes, beside 2.5 "
                "and 30-35 d of Chevallier et al. 2012, 10.1029/2010GB003974, and 30 d of Kountouris et al. 2015, bg-12-7403")  # fmt: skip
 _BAO = "Bao et al. 2022, 10.1016/j.agrformet.2021.108708; bounds of De et al. 2025 (JAMES 17)"
+_DAILY = "order and largest daily fluxes of towers, FLUXNET2015: Pastorello et al. 2020, 10.1038/s41597-020-0534-3"
 
 PARAMETERS: Mapping[str, Parameter] = _rows(
     # gross primary productivity
@@ -305,6 +311,9 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("respiration_dry", "1", "share of respiration left in dry soil", 0.5, 0.0, 1.0, 1.0, "SMAP L4C moisture ramp, Jones et al. 2017"),
     Parameter("rew_respiration", "1", "relative extractable water below which respiration is limited", 0.4, 0.05, 0.95, 0.8,
               "SMAP L4C moisture ramp, Jones et al. 2017"),
+    # fluxes of a network without physics
+    Parameter("network_gpp", "gC m-2 d-1", "GPP that a network gives as a whole", 3.0, 0.0, 30.0, 1.0, _DAILY),
+    Parameter("network_reco", "gC m-2 d-1", "Reco that a network gives as a whole", 2.0, 0.0, 20.0, 1.0, _DAILY),
     # water balance
     Parameter("root_zone_capacity", "mm", "plant-available water the root zone can hold", 150.0, 20.0, 600.0, 0.6,
               "Bao et al. 2022 start 100 mm, bounds 1-1000; European soils 50-300"),
