@@ -305,6 +305,7 @@ def carbon_models() -> dict[str, HybridFlux]:
     water = (deep_water.DEEP_BUCKET_GREEN, stress.ACCLIMATION)
     gpp, reco = (stress.water_ramp_to_floor,), (respiration.moisture_ramp,)
     by_place = {"rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    wide = {name: Pooled(Shared(), spread=1.0) for name in by_place}
     return {
         "bucket as it was": today,
         NONE: with_water(today, water, (), ()),
@@ -312,6 +313,7 @@ def carbon_models() -> dict[str, HybridFlux]:
         "stress on GPP": with_water(today, water, gpp, (), **by_place),
         "stress on both, one threshold": with_water(today, water, gpp, reco, rew_critical=Shared(), drought_floor=Shared()),
         BOTH: with_water(today, water, gpp, reco, **by_place),
+        "stress on both, floor by place too": with_water(today, water, gpp, reco, **wide),
     }
 
 
