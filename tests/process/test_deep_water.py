@@ -52,7 +52,7 @@ def test_green_cover_is_the_light_that_nirv_says_leaves_absorb():
 def test_a_drought_is_met_from_the_deep_store_until_that_is_empty(days, meets):
     """Of the demand of one dry day after another: nearly all after two months, next to nothing after a year."""
     day = {"tair": 20.0, "par": 9.0, "rain": 0.0, "fapar": 1.0, **TYPICAL}
-    state = call(deep_water.DEEP_BUCKET_GREEN.start, day)
+    state = call(deep_water.DEEP_BUCKET.start, day)
     flat = call(water.BUCKET.start, day)
 
     def step(state, _):
