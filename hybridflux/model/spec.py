@@ -134,7 +134,8 @@ def from_spec(spec: dict) -> HybridFlux:
         ValueError: another version, or a process or source that this version does not have or that has not been imported.
     """
     if spec.get("version") == STACKED_VERSION:
-        return Stacked(*(from_spec(spec["kinds"][kind]) for kind in KINDS), share=spec["share"])
+        process, network = (from_spec(spec["kinds"][kind]) for kind in KINDS)
+        return Stacked(process, network, spec["share"])
     if spec.get("version") == 1:
         spec = _of_version_1(spec)
     if spec.get("version") != VERSION:
