@@ -34,7 +34,7 @@ _ENGINE = threading.Lock()  # one polygon at a time
 
 
 @dataclass(frozen=True)
-class Polygon:
+class DrawnPolygon:
     """A polygon on the grid of a run.
 
     Attributes:
@@ -46,7 +46,7 @@ class Polygon:
     corners: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, name: str, corners: Sequence) -> Polygon:
+    def of(cls, name: str, corners: Sequence) -> DrawnPolygon:
         """A polygon from what a page sent.
 
         Raises:
@@ -91,7 +91,7 @@ class Polygon:
                 yield tile
 
 
-def polygon_totals(job: Job, polygon: Polygon, progress: Callable[[int, int], None] = lambda done, total: None) -> RunTotals:
+def polygon_totals(job: Job, polygon: DrawnPolygon, progress: Callable[[int, int], None] = lambda done, total: None) -> RunTotals:
     """Totals of the pixels of a polygon per plant type, month and draw, as the run would have made them of a zone.
 
     Args:
@@ -153,7 +153,7 @@ def are_paired(of: Job, other: Job) -> bool:
 
 
 @dataclass
-class Drawn:
+class DrawnBudget:
     """A polygon whose budget is being made, or is there.
 
     Attributes:
@@ -169,7 +169,7 @@ class Drawn:
         error: why there is no budget; empty where nothing is wrong.
     """
 
-    polygon: Polygon
+    polygon: DrawnPolygon
     run: int
     other: int | None = None
     done: int = 0
@@ -211,7 +211,7 @@ class Drawn:
 SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "apart", "note", "error", "state")
 
 
-def write_geopackage(path: Path, drawn: Sequence[Drawn], crs: str) -> None:
+def write_geopackage(path: Path, drawn: Sequence[DrawnBudget], crs: str) -> None:
     """Polygons with the budget of each period as columns of one layer, as GeoPackage.
 
     Args:

@@ -17,12 +17,12 @@ import numpy as np
 
 from hybridflux.report.map_viewer import luts
 from hybridflux.view.pixel import series
-from hybridflux.view.pyramid import SIDE, Memory, Pyramid
+from hybridflux.view.pyramid import SIDE, BlockMemory, Pyramid
 from hybridflux.view.run_maps import RunMaps
 
 if TYPE_CHECKING:
     from hybridflux.region.spec import Job
-    from hybridflux.view.drawn import Drawn
+    from hybridflux.view.drawn import DrawnBudget
     from hybridflux.view.zones import Zones
 
 ZONE = "zone"
@@ -43,7 +43,7 @@ class Viewer:
 
     runs: tuple[RunMaps, ...]
     regions: tuple[Path, ...]
-    drawn: list[Drawn] = field(default_factory=list)
+    drawn: list[DrawnBudget] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -58,7 +58,7 @@ class Viewer:
             FileNotFoundError: as `RunMaps.open`.
             ValueError: as `RunMaps.open`, or the runs are not on one grid.
         """
-        memory = Memory()
+        memory = BlockMemory()
         opened = tuple(RunMaps.open(run, memory) for run in runs)
         first = opened[0].grid
         for run in opened[1:]:
@@ -128,16 +128,16 @@ class Viewer:
 
         Raises:
             IndexError: there is no such run.
-            ValueError: as `Polygon.of`, or there are too many polygons.
+            ValueError: as `DrawnPolygon.of`, or there are too many polygons.
         """
-        from hybridflux.view.drawn import Drawn, Polygon
+        from hybridflux.view.drawn import DrawnBudget, DrawnPolygon
 
         if not all(0 <= number < len(self.runs) for number in (run, other or 0)):
             raise IndexError(f"there is no run {run}, or no run {other}")
         with self._lock:
             if len(self.drawn) >= MOST_POLYGONS:
                 raise ValueError(f"there are {MOST_POLYGONS} polygons; start the viewer again")
-            one = Drawn(Polygon.of(f"polygon {len(self.drawn) + 1}", corners), run, other)
+            one = DrawnBudget(DrawnPolygon.of(f"polygon {len(self.drawn) + 1}", corners), run, other)
             self.drawn.append(one)
             number = len(self.drawn) - 1
         threading.Thread(target=one.work, args=(self._job,), daemon=True).start()
