@@ -27,7 +27,7 @@ from hybridflux.region.run.tile import compute
 from hybridflux.region.run.training_range import only_within
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
-from hybridflux.view.zones import rows_of_zone
+from hybridflux.view.zones import months_of, rows_of_zone
 
 MOST_CORNERS = 2000  # of a polygon
 _ENGINE = threading.Lock()  # one polygon at a time
@@ -164,9 +164,11 @@ class DrawnBudget:
         total: tiles; 0 before it is known.
         rows: of its budget.
         spread: of the draws of the budget.
+        months: mean rate of each month (`zones.months_of`).
         apart: rows of the budget of `run` minus that of `other`, made draw by draw.
         note: why there is no such difference.
         error: why there is no budget; empty where nothing is wrong.
+        state: `working`, `done` or `refused`.
     """
 
     polygon: DrawnPolygon
@@ -176,6 +178,7 @@ class DrawnBudget:
     total: int = 0
     rows: list[dict] = field(default_factory=list)
     spread: str = ""
+    months: dict | None = None
     apart: list[dict] = field(default_factory=list)
     note: str = ""
     error: str = ""
@@ -196,7 +199,8 @@ class DrawnBudget:
             elif self.other is not None:
                 self.note = "the runs do not share their draws and days, so that the difference has no interval of its own"
             totals = totals.with_structural_error()
-            self.rows, self.spread, self.state = rows_of_zone(totals, self.polygon.name), totals.spread, "done"
+            self.rows, self.months = rows_of_zone(totals, self.polygon.name), months_of(totals)
+            self.spread, self.state = totals.spread, "done"
         except Exception as error:  # the page shows it: a thread has nobody else to hear it
             self.error, self.state = str(error) or type(error).__name__, "refused"
 
@@ -208,7 +212,7 @@ class DrawnBudget:
         return {name: getattr(self, name) for name in SHOWN_OF_DRAWN} | {"name": self.polygon.name}
 
 
-SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "apart", "note", "error", "state")
+SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "months", "apart", "note", "error", "state")
 
 
 def write_geopackage(path: Path, drawn: Sequence[DrawnBudget], crs: str) -> None:

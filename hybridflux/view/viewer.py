@@ -51,15 +51,16 @@ class Viewer:
         """Open run folders.
 
         Args:
-            runs: written by `map_region`.
+            runs: written by `map_region`; a folder of `run_scenario` stands for its two runs.
             region: where their region store is now, if not where it was.
 
         Raises:
             FileNotFoundError: as `RunMaps.open`.
             ValueError: as `RunMaps.open`, or the runs are not on one grid.
         """
-        memory = BlockMemory()
-        opened = tuple(RunMaps.open(run, memory) for run in runs)
+        memory, folders = BlockMemory(), [Path(run) for run in runs]
+        halves = [[run / "control", run / "changed"] if (run / "control" / "run.json").exists() else [run] for run in folders]
+        opened = tuple(RunMaps.open(run, memory) for pair in halves for run in pair)
         first = opened[0].grid
         for run in opened[1:]:
             if (run.grid.shape, run.grid.west, run.grid.north, run.grid.pixel) != (first.shape, first.west, first.north, first.pixel):

@@ -119,6 +119,12 @@ def test_the_server_makes_budgets_of_polygons_and_zones(mapped):
             assert mine["variable"] == its["variable"]
             for name in ("q05", "q95", "area_ha"):
                 np.testing.assert_allclose(mine[name], its[name], rtol=1e-5)
+        rates = json.loads(ask(server, "pixel/0/5/5")[2])["zone"]["months"]
+        assert rates["frames"] == ["2018-05", "2018-06", "2018-07"]
+        totals = open_totals(mapped.control)
+        cells = totals.zone == "north"
+        gpp = totals.total["GPP"][np.flatnonzero(cells)].sum(0).mean(-1) / totals.area[cells].sum() / [31, 30, 31]
+        np.testing.assert_allclose(rates["series"]["GPP"][""], gpp, atol=1e-4)
         colours = json.loads(ask(server, "zones/0/2018")[2])
         assert colours["units"] == "gC m-2" and {one["name"] for one in colours["zones"].values()} == {"north", "south"}
         flux = next(row["mean"] for row in zone["rows"] if row["variable"] == "NEE")
