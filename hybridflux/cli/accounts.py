@@ -1,4 +1,4 @@
-"""Commands for the results of a run: budget, and report of a run or of towers."""
+"""Commands for the results of a run: budget, events and ledger, and report of a run or of towers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Sites, With, Years
+from hybridflux.cli.options import Overwrite, Region, Seed, Sites, With, Years
 from hybridflux.files import check_output
-from hybridflux.terminal import wrote
+from hybridflux.terminal import progress_of, wrote
 
 
 def budget(
@@ -30,6 +30,52 @@ def budget(
     from hybridflux.products.totals import run_record
 
     write_table(budget_table(run, zones=zones, inventory=inventory), out, run_record(run))
+    wrote(out)
+
+
+def ledger(
+    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    events: Annotated[
+        Path | None, typer.Option(exists=True, help="CSV zone,land_cover,date,event of mowing, harvest, felling; from `hybridflux events`.")
+    ] = None,
+    yields: Annotated[
+        Path | None, typer.Option(exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd of export, import, fire.")
+    ] = None,
+    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region to aggregate.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Carbon ledger per zone, land cover and year: GPP, RECO, NEE, export, import, fire, NBP.
+
+    A harvest takes a share of the GPP since the one before, by crop; what --yields gives for a place and year holds instead.
+    """
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.products.carbon_ledger import ledger_table
+    from hybridflux.products.sheet import write_table
+    from hybridflux.products.totals import run_record
+
+    write_table(ledger_table(run, events=events, flows=yields, zones=zones, seed=seed), out, run_record(run))
+    wrote(out)
+
+
+def events(
+    region: Region,
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Dates of mowing and harvest from the vegetation series of a region, with probabilities, for `hybridflux ledger`."""
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.products.region_events import region_events
+    from hybridflux.products.sheet import write_table
+    from hybridflux.region.drivers.open import open_region
+
+    opened = open_region(region)
+    with progress_of("searching") as progress:
+        table = region_events(opened, progress=progress)
+    write_table(table, out, {"title": f"{opened.title}: mowing and harvest from the vegetation series", "attribution": opened.attribution})
     wrote(out)
 
 

@@ -35,7 +35,8 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), static (for laplace, svi, nuts), or "
+            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), stacked (draws of "
+            "hybrid_nirv and of networks without physics), network (these alone), static (for laplace, svi, nuts), or "
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
@@ -90,9 +91,7 @@ def evaluate(
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`; or --leave-site-out.")] = None,
     sites: Sites = None,
     years: Years = None,
-    step: Annotated[
-        str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")
-    ] = "day",
+    step: Annotated[str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")] = "day",
     leave_site_out: Annotated[
         int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
     ] = None,
