@@ -58,7 +58,7 @@ def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zar
 
 
 def view(
-    runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Run folders of `hybridflux map`, on one grid.")],
+    runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Folders of `map` or `scenario`, on one grid.")],
     region: Annotated[Path | None, typer.Option(exists=True, help="Where their region store is now, if it was moved.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; any free one by default.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,

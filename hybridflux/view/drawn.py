@@ -27,14 +27,14 @@ from hybridflux.region.run.tile import compute
 from hybridflux.region.run.training_range import only_within
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
-from hybridflux.view.zones import rows_of_zone
+from hybridflux.view.zones import months_of, rows_of_zone
 
 MOST_CORNERS = 2000  # of a polygon
 _ENGINE = threading.Lock()  # one polygon at a time
 
 
 @dataclass(frozen=True)
-class Polygon:
+class DrawnPolygon:
     """A polygon on the grid of a run.
 
     Attributes:
@@ -46,7 +46,7 @@ class Polygon:
     corners: tuple[tuple[float, float], ...]
 
     @classmethod
-    def of(cls, name: str, corners: Sequence) -> Polygon:
+    def of(cls, name: str, corners: Sequence) -> DrawnPolygon:
         """A polygon from what a page sent.
 
         Raises:
@@ -91,7 +91,7 @@ class Polygon:
                 yield tile
 
 
-def polygon_totals(job: Job, polygon: Polygon, progress: Callable[[int, int], None] = lambda done, total: None) -> RunTotals:
+def polygon_totals(job: Job, polygon: DrawnPolygon, progress: Callable[[int, int], None] = lambda done, total: None) -> RunTotals:
     """Totals of the pixels of a polygon per plant type, month and draw, as the run would have made them of a zone.
 
     Args:
@@ -153,7 +153,7 @@ def are_paired(of: Job, other: Job) -> bool:
 
 
 @dataclass
-class Drawn:
+class DrawnBudget:
     """A polygon whose budget is being made, or is there.
 
     Attributes:
@@ -164,18 +164,21 @@ class Drawn:
         total: tiles; 0 before it is known.
         rows: of its budget.
         spread: of the draws of the budget.
+        months: mean rate of each month (`zones.months_of`).
         apart: rows of the budget of `run` minus that of `other`, made draw by draw.
         note: why there is no such difference.
         error: why there is no budget; empty where nothing is wrong.
+        state: `working`, `done` or `refused`.
     """
 
-    polygon: Polygon
+    polygon: DrawnPolygon
     run: int
     other: int | None = None
     done: int = 0
     total: int = 0
     rows: list[dict] = field(default_factory=list)
     spread: str = ""
+    months: dict | None = None
     apart: list[dict] = field(default_factory=list)
     note: str = ""
     error: str = ""
@@ -196,7 +199,8 @@ class Drawn:
             elif self.other is not None:
                 self.note = "the runs do not share their draws and days, so that the difference has no interval of its own"
             totals = totals.with_structural_error()
-            self.rows, self.spread, self.state = rows_of_zone(totals, self.polygon.name), totals.spread, "done"
+            self.rows, self.months = rows_of_zone(totals, self.polygon.name), months_of(totals)
+            self.spread, self.state = totals.spread, "done"
         except Exception as error:  # the page shows it: a thread has nobody else to hear it
             self.error, self.state = str(error) or type(error).__name__, "refused"
 
@@ -208,10 +212,10 @@ class Drawn:
         return {name: getattr(self, name) for name in SHOWN_OF_DRAWN} | {"name": self.polygon.name}
 
 
-SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "apart", "note", "error", "state")
+SHOWN_OF_DRAWN = ("run", "other", "done", "total", "rows", "spread", "months", "apart", "note", "error", "state")
 
 
-def write_geopackage(path: Path, drawn: Sequence[Drawn], crs: str) -> None:
+def write_geopackage(path: Path, drawn: Sequence[DrawnBudget], crs: str) -> None:
     """Polygons with the budget of each period as columns of one layer, as GeoPackage.
 
     Args:

@@ -60,7 +60,7 @@ class MapSource:
 
 
 @dataclass
-class Memory:
+class BlockMemory:
     """The latest blocks, those that were not used for longest go first.
 
     Attributes:
@@ -100,7 +100,7 @@ class Pyramid:
     """
 
     source: MapSource
-    memory: Memory
+    memory: BlockMemory
     folder: Path | None = None
 
     def tile(self, frame: int, level: int, row: int, column: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from hybridflux.region.store.checksums import check_template
 from hybridflux.region.store.chunks import READ_ERRORS
 from hybridflux.region.store.grid import Grid
 from hybridflux.report.map_viewer import COLOURS, GROUPS, RANGE, labels, nice, unit_of
-from hybridflux.view.pyramid import MapSource, Memory, Pyramid
+from hybridflux.view.pyramid import BlockMemory, MapSource, Pyramid
 from hybridflux.view.ready_overviews import ReadyOverviews
 from hybridflux.vocabulary import FLUXES
 
@@ -72,11 +72,11 @@ class RunMaps:
 
     path: Path
     record: dict
-    memory: Memory
+    memory: BlockMemory
     writable: bool = True
 
     @classmethod
-    def open(cls, path: str | Path, memory: Memory) -> RunMaps:
+    def open(cls, path: str | Path, memory: BlockMemory) -> RunMaps:
         """Open a run folder.
 
         Raises:

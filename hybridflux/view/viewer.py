@@ -17,12 +17,12 @@ import numpy as np
 
 from hybridflux.report.map_viewer import luts
 from hybridflux.view.pixel import series
-from hybridflux.view.pyramid import SIDE, Memory, Pyramid
+from hybridflux.view.pyramid import SIDE, BlockMemory, Pyramid
 from hybridflux.view.run_maps import RunMaps
 
 if TYPE_CHECKING:
     from hybridflux.region.spec import Job
-    from hybridflux.view.drawn import Drawn
+    from hybridflux.view.drawn import DrawnBudget
     from hybridflux.view.zones import Zones
 
 ZONE = "zone"
@@ -43,7 +43,7 @@ class Viewer:
 
     runs: tuple[RunMaps, ...]
     regions: tuple[Path, ...]
-    drawn: list[Drawn] = field(default_factory=list)
+    drawn: list[DrawnBudget] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -51,15 +51,16 @@ class Viewer:
         """Open run folders.
 
         Args:
-            runs: written by `map_region`.
+            runs: written by `map_region`; a folder of `run_scenario` stands for its two runs.
             region: where their region store is now, if not where it was.
 
         Raises:
             FileNotFoundError: as `RunMaps.open`.
             ValueError: as `RunMaps.open`, or the runs are not on one grid.
         """
-        memory = Memory()
-        opened = tuple(RunMaps.open(run, memory) for run in runs)
+        memory, folders = BlockMemory(), [Path(run) for run in runs]
+        halves = [[run / "control", run / "changed"] if (run / "control" / "run.json").exists() else [run] for run in folders]
+        opened = tuple(RunMaps.open(run, memory) for pair in halves for run in pair)
         first = opened[0].grid
         for run in opened[1:]:
             if (run.grid.shape, run.grid.west, run.grid.north, run.grid.pixel) != (first.shape, first.west, first.north, first.pixel):
@@ -128,16 +129,16 @@ class Viewer:
 
         Raises:
             IndexError: there is no such run.
-            ValueError: as `Polygon.of`, or there are too many polygons.
+            ValueError: as `DrawnPolygon.of`, or there are too many polygons.
         """
-        from hybridflux.view.drawn import Drawn, Polygon
+        from hybridflux.view.drawn import DrawnBudget, DrawnPolygon
 
         if not all(0 <= number < len(self.runs) for number in (run, other or 0)):
             raise IndexError(f"there is no run {run}, or no run {other}")
         with self._lock:
             if len(self.drawn) >= MOST_POLYGONS:
                 raise ValueError(f"there are {MOST_POLYGONS} polygons; start the viewer again")
-            one = Drawn(Polygon.of(f"polygon {len(self.drawn) + 1}", corners), run, other)
+            one = DrawnBudget(DrawnPolygon.of(f"polygon {len(self.drawn) + 1}", corners), run, other)
             self.drawn.append(one)
             number = len(self.drawn) - 1
         threading.Thread(target=one.work, args=(self._job,), daemon=True).start()

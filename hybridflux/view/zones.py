@@ -68,7 +68,10 @@ class Zones:
     def budget(self, name: str) -> dict:
         """Budget of a zone: all its land covers together."""
         cells = np.flatnonzero(self.totals.zone == name)
-        return {"name": name, "spread": self.totals.spread, "rows": rows_of_zone(part_of(self.totals, cells), name) if len(cells) else []}
+        if not len(cells):
+            return {"name": name, "spread": self.totals.spread, "rows": [], "months": None}
+        part = part_of(self.totals, cells)
+        return {"name": name, "spread": self.totals.spread, "rows": rows_of_zone(part, name), "months": months_of(part)}
 
     def of_pixel(self, row: int, column: int) -> dict | None:
         """Budget of the zone of a pixel; None where it lies in none, or where zones are not known."""
@@ -95,13 +98,16 @@ class Zones:
             raise KeyError(label)
         days = int(totals.days[months].sum())
         units, over = ("gC m-2 d-1", days) if len(label) > 4 else ("gC m-2 yr-1" if days >= WHOLE_YEAR else "gC m-2", 1)
-        kept, found = dict(list(self.names.items())[:MOST_ZONES]), {}
-        cells = [np.flatnonzero(totals.zone == name) for name in kept.values()]
-        for (number, name), mine, draws in zip(kept.items(), cells, totals.sums("NEE", cells, months), strict=True):
-            if area := float(totals.area[mine].sum()):
-                values = draws.mean(), *np.quantile(draws, [0.05, 0.95])
-                flux = [round(float(value) / area / over, 4) for value in values]
-                found[str(number)] = {"name": name, "area_ha": round(area / 1e4, 3), "flux": flux}
+        named, which = np.unique(totals.zone.astype(str), return_inverse=True)
+        order = np.argsort(which, kind="stable")
+        cells = dict(zip(named.tolist(), np.split(order, np.cumsum(np.bincount(which))[:-1]), strict=True))
+        kept = {number: name for number, name in list(self.names.items())[:MOST_ZONES] if name in cells}
+        found = {}
+        sums = totals.sums("NEE", [cells[name] for name in kept.values()], months)
+        for (number, name), draws in zip(kept.items(), sums, strict=True):
+            area = float(totals.area[cells[name]].sum())
+            flux = [round(float(value) / area / over, 4) for value in summary(draws)]
+            found[str(number)] = {"name": name, "area_ha": round(area / 1e4, 3), "flux": flux}
         return {"units": units, "zones": found}
 
 
@@ -115,6 +121,19 @@ def rows_of_zone(totals: RunTotals, name: str) -> list[dict]:
     """Rows of the budget of a zone, all land covers together, JSON-ready."""
     table = budget_of(totals)
     return plain(table[(table["zone"] == name) & (table["land_cover"] == ALL)], SHOWN)
+
+
+def summary(draws: np.ndarray) -> np.ndarray:
+    """Mean, 5 % and 95 % quantile over the last axis, on the first one of what is returned."""
+    return np.stack([draws.mean(-1), *np.quantile(draws, [0.05, 0.95], axis=-1)])
+
+
+def months_of(totals: RunTotals) -> dict:
+    """Mean rate of each month over all cells, gC m-2 d-1, from sums per draw: labels, and flux -> ending -> values."""
+    over = totals.area.sum() * totals.days[:, None]
+    series = {flux: summary(np.asarray(values[:]).sum(0) / over) for flux, values in totals.total.items()}
+    named = {flux: dict(zip(("", "_q05", "_q95"), np.round(three, 5).tolist(), strict=True)) for flux, three in series.items()}
+    return {"frames": [f"{month:%Y-%m}" for month in totals.months], "series": named}
 
 
 def plain(table: pd.DataFrame, columns: Sequence[str]) -> list[dict]:

@@ -10,7 +10,7 @@ import pytest
 from hybridflux.limits import Refused
 from hybridflux.products.totals import open_totals
 from hybridflux.region.map import job_of_run
-from hybridflux.view.drawn import Drawn, Polygon, are_paired, difference, polygon_totals, write_geopackage
+from hybridflux.view.drawn import DrawnBudget, DrawnPolygon, are_paired, difference, polygon_totals, write_geopackage
 from hybridflux.view.pixel import series
 from hybridflux.view.viewer import Viewer
 from tests.view.conftest import ask, served
@@ -24,7 +24,7 @@ def box(first_row, end_row, first_column, end_column, name="field"):
     """A polygon of whole pixels."""
     x = [WEST + PIXEL * column for column in (first_column, end_column)]
     y = [NORTH - PIXEL * row for row in (first_row, end_row)]
-    return Polygon.of(name, [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
+    return DrawnPolygon.of(name, [(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1])])
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_cannot_be_drawn_is_said(jobs, monkeypatch):
     monkeypatch.setenv("HYBRIDFLUX_LIMIT_DRAWN", "50")
     with pytest.raises(Refused, match="HYBRIDFLUX_LIMIT_DRAWN"):
         polygon_totals(jobs.control, box(0, 10, 0, 10))
-    refused = Drawn(box(0, 10, 0, 10), 0)
+    refused = DrawnBudget(box(0, 10, 0, 10), 0)
     refused.work(lambda run: jobs.control)
     assert refused.state == "refused" and "HYBRIDFLUX_LIMIT_DRAWN" in refused.error
 
@@ -88,7 +88,7 @@ def test_polygons_as_geopackage(jobs, tmp_path):
     import pyogrio
     import shapely
 
-    drawn = [Drawn(box(0, 12, 0, 20, "a 'name'; DROP TABLE x"), 0), Drawn(box(100, 110, 0, 5, "<b>"), 0)]
+    drawn = [DrawnBudget(box(0, 12, 0, 20, "a 'name'; DROP TABLE x"), 0), DrawnBudget(box(100, 110, 0, 5, "<b>"), 0)]
     for one in drawn:
         one.work(lambda run: jobs.control)
     write_geopackage(tmp_path / "polygons.gpkg", drawn, jobs.control.region.grid.crs)
@@ -119,6 +119,12 @@ def test_the_server_makes_budgets_of_polygons_and_zones(mapped):
             assert mine["variable"] == its["variable"]
             for name in ("q05", "q95", "area_ha"):
                 np.testing.assert_allclose(mine[name], its[name], rtol=1e-5)
+        rates = json.loads(ask(server, "pixel/0/5/5")[2])["zone"]["months"]
+        assert rates["frames"] == ["2018-05", "2018-06", "2018-07"]
+        totals = open_totals(mapped.control)
+        cells = totals.zone == "north"
+        gpp = totals.total["GPP"][np.flatnonzero(cells)].sum(0).mean(-1) / totals.area[cells].sum() / [31, 30, 31]
+        np.testing.assert_allclose(rates["series"]["GPP"][""], gpp, atol=1e-4)
         colours = json.loads(ask(server, "zones/0/2018")[2])
         assert colours["units"] == "gC m-2" and {one["name"] for one in colours["zones"].values()} == {"north", "south"}
         flux = next(row["mean"] for row in zone["rows"] if row["variable"] == "NEE")

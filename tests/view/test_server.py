@@ -10,7 +10,7 @@ import pytest
 
 from hybridflux.limits import Refused
 from hybridflux.region.store.layout import NODATA
-from hybridflux.view.pyramid import SIDE, Memory
+from hybridflux.view.pyramid import SIDE, BlockMemory
 from hybridflux.view.run_maps import RunMaps
 from hybridflux.view.server import LARGEST, serve
 from tests.view.conftest import EVIL, ask, made_up_run, served
@@ -140,7 +140,7 @@ def test_links_out_of_the_run_are_refused(own, tmp_path):
     os.rename(own / "fluxes.zarr/annual/NEE", tmp_path / "NEE")
     (own / "fluxes.zarr/annual/NEE").symlink_to(tmp_path / "NEE")
     with pytest.raises(Refused, match="link out of the run folder"):
-        RunMaps.open(own, Memory())
+        RunMaps.open(own, BlockMemory())
 
 
 def test_a_damaged_chunk_is_named(own):
@@ -148,7 +148,7 @@ def test_a_damaged_chunk_is_named(own):
     content = bytearray(chunk.read_bytes())
     content[len(content) // 2] ^= 1
     chunk.write_bytes(content)
-    run = RunMaps.open(own, Memory())
+    run = RunMaps.open(own, BlockMemory())
     with pytest.raises(ValueError, match="monthly/NEE is damaged.*hybridflux map --run"):
         run.pyramid("monthly", "NEE").tile(0, 0, 0, 0)
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hybridflux.cli import app
-from hybridflux.view.pyramid import SIDE, Memory
+from hybridflux.view.pyramid import SIDE, BlockMemory
 from hybridflux.view.run_maps import RunMaps
 from hybridflux.view.static_viewer import write_static
 from tests.view.conftest import EVIL, made_up_run
@@ -33,7 +33,7 @@ def test_tiles_are_those_of_the_pyramid(small, tmp_path):
     write_static([small], tmp_path / "static")
     files = sorted((tmp_path / "static" / "tiles").glob("*.js"))
     assert len(files) == 2 * 5 * (4 + 1)  # groups, arrays, tiles of two levels
-    run = RunMaps.open(small, Memory())
+    run = RunMaps.open(small, BlockMemory())
     for file in files[::7]:
         name, values = tile_of(file)
         assert name == file.stem

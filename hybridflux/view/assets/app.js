@@ -254,7 +254,7 @@ class App {
       }
       parts.push(make("p", {className: "note", textContent: word(series[layers[0]]._q05 ? "band" : "bandSd")}));
     }
-    const zone = pixel.zone?.rows.length ? budgetBlock(word("zoneOf", pixel.zone.name), pixel.zone) : d.live ? make("p", {className: "note", textContent: word("noZone")}) : null;
+    const zone = pixel.zone?.rows.length ? budgetBlock(word("zoneOf", pixel.zone.name), pixel.zone, this.frames[s.frame].slice(0, 7)) : d.live ? make("p", {className: "note", textContent: word("noZone")}) : null;
     if (zone) parts[this.isZones ? "unshift" : "push"](zone);
     this.side.replaceChildren(...parts, ...this.drawnBlocks());
   }
@@ -286,7 +286,7 @@ class App {
     return this.drawn.filter(one => one.found).toReversed().map(({number, run, found}) => {
       const title = word("polygon", number + 1) + (this.d.runs.length > 1 ? ` · ${this.d.runs[run].name}` : "");
       if (found.state === "done") {
-        const block = budgetBlock(title, found);
+        const block = budgetBlock(title, found, this.frames[this.s.frame].slice(0, 7));
         block.dataset.polygon = number;
         if (found.apart.length) block.append(make("h4", {textContent: `${this.d.runs[run].name} − ${this.d.runs[found.other].name}`}), budget(found.apart), make("p", {className: "note", textContent: word("paired")}));
         if (found.note) block.append(make("p", {className: "note", textContent: found.note}));

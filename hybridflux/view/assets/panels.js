@@ -52,9 +52,10 @@ function budget(rows) {
   return make("table", {}, make("thead", {}, head), body);
 }
 
-function budgetBlock(title, found) {
-  const area = found.rows[0]?.area_ha;
-  return make("section", {}, make("h3", {textContent: title + (area ? ` · ${word("area", signed(area, digitsOf(area)))}` : "")}), budget(found.rows),
+function budgetBlock(title, found, now) {
+  const area = found.rows[0]?.area_ha, {frames, series} = found.months ?? {frames: []}, at = frames.indexOf(now);
+  const course = frames.length > 1 ? make("details", {}, make("summary", {textContent: word("course")}), ...Object.keys(series).flatMap(name => [make("b", {textContent: name}), chart(frames, series[name], "gC m-2 d-1", TONES[name], at, name)])) : null;
+  return make("section", {}, make("h3", {textContent: title + (area ? ` · ${word("area", signed(area, digitsOf(area)))}` : "")}), budget(found.rows), course,
     make("p", {className: "note", textContent: `${word("perDraw")} ${word("spreadOf", found.spread)}. ${word("sign")}.`}));
 }
 
