@@ -39,7 +39,9 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
     assert set(summers.year) == {2003} and (summers.low < summers.high).all()
 
 
+@pytest.mark.slow
 def test_french_towers_known_and_unseen_and_those_never_fitted(shared, tmp_path):
+    """Fits and scores as E03 does, with fewer towers left out: `make test ARGS="-m slow -k french_towers"`."""
     run("e07_french_towers.py", shared, tmp_path)
     years = pd.read_csv(tmp_path / "years.csv")
     assert set(years[years.faulty].site) == {"FR-Pue"} and set(years[years.faulty].year) == {2013, 2014}

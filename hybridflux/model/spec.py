@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -18,12 +19,20 @@ from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
-from hybridflux.process import light, observation, respiration, stress, water
+from hybridflux.model.stacked import KINDS, Stacked
+from hybridflux.model.tabulated import Tabulated
+from hybridflux.process import deep_water, direct, light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import CARBON, Parameter
 
-_ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water, "observation": observation}
+_ROOMS = {
+    "light": light, "stress": stress, "respiration": respiration, "water": water, "deep_water": deep_water, "observation": observation,
+    "direct": direct,
+}  # fmt: skip
+_KINDS = SimpleNamespace(**vars(kinds), Tabulated=Tabulated)
 VERSION = 2
+STACKED_VERSION = 3
+"""Of models of two kinds, which hold a specification of each."""
 
 
 def _name(thing) -> str:
@@ -65,7 +74,7 @@ def _source_spec(source: AbstractSource) -> dict:
 def _source_from(spec: dict) -> AbstractSource:
     inside: dict[str, Any] = dict(spec)
     inside |= {name: _source_from(value) for name, value in spec.items() if isinstance(value, dict) and "kind" in value}
-    return _class(inside.pop("kind"), kinds, AbstractSource).from_spec(inside)
+    return _class(inside.pop("kind"), _KINDS, AbstractSource).from_spec(inside)
 
 
 def _sources_spec(sources: dict[str, AbstractSource]) -> dict:
@@ -96,6 +105,9 @@ def to_spec(model: HybridFlux) -> dict:
     Raises:
         ValueError: a process, source or error of the model is not declared at the top level of a file, so that no file could name it.
     """
+    if isinstance(model, Stacked):
+        share = [round(float(part), 6) for part in model.share]
+        return {"version": STACKED_VERSION, "kinds": {kind: to_spec(one) for kind, one in model.kinds().items()}, "share": share}
     return {
         "version": VERSION,
         "gpp": [_name(fn) for fn in model.gpp],
@@ -124,10 +136,12 @@ def from_spec(spec: dict) -> HybridFlux:
     Raises:
         ValueError: another version, or a process or source that this version does not have or that has not been imported.
     """
+    if spec.get("version") == STACKED_VERSION:
+        return Stacked(*(from_spec(spec["kinds"][kind]) for kind in KINDS), share=spec["share"])
     if spec.get("version") == 1:
         spec = _of_version_1(spec)
     if spec.get("version") != VERSION:
-        raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads version {VERSION}")
+        raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads versions {VERSION} and {STACKED_VERSION}")
     model = HybridFlux(
         gpp=tuple(_process(name) for name in spec["gpp"]),
         reco=tuple(_process(name) for name in spec["reco"]),

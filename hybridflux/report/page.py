@@ -72,7 +72,7 @@ def write_report(
     maps = {"map-run": run_viewer(run)}
     headline = headline_section(budget, independence, effect and effect_card(effect))
     sections = [
-        Section("numbers", "In short", "In short", headline + _beyond_towers(record)),
+        Section("numbers", "In short", "In short", headline + _towers(record)),
         _maps_section(maps["map-run"]),
         Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
         Section("budget", "Budget", "Carbon budget", budget_section(budget)),
@@ -158,13 +158,20 @@ def number_th(value: int) -> str:
     return str(value) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
 
 
-def _beyond_towers(record: dict) -> str:
-    """Plant types that no tower of the posterior has, and covariates outside the range of its towers; HTML, empty where there are none."""
+def _towers(record: dict) -> str:
+    """Towers that inform the region, plant types without one, covariates outside the range of all; HTML, empty where there are none."""
     pixels = max(record.get("pixels", 0), 1)
     kinds = (record.get("plant_types") or {}).get("without_tower") or {}
     shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
     ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    towers = [f"{tower['name']} ({tower['plant_type']})" for tower in record.get("towers") or ()]
     parts = []
+    if towers:
+        parts.append(
+            f"Informed by the towers {escape(', '.join(towers))}: in every draw the effects of places pass through those of the towers of "
+            f"the same plant type, like each other over {record['effect_length'] / 1e3:.0f} km, {share_of(record.get('effect_nugget', 0))} "
+            "of their variance belonging to an ecosystem alone."
+        )
     if shares:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "
