@@ -2,7 +2,8 @@
 
 Each pixel of grassland and cropland is searched on its own (`series.find_cuts`). Pixels of a zone and land cover whose cuts fall into the
 same ten days become one row, with their share of the area, their mean probability and day. A row says since when its plants had grown: the
-day of the cut before, or of the one before that where the former is not sure.
+day of the cut before, or of the one before that where the former is not sure. In a draw of the ledger, the pixels of a row share one fate:
+an upper bound of the error that the dates bring to a zone.
 """
 
 from __future__ import annotations

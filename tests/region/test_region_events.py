@@ -70,7 +70,7 @@ def test_events_of_a_region_are_those_of_its_zones(mown, tmp_path):
             assert sure[near].sum() > 0.6 and np.average(day[near], weights=sure[near]) == pytest.approx(cut, abs=6)
         assert sure.sum() < len(CUTS[half]) + 0.3
     second = table[(table["zone"] == "north") & (table["date"] > "2018-08-05") & (table["date"] < "2018-08-30")].iloc[0]
-    assert abs((np.datetime64(second["since"]) - np.datetime64("2018-05-31")).astype(int)) < 25  # the cut before
+    assert "2018-03-15" < second["since"] < "2018-06-05"  # the cut before, or the beginning of the series as far as that is not sure
     write_table(table, tmp_path / "events.csv", {"title": "events"})
     events = read_events(tmp_path / "events.csv")
     assert len(events) == len(table) and isinstance(events[0], Event) and events[0].since is not None
