@@ -13,7 +13,7 @@ from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
 
-SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "resume", "dry_run")
+SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "towers", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
 
 
@@ -53,6 +53,13 @@ def map_(
             help="Leave out pixels outside the towers of the posterior, by plant_type or a covariate: elevation. May be repeated."
         ),
     ] = None,
+    towers: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder whose sites.csv says where the towers of the posterior stand, where it does not say so; or `none`. Towers near "
+            "the region inform it: effects of places pass through theirs."
+        ),
+    ] = None,
     executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -89,14 +96,33 @@ def map_(
     from hybridflux.region.run.keep import read
 
     where = open_region(region).within(*(within or ()))
-    settings = {"draws": of_draws.Draws(draws, spread, seed), "period": Period(start, end), "executor": who}
-    settings |= {"keep": (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))}
     fitted = Posterior.load(posterior)
+    known = None if towers is None else () if towers == "none" else _towers_of(Path(towers), fitted.places)
+    settings = {"draws": of_draws.Draws(draws, spread, seed, towers=known), "period": Period(start, end), "executor": who}
+    settings |= {"keep": (*KEEP, *((DailyMaps(),) if daily else ()), *(read(text) for text in keep or ()))}
     with progress_of("mapping") as progress:
         done = plan_map(fitted, where, **settings) if dry_run else map_region(
             fitted, where, out, **settings, resume=resume, progress=progress
         )  # fmt: skip
         typer.echo(done)
+
+
+def _towers_of(folder: Path, places: tuple[str, ...]) -> tuple:
+    """Towers of the posterior in the table of sites of a folder.
+
+    Raises:
+        FileNotFoundError: no folder or no table.
+        ValueError: the rows of these towers are faulty, or it has none of them.
+    """
+    from hybridflux.data.site_table import read_sites
+    from hybridflux.region.draws.known_tower import KnownTower
+
+    table = read_sites(folder)
+    names = [name for name in places if name in table.rows.index and name not in table.unusable]
+    table.refuse(names)
+    if not names:
+        raise ValueError(f"--towers: {folder / 'sites.csv'} has none of the towers of the posterior: {', '.join(places)[:200]}")
+    return tuple(KnownTower(name, float(row.lat), float(row.lon), row.igbp) for name, row in table.rows.loc[names].iterrows())
 
 
 def _check_options(ctx: typer.Context, run: Path | None) -> None:
@@ -158,6 +184,8 @@ def scenario(
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
         run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)
+    if "stacking" in fitted.info:
+        typer.echo("mapped by the process members alone: networks of weather and vegetation know no causes")
     wrote(out)
 
 

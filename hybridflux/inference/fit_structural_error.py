@@ -67,6 +67,20 @@ class Means(NamedTuple):
     share: Array | np.ndarray
 
 
+class Densities(NamedTuple):
+    """Log predictive densities of mean residuals at towers that the draw had not seen, in the order of length, place and time.
+
+    Attributes:
+        log_density: up to a constant that no model changes `[period]`.
+        place: index of the place `[period]`.
+        weight: those of a place sum to one, or less where it was seen for less than a year `[period]`.
+    """
+
+    log_density: np.ndarray
+    place: np.ndarray
+    weight: np.ndarray
+
+
 class Learned(NamedTuple):
     """Prior and residuals taken together.
 
@@ -74,11 +88,13 @@ class Learned(NamedTuple):
         error: draws of the structural error.
         spread: leaf of the spread of a population -> draws.
         summary: JSON types: medians, 5 and 95 %, and how often central intervals of each period held the residuals.
+        unseen: how well towers were predicted by draws that left them out; None where all draws saw all.
     """
 
     error: StructuralError
     spread: dict[str, np.ndarray]
     summary: dict
+    unseen: Densities | None = None
 
 
 def site_populations(model: HybridFlux) -> tuple[Population, ...]:
@@ -196,15 +212,20 @@ def misfit(at: Array, start: Array, width: Array, means: Means, weight: Array) -
     The five lengths of period together count as one observation of a tower. Residuals follow a Student-t of learned tail: towers differ,
     and a few must not set the scale of all.
     """
+    return 0.5 * jnp.sum(((at - start) / width) ** 2) - jnp.sum(weight[means.place] * means.share * log_density(at, means))
+
+
+def log_density(at: Array, means: Means) -> Array:
+    """Log density of each mean residual, up to a constant `[period]`."""
     tail = to_value(at[len(NAMES)], PARAMETERS["noise_tail"])
     level = jax.scipy.special.gammaln(0.5 * tail) - jax.scipy.special.gammaln(0.5 * (tail + 1.0)) + 0.5 * jnp.log(tail - 2.0)
     scale = variance(at, means)
-    density = level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(means.residual**2 / scale / (tail - 2.0))
-    return 0.5 * jnp.sum(((at - start) / width) ** 2) + jnp.sum(weight[means.place] * means.share * density)
+    return -(level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(means.residual**2 / scale / (tail - 2.0)))
 
 
 _misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
 _variance = jax.jit(variance)
+_log_density = jax.jit(log_density)
 
 
 def centre_takes(model: HybridFlux, plant_types: np.ndarray) -> float:
@@ -283,7 +304,16 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         **_summary(error, draws[:, len(SEARCHED) :], [one.effect for one in sites]),
         "inside_50_90": {} if whole is None else _inside(everyone, means, whole),
     }
-    return Learned(error, spread, summary)
+    unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(everyone, np.float32), whole)), means)
+    return Learned(error, spread, summary, unseen)
+
+
+def _densities(density: np.ndarray, means: list[Means]) -> Densities:
+    """In an order that does not depend on who left out whom."""
+    length, place = np.repeat(np.arange(len(means)), [len(one.place) for one in means]), np.concatenate([one.place for one in means])
+    order = np.lexsort((place, length))
+    weight = np.concatenate([np.asarray(one.share) for one in means]) / len(means)
+    return Densities(density[: len(order)][order], place[order], weight[order])
 
 
 _ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}

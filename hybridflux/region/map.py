@@ -11,8 +11,10 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
+from hybridflux.region.draws.tower_effects import settled
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
@@ -148,6 +150,11 @@ def make_job(
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     uncertain = _uncertain(region, posterior, draws)
+    if region.changes and isinstance(posterior.model, Stacked):
+        raise ValueError(
+            "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
+            "give posterior.of_kind('process')"
+        )
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
@@ -166,6 +173,7 @@ def make_job(
     calendar = Calendar.of_region(region, period)
     check_outputs(tuple(keep), posterior.model, calendar)
     check_changes(region, posterior.model.needs(), calendar.days)
+    draws = settled(draws, posterior, region.grid)
     posterior = posterior if draws.number == posterior.draws else posterior.thin(draws.number)
     spec = RunSpec(
         region=region.path.name, region_fingerprint=region_fingerprint(region), posterior_fingerprint=posterior_fingerprint(posterior),

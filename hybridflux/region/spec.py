@@ -15,6 +15,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.learned import learned
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
+from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.open import Region
@@ -26,6 +27,8 @@ WORDS = {
     "draws": "number of draws",
     "seed": "seed of the draws",
     "effect_length": "distance over which effects of places are alike [m]",
+    "effect_nugget": "share of the variance of effects that belongs to an ecosystem alone",
+    "towers": "towers that the effects of places pass through",
     "start": "first day",
     "end": "last day",
     "changes": "changes of drivers",
@@ -60,8 +63,8 @@ class RunSpec:
     keep: tuple
 
     def to_json(self) -> dict:
-        """As plain values of JSON."""
-        drawn = asdict(self.draws)
+        """As plain values of JSON; without a nugget and towers as in earlier versions, whose runs can go on."""
+        drawn = {name: value for name, value in asdict(self.draws).items() if value or name not in ("effect_nugget", "towers")}
         described = {
             "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
             "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
@@ -83,7 +86,10 @@ class RunSpec:
         """
         return cls(
             *(values[name] for name in ("region", "region_fingerprint", "posterior_fingerprint")),
-            Draws(values["draws"], values["spread"], values["seed"], values["effect_length"]),
+            Draws(
+                values["draws"], values["spread"], values["seed"], values["effect_length"], values.get("effect_nugget", 0.0),
+                tuple(KnownTower(**tower) for tower in values.get("towers", ())),
+            ),
             Period(values["start"], values["end"]),
             tuple(values["changes"]),
             {name: tuple(limits) for name, limits in values["within"].items()},

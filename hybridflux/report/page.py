@@ -16,6 +16,7 @@ from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
+from hybridflux.report.ledger_section import ledger_section
 from hybridflux.report.map_viewer import open_group, run_viewer
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
@@ -40,6 +41,7 @@ def write_report(
     scenario: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
+    ledger: pd.DataFrame | None = None,
     truth: str | Path | Truth | None = None,
     title: str | None = None,
 ) -> Path:
@@ -55,6 +57,7 @@ def write_report(
         scenario: folder written by `run_scenario`: adds the effect of the change.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure.
+        ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
         truth: truth of a synthetic region (`report.truth`), shown beside the estimates.
         title: heading; by default from the region's name.
 
@@ -72,7 +75,7 @@ def write_report(
     maps = {"map-run": run_viewer(run)}
     headline = headline_section(budget, independence, effect and effect_card(effect))
     sections = [
-        Section("numbers", "In short", "In short", headline + _beyond_towers(record)),
+        Section("numbers", "In short", "In short", headline + _towers(record)),
         _maps_section(maps["map-run"]),
         Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
         Section("budget", "Budget", "Carbon budget", budget_section(budget)),
@@ -80,6 +83,8 @@ def write_report(
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
+    if ledger is not None:
+        sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if posterior is not None and towers is not None:
@@ -158,13 +163,20 @@ def number_th(value: int) -> str:
     return str(value) + {1: "st", 2: "nd", 3: "rd"}.get(last, "th")
 
 
-def _beyond_towers(record: dict) -> str:
-    """Plant types that no tower of the posterior has, and covariates outside the range of its towers; HTML, empty where there are none."""
+def _towers(record: dict) -> str:
+    """Towers that inform the region, plant types without one, covariates outside the range of all; HTML, empty where there are none."""
     pixels = max(record.get("pixels", 0), 1)
     kinds = (record.get("plant_types") or {}).get("without_tower") or {}
     shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
     ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    towers = [f"{tower['name']} ({tower['plant_type']})" for tower in record.get("towers") or ()]
     parts = []
+    if towers:
+        parts.append(
+            f"Informed by the towers {escape(', '.join(towers))}: in every draw the effects of places pass through those of the towers of "
+            f"the same plant type, like each other over {record['effect_length'] / 1e3:.0f} km, {share_of(record.get('effect_nugget', 0))} "
+            "of their variance belonging to an ecosystem alone."
+        )
     if shares:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "

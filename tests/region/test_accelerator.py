@@ -19,8 +19,10 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
+from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
-from hybridflux.process import light, respiration, stress, water
+from hybridflux.process import deep_water, light, respiration, stress, water
+from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError
 from hybridflux.region.drivers.calendar import Period
@@ -45,10 +47,13 @@ CASES = {
     "several cells in a block": dict(cells=2, draws=6, keep=(*KEEP, PeriodMaps(("evapotranspiration", "rew"), ()))),
     "two warps of draws, effects of places": dict(cells=1, draws=40, spread="parameter+random_effects"),
     "one draw": dict(cells=1, draws=1),
+    "effects that pass through towers": dict(cells=1, draws=6, spread="parameter+random_effects", towers=((4, 3), (9, 700))),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
+    "water with depth": dict(cells=1, draws=6, composed="deep"),
+    "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
@@ -60,6 +65,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
     def arguments(case):
         settings = dict(CASES[case])
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
+        at = settings.pop("towers", ())
         keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
         error = VegetationError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)}).attributes()
         layers = {"nirv": {}, "lswi": {}, "nirv_sd": error, "lswi_sd": error} if "vegetation" in spread else {}
@@ -71,10 +77,11 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
             writer.write(tile, part, nirv=0.5 * part, lswi=part - 0.4, nirv_sd=0.1 * part, lswi_sd=0.2 * part)
         name = settings.pop("composed", None)
         posterior = composed(name, **settings) if name else make_posterior(**settings)
-        job = make_job(
-            posterior, writer.path, draws=Draws(posterior.draws, spread, effect_length=500.0), period=Period("2017-12-20", "2018-01-12"),
-            keep=keep,
-        )  # fmt: skip
+        where = [writer.grid.lonlat(writer.grid.west + 10 * x + 5, writer.grid.north - 10 * y - 5)[::-1] for y, x in at]
+        towers = tuple(KnownTower(name, *map(float, degrees), "CRO") for name, degrees in zip("ab", where, strict=False))
+        draws = Draws(posterior.draws, spread, effect_length=500.0, effect_nugget=0.3 * bool(towers), towers=towers)
+        job = make_job(posterior, writer.path, draws=draws, period=Period("2017-12-20", "2018-01-12"), keep=keep)
+        assert job.spec.draws.towers == towers[:1]  # the other one stands 14 lengths away
         ready = kernel_inputs.prepare(job)
         ready = dataclasses.replace(ready, static=dataclasses.replace(ready.static, n=16), blocks=4)
         drivers = read_tile(job.region, job.region.grid.tile_of("r000_c000"), ready.names, ready.window)
@@ -109,6 +116,13 @@ def litter():
     return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
 
 
+def deep():
+    """A root zone and a deep store below it; stress reads both."""
+    sources = {**MEASURED_WATER, "rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    factors = (light.absorbed, stress.water_ramp_to_floor)
+    return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
+
+
 def green():
     """NIRv and LSWI, both in physics or networks of the day."""
     efficiency = Pooled(Neural("nirv", "lswi", "vpd", width=4))
@@ -117,7 +131,7 @@ def green():
     return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)
 
 
-OWN = {"litter": litter, "green": green}
+OWN = {"litter": litter, "deep": deep, "green": green}
 
 
 def composed(name, draws):

@@ -10,9 +10,10 @@ import pytest
 import xarray as xr
 import zarr
 
+from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.learned import learned, pooled_effects, with_learned
 from hybridflux.region.draws import random_effects
-from hybridflux.region.draws.spread import LENGTH, Draws
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.drivers.read import read_tile
@@ -72,7 +73,7 @@ def fields_at(x, y, kind, name, by, draws, seed=0):
     """Effects at one point, in float64: `[draw, year]`."""
     years = np.array([2017, 2018]) if by == "site_year" else None
     weights = random_effects.weights(seed, name, draws, years)[:, kind].astype(float)
-    angle = random_effects.frequencies(LENGTH) @ [x, y]
+    angle = random_effects.frequencies(EffectCorrelation()) @ [x, y]
     return weights @ np.concatenate([np.cos(angle), np.sin(angle)])
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral
 
-LENGTH = 10_000.0  # m; "a few tens of km" to 200 km for daily model errors, parcels and soils far less: 10 km between them
+from hybridflux.model.effect_correlation import LENGTH, EffectCorrelation
+from hybridflux.region.draws.known_tower import KnownTower
 
 
 class Spread(StrEnum):
@@ -54,23 +54,34 @@ class Draws:
         number: of posterior draws; of fewer than the posterior has, evenly spaced ones are taken.
         spread: what differs between them, a `Spread` or its value.
         seed: of the random effects and of the errors of vegetation.
-        effect_length: distance over which effects of places are alike [m].
+        effect_length: distance over which effects of places are alike [m]; None: as the posterior has learned it, else 10 km.
+        effect_nugget: share of their variance that belongs to an ecosystem alone; None: as the posterior has learned it, and none where
+            a length is given.
+        towers: those among the places of the posterior that the fields pass through, where they are near; None: those of which the
+            posterior remembers the coordinates.
 
     Raises:
-        ValueError: a number of draws below 1, an unknown spread, a length that is not above 0 m.
+        ValueError: a number of draws below 1, an unknown spread, a length that is not above 0 m, a nugget outside 0 to 1.
     """
 
     number: int = 64
     spread: Spread | str = Spread.random_effects
     seed: int = 0
-    effect_length: float = LENGTH
+    effect_length: float | None = None
+    effect_nugget: float | None = None
+    towers: tuple[KnownTower, ...] | None = None
 
     def __post_init__(self):
         if not isinstance(self.number, Integral) or self.number < 1:
             raise ValueError(f"draws `{self.number}` is not a whole number from 1")
-        if not (math.isfinite(self.effect_length) and self.effect_length > 0):
-            raise ValueError(f"effect_length `{self.effect_length}` is not a distance above 0 m")
+        EffectCorrelation(LENGTH if self.effect_length is None else self.effect_length, self.effect_nugget or 0.0)
         object.__setattr__(self, "spread", Spread(self.spread))
+
+    @property
+    def correlation(self) -> EffectCorrelation:
+        """Of the effects of places, once a run has settled it (`tower_effects.settled`)."""
+        assert self.effect_length is not None and self.effect_nugget is not None
+        return EffectCorrelation(self.effect_length, self.effect_nugget)
 
     @classmethod
     def of(cls, draws: int | Draws, spread: Spread = Spread.random_effects) -> Draws:

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from hybridflux.model.effect_correlation import matern
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned
 from hybridflux.model.sources import EXACT
@@ -124,7 +125,7 @@ class SharedInputs(NamedTuple):
         warm_up: days before the first mapped one.
         year: position of the year of each day among the years of the effects `[time]`.
         year_of_month: the same for the mapped months `[month]`.
-        effects: table -> weights of the waves `[draw, plant_type, year, 2 wave]`; empty for none.
+        effects: table -> weights of the waves and of the towers `[draw, plant_type, year, 2 wave + 2 tower]`; empty for none.
         vegetation_errors: daily map of vegetation -> its errors, one set a draw; empty where all are taken as they are.
         networks: parameter that changes from day to day -> its networks.
     """
@@ -141,15 +142,21 @@ class SharedInputs(NamedTuple):
 
 
 class Waves(NamedTuple):
-    """Phases of the plane waves of the effects in a tile.
+    """What the effects in a tile are made of: phases of plane waves, and how far the towers are.
 
     Attributes:
         rows: `[row, wave, (cos, sin)]`.
         columns: `[column, wave, (cos, sin)]`.
+        north: distance to the towers along y `[row, tower]`, m.
+        east: along x `[column, tower]`, m.
+        lengths: of what neighbours share, and of what belongs to an ecosystem alone `[2]`, m.
     """
 
     rows: Array
     columns: Array
+    north: Array
+    east: Array
+    lengths: Array
 
 
 class Pixels(NamedTuple):
@@ -219,7 +226,9 @@ def with_effects(model: HybridFlux, shared: SharedInputs, waves: Waves | None, k
     up, along = waves.rows[row], waves.columns[column]
     cosine = along[..., 0] * up[..., 0] - along[..., 1] * up[..., 1]
     sine = along[..., 1] * up[..., 0] + along[..., 0] * up[..., 1]
-    wave = jnp.concatenate([cosine, sine], -1)
+    distance = jnp.hypot(waves.north[row], waves.east[column])[..., None, :] / waves.lengths[:, None]
+    towers = matern(distance).reshape(*distance.shape[:-2], -1)
+    wave = jnp.concatenate([cosine, sine, towers], -1)
     tables = {name: jnp.einsum("dyf,nf->dyn", weights[:, kind], wave, precision=EXACT) for name, weights in shared.effects.items()}
     return with_learned(model, tables)
 

@@ -10,16 +10,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hybridflux.model.effect_correlation import ECOSYSTEM
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.learned import physics_effects, with_learned
+from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
-from hybridflux.region.draws import random_effects
+from hybridflux.region.draws import random_effects, tower_effects
 from hybridflux.region.draws.vegetation_error import VegetationError, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
 from hybridflux.region.spec import Job
+from hybridflux.vocabulary import PLANT_TYPES
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
 """Bytes that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
@@ -42,6 +44,7 @@ class KernelInputs:
         names: the model needs of a tile.
         window: days of the region that are read.
         frequency: of the waves `[wave, (x, y)]`; None where the spread has no effects.
+        towers: on the map, those that the effects pass through `[tower, (x, y)]`, m.
     """
 
     model: HybridFlux
@@ -51,6 +54,7 @@ class KernelInputs:
     names: tuple[str, ...]
     window: slice
     frequency: np.ndarray | None
+    towers: np.ndarray
 
     def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, contract.Pixels]]:
         """Slabs of a tile with their drivers."""
@@ -70,15 +74,17 @@ class KernelInputs:
             yield slab, contract.shared_out(pixels)
 
     def waves(self, job: Job, drivers: TileDrivers) -> contract.Waves | None:
-        """Phases of the effects over a tile, padded to the size of a whole tile."""
+        """Phases and distances of the effects over a tile, padded to the size of a whole tile."""
         if self.frequency is None:
             return None
         grid, tile = job.region.grid, drivers.tile
-        found = []
+        found, away = [], []
         for axis, at in ((1, grid.y[tile.y]), (0, grid.x[tile.x])):
             phases = random_effects.phases(at, self.frequency[:, axis])
             found.append(np.pad(phases, ((0, grid.tile - len(at)), (0, 0), (0, 0))))
-        return contract.Waves(*contract.on_all_devices(found))
+            away.append(np.pad(at[:, None] - self.towers[None, :, axis], ((0, grid.tile - len(at)), (0, 0))).astype(np.float32))
+        lengths = np.array([job.spec.draws.correlation.length, ECOSYSTEM], np.float32)
+        return contract.Waves(*contract.on_all_devices([*found, *away, lengths]))
 
 
 def _by_block(values: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -126,7 +132,8 @@ def _prepare(job: Job) -> KernelInputs:
     errors = {name: VegetationError.of(region.group[sd_of(name)].attrs) for name in job.uncertain}
     errors = {name: draw_vegetation_error(name, error, len(calendar.days), job.draws, job.seed) for name, error in errors.items()}
     names = (*names, *map(sd_of, errors))
-    weights = {name: random_effects.weights(job.seed, name, job.draws, years[by]) for name, by in tables.items()} if drawn else {}
+    towers = job.spec.draws.towers or ()
+    weights = {name: _weights(job, name, by, years[by]) for name, by in tables.items()} if drawn else {}
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
@@ -154,8 +161,20 @@ def _prepare(job: Job) -> KernelInputs:
         blocks=blocks,
         names=names,
         window=window,
-        frequency=random_effects.frequencies(job.spec.draws.effect_length) if drawn else None,
+        frequency=random_effects.frequencies(job.spec.draws.correlation) if drawn else None,
+        towers=tower_effects.positions(towers, region.grid),
     )
+
+
+def _weights(job: Job, name: str, by: str, years: np.ndarray | None) -> np.ndarray:
+    """Weights of the waves of a table of effects, and of the towers that it passes through."""
+    draws, grid, table = job.spec.draws, job.region.grid, learned(job.posterior.model)[name]
+    weights = random_effects.weights(job.seed, name, job.draws, years, draws.correlation.nugget)
+    if not draws.towers:
+        return weights
+    known = tower_effects.effects_at(job.posterior, table, by, draws.towers, years)
+    kind = np.array([PLANT_TYPES.index(tower.plant_type) for tower in draws.towers])
+    return tower_effects.conditioned(weights, known, kind, tower_effects.positions(draws.towers, grid), draws.correlation)
 
 
 def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dict[str, Members]:

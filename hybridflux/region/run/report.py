@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.run.errors import RunInterrupted, RunStopped
 from hybridflux.region.run.training_range import of_unseen
 
@@ -27,6 +28,7 @@ class RunReport:
         masked: reason -> pixels left out, all tiles.
         outside: covariate -> pixels outside the range of the towers, a pixel counting as much as the share of its days.
         without_tower: plant type that no tower of the fit has -> pixels mapped; None where the posterior does not record plant types.
+        towers: those that the effects of places pass through.
         draws: of the posterior.
         days: mapped.
         seconds: of this call.
@@ -41,6 +43,7 @@ class RunReport:
     masked: dict[str, int] = field(default_factory=dict)
     outside: dict[str, float] = field(default_factory=dict)
     without_tower: dict[str, int] | None = field(default_factory=dict)
+    towers: tuple[KnownTower, ...] = ()
     draws: int = 0
     days: int = 0
     seconds: float = 0.0
@@ -56,7 +59,8 @@ class RunReport:
         beyond = f"; outside the range of the towers: {', '.join(shares)}" if shares else ""
         unseen = f"; {of_unseen(self.without_tower, self.pixels)}" if self.without_tower else ""
         unseen = unseen if self.without_tower is not None else "; the posterior does not record the plant types of its towers"
-        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}"
+        near = f"; informed by the towers {', '.join(map(str, self.towers))}" if self.towers else ""
+        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}{near}"
 
 
 @dataclass

@@ -56,7 +56,8 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
             if unseen and PLANT_TYPE not in job.spec.within:
                 warnings.warn(of_unseen(unseen, int(work.pixels.sum())), stacklevel=3)
             so_far.markers = tuple(job.marker(tile.id) for tile in mine)
-            about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), draws=job.draws, days=len(job.calendar.mapped))
+            about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), towers=job.spec.draws.towers or (), draws=job.draws,
+                              days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
                 return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
             refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)

@@ -125,6 +125,12 @@ class Grid:
 
         return Transformer.from_crs(self.crs, "EPSG:4326", always_xy=True).transform(x, y)
 
+    def projected(self, longitude: np.ndarray | float, latitude: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Projected coordinates [m] of longitude and latitude [degrees], any shape."""
+        from pyproj import Transformer
+
+        return Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(longitude, latitude)
+
     def latitude(self, tile: Tile) -> np.ndarray:
         """Latitude of the pixels of a tile `[y, x]`, degrees north, float32."""
         x, y = np.meshgrid(self.x[tile.x], self.y[tile.y])
