@@ -22,7 +22,8 @@ COLUMNS = {
     "period": "calendar year, days or months of a part of one, or mean of whole years",
     "days": "number of mapped days in the period",
     "variable": "NEE = RECO - GPP, GPP, RECO, or NBP (NEE and exports, with an inventory)",
-    "quantity": "flux; anomaly: a year minus the mean of the other whole years; effect: changed minus control",
+    "quantity": "flux; anomaly: a year minus the mean of the other whole years; difference: a year minus the one before; effect: changed "
+    "minus control",
     "units": "units of mean, sd and quantiles; per year only for whole years",
     "area_ha": "mapped area with vegetation",
     "area_without_tower_ha": "the part of area_ha whose plant type no tower of the posterior has",
