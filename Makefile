@@ -41,7 +41,7 @@ demo: $(STAMP)  ## fit synthetic towers, map their region at 10 m, close the bud
 	$(VENV)/bin/hybridflux demo --out $(DEMO) $(ARGS)
 
 test: $(STAMP)  ## all tests that need no accelerator; ARGS="-k water" or ARGS="-m slow" are passed to pytest
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 oldest:  ## the quick tests with the oldest Python that is supported, in an environment of its own (the newest: make VENV=... PYTHON=...)
 	$(MAKE) test VENV=.cache/venv-oldest PYTHON=python3.11 ARGS="-m quick $(ARGS)"

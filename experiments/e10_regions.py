@@ -1,25 +1,25 @@
 r"""E10 - What do the three sample regions say, built from real files, and does the error of their vegetation matter?
 
-Builds `flanders-demo`, `meuse-forest` and `bouconne` of the catalog, maps each with the towers' posterior, with and without the error of
-fapar among the draws, and draws a quicklook of each. In the Meuse the pixels whose summer fapar fell by more than 0.25 from 2018 to 2019
-become a zone of their own, felled, so that its fluxes before and after have an interval. NEE = RECO - GPP, positive to the atmosphere.
+Builds `flanders-demo`, `meuse-forest` and `bouconne` of the catalog, maps each with the towers' posterior, with and without the errors of
+the vegetation among the draws, and draws a quicklook of each. In the Meuse the pixels whose summer fapar fell by more than 0.25 from 2018
+to 2019 become a zone of their own, felled, so that its fluxes before and after have an interval. NEE = RECO - GPP, positive to the
+atmosphere.
 
-    hybridflux fit --towers ../shared/data/towers --out runs/towers/posterior.nc
-    python experiments/e10_regions.py --data ../shared/data --posterior runs/towers/posterior.nc --out runs/e10
+    python experiments/e10_regions.py --data ../shared/data --model hybrid_nirv --out runs/e10
+
+Ten minutes on one core; `--posterior FILE` takes a fit of `hybridflux fit`.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import zarr
+from fitted import arguments_of, built, posterior_of
 
-from hybridflux.inference import Posterior
-from hybridflux.ingest.build import build_region
 from hybridflux.ingest.region_report import check
 from hybridflux.products.totals import RunTotals, open_totals
 from hybridflux.region.draws.spread import Draws
@@ -30,7 +30,7 @@ from hybridflux.report.region_figure import draw_region
 
 REGIONS = ("flanders-demo", "meuse-forest", "bouconne")
 SPREADS = {"given": "parameter+random_effects", "drawn": "parameter+random_effects+vegetation"}
-"""What is done with fapar: taken as given, or drawn with its error."""
+"""What is done with the daily maps of vegetation: taken as given, or drawn with their errors."""
 FELLED = 0.25  # fall of the mean fapar of June to August
 SUMMERS = (2018, 2019)
 FLUXES = ("GPP", "RECO", "NEE")
@@ -38,31 +38,26 @@ FLUXES = ("GPP", "RECO", "NEE")
 
 def main() -> None:
     """Read the arguments and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds eo/ and towers/")
-    parser.add_argument("--posterior", type=Path, default=Path("runs/towers/posterior.nc"))
-    parser.add_argument("--out", type=Path, default=Path("runs/e10"))
-    parser.add_argument("--smoke", action="store_true", help="one region and few draws, to see that it runs")
-    arguments = parser.parse_args()
-    posterior, draws = Posterior.load(arguments.posterior), 6 if arguments.smoke else 64
+    arguments = arguments_of(__doc__, "runs/e10")
+    posterior, draws = posterior_of(arguments), arguments.draws
     rows = []
     for name in REGIONS[-1:] if arguments.smoke else REGIONS:
-        region = build(name, arguments.data, arguments.out)
-        for fapar, spread in SPREADS.items():
-            run = arguments.out / f"{name}-{fapar}"
+        region = checked(name, arguments.data, arguments.out)
+        for vegetation, spread in SPREADS.items():
+            run = arguments.out / f"{name}-{vegetation}"
             shutil.rmtree(run, ignore_errors=True)
             print(map_region(posterior, region, run, draws=Draws(draws, spread, seed=1)))
-            rows += budgets(name, fapar, open_totals(run))
-        draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn")
-    results = table(pd.DataFrame(rows))
+            rows += budgets(name, vegetation, open_totals(run))
+        shown = "fapar" if "fapar" in posterior.model.needs() else "nirv"
+        draw_region(region, arguments.out / f"{name}.png", arguments.out / f"{name}-drawn", shown)
+    results = table(pd.DataFrame(rows), f"{draws} draws")
     (arguments.out / "results.md").write_text(results)
     print(results)
 
 
-def build(name: str, data: Path, out: Path) -> Path:
-    """Build a region, or go on with it; its check beside it. In the Meuse, what was felled becomes a zone."""
-    path = out / f"{name}.zarr"
-    print(build_region(name, path, data=data, resume=path.with_suffix(".build").exists()))
+def checked(name: str, data: Path, out: Path) -> Path:
+    """A region with its check beside it. In the Meuse, what was felled becomes a zone."""
+    path = built(name, data, out)
     if name == "meuse-forest":
         path = with_felled(path, out / "meuse-forest-felled.zarr")
     (out / f"{name}.txt").write_text(check(path).text)
@@ -89,7 +84,7 @@ def summer(region, year: int) -> np.ndarray:
     return np.where((stored == layout.NODATA).any(axis=0), np.nan, unpacked(stored).mean(axis=0))
 
 
-def budgets(region: str, fapar: str, totals: RunTotals) -> list[dict]:
+def budgets(region: str, vegetation: str, totals: RunTotals) -> list[dict]:
     """Mean and spread of each zone, year and flux, and of the change from one year to the next, paired by draw; gC m-2."""
     found = []
     for zone in [*np.unique(totals.zone), "all"]:
@@ -104,25 +99,26 @@ def budgets(region: str, fapar: str, totals: RunTotals) -> list[dict]:
             columns = {str(year): draws for year, draws in of_year.items()}
             columns |= {f"{year} - {year - 1}": of_year[year] - of_year[year - 1] for year in of_year if year - 1 in of_year}
             found += [
-                {"region": region, "zone": zone, "flux": flux, "period": period, "fapar": fapar, "hectares": area / 1e4,
+                {"region": region, "zone": zone, "flux": flux, "period": period, "vegetation": vegetation, "hectares": area / 1e4,
                  "mean": draws.mean(), "sd": draws.std(), "low": np.quantile(draws, 0.05), "high": np.quantile(draws, 0.95)}
                 for period, draws in columns.items()
             ]  # fmt: skip
     return found
 
 
-def table(rows: pd.DataFrame) -> str:
-    """The budgets as a Markdown page: fapar drawn with its error, beside the sd where it is taken as given."""
+def table(rows: pd.DataFrame, size: str) -> str:
+    """The budgets as a Markdown page: vegetation drawn with its errors, beside the sd where it is taken as given; `size` of the runs."""
     keys = ["region", "zone", "flux", "period"]
-    given = rows[rows.fapar == "given"].set_index(keys)["sd"]
+    given = rows[rows.vegetation == "given"].set_index(keys)["sd"]
     lines = [
         "# E10: the sample regions", "",
         "NEE = RECO - GPP, positive to the atmosphere. gC m-2 in the mapped days of a year, mean and 90 % interval of draws that hold the",
-        "parameters, the effects of places and years and the error of fapar; without the error of the model itself.", "",
-        "| region | zone | ha | period | flux | gC m-2 | 90 % interval | sd | sd, fapar as given |",
+        "parameters, the effects of places and years and the errors of the vegetation; without the error of the model itself;",
+        f"{size}. Command: see the head of `experiments/e10_regions.py`.", "",
+        "| region | zone | ha | period | flux | gC m-2 | 90 % interval | sd | sd, vegetation as given |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    for row in rows[rows.fapar == "drawn"].itertuples():
+    for row in rows[rows.vegetation == "drawn"].itertuples():
         same = given.loc[(row.region, row.zone, row.flux, row.period)]
         lines.append(
             f"| {row.region} | {row.zone} | {row.hectares:.1f} | {row.period} | {row.flux} | {row.mean:.0f} "

@@ -10,13 +10,16 @@ The line is a structural one with errors in variables: the noise of a Sentinel-2
 offset and slope. `residual_sd` is what towers differ by from their line (mean over a tower's pairs). Lines of plant types are compared
 with one for all at towers left out; the catalog has the one for all.
 
-Then six groups of towers are left out of a fit of `hybrid_nirv` without LSWI (Sentinel-2 of these towers has no shortwave infrared) to
-MODIS until 2016, and 2017-2018 at the towers left out is predicted from NIRv of MODIS, of Sentinel-2 as it is, and of Sentinel-2 by the
-line that these towers had no part in, on the same days.
+Then six groups of towers are left out, and 2017-2020 at the towers left out is predicted from NIRv of Sentinel-2 at 10 m. `hybrid_nirv`
+without LSWI (Sentinel-2 of these towers has no shortwave infrared) is fitted to MODIS until 2016, which reads Sentinel-2 as it is or by the
+line that these towers had no part in; to Sentinel-2 of 2017-2020 alone; to both, Sentinel-2 by the line; and to both as they are, with the
+instrument as an input of the networks, so that the fit learns how one differs from the other. GPP is also that of `gpp_2017_2023.csv.gz`,
+which has crops and grass; NEE and RECO of 2017-2020 are of forests, savanna and two meadows. Scores of finished fits are kept beside the
+results, and a run goes on from there.
 
-    python experiments/e15_scale.py --data ../shared/data/towers --out runs/e15
+    python experiments/e15_scale.py --data ../shared/data/towers --regions runs/e10 --out runs/e15
 
-Ten minutes on one core.
+Fifteen minutes on one core.
 """
 
 from __future__ import annotations
@@ -27,9 +30,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import jax
+import lswi_patches
 import numpy as np
 import pandas as pd
-from e14_satellites import HYBRIDS
+from e14_satellites import HYBRIDS, LEAF, gain, reading
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.harmonisation import CalibrationLine
@@ -39,12 +43,13 @@ from hybridflux.data.reflectance import SMOOTHER, daily
 from hybridflux.data.site_table import read_sites
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.scores import score_table
-from hybridflux.evaluate.splits import leave_site_out, only_days
-from hybridflux.inference import Ensemble
+from hybridflux.evaluate.splits import leave_site_out
+from hybridflux.inference import Ensemble, Posterior
+from hybridflux.model import HybridFlux
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
-from hybridflux.provenance import provenance
-from hybridflux.vocabulary import CARBON
+from hybridflux.provenance import config_hash, provenance
+from hybridflux.vocabulary import CARBON, Covariate
 
 INDICES = ("ndvi", "evi2", "nirv", "kndvi")
 TARGET = "modis-1km-points"
@@ -53,15 +58,19 @@ APART = 2  # days
 LEAST_PAIRS, LEAST_TOWERS = 5, 4  # of a tower; of a plant type that gets a line of its own
 RESAMPLED, SEED = 2000, 1
 MODEL = HYBRIDS["NIRv, acclimation"]
-FIT = {"members": 2, "steps": 800, "draws": 40, "folds": 6}
-START, END = np.datetime64("2017-01-01"), np.datetime64("2018-12-31")
-LEAST_DAYS = 60
+FIT = {"members": 2, "steps": 400, "draws": 20, "folds": 6}
+FIRST, START = np.datetime64("2000-01-01"), np.datetime64("2017-01-01")  # of MODIS; of Sentinel-2
+LEAST_DAYS, LEAST_QC, WARM_UP = 60, 0.75, 365
+SENSOR = Covariate("sensor_at_10m", centre=0.5, scale=0.5)
+REFERENCE = "1 km fit, as it is"
+FORESTS = ("ENF", "EBF", "DBF", "MF")
 
 
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="towers folder with `reflectance`")
+    parser.add_argument("--regions", type=Path, help="folder with regions that E10 built: LSWI at both scales is compared there")
     parser.add_argument("--out", type=Path, default=Path("runs/e15"))
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -69,9 +78,10 @@ def main() -> None:
     lines = {index: of_types(pairs, index) for index in INDICES}
     checks = pd.concat([left_out(pairs, index) for index in INDICES])
     (arguments.out / "lines.toml").write_text(toml({index: {"all": of_kind["all"]} for index, of_kind in lines.items()}))
-    scores = read_by(arguments.data, pairs)
+    scores = learned_at(arguments.data, arguments.out, pairs)
     scores.to_csv(arguments.out / "scores.csv", index=False)
-    (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores))
+    patches = lswi_patches.lswi_of_patches(arguments.data, sorted(arguments.regions.glob("*.zarr"))) if arguments.regions else None
+    (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores, patches))
     (arguments.out / "run.json").write_text(json.dumps(provenance({"model": to_spec(MODEL()), **FIT}, SEED), indent=1))
     print((arguments.out / "results.md").read_text())
 
@@ -162,45 +172,111 @@ def left_out(pairs: pd.DataFrame, index: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def read_by(folder: Path, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Scores of 2017-2018 at towers left out, by what the model reads there."""
-    needs = MODEL().needs_at_towers()
-    towers = open_towers(folder, needs=needs)
-    every = towers.sequences(needs)
-    until = every.days < START
-    views = sentinel2(folder, list(every.places))["nirv"]
-    fine = {site: of["nirv"].dropna() for site, of in daily(views, SMOOTHER["nirv"], "nirv").items()}
+def learned_at(folder: Path, out: Path, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Scores of 2017-2020 at towers left out, read at 10 m, by the scale of what the model was fitted to."""
+    names = {name for name in MODEL().needs_at_towers() if not name.startswith("nirv")}
+    weather = with_gpp(open_towers(folder, needs=names).sequences(names), folder)
+    fine, coarse = (
+        {site: of["nirv"] for site, of in daily(views["nirv"], SMOOTHER["nirv"], "nirv").items()} for views in both(folder, weather.places)
+    )
+    early, late = (weather.days >= FIRST) & (weather.days < START), weather.days >= START
     tables = []
-    for number, (train, test) in enumerate(leave_site_out(every, FIT["folds"], SEED)):
-        seen = [site for site in test if site in fine]
-        fit = only_days(every.select(train), until)
-        posterior = Ensemble(members=FIT["members"], steps=FIT["steps"]).fit(MODEL(), fit, seed=SEED + number)
+    for number, (train, test) in enumerate(leave_site_out(weather, FIT["folds"], SEED)):
         offset, slope = fitted(pairs[~pairs.site.isin(test)], "nirv")
-        for site in seen:
-            for way, here in ways(every.select([site]), fine[site], offset, slope).items():
-                drawn = posterior.thin(FIT["draws"]).simulate(here, key=jax.random.key(0), noise=False, variables=CARBON)
-                mean = {flux: np.mean(np.asarray(values), axis=0) for flux, values in drawn.items()}
-                tables.append(score_table(here, mean).assign(read=way))
-        print(f"group {number + 1} done", flush=True)
-    return pd.concat(tables, ignore_index=True)
+        by_line = {site: offset + slope * series for site, series in fine.items()}
+        old, new, new_by_line = seen(weather, coarse, early), seen(weather, fine, late), seen(weather, by_line, late)
+        fits = {
+            "1 km": (MODEL(), [old], {"1 km fit, as it is": new, "1 km fit, by the line": new_by_line}),
+            "10 m": (MODEL(), [new], {"10 m fit": new}),
+            "both, line": (MODEL(), [old, new_by_line], {"fit of both, by the line": new_by_line}),
+            "both, told": (told(), [at(old, 0.0), at(new, 1.0)], {"fit of both, instrument as an input": at(new, 1.0)}),
+        }
+        for name, (model, parts, read) in fits.items():
+            file = out / f"{number}-{config_hash({'fit': name, 'model': to_spec(model), 'settings': FIT, 'test': list(test)})[:12]}.csv"
+            if not file.exists():
+                kept = [part.select([place for place in part.places if place.partition("@")[0] in train]) for part in parts]
+                posterior = Ensemble(members=FIT["members"], steps=FIT["steps"]).fit(model, together(kept), seed=SEED + number)
+                unseen = [(way, here, place) for way, here in read.items() for place in here.places if place in test]
+                rows = [scored(posterior, here.select([place]), way) for way, here, place in unseen]
+                pd.concat(rows, ignore_index=True).to_csv(file, index=False)
+                print(f"group {number + 1}, {name}: done", flush=True)
+            tables.append(pd.read_csv(file))
+    scores = pd.concat(tables, ignore_index=True)
+    return scores[scores.n >= LEAST_DAYS].assign(igbp=lambda rows: rows.site.map(read_sites(folder).rows["igbp"]))
 
 
-def ways(here: Sequences, fine: pd.Series, offset: float, slope: float) -> dict[str, Sequences]:
-    """2017-2018 of a tower with NIRv of MODIS, of Sentinel-2 as it is, and of Sentinel-2 by the line, scored on the same days."""
-    days = pd.DatetimeIndex(here.days)
-    inside = (here.days >= START) & (here.days <= END)
-    known = days.isin(fine.index)
-    series = fine.reindex(days).interpolate(limit_direction="both").to_numpy()
-    found = {}
-    readings = {"MODIS, 1 km": here.drivers["nirv"][:, 0], "Sentinel-2, 10 m": series, "Sentinel-2 by the line": offset + slope * series}
-    for way, values in readings.items():
-        drivers = {name: column[inside] if column.ndim == 2 else column for name, column in here.drivers.items()}
-        own = values if way == "MODIS, 1 km" else values[known]
-        ends = {"nirv_base": np.quantile(own, [0.05]), "nirv_top": np.quantile(own, [0.95])}
-        drivers |= {"nirv": values[inside, None].astype(np.float32)} | {name: end.astype(np.float32) for name, end in ends.items()}
-        targets = {name: np.where(known[:, None], column, np.nan)[inside] for name, column in here.targets.items()}
-        found[way] = replace(here, days=here.days[inside], drivers=drivers, targets=targets, uncertainty={}, sensors={})
-    return found
+def both(folder: Path, sites: tuple[str, ...]) -> tuple[dict, dict]:
+    """Views of NIRv of Sentinel-2 and of MODIS."""
+    modis = read_points(folder / "reflectance" / "modis_1km.csv.gz", load_catalog()[TARGET], ("nirv",), list(sites))
+    return sentinel2(folder, list(sites)), modis
+
+
+def with_gpp(sequences: Sequences, folder: Path) -> Sequences:
+    """Targets of GPP completed from the table that goes on where the daily files have none."""
+    table = pd.read_csv(folder / "gpp_2017_2023.csv.gz", parse_dates=["date"])
+    table = table[table.NEE_VUT_MEAN_QC >= LEAST_QC].pivot_table(index="date", columns="site_id", values="GPP_NT_VUT_REF")
+    more = table.reindex(index=pd.DatetimeIndex(sequences.days), columns=list(sequences.places)).to_numpy()
+    gpp = sequences.targets["gpp"]
+    return replace(sequences, targets={**sequences.targets, "gpp": np.where(np.isfinite(gpp), gpp, more).astype(np.float32)})
+
+
+def seen(weather: Sequences, series: dict[str, pd.Series], days: np.ndarray) -> Sequences:
+    """Sequences of the places that a satellite saw, whose targets count on some days only, where NIRv is known."""
+    here, at = weather.select([place for place in weather.places if place in series]), pd.DatetimeIndex(weather.days)
+    values = np.stack([series[place].reindex(at).to_numpy() for place in here.places], axis=1)
+    known = np.isfinite(values) & days[:, None]
+    whole = pd.DataFrame(values).interpolate(limit_direction="both").to_numpy(np.float32)
+    ends = {name: np.nanquantile(values, share, axis=0).astype(np.float32) for name, share in (("nirv_base", 0.05), ("nirv_top", 0.95))}
+    kept = days | np.append(days[WARM_UP:], np.zeros(WARM_UP, bool))  # a year before them, for the soil water
+    drivers = {name: column[kept] if column.ndim == 2 else column for name, column in {**here.drivers, "nirv": whole, **ends}.items()}
+    targets = {name: np.where(known, column, np.nan)[kept] for name, column in here.targets.items()}
+    uncertainty = {name: column[kept] for name, column in here.uncertainty.items()}
+    return replace(here, days=here.days[kept], drivers=drivers, targets=targets, uncertainty=uncertainty)
+
+
+def told() -> HybridFlux:
+    """The model with the instrument as an input of its networks."""
+    return reading(MODEL(), (*LEAF, SENSOR), acclimated=True)
+
+
+def at(sequences: Sequences, sensor: float) -> Sequences:
+    """Sequences that say which instrument they are of."""
+    return replace(sequences, drivers={**sequences.drivers, SENSOR.name: np.full(len(sequences.places), sensor, np.float32)})
+
+
+def together(parts: list[Sequences]) -> Sequences:
+    """Sequences side by side on the days of all; a tower that is in two is two places."""
+    days = np.arange(min(part.days[0] for part in parts), max(part.days[-1] for part in parts) + 1)
+    last = len(parts) - 1
+    places = tuple(f"{place}@{number}" if number < last else place for number, part in enumerate(parts) for place in part.places)
+
+    def joined(kind: str) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([spread_out(getattr(part, kind)[name], part.days, days) for part in parts], axis=-1)
+                for name in getattr(parts[0], kind)}  # fmt: skip
+
+    drivers = {name: fill_ends(values) for name, values in joined("drivers").items()}
+    where = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("latitude", "longitude")}
+    return Sequences(places, days, drivers, joined("targets"), joined("uncertainty"), **where)
+
+
+def spread_out(values: np.ndarray, own: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """A series on more days, NaN where it has none."""
+    if values.ndim == 1:
+        return values
+    out = np.full((len(days), values.shape[1]), np.nan, np.float32)
+    out[(own - days[0]).astype(int)] = values
+    return out
+
+
+def fill_ends(values: np.ndarray) -> np.ndarray:
+    """Drivers of days on which a place has no targets: the nearest that it has."""
+    return pd.DataFrame(values).ffill().bfill().to_numpy(np.float32) if values.ndim == 2 else values
+
+
+def scored(posterior: Posterior, here: Sequences, way: str) -> pd.DataFrame:
+    """Scores of the mean of draws at a tower left out."""
+    drawn = posterior.thin(FIT["draws"]).simulate(here, key=jax.random.key(0), noise=False, variables=CARBON)
+    return score_table(here, {flux: np.mean(np.asarray(values), axis=0) for flux, values in drawn.items()}).assign(model=way)
 
 
 def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
@@ -213,7 +289,10 @@ def toml(lines: dict[str, dict[str, CalibrationLine]]) -> str:
     return "\n".join(parts)
 
 
-def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame) -> str:
+def page(
+    pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], checks: pd.DataFrame, scores: pd.DataFrame,
+    patches: pd.DataFrame | None,
+) -> str:  # fmt: skip
     """The results as Markdown."""
     rows = ["| index | plant type | offset | slope | sd of offset | sd of slope | correlation | towers differ by |", "|" + "---|" * 8]
     for index, of_kind in lines.items():
@@ -226,23 +305,33 @@ def page(pairs: pd.DataFrame, lines: dict[str, dict[str, CalibrationLine]], chec
     for name, table in tables.items():
         for (index, way), part in table.groupby(["index", "line"], sort=False):
             tested.append(f"| {name} | {index} | {way} | {part.rmse.mean():.3f} | {np.sqrt((part.bias**2).mean()):.3f} | {len(part)} |")
-    flux = ["| read | towers | " + " | ".join(f"{name} median NSE | {name} nNSE | {name} RMSE" for name in ("NEE", "GPP", "RECO")) + " |"]
-    flux.append("|" + "---|" * 11)
-    for way, part in scores[scores.n >= LEAST_DAYS].groupby("read", sort=False):
-        cells = [f"| {way} | {part.site.nunique()} |"]
+    columns = " | ".join(f"{name} median NSE | {name} nNSE | {name} RMSE" for name in ("NEE", "GPP", "RECO"))
+    flux = [f"| unseen towers, 2017-2020 | {columns} |"]
+    flux.append("|" + "---|" * 10)
+    for way, part in scores.groupby("model", sort=False):
+        cells = [f"| {way} |"]
         for name in ("NEE", "GPP", "RECO"):
             of = part[part.variable == name]
             cells.append(f" {of.nse.median():.2f} | {(1 / (2 - of.nse)).mean():.3f} | {of.rmse.mean():.2f} |")
         flux.append("".join(cells))
+    gains = [f"| minus `{REFERENCE}`, nNSE | towers | NEE | GPP | RECO |", "|" + "---|" * 5]
+    for label, of in (("forests", scores[scores.igbp.isin(FORESTS)]), ("others", scores[~scores.igbp.isin(FORESTS)]), ("all", scores)):
+        number = {name: of[of.variable == name].site.nunique() for name in ("NEE", "GPP", "RECO")}
+        for way in scores.model.unique():
+            if way != REFERENCE:
+                cells = " | ".join(f"{gain(of, way, REFERENCE, name)}" for name in number)
+                gains.append(f"| {way} | {label}: {number['NEE']} ({number['GPP']} of GPP) | {cells} |")
     counts = pairs.groupby("igbp").site.nunique().to_dict()
     return "\n".join([
         "# E15: the same index at 1 km and at 10 m", "",
         f"{len(pairs)} pairs of a Sentinel-2 date and a MODIS day at most {APART} days apart, {pairs.site.nunique()} towers "
         f"({', '.join(f'{number} {kind}' for kind, number in counts.items())}), {pairs.day.min():%Y-%m-%d} to {pairs.day.max():%Y-%m-%d}.",
-        "Command: `python experiments/e15_scale.py --data TOWERS --out runs/e15`.", "",
+        "Command: `python experiments/e15_scale.py --data TOWERS --regions runs/e10 --out runs/e15`.", "",
         "## Lines, MODIS = offset + slope * Sentinel-2", "", *rows, "", "## Towers left out", "", *tested, "",
-        "## 2017-2018 at unseen towers, by what the model of MODIS 2000-2016 reads there", "",
-        f"Mean over towers with at least {LEAST_DAYS} days; nNSE: mean of 1 / (2 - NSE); RMSE in gC m-2 d-1.", "", *flux, "",
+        "## At which scale the model is fitted", "",
+        f"{FIT['folds']} groups of towers left out, all read Sentinel-2 at 10 m; mean over towers with at least {LEAST_DAYS} days; nNSE: "
+        "mean of 1 / (2 - NSE); RMSE in gC m-2 d-1; 90 % intervals of differences by resampling towers.", "", *flux, "", *gains, "",
+        *([] if patches is None else lswi_patches.page(patches)),
     ])  # fmt: skip
 
 

@@ -25,6 +25,8 @@ from hybridflux.model.sources import Neural as Neural
 from hybridflux.model.sources import PerClass as PerClass
 from hybridflux.model.sources import Pooled as Pooled
 from hybridflux.model.sources import Shared as Shared
+from hybridflux.model.stacked import Stacked as Stacked
+from hybridflux.process import deep_water as deep_water
 from hybridflux.process import light as light
 from hybridflux.process import respiration as respiration
 from hybridflux.process import stress as stress
@@ -33,6 +35,8 @@ from hybridflux.process.call import Memory as Memory
 from hybridflux.process.declare import check_process as check_process
 from hybridflux.process.declare import process as process
 from hybridflux.products.budget import budget_table as budget_table
+from hybridflux.products.carbon_ledger import ledger_table as ledger_table
+from hybridflux.products.region_events import region_events as region_events
 from hybridflux.products.scenario import run_scenario as run_scenario
 from hybridflux.region.draws.spread import Draws as Draws
 from hybridflux.region.drivers.calendar import Period as Period

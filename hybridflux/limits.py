@@ -90,6 +90,7 @@ PIXELS = Limit("pixels", 10**9, "what is read of a file at once", "pixels")
 PER_PIXEL = Limit("per_pixel", 250_000, "what is read of a file for one pixel of the region", "pixels")  # 10 m onto pixels of 5 km
 GRID = Limit("grid", 5 * 10**7, "a grid of weather or soil moisture", "cells")
 PER_AREA = Limit("per_km2", 100, "weather or soil moisture of a region", "cells for each km2")
+DRAWN = Limit("drawn", 50_000, "a polygon drawn on a map", "pixels")
 MESSAGE = Limit("message", 5000, "a message", "characters")
 
 

@@ -44,6 +44,19 @@ def read_record(path: str | Path, what: str, needs: Iterable[str] = ()) -> dict:
     return found
 
 
+def run_record(run: str | Path) -> dict:
+    """`run.json` of a run folder, with the fields of its specification beside the others.
+
+    Raises:
+        FileNotFoundError: it is not a run folder.
+    """
+    path = Path(run) / "run.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
+    record = read_record(path, "written by `hybridflux map`; map again into another folder")
+    return record.get("spec", {}) | record  # runs of earlier versions have them there
+
+
 def _checksum(content: dict) -> str:
     plain = {name: value for name, value in content.items() if name != CHECKSUM}
     return hashlib.sha256(canonical_json(plain).encode()).hexdigest()[:32]

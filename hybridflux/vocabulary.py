@@ -156,6 +156,11 @@ def _rows(*rows):
     return {row.name: row for row in rows}
 
 
+def _error(name: str) -> Variable:
+    """The row of the standard deviation of a daily map of vegetation."""
+    return Variable(f"{name}_sd", "1", f"standard deviation of the error of {name}", (0, 1), "driver", 0.05, 0.05)
+
+
 VARIABLES: Mapping[str, Variable] = _rows(
     # drivers: one value a day
     Variable("tair", "degC", "air temperature, mean of the day", (-60, 50), "driver", 10, 8, "air_temperature", fluxnet="TA_F"),
@@ -174,7 +179,7 @@ VARIABLES: Mapping[str, Variable] = _rows(
              "fraction_of_surface_downwelling_photosynthetic_radiative_flux_absorbed_by_vegetation"),
     Variable("swc", "m3 m-3", "observed volumetric soil water content", (0, 1), "driver", 0.25, 0.1,
              "volume_fraction_of_condensed_water_in_soil", fluxnet="SWC_F_MDS_1"),
-    Variable("fapar_sd", "1", "standard deviation of the error of fapar", (0, 1), "driver", 0.05, 0.05),
+    *map(_error, ("fapar", "ndvi", "evi2", "nirv", "kndvi", "lswi", "ndre", "cci")),
     Variable("ndvi", "1", "normalised difference vegetation index", (-1, 1), "driver", 0.6, 0.2),
     Variable("evi2", "1", "two-band enhanced vegetation index", (-1, 1.5), "driver", 0.4, 0.15),
     Variable("nirv", "1", "near-infrared reflectance of vegetation", (-1, 1), "driver", 0.2, 0.1),
@@ -195,9 +200,11 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("nirv_base", "1", "5 % quantile of nirv at the place", (-1, 1), "covariate", 0.09, 0.05),
     # states
     Variable("soil_water", "mm", "plant-available water in the root zone", (0, 1000), "state"),
+    Variable("deep_water", "mm", "water below the root zone that roots reach when it is dry", (0, 1500), "state"),
     Variable("snow", "mm", "snow water equivalent", (0, 5000), "state", cf_name="lwe_thickness_of_surface_snow_amount"),
     Variable("tair_lagged", "degC", "temperature the vegetation is acclimated to", (-60, 50), "state", 10, 8),
     Variable("rew", "1", "relative extractable water: root-zone water over capacity", (0, 1), "state", 0.7, 0.25),
+    Variable("rew_root_zone", "1", "relative extractable water of the root zone, where roots reach water below it too", (0, 1), "state", 0.7, 0.25),
     Variable("fapar_phase", "1", "fapar between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     Variable("nirv_phase", "1", "nirv between the lowest and the highest of the place", (-1, 2), "state", 0.5, 0.3),
     # fluxes
@@ -260,6 +267,7 @@ _STRUCTURAL = ("fit of 45 European towers, experiments/results/e03_unseen_sites.
 _PERSISTENT = ("residuals of 51 European towers left out by `hybrid_nirv`, and their differences between years, "
                "experiments/results/e12_local_towers.md")  # fmt: skip
 _BAO = "Bao et al. 2022, 10.1016/j.agrformet.2021.108708; bounds of De et al. 2025 (JAMES 17)"
+_DAILY = "order and largest daily fluxes of towers, FLUXNET2015: Pastorello et al. 2020, 10.1038/s41597-020-0534-3"
 
 PARAMETERS: Mapping[str, Parameter] = _rows(
     # gross primary productivity
@@ -305,6 +313,9 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("respiration_dry", "1", "share of respiration left in dry soil", 0.5, 0.0, 1.0, 1.0, "SMAP L4C moisture ramp, Jones et al. 2017"),
     Parameter("rew_respiration", "1", "relative extractable water below which respiration is limited", 0.4, 0.05, 0.95, 0.8,
               "SMAP L4C moisture ramp, Jones et al. 2017"),
+    # fluxes of a network without physics
+    Parameter("network_gpp", "gC m-2 d-1", "GPP that a network gives as a whole", 3.0, 0.0, 30.0, 1.0, _DAILY),
+    Parameter("network_reco", "gC m-2 d-1", "Reco that a network gives as a whole", 2.0, 0.0, 20.0, 1.0, _DAILY),
     # water balance
     Parameter("root_zone_capacity", "mm", "plant-available water the root zone can hold", 150.0, 20.0, 600.0, 0.6,
               "Bao et al. 2022 start 100 mm, bounds 1-1000; European soils 50-300"),
@@ -315,6 +326,13 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
               "Granier et al. 1999, 10.1016/S0304-3800(98)00205-1"),
     Parameter("drainage_rate", "d-1", "share of the water above half the capacity drained in a day", 0.02, 0.0, 0.5, 1.0,
               "Bao et al. 2022, 0.05 mm h-1 at 100 mm, lowered to act from the top half only"),
+    Parameter("deep_capacity", "mm", "water that the ground below the root zone can hold for roots", 300.0, 50.0, 1000.0, 0.6,
+              "wide; root zones sized by water deficits reach deeper than soil maps say: Stocker et al. 2023, 10.1038/s41561-023-01125-2"),
+    Parameter("canopy_storage", "mm d-1", "rain that leaves of full cover hold and lose in a day", 1.0, 0.0, 5.0, 0.8,
+              "canopy capacities of 0.5-2 mm: Gash 1979, 10.1002/qj.49710544304; Muzylo et al. 2009, 10.1016/j.jhydrol.2009.02.058"),
+    Parameter("wet_canopy_saving", "1", "evaporation saved on a day per unit of rain that evaporates from leaves", 0.5, 0.05, 0.95, 0.8,
+              "wide: leaves that are wet do not transpire, but what they lose is not bound by the radiation of the day, Stewart 1977, "
+              "10.1029/WR013i006p00915"),
     Parameter("snow_melt", "mm degC-1 d-1", "melt per degree above freezing", 3.0, 0.5, 12.0, 0.7, "Bao et al. 2022, 0.125 mm degC-1 h-1"),
     Parameter("swc_wilting", "m3 m-3", "volumetric soil water at the wilting point", 0.10, 0.01, 0.35, 0.8,
               "loam, Saxton & Rawls 2006, 10.2136/sssaj2005.0117"),

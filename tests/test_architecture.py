@@ -19,7 +19,7 @@ FLOORS = {
     "region": 4, "evaluate": 4,
     "products": 5, "twin": 5, "ingest": 5,
     "report": 6,
-    "demo": 7, "terminal": 7,
+    "demo": 7, "terminal": 7, "view": 7,
     "cli": 8,
 }  # fmt: skip
 LIBRARIES = {

@@ -74,17 +74,16 @@ def test_a_pixel_of_the_map_is_the_model_on_its_reflectance(chain):
         np.testing.assert_allclose(values, expected, atol=0.002)
 
 
-def test_a_region_without_reflectance_is_refused_and_so_is_the_error_of_fapar(chain, tmp_path):
+def test_a_region_without_reflectance_is_refused_and_so_are_errors_that_it_does_not_hold(chain, tmp_path):
     here, world, _ = chain
     posterior = Posterior.load(here / "posterior.nc")
     plain = make_world(tmp_path / "plain", size=16, days=5, towers=1, seed=3).region
     with pytest.raises(ValueError, match=r"the model needs lswi, nirv, nirv_base, nirv_top, which .* does not have"):
         map_region(posterior, plain, tmp_path / "run", draws=2)
-    assert "fapar_sd" not in zarr.open_group(world.region, mode="r")
     other = shutil.copytree(world.region, tmp_path / "other.zarr")
     zarr.open_array(other / "nirv", mode="r+").attrs["like"] = "modis-1km-points"
     accept(other)
     with pytest.warns(UserWarning, match=r"nirv .modis-1km-points. is not of the instrument of the fit, reflectance-points; `.vegetation"):
         map_region(posterior, other, tmp_path / "run", draws=2)
-    with pytest.raises(ValueError, match="draws the error of fapar"):
+    with pytest.raises(ValueError, match="draws the errors of lswi and nirv, and .* does not hold lswi_sd and nirv_sd; build"):
         map_region(posterior, world.region, tmp_path / "run", draws=Draws(2, "parameter+random_effects+vegetation"))

@@ -1,4 +1,4 @@
-"""Every experiment runs in its smoke size on the real data."""
+"""The experiments run in their smoke size on the real data."""
 
 import json
 import subprocess
@@ -63,9 +63,18 @@ def test_the_real_patch_is_mapped_and_its_fluxes_are_of_this_world(e03, shared, 
     assert -1200 < flux["NEE"] < 300 and 500 < flux["GPP"] < 3000
     assert flux["NEE"] == pytest.approx(flux["RECO"] - flux["GPP"], abs=0.5)
     assert (tmp_path / "report.html").stat().st_size > 1e5
+    drought = pd.read_csv(tmp_path / "drought.csv")
+    assert drought.scenario.nunique() == 3
+    assert set(drought.land_cover) == {"GRA", "CRO"}
+    rows = drought.set_index(["scenario", "land_cover", "flux"])
+    for (scenario, cover), of in rows.groupby(level=[0, 1]):
+        change = of.change.droplevel([0, 1])
+        assert change["NEE"] == pytest.approx(change["RECO"] - change["GPP"], abs=0.01), (scenario, cover)
 
 
+@pytest.mark.slow
 def test_sample_regions_are_built_mapped_and_drawn(e03, shared, tmp_path):
+    """Builds, maps and draws as E02 above does, on another patch: `make test ARGS="-m slow -k sample_regions"`."""
     run("e10_regions.py", "--data", shared / "data", "--posterior", e03 / "posterior.nc", "--out", tmp_path)
     assert (tmp_path / "bouconne.png").stat().st_size > 5e4
     results = (tmp_path / "results.md").read_text()

@@ -22,7 +22,9 @@ def run(script: str, shared: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_q10_is_recovered_without_temperature_in_the_network_and_warned_of_with_it(shared, tmp_path):
+    """The guard on a made-up tower: tests/evaluate/test_confounding.py. `make test ARGS="-m slow -k q10_is_recovered"`."""
     run("e05_q10_identifiability.py", shared, tmp_path)
     fits = pd.read_csv(tmp_path / "fits.csv").set_index("case")
     error = (fits["median"] - fits.true_q10).abs()

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.catalog import load_catalog
+from hybridflux.model.sequences import Sequences
 from hybridflux.process import stress
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
 
+import drought2018  # noqa: E402
 import e14_satellites as e14  # noqa: E402
 import e15_scale as e15  # noqa: E402
 
@@ -55,6 +57,55 @@ def test_a_line_with_errors_in_variables_is_recovered_with_its_error(monkeypatch
     plain = np.polyfit(pairs.nirv_10m, pairs.nirv_1km, 1)[0]
     assert np.mean(slopes) == pytest.approx(0.6, abs=0.006) and plain < 0.59
     assert np.mean(inside) >= 0.7 and line.residual_sd == pytest.approx(0.02, abs=0.01)
+
+
+def made_sequences(start, end, places):
+    days = np.arange(np.datetime64(start), np.datetime64(end) + 1)
+    shape = (len(days), len(places))
+    tair = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    where = np.full(len(places), 50.0)
+    return Sequences(places, days, {"tair": tair, "plant_type": np.arange(len(places))}, {"nee": tair.copy()}, {}, where, where)
+
+
+def test_a_target_counts_where_its_satellite_saw_and_in_its_period_only():
+    weather = made_sequences("2015-01-01", "2018-12-31", ("A", "B", "C"))
+    late = weather.days >= np.datetime64("2017-01-01")
+    days = pd.date_range("2017-03-01", "2018-06-30")
+    series = {place: pd.Series(np.linspace(0.1, 0.3, len(days)), days) for place in ("C", "A")}
+    series["A"].iloc[10:20] = np.nan
+    here = e15.seen(weather, series, late)
+    assert here.places == ("A", "C") and here.days[0] == np.datetime64("2016-01-02"), "a year of weather before, and no more"
+    counted = np.isfinite(here.targets["nee"])
+    assert counted.sum(axis=0).tolist() == [len(days) - 10, len(days)]
+    at = here.days == np.datetime64("2017-05-01")
+    assert here.targets["nee"][at, 1] == weather.targets["nee"][weather.days == np.datetime64("2017-05-01"), 2]
+    assert np.isfinite(here.drivers["nirv"]).all()
+    assert here.drivers["nirv_top"] == pytest.approx([0.29, 0.29], abs=0.002)
+
+
+def test_a_tower_seen_by_two_instruments_is_two_places_with_its_own_days():
+    early, late = made_sequences("2010-01-01", "2010-03-01", ("A", "B")), made_sequences("2012-01-01", "2012-02-01", ("B",))
+    both = e15.together([early, late])
+    assert both.places == ("A@0", "B@0", "B") and (both.days[0], both.days[-1]) == (early.days[0], late.days[-1])
+    nee = both.targets["nee"]
+    np.testing.assert_array_equal(nee[: len(early.days), :2], early.targets["nee"])
+    np.testing.assert_array_equal(nee[-len(late.days) :, 2:], late.targets["nee"])
+    assert np.isfinite(nee).sum() == early.targets["nee"].size + late.targets["nee"].size
+    assert np.isfinite(both.drivers["tair"]).all() and both.drivers["plant_type"].tolist() == [0, 1, 0]
+
+
+def test_the_usual_summer_takes_the_departure_of_the_drought_away():
+    days = pd.date_range("2014-01-01", "2019-12-31")
+    series = pd.Series(0.3, days).where(~((days.year == 2018) & days.month.isin((6, 7, 8))), 0.25)
+    assert drought2018.departure(drought2018.summer_means(series)) == pytest.approx(-0.05)
+    assert drought2018.departure(drought2018.summer_means(series["2017":])) is None, "two other summers are too few"
+    rows = {"index": ["ndvi", "nirv", "lswi"], "land_cover": "GRA", "mean": [-0.02, -0.05, -0.1]}
+    seen = pd.DataFrame(rows).set_index(["land_cover", "index"])
+    assert drought2018.usual_vegetation(seen, "GRA", line=False)["nirv"] == "+0.0500@2018-06-01:2018-08-31"
+    to_fapar = load_catalog()[drought2018.FAPAR_LIKE].lines["ndvi"]["GRA"].slope
+    assert drought2018.usual_vegetation(seen, "GRA", line=True)["fapar"] == f"{0.02 * to_fapar:+.4f}@2018-06-01:2018-08-31"
+    slope = load_catalog()[drought2018.LIKE].lines["nirv"]["all"].slope
+    assert float(drought2018.usual_vegetation(seen, "GRA", line=True)["nirv"].partition("@")[0]) == pytest.approx(0.05 * slope, abs=1e-4)
 
 
 def test_the_catalog_has_the_lines_of_the_page(shared):

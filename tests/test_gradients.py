@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from hybridflux.process import Memory, light, respiration, stress, water
+from hybridflux.process import Memory, deep_water, light, respiration, stress, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
-MODULES = (light, stress, respiration, water)
+MODULES = (light, stress, respiration, water, deep_water)
 FUNCTIONS = {
     **{
         f"{module.__name__.rpartition('.')[2]}.{name}": fn
@@ -32,6 +32,7 @@ CORNERS = {
     "rew": (0.05, 0.3, 0.4, 0.95),
     "par_potential": (light.DARK, 5.0),
     "soil_water": (8.0, 60.0, 150.0),
+    "deep_water": (120.0,),
     "vpd": (6.5, 35.0),
     "tmin": (-8.0, 9.0),
     "swc": (0.1, 0.12, 0.3, 0.35),
@@ -59,8 +60,8 @@ def inside(name, random, count):
     lower, upper = row.bounds
     if row.scale != 1.0:
         lower, upper = max(lower, row.centre - 2 * row.scale), min(upper, row.centre + 2 * row.scale)
-    if name in ("soil_water", "snow"):
-        upper = 0.3 * upper if name == "soil_water" else 20.0
+    if name in ("soil_water", "deep_water", "snow"):
+        upper = 20.0 if name == "snow" else 0.3 * upper
     return random.uniform(lower, upper, count)
 
 

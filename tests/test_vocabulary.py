@@ -5,11 +5,11 @@ from inspect import getmembers, isfunction, signature
 
 import pytest
 
-from hybridflux.process import Memory, light, respiration, stress, vegetation, water
+from hybridflux.process import Memory, deep_water, light, respiration, stress, vegetation, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import HISTORY_DAYS, PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES, UNVEGETATED, VARIABLES, suggestion, variable
 
-MODULES = (light, stress, respiration, vegetation, water)
+MODULES = (light, stress, respiration, vegetation, water, deep_water)
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
     for module in MODULES
@@ -42,7 +42,7 @@ def test_arguments_are_keyword_only_without_defaults(fn):
 @pytest.mark.parametrize("fn", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_every_function_states_its_unit_and_an_example(fn):
     first = fn.__doc__.splitlines()[0]
-    assert "[" in first or fn is water.bucket, "the first line is what + [unit]"
+    assert "[" in first or fn in (water.bucket, deep_water.deep_bucket), "the first line is what + [unit]"
     assert ">>>" in fn.__doc__
 
 

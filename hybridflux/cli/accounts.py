@@ -1,4 +1,4 @@
-"""Commands for the results of a run: budget, and report of a run or of towers."""
+"""Commands for the results of a run: budget, events and ledger, and report of a run or of towers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Sites, With, Years
+from hybridflux.cli.options import Overwrite, Region, Seed, Sites, With, Years
 from hybridflux.files import check_output
-from hybridflux.terminal import wrote
+from hybridflux.terminal import progress_of, wrote
+
+EventsFile = Annotated[
+    Path | None,
+    typer.Option("--events", exists=True, help="CSV zone,land_cover,date,event: mowing, harvest, felling; from `hybridflux events`."),
+]
+YieldsFile = Annotated[
+    Path | None,
+    typer.Option("--yields", exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd: export, import, fire."),
+]
 
 
 def budget(
@@ -33,6 +42,48 @@ def budget(
     wrote(out)
 
 
+def ledger(
+    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    events: EventsFile = None,
+    yields: YieldsFile = None,
+    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region to aggregate.")] = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Carbon ledger per zone, land cover and year: GPP, RECO, NEE, export, import, fire, NBP.
+
+    A harvest takes a share of the GPP since the one before, by crop; what --yields gives for a place and year holds instead.
+    """
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.products.carbon_ledger import ledger_table
+    from hybridflux.products.sheet import write_table
+    from hybridflux.products.totals import run_record
+
+    write_table(ledger_table(run, events=events, flows=yields, zones=zones, seed=seed), out, run_record(run))
+    wrote(out)
+
+
+def events(
+    region: Region,
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Dates of mowing and harvest from the vegetation series of a region, with probabilities, for `hybridflux ledger`."""
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.products.region_events import region_events
+    from hybridflux.products.sheet import write_table
+    from hybridflux.region.drivers.open import open_region
+
+    opened = open_region(region)
+    with progress_of("searching") as progress:
+        table = region_events(opened, progress=progress)
+    write_table(table, out, {"title": f"{opened.title}: mowing and harvest from the vegetation series", "attribution": opened.attribution})
+    wrote(out)
+
+
 def report(
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
     run: Annotated[Path | None, typer.Option(exists=True, help="Run folder of `hybridflux map`; without it, a page of the towers.")] = None,
@@ -42,6 +93,8 @@ def report(
     years: Years = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
+    events: EventsFile = None,
+    yields: YieldsFile = None,
     overwrite: Overwrite = False,
     own: With = None,
 ) -> None:
@@ -53,11 +106,12 @@ def report(
     check_output(out, overwrite=overwrite)
     if run is None and (posterior is None or towers is None):
         raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
-    if run is None and (scenario or inventory):
-        raise ValueError("--scenario and --inventory belong to the report of a run; name it with --run")
+    if run is None and (scenario or inventory or events or yields):
+        raise ValueError("--scenario, --inventory, --events and --yields belong to the report of a run; name it with --run")
 
     from hybridflux.data.towers import open_towers
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.carbon_ledger import ledger_table
     from hybridflux.report.page import write_report
     from hybridflux.report.tower_page import write_tower_report
 
@@ -67,5 +121,6 @@ def report(
     if run is None:
         write_tower_report(fitted, measured, out)
     else:
-        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory)
+        ledger = ledger_table(run, events=events, flows=yields) if events or yields else None
+        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory, ledger=ledger)
     wrote(out)

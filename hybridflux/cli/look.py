@@ -9,6 +9,7 @@ import typer
 
 from hybridflux.cli.options import Catalog
 from hybridflux.files import check_folder
+from hybridflux.terminal import progress_of
 
 
 def demo(
@@ -54,3 +55,37 @@ def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zar
 
     typer.echo(json.dumps(read_origin(file), indent=2))
     check_product(file)
+
+
+def view(
+    runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Folders of `map` or `scenario`, on one grid.")],
+    region: Annotated[Path | None, typer.Option(exists=True, help="Where their region store is now, if it was moved.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; any free one by default.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    export: Annotated[Path | None, typer.Option(help="Write a folder that opens offline instead: index.html and its tiles.")] = None,
+) -> None:
+    """Look at the maps of runs of any size in a browser: a server that only this machine reaches.
+
+    Dates, uncertainty, runs and years side by side, the series of a pixel, zones, and the budget of a polygon that you draw.
+    """
+    if export is not None:
+        check_folder(export)
+
+        from hybridflux.view.static_viewer import write_static
+
+        with progress_of("writing tiles") as progress:
+            typer.echo(write_static(runs, export, progress=progress))
+        return
+
+    from hybridflux.view.server import serve
+
+    with serve(runs, region=region, port=port) as server:
+        typer.echo(f"{server.address}\nonly this machine reaches it, with this address; Ctrl-C ends it")
+        if browser:
+            import webbrowser
+
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("ended")

@@ -184,6 +184,8 @@ def scenario(
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
         run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)
+    if "stacking" in fitted.info:
+        typer.echo("mapped by the process members alone: networks of weather and vegetation know no causes")
     wrote(out)
 
 

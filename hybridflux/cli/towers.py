@@ -35,7 +35,8 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), static (for laplace, svi, nuts), or "
+            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), stacked (draws of "
+            "hybrid_nirv and of networks without physics), network (these alone), static (for laplace, svi, nuts), or "
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,

@@ -14,7 +14,7 @@ import numpy as np
 from hybridflux.inference.batch import names_of
 from hybridflux.model.learned import over_draws
 from hybridflux.model.sequences import Sequences
-from hybridflux.process.call import arguments, call, product
+from hybridflux.process.call import arguments, call
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 if TYPE_CHECKING:
@@ -149,6 +149,5 @@ def _at(model, states: dict, today: dict, driver: str, value):
     names = model.seen(own, moved, model.parameters(moved))
     if driver == READ:
         names = {**names, READ: jnp.full_like(today["tair"], value)}
-    gpp = product(model.gpp, names)
-    reco = product(model.reco, {**names, "gpp": gpp})
-    return jnp.mean(gpp), jnp.mean(reco)
+    fluxes = model.fluxes_of(names)
+    return jnp.mean(fluxes["gpp"]), jnp.mean(fluxes["reco"])

@@ -22,6 +22,7 @@ from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
+from hybridflux.model.stacked import MemberKind, Stacked
 from hybridflux.model.structural_error import StructuralError
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
@@ -78,6 +79,19 @@ class Posterior:
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
         )
+
+    def of_kind(self, kind: str) -> Posterior:
+        """The members of one kind of a stacked posterior, `process` or `network`, as often as they are among the draws.
+
+        Process members are what products that need causes take; a posterior that is not stacked has no others.
+
+        Raises:
+            ValueError: there are no members of that kind.
+        """
+        kinds = self.model.kinds() if isinstance(self.model, Stacked) else {"process": self.model}
+        if kind not in kinds:
+            raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
+        return replace(self, model=kinds[kind])
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.
@@ -269,7 +283,7 @@ def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
     static = [
         name
         for name, source in model.sources.items()
-        if learned(source) and not any(is_daily(n) for n in source.reads() if n != "site_year")
+        if learned(source) and not isinstance(source, MemberKind) and not any(is_daily(n) for n in source.reads() if n != "site_year")
     ]
     static = [name for name in static if set(model.sources[name].reads()) <= {"plant_type", "site", "site_year"}]
     names = {"plant_type": np.arange(len(PLANT_TYPES)), "site": np.full(1, -1), "site_year": np.full(1, -1)}

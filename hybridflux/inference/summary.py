@@ -149,6 +149,9 @@ def _judgement(posterior: Posterior) -> Iterator[str]:
             f"structural error: the prior counts as {error['prior_towers']:g} towers, the fit as {error['data_towers']:g}; "
             f"residuals {error['residuals']}"
         )
+    if "stacking" in info:
+        of_types = ", ".join(f"{code} {share:.2f}" for code, share in info["stacking"]["share_of_networks"].items())
+        yield f"stacked: share of networks among the draws {of_types}; {info['stacking']['from']}"
     words = {"r_hat_max": "R-hat at most {:.3f}", "ess_min": "effective draws at least {:.0f}", "divergences": "{} divergent transitions"}
     found = [text.format(info["diagnostics"][name]) for name, text in words.items() if name in info.get("diagnostics", {})]
     if found:

@@ -134,7 +134,7 @@ def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> BuildP
     indices, days = 1 + len(config.vegetation.also), len(config.period.days)
     scenes = sum(float(request.note.split()[0]) for request in requests if request.part == "imagery")
     return BuildPlan(
-        config, out, tuple(requests), stored=STORED * 2 * pixels * days * (1 + indices), views=STORED * 2 * pixels * scenes * indices,
+        config, out, tuple(requests), stored=STORED * 2 * pixels * days * 2 * indices, views=STORED * 2 * pixels * scenes * indices,
         compute=pixels * days * indices / FILL_RATE,
     )  # fmt: skip
 

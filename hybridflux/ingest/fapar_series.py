@@ -1,4 +1,4 @@
-"""From clear views to the daily fapar of every pixel with its standard deviation, tile by tile.
+"""From clear views to the daily fapar and indices of every pixel with their standard deviations, tile by tile.
 
 The result does not depend on the tiles. Pixels are sampled and filled in squares that are fixed in the grid, so that the same pixels
 meet in the same order in every array, whatever tile they are filled for: sums of floating-point numbers depend on their order, and the
@@ -17,6 +17,7 @@ from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.views import ClearViews
 from hybridflux.ingest.work import Work
 from hybridflux.progress import Progress
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.store import layout
 from hybridflux.region.store.create import RegionWriter
 from hybridflux.region.store.grid import Grid, Tile
@@ -109,12 +110,17 @@ def fill_tiles(
         progress(number + 1, len(grid), f"tile {tile.id}")
 
 
+def daily_maps(config: RegionConfig) -> tuple[str, ...]:
+    """Daily maps of the store, each followed by its standard deviation."""
+    return tuple(array for name in ("fapar", *config.vegetation.also) for array in (name, sd_of(name)))
+
+
 def _fill_tile(
     config: RegionConfig, views: ClearViews, processes: Processes, lines: Lines, writer: RegionWriter,
     plant_type: np.ndarray, tile: Tile,
 ) -> dict:  # fmt: skip
     """Write the series of one tile; its record counts the clear views of each index and the rejected ones among them."""
-    layers = {name: np.empty((len(config.period.days), *tile.shape), np.float32) for name in ("fapar", "fapar_sd", *config.vegetation.also)}
+    layers = {name: np.empty((len(config.period.days), *tile.shape), np.float32) for name in daily_maps(config)}
     record = {name: {"views": 0, "rejected": 0} for name in processes}
     for square in squares(config.region_grid, tile.y, tile.x):
         kinds = plant_type[square.y, square.x].reshape(-1)
@@ -122,11 +128,11 @@ def _fill_tile(
         for name, of_kind in processes.items():
             values = views.read(name, square)
             mean, sd, used = _filled(values, views.day, len(config.period.days), of_kind, kinds)
-            series = {name: _calibrated(mean, sd, lines[name], kinds)[0] if name in lines else mean}
-            if name == config.vegetation.index:
-                series |= dict(zip(("fapar", "fapar_sd"), _calibrated(mean, sd, lines["fapar"], kinds), strict=True))
-            for layer in series.keys() & layers.keys():
-                layers[layer][:, *of_tile] = series[layer].reshape(-1, *square.shape)[:, *of_square]
+            made = {name, "fapar"} if name == config.vegetation.index else {name}
+            for layer in made & layers.keys():
+                series = _calibrated(mean, sd, lines[layer], kinds) if layer in lines else (mean, sd)
+                for array, daily in zip((layer, sd_of(layer)), series, strict=True):
+                    layers[array][:, *of_tile] = daily.reshape(-1, *square.shape)[:, *of_square]
             clear = np.isfinite(values).reshape(-1, *square.shape)[:, *of_square]
             record[name]["views"] += int(clear.sum())
             record[name]["rejected"] += int((clear & ~used.reshape(-1, *square.shape)[:, *of_square]).sum())

@@ -10,7 +10,7 @@ import numpy as np
 
 from hybridflux.data.weather.daily_weather import MORE
 from hybridflux.ingest.soil_moisture import against_bucket
-from hybridflux.region.draws.fapar_error import SD
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.open import Region, open_region, unpacked
 from hybridflux.region.drivers.plausible_drivers import LEVELS, Finding, findings, worst
 from hybridflux.region.store import checksums, layout
@@ -118,9 +118,9 @@ def _maps(region: Region) -> Iterator[str]:
     for name in daily_maps(region.group):
         summary = summarise(region, name)
         yield f"  {name:<10}{summary.low:8.3f}{summary.middle:8.3f}{summary.high:8.3f}{100 * summary.missing:9.1f} %"
-    if SD in region.names:
+    if sd_of("fapar") in region.names:
         uncertain = np.mean([
-            (unpacked(region.map_of(SD, tile)[region.warm_up :]) > UNCERTAIN).mean() for tile in region.tiles()
+            (unpacked(region.map_of(sd_of("fapar"), tile)[region.warm_up :]) > UNCERTAIN).mean() for tile in region.tiles()
         ])  # fmt: skip
         yield f"  sd of fapar above {UNCERTAIN:g} on {100 * uncertain:.1f} % of the mapped days and pixels"
 

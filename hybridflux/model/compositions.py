@@ -11,7 +11,8 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
 from hybridflux.model.spec import from_spec
-from hybridflux.process import light, respiration, stress, water
+from hybridflux.model.stacked import Stacked
+from hybridflux.process import direct, light, respiration, stress, water
 from hybridflux.vocabulary import suggestion
 
 
@@ -96,7 +97,35 @@ def hybrid_nirv() -> HybridFlux:
     )
 
 
-MODELS: dict[str, Callable[[], HybridFlux]] = {"static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv}
+WEEKS = (
+    "nirv", "nirv_30d", "lswi", "lswi_30d", "tair", "tmin", "par", "vpd", "rain", "tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d",
+    "rain_30d", "rain_90d", "par_potential", "plant_type",
+)  # fmt: skip
+"""Vegetation and weather of the day and of the weeks before: what boosted trees read (`evaluate.baselines.PREDICTORS`), for a network."""
+
+
+def network() -> HybridFlux:
+    """No physics: GPP and Reco are networks of the weather and vegetation of the day and of the weeks before, as boosted trees have them.
+
+    Compared with NEE and, as trees are, with partitioned GPP and Reco. A member of another kind beside `hybrid_nirv` (see `stacked`).
+    """
+    direct_flux = Pooled(Neural(*WEEKS, width=16, reach=2.0), spread=0.2)
+    return HybridFlux(
+        gpp=(direct.productivity,),
+        reco=(direct.respiration,),
+        sources={"network_gpp": direct_flux, "network_reco": direct_flux},
+        observed=[make(StudentT(tail=Fixed(30.0)), weight=0.01) for make in (observe.nee, observe.gpp, observe.reco)],
+    )
+
+
+def stacked() -> Stacked:
+    """Draws of `hybrid_nirv` and of `network`, as many of each as predict unseen towers best (Bayesian stacking)."""
+    return Stacked(hybrid_nirv(), network())
+
+
+MODELS: dict[str, Callable[[], HybridFlux]] = {
+    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "network": network, "stacked": stacked,
+}  # fmt: skip
 
 
 def get(name: str) -> HybridFlux:

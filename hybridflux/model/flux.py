@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping
+from functools import cache, partial
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -132,9 +132,10 @@ class HybridFlux(eqx.Module):
         """Rows of what the model is compared with, `fluxnet` naming the column of the towers' files."""
         return tuple(one.variable for one in self.observed.values())
 
-    def parameters(self, names: Names) -> dict[str, Array]:
-        """The value of every parameter where and when `names` are given."""
-        return {name: source.value(parameter(self.rows, name), names) for name, source in self.sources.items()}
+    def parameters(self, names: Names, only: Container[str] | None = None) -> dict[str, Array]:
+        """The value of every parameter, or of some, where and when `names` are given."""
+        wanted = (name for name in self.sources if only is None or name in only)
+        return {name: self.sources[name].value(parameter(self.rows, name), names) for name in wanted}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """The state before the first day, before any spin-up."""
@@ -152,10 +153,17 @@ class HybridFlux(eqx.Module):
 
     def exchange(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
         """Fluxes `gpp`, `reco`, `nee` of a day, or of many at once: elementwise, any shapes that broadcast."""
-        names = self.seen(state, today, parameters)
-        gpp = product(self.gpp, names)
-        reco = product(self.reco, {**names, "gpp": gpp})
+        return self.fluxes_of(self.seen(state, today, parameters))
+
+    def fluxes_of(self, names: Names) -> dict[str, Array]:
+        """The same from all that the factors may ask for, see `seen`."""
+        gpp = self.flux("gpp", names)
+        reco = self.flux("reco", {**names, "gpp": gpp})
         return {"gpp": gpp, "reco": reco, "nee": reco - gpp}
+
+    def flux(self, which: Literal["gpp", "reco"], names: Names) -> Array:
+        """GPP, or Reco of days whose GPP is among the names [gC m-2 d-1]."""
+        return product(getattr(self, which), names)
 
     @property
     def settles(self) -> bool:
@@ -200,8 +208,8 @@ class HybridFlux(eqx.Module):
     def expected(self, state: Names, fluxes: Names, today: Names, parameters: Names, targets: Iterable[str] | None = None) -> dict:
         """What towers would show without error: target -> values, of the operators whose inputs are all there."""
         seen = self.seen(state, today, parameters)
-        inputs: dict[str, Any] = {**seen, **fluxes, "gpp_at": _At(self.gpp, seen)}
-        inputs["reco_at"] = _At(self.reco, {**seen, "gpp": fluxes["gpp"]})
+        inputs: dict[str, Any] = {**seen, **fluxes, "gpp_at": _At(partial(self.flux, "gpp"), seen)}
+        inputs["reco_at"] = _At(partial(self.flux, "reco"), {**seen, "gpp": fluxes["gpp"]})
         values = {name: self.observed[name].expected(inputs) for name in (self.observed if targets is None else targets)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -209,14 +217,15 @@ class HybridFlux(eqx.Module):
         """States as the fluxes of each day see them, and diagnostics that something reads; time on axis 0."""
         return rollout.states(self, drivers, self.parameters(drivers))
 
-    def fluxes(self, drivers: Names, also: tuple[str, ...] = ()) -> dict[str, Array]:
+    def fluxes(self, drivers: Names, also: tuple[str, ...] = (), before: Names | None = None) -> dict[str, Array]:
         """Fluxes, states and observed quantities of whole series; drivers `[time, ...]`, covariates `[...]`.
 
         Targets are there where their inputs are (`nee_night` needs `tair_night`), and what `also` names of all that factors may see or
-        a memory gives, for instance `evapotranspiration`.
+        a memory gives, for instance `evapotranspiration`. The states begin after a spin-up, or after a warm-up of the days `before`
+        (`rollout.states`).
         """
         parameters = self.parameters(drivers)
-        states = rollout.states(self, drivers, parameters, also)
+        states = rollout.states(self, drivers, parameters, also, before)
         fluxes = self.exchange(states, drivers, parameters)
         seen = {name: value for name, value in self.seen(states, drivers, parameters).items() if name in also}
         return {**states, **seen, **fluxes, **self.expected(states, fluxes, drivers, parameters)}
@@ -225,14 +234,14 @@ class HybridFlux(eqx.Module):
 class _At:
     """A flux of the day at other inputs; the same inputs asked for twice are computed once."""
 
-    def __init__(self, factors: tuple[Callable, ...], names: Names):
-        self.factors, self.names = factors, names
+    def __init__(self, flux: Callable[[Names], Array], names: Names):
+        self.flux, self.names = flux, names
         self.made: dict[tuple, tuple[dict[str, Any], Any]] = {}
 
     def __call__(self, **changed) -> Array:
         key = tuple((name, id(value)) for name, value in sorted(changed.items()))
         if key not in self.made:
-            self.made[key] = changed, product(self.factors, {**self.names, **changed})  # holding the inputs, so that their ids stay
+            self.made[key] = changed, self.flux({**self.names, **changed})  # holding the inputs, so that their ids stay
         return self.made[key][1]
 
 

@@ -18,12 +18,18 @@ from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
-from hybridflux.process import light, observation, respiration, stress, water
+from hybridflux.model.stacked import KINDS, Stacked
+from hybridflux.process import deep_water, direct, light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import CARBON, Parameter
 
-_ROOMS = {"light": light, "stress": stress, "respiration": respiration, "water": water, "observation": observation}
+_ROOMS = {
+    "light": light, "stress": stress, "respiration": respiration, "water": water, "deep_water": deep_water, "observation": observation,
+    "direct": direct,
+}  # fmt: skip
 VERSION = 2
+STACKED_VERSION = 3
+"""Of models of two kinds, which hold a specification of each."""
 
 
 def _name(thing) -> str:
@@ -96,6 +102,9 @@ def to_spec(model: HybridFlux) -> dict:
     Raises:
         ValueError: a process, source or error of the model is not declared at the top level of a file, so that no file could name it.
     """
+    if isinstance(model, Stacked):
+        share = [round(float(part), 6) for part in model.share]
+        return {"version": STACKED_VERSION, "kinds": {kind: to_spec(one) for kind, one in model.kinds().items()}, "share": share}
     return {
         "version": VERSION,
         "gpp": [_name(fn) for fn in model.gpp],
@@ -124,10 +133,13 @@ def from_spec(spec: dict) -> HybridFlux:
     Raises:
         ValueError: another version, or a process or source that this version does not have or that has not been imported.
     """
+    if spec.get("version") == STACKED_VERSION:
+        process, network = (from_spec(spec["kinds"][kind]) for kind in KINDS)
+        return Stacked(process, network, spec["share"])
     if spec.get("version") == 1:
         spec = _of_version_1(spec)
     if spec.get("version") != VERSION:
-        raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads version {VERSION}")
+        raise ValueError(f"model spec of version {spec.get('version')}, this hybridflux reads versions {VERSION} and {STACKED_VERSION}")
     model = HybridFlux(
         gpp=tuple(_process(name) for name in spec["gpp"]),
         reco=tuple(_process(name) for name in spec["reco"]),

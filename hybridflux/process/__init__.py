@@ -9,10 +9,13 @@ mapped. Its argument names are rows of `hybridflux.vocabulary`; that is its whol
 import sys
 from types import ModuleType
 
-from hybridflux.process import declare, light, observation, respiration, stress, vegetation, water
+from hybridflux.process import declare, deep_water, direct, light, observation, respiration, stress, vegetation, water
 from hybridflux.process.call import Memory, arguments, call, product
 
-__all__ = ["Memory", "arguments", "call", "declare", "light", "observation", "product", "respiration", "stress", "vegetation", "water"]
+__all__ = [
+    "Memory", "arguments", "call", "declare", "deep_water", "direct", "light", "observation", "product", "respiration", "stress",
+    "vegetation", "water",
+]  # fmt: skip
 
 
 class _Room(ModuleType):

@@ -69,6 +69,18 @@ def water_ramp(*, rew, rew_wilting, rew_critical):
     return jnp.clip((rew - rew_wilting) / jnp.maximum(rew_critical - rew_wilting, NARROWEST), 0.0, 1.0)
 
 
+def water_ramp_to_floor(*, rew, rew_critical, drought_floor):
+    """Limitation of light use by dry soil, as a ramp that does not end at nothing [1], in [drought_floor, 1].
+
+    drought_floor + (1 - drought_floor) clip(rew / rew_critical, 0, 1). `water_ramp` with the floor of Stocker et al. 2020,
+    10.5194/gmd-13-1545-2020: some of the plants of a footprint reach other water, or are watered.
+
+    >>> float(water_ramp_to_floor(rew=0.25, rew_critical=0.5, drought_floor=0.5))
+    0.75
+    """
+    return drought_floor + (1.0 - drought_floor) * jnp.clip(rew / rew_critical, 0.0, 1.0)
+
+
 def water_sigmoid(*, rew, rew_half, rew_slope):
     """Limitation of light use by dry soil, smooth [1], in (0, 1).
 

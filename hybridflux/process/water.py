@@ -27,6 +27,20 @@ def potential_evaporation(*, tair, par, evaporation_scalar):
     return evaporation_scalar * (slope / (slope + PSYCHROMETRIC) * par * (1.0 / (PAR_PER_SHORTWAVE * LATENT_HEAT)))
 
 
+def melted(*, snow, tair, rain, snow_melt):
+    """Snow at the end of a day [mm], rain that falls on it and melt [mm d-1].
+
+    Precipitation is snow below -1 degC, rain above +1 degC, and mixed linearly between. Snow of former days melts by
+    min(snow, snow_melt max(tair, 0)). Form of Bao et al. 2022, 10.1016/j.agrformet.2021.108708.
+
+    >>> [float(value) for value in melted(snow=20.0, tair=0.0, rain=10.0, snow_melt=3.0)]
+    [25.0, 5.0, 0.0]
+    """
+    snowfall = rain * jnp.clip(0.5 - 0.5 * tair, 0.0, 1.0)
+    melt = jnp.minimum(snow, snow_melt * jnp.maximum(tair, 0.0))
+    return snow + snowfall - melt, rain - snowfall, melt
+
+
 def bucket(
     *,
     soil_water,
@@ -44,8 +58,7 @@ def bucket(
 ):
     """Soil water and snow at the end of a day [mm], and the water that left [mm d-1].
 
-    Precipitation is snow below -1 degC, rain above +1 degC, and mixed linearly between. Snow of former days melts by
-    min(snow, snow_melt max(tair, 0)). Evapotranspiration is PET (b + (1 - b) fapar) clip(rew / rew_evaporation, 0, 1),
+    Snow falls and melts as in `melted`. Evapotranspiration is PET (b + (1 - b) fapar) clip(rew / rew_evaporation, 0, 1),
     b = bare_evaporation, at most the water there is. Then drainage_rate max(W - capacity / 2, 0) drains, and what is above
     the capacity runs over. Closed: change of soil_water and snow = rain - evapotranspiration - drainage. Form of Bao et al.
     2022, 10.1016/j.agrformet.2021.108708.
@@ -59,9 +72,8 @@ def bucket(
     >>> [float(end[name]) for name in ("soil_water", "snow", "evapotranspiration", "drainage")]
     [100.0, 0.0, 0.0, 8.0]
     """
-    snowfall = rain * jnp.clip(0.5 - 0.5 * tair, 0.0, 1.0)
-    melt = jnp.minimum(snow, snow_melt * jnp.maximum(tair, 0.0))
-    available = soil_water + (rain - snowfall) + melt
+    snow, rainfall, melt = melted(snow=snow, tair=tair, rain=rain, snow_melt=snow_melt)
+    available = soil_water + rainfall + melt
 
     potential = potential_evaporation(tair=tair, par=par, evaporation_scalar=evaporation_scalar)
     cover = bare_evaporation + (1.0 - bare_evaporation) * fapar
@@ -73,7 +85,7 @@ def bucket(
     left = jnp.minimum(kept, root_zone_capacity)
     return {
         "soil_water": left,
-        "snow": snow + snowfall - melt,
+        "snow": snow,
         "evapotranspiration": evapotranspiration,
         "drainage": wet - left,
     }

@@ -4,7 +4,8 @@
     difference = NBP - (biomass + soil)
 
 All in gC m-2 yr-1. `biomass` and `soil` are gains of that pool, `export` is carbon that leaves by harvest or wood removal
-(negative where manure or seed bring in more than leaves). Fire, leaching, methane and deadwood are not in the ledger.
+(negative where manure or seed bring in more than leaves). Rows of the pools `import` and `fire` count as less and more export.
+Leaching, methane and deadwood are not in the ledger.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hybridflux.products.rows import budget_row, mixed_with_normal
 from hybridflux.products.totals import ALL, REGION, RunTotals
 
 COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
-POOLS = ("biomass", "soil", "export")
+POOLS = ("biomass", "soil", "export", "import", "fire")
 EXAMPLE = "region,CRO,export,2018,2018,420,40"
 UNITS = {"gC m-2 yr-1": 1.0, "tC ha-1 yr-1": 100.0}
 """Units of the optional column `units` -> gC m-2 yr-1 of one unit; the first is the default."""
@@ -58,17 +59,32 @@ def read_inventory(path: str | Path) -> list[Entry]:
         FileNotFoundError: no such file.
         ValueError: a column is missing, or values are not valid; the message names file, rows and cure.
     """
+    rows, declared = read_pools(path)
+    asked = rows.copy()
+    rows["value"] = rows["value"].where(rows["pool"] != "import", -rows["value"])
+    exported = rows.groupby(["zone", "land_cover"])["pool"].transform(lambda pools: "export" in set(pools))
+    other = rows["pool"].isin(("import", "fire"))
+    rows = rows[~other | exported].assign(pool=rows["pool"].mask(other, "export"))  # they alone do not say what was exported
+    entries = [_entry(Path(path), *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
+    if not declared:
+        question_units(Path(path), asked)
+    return entries
+
+
+def read_pools(path: str | Path) -> tuple[pd.DataFrame, bool]:
+    """The rows of such a table in gC m-2 yr-1: zone, land_cover, pool, start_year, end_year, value, sd; and whether it declares its units.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as `read_inventory`.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; an inventory is a table {','.join(COLUMNS)}")
     cells = read_cells(path, COLUMNS, {"units": "units", "unit": "units"}, f"{','.join(COLUMNS)}, for instance {EXAMPLE}")
     if cells.text.empty:
         raise ValueError(f"{path} has no rows; add one for each pool, for instance {EXAMPLE}")
-    rows = _checked(cells)
-    entries = [_entry(path, *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
-    if "units" not in cells:
-        _question_units(path, rows)
-    return entries
+    return _checked(cells), "units" in cells
 
 
 def compare(totals: RunTotals, entries: list[Entry]) -> pd.DataFrame:
@@ -138,9 +154,10 @@ def _checked(cells: Cells) -> pd.DataFrame:
     return rows.astype({"start_year": int, "end_year": int})
 
 
-def _question_units(path: Path, rows: pd.DataFrame) -> None:
+def question_units(path: Path, rows: pd.DataFrame) -> None:
+    """Warn of values that look like another unit than gC m-2 yr-1."""
     largest = rows.loc[rows["pool"] != "soil", "value"].abs().max()
-    gain = rows.loc[rows["pool"] != "export", "value"].abs().max()
+    gain = rows.loc[rows["pool"].isin(("biomass", "soil")), "value"].abs().max()
     cure = "add a column `units` with gC m-2 yr-1 or tC ha-1 yr-1 to declare them"
     if 0 < largest < _FEW:
         warnings.warn(f"{path}: biomass and export stay below {largest:g}, read as gC m-2 yr-1; is it tC ha-1 yr-1? {cure}", stacklevel=3)
@@ -165,4 +182,3 @@ def _entry(path, zone: str, cover: str, *, rows: pd.DataFrame) -> Entry:
         share = (part["end_year"] - part["start_year"] + 1) / (last - first + 1)
         pools[pool] = float((part["value"] * share).sum()), float(np.sqrt(((part["sd"] * share) ** 2).sum()))
     return Entry(zone, cover, (first, last), pools)
-

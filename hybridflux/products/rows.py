@@ -14,6 +14,11 @@ SIGN = {
     "GPP": "positive to the plants",
     "RECO": "positive to the atmosphere",
     "NBP": "positive gain of the land",
+    "export": "positive out of the land",
+    "import": "positive into the land",
+    "fire": "positive to the atmosphere",
+    "residue": "positive to the litter",
+    "residue respiration": "positive to the atmosphere, part of RECO",
 }
 QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 COLUMNS = (
@@ -48,7 +53,7 @@ def budget_row(
         zone: name of the zone.
         cover: plant type code, or `all`.
         area: area [m2].
-        variable: NEE, GPP, RECO or NBP.
+        variable: a row of `SIGN`.
         grams: total carbon per draw `[draw]` or `[row, draw]`, gC.
         yearly: whether the total is that of a whole year.
         sd: sd of the flux, gC m-2, where it is known better than from the draws.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hybridflux.model.stacked import Stacked
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
@@ -60,6 +61,9 @@ def run_scenario(
 ) -> Effect:
     """Map a region twice with the same draws and write the effect of the change.
 
+    Of a stacked posterior only the process members are mapped: an effect is a claim about causes, which networks of weather do not know;
+    `scenario.json` and the header of `effect.csv` say so (`members`).
+
     Written into `out`: the run folders `control` and `changed`, `effect.csv` (totals per zone and land cover with paired
     intervals), `effect.zarr` and `cog/*.tif` (maps of the difference of the means), `scenario.json`.
 
@@ -86,6 +90,8 @@ def run_scenario(
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     _check_folder(out)
     draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
+    members = "process" if isinstance(posterior.model, Stacked) else "all"  # networks of weather and vegetation know no causes
+    posterior = posterior.of_kind("process") if members == "process" else posterior
     check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
     for half, (name, drivers) in enumerate((("control", region), ("changed", changed))):
         notify = partial(_notify_half, progress, half, name) if progress else None
@@ -95,6 +101,7 @@ def run_scenario(
     record = {
         "changes": words,
         "spread": draws.spread.value,
+        "members": members,
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
     effect = _effect(out, words)

@@ -21,9 +21,9 @@ COLUMNS = {
     "land_cover": "IGBP plant type, `all` for all of them",
     "period": "calendar year, days or months of a part of one, or mean of whole years",
     "days": "number of mapped days in the period",
-    "variable": "NEE = RECO - GPP, GPP, RECO, or NBP (NEE and exports, with an inventory)",
+    "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire, and carbon that management moves",
     "quantity": "flux; anomaly: a year minus the mean of the other whole years; difference: a year minus the one before; effect: changed "
-    "minus control",
+    "minus control; cumulative: sum of years",
     "units": "units of mean, sd and quantiles; per year only for whole years",
     "area_ha": "mapped area with vegetation",
     "area_without_tower_ha": "the part of area_ha whose plant type no tower of the posterior has",
@@ -37,6 +37,12 @@ COLUMNS = {
     "sign": "meaning of a positive value",
     "spread": "sources of error that the draws contain",
     "draws": "number of posterior draws",
+    "note": "what is not known of the ledger of this row",
+    "share": "share of the area of the zone and land cover",
+    "probability": "mean probability that the cut took place",
+    "date": "expected day",
+    "date_sd": "standard deviation of the day [d], among pixels and of each",
+    "since": "day from which the cut plants had grown",
 }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.provenance import canonical_json
-from hybridflux.records import read_record
+from hybridflux.records import run_record
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.outputs import Output, ZoneTotals
 from hybridflux.region.store.checksums import check_file
@@ -183,19 +183,6 @@ def check_spread(spread: str | None, source: str) -> str:
     raise ValueError(f"{source} has the spread `{spread}`; a budget needs one of {known}")
 
 
-def run_record(run: str | Path) -> dict:
-    """`run.json` of a run folder, with the fields of its specification beside the others.
-
-    Raises:
-        FileNotFoundError: it is not a run folder.
-    """
-    path = Path(run) / "run.json"
-    if not path.exists():
-        raise FileNotFoundError(f"{run} is not a run folder: it has no run.json; write one with `hybridflux map --out {run}`")
-    record = read_record(path, "written by `hybridflux map`; map again into another folder")
-    return record.get("spec", {}) | record  # runs of earlier versions have them there
-
-
 def file_of(run: str | Path, output: Output) -> Path:
     """The file of an output in a run folder, as the run wrote it.
 
@@ -222,13 +209,21 @@ def open_totals(run: str | Path) -> RunTotals:
         FileNotFoundError: as `file_of`.
         ValueError: as `file_of`, or its spread is not named or not fit for a budget.
     """
+    return read_totals(file_of(run, ZoneTotals()))
+
+
+def read_totals(path: Path) -> RunTotals:
+    """Totals in a file that `ZoneTotals` wrote.
+
+    Raises:
+        ValueError: it is damaged, or its spread is not named or not fit for a budget.
+    """
     from hybridflux.data.hdf5 import open_netcdf
 
-    path = file_of(run, ZoneTotals())
     try:
         opened = open_netcdf(path)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --run {run}`") from error
+        raise ValueError(f"{path} cannot be read as netCDF; remove it, and go on with `hybridflux map --run {path.parent}`") from error
     with opened as data:
         spread = check_spread(data.attrs.get("spread"), str(path))
         cells = np.flatnonzero(_kept(data))

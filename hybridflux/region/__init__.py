@@ -4,7 +4,7 @@
 |---|---|
 | `store/` | a region on disk: grid, form, checksums; made, checked, extended |
 | `drivers/` | what a run reads of it: opened, which days, which tiles, under which change, plausible or not |
-| `draws/` | what differs between draws besides parameters: effects of places, error of fapar, structural error |
+| `draws/` | what differs between draws besides parameters: effects of places, errors of vegetation, structural error |
 | `spec.py` | all that decides the results of a run |
 | `kernels/` | the physics over blocks of pixels, on CPUs and on GPUs |
 | `outputs/` | what is kept: the store of fluxes, totals of zones, GeoTIFFs |

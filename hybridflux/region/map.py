@@ -11,10 +11,11 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
-from hybridflux.region.draws.fapar_error import SD
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.tower_effects import settled
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import Region, open_region
@@ -148,13 +149,12 @@ def make_job(
     draws = Draws.of(draws)
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
-    if draws.spread.has_fapar_error and not region.offers(SD):
+    uncertain = _uncertain(region, posterior, draws)
+    if region.changes and isinstance(posterior.model, Stacked):
         raise ValueError(
-            f"the spread `{draws.spread}` draws the error of fapar, and {region.path} does not hold its standard deviation ({SD}); "
-            "build the region with `hybridflux region build`, or leave `+vegetation` out"
+            "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
+            "give posterior.of_kind('process')"
         )
-    if draws.spread.has_fapar_error and "fapar" not in posterior.model.needs():
-        raise ValueError(f"the spread `{draws.spread}` draws the error of fapar, which this model does not read; leave `+vegetation` out")
     missing = [name for name in posterior.model.needs() if not region.offers(name)]
     if missing:
         raise ValueError(
@@ -180,4 +180,24 @@ def make_job(
         draws=draws, period=Period(calendar.mapped[0], calendar.mapped[-1]), changes=tuple(str(change) for change in region.changes),
         within={name: tuple(sorted(at_towers) if name == PLANT_TYPE else ranges[name]) for name in region.limits}, keep=tuple(keep),
     )  # fmt: skip
-    return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region))
+    return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region), uncertain)
+
+
+def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str, ...]:
+    """Daily maps that the model reads, where the spread draws their errors.
+
+    Raises:
+        ValueError: it reads none, or the region does not hold the standard deviation of one.
+    """
+    if not draws.spread.has_vegetation_error:
+        return ()
+    read = tuple(name for name in posterior.model.needs() if name in region.names and region.is_daily(name))
+    missing = [sd_of(name) for name in read if sd_of(name) not in region.names]
+    if missing:
+        raise ValueError(
+            f"the spread `{draws.spread}` draws the errors of {' and '.join(read)}, and {region.path} does not hold "
+            f"{' and '.join(missing)}; build the region with `hybridflux region build`, or leave `+vegetation` out"
+        )
+    if not read:
+        raise ValueError(f"the spread `{draws.spread}` draws errors of daily maps, and this model reads none; leave `+vegetation` out")
+    return read

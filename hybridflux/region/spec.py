@@ -126,6 +126,7 @@ class Job:
         out: run folder.
         calendar: days.
         by_cell: blocks of one weather cell.
+        uncertain: daily maps of vegetation whose errors are drawn.
     """
 
     spec: RunSpec
@@ -134,6 +135,7 @@ class Job:
     out: Path
     calendar: Calendar
     by_cell: bool
+    uncertain: tuple[str, ...] = ()
 
     @property
     def hash(self) -> str:

@@ -143,12 +143,26 @@ def unit_of(data, group: str) -> str:
 
 def dates(data, group: str) -> list[str]:
     """Labels of the frames: `2018`, `2018-06` or `2018-06-21`; with the number of days where only a part of the year or month is mapped."""
-    form, unit = {"annual": ("%Y", "Y"), "monthly": ("%Y-%m", "M"), "daily": ("%Y-%m-%d", "D")}[group]
-    labels = data["time"].dt.strftime(form).values
-    begun = data["time"].values.astype(f"datetime64[{unit}]")
+    return labels(data["time"].values, data["days"].values if "days" in data else None, group)
+
+
+def labels(first: np.ndarray, mapped: np.ndarray | None, group: str) -> list[str]:
+    """Labels of frames, as `dates` gives them.
+
+    Args:
+        first: first mapped day of each frame.
+        mapped: number of mapped days in each; None where all are whole.
+        group: `annual`, `monthly` or `daily`.
+
+    >>> labels(np.array(["2018-01-01", "2018-02-01"], "datetime64[D]"), np.array([31, 5]), "monthly")
+    ['2018-01', '2018-02, 5 days']
+    """
+    unit = {"annual": "Y", "monthly": "M", "daily": "D"}[group]
+    begun = first.astype(f"datetime64[{unit}]")
     whole = ((begun + 1).astype("datetime64[D]") - begun.astype("datetime64[D]")).astype(int)
-    days = data["days"].values if "days" in data else whole
-    return [str(label) + (f", {int(here)} days" if here < full else "") for label, here, full in zip(labels, days, whole, strict=True)]
+    days = whole if mapped is None else mapped
+    named = zip(np.datetime_as_string(begun), days, whole, strict=True)
+    return [str(label) + (f", {int(here)} days" if here < full else "") for label, here, full in named]
 
 
 def _group(run, name: str) -> dict | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridflux.ingest.soil_moisture import bucket_of
 from hybridflux.ours import MAKER
-from hybridflux.region.draws.fapar_error import SD
+from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.open import Region, open_region, unpacked
 from hybridflux.region.drivers.plausible_drivers import MONTHS, middle_latitude, vegetation_courses
 from hybridflux.region.drivers.ranges import VEGETATION
@@ -19,20 +19,21 @@ from hybridflux.report.style import plain_units
 from hybridflux.vocabulary import PLANT_TYPES
 
 MOST_BANDS = 4  # land covers drawn beside their usual range: more bands would hide each other
+HIGHEST = {"fapar": 0.95}  # of the colours of a map
 WIDEST = 400  # pixels along the longer side of a map; more are left out evenly
-FAPAR = "fapar (no unit)"
-YEAR = plain_units("gC m-2 yr-1")
+YEAR, PART = plain_units("gC m-2 yr-1"), plain_units("gC m-2")
 _COVER = {"CRO": "#e3b23c", "GRA": "#9cc96b", "DBF": "#3f7d3a", "ENF": "#1d4d4f", "MF": "#5d8a66", "EBF": "#2f6b4f", "WET": "#6fa8a6"}
 _OTHER = "#b9b4ad"
 
 
-def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None) -> None:
-    """Write a PNG: maps of land cover, fapar and its sd, and of a run its GPP, NEE and the sd of NEE; below them the series.
+def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None, vegetation: str = "fapar") -> None:
+    """Write a PNG: maps of land cover, vegetation and its sd, and of a run its GPP, NEE and the sd of NEE; below them the series.
 
     Args:
         path: region store.
         out: file to write.
         run: folder of `hybridflux map` over this region.
+        vegetation: daily map that is shown: that which the model of the run reads.
 
     Raises:
         ValueError: the region is not complete, or the run has no annual maps.
@@ -41,7 +42,7 @@ def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None
     from matplotlib.figure import Figure
 
     region = open_region(path)
-    maps = [*_land_maps(region), *(_flux_maps(region, run) if run else ())]
+    maps = [*_land_maps(region, vegetation), *(_flux_maps(region, run) if run else ())]
     with matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, "axes.titlelocation": "left", "axes.spines.top": False,
                                 "axes.spines.right": False, "figure.facecolor": "white"}):  # fmt: skip
         columns = min(3, len(maps))
@@ -53,7 +54,7 @@ def draw_region(path: str | Path, out: str | Path, run: str | Path | None = None
             draw(ax)
         year, *series = lower.subplots(3, 1)
         _year(year, region)
-        _vegetation(series[0], region)
+        _vegetation(series[0], region, vegetation)
         _water(series[1], region)
         series[0].sharex(series[1])
         maker = "Software" if Path(out).suffix.lower() == ".png" else "Creator"
@@ -74,7 +75,7 @@ def _show(ax, values, title, colours, units, low=None, high=None, step=10.0) -> 
     ax.set_facecolor("#eeeeee")
 
 
-def _land_maps(region: Region) -> Iterator:
+def _land_maps(region: Region, vegetation: str) -> Iterator:
     stride = _stride(region)
     step = region.grid.pixel * stride
     kinds = region.group["plant_type"][::stride, ::stride]
@@ -93,10 +94,11 @@ def _land_maps(region: Region) -> Iterator:
         ax.set_xlabel("km")
 
     yield cover
-    fapar, sd = _means(region, "fapar", stride), _means(region, SD, stride) if SD in region.names else None
-    yield lambda ax: _show(ax, fapar, "fapar, mean of the mapped days", "YlGn", FAPAR, 0, 0.95, step)
-    if sd is not None:
-        yield lambda ax: _show(ax, sd, "sd of daily fapar, mean of the mapped days", "BuPu", f"sd of {FAPAR}", 0, None, step)
+    mean, units = _means(region, vegetation, stride), f"{vegetation} (no unit)"
+    yield lambda ax: _show(ax, mean, f"{vegetation}, mean of the mapped days", "YlGn", units, 0, HIGHEST.get(vegetation), step)
+    if sd_of(vegetation) in region.names:
+        sd = _means(region, sd_of(vegetation), stride)
+        yield lambda ax: _show(ax, sd, f"sd of daily {vegetation}, mean of the mapped days", "BuPu", f"sd of {units}", 0, None, step)
 
 
 def _means(region: Region, name: str, stride: int) -> np.ndarray:
@@ -117,9 +119,10 @@ def _flux_maps(region: Region, run: str | Path) -> Iterator:
     label, step = f"{str(year.time.values)[:4]}, {int(year['days'])} days", region.grid.pixel * stride
     gpp, nee, sd = (year[name].values for name in ("GPP", "NEE", "NEE_sd"))
     reach = float(np.nanquantile(np.abs(nee), 0.98)) if np.isfinite(nee).any() else 1.0
-    yield lambda ax: _show(ax, gpp, f"GPP {label}", COLOURS["GPP"], YEAR, 0, None, step)
-    yield lambda ax: _show(ax, nee, f"NEE {label} (negative: uptake)", COLOURS["NEE"], YEAR, -reach, reach, step)
-    yield lambda ax: _show(ax, sd, f"sd of NEE {label}", COLOURS["sd"], YEAR, 0, None, step)
+    units = YEAR if int(year["days"]) >= 365 else PART  # the sum of a part of a year is none of a year
+    yield lambda ax: _show(ax, gpp, f"GPP {label}", COLOURS["GPP"], units, 0, None, step)
+    yield lambda ax: _show(ax, nee, f"NEE {label} (negative: uptake)", COLOURS["NEE"], units, -reach, reach, step)
+    yield lambda ax: _show(ax, sd, f"sd of NEE {label}", COLOURS["sd"], units, 0, None, step)
 
 
 def _year(ax, region: Region) -> None:
@@ -140,19 +143,19 @@ def _year(ax, region: Region) -> None:
     ax.set_title("monthly mean fapar (points), and its usual range for the land cover at towers (bands)")
 
 
-def _vegetation(ax, region: Region) -> None:
-    """Mean fapar of each plant type with its sd; marks on the days of clear scenes."""
+def _vegetation(ax, region: Region, name: str) -> None:
+    """A daily map averaged over each plant type, with its sd; marks on the days of clear scenes."""
     kinds = region.group["plant_type"][:]
     for code in np.unique(kinds[kinds != layout.OUTSIDE]):
         total, sd_total, count = np.zeros(len(region.days)), np.zeros(len(region.days)), 0
         for tile in region.tiles():
             inside = (kinds[tile.y, tile.x] == code).reshape(-1)
-            stored = region.group["fapar"][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
+            stored = region.group[name][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
             known = (stored != layout.NODATA).all(axis=0)
             total += unpacked(stored[:, known]).sum(axis=1)
             count += int(known.sum())
-            if SD in region.names:
-                of_tile = region.group[SD][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
+            if sd_of(name) in region.names:
+                of_tile = region.group[sd_of(name)][:, tile.y, tile.x].reshape(len(region.days), -1)[:, inside]
                 sd_total += unpacked(of_tile[:, known]).sum(axis=1)
         if count:
             colour = _COVER.get(PLANT_TYPES[code], _OTHER)
@@ -160,10 +163,10 @@ def _vegetation(ax, region: Region) -> None:
             ax.plot(region.days, total / count, color=colour, linewidth=1.2, label=PLANT_TYPES[code])
     clear = [np.datetime64(scene["day"]) for scene in region.group.attrs.get("scenes", ()) if scene["clear"] > 0.5]
     ax.plot(clear, np.full(len(clear), 0.01), "|", color="black", markersize=5, label="mostly clear scene")
-    ax.set_ylabel("fapar")
-    ax.set_ylim(0, 1)
+    ax.set_ylabel(name)
+    ax.set_ylim(0, 1 if name == "fapar" else None)
     ax.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-    ax.set_title("mean fapar of each plant type, with the sd of daily fapar of a pixel")
+    ax.set_title(f"mean {name} of each plant type, with the sd of daily {name} of a pixel")
 
 
 def _water(ax, region: Region) -> None:

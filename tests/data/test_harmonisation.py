@@ -5,7 +5,7 @@ import pytest
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
-from hybridflux.region.draws.fapar_error import CalibrationLineError, FaparError, draw_fapar_error
+from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError, draw_vegetation_error
 
 LINE = CalibrationLine(-0.168, 1.24, offset_sd=0.07, slope_sd=0.13, correlation=-0.7, residual_sd=0.04, highest=0.95)
 FILE = """
@@ -57,11 +57,11 @@ def test_relative_error_is_the_error_of_offset_and_slope(line):
 
 
 def test_the_map_draws_the_error_of_the_line():
-    """`draws.fapar_error` reads what `relative` says: the spread of its draws is that of the line."""
-    said = FaparError(20.0, {ALL: CalibrationLineError(**LINE.relative())})
-    draws = draw_fapar_error(said, 1, 4000, seed=4)
+    """`draws.vegetation_error` reads what `relative` says: the spread of its draws is that of the line."""
+    said = VegetationError(20.0, {ALL: CalibrationLineError(**LINE.relative())})
+    draws = draw_vegetation_error("fapar", said, 1, 4000, seed=4)
     fapar = np.array([0.2, 0.5, 0.8], np.float32)
-    drawn = np.asarray(draws.drawn(fapar, np.zeros(3, np.float32), 0, 0))
+    drawn = np.asarray(draws.drawn("fapar", {"fapar": fapar, "fapar_sd": np.zeros(3, np.float32)}, 0, 0))
     index = (fapar - LINE.offset) / LINE.slope
     variance = LINE.offset_sd**2 + (LINE.slope_sd * index) ** 2 + 2 * LINE.correlation * LINE.offset_sd * LINE.slope_sd * index
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(variance), rtol=0.05)

@@ -13,7 +13,7 @@ from hybridflux.evaluate import sbc
 from hybridflux.evaluate.alive import effect_of_leaves
 from hybridflux.inference import MAP, NUTS, Ensemble, LaplaceApproximation, Posterior
 from hybridflux.inference.batch import batch, days, memory_is_known, names_of, series
-from hybridflux.inference.fit_structural_error import site_populations
+from hybridflux.inference.mean_residuals import site_populations
 from hybridflux.inference.joint import log_likelihood, predicted
 from hybridflux.model import Fixed, Given, HybridFlux, Neural, Pooled, Sequences, Shared, observe
 from hybridflux.model.learned import learned, physics_effects, pooled_effects, with_learned, with_places
@@ -164,7 +164,7 @@ def test_effects_of_places(sequences):
     assert table not in {one.effect for one in site_populations(model)}
     model = with_places(model, {"site": 2})
     moved = with_learned(model, {table: jnp.asarray([1.0, -1.0])})
-    flat, tilted = (predicted(one, batch(one, sequences))["swc"] for one in (model, moved))
+    flat, tilted = (predicted(one, series(one, sequences))["swc"] for one in (model, moved))
     assert (tilted > flat)[:, 0].mean() > 0.9 and (tilted < flat)[:, 1].mean() > 0.9
     posterior = MAP(steps=60).fit(model, sequences, seed=0)
     other = posterior.simulate(replace(sequences, places=("A", "C")), key=jax.random.key(0), variables=("swc",))["swc"]

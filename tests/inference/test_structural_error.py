@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, Means, joined, misfit, variance, years_apart
+from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, misfit, variance
+from hybridflux.inference.mean_residuals import Means, joined, years_apart
 from hybridflux.inference.methods.ensemble import left_out
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_error import StructuralError, of_weeks, ornstein_uhlenbeck, persistence

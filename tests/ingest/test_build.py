@@ -15,7 +15,7 @@ import zarr
 from hybridflux.data.catalog import load_catalog
 from hybridflux.ingest.build import build_region, lines_of, plan_region
 from hybridflux.ingest.region_report import check
-from hybridflux.region.draws.fapar_error import SD, FaparError
+from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError, sd_of
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.outputs import ArraySpec
@@ -45,7 +45,7 @@ def test_the_truth_is_found(built, make):
     true = make.truth(make.days)
     line = region.group.attrs["lines"]["all"]
     wanted = np.clip(line["offset"] + line["slope"] * true, 0, line["highest"])
-    found, sd = unpacked(region.group["fapar"][:]), unpacked(region.group[SD][:])
+    found, sd = unpacked(region.group["fapar"][:]), unpacked(region.group[sd_of("fapar")][:])
     error = (found - wanted)[region.warm_up :]
     assert np.sqrt((error**2).mean()) < 0.06
     crop_after = found[142:, :, 30]  # the harvest of day 140 is not smeared over weeks
@@ -56,11 +56,15 @@ def test_the_truth_is_found(built, make):
 
 def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_path):
     """`like` puts the line of E15 on the daily series and its dataset on the layer; an index without a line stays, and says nothing."""
-    vegetation, out = {"also": ["nirv", "lswi"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
+    vegetation, out = {"also": ["nirv", "ndre"], "like": "modis-1km-points"}, tmp_path / "region.zarr"
     lines = lines_of(make.configuration(place, vegetation=vegetation), load_catalog())
     assert set(lines) == {"fapar", "nirv"}
-    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `lswi`; it has ndvi, evi2, nirv, kndvi"):
-        lines_of(make.configuration(place, vegetation={"also": ["lswi"], "like": "modis-1km-points"}), load_catalog())
+    with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `ndre`; it has ndvi, evi2, nirv, kndvi"):
+        lines_of(make.configuration(place, vegetation={"also": ["ndre"], "like": "modis-1km-points"}), load_catalog())
+    one = lines_of(make.configuration(place, vegetation={"also": ["nirv", "evi2"], "like": {"evi2": "modis-1km-points"}}), load_catalog())
+    assert set(one) == {"fapar", "evi2"}, "an index that is not named stays"
+    with pytest.raises(ValueError, match="`like` names kndvi, which `also` does not"):
+        make.configuration(place, vegetation={"also": ["nirv"], "like": {"kndvi": "modis-1km-points"}})
     build_region(make.configuration(place, vegetation=vegetation | {"also": ["nirv"]}), out)
     region, line = open_region(out), lines["nirv"]["all"]
     assert region.group["nirv"].attrs["like"] == "modis-1km-points"
@@ -69,6 +73,12 @@ def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_pa
     near = 0.05 * (1 + ndvi) / (1 - ndvi)  # red is 0.05 everywhere
     error = unpacked(region.group["nirv"][:]) - (line.offset + line.slope * ndvi * near)
     assert np.sqrt((error[region.warm_up :] ** 2).mean()) < 0.03 and np.abs(np.median(error)) < 0.005
+    sd = unpacked(region.group["nirv_sd"][:])[region.warm_up :]
+    assert sd.min() >= line.residual_sd - 1e-4, "what towers differ by from the line is part of it"
+    assert (np.abs(error[region.warm_up :]) < 1.645 * sd).mean() > 0.9
+    known = VegetationError.of(region.group["nirv_sd"].attrs)
+    assert known.lines["all"] == CalibrationLineError(**line.relative())
+    assert known.memory_days == region.group.attrs["smoother"]["nirv"]["region"]["fast_days"]
 
 
 def test_land_and_weather_arrive(built):
@@ -81,7 +91,6 @@ def test_land_and_weather_arrive(built):
     tair, tmin = region.group["tair"][:], region.group["tmin"][:]
     np.testing.assert_allclose(tair - tmin, 5, atol=1e-4)
     np.testing.assert_allclose(region.group["tmax"][:] - tair, 5, atol=1e-4)
-    assert FaparError.of(region.group[SD].attrs).memory_days > 0
 
 
 def test_foreign_days_are_told(built, tmp_path):
@@ -123,7 +132,7 @@ def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
         stores.append(tmp_path / f"{tile}.zarr")
         build_region(type(make.configuration(place)).model_validate(config), stores[-1])
     one, other = (arrays(store) for store in stores)
-    assert one.keys() == other.keys() and {"fapar", SD, "kndvi"} <= one.keys()
+    assert one.keys() == other.keys() and {"fapar", "fapar_sd", "kndvi", "kndvi_sd"} <= one.keys()
     for name, values in one.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
     learned = [zarr.open_group(store, mode="r").attrs.asdict() for store in stores]

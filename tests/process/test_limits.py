@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.process import call, light, product, respiration, stress, water
+from hybridflux.process import call, deep_water, light, product, respiration, stress, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
-    for module in (light, stress, respiration, water)
+    for module in (light, stress, respiration, water, deep_water)
     for name, fn in getmembers(module, isfunction)
     if fn.__module__ == module.__name__ and not name.startswith("_")
 }
@@ -65,11 +65,12 @@ MONOTONE = [
     (light.cloudiness, "par", -1), (light.cloudiness, "par_potential", +1),
     (stress.low_temperature, "tmin", +1), (stress.vpd_ramp, "vpd", -1), (stress.vpd_exponential, "vpd", -1),
     (stress.water_ramp, "rew", +1), (stress.water_sigmoid, "rew", +1), (stress.water_stocker, "rew", +1),
-    (stress.water_stocker, "rew_critical", -1), (stress.co2_fertilisation, "co2", +1),
+    (stress.water_stocker, "rew_critical", -1), (stress.water_ramp_to_floor, "rew", +1), (stress.water_ramp_to_floor, "rew_critical", -1),
+    (stress.co2_fertilisation, "co2", +1),
     (respiration.lin_gpp, "gpp", +1), (respiration.lloyd_taylor, "tair", +1), (respiration.q10_response, "tair", +1),
     (respiration.moisture_ramp, "rew", +1),
     (water.potential_evaporation, "tair", +1), (water.potential_evaporation, "par", +1), (water.relative, "soil_water", +1),
-    (water.observed, "swc", +1),
+    (water.observed, "swc", +1), (deep_water.relative, "deep_water", +1),
 ]  # fmt: skip
 
 

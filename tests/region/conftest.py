@@ -11,7 +11,8 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
-from hybridflux.process import light, respiration, stress, water
+from hybridflux.model.stacked import Stacked
+from hybridflux.process import direct, light, respiration, stress, water
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
@@ -53,11 +54,23 @@ def made_up(path, *, size=(24, 20), tile=10, days=("2017-01-01", "2018-12-31"), 
     return writer
 
 
-def a_model(*, network=False, years=False, own=()):
-    """A model with soil water, effects of places (and of years), perhaps a network on daily inputs and on covariates of one's own."""
+SHARE = np.linspace(0.2, 0.9, len(PLANT_TYPES))
+"""Of networks in a stacked model, another one for each plant type."""
+
+
+def a_network():
+    """Members of another kind: fluxes without physics, with effects of places on one of them."""
+    networks = {"network_gpp": Pooled(Neural("plant_type", "tair_30d", "fapar", "fapar_30d", width=4, reach=2.0))}
+    networks["network_reco"] = Neural("tair", "plant_type", width=3, reach=2.0)
+    return HybridFlux(gpp=(direct.productivity,), reco=(direct.respiration,), sources=networks)
+
+
+def a_model(*, network=False, years=False, own=(), stacked=False):
+    """A model with soil water, effects of places (and of years), perhaps a network on daily inputs and on covariates of one's own, perhaps
+    stacked with networks that have no physics."""
     efficiency = Neural("plant_type", "tair_30d", "fapar_30d", *own, width=4) if network else PerClass()
     efficiency = Pooled(efficiency)
-    return HybridFlux(
+    model = HybridFlux(
         gpp=(light.absorbed, light.saturation, stress.low_temperature, stress.vpd_exponential, stress.water_ramp),
         reco=(respiration.lin_gpp, respiration.lloyd_taylor, respiration.moisture_ramp),
         memory=(water.BUCKET,),
@@ -71,6 +84,7 @@ def a_model(*, network=False, years=False, own=()):
             "drainage_rate": Shared(),
         },
     )
+    return Stacked(model, a_network(), SHARE) if stacked else model
 
 
 def a_posterior(draws=6, seed=0, size=0.5, **kind):

@@ -19,11 +19,12 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
+from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
-from hybridflux.process import light, stress, water
-from hybridflux.region.draws.fapar_error import SD, CalibrationLineError, FaparError
+from hybridflux.process import deep_water, light, respiration, stress, water
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
+from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels import cpu, kernel_inputs
@@ -49,8 +50,10 @@ CASES = {
     "effects that pass through towers": dict(cells=1, draws=6, spread="parameter+random_effects", towers=((4, 3), (9, 700))),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
-    "draws of the vegetation": dict(cells=1, draws=6, spread="parameter+random_effects+vegetation"),
+    "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
+    "water with depth": dict(cells=1, draws=6, composed="deep"),
+    "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
 
@@ -64,14 +67,14 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
         at = settings.pop("towers", ())
         keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
-        error = FaparError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)})
-        layers = {SD: error.attributes()} if "vegetation" in spread else {}
+        error = VegetationError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)}).attributes()
+        layers = {"nirv": {}, "lswi": {}, "nirv_sd": error, "lswi_sd": error} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
         writer = make_region(tmp_path_factory.mktemp("gpu") / "r.zarr", cells=cells, daily=layers, covariates=heights, **WINTER)
         if layers:
             tile = writer.grid.tile_of("r000_c000")
             part = np.random.default_rng(1).uniform(0.2, 0.8, (59, *tile.shape)).astype(np.float32)
-            writer.write(tile, part, fapar_sd=0.1 * part)
+            writer.write(tile, part, nirv=0.5 * part, lswi=part - 0.4, nirv_sd=0.1 * part, lswi_sd=0.2 * part)
         name = settings.pop("composed", None)
         posterior = composed(name, **settings) if name else make_posterior(**settings)
         where = [writer.grid.lonlat(writer.grid.west + 10 * x + 5, writer.grid.north - 10 * y - 5)[::-1] for y, x in at]
@@ -113,8 +116,26 @@ def litter():
     return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
 
 
+def deep():
+    """A root zone and a deep store below it; stress reads both."""
+    sources = {**MEASURED_WATER, "rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    factors = (light.absorbed, stress.water_ramp_to_floor)
+    return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
+
+
+def green():
+    """NIRv and LSWI, both in physics or networks of the day."""
+    efficiency = Pooled(Neural("nirv", "lswi", "vpd", width=4))
+    sources = {"light_use_efficiency": efficiency, "root_zone_capacity": Given("soil_capacity")}
+    gpp, reco = (light.absorbed_green, stress.water_ramp), (respiration.lin_gpp,)
+    return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)
+
+
+OWN = {"litter": litter, "deep": deep, "green": green}
+
+
 def composed(name, draws):
-    model = with_places(litter() if name == "litter" else compositions.get(name), {"site": 2, "site_year": 2})
+    model = with_places(OWN[name]() if name in OWN else compositions.get(name), {"site": 2, "site_year": 2})
     random = np.random.default_rng(2)
     values = {one: jnp.asarray(0.5 * random.normal(size=(draws, *leaf.shape)), jnp.float32) for one, leaf in learned(model).items()}
     return Posterior(with_learned(model, values), Indices(("a", "b"), (2017, 2018)))

@@ -1,13 +1,13 @@
 """Small files of a run that are cut short, emptied, or hold another bit: the verb that reads them says which, with the cure."""
 
 import shutil
-import subprocess
 import sys
 import warnings
 
 import numpy as np
 import pytest
 
+from hybridflux.cli import main
 from hybridflux.data.origin import read_origin
 from hybridflux.products.totals import open_totals
 from hybridflux.region.drivers.calendar import Period
@@ -23,7 +23,6 @@ SMALL = (
     "totals/r000_c000.totals.npy", "fluxes.zarr/zarr.json",
     "fluxes.zarr/monthly/zarr.json", "fluxes.zarr/monthly/NEE/zarr.json", "fluxes.zarr/annual/x/c/0", "item.json",
 )  # fmt: skip
-RUN = "from hybridflux.cli import main; main()"
 READERS = (resume_run, open_totals, open_cover_fluxes, check_maps, read_origin)
 
 
@@ -92,12 +91,17 @@ def test_a_run_with_a_damaged_file_goes_on_or_says_which(finished, truth, tmp_pa
         check_maps(out)
 
 
-def test_on_the_command_line(finished, tmp_path):
+def test_on_the_command_line(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("hybridflux.cli.prepare", lambda: None)
+    monkeypatch.setattr("warnings.formatwarning", warnings.formatwarning)
     out = shutil.copytree(finished, tmp_path / "run")
     text = (out / "run.json").read_text()
     assert '"draws": 2' in text
     (out / "run.json").write_text(text.replace('"draws": 2', '"draws": 3'))
     verbs = (["map", "--run", out], ["budget", "--run", out, "--out", tmp_path / "b.csv"], ["info", out])
     for arguments in verbs:
-        done = subprocess.run([sys.executable, "-c", RUN, *map(str, arguments)], capture_output=True, text=True)
-        assert done.returncode == 2 and "run.json is damaged: its checksum" in done.stderr and "Traceback" not in done.stderr, done
+        monkeypatch.setattr(sys, "argv", ["hybridflux", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capsys.readouterr().err
+        assert stop.value.code == 2 and "run.json is damaged: its checksum" in said and "Traceback" not in said, said

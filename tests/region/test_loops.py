@@ -1,6 +1,7 @@
 """One contract, three loops: sums of fluxes and of a diagnostic per draw and pixel from XLA, from the program for GPUs and from the
 whole-series model that is fitted."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -28,12 +29,15 @@ LOOPS = {
 }
 
 
-@pytest.fixture(scope="module")
-def slab(tmp_path_factory, make_region, make_posterior):
+@pytest.fixture(scope="module", params=[False, True], ids=["one kind", "draws of two kinds"])
+def slab(request, tmp_path_factory, make_region, make_posterior):
     """Arguments of a kernel for a slab, which pixels are in it, and what the whole-series model gives for them by month and draw."""
     days = ("2017-11-15", "2018-01-12")
     path = make_region(tmp_path_factory.mktemp("loops") / "r.zarr", days=days, size=(12, 6), tile=12).path
-    posterior = make_posterior(draws=3)
+    posterior = make_posterior(draws=3, stacked=request.param)
+    if request.param:
+        kinds = {"sources.member_kind.z": np.float32([-1.5, 0.0, 1.5])}  # always a network, as the plant type has it, never
+        posterior = dataclasses.replace(posterior, model=with_learned(posterior.model, kinds))
     job = make_job(posterior, path, draws=Draws(3, "parameter"), period=Period("2017-12-20"), keep=KEPT)
     ready = kernel_inputs.prepare(job)
     drivers = read_tile(job.region, job.region.grid.tile_of("r000_c000"), ready.names, ready.window)

@@ -14,7 +14,9 @@ import time
 import pytest
 import xarray as xr
 import zarr
+from typer.testing import CliRunner
 
+from hybridflux.cli import app
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
@@ -179,6 +181,7 @@ def test_without_slurm_it_is_told(tmp_path, region_path, make_posterior, monkeyp
 def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_path, make_posterior, monkeypatch):
     """The scripts that `sbatch` gets are run here: as the tasks of a job array, then the job that ends the run."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "sbatch").write_text(f"#!{sys.executable}\nprint(7)\n")
     (tmp_path / "sbatch").chmod(0o755)
     posterior = dataclasses.replace(make_posterior(), info={"ranges": {"soil_capacity": [60.0, 140.0]}})
@@ -187,13 +190,12 @@ def test_tasks_are_given_the_run_folder_and_lose_no_setting(tmp_path, region_pat
     report = map_region(posterior, region, tmp_path / "run", **settings, executor=Slurm(2))
     assert report.state == "submitted"
     alone = map_region(posterior, region, tmp_path / "alone", **settings)
-    command = [sys.executable, "-c", "from hybridflux.cli import main; main()"]
     for script, task in (("tasks", "0"), ("tasks", "1"), ("finish", "")):
         words = shlex.split((tmp_path / "run" / "slurm" / f"{script}.sh").read_text().partition("exec ")[2])
         assert words[1:4] == ["map", "--run", str(tmp_path / "run")]
         words = [word.replace("$SLURM_ARRAY_TASK_ID", task) for word in words[1:]]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
     record, expected = (json.loads((run / "run.json").read_text()) for run in (tmp_path / "run", tmp_path / "alone"))
     assert record["state"] == "done" and record["spec"] == expected["spec"] and record["masked"] == expected["masked"] == alone.masked
     one, other = (xr.open_dataset(tmp_path / run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in ("run", "alone"))

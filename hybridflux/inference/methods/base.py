@@ -6,6 +6,7 @@ import time
 import warnings
 from abc import abstractmethod
 from dataclasses import Field, fields, replace
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -15,15 +16,17 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference import fit_effect_correlation
-from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
+from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
-from hybridflux.inference.fit_structural_error import learn
+from hybridflux.inference.fit_structural_error import Learned, learn
 from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.stacking import stack
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
+from hybridflux.model.stacked import KINDS, Stacked
 from hybridflux.progress import Progress
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -110,7 +113,7 @@ class AbstractMethod(eqx.Module):
         """Fit a model to towers.
 
         Args:
-            model: a composed model.
+            model: a composed model. Of a stacked one each kind is fitted for itself; then their shares are found (`inference.stacking`).
             sequences: drivers and targets of the towers.
             seed: of all randomness; recorded.
             progress: called with (done, all, message).
@@ -122,12 +125,25 @@ class AbstractMethod(eqx.Module):
             ValueError: before the first step, the model cannot be saved, a place is there twice, or no target was measured; after the
                 last, a draw is not finite.
         """
+        notify = progress or (lambda done, total, message: None)
+        if not isinstance(model, Stacked):
+            return self._fit(model, sequences, seed, notify)[0]
+        found = {}
+        for number, (kind, one) in enumerate(model.kinds().items()):
+            found[kind] = self._fit(one, sequences, seed, partial(_of_kind, notify, number, kind))
+        return stack(found, sequences, seed)
+
+    def _fit(self, model: HybridFlux, sequences: Sequences, seed: int, progress: Progress) -> tuple[Posterior, Learned]:
+        """The posterior of a model of one kind, and what residuals at its towers say."""
         began = time.perf_counter()
         counts, notes = check_fit(model, sequences, seed)
         indices = Indices.of(sequences)
         model = scaled(with_places(model, indices.sizes()), sequences.drivers)
         data = batch(model, sequences)
-        drawn = self.draw(model, data, jax.random.key(seed), progress or (lambda done, total, message: None))
+        drawn = self.draw(model, data, jax.random.key(seed), progress)
+        while (longer := with_longer_warm_up(model, sequences, data, drawn.leaves)) is not None:
+            progress(0, 1, f"the memory of the fitted model is longer than {warm_up_days(data)} days: fitting again with a longer warm-up")
+            data, drawn = longer, self.draw(model, longer, jax.random.key(seed), progress)
         for name, values in drawn.leaves.items():
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"`{name}` is not finite after the fit; lower the learning rate or fix this parameter")
@@ -135,7 +151,7 @@ class AbstractMethod(eqx.Module):
         plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(0, int)))
         concerns = [*notes, *drawn.concerns, *at_bounds(fitted, plant_types)]
         for concern in concerns:
-            warnings.warn(concern, InferenceWarning, stacklevel=2)
+            warnings.warn(concern, InferenceWarning, stacklevel=3)
         info: dict[str, Any] = {
             "method": type(self).__name__,
             "settings": {field.name: _plain(field.default, getattr(self, field.name)) for field in fields(self)},
@@ -146,6 +162,7 @@ class AbstractMethod(eqx.Module):
             "sensors": {name: dataset for name, dataset in sequences.sensors.items() if name in model.needs()},
             "ranges": covariate_ranges(model, sequences),
             "plant_types": plant_types_at_towers(sequences),
+            "warm_up_days": warm_up_days(data),
             "diagnostics": drawn.diagnostics,
             "concerns": concerns,
             "draws_without": _draws_without(drawn.left_out, indices.places),
@@ -158,7 +175,12 @@ class AbstractMethod(eqx.Module):
         structure = learn(posterior.model, sequences, drawn.left_out, seed)
         info |= {"effect_correlation": fit_effect_correlation.learn(posterior.model, sequences)}
         info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
-        return posterior.with_structure(structure.error, structure.spread)
+        return posterior.with_structure(structure.error, structure.spread), structure
+
+
+def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:
+    """Progress of the fit of one of the kinds of a stacked model."""
+    progress(number * total + done, len(KINDS) * total, f"{kind} members: {message}")
 
 
 def _plain(default: Any, value: Any) -> Any:

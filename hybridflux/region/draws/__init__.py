@@ -1,1 +1,1 @@
-"""What differs between draws besides parameters, a file a source of uncertainty: effects of places, error of fapar, structural error."""
+"""What differs between draws besides parameters, a file a source of uncertainty: effects of places, vegetation, structural error."""

@@ -15,7 +15,7 @@ class Spread(StrEnum):
 
     parameter = "parameter"
     random_effects = "parameter+random_effects"
-    fapar_error = "parameter+random_effects+vegetation"
+    vegetation_error = "parameter+random_effects+vegetation"
 
     @classmethod
     def _missing_(cls, value: object) -> None:
@@ -33,16 +33,16 @@ class Spread(StrEnum):
         return self is not Spread.parameter
 
     @property
-    def has_fapar_error(self) -> bool:
-        """Whether the error of fapar is drawn."""
-        return self is Spread.fapar_error
+    def has_vegetation_error(self) -> bool:
+        """Whether the errors of the daily maps of vegetation are drawn."""
+        return self is Spread.vegetation_error
 
 
 _MEANING = {
     Spread.parameter: "posterior of parameters and network weights; site-to-site and year-to-year error is left out",
     Spread.random_effects: "posterior of parameters and weights, and effects drawn for unseen places and years, similar between neighbours",
-    Spread.fapar_error: "posterior of parameters and weights, effects of unseen places and years, and the error of "
-    "fapar: of the filled series and of the line that makes it of an index, the same for all pixels of a draw",
+    Spread.vegetation_error: "posterior of parameters and weights, effects of unseen places and years, and the errors of "
+    "vegetation: of the filled series and of the lines that make fapar or another index of what is seen, the same for all pixels of a draw",
 }
 
 
@@ -53,7 +53,7 @@ class Draws:
     Attributes:
         number: of posterior draws; of fewer than the posterior has, evenly spaced ones are taken.
         spread: what differs between them, a `Spread` or its value.
-        seed: of the random effects and of the error of fapar.
+        seed: of the random effects and of the errors of vegetation.
         effect_length: distance over which effects of places are alike [m]; None: as the posterior has learned it, else 10 km.
         effect_nugget: share of their variance that belongs to an ecosystem alone; None: as the posterior has learned it, and none where
             a length is given.

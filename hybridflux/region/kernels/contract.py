@@ -23,7 +23,7 @@ from hybridflux.model.effect_correlation import matern
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned
 from hybridflux.model.sources import EXACT
-from hybridflux.region.draws.fapar_error import FaparErrorDraws
+from hybridflux.region.draws.vegetation_error import VegetationErrorDraws
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.store import layout
 
@@ -126,7 +126,7 @@ class SharedInputs(NamedTuple):
         year: position of the year of each day among the years of the effects `[time]`.
         year_of_month: the same for the mapped months `[month]`.
         effects: table -> weights of the waves and of the towers `[draw, plant_type, year, 2 wave + 2 tower]`; empty for none.
-        fapar_error: errors of fapar, one set a draw; None where it is taken as it is.
+        vegetation_errors: daily map of vegetation -> its errors, one set a draw; empty where all are taken as they are.
         networks: parameter that changes from day to day -> its networks.
     """
 
@@ -137,7 +137,7 @@ class SharedInputs(NamedTuple):
     year: Array
     year_of_month: Array
     effects: dict[str, Array]
-    fapar_error: FaparErrorDraws | None = None
+    vegetation_errors: dict[str, VegetationErrorDraws] = {}
     networks: dict[str, Members] = {}
 
 

@@ -18,7 +18,6 @@ from jaxtyping import Array
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import parameters_over_draws
-from hybridflux.region.draws.fapar_error import SD
 from hybridflux.region.kernels.contract import (
     Pixels,
     Result,
@@ -75,7 +74,7 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
     def of_day(day, year, parameters):
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: unpacked(values[number, day]) for name, values in pixels.daily.items()}
-        drawn = {"fapar": shared.fapar_error.drawn(today["fapar"], today[SD], day, kind[0])} if shared.fapar_error else {}
+        drawn = {name: errors.drawn(name, today, day, kind[0]) for name, errors in shared.vegetation_errors.items()}
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, static.daily, drawn)
 

@@ -15,7 +15,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
-from hybridflux.region.draws.fapar_error import SD, FaparError, draw_fapar_error
+from hybridflux.region.draws.vegetation_error import VegetationError, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
@@ -129,11 +129,9 @@ def _prepare(job: Job) -> KernelInputs:
     tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
-    fapar_error = None
-    if job.spread.has_fapar_error:
-        error = FaparError.of(region.group[SD].attrs)
-        fapar_error = draw_fapar_error(error, len(calendar.days), job.draws, job.seed)
-        names = (*names, SD)
+    errors = {name: VegetationError.of(region.group[sd_of(name)].attrs) for name in job.uncertain}
+    errors = {name: draw_vegetation_error(name, error, len(calendar.days), job.draws, job.seed) for name, error in errors.items()}
+    names = (*names, *map(sd_of, errors))
     towers = job.spec.draws.towers or ()
     weights = {name: _weights(job, name, by, years[by]) for name, by in tables.items()} if drawn else {}
     if not drawn:
@@ -148,8 +146,8 @@ def _prepare(job: Job) -> KernelInputs:
         year=calendar.year_of_day,
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
-        fapar_error=fapar_error,
-        networks=_networks(model, static, apart=fapar_error is not None),
+        vegetation_errors=errors,
+        networks=_networks(model, static, apart=bool(errors)),
     )
     per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()

@@ -81,7 +81,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
         after_reading = time.perf_counter()
         with _COMPUTING:
             started = time.perf_counter()
-            found = _compute(job, prepared, drivers)
+            found = compute(job, prepared, drivers)
             computed = time.perf_counter()
     except (UnreadableTile, NotANumber) as error:
         return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
@@ -115,7 +115,7 @@ def done_report(job: Job, tile_id: str) -> TileReport | None:
     return report if report.hash == job.hash else None
 
 
-def _compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResult:
+def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResult:
     """Maps and totals; a slab is collected while the next one is computed."""
     found, waiting = TileResult(job, int(np.prod(drivers.tile.shape))), None
     waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.static)

@@ -121,7 +121,7 @@ def _inputs(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels
     for name in bias:
         first, _, second = _layers(model, name, 0)
         networks[name] = Layers(*(_alone(weights, static.draws) for weights in (first, bias[name], second)))
-    errors, kind = shared.fapar_error, pixels.plant_type[:, 0]
+    kind = pixels.plant_type[:, 0]
     last_year = _years(model) - 1  # without effects of years one row serves all; a GPU would read past its end without an error
     return Inputs(
         weather=shared.weather,
@@ -136,7 +136,10 @@ def _inputs(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels
         constant={name: of_draws(values) for name, values in constant.items()},
         yearly={name: of_draws(values) for name, values in yearly.items()},
         networks=networks,
-        errors=tuple(_alone(values, static.draws) for values in (errors.path, errors.offset[kind], errors.slope[kind])) if errors else (),
+        errors={
+            name: tuple(_alone(values, static.draws) for values in (errors.path, errors.offset[kind], errors.slope[kind]))
+            for name, errors in shared.vegetation_errors.items()
+        },
     )
 
 

@@ -21,7 +21,7 @@ from jaxtyping import Array, ArrayLike
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
 from hybridflux.model.sources import standardised, to_value
-from hybridflux.region.draws.fapar_error import SD, with_errors
+from hybridflux.region.draws.vegetation_error import with_errors
 from hybridflux.region.kernels.contract import LIMIT, Static, steady_shape, unpacked, walk
 from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled
 
@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
         constant: parameter -> `[block, group or 1, n or 1, lane or 1]`.
         yearly: parameter, or what a network adds to -> `[block, year, group or 1, n or 1, lane or 1]`.
         networks: parameter -> weights, the bias `[block, unit, group, lane]`.
-        errors: of fapar: path `[time, group, lane]`, offset and slope `[block, group, lane]`; or none.
+        errors: daily map of vegetation -> its path `[time, group, lane]`, offset and slope `[block, group, lane]`.
     """
 
     weather: dict[str, Array]
@@ -59,7 +59,7 @@ class Inputs(NamedTuple):
     constant: dict[str, Array]
     yearly: dict[str, Array]
     networks: dict[str, Layers]
-    errors: tuple[Array, ...]
+    errors: dict[str, tuple[Array, ...]]
 
 
 class Outputs(NamedTuple):
@@ -127,10 +127,8 @@ class _Day:
         """Drivers and parameters, `[group, pixel, lane]` or of a shape that broadcasts to it."""
         names = self.covariates | {name: _over_pixels(ref[day, self.cell]) for name, ref in self.refs.weather.items()}
         names |= {name: _over_pixels(unpacked(ref[day, :])) for name, ref in self.refs.daily.items()}
-        if self.refs.errors:
-            path, offset, slope = self.refs.errors
-            line = _over_draws(slope), _over_draws(offset)
-            names["fapar"] = with_errors(names["fapar"], names[SD], *line, _over_draws(path, day))
+        for name, (path, offset, slope) in self.refs.errors.items():
+            names[name] = with_errors(name, names, _over_draws(slope), _over_draws(offset), _over_draws(path, day))
         yearly = {name: _read(ref, year) for name, ref in self.refs.yearly.items()}
         daily = {name: self._of_day(name, yearly, names) for name in self.static.daily}
         return names, self.constant | yearly | daily

@@ -121,5 +121,5 @@ def _specs(inputs: Inputs, size: int) -> Inputs:
         constant=every(of_parameters, inputs.constant),
         yearly=every(of_parameters, inputs.yearly),
         networks={name: Layers(whole(one.first), by_block(one.bias), whole(one.second)) for name, one in inputs.networks.items()},
-        errors=(whole(inputs.errors[0]), *(by_block(array) for array in inputs.errors[1:])) if inputs.errors else (),
+        errors={name: (whole(path), *map(by_block, line)) for name, (path, *line) in inputs.errors.items()},
     )

@@ -1,0 +1,223 @@
+"""The ledger of a run: what the land takes up, what management takes away and brings in, and what remains.
+
+    NBP = -NEE - export + import - fire        gain of the land, gC m-2 yr-1
+
+in every draw, so that intervals hold the errors of the fluxes, of harvest fractions, of detected events and of the tables of the user. A
+harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`), unless a table says what was exported in that place and
+year. What is not known is empty, and said: without export there is no NBP; import and fire that no table gives count as none. The wood of a
+felling is not a share of the GPP since the last one: it needs a row `export`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.products.budget import periods, read_groups
+from hybridflux.products.harvest import decay, fraction_of
+from hybridflux.products.management import FLOWS, Event, Flow, place_of, read_events, read_flows
+from hybridflux.products.rows import COLUMNS, budget_row
+from hybridflux.products.totals import ALL, REGION, RunTotals, open_totals
+from hybridflux.vocabulary import FLUXES
+
+VARIABLES = ("GPP", "RECO", "NEE", "export", "import", "fire", "NBP", "residue", "residue respiration")
+NOT_KNOWN = "export is not known of"
+DAY = pd.Timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Carbon that management moves, of each cell, year and draw, gC.
+
+    Attributes:
+        export: `[cell, year, draw]`, NaN where it is not known.
+        brought: carbon of the pools `import` and `fire` `[cell, year, draw]`, NaN where no table gives it.
+        residue: carbon of harvests that stays on the field `[cell, year, draw]`.
+    """
+
+    export: np.ndarray
+    brought: dict[str, np.ndarray]
+    residue: np.ndarray
+
+
+def ledger_table(
+    run: str | Path, *, events: str | Path | None = None, flows: str | Path | None = None, zones: str | Path | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """The ledger of a run as one table, with the columns of a budget.
+
+    One row per zone, land cover, period and variable: `GPP RECO NEE export import fire NBP`, and `residue` with `residue respiration`,
+    which is a part of RECO. `quantity` is `flux`, or `cumulative`: the sum from the first whole year on. `note` says what is not known.
+
+    Args:
+        run: folder written by `map_region`.
+        events: CSV of mowing, harvest and felling (`management.read_events`), for instance by `hybridflux events`.
+        flows: CSV of yearly export, import and fire (`management.read_flows`); an export given here holds instead of that of events.
+        zones: CSV with columns `zone` and `group`, to aggregate zones.
+        seed: of the random numbers of harvest fractions, events and tables.
+
+    Raises:
+        ValueError: the run does not name its spread, or a table is not valid or names a place that the run does not have.
+    """
+    totals = open_totals(run).with_structural_error()
+    known_events, known_flows = read_events(events) if events else [], read_flows(flows) if flows else []
+    check_places(totals, [*known_events, *known_flows])
+    carried = carry(totals, known_events, known_flows, seed)
+    grouped = totals.regroup(read_groups(zones, set(totals.zone))) if zones else totals
+    table = ledger_of(grouped, carried)
+    table = table.assign(spread=totals.spread, draws=totals.draws)
+    return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
+
+
+def check_places(totals: RunTotals, rows: Sequence[Event | Flow]) -> None:
+    """Refuse rows of zones or land covers that the run does not have.
+
+    Raises:
+        ValueError: names them.
+    """
+    places = {(row.zone, row.land_cover) for row in rows}
+    unknown = [f"{zone}/{cover}" for zone, cover in sorted(places) if not place_of(zone, cover, totals.zone, totals.land_cover).any()]
+    if unknown:
+        known = ", ".join(dict.fromkeys(f"{zone}/{cover}" for zone, cover, _ in totals.groups()))
+        raise ValueError(f"the tables have {', '.join(unknown)[:300]}, the run has {known[:1000]}; zone `{REGION}` is all of it")
+
+
+def years_of(totals: RunTotals) -> list[int]:
+    """Calendar years with a mapped day."""
+    return sorted(set(totals.months.year))
+
+
+def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], seed: int) -> Carried:
+    """Carbon that management moves in each cell, year and draw.
+
+    Args:
+        totals: of the run, with its own zones.
+        events: in the order of their dates.
+        flows: yearly carbon of tables, which holds instead of what events give.
+        seed: of the random numbers.
+    """
+    years = years_of(totals)
+    shape = len(totals.area), len(years), totals.draws
+    export, residue = np.full(shape, np.nan), np.zeros(shape)
+    places: dict[tuple[str, str], list[int]] = {}
+    for number, event in enumerate(events):
+        places.setdefault((event.zone, event.land_cover), []).append(number)
+    looked_at = {cover for _, cover in places}  # without an event of its own, a cell of such a land cover was not harvested
+    for cell, (zone, cover) in enumerate(zip(totals.zone, totals.land_cover, strict=True)):
+        if looked_at & {cover, ALL}:
+            here = sorted(number for place in product((zone, REGION), (cover, ALL)) for number in places.get(place, ()))
+            export[cell], residue[cell] = _harvested(totals, cell, [events[number] for number in here], years, seed)
+    brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
+    given = brought.pop("export")
+    return Carried(np.where(np.isnan(given), export, given), brought, residue)
+
+
+def random_of(seed: int, key: str) -> np.random.Generator:
+    """The random numbers of a name, whatever else is drawn."""
+    return np.random.default_rng([seed, zlib.crc32(key.encode())])
+
+
+def _harvested(totals: RunTotals, cell: int, events: Sequence[Event], years: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exported and residual carbon of a cell `[year, draw]`, gC; NaN where a felling took wood of which no table says how much."""
+    draws, every = totals.draws, np.arange(totals.draws)
+    export, residue = np.zeros((len(years), draws)), np.zeros((len(years), draws))
+    gpp = np.maximum(totals.total["GPP"][[cell]][0], 0.0)
+    grown = np.concatenate([np.zeros((1, draws)), np.cumsum(gpp, 0)])
+    first = totals.months if totals.first is None else totals.first
+    starts = ((first - first[0]) / DAY).to_numpy()
+    end = starts[-1] + totals.days[-1]
+
+    def until(day: np.ndarray) -> np.ndarray:
+        """GPP from the first mapped day to a day of each draw; even within a month."""
+        month = np.clip(np.searchsorted(starts, day, side="right") - 1, 0, len(starts) - 1)
+        part = np.clip((day - starts[month]) / totals.days[month], 0.0, 1.0)
+        return grown[month, every] + part * gpp[month, every]
+
+    last = np.zeros(draws)
+    for event in events:
+        random = random_of(seed, event.key)
+        happens = random.random(draws) < event.probability
+        at = (event.date - first[0]) / DAY + event.date_sd * random.standard_normal(draws)
+        inside = happens & (at >= 0.0) & (at < end)
+        year = np.searchsorted(years, (first[0] + pd.to_timedelta(np.clip(at, 0, end - 1), unit="D")).year)
+        fraction = fraction_of(event.crop, str(totals.land_cover[cell]))
+        if event.event == "felling" or fraction is None:
+            export[year[inside], every[inside]] = np.nan
+            continue
+        begin = last if event.since is None else np.full(draws, (event.since - first[0]) / DAY)
+        taken = np.where(inside, event.share * np.maximum(until(at) - until(np.minimum(begin, at)), 0.0), 0.0)
+        exported, stays = fraction.draw(draws, random_of(seed, f"fraction {event.crop or totals.land_cover[cell]}"))
+        np.add.at(export, (year, every), taken * exported)
+        np.add.at(residue, (year, every), taken * stays)
+        last = np.where(inside, at, last)
+    return export, residue
+
+
+def _given(totals: RunTotals, flows: Sequence[Flow], pool: str, years: list[int], seed: int) -> np.ndarray:
+    """Carbon of a pool from the tables `[cell, year, draw]`, gC: the sum of its rows for the narrowest place."""
+    out = np.full((len(totals.area), len(years), totals.draws), np.nan)
+    whole = set(totals.complete_years())
+    narrowness: dict[int, list[Flow]] = {}
+    for flow in flows:
+        if flow.pool == pool:
+            narrowness.setdefault(2 * (flow.zone != REGION) + (flow.land_cover != ALL), []).append(flow)
+    for level in sorted(narrowness):
+        found = np.full_like(out, np.nan)
+        for flow in narrowness[level]:
+            error = random_of(seed, f"{pool}/{flow.zone}/{flow.land_cover}/{flow.years}/{flow.value}").standard_normal(totals.draws)
+            cells = np.flatnonzero(place_of(flow.zone, flow.land_cover, totals.zone, totals.land_cover))
+            for number, year in enumerate(years):
+                if year in whole and flow.years[0] <= year <= flow.years[1]:
+                    more = (flow.value + flow.sd * error) * totals.area[cells, None]
+                    found[cells, number] = np.nan_to_num(found[cells, number]) + more
+        out = np.where(np.isnan(found), out, found)
+    return out
+
+
+def ledger_of(totals: RunTotals, carried: Carried) -> pd.DataFrame:
+    """Rows of all zones, land covers and periods."""
+    years, whole = years_of(totals), totals.complete_years()
+    wanted = [(name, months, count, "flux") for name, months, count in periods(totals)]
+    for last in whole[1:]:
+        months = np.flatnonzero(totals.months.year.isin([year for year in whole if year <= last]))
+        wanted.append((f"{whole[0]}-{last}", months, 0, "cumulative"))
+    groups = totals.groups()
+    respired = [decay(carried.residue[cells].sum(0))[0] for *_, cells in groups]
+    parts = []
+    for name, months, count, quantity in wanted:
+        chosen = np.isin(years, np.unique(totals.months.year[months]))
+        flux = {one: totals.sums(one, [cells for *_, cells in groups], months) for one in FLUXES}
+        for number, (zone, cover, cells) in enumerate(groups):
+            grams = {one: values[number] for one, values in flux.items()} | _moved(carried, cells, chosen)
+            grams["NBP"] = -grams["NEE"] - grams["export"] + np.nan_to_num(grams["import"]) - np.nan_to_num(grams["fire"])
+            grams["residue respiration"] = respired[number][chosen].sum(0)
+            note = _note(totals, carried, cells, chosen, grams)
+            described = {"period": name, "days": int(totals.days[months].sum()), "quantity": quantity, "note": note, "group": number}
+            area = totals.area[cells].sum()
+            parts += [budget_row(zone, cover, area, one, grams[one] / max(count, 1), yearly=count > 0) | described for one in VARIABLES]
+    return pd.DataFrame(parts).sort_values("group", kind="stable", ignore_index=True).drop(columns="group")
+
+
+def _moved(carried: Carried, cells: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """Carbon of some cells and years `[draw]` by variable; a pool that no table gives is NaN."""
+    found = {name: values[cells][:, chosen] for name, values in carried.brought.items()}
+    moved = {name: np.nansum(one, (0, 1)) if np.isfinite(one).any() else np.full(one.shape[-1], np.nan) for name, one in found.items()}
+    return moved | {
+        name: values[cells][:, chosen].sum((0, 1)) for name, values in (("export", carried.export), ("residue", carried.residue))
+    }
+
+
+def _note(totals: RunTotals, carried: Carried, cells: np.ndarray, chosen: np.ndarray, grams: dict[str, np.ndarray]) -> str:
+    """What is not known in a row of the ledger."""
+    unknown = np.isnan(carried.export[cells][:, chosen]).any((1, 2))
+    notes = [f"no {pool} is given" for pool in carried.brought if np.isnan(grams[pool]).all()]
+    if unknown.any():
+        share = totals.area[cells][unknown].sum() / totals.area[cells].sum()
+        covers = ", ".join(sorted(set(totals.land_cover[cells][unknown].astype(str))))
+        notes.insert(0, f"{NOT_KNOWN} {covers}, {share:.0%} of the area")
+    return "; ".join(notes)

@@ -1,0 +1,108 @@
+"""Mowing and harvest of a region from its vegetation series: a table of events that the ledger reads.
+
+Each pixel of grassland and cropland is searched on its own (`series.find_cuts`). Pixels of a zone and land cover whose cuts fall into the
+same ten days become one row, with their share of the area, their mean probability and day. A row says since when its plants had grown: the
+day of the cut before, or of the one before that where the former is not sure. In a draw of the ledger, the pixels of a row share one fate:
+an upper bound of the error that the dates bring to a zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.progress import Progress
+from hybridflux.region.drivers.open import Region, open_region, unpacked
+from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Tile
+from hybridflux.series import CROP, GRASS, find_cuts, seen_days
+from hybridflux.vocabulary import PLANT_TYPES
+
+SEARCHED = {"GRA": (GRASS, "mowing"), "CRO": (CROP, "harvest")}
+"""Plant type -> hyperparameters of its cuts, and what a cut is called."""
+BIN = 10  # days of a row
+LEAST = 0.1  # probability below which a cut is left out
+AT_ONCE = 4096  # pixels
+COLUMNS = ("zone", "land_cover", "date", "event", "share", "probability", "date_sd", "since")
+
+
+def region_events(region: str | Path | Region, *, progress: Progress | None = None) -> pd.DataFrame:
+    """Events of a region, one row for each zone, land cover and ten days with a cut; columns of `management.read_events`.
+
+    Args:
+        region: region store with `fapar` and `fapar_sd`, or an open region.
+        progress: called with (tiles done, all, message).
+
+    Raises:
+        ValueError: the region has no `fapar_sd`.
+    """
+    region = region if isinstance(region, Region) else open_region(region)
+    if "fapar_sd" not in region.names:
+        raise ValueError(f"{region.path} has no `fapar_sd`, which shows the days with a view; build it with `hybridflux region build`")
+    area: dict[tuple[int, int], float] = {}
+    rows: dict[tuple[int, int, int], np.ndarray] = {}
+    tiles = list(region.tiles())
+    for number, tile in enumerate(tiles):
+        for key, sums in _of_tile(region, tile, area):
+            rows[key] = rows.get(key, 0.0) + sums
+        if progress:
+            progress(number + 1, len(tiles), f"tile {tile.id}")
+    return pd.DataFrame([_row(region, *key, sums, area[key[:2]]) for key, sums in sorted(rows.items())], columns=[*COLUMNS])
+
+
+def _of_tile(region: Region, tile: Tile, area: dict[tuple[int, int], float]) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
+    """(zone, plant type, bin) and sums over its pixels of area times 1, p, p day, p day^2, p sd^2, p since; `area` is added to."""
+    kind, zone = region.map_of("plant_type", tile), region.map_of("zone", tile)
+    size = region.grid.area(tile).reshape(-1)
+    for code, (model, _) in SEARCHED.items():
+        pixels = np.flatnonzero(kind == PLANT_TYPES.index(code))
+        if not pixels.size:
+            continue
+        fapar, sd = (region.map_of(name, tile)[:, pixels] for name in ("fapar", "fapar_sd"))
+        filled = np.flatnonzero((fapar != layout.NODATA).all(0) & (sd != layout.NODATA).all(0))
+        for start in range(0, filled.size, AT_ONCE):
+            part = filled[start : start + AT_ONCE]
+            here = pixels[part]
+            for one in np.unique(zone[here]).tolist():
+                area[one, PLANT_TYPES.index(code)] = area.get((one, PLANT_TYPES.index(code)), 0.0) + size[here][zone[here] == one].sum()
+            values, days = seen_days(unpacked(fapar[:, part]), unpacked(sd[:, part]))
+            cuts = find_cuts(values, days, first=_day_of_year(region.days[0]), model=model)
+            yield from _binned(cuts, zone[here], PLANT_TYPES.index(code), size[here])
+
+
+def _binned(cuts, zone: np.ndarray, kind: int, size: np.ndarray) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
+    since = np.zeros(cuts.day.shape)
+    last = np.zeros(cuts.day.shape[1])
+    for view in range(len(since)):
+        since[view] = last
+        chance = cuts.probability[view]
+        last = np.where(chance > 0, chance * cuts.day[view] + (1 - chance) * last, last)
+    view, pixel = np.nonzero(cuts.probability >= LEAST)
+    chance, day, sd = (values[view, pixel] for values in (cuts.probability, cuts.day, cuts.sd))
+    weight = size[pixel]
+    sums = np.stack([weight, *(weight * chance * one for one in (1.0, day, day**2, sd**2, since[view, pixel]))], -1)
+    keys, place = np.unique(np.stack([zone[pixel], day.astype(int) // BIN]), axis=1, return_inverse=True)
+    for number, (one, ten_days) in enumerate(keys.T.tolist()):
+        yield (one, kind, ten_days), sums[place == number].sum(0)
+
+
+def _row(region: Region, zone: int, kind: int, ten_days: int, sums: np.ndarray, area: float) -> dict:
+    whole, sure, day, square, error, since = sums
+    mean = day / sure
+    return {
+        "zone": region.zone_names.get(zone, f"zone {zone}" if zone else "no zone"),
+        "land_cover": PLANT_TYPES[kind],
+        "date": str(region.days[0] + int(round(mean))),
+        "event": SEARCHED[PLANT_TYPES[kind]][1],
+        "share": round(min(whole / area, 1.0), 6),
+        "probability": round(sure / whole, 4),
+        "date_sd": round(float(np.sqrt(max(square / sure - mean**2, 0.0) + error / sure)), 2),
+        "since": str(region.days[0] + min(int(since / sure), int(round(mean)) - 1)),
+    }
+
+
+def _day_of_year(day: np.datetime64) -> int:
+    return int((day - day.astype("datetime64[Y]")).astype(int)) + 1

@@ -1,0 +1,115 @@
+"""Stacking: shares recover a known mixture; a stacked fit holds draws of both kinds, and a file keeps them."""
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from hybridflux.inference import MAP, Ensemble
+from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.stacking import shares
+from hybridflux.inference.summary import lines
+from hybridflux.model import HybridFlux, Neural, Pooled, Shared, StudentT, observe
+from hybridflux.model.compositions import get
+from hybridflux.model.spec import from_spec, to_spec
+from hybridflux.model.stacked import Stacked
+from hybridflux.process import direct, light, respiration
+from hybridflux.vocabulary import PLANT_TYPES
+from tests.inference.conftest import dark_series
+
+GRA, CRO, DBF = (PLANT_TYPES.index(code) for code in ("GRA", "CRO", "DBF"))
+
+
+@pytest.mark.parametrize("truth", [0.15, 0.5, 0.8])
+def test_shares_of_a_known_mixture_are_recovered(truth):
+    """Towers of one year each, drawn from either kind: the prior about equal shares counts as some ten of two thousand."""
+    rng = np.random.default_rng(1)
+    of_network = rng.random(2000) < truth
+    residual = np.where(of_network, rng.normal(2.0, 1.0, 2000), rng.normal(-1.0, 0.7, 2000))
+    found = shares(norm.logpdf(residual, -1.0, 0.7), norm.logpdf(residual, 2.0, 1.0), np.ones(2000), np.full(2000, GRA))
+    assert found[GRA] == pytest.approx(truth, abs=3 * np.sqrt(truth * (1 - truth) / 2000) + 0.01)
+
+
+def test_shares_differ_between_plant_types_as_far_as_towers_say():
+    """Many towers take the share of their type to its own best; few leave it near that of all; a type without towers takes the centre."""
+    kind, better = np.r_[np.full(400, GRA), np.full(400, CRO), np.full(2, DBF)], np.r_[np.full(400, 1.0), np.full(400, -1.0), [1.0, 1.0]]
+    found = shares(np.zeros(802), better, np.ones(802), kind)
+    assert found[GRA] > 0.8 and found[CRO] < 0.2
+    assert 0.5 < found[DBF] < 0.75 and found[PLANT_TYPES.index("EBF")] == pytest.approx(0.5, abs=0.05)
+    assert shares(np.zeros(9), np.zeros(9), np.ones(9), np.full(9, GRA)) == pytest.approx(0.5)
+
+
+def two_kinds():
+    noise = {"weight": 0.05}
+    process = HybridFlux(
+        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Pooled(Shared(), spread=0.5)},
+        observed=(observe.nee(StudentT(), **noise),),
+    )  # fmt: skip
+    networks = {"network_gpp": Shared(), "network_reco": Neural("tair", width=2)}
+    network = HybridFlux(gpp=(direct.productivity,), reco=(direct.respiration,), sources=networks, observed=(observe.nee(**noise),))
+    return Stacked(process, network)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    towers = dark_series(2.3 * np.exp(0.4 * np.random.default_rng(5).normal(size=8)), seed=1)
+    return Ensemble(members=4, steps=300).fit(two_kinds(), towers, seed=2), towers
+
+
+def test_a_stacked_fit_holds_every_member_of_both_kinds(fitted):
+    posterior, towers = fitted
+    about = posterior.info["stacking"]
+    share = about["share_of_networks"]["ENF"]
+    assert about["towers"] == 8 and 0 < share < 1 and list(about["share_of_networks"]) == ["ENF"]
+    kinds = {kind: posterior.of_kind(kind).predict(towers)["nee"].values for kind in ("process", "network")}
+    both = posterior.predict(towers)["nee"].values
+    is_kind = {kind: np.isclose(both, alone, rtol=1e-5).all(axis=(1, 2)) for kind, alone in kinds.items()}
+    of_network = is_kind["network"]
+    assert np.array_equal(of_network, ~is_kind["process"])
+    assert posterior.draws == 16 and abs(of_network.mean() - share) <= 0.5 / 16 + 1e-6
+    for chosen, predicted in ((of_network, kinds["network"]), (~of_network, kinds["process"])):
+        times = np.unique(predicted[chosen][:, 0, 0], return_counts=True)[1]
+        assert len(times) == 4 and np.ptp(times) <= 1  # all members of a kind, equally often
+    assert any("share of networks among the draws ENF" in line for line in lines(posterior))
+    assert not [name for name in posterior.summary().parameter if "member_kind" in name]
+
+
+def test_draws_that_left_a_tower_out_are_known(fitted):
+    """Both kinds leave the same towers out in the same members, so that every draw of a tower's list has not seen it, whatever its kind."""
+    without = fitted[0].info["draws_without"]
+    assert set(without) == set(fitted[1].places)
+    assert all(len(draws) == 4 and draws[3] == draws[0] + 3 for draws in without.values())
+
+
+def test_a_file_keeps_both_kinds(fitted, tmp_path):
+    posterior, towers = fitted
+    posterior.save(tmp_path / "stacked.nc")
+    again = Posterior.load(tmp_path / "stacked.nc")
+    assert to_spec(again.model) == to_spec(posterior.model) and again.info["stacking"] == posterior.info["stacking"]
+    for noise in (False, True):
+        before, after = (one.predict(towers, noise=noise) for one in (posterior, again))
+        assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_equal_shares_where_no_tower_was_left_out():
+    towers = dark_series([2.0, 3.0, 2.5], days=60)
+    posterior = MAP(steps=20).fit(two_kinds(), towers)
+    assert posterior.draws == 4 and posterior.info["stacking"]["share_of_networks"] == {"ENF": 0.5}
+    assert posterior.info["stacking"]["from"].startswith("equal: fewer than 5 towers")
+
+
+def test_what_is_not_there_or_cannot_be_stacked_is_refused(fitted):
+    process, network = two_kinds().kinds().values()
+    with pytest.raises(ValueError, match="both kinds have the parameter light_use_efficiency, respiration_ref"):
+        Stacked(process, process)
+    with pytest.raises(ValueError, match="no memory of its own"):
+        Stacked(network, get("hybrid"))
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        Stacked(process, network, share=1.2)
+    with pytest.raises(ValueError, match="no `network` members; it has process"):
+        fitted[0].of_kind("process").of_kind("network")
+
+
+def test_the_composition_is_kept_as_it_is():
+    model = get("stacked")
+    assert to_spec(from_spec(to_spec(model))) == to_spec(model)
+    assert {"nirv_30d", "lswi_30d", "tair_90d"} <= set(model.needs()) and {row.name for row in model.targets()} >= {"nee_night", "gpp"}
