@@ -264,6 +264,8 @@ def suggestion(name: str, known) -> str:
 _MOD17 = "MOD17 C5.1 BPLUT, Running & Zhao 2015"
 _STRUCTURAL = ("fit of 45 European towers, experiments/results/e03_unseen_sites.md; in all 2.1 gC m-2 d-1 and 29 d at summer fluxes, beside 2.5 "
                "and 30-35 d of Chevallier et al. 2012, 10.1029/2010GB003974, and 30 d of Kountouris et al. 2015, bg-12-7403")  # fmt: skip
+_PERSISTENT = ("residuals of 51 European towers left out by `hybrid_nirv`, and their differences between years, "
+               "experiments/results/e12_local_towers.md")  # fmt: skip
 _BAO = "Bao et al. 2022, 10.1016/j.agrformet.2021.108708; bounds of De et al. 2025 (JAMES 17)"
 _DAILY = "order and largest daily fluxes of towers, FLUXNET2015: Pastorello et al. 2020, 10.1038/s41597-020-0534-3"
 
@@ -346,5 +348,7 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.46, 0.01, 4.0, 0.26, _STRUCTURAL),
     Parameter("structural_slope", "1", "growth of the structural error per unit of (GPP + RECO) / 2", 0.32, 0.0, 1.0, 0.33, _STRUCTURAL),
     Parameter("structural_days", "d", "e-folding time of the structural error", 29.0, 3.0, 120.0, 0.32, _STRUCTURAL),
+    Parameter("structural_recurring", "1", "share of the structural error of weeks that comes again every year", 0.80, 0.0, 1.0, 0.5, _PERSISTENT),
     Parameter("structural_year", "1", "size of the structural error of years per unit of (GPP + RECO) / 2", 0.065, 0.0, 0.5, 0.26, _STRUCTURAL),
+    Parameter("structural_place", "1", "size of the structural error of a place in all years, per unit of (GPP + RECO) / 2", 0.12, 0.0, 0.5, 0.29, _PERSISTENT),
 )  # fmt: skip

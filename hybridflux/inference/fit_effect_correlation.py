@@ -8,7 +8,7 @@ towers stand far apart the result is the prior.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.special import ndtri
@@ -49,7 +49,7 @@ def learn(model: HybridFlux, sequences: Sequences) -> dict | None:
     same = (kinds[:, None] == kinds[None, :]) & ~np.eye(len(kinds), dtype=bool)
     pairs = {int(code): int((same & (away < NEIGHBOURS))[kinds == code].sum() // 2) for code in np.unique(kinds)}
     evidence = {code: log_likelihood(away, scores, np.flatnonzero(kinds == code)) for code in pairs}
-    found = _summary(sum(evidence.values())) | {"prior": _summary(np.zeros(()))["quantiles"], "pairs": sum(pairs.values())}
+    found = _summary(np.sum(list(evidence.values()), axis=0)) | {"prior": _summary(np.zeros(()))["quantiles"], "pairs": sum(pairs.values())}
     by_type = {PLANT_TYPES[code]: _summary(evidence[code]) | {"pairs": count} for code, count in pairs.items() if count}
     return found | {"plant_types": by_type}
 
@@ -84,7 +84,7 @@ def _normal_scores(values: np.ndarray) -> np.ndarray:
     return ndtri((rankdata(values) - 0.5) / len(values))
 
 
-def _summary(evidence: np.ndarray) -> Mapping:
+def _summary(evidence: np.ndarray) -> dict:
     """Posterior means and quantiles, with the prior."""
     prior = -0.5 * (np.log(LENGTHS / PRIOR_LENGTH) / PRIOR_SD) ** 2
     share = np.exp(prior[:, None] + evidence - np.max(prior[:, None] + evidence)) * np.ones((1, len(NUGGETS)))

@@ -1,10 +1,12 @@
-"""Structural error: what the model itself gets wrong, for weeks and for years, beside the error of measuring.
+"""Structural error: what the model itself gets wrong, for weeks, for years and for good, beside the error of measuring.
 
-    observed = model + s_t u_t + a_t v_t + e_t,   s_t = structural_floor + structural_slope a_t,   a_t = (GPP + RECO) / 2
+    observed = model + s_t u_t + a_t (v_t + w) + e_t,   s_t = structural_floor + structural_slope a_t,   a_t = (GPP + RECO) / 2
 
-`u` is a unit Ornstein-Uhlenbeck (AR(1)) process of `structural_days`, `v` one of about a year times `structural_year`, `e` the measuring
-error of a day. Independent errors of days average out in a year; these do not: they decide how wide an annual sum is (Chevallier et
-al. 2012, 10.1029/2010GB003974).
+`u` has variance one and forgets in `structural_days` (Ornstein-Uhlenbeck, AR(1)); the share `structural_recurring` of it comes again in the
+same season of every year, with a pattern that changes over ten years. `v` is such a process of about a year times `structural_year`, `w`
+is `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a
+year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974). A model that is wrong about a
+place or a season is wrong there next year too: in the difference of two years only v and what does not recur of u are left.
 
 A few towers say little of it, so it has a prior: the size and memory found at 45 European towers, which agree with those of other models
 (the rows `structural_*` of the vocabulary), worth `PRIOR_TOWERS` towers. A model whose centre was fitted to few towers is wrong by more
@@ -24,7 +26,10 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.vocabulary import PARAMETERS
 
-NAMES = ("structural_floor", "structural_slope", "structural_days", "structural_year", "noise_floor", "noise_slope")
+LASTING = ("structural_recurring", "structural_year", "structural_place")
+NAMES = ("structural_floor", "structural_slope", "structural_days", *LASTING, "noise_floor", "noise_slope")
+SEASONS = 365  # d, after which the recurring part comes again
+RECURRING_DAYS = 10.0 * SEASONS  # d, e-folding time over which its pattern changes: stands grow, rotations and management change
 YEAR_DAYS = 400.0  # d, e-folding time of the part that lasts: correlated within a year, hardly with the next but one
 TAIL = 5.0  # degrees of freedom of the measuring error
 PRIOR_TOWERS = 10.0
@@ -38,24 +43,26 @@ PRIOR_SIZE_TOWERS = 45  # towers whose left-out residuals gave the prior (E03)
 
 
 class StructuralError(eqx.Module):
-    """Draws of the six numbers, unconstrained.
+    """Draws of the hyperparameters, unconstrained.
 
     Attributes:
-        raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters.
+        raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters; files of earlier versions have no
+            `structural_recurring` and no `structural_place`, which are zero then.
     """
 
     raw: Mapping[str, ArrayLike]
 
     def values(self) -> dict[str, Array]:
         """Name -> values in the units of the parameters."""
-        return {name: to_value(self.raw[name], PARAMETERS[name]) for name in NAMES}
+        nothing = jnp.zeros_like(jnp.asarray(self.raw[NAMES[0]]))
+        return {name: to_value(self.raw[name], PARAMETERS[name]) if name in self.raw else nothing for name in NAMES}
 
     def of_draws(self, draws: int) -> StructuralError:
         """As many draws as asked for, in turn."""
         return StructuralError({name: jnp.take(values, jnp.arange(draws) % jnp.shape(values)[0]) for name, values in self.raw.items()})
 
     def sample(self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array) -> Array:
-        """What a tower could have measured, for one draw of the numbers.
+        """What a tower could have measured, for one draw of the hyperparameters.
 
         Args:
             key: random key.
@@ -65,8 +72,10 @@ class StructuralError(eqx.Module):
         """
         p = self.values()
         weeks, years, measuring = jax.random.split(key, 3)
-        drift = (p["structural_floor"] + p["structural_slope"] * activity) * ornstein_uhlenbeck(weeks, flux.shape, p["structural_days"])
+        drift = p["structural_floor"] + p["structural_slope"] * activity
+        drift *= of_weeks(weeks, flux.shape, p["structural_days"], p["structural_recurring"])
         drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
+        drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
         sd = jnp.sqrt(known**2 + (p["noise_floor"] + p["noise_slope"] * jnp.abs(flux)) ** 2)
         return flux + drift + sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(measuring, TAIL, flux.shape, flux.dtype)
 
@@ -83,9 +92,29 @@ class StructuralError(eqx.Module):
         """
         p = self.values()
         floor, slope, year = p["structural_floor"], p["structural_slope"], p["structural_year"]
-        weeks = (floor**2 + 2.0 * floor * slope * activity + slope**2 * activity**2) * persistence(span, p["structural_days"])
+        again, memory = p["structural_recurring"], p["structural_days"]
+        recurring = persistence_of_season(span, memory) * persistence(span - SEASONS, RECURRING_DAYS)
+        weeks = again * recurring + (1.0 - again) * persistence(span, memory)
+        weeks *= floor**2 + 2.0 * floor * slope * activity + slope**2 * activity**2
         own = p["noise_floor"] ** 2 + 2.0 * p["noise_floor"] * p["noise_slope"] * flux + p["noise_slope"] ** 2 * flux_sq
-        return weeks + year**2 * activity**2 * persistence(span, YEAR_DAYS) + (known_sq + own) / count
+        lasting = year**2 * persistence(span, YEAR_DAYS) + p["structural_place"] ** 2
+        return weeks + activity**2 * lasting + (known_sq + own) / count
+
+    def covariance_of_means(self, activity: Array, other: Array, span: Array, apart: Array) -> Array:
+        """Covariance of the mean errors over the same part of two years of a place, (gC m-2 d-1)^2, for one draw; elementwise over pairs.
+
+        Args:
+            activity: mean over one period of (GPP + RECO) / 2.
+            other: over the other one.
+            span: days of a period.
+            apart: days between their middles, no less than `span`.
+        """
+        p, half = self.values(), 0.5 * span / YEAR_DAYS
+        of_years = p["structural_year"] ** 2 * jnp.exp(-apart / YEAR_DAYS) * (jnp.sinh(half) / half) ** 2
+        size, size_of_other = (p["structural_floor"] + p["structural_slope"] * one for one in (activity, other))
+        of_weeks = p["structural_recurring"] * size * size_of_other * persistence_of_season(span, p["structural_days"])
+        of_weeks *= jnp.exp(-apart / RECURRING_DAYS)
+        return of_weeks + activity * other * (of_years + p["structural_place"] ** 2)
 
 
 def growth(towers: int) -> float:
@@ -103,13 +132,13 @@ def growth(towers: int) -> float:
 
 
 def prior_of(towers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Prior median and standard deviation of the six hyperparameters, unconstrained `[6]`, in the order of `NAMES`.
+    """Prior median and standard deviation of the hyperparameters, unconstrained, in the order of `NAMES`.
 
     Args:
         towers: to which the centre of the model was fitted.
     """
     rows = [PARAMETERS[name] for name in NAMES]
-    grown = ("structural_floor", "structural_slope", "structural_year")
+    grown = ("structural_floor", "structural_slope", "structural_year", "structural_place")
     values = [min(row.typical * (growth(towers) if row.name in grown else 1.0), 0.9 * row.upper) for row in rows]
     return np.array([to_raw(value, row) for value, row in zip(values, rows, strict=True)]), np.array([row.prior_sd for row in rows])
 
@@ -124,6 +153,33 @@ def ornstein_uhlenbeck(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | 
         return state, state
 
     return jnp.concatenate([shock[:1], jax.lax.scan(step, shock[0], shock[1:])[1]])
+
+
+def persistence_of_season(span: Array, days: Array | float) -> Array:
+    """`persistence` of a process that closes the circle of a year; up to some months it is that of an open one.
+
+    The mean of a whole year has the variance (1 - exp(-y)) / y, with y half a year over `days`.
+    """
+    half = 0.5 * SEASONS / days
+    return jnp.maximum(persistence(jnp.minimum(span, SEASONS), days), (1.0 - jnp.exp(-half)) / half)
+
+
+def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float, recurring: Array | float) -> Array:
+    """What the model gets wrong for weeks, of variance one `[time, ...]`.
+
+    Args:
+        key: random key.
+        shape: of the result, every day once.
+        days: e-folding time [d].
+        recurring: share of the variance that comes again every `SEASONS` days, slowly changing.
+    """
+    around = jnp.minimum(jnp.arange(SEASONS), SEASONS - jnp.arange(SEASONS))
+    spectrum = jnp.fft.fft(jnp.exp(-around / jnp.asarray(days))).real  # of a process on a circle: its correlation matrix is circulant
+    years = -(-shape[0] // SEASONS)
+    shock = ornstein_uhlenbeck(jax.random.fold_in(key, 1), (years, SEASONS, *shape[1:]), RECURRING_DAYS / SEASONS)
+    season = jnp.fft.ifft(jnp.fft.fft(shock, axis=1) * jnp.sqrt(spectrum).reshape(-1, *[1] * (len(shape) - 1)), axis=1).real
+    again = season.reshape(years * SEASONS, *shape[1:])[: shape[0]]
+    return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, days) + jnp.sqrt(recurring) * again
 
 
 def persistence(span: Array, days: Array | float) -> Array:

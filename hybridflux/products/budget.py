@@ -25,8 +25,9 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 
     One row per zone (the whole region first), land cover, period, variable and quantity. `mean sd q05 q50 q95` are in the
     `units` of the row: gC m-2 yr-1 for whole years and their mean, gC m-2 for a period that is not a whole year. The
-    `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux` or
-    `anomaly`, the difference of a year from the mean of the other whole years. `sign` gives the meaning of a positive value. If the run has
+    `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux`,
+    `anomaly` (a year minus the mean of the other whole years) or `difference` (a year minus the one before, where both are whole): of the
+    structural error these hold what does not come again. `sign` gives the meaning of a positive value. If the run has
     the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
@@ -52,7 +53,7 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 def budget_of(totals: RunTotals) -> pd.DataFrame:
     """Rows of all zones, land covers, periods and fluxes, without a comparison."""
     groups = totals.groups()
-    parts = [_of_period(totals, groups, *period) for period in periods(totals)] + _anomalies(totals, groups)
+    parts = [_of_period(totals, groups, *period) for period in periods(totals)] + _comparisons(totals, groups)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -131,16 +132,17 @@ def _of_period(totals: RunTotals, groups: list[Group], name: str, months: np.nda
     return rows_of(totals, groups, carbon, yearly=years > 0).assign(period=name, days=days, quantity="flux")
 
 
-def _anomalies(totals: RunTotals, groups: list[Group]) -> list[pd.DataFrame]:
-    """Rows of each whole year minus the mean of the other whole years, draw by draw."""
-    whole = totals.complete_years()
-    rows = []
-    for one_year in whole if len(whole) > 1 else ():
-        months, others = np.flatnonzero(totals.months.year == one_year), np.flatnonzero(totals.months.year.isin(set(whole) - {one_year}))
+def _comparisons(totals: RunTotals, groups: list[Group]) -> list[pd.DataFrame]:
+    """Rows of each whole year minus the mean of the other whole years, and minus the year before, draw by draw."""
+    whole, rows = totals.complete_years(), []
+    wanted = [(str(year), "anomaly", year, {*whole} - {year}) for year in whole if len(whole) > 1]
+    wanted += [(f"{year} - {year - 1}", "difference", year, {year - 1}) for year in whole if year - 1 in whole]
+    for name, quantity, year, others in wanted:
+        months, before = (np.flatnonzero(totals.months.year.isin(years)) for years in ({year}, others))
 
-        def carbon(flux, cells, area, months=months, others=others):
-            return totals.sums(flux, cells, months) - totals.sums(flux, cells, others) / (len(whole) - 1), {}
+        def carbon(flux, cells, area, months=months, before=before, others=others):
+            return totals.sums(flux, cells, months) - totals.sums(flux, cells, before) / len(others), {}
 
         days = int(totals.days[months].sum())
-        rows.append(rows_of(totals, groups, carbon).assign(period=str(one_year), days=days, quantity="anomaly"))
+        rows.append(rows_of(totals, groups, carbon).assign(period=name, days=days, quantity=quantity))
     return rows

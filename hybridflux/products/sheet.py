@@ -22,7 +22,8 @@ COLUMNS = {
     "period": "calendar year, days or months of a part of one, or mean of whole years",
     "days": "number of mapped days in the period",
     "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire, and carbon that management moves",
-    "quantity": "flux; anomaly: a year minus the mean of the other whole years; effect: changed minus control; cumulative: sum of years",
+    "quantity": "flux; anomaly: a year minus the mean of the other whole years; difference: a year minus the one before; effect: changed "
+    "minus control; cumulative: sum of years",
     "units": "units of mean, sd and quantiles; per year only for whole years",
     "area_ha": "mapped area with vegetation",
     "area_without_tower_ha": "the part of area_ha whose plant type no tower of the posterior has",

@@ -120,7 +120,7 @@ class RunTotals:
         if self.structural is None:
             return self
         total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
-        meaning = f"{self.meaning}; and the structural error of the model, common to the whole region"
+        meaning = f"{self.meaning}; and the structural error of the model, common to each plant type of the region"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:

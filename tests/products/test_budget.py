@@ -82,6 +82,8 @@ def test_years_their_mean_and_anomalies(make_run):
     anomaly = pick(table, "north", "CRO", "NEE", quantity="anomaly")
     assert anomaly["mean"] == pytest.approx(100)
     assert anomaly["sd"] == pytest.approx(100 * 0.5 * ERROR.std(ddof=1))  # the error both years share is gone
+    difference = pick(table, "north", "CRO", "NEE", "2018 - 2017", quantity="difference")
+    assert difference["mean"] == pytest.approx(100) and difference["sd"] == pytest.approx(anomaly["sd"])
 
 
 @pytest.mark.parametrize(("spread", "why"), [(None, "does not name its spread"), ("predictive", "measurement noise"), ("x", "needs one")])

@@ -62,7 +62,9 @@ def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     found = found.transpose("flux", "cell", "month", "draw", ...)
     np.testing.assert_array_equal(found["total"], np.stack([reco - gpp, gpp, reco]))
     month = job.calendar.mapped.astype("datetime64[M]").astype(int) - 48 * 12
-    error = ErrorPaths.of(job.posterior.structure, 6, month, job.seed).monthly_error(carbon, merged.area)
+    error = ErrorPaths.of(job.posterior.structure, 6, month, job.seed, merged.plant_type).monthly_error(
+        carbon, merged.area, merged.plant_type
+    )
     np.testing.assert_array_equal(found["structural"], error)
     assert found["structural"].std() > 0
 

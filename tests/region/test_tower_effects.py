@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
+from hybridflux.cli.maps import _towers_of
 from hybridflux.inference.batch import Indices
 from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.learned import learned, physics_effects
@@ -132,6 +133,25 @@ def test_tiles_of_another_size_and_a_resumed_run_have_the_same_bits(make_region,
     resume_run(tmp_path / "tiles10")
     again = arrays_of(tmp_path / "tiles10")
     assert all(np.array_equal(first[name], again[name], equal_nan=True) for name in first)
+
+
+def test_a_run_takes_the_correlation_that_its_posterior_learned(region_path, make_posterior):
+    grid = open_region(region_path).grid
+    known = as_fitted(make_posterior(), grid, [(grid.x[4] + away, grid.y[20]) for away in (0.0, 1e5, 2e5)])
+    known = replace(known, info={**known.info, "effect_correlation": {"length": 30_000.0, "nugget": 0.7}})
+    found = tower_effects.settled(Draws(6), known, grid)
+    assert (found.effect_length, found.effect_nugget, [tower.name for tower in found.towers]) == (30_000.0, 0.7, ["A", "B"])
+    assert tower_effects.settled(found, known, grid) == found  # a run that goes on has it in its specification
+    assert tower_effects.settled(Draws(6, "parameter"), known, grid).towers == ()
+    given = tower_effects.settled(Draws(6, effect_length=5000.0), known, grid)
+    assert (given.effect_length, given.effect_nugget, len(given.towers)) == (5000.0, 0.0, 1)
+
+
+def test_a_table_of_sites_says_where_the_towers_of_a_posterior_stand(tmp_path):
+    (tmp_path / "sites.csv").write_text("site_id,lat,lon,igbp\nFR-Gri,48.84,1.95,CRO\nFR-Pue,43.74,3.6,EBF\n")
+    assert _towers_of(tmp_path, ("FR-Fon", "FR-Gri")) == (KnownTower("FR-Gri", 48.84, 1.95, "CRO"),)
+    with pytest.raises(ValueError, match="has none of the towers of the posterior: FR-Fon"):
+        _towers_of(tmp_path, ("FR-Fon",))
 
 
 def test_a_tower_that_took_no_part_in_the_fit_is_refused(region_path, make_posterior):

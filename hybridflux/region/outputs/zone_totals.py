@@ -89,7 +89,7 @@ class ZoneTotals(OfQuantities):
         paths = None
         if job.posterior.structure is not None and self.quantities == CARBON:
             month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
-            paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed)
+            paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed, merged.plant_type)
         with h5netcdf.File(stream, "a") as file:
             methods = {"cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
             methods |= {"units": units_of(self.quantities)}
@@ -106,7 +106,7 @@ class ZoneTotals(OfQuantities):
                 for number, name in enumerate(self.quantities):
                     total[number, cells] = value_of(name, parts).swapaxes(1, 2)
                 if paths is not None:
-                    error[cells] = paths.monthly_error(sums, merged.area[cells]).swapaxes(1, 2)
+                    error[cells] = paths.monthly_error(sums, merged.area[cells], merged.plant_type[cells]).swapaxes(1, 2)
 
 
 def units_of(quantities: Sequence[str]) -> str:

@@ -1,0 +1,190 @@
+"""Mean residuals of towers over days, weeks, months, years and records, and their differences between years."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from hybridflux.inference.batch import names_of
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, physics_effects, populations, with_learned
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.sources import Population
+from hybridflux.vocabulary import CARBON
+
+PERIODS = ((1, 1), (7, 4), (365 / 12, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
+FULL_YEAR = (250, 36, 8, 1, 1)  # periods of each length from which on a tower counts as one: those of a year
+APART = ((2, 12, 1), (2, 48, 4), (3, 1, 1), (3, 4, 4))
+"""Differences of months and of years: length (place in `PERIODS`), periods and years between the two. Four years beside one, because what
+persists changes slowly: stands grow and are managed."""
+DIFFERENCE = 0.5 / len(PERIODS)  # weight of each, half of that of a length
+
+
+class Means(NamedTuple):
+    """Mean residuals of one length of period, all places `[period]`.
+
+    Attributes:
+        residual: observed - modelled, gC m-2 d-1.
+        slope: change of the mean per unit of each population effect `[effect, period]`.
+        activity, flux, flux_sq, known_sq, count, span: see `StructuralError.variance_of_mean`.
+        place: index of the place.
+        share: weight of the period; those of a place sum to one, or less where it was seen for less than a year.
+        number: of the period, from the first day of the sequences.
+    """
+
+    residual: Array | np.ndarray
+    slope: Array | np.ndarray
+    activity: Array | np.ndarray
+    flux: Array | np.ndarray
+    flux_sq: Array | np.ndarray
+    known_sq: Array | np.ndarray
+    count: Array | np.ndarray  # type: ignore[assignment]  # of days; a tuple has a method of this name
+    span: Array | np.ndarray
+    place: Array | np.ndarray
+    share: Array | np.ndarray
+    number: Array | np.ndarray
+
+
+class Pairs(NamedTuple):
+    """Differences of mean residuals of one place in the same part of two years.
+
+    Attributes:
+        later: row of the later period in `Means` `[pair]`.
+        earlier: of the earlier one.
+        apart: days between them.
+        share: weight, as of `Means`.
+        kind: place in `APART`.
+    """
+
+    later: Array | np.ndarray
+    earlier: Array | np.ndarray
+    apart: Array | np.ndarray
+    share: Array | np.ndarray
+    kind: Array | np.ndarray
+
+
+def site_populations(model: HybridFlux) -> tuple[Population, ...]:
+    """Populations of places among the parameters of the physics."""
+    tables = physics_effects(model)
+    return tuple(one for one in populations(model) if one.by == "site" and one.effect in tables)
+
+
+@eqx.filter_jit
+def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+    """Fluxes of one draw at the centre of the population, and the slopes of NEE on its effects `[effect, time, place]`.
+
+    An effect is in units of the prior median of its population's standard deviation.
+    """
+    sites = site_populations(model)
+    tables = [one.effect for one in sites]
+    flat = {one.sd: jnp.zeros(()) for one in sites}
+
+    def fluxes(effects):
+        values = {**flat, **{table: effects[at][None] for at, table in enumerate(tables)}}
+        return with_learned(model, values).fluxes(names)
+
+    zero = jnp.zeros(len(tables))
+    along = jnp.eye(len(tables))
+    slopes = [jax.jvp(lambda effects: fluxes(effects)["nee"], (zero,), (direction,))[1] for direction in along]
+    found = fluxes(zero)
+    shape = found["nee"].shape
+    all_fluxes = {name: jnp.broadcast_to(found[name], shape) for name in CARBON}
+    return all_fluxes, jnp.stack(slopes) if slopes else jnp.zeros((0, *shape))
+
+
+def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> list[Means]:
+    """Mean residuals of all lengths of period.
+
+    Args:
+        model: with draws.
+        sequences: of the fit.
+        left_out: `[draw, place]`, who was not fitted by which draw; each place is judged by the first draw that left it out. None: by
+            draws in turn, which have all seen it.
+    """
+    draws = next(iter(learned(model).values())).shape[0]
+    places = len(sequences.places)
+    judge = np.arange(places) % draws if left_out is None else left_out.argmax(axis=0)
+    parts: dict[int, list] = {at: [] for at in range(len(PERIODS))}
+    for draw in np.unique(judge):
+        mine = np.flatnonzero(judge == draw)
+        group = sequences.select([sequences.places[at] for at in mine])
+        one = with_learned(model, {name: leaf[draw] for name, leaf in learned(model).items()})
+        names = {name: jnp.asarray(values) for name, values in names_of(one, group).items()}
+        names["site"] = jnp.zeros_like(names["site"])
+        if "site_year" in names:
+            names["site_year"] = jnp.full_like(names["site_year"], -1)
+        fluxes, slopes = jax.tree.map(np.asarray, centre(one, names))
+        known = np.nan_to_num(group.uncertainty.get("nee", np.zeros(1, np.float32))) + np.zeros_like(fluxes["nee"])
+        for row, place in enumerate(mine):
+            columns = {name: values[:, row] for name, values in fluxes.items()}
+            for at, (length, least) in enumerate(PERIODS):
+                found = _means(group.targets["nee"][:, row], columns, slopes[..., row], known[:, row], length, least)
+                share = 1.0 / max(len(found[0]), FULL_YEAR[at])
+                parts[at].append((*found[:-1], np.full(len(found[0]), place), np.full(len(found[0]), share), found[-1]))
+    by_length = []
+    for rows in parts.values():
+        stacked = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
+        kinds = [np.int32 if name in ("place", "number") else np.float32 for name in Means._fields]
+        by_length.append(Means(*(column.astype(kind) for column, kind in zip(stacked, kinds, strict=True))))
+    return by_length
+
+
+def _means(observed, fluxes, slopes, known, length, least):
+    seen = np.flatnonzero(np.isfinite(observed))
+    label = np.zeros(len(seen), int) if length is None else (seen // length).astype(int)
+    number, group, count = np.unique(label, return_inverse=True, return_counts=True)
+    keep = count >= least
+    mean = lambda values: (np.bincount(group, values[seen], len(count)) / count)[keep]  # noqa: E731
+    first, last = (np.full(len(count), start) for start in (len(observed), -1))
+    np.minimum.at(first, group, seen)
+    np.maximum.at(last, group, seen)
+    flux = np.abs(fluxes["nee"])
+    return (
+        mean(np.nan_to_num(observed) - fluxes["nee"]),
+        np.stack([mean(slope) for slope in slopes]) if len(slopes) else np.zeros((0, keep.sum())),
+        mean((fluxes["gpp"] + fluxes["reco"]) / 2),
+        mean(flux),
+        mean(flux**2),
+        mean(known**2),
+        count[keep],
+        (last - first + 1)[keep],
+        number[keep],
+    )
+
+
+def years_apart(means: Sequence[Means]) -> Pairs:
+    """Pairs of months, and of years, of a place that lie years apart; rows of all lengths one after the other, as `joined` has them."""
+    parts, first = [], np.cumsum([0, *(len(one.residual) for one in means)])
+    for kind_of, (at, lag, years) in enumerate(APART):
+        one = means[at]
+        key = np.asarray(one.place, np.int64) << 32 | np.asarray(one.number, np.int64)  # rising: place by place, in time
+        found = np.minimum(np.searchsorted(key, key - lag), max(len(key) - 1, 0))
+        later = np.flatnonzero((key[found] == key - lag) & (one.number >= lag)) if len(key) else np.empty(0, int)
+        pairs_of = np.bincount(one.place[later], minlength=1 + max(one.place, default=0))
+        share = 1.0 / np.maximum(pairs_of[one.place[later]], FULL_YEAR[at]) * DIFFERENCE
+        parts.append((first[at] + later, first[at] + found[later], np.full(len(later), 365.0 * years), share, np.full(len(later), kind_of)))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    fill = 2 ** max(6, (len(columns[0]) - 1).bit_length()) - len(columns[0])
+    kinds = (np.int32, np.int32, np.float32, np.float32, np.int32)
+    return Pairs(*(np.pad(column, (0, fill), constant_values=kind(index == 2)).astype(kind) for index, (column, kind) in enumerate(
+        zip(columns, kinds, strict=True)
+    )))  # fmt: skip
+
+
+def joined(means: Sequence[Means]) -> Means:
+    """All lengths of period in one, each with the same part of the weight, filled up with rows of no weight to a power of two.
+
+    One elementwise program of few sizes is compiled sooner than one with a part for each length.
+    """
+    rows = sum(len(one.residual) for one in means)
+    fill = 2 ** max(6, (rows - 1).bit_length()) - rows
+    columns = [np.concatenate([np.asarray(column) for column in parts], axis=-1) for parts in zip(*means, strict=True)]
+    whole = Means(*(np.pad(column, [(0, 0)] * (column.ndim - 1) + [(0, fill)]) for column in columns))
+    last = np.arange(rows + fill) >= rows
+    return whole._replace(share=whole.share / len(means), count=np.where(last, 1, whole.count), span=np.where(last, 1, whole.span))
