@@ -1,10 +1,10 @@
 """E16 - Is the water of the bucket right, and does its stress then earn its place in droughts?
 
-1. Forms of the water balance (`water_forms.py`) are fitted to water alone: monthly latent heat and soil water of all towers with NIRv, five
-groups of towers left out in turn (seen once each: the forms were chosen on fits to all towers, before this table). Latent heat is closed to
-the energy balance: `LE_CORR` where a tower has it, else divided by (LE + H) / NETRAD of all its months, within 0.65 to 1, else by the
-median of that. Soil water is compared after a line of slope >= 0 at each sensor. Left-out towers: RMSE of monthly and daily latent heat,
-summers, departures of months from usual, soil water.
+1. Forms of the water balance (`water_forms.py`) are fitted to water alone: monthly latent heat and soil water of all towers with NIRv,
+three groups of towers left out in turn (seen once each: the forms were chosen on fits to all towers, before this table). Latent heat is
+closed to the energy balance: `LE_CORR` where a tower has it, else divided by (LE + H) / NETRAD of all its months, within 0.65 to 1, else by
+the median of that. Soil water is compared after a line of slope >= 0 at each sensor. Left-out towers: RMSE of monthly and daily latent
+heat, summers, departures of months from usual, soil water.
 2. With the water of the chosen form fixed, `hybrid_nirv` with responses of light use and respiration to it, and without, is fitted without
 the days of drought of E04 and scored on them. Paired differences of the RMSE of drought anomalies over resampled sites.
 
@@ -50,15 +50,14 @@ from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
 
 NEEDS = ("nirv", "lswi", "tair", "tmin", "tmax", "par", "par_potential", "vpd", "rain", "co2", "plant_type")
-YEARS = (2000, 2018)
 SEED = 16
 QC, KNOWN, LEAST_SOIL, LEAST_YEARS = 0.7, 0.8, 18, 5
 CLOSURE = (0.65, 1.0)
 FLOOR, SLOPE = 7.0, 0.12  # W m-2, 1: scale of the error of a month of latent heat
 WEIGHTS = {"latent heat": 0.3, "soil water": 0.2}  # of a month: its neighbours err with it
 WARM = (6, 7, 8, 9)
-FULL = {"steps": 60, "again": 15, "folds": 5, "members": 2, "updates": 500, "draws": 20, "resamples": 2000}
-SMOKE = {"steps": 6, "again": 3, "folds": 2, "members": 2, "updates": 40, "draws": 10, "resamples": 200}
+FULL = {"years": (2000, 2018), "steps": 50, "again": 12, "folds": 3, "members": 2, "updates": 500, "draws": 20, "resamples": 2000}
+SMOKE = {"years": (2003, 2008), "steps": 6, "again": 3, "folds": 2, "members": 2, "updates": 40, "draws": 10, "resamples": 200}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "CH-Cha", "IT-BCi", "IT-Tor")
 SMOKE_FORMS = ("bucket of `hybrid_nirv`, nothing learned", "Makkink, leaves", CHOSEN)
 BOTH = "stress on both"
@@ -112,7 +111,7 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, names:
     """All fits of water, then of carbon, and the page."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    towers = open_towers(data, sites=sites, years=YEARS, needs=NEEDS, targets=(observe.latent_heat().variable,))
+    towers = open_towers(data, sites=sites, years=size["years"], needs=NEEDS, targets=(observe.latent_heat().variable,))
     water = measured(data, towers)
     rows, found = [], {}
     for name in names:
@@ -142,7 +141,7 @@ def measured(data: Path, towers) -> Water:
     daily, closure = np.where(known, sequences.targets["latent_heat"], np.nan), np.full(len(places), np.nan)
     for at, place in enumerate(places):
         table = monthly(data, place)
-        row = (table.TIMESTAMP // 100 - YEARS[0]) * 12 + table.TIMESTAMP % 100 - 1 - int(days[0].astype("datetime64[M]").astype(int) - 360)
+        row = (table.TIMESTAMP // 100 - 1970) * 12 + table.TIMESTAMP % 100 - 1 - int(days[0].astype("datetime64[M]").astype(int))
         table = table.assign(row=row)[(row >= 0) & (row < shape[0])].set_index("row")
         heat[table.index, at], rain[table.index, at] = table.LE_F_MDS, table.P_F
         soil[table.index, at] = table.SWC_F_MDS_1 / 100
@@ -187,38 +186,41 @@ def predicted(model: HybridFlux, drivers: Mapping) -> tuple[jax.Array, jax.Array
 
 
 def agreement(relative, soil):
-    """What months of soil water say of the relative water of a model, after the best line of each sensor: a profile likelihood."""
+    """Log likelihood of months of soil water `[place]`, of the best line of each sensor for the relative water of a model."""
     there = np.isfinite(soil)
     count = there.sum(0)
     of = lambda values: jnp.where(there, values - jnp.where(there, values, 0.0).sum(0) / np.maximum(count, 1), 0.0)  # noqa: E731
     model, sensor = of(relative), of(np.nan_to_num(soil))
     r = (model * sensor).sum(0) / jnp.sqrt((model**2).sum(0) * (sensor**2).sum(0) + 1e-9)
-    return jnp.sum(jnp.where(count >= LEAST_SOIL, -0.5 * count * jnp.log(1.0 - 0.98 * jnp.maximum(r, 0.0) ** 2), 0.0))
+    return jnp.where(count >= LEAST_SOIL, -0.5 * count * jnp.log(1.0 - 0.98 * jnp.maximum(r, 0.0) ** 2), 0.0)
 
 
-def fit(form: Form, water: Water, train: np.ndarray, steps: int, start: dict | None = None) -> dict[str, np.ndarray]:
-    """The learned leaves of highest posterior density, from some of the towers."""
+def fitter(form: Form, water: Water) -> Callable[[np.ndarray, int, dict | None], dict[str, np.ndarray]]:
+    """The function that gives the learned leaves of highest posterior density from some of the towers: (which, steps, start)."""
     model = model_of(form)
     drivers = {name: jnp.asarray(values) for name, values in water.sequences.drivers.items()}
-    heat, soil = (np.where(train, values, np.nan) for values in (water.heat, water.soil))
-    there, heat = np.isfinite(heat), np.nan_to_num(heat)
+    there, heat = np.isfinite(water.heat), np.nan_to_num(water.heat)
     scale = FLOOR + SLOPE * np.abs(heat)
-    flat, unravel = ravel_pytree(learned(model) if start is None else start)
+    prior, unravel = ravel_pytree(learned(model))
 
     @jax.jit
-    def loss(vector):
+    @jax.value_and_grad
+    def slope(vector, train):
         daily, relative = predicted(with_learned(model, unravel(vector)), drivers)
-        misfit = jnp.sum(jnp.where(there, jnp.abs(water.means(daily) - heat) / scale, 0.0))
-        return WEIGHTS["latent heat"] * misfit - WEIGHTS["soil water"] * agreement(water.means(relative), soil) + 0.5 * jnp.sum(vector**2)
+        misfit = jnp.sum(jnp.where(there & train, jnp.abs(water.means(daily) - heat) / scale, 0.0))
+        of_soil = jnp.sum(jnp.where(train, agreement(water.means(relative), water.soil), 0.0))
+        return WEIGHTS["latent heat"] * misfit - WEIGHTS["soil water"] * of_soil + 0.5 * jnp.sum(vector**2)
 
-    slope = jax.jit(jax.value_and_grad(loss))
+    def fit(train: np.ndarray, steps: int, start: dict | None = None) -> dict[str, np.ndarray]:
+        def in_double(vector):
+            value, gradient = slope(jnp.asarray(vector, jnp.float32), jnp.asarray(train))
+            return float(value), np.asarray(gradient, np.float64)
 
-    def in_double(vector):
-        value, gradient = slope(jnp.asarray(vector, jnp.float32))
-        return float(value), np.asarray(gradient, np.float64)
+        first = np.zeros(len(prior)) if start is None else ravel_pytree(start)[0]
+        found = minimize(in_double, first, jac=True, method="L-BFGS-B", options={"maxiter": steps})
+        return {name: np.asarray(leaf) for name, leaf in unravel(jnp.asarray(found.x, jnp.float32)).items()}
 
-    found = minimize(in_double, np.zeros(len(flat)) if start is None else flat, jac=True, method="L-BFGS-B", options={"maxiter": steps})
-    return {name: np.asarray(leaf) for name, leaf in unravel(jnp.asarray(found.x, jnp.float32)).items()}
+    return fit
 
 
 def kept(out: Path, name: str, form: Form, water: Water, size: dict) -> dict:
@@ -236,19 +238,20 @@ def left_out(form: Form, water: Water, size: dict) -> dict[str, np.ndarray]:
     model, places = model_of(form), water.sequences.places
     drivers = {name: jnp.asarray(values) for name, values in water.sequences.drivers.items()}
     show = jax.jit(lambda leaves: predicted(with_learned(model, leaves), drivers))
-    leaves = fit(form, water, np.ones(len(places), bool), size["steps"]) if learned(model) else {}
+    fit, count = fitter(form, water), sum(leaf.size for name, leaf in learned(model).items() if name.startswith("sources."))
+    leaves = fit(np.ones(len(places), bool), size["steps"], None) if count else learned(model)
     of_type = {"plant_type": np.arange(len(PLANT_TYPES))}
     every, out = [leaves], {}
     for _, test in leave_site_out(places, size["folds"], SEED):
         held = np.isin(places, test)
-        every.append(fit(form, water, ~held, size["again"], leaves) if leaves else {})
+        every.append(fit(~held, size["again"], leaves) if count else leaves)
         daily, relative = show(every[-1])
         for key, values in (("heat", water.means(daily)), ("rew", water.means(relative)), ("daily", daily)):
             out.setdefault(key, np.zeros(np.shape(values), np.float32))[:, held] = np.asarray(values)[:, held]
-    for name in model.sources:
+    for name in form.sources():
         values = [with_learned(model, one).parameters(of_type)[name] for one in every]
         out[f"parameter {name}"] = np.stack([np.broadcast_to(value, len(PLANT_TYPES)) for value in values])
-    return {**out, "learned": np.asarray(sum(leaf.size for leaf in leaves.values()))}
+    return {**out, "learned": np.asarray(count)}
 
 
 def departures(values: np.ndarray, months: np.ndarray, there: np.ndarray) -> list[np.ndarray]:
@@ -302,6 +305,7 @@ def carbon_models() -> dict[str, HybridFlux]:
     water = (deep_water.DEEP_BUCKET_GREEN, stress.ACCLIMATION)
     gpp, reco = (stress.water_ramp_to_floor,), (respiration.moisture_ramp,)
     by_place = {"rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    wide = {name: Pooled(Shared(), spread=1.0) for name in by_place}
     return {
         "bucket as it was": today,
         NONE: with_water(today, water, (), ()),
@@ -309,6 +313,7 @@ def carbon_models() -> dict[str, HybridFlux]:
         "stress on GPP": with_water(today, water, gpp, (), **by_place),
         "stress on both, one threshold": with_water(today, water, gpp, reco, rew_critical=Shared(), drought_floor=Shared()),
         BOTH: with_water(today, water, gpp, reco, **by_place),
+        "stress on both, floor by place too": with_water(today, water, gpp, reco, **wide),
     }
 
 
@@ -328,7 +333,7 @@ def of_droughts(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None
     """Scores of drought anomalies of all carbon models, and the thresholds of those that have them."""
     models = carbon_models()
     needs = {name for model in models.values() for name in model.needs_at_towers()} | {"fapar"}
-    towers = open_towers(data, sites=sites, years=YEARS, vegetation="modis_fpar_c5_8day", needs=needs)
+    towers = open_towers(data, sites=sites, years=size["years"], vegetation="modis_fpar_c5_8day", needs=needs)
     sequences = towers.sequences(needs - {"site"})
     keep, _ = leave_drought_out(sequences)
     usual = only_days(sequences, keep)

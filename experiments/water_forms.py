@@ -189,22 +189,17 @@ LEAF = ("canopy_storage", "wet_canopy_saving")
 OF_LAYERS = ("layer_capacity", "soil_evaporation")
 AS_IT_WAS = {"root_zone_capacity": 300.0, "evaporation_scalar": 0.5}
 CHOSEN = "Makkink, leaves, deep store"
+OF_CHOSEN = (*SOIL, *LEAF, "bare_evaporation", "deep_capacity")
 
 FORMS: dict[str, Form] = {
     "bucket of `hybrid_nirv`, nothing learned": Form(BUCKET, fixed=AS_IT_WAS),
-    "Makkink": Form(BUCKET, ("evaporation_scalar",), (*SOIL, "bare_evaporation")),
-    "Makkink, leaves": Form(LEAVES, ("evaporation_scalar",), (*SOIL, *LEAF, "bare_evaporation")),
-    "Makkink, leaves, capacity by plant type": Form(LEAVES, ("evaporation_scalar", SOIL[0]), (*SOIL[1:], *LEAF, "bare_evaporation")),
-    "Priestley-Taylor, leaves": Form(RADIATION, ("priestley_taylor",), (*SOIL, *LEAF, "bare_evaporation")),
-    "Makkink, leaves, two layers": Form(LAYERS, ("evaporation_scalar",), (*SOIL, *LEAF, *OF_LAYERS)),
+    "Makkink": Form(BUCKET, (), (*SOIL, "bare_evaporation", "evaporation_scalar")),
+    "Makkink, leaves": Form(LEAVES, (), (*SOIL, *LEAF, "bare_evaporation", "evaporation_scalar")),
+    "Priestley-Taylor, leaves": Form(RADIATION, (), (*SOIL, *LEAF, "bare_evaporation", "priestley_taylor")),
+    "Makkink, leaves, two layers": Form(LAYERS, (), (*SOIL, *LEAF, *OF_LAYERS, "evaporation_scalar")),
     "stomata and potential GPP, leaves, two layers": Form(
         STOMATA, ("stomatal_slope",), (*SOIL, *LEAF, *OF_LAYERS, "evaporation_scalar", "light_use_efficiency", "light_saturation")
     ),
-    CHOSEN + ", one coefficient for all": Form(
-        deep_water.DEEP_BUCKET_GREEN, (), (*SOIL, *LEAF, "bare_evaporation", "deep_capacity", "evaporation_scalar")
-    ),
-    CHOSEN: Form(deep_water.DEEP_BUCKET_GREEN, ("evaporation_scalar",), (*SOIL, *LEAF, "bare_evaporation", "deep_capacity")),
-    CHOSEN + ", capacity by plant type": Form(
-        deep_water.DEEP_BUCKET_GREEN, ("evaporation_scalar", SOIL[0]), (*SOIL[1:], *LEAF, "bare_evaporation", "deep_capacity")
-    ),
+    CHOSEN: Form(deep_water.DEEP_BUCKET_GREEN, (), (*OF_CHOSEN, "evaporation_scalar")),
+    CHOSEN + ", coefficient by plant type": Form(deep_water.DEEP_BUCKET_GREEN, ("evaporation_scalar",), OF_CHOSEN),
 }

@@ -34,7 +34,8 @@ def heading(water, size: dict) -> list[str]:
     return ["# E16: water that is measured, and its stress in droughts", "",
             "Made by `experiments/e16_water.py`; the numbers are its own.", "",
             f"{len(water.closure)} towers with NIRv, {water.sequences.days[0]} to {water.sequences.days[-1]}; "
-            f"{int(np.isfinite(water.heat).sum())} months of latent heat, {int(np.isfinite(water.soil).sum())} of soil water. Latent heat is closed to the energy balance (the towers show "
+            f"{int(np.isfinite(water.heat).sum())} months of latent heat, {int(np.isfinite(water.soil).sum())} of soil water.",
+            f"Latent heat is closed to the energy balance (the towers show "
             f"{np.median(water.closure):.2f} of it in the median). Modes of a posterior with priors from the literature;",
             f"towers in {size['folds']} groups, each left out once. The forms were chosen on fits to all towers before this table."]
 

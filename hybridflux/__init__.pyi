@@ -25,7 +25,7 @@ from hybridflux.model.sources import Neural as Neural
 from hybridflux.model.sources import PerClass as PerClass
 from hybridflux.model.sources import Pooled as Pooled
 from hybridflux.model.sources import Shared as Shared
-from hybridflux.model.tabulated import Tabulated as Tabulated
+from hybridflux.model.stacked import Stacked as Stacked
 from hybridflux.process import deep_water as deep_water
 from hybridflux.process import light as light
 from hybridflux.process import respiration as respiration

@@ -53,3 +53,14 @@ def test_french_towers_known_and_unseen_and_those_never_fitted(shared, tmp_path)
     assert aurade.observed.item() == pytest.approx(33, abs=5)
     months = pd.read_csv(tmp_path / "months.csv").set_index("site")
     assert not months.known.any() and (months.loc[["FR-Aur", "FR-Lam"], "n"] > 150).all() and np.isfinite(months.crps).all()
+
+
+@pytest.mark.slow
+def test_the_water_balance_is_judged_at_towers_it_has_not_seen_and_its_stress_on_droughts(shared, tmp_path):
+    """Two minutes: pytest -m slow tests/test_experiments_drought.py -k water_balance."""
+    run("e16_water.py", shared, tmp_path)
+    water = pd.read_csv(tmp_path / "water.csv").set_index("form")
+    assert water.learned["bucket of `hybrid_nirv`, nothing learned"] == 0 and (water.learned[1:] > 0).all()
+    assert water.monthly["Makkink, leaves, deep store"] < water.monthly["bucket of `hybrid_nirv`, nothing learned"]
+    drought = pd.read_csv(tmp_path / "drought.csv")
+    assert drought[drought.step == "drought"].groupby(["variable", "model"]).n.sum().groupby("variable").nunique().eq(1).all()

@@ -11,6 +11,15 @@ from hybridflux.cli.options import Overwrite, Region, Seed, Sites, With, Years
 from hybridflux.files import check_output
 from hybridflux.terminal import progress_of, wrote
 
+EventsFile = Annotated[
+    Path | None,
+    typer.Option("--events", exists=True, help="CSV zone,land_cover,date,event: mowing, harvest, felling; from `hybridflux events`."),
+]
+YieldsFile = Annotated[
+    Path | None,
+    typer.Option("--yields", exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd: export, import, fire."),
+]
+
 
 def budget(
     run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
@@ -36,12 +45,8 @@ def budget(
 def ledger(
     run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="Table to write.")],
-    events: Annotated[
-        Path | None, typer.Option(exists=True, help="CSV zone,land_cover,date,event of mowing, harvest, felling; from `hybridflux events`.")
-    ] = None,
-    yields: Annotated[
-        Path | None, typer.Option(exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd of export, import, fire.")
-    ] = None,
+    events: EventsFile = None,
+    yields: YieldsFile = None,
     zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region to aggregate.")] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
@@ -63,11 +68,15 @@ def ledger(
 def events(
     region: Region,
     out: Annotated[Path, typer.Option(help="Table to write.")],
+    cover: Annotated[Path | None, typer.Option(help="Table of green cover in winter and crops a year to write beside it.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Dates of mowing and harvest from the vegetation series of a region, with probabilities, for `hybridflux ledger`."""
-    check_output(out, overwrite=overwrite)
+    for path in (out, cover):
+        if path:
+            check_output(path, overwrite=overwrite)
 
+    from hybridflux.products.region_cover import region_cover
     from hybridflux.products.region_events import region_events
     from hybridflux.products.sheet import write_table
     from hybridflux.region.drivers.open import open_region
@@ -77,6 +86,10 @@ def events(
         table = region_events(opened, progress=progress)
     write_table(table, out, {"title": f"{opened.title}: mowing and harvest from the vegetation series", "attribution": opened.attribution})
     wrote(out)
+    if cover:
+        described = {"title": f"{opened.title}: green cover in winter and crops a year", "attribution": opened.attribution}
+        write_table(region_cover(opened), cover, described, float_format="%.6g")
+        wrote(cover)
 
 
 def report(
@@ -88,6 +101,8 @@ def report(
     years: Years = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
+    events: EventsFile = None,
+    yields: YieldsFile = None,
     overwrite: Overwrite = False,
     own: With = None,
 ) -> None:
@@ -99,11 +114,12 @@ def report(
     check_output(out, overwrite=overwrite)
     if run is None and (posterior is None or towers is None):
         raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
-    if run is None and (scenario or inventory):
-        raise ValueError("--scenario and --inventory belong to the report of a run; name it with --run")
+    if run is None and (scenario or inventory or events or yields):
+        raise ValueError("--scenario, --inventory, --events and --yields belong to the report of a run; name it with --run")
 
     from hybridflux.data.towers import open_towers
     from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.carbon_ledger import ledger_table
     from hybridflux.report.page import write_report
     from hybridflux.report.tower_page import write_tower_report
 
@@ -113,5 +129,6 @@ def report(
     if run is None:
         write_tower_report(fitted, measured, out)
     else:
-        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory)
+        ledger = ledger_table(run, events=events, flows=yields) if events or yields else None
+        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory, ledger=ledger)
     wrote(out)

@@ -91,7 +91,9 @@ def evaluate(
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`; or --leave-site-out.")] = None,
     sites: Sites = None,
     years: Years = None,
-    step: Annotated[str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")] = "day",
+    step: Annotated[
+        str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")
+    ] = "day",
     leave_site_out: Annotated[
         int | None, typer.Option(min=2, help="Without --posterior: refit this many times, each time without a fold of whole sites.")
     ] = None,

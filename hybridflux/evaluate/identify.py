@@ -55,7 +55,7 @@ class Identifiability:
 
 
 def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, days: int = 730, seed: int = 0) -> Identifiability:
-    """Judge the identifiability of parameters at a few towers.
+    """Judge the identifiability of parameters at a few towers; of a stacked posterior, those of its process members.
 
     Args:
         posterior: the posterior to judge.
@@ -64,7 +64,7 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
         days: number of days.
         seed: seed of prior draws and of the effects of places that were not in the fit.
     """
-    few = excerpt(sequences, places, days)
+    posterior, few = posterior.of_kind("process"), excerpt(sequences, places, days)
     here = posterior.at(few, key=jax.random.key(seed))
     single = with_learned(here, {name: leaf[0] for name, leaf in learned(here).items()})  # the mean of networks is no network
     names, centre = names_of(here, few), at_centre(here, few)

@@ -1,7 +1,8 @@
-"""From sequences to what a likelihood eats: whole series, or single days when nothing learned has memory."""
+"""From sequences to what a likelihood eats: single days where nothing learned acts on the memory, else windows of days, or whole series."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from hybridflux.inference.windows import Windows, chosen
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned
+from hybridflux.model.rollout import remembers
 from hybridflux.model.sequences import Sequences
-from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PLANT_TYPES
 
 
@@ -25,12 +27,15 @@ class Batch(NamedTuple):
         targets: name of an observation -> values, 0 where not measured.
         measured: the same -> where it was measured.
         known: the same -> known random error, 0 where unknown.
+        before: what the memory reads on the days of the warm-up of each window `[day, window]`; empty for whole series, which begin with
+            their spin-up, and for days.
     """
 
     names: dict[str, Array]
     targets: dict[str, Array]
     measured: dict[str, Array]
     known: dict[str, Array]
+    before: dict[str, Array] = {}
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,7 @@ def names_of(model: HybridFlux, sequences: Sequences) -> dict[str, np.ndarray]:
 
 def memory_is_known(model: HybridFlux) -> bool:
     """Whether no learned parameter acts on the states, so that they can be computed once."""
-    of_memory = [fn for memory in model.memory for fn in (memory.start, memory.step)]
-    asked = {name for fn in (model.functions() if model.settles else of_memory) for name in arguments(fn)}
-    return not any(learned(source) for name, source in model.sources.items() if name in asked)
+    return not any(learned(source) for name, source in model.sources.items() if name in remembers(model))
 
 
 def series(model: HybridFlux, sequences: Sequences) -> Batch:
@@ -131,6 +134,44 @@ def days(model: HybridFlux, sequences: Sequences) -> Batch:
     return Batch(*(jax.tree.map(row, part) for part in ({**whole.names, **states}, whole.targets, whole.measured, whole.known)))
 
 
-def batch(model: HybridFlux, sequences: Sequences) -> Batch:
-    """Single days if the memory of the model is known, else whole series."""
-    return days(model, sequences) if memory_is_known(model) else series(model, sequences)
+def windows(model: HybridFlux, sequences: Sequences, packed: Windows) -> Batch:
+    """The measured days in windows `[time, window]`, each after a warm-up."""
+    whole = series(model, sequences)
+    of_days = lambda values: packed.take(np.asarray(values), packed.days)  # noqa: E731
+    known = {name: np.broadcast_to(values, (packed.total, len(sequences.places))) for name, values in whole.known.items()}
+    names, targets, measured, known = (jax.tree.map(of_days, part) for part in (whole.names, whole.targets, whole.measured, known))
+    measured = {name: values & packed.counts for name, values in measured.items()}
+    return Batch(names, targets, measured, known, packed.taken(model, whole.names))
+
+
+def measured_days(model: HybridFlux, sequences: Sequences) -> np.ndarray:
+    """Whether anything that the model is compared with was measured `[time, place]`."""
+    return np.any([np.isfinite(sequences.targets[name]) for name in model.observed if name in sequences.targets], axis=0)
+
+
+def batch(model: HybridFlux, sequences: Sequences, leaves: Mapping[str, Array] | None = None) -> Batch:
+    """Single days if the memory of the model is known, else windows of days, or whole series where they serve better.
+
+    Args:
+        model: what is fitted.
+        sequences: of the towers.
+        leaves: learned leaves `[draw, ...]` at which the windows must hold the states of whole series; by default draws of the prior.
+    """
+    if memory_is_known(model):
+        return days(model, sequences)
+    packed = chosen(model, names_of(model, sequences), measured_days(model, sequences), leaves)
+    return series(model, sequences) if packed is None else windows(model, sequences, packed)
+
+
+def warm_up_days(data: Batch) -> int | None:
+    """Days of the warm-up of the windows; None for days and whole series."""
+    return len(next(iter(data.before.values()))) if data.before else None
+
+
+def with_longer_warm_up(model: HybridFlux, sequences: Sequences, data: Batch, leaves: Mapping[str, Array]) -> Batch | None:
+    """What to fit instead of `data`, where the windows are too far from whole series at fitted leaves `[draw, ...]`; None where not."""
+    had = warm_up_days(data)
+    if had is None:
+        return None
+    needed = warm_up_days(longer := batch(model, sequences, leaves))
+    return longer if needed is None or needed > had else None

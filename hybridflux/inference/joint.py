@@ -21,7 +21,7 @@ def predicted(model: HybridFlux, batch: Batch) -> dict[str, Array]:
         states = {name: batch.names[name] for name in start}
         fluxes = model.exchange(states, batch.names, parameters)
         return {**fluxes, **model.expected(states, fluxes, batch.names, parameters, batch.targets)}
-    return model.fluxes(batch.names)
+    return model.fluxes(batch.names, before=batch.before or None)
 
 
 def log_likelihood(model: HybridFlux, batch: Batch) -> Float[Array, ""]:

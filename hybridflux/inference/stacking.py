@@ -28,10 +28,10 @@ from hybridflux.model.structural_error import StructuralError
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
 
-CENTRE_SD, TYPE_SD = 1.0, 0.5  # prior of the logit of the share, and of what plant types differ by
+CENTRE_SD, TYPE_SD = 0.5, 0.25  # prior of the logit of the share (0.27 to 0.73 in 95 %), and of what plant types differ by
 FARTHEST = 50.0  # log densities apart; beyond, a tower says no more
 FEWEST_TOWERS = 5  # below, equal shares
-MOST_REPEATED = 32  # draws of a kind up to which each is there twice, once for either side of the share
+REPEATED, MOST_REPEATED = 4, 32  # draws of a member, and members up to which there are so many: shares in steps of a few per cent
 
 
 def shares(process: np.ndarray, network: np.ndarray, weight: np.ndarray, plant_type: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
     plant_types = np.asarray(sequences.drivers["plant_type"], int)
     share, about = _shares([found[kind][1].unseen for kind in KINDS], plant_types)
     members, kind = _members(process.draws, network.draws)
-    model = Stacked(*(one.pick(members % one.draws).model for one in (process, network)), share=share)
+    model = Stacked(process.pick(members % process.draws).model, network.pick(members % network.draws).model, share)
     model = with_learned(model, {f"sources.{KIND.name}.z": jnp.asarray(ndtri(kind), jnp.float32)})
     present = [code for at, code in enumerate(PLANT_TYPES) if at in plant_types]
     about["share_of_networks"] = shares_by_type(model, present)
@@ -113,18 +113,17 @@ def _shares(unseen: list[Densities | None], plant_types: np.ndarray) -> tuple[np
 
 
 def _members(process: int, network: int) -> tuple[np.ndarray, np.ndarray]:
-    """Member of each draw, and its quantile among the kinds: evenly spread, those of a member on either side of one half.
+    """Member of each draw, and the quantile that decides its kind, evenly spread.
+
+    Members take turns along the quantiles, so that whatever the share, all members of a kind are among its draws equally often.
 
     >>> [row.tolist() for row in _members(2, 2)]
-    [[0, 0, 1, 1], [0.125, 0.875, 0.625, 0.375]]
+    [[0, 0, 0, 0, 1, 1, 1, 1], [0.0625, 0.3125, 0.5625, 0.8125, 0.1875, 0.4375, 0.6875, 0.9375]]
     """
-    draws = max(process, network)
-    spread = np.random.default_rng(0).permutation(draws) if draws > 2 else np.arange(draws)
-    if draws > MOST_REPEATED:
-        return np.arange(draws), (spread + 0.5) / draws
-    low = (spread + 0.5) / (2 * draws)
-    first = np.where(np.arange(draws) % 2, 1.0 - low, low)
-    return np.repeat(np.arange(draws), 2), np.stack([first, 1.0 - first], axis=1).ravel()
+    members = max(process, network)
+    each = REPEATED if members <= MOST_REPEATED else 1
+    turn = np.arange(each)[None, :] * members + np.arange(members)[:, None]
+    return np.repeat(np.arange(members), each), (turn.ravel() + 0.5) / (each * members)
 
 
 def _joined_places(process: Mapping[str, dict], network: Mapping[str, dict]) -> dict[str, dict]:
@@ -145,6 +144,6 @@ def _either(process: StructuralError | None, network: StructuralError | None, sh
     """Draws of the structural errors of both kinds, as many of each as their shares, in turn."""
     if process is None or network is None:
         return process
-    count = len(next(iter(process.raw.values())))
+    count = np.size(next(iter(process.raw.values())))
     turn = np.floor((np.arange(count) + 1) * share) > np.floor(np.arange(count) * share)
     return StructuralError({name: jnp.where(turn, network.raw[name], values) for name, values in process.raw.items()})

@@ -127,14 +127,14 @@ def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Lines:
     An index for which `like` has no line stays as the imagery shows it, and its map does not carry the name of the dataset.
 
     Raises:
-        ValueError: the dataset has no calibration line for the index, or `like` for none of `also`.
+        ValueError: the dataset has no calibration line for the index, or `like` for none of `also` or not for one that it names.
     """
     wanted = config.vegetation
     found = {"fapar": {ALL: IDENTITY} if wanted.line is None else _lines(catalog[wanted.line], wanted.index)}
-    if wanted.like is None:
-        return found
-    of_indices = {name: catalog[wanted.like].lines[name] for name in wanted.also if name in catalog[wanted.like].lines}
-    return found | (of_indices or _lines(catalog[wanted.like], ", ".join(wanted.also)))
+    if isinstance(wanted.like, str):
+        of_indices = {name: catalog[wanted.like].lines[name] for name in wanted.also if name in catalog[wanted.like].lines}
+        return found | (of_indices or _lines(catalog[wanted.like], ", ".join(wanted.also)))
+    return found | {name: _lines(catalog[dataset], name) for name, dataset in wanted.brought.items()}
 
 
 def _lines(dataset: Dataset, index: str) -> dict[str, CalibrationLine]:
@@ -151,7 +151,7 @@ def _datasets(config: RegionConfig, own: Path | None) -> dict[str, Dataset]:
         ValueError: names the datasets that are missing.
     """
     catalog = load_catalog(own=own)
-    calibrated = {config.vegetation.line, config.vegetation.like} - {None}
+    calibrated = {config.vegetation.line, *config.vegetation.brought.values()} - {None}
     named = {source.dataset for sources in config.sources().values() for source in sources} | calibrated
     unknown = sorted(named - set(catalog))
     if unknown:
@@ -165,8 +165,8 @@ def _template(config: RegionConfig, catalog: dict[str, Dataset], lines: Lines, s
     soil_water = soil_moisture.read(config, catalog)
     drivers = read_drivers(config, catalog, land.elevation, soil_water, work)
     covariates = {} if land.elevation is None else {"elevation": np.nan_to_num(land.elevation).astype(np.float32)}
-    brought = {layout.LIKE: config.vegetation.like}
-    layers = {name: brought if name in lines and name in config.vegetation.also else {} for name in daily_maps(config) if name != "fapar"}
+    brought = {name: {layout.LIKE: dataset} for name, dataset in config.vegetation.brought.items() if name in lines}
+    layers = {name: brought.get(name, {}) for name in daily_maps(config) if name != "fapar"}
     maps = RegionMaps(land.plant_type, land.soil_capacity, drivers.cell, land.zone, land.zone_names, covariates, layers)
     weather = RegionWeather(config.period.days, drivers.values, utc_offset=config.utc_offset)
     create_region(out, config.region_grid, maps, weather, warm_up=config.period.lead, title=config.title, overwrite=True)

@@ -127,14 +127,26 @@ class VegetationConfig(_Part):
         index: index of reflectance whose series is filled, `fapar` for the network on Sentinel-2 bands.
         line: dataset whose calibration line converts the index to fapar; None where `index` is `fapar`.
         also: other indices that are filled and stored each day.
-        like: dataset to whose instrument straight lines bring the indices of `also`: that of the towers' reflectance. Without it, and
-            without a line of it for an index, they stay as the imagery shows them.
+        like: dataset to whose instrument straight lines bring the indices of `also`: that of the towers' reflectance; or index -> dataset
+            for some of them. Without it, and without a line of it for an index, they stay as the imagery shows them.
     """
 
     index: str = "ndvi"
     line: str | None = "modis-fpar-c5"
     also: tuple[str, ...] = ()
-    like: str | None = None
+    like: str | dict[str, str] | None = None
+
+    @property
+    def brought(self) -> dict[str, str]:
+        """Index of `also` -> dataset to whose instrument it is brought, where the dataset has a line of it."""
+        return dict.fromkeys(self.also, self.like) if isinstance(self.like, str) else self.like or {}
+
+    @model_validator(mode="after")
+    def _no_stranger(self) -> VegetationConfig:
+        strangers = ", ".join(sorted(self.brought.keys() - {*self.also}))
+        if strangers:
+            raise ValueError(f"`like` names {strangers}, which `also` does not; name it in both")
+        return self
 
     @model_validator(mode="after")
     def _a_line_or_fapar(self) -> VegetationConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from functools import cache, partial
 from typing import Any, Literal
 
@@ -132,9 +132,10 @@ class HybridFlux(eqx.Module):
         """Rows of what the model is compared with, `fluxnet` naming the column of the towers' files."""
         return tuple(one.variable for one in self.observed.values())
 
-    def parameters(self, names: Names) -> dict[str, Array]:
-        """The value of every parameter where and when `names` are given."""
-        return {name: source.value(parameter(self.rows, name), names) for name, source in self.sources.items()}
+    def parameters(self, names: Names, only: Container[str] | None = None) -> dict[str, Array]:
+        """The value of every parameter, or of some, where and when `names` are given."""
+        wanted = (name for name in self.sources if only is None or name in only)
+        return {name: self.sources[name].value(parameter(self.rows, name), names) for name in wanted}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """The state before the first day, before any spin-up."""
@@ -216,14 +217,15 @@ class HybridFlux(eqx.Module):
         """States as the fluxes of each day see them, and diagnostics that something reads; time on axis 0."""
         return rollout.states(self, drivers, self.parameters(drivers))
 
-    def fluxes(self, drivers: Names, also: tuple[str, ...] = ()) -> dict[str, Array]:
+    def fluxes(self, drivers: Names, also: tuple[str, ...] = (), before: Names | None = None) -> dict[str, Array]:
         """Fluxes, states and observed quantities of whole series; drivers `[time, ...]`, covariates `[...]`.
 
         Targets are there where their inputs are (`nee_night` needs `tair_night`), and what `also` names of all that factors may see or
-        a memory gives, for instance `evapotranspiration`.
+        a memory gives, for instance `evapotranspiration`. The states begin after a spin-up, or after a warm-up of the days `before`
+        (`rollout.states`).
         """
         parameters = self.parameters(drivers)
-        states = rollout.states(self, drivers, parameters, also)
+        states = rollout.states(self, drivers, parameters, also, before)
         fluxes = self.exchange(states, drivers, parameters)
         seen = {name: value for name, value in self.seen(states, drivers, parameters).items() if name in also}
         return {**states, **seen, **fluxes, **self.expected(states, fluxes, drivers, parameters)}

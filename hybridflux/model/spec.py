@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -20,7 +19,6 @@ from hybridflux.model.noise import AbstractNoise
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource
 from hybridflux.model.stacked import KINDS, Stacked
-from hybridflux.model.tabulated import Tabulated
 from hybridflux.process import deep_water, direct, light, observation, respiration, stress, water
 from hybridflux.process.call import Memory
 from hybridflux.vocabulary import CARBON, Parameter
@@ -29,7 +27,6 @@ _ROOMS = {
     "light": light, "stress": stress, "respiration": respiration, "water": water, "deep_water": deep_water, "observation": observation,
     "direct": direct,
 }  # fmt: skip
-_KINDS = SimpleNamespace(**vars(kinds), Tabulated=Tabulated)
 VERSION = 2
 STACKED_VERSION = 3
 """Of models of two kinds, which hold a specification of each."""
@@ -74,7 +71,7 @@ def _source_spec(source: AbstractSource) -> dict:
 def _source_from(spec: dict) -> AbstractSource:
     inside: dict[str, Any] = dict(spec)
     inside |= {name: _source_from(value) for name, value in spec.items() if isinstance(value, dict) and "kind" in value}
-    return _class(inside.pop("kind"), _KINDS, AbstractSource).from_spec(inside)
+    return _class(inside.pop("kind"), kinds, AbstractSource).from_spec(inside)
 
 
 def _sources_spec(sources: dict[str, AbstractSource]) -> dict:
@@ -137,7 +134,8 @@ def from_spec(spec: dict) -> HybridFlux:
         ValueError: another version, or a process or source that this version does not have or that has not been imported.
     """
     if spec.get("version") == STACKED_VERSION:
-        return Stacked(*(from_spec(spec["kinds"][kind]) for kind in KINDS), share=spec["share"])
+        process, network = (from_spec(spec["kinds"][kind]) for kind in KINDS)
+        return Stacked(process, network, spec["share"])
     if spec.get("version") == 1:
         spec = _of_version_1(spec)
     if spec.get("version") != VERSION:

@@ -61,7 +61,8 @@ class MemberKind(AbstractSource):
         return ("plant_type",)
 
     def value(self, row, names):
-        return (jax.scipy.special.ndtr(self.z) < self.share[names["plant_type"]]).astype(jnp.float32)
+        below: Array = jax.scipy.special.ndtr(self.z) < self.share[names["plant_type"]]
+        return below.astype(jnp.float32)
 
 
 class Stacked(HybridFlux):

@@ -138,6 +138,8 @@ def _read(*, soil_water, deep_water, root_zone_capacity, deep_capacity):
     return {"rew": of_all, "rew_root_zone": water.relative(soil_water=soil_water, root_zone_capacity=root_zone_capacity)}
 
 
+DEEP_BUCKET = Memory(start=_filled, step=deep_bucket, read=_read)
+"""Water of the root zone, below it and in snow [mm]. Factors see `rew` of all the water that roots reach, and `rew_root_zone`."""
+
 DEEP_BUCKET_GREEN = Memory(start=_filled, step=deep_bucket_green, read=_read)
-"""Water of the root zone, below it and in snow [mm], vegetation seen in NIRv. Factors see `rew` of all the water that roots reach, and
-`rew_root_zone`."""
+"""The same where vegetation is seen in NIRv."""

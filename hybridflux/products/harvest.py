@@ -61,8 +61,8 @@ FRACTIONS: dict[str, HarvestFraction] = {
 
 Harvest indices: Hay 1995 (10.1111/j.1744-7348.1995.tb05015.x), Unkovich et al. 2010 (10.1016/S0065-2113(10)05005-4); of beet and potato the
 share of the storage organ in the whole plant. Root to shoot ratios: IPCC 2006 guidelines, vol. 4, table 11.2. CRO: mean and spread of these
-crops. GRA: 335 gC m-2 yr-1 were exported at CH-Cha on the mean of 16 years (Feigenwinter et al. 2023, hdl 20.500.11850/623992), 0.13 of the
-GPP of that tower (E18); a tenth to a fifth of hay is lost on the field."""
+crops. GRA: 335 gC m-2 yr-1 were exported at CH-Cha on the mean of 16 years (Feigenwinter et al. 2023, hdl 20.500.11850/623992), 0.12 of
+the GPP of that tower, most of which has grown since the last cut of its year (E18); a tenth to a fifth of hay is lost on the field."""
 
 
 def fraction_of(crop: str, land_cover: str) -> HarvestFraction | None:

@@ -16,6 +16,7 @@ from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
+from hybridflux.report.ledger_section import ledger_section
 from hybridflux.report.map_viewer import open_group, run_viewer
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
@@ -40,6 +41,7 @@ def write_report(
     scenario: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
+    ledger: pd.DataFrame | None = None,
     truth: str | Path | Truth | None = None,
     title: str | None = None,
 ) -> Path:
@@ -55,6 +57,7 @@ def write_report(
         scenario: folder written by `run_scenario`: adds the effect of the change.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure.
+        ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
         truth: truth of a synthetic region (`report.truth`), shown beside the estimates.
         title: heading; by default from the region's name.
 
@@ -80,6 +83,8 @@ def write_report(
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
+    if ledger is not None:
+        sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if posterior is not None and towers is not None:

@@ -49,8 +49,8 @@ class CutModel:
     span: float = 0.95
     rate: float = 5.0
     season: tuple[int, int] = (75, 320)
-    view_sd: float = 0.03
-    change_sd: float = 0.01
+    view_sd: float = 0.025
+    change_sd: float = 0.008
     trend_sd: float = 0.004
     fall: float = 0.3
     fall_sd: float = 0.1

@@ -37,7 +37,7 @@ class FellingModel:
     rate: float = 0.01
     fall: float = 0.35
     fall_sd: float = 0.15
-    least_fall: float = 0.15
+    least_fall: float = 0.25
     own_season: float = 0.1
 
 

@@ -164,7 +164,7 @@ def test_effects_of_places(sequences):
     assert table not in {one.effect for one in site_populations(model)}
     model = with_places(model, {"site": 2})
     moved = with_learned(model, {table: jnp.asarray([1.0, -1.0])})
-    flat, tilted = (predicted(one, batch(one, sequences))["swc"] for one in (model, moved))
+    flat, tilted = (predicted(one, series(one, sequences))["swc"] for one in (model, moved))
     assert (tilted > flat)[:, 0].mean() > 0.9 and (tilted < flat)[:, 1].mean() > 0.9
     posterior = MAP(steps=60).fit(model, sequences, seed=0)
     other = posterior.simulate(replace(sequences, places=("A", "C")), key=jax.random.key(0), variables=("swc",))["swc"]
@@ -185,7 +185,7 @@ def test_truths_can_be_simulated(sequences):
     truth = sbc.truths(model, 2, jax.random.key(0))
     simulated = sbc.simulate(model, data, truth, jax.random.key(1))
     true = sbc.at_truth(model, simulated, truth)
-    assert simulated.targets["swc"].shape == (2, DAYS, 2) and {"swc_field.swc", "noise_sd.swc", "mean swc"} <= set(true)
+    assert simulated.targets["swc"].shape == (2, *data.targets["swc"].shape) and {"swc_field.swc", "noise_sd.swc", "mean swc"} <= set(true)
     assert all(np.isfinite(values).all() for values in true.values())
 
 

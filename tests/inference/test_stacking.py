@@ -65,9 +65,10 @@ def test_a_stacked_fit_holds_every_member_of_both_kinds(fitted):
     is_kind = {kind: np.isclose(both, alone, rtol=1e-5).all(axis=(1, 2)) for kind, alone in kinds.items()}
     of_network = is_kind["network"]
     assert np.array_equal(of_network, ~is_kind["process"])
-    assert posterior.draws == 8 and abs(of_network.mean() - share) <= 0.5 / 8 + 1e-6
-    for predicted in kinds.values():
-        assert len(np.unique(predicted[:, 0, 0])) == 4  # each member twice, so that a share may take it or leave it
+    assert posterior.draws == 16 and abs(of_network.mean() - share) <= 0.5 / 16 + 1e-6
+    for chosen, predicted in ((of_network, kinds["network"]), (~of_network, kinds["process"])):
+        times = np.unique(predicted[chosen][:, 0, 0], return_counts=True)[1]
+        assert len(times) == 4 and np.ptp(times) <= 1  # all members of a kind, equally often
     assert any("share of networks among the draws ENF" in line for line in lines(posterior))
     assert not [name for name in posterior.summary().parameter if "member_kind" in name]
 
@@ -76,7 +77,7 @@ def test_draws_that_left_a_tower_out_are_known(fitted):
     """Both kinds leave the same towers out in the same members, so that every draw of a tower's list has not seen it, whatever its kind."""
     without = fitted[0].info["draws_without"]
     assert set(without) == set(fitted[1].places)
-    assert all(len(draws) == 2 and draws[1] == draws[0] + 1 for draws in without.values())
+    assert all(len(draws) == 4 and draws[3] == draws[0] + 3 for draws in without.values())
 
 
 def test_a_file_keeps_both_kinds(fitted, tmp_path):
@@ -92,7 +93,7 @@ def test_a_file_keeps_both_kinds(fitted, tmp_path):
 def test_equal_shares_where_no_tower_was_left_out():
     towers = dark_series([2.0, 3.0, 2.5], days=60)
     posterior = MAP(steps=20).fit(two_kinds(), towers)
-    assert posterior.draws == 2 and posterior.info["stacking"]["share_of_networks"] == {"ENF": 0.5}
+    assert posterior.draws == 4 and posterior.info["stacking"]["share_of_networks"] == {"ENF": 0.5}
     assert posterior.info["stacking"]["from"].startswith("equal: fewer than 5 towers")
 
 

@@ -61,6 +61,10 @@ def test_an_index_is_brought_to_the_instrument_of_the_towers(place, make, tmp_pa
     assert set(lines) == {"fapar", "nirv"}
     with pytest.raises(ValueError, match="`modis-1km-points` has no calibration line for the index `ndre`; it has ndvi, evi2, nirv, kndvi"):
         lines_of(make.configuration(place, vegetation={"also": ["ndre"], "like": "modis-1km-points"}), load_catalog())
+    one = lines_of(make.configuration(place, vegetation={"also": ["nirv", "evi2"], "like": {"evi2": "modis-1km-points"}}), load_catalog())
+    assert set(one) == {"fapar", "evi2"}, "an index that is not named stays"
+    with pytest.raises(ValueError, match="`like` names kndvi, which `also` does not"):
+        make.configuration(place, vegetation={"also": ["nirv"], "like": {"kndvi": "modis-1km-points"}})
     build_region(make.configuration(place, vegetation=vegetation | {"also": ["nirv"]}), out)
     region, line = open_region(out), lines["nirv"]["all"]
     assert region.group["nirv"].attrs["like"] == "modis-1km-points"

@@ -7,7 +7,6 @@ import pytest
 
 from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared, is_daily, to_raw, to_value
-from hybridflux.model.tabulated import Tabulated
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 LUE = PARAMETERS["light_use_efficiency"]
@@ -61,17 +60,6 @@ def test_fixed_and_given():
     capacity = PARAMETERS["root_zone_capacity"]
     given = Given("soil_capacity").value(capacity, {"soil_capacity": np.array([5.0, 100.0, 5000.0])})
     np.testing.assert_allclose(given, [capacity.lower, 100.0, capacity.upper])
-
-
-def test_a_table_gives_its_value_by_plant_type_and_the_median_elsewhere():
-    kinds = np.array([PLANT_TYPES.index(code) for code in ("GRA", "ENF", "CRO")])
-    table = Tabulated({"GRA": 3.0, "CRO": 0.5})
-    np.testing.assert_allclose(table.value(LUE, {"plant_type": kinds}), [3.0, LUE.by_class["ENF"], 0.5])
-    assert not learned(table) and Tabulated.from_spec(table.spec()) == table
-    with pytest.raises(ValueError, match="IGBP codes"):
-        Tabulated({"grass": 1.0})
-    with pytest.raises(ValueError, match="not inside its bounds"):
-        Tabulated({"GRA": 9.0}).value(LUE, {"plant_type": kinds})
 
 
 def test_unseen_place_sits_at_the_centre_and_known_ones_move():

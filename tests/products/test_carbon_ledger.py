@@ -1,10 +1,14 @@
 """The ledger: what is removed is exported or stays, NBP holds in every draw, signs, intervals, and what is not known is said."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from hybridflux.products.carbon_ledger import carry, ledger_of, ledger_table
+from hybridflux.cli import app
+from hybridflux.products.carbon_ledger import VARIABLES, carry, ledger_of, ledger_table
 from hybridflux.products.harvest import CUE, FRACTIONS, HUMIFIED, decay
 from hybridflux.products.management import Event, Flow, read_events, read_flows
 from hybridflux.products.totals import open_totals
@@ -156,3 +160,16 @@ def test_a_place_that_the_run_does_not_have_is_refused(make_run, tmp_path):
     events = written(tmp_path / "e.csv", "zone,land_cover,date,event\nwest,GRA,2018-06-01,mowing\n")
     with pytest.raises(ValueError, match="west/GRA"):
         ledger_table(make_run(**YEAR), events=events)
+
+
+def test_the_command_writes_the_table_with_its_description(make_run, tmp_path):
+    run, out = make_run(**YEAR), tmp_path / "ledger.csv"
+    events = written(tmp_path / "e.csv", "zone,land_cover,date,event,crop\nregion,CRO,2018-07-20,harvest,wheat\n,GRA,2018-06-01,mowing,\n")
+    done = CliRunner().invoke(app, ["ledger", "--run", str(run), "--events", str(events), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(out, dtype={"period": str})
+    assert list(dict.fromkeys(table["variable"])) == list(VARIABLES) and table["spread"].nunique() == 1
+    row = pick(table, "region", "all", "NBP")
+    assert np.isfinite(row[["mean", "sd", "q05", "q95"]].astype(float)).all() and row["sign"] == "positive gain of the land"
+    described = json.loads((tmp_path / "ledger.csv-metadata.json").read_text())
+    assert {column["titles"] for column in described["tableSchema"]["columns"]} == set(table.columns)

@@ -19,8 +19,9 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
+from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
-from hybridflux.process import light, respiration, stress, water
+from hybridflux.process import deep_water, light, respiration, stress, water
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError
@@ -51,6 +52,7 @@ CASES = {
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
     "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
+    "water with depth": dict(cells=1, draws=6, composed="deep"),
     "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
     "hybrid": dict(cells=1, draws=6, composed="hybrid", spread="parameter+random_effects"),
 }
@@ -114,6 +116,13 @@ def litter():
     return HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(decay,), memory=memory, sources=sources)
 
 
+def deep():
+    """A root zone and a deep store below it; stress reads both."""
+    sources = {**MEASURED_WATER, "rew_critical": Pooled(Shared()), "drought_floor": Shared()}
+    factors = (light.absorbed, stress.water_ramp_to_floor)
+    return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
+
+
 def green():
     """NIRv and LSWI, both in physics or networks of the day."""
     efficiency = Pooled(Neural("nirv", "lswi", "vpd", width=4))
@@ -122,7 +131,7 @@ def green():
     return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)
 
 
-OWN = {"litter": litter, "green": green}
+OWN = {"litter": litter, "deep": deep, "green": green}
 
 
 def composed(name, draws):

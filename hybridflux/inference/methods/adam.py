@@ -23,16 +23,21 @@ from hybridflux.progress import Progress
 
 
 def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch, float]:
-    """Shuffled data as `[step, row]`, and all rows over the rows of a step; whole series stay one step.
+    """Shuffled data as `[step, row]` or `[step, time, window]`, and all rows over the rows of a step; whole series stay one step.
 
     Shuffling happens on the host: gathering inside the compiled step is slow on CPU.
+
+    Args:
+        data: days, windows or whole series.
+        size: days of a step; of windows as many as hold them.
+        rng: of the shuffling.
     """
-    target = next(iter(data.targets.values()))
-    rows = target.shape[0]
-    if target.ndim > 1 or rows <= size:
+    *time, rows = next(iter(data.targets.values())).shape
+    size = max(1, round(size / np.prod(time)))
+    if (time and not data.before) or rows <= size:
         return jax.tree.map(lambda values: values[None], data), 1.0
-    order = rng.permutation(rows)[: rows // size * size]
-    return jax.tree.map(lambda values: jnp.asarray(np.asarray(values)[order].reshape(-1, size)), data), rows / size
+    order = rng.permutation(rows)[: rows // size * size].reshape(-1, size)
+    return jax.tree.map(lambda values: jnp.asarray(np.moveaxis(np.asarray(values)[..., order], -2, 0)), data), rows / size
 
 
 def starting_points(model: HybridFlux, members: int, key: PRNGKeyArray) -> dict[str, Array]:

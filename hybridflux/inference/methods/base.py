@@ -16,7 +16,7 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.inference import fit_effect_correlation
-from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers
+from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
 from hybridflux.inference.posterior import Posterior
@@ -141,6 +141,9 @@ class AbstractMethod(eqx.Module):
         model = scaled(with_places(model, indices.sizes()), sequences.drivers)
         data = batch(model, sequences)
         drawn = self.draw(model, data, jax.random.key(seed), progress)
+        while (longer := with_longer_warm_up(model, sequences, data, drawn.leaves)) is not None:
+            progress(0, 1, f"the memory of the fitted model is longer than {warm_up_days(data)} days: fitting again with a longer warm-up")
+            data, drawn = longer, self.draw(model, longer, jax.random.key(seed), progress)
         for name, values in drawn.leaves.items():
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"`{name}` is not finite after the fit; lower the learning rate or fix this parameter")
@@ -159,6 +162,7 @@ class AbstractMethod(eqx.Module):
             "sensors": {name: dataset for name, dataset in sequences.sensors.items() if name in model.needs()},
             "ranges": covariate_ranges(model, sequences),
             "plant_types": plant_types_at_towers(sequences),
+            "warm_up_days": warm_up_days(data),
             "diagnostics": drawn.diagnostics,
             "concerns": concerns,
             "draws_without": _draws_without(drawn.left_out, indices.places),
