@@ -94,7 +94,7 @@ def test_without_its_key_nothing_is_answered(server, key):
         "run.json", "%72un.json", "viewer.css/../../run.json", "viewer.css%00", "./viewer.css", "tile/0/monthly/..%2fNEE/0/0/0/0",
         "tile/0/../NEE/0/0/0/0",
         "tile/0/monthly/time/0/0/0/0", "tile/1/monthly/NEE/0/0/0/0", "tile/0/monthly/NEE/٣/0/0/0", "tile/0/zone/zone/0/0/0/0",
-        "tile/0/monthly/NEE/0/99/0/0", "pixel/0/600/0", "polygon/0", "zones/9/2021", "file:///etc/passwd", "viewer_page.py", "?x",
+        "tile/0/monthly/NEE/0/99/0/0", "pixel/0/600/0", "polygon/0", "zones/9/2021/0", "file:///etc/passwd", "viewer_page.py", "?x",
     ],
 )  # fmt: skip
 def test_paths_outside_of_the_run_and_unknown_names_are_refused(server, rest):
