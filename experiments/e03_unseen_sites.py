@@ -1,9 +1,10 @@
 """E03 - How good is the hybrid model at towers it has never seen, and can its intervals be believed?
 
-Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at towers, or
-in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters, LightGBM,
-XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same NIRv and
-LSWI as the hybrid model. Partitioned GPP and RECO only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
+Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at
+towers, or in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters,
+LightGBM, XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same
+NIRv and LSWI as the hybrid model. Partitioned GPP and RECO only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the
+atmosphere, gC m-2 d-1.
 
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03 --split years
@@ -103,7 +104,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
 
 
 NOTES = (
-    "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
+    "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI. "
+    "NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
     "Command: `python experiments/e03_unseen_sites.py --data TOWERS --out runs/e03 [--split years]`.",
 )
 

@@ -15,8 +15,8 @@ from hybridflux.evaluate.baselines.vprm import VPRM
 from hybridflux.registry import Registry
 
 __all__ = [
-    "BASELINES", "PREDICTORS", "REFLECTANCE_PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM", "XGBoost",
-    "baseline_of",
+    "BASELINES", "PREDICTORS", "REFLECTANCE_PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM",
+    "XGBoost", "baseline_of",
 ]  # fmt: skip
 
 _HERE = "hybridflux.evaluate.baselines"
