@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.process import call, light, product, respiration, stress, water
+from hybridflux.process import call, direct, light, product, respiration, stress, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
-    for module in (light, stress, respiration, water)
+    for module in (light, stress, respiration, water, direct)
     for name, fn in getmembers(module, isfunction)
     if fn.__module__ == module.__name__ and not name.startswith("_")
 }
