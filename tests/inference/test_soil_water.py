@@ -13,8 +13,8 @@ from hybridflux.evaluate import sbc
 from hybridflux.evaluate.alive import effect_of_leaves
 from hybridflux.inference import MAP, NUTS, Ensemble, LaplaceApproximation, Posterior
 from hybridflux.inference.batch import batch, days, memory_is_known, names_of, series
-from hybridflux.inference.mean_residuals import site_populations
 from hybridflux.inference.joint import log_likelihood, predicted
+from hybridflux.inference.mean_residuals import site_populations
 from hybridflux.model import Fixed, Given, HybridFlux, Neural, Pooled, Sequences, Shared, observe
 from hybridflux.model.learned import learned, physics_effects, pooled_effects, with_learned, with_places
 from hybridflux.model.noise import Constant
