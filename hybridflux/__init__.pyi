@@ -38,6 +38,7 @@ from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.carbon_ledger import ledger_table as ledger_table
 from hybridflux.products.region_events import region_events as region_events
 from hybridflux.products.scenario import run_scenario as run_scenario
+from hybridflux.region.draws.known_tower import KnownTower as KnownTower
 from hybridflux.region.draws.spread import Draws as Draws
 from hybridflux.region.drivers.calendar import Period as Period
 from hybridflux.region.drivers.open import open_region as open_region

@@ -52,7 +52,8 @@ class EffectCorrelation:
     def parts(self, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What neighbours share, and what belongs to an ecosystem, at distances [m]; their sum is the correlation."""
         distance = np.asarray(distance, float)
-        return (1.0 - self.nugget) * matern(distance / self.length), self.nugget * matern(distance / ECOSYSTEM)
+        shared, own = (np.asarray(matern(distance / length)) for length in (self.length, ECOSYSTEM))
+        return (1.0 - self.nugget) * shared, self.nugget * own
 
     def to_json(self) -> dict[str, float]:
         """As plain values, for `Posterior.info`."""
