@@ -1,10 +1,10 @@
 """E04 - Does the hybrid model follow droughts it has not seen, and does its soil moisture response earn its place?
 
-All towers with a MODIS FPAR series are fitted without their days of drought (June to September of 2003, 2015 and 2018 to 2020, and the
-driest tenth of the measured days of May to September), and NEE and GPP of these days are scored beside all baselines, fitted to the same
-days. Then the same with compositions that lack the water responses, and with networks that do not see rain and VPD; the posterior of the
-water thresholds beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP, positive to the atmosphere,
-gC m-2 d-1.
+All towers with MODIS reflectance and FPAR are fitted without their days of drought (June to September of 2003, 2015 and 2018 to 2020, and
+the driest tenth of the measured days of May to September), and NEE and GPP of these days are scored beside all baselines, fitted to the
+same days; trees read the same satellites, one of them knows the site as the hybrid does. Then the same without the response to soil water;
+the posterior of the thresholds of soil water beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP,
+positive to the atmosphere, gC m-2 d-1.
 
     python experiments/e04_drought_years.py --data ../shared/data/towers --out runs/e04
     python experiments/e04_drought_years.py --data ../shared/data/towers --out runs/e04_smoke --smoke
@@ -27,21 +27,20 @@ from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetatio
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.alive import raw_of
-from hybridflux.evaluate.baselines import PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
+from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
 from hybridflux.evaluate.baselines.vprm import NEEDS as VPRM_NEEDS
 from hybridflux.evaluate.dryness import NEEDS as DRYNESS_NEEDS
 from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.scores import evaluate, pooled_rmse, score_table
 from hybridflux.evaluate.splits import leave_drought_out, only_days
-from hybridflux.inference import SVI, Ensemble
+from hybridflux.inference import Ensemble
 from hybridflux.inference.methods.base import AbstractMethod
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.compositions import get
-from hybridflux.model.flux import HybridFlux
+from hybridflux.model.flux import HybridFlux, given_by
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.sources import Fixed, Neural, Pooled, Shared
 from hybridflux.model.spec import to_spec
-from hybridflux.process import respiration, stress
+from hybridflux.process import stress
 from hybridflux.process.call import arguments
 from hybridflux.provenance import config_hash, provenance
 from hybridflux.vocabulary import PARAMETERS
@@ -49,10 +48,11 @@ from hybridflux.vocabulary import PARAMETERS
 VEGETATION = "modis_fpar_c5_8day"
 SEED = 4
 EVENTS = (2003, 2018)
-WATER = ("rew_wilting", "rew_critical", "vpd_sensitivity", "respiration_dry", "rew_respiration")
-MODELS = ("hybrid", "no water in GPP", "no water in RECO", "no water", "blind networks", "blind networks, no water")
-FULL = {"members": 8, "steps": 700, "draws": 60, "trees": 400, "forest": 50, "svi": 1000, "resamples": 2000, "models": MODELS}
-SMOKE = {"members": 2, "steps": 40, "draws": 20, "trees": 10, "forest": 20, "svi": 60, "resamples": 200, "models": ("hybrid", "no water")}
+MAIN = "hybrid_water"
+WATER = ("rew_critical", "drought_floor")
+MODELS = (MAIN, "no water", "hybrid_nirv", "hybrid")
+FULL = {"members": 8, "steps": 800, "draws": 60, "trees": 400, "forest": 50, "resamples": 2000, "models": MODELS}
+SMOKE = {"members": 2, "steps": 40, "draws": 20, "trees": 10, "forest": 20, "resamples": 200, "models": (MAIN, "no water")}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "CH-Cha")
 SMOKE_YEARS = (2003, 2008)
 PUBLISHED = (
@@ -78,9 +78,10 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     models = {name: model for name, model in compositions().items() if name in size["models"]}
-    names = {name for model in models.values() for name in model.needs_at_towers()} | {*PREDICTORS, *VPRM_NEEDS, *DRYNESS_NEEDS}
-    towers = open_towers(data, sites=sites, years=years, vegetation=VEGETATION)
-    sequences = towers.sequences(names - {"day_of_year"})
+    names = {name for model in models.values() for name in model.needs_at_towers()} | {*REFLECTANCE_PREDICTORS, *VPRM_NEEDS, *DRYNESS_NEEDS}
+    names -= {"day_of_year"}
+    towers = open_towers(data, sites=sites, years=years, vegetation=VEGETATION, needs=names)
+    sequences = towers.sequences(names)
     fit, test = leave_drought_out(sequences)
     usual, tested = only_days(sequences, fit), only_days(sequences, test)
     counted = {"sites": len(sequences.places), "fitted": count(usual), "tested": count(tested)}
@@ -100,10 +101,9 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     scores.to_csv(out / "scores.csv", index=False)
     print(f"baselines: {time.perf_counter() - began:.0f} s", flush=True)
 
-    whole = fitted(out, "hybrid", models["hybrid"], method, sequences, "all days", SEED)
-    physics = fitted(out, "physics", thresholds(), SVI(steps=size["svi"], mode_steps=size["svi"]), sequences, "all days", SEED)
-    usually = fitted(out, "hybrid", models["hybrid"], method, usual, "without drought", SEED)
-    water = {"physics, SVI, all days": physics, "hybrid, ensemble, all days": whole, "hybrid, ensemble, without drought": usually}
+    whole = fitted(out, MAIN, models[MAIN], method, sequences, "all days", SEED)
+    usually = fitted(out, MAIN, models[MAIN], method, usual, "without drought", SEED)
+    water = {"all days": whole, "without drought": usually}
     said = pd.concat([water_parameters(posterior, sequences).assign(fit=name) for name, posterior in water.items()], ignore_index=True)
     said.to_csv(out / "water.csv", index=False)
 
@@ -123,54 +123,19 @@ def count(sequences: Sequences) -> int:
 
 
 def compositions() -> dict[str, HybridFlux]:
-    """The hybrid model, and what is left of it without responses to soil water and without rain and VPD in its networks."""
-    hybrid = get("hybrid")
-    both = (stress.water_ramp, respiration.moisture_ramp)
-    return {
-        "hybrid": hybrid,
-        "no water in GPP": without(hybrid, both[:1]),
-        "no water in RECO": without(hybrid, both[1:]),
-        "no water": without(hybrid, both),
-        "blind networks": blind(hybrid),
-        "blind networks, no water": without(blind(hybrid), both),
-    }
+    """The model, the same without a response to soil water, and the compositions before it."""
+    main = get(MAIN)
+    return {MAIN: main, "no water": without(main, stress.water_ramp_to_floor), "hybrid_nirv": get("hybrid_nirv"), "hybrid": get("hybrid")}
 
 
-def without(model: HybridFlux, factors: Sequence[Callable]) -> HybridFlux:
-    """The same model without some factors, and without the bucket if nothing reads soil water any more."""
-    gpp, reco = (tuple(factor for factor in product if factor not in factors) for product in (model.gpp, model.reco))
-    memory = model.memory if any("rew" in arguments(factor) for factor in (*gpp, *reco)) else ()
-    used = {name for fn in (*gpp, *reco, *(fn for each in memory for fn in (each.start, each.step, each.read))) for name in arguments(fn)}
+def without(model: HybridFlux, factor: Callable) -> HybridFlux:
+    """The same model without a factor of GPP, and without memories that nothing reads any more."""
+    gpp = tuple(one for one in model.gpp if one is not factor)
+    read = {name for fn in (*gpp, *model.reco) for name in arguments(fn)}
+    memory = tuple(one for one in model.memory if read & {name for names in given_by(one) for name in names})
+    used = {name for fn in (*gpp, *model.reco, *(fn for one in memory for fn in one.functions)) for name in arguments(fn)}
     sources = {name: source for name, source in model.sources.items() if name in used}
-    return HybridFlux(gpp=gpp, reco=reco, memory=memory, sources=sources, observed=model.observed.values())
-
-
-def blind(model: HybridFlux) -> HybridFlux:
-    """The same model with networks that see neither rain nor VPD: soil water is left to the bucket, dry air to its response."""
-
-    def of(source):
-        if not isinstance(source, Pooled):
-            return source
-        network = source.source
-        inputs = (name for name in network.inputs if not name.startswith(("rain", "vpd")))
-        return Pooled(Neural(*inputs, width=network.width, reach=network.reach), by=source.by, spread=source.spread)
-
-    sources = {name: of(source) for name, source in model.sources.items()}
-    return HybridFlux(gpp=model.gpp, reco=model.reco, memory=model.memory, sources=sources, observed=model.observed.values())
-
-
-def thresholds() -> HybridFlux:
-    """Physics only, both ends of the water ramp learned, on the same bucket as the hybrid model."""
-    static, hybrid = get("static"), get("hybrid")
-    free = {name: Shared() for name in WATER}
-    bucket = {name: hybrid.sources[name] for name in ("root_zone_capacity", "evaporation_scalar")}
-    return HybridFlux(
-        gpp=static.gpp,
-        reco=static.reco,
-        memory=static.memory,
-        sources={**static.sources, **free, **bucket},
-        observed=hybrid.observed.values(),
-    )
+    return HybridFlux(gpp=gpp, reco=model.reco, memory=memory, sources=sources, observed=model.observed.values())
 
 
 def fitted(out: Path, name: str, model: HybridFlux, method: AbstractMethod, sequences: Sequences, days: str, seed: int) -> Posterior:
@@ -204,20 +169,23 @@ def of_posterior(posterior: Posterior, sequences: Sequences, tested: Sequences, 
 
 
 def of_baselines(sequences: Sequences, usual: Sequences, tested: Sequences, size: dict) -> pd.DataFrame:
-    """The same of the baselines; each is trained on each flux, and does not know the site."""
+    """The same of the baselines; each is trained on each flux, and but one does not know the site."""
     baselines = {
         "climatology": Climatology(),
-        "LightGBM": LightGBM(trees=size["trees"]),
-        "XGBoost": XGBoost(trees=size["trees"]),
+        "LightGBM": LightGBM(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
+        "LightGBM, site known": LightGBM(trees=size["trees"], predictors=(*REFLECTANCE_PREDICTORS, "site")),
+        "XGBoost": XGBoost(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
         "VPRM re-fitted": RefittedVPRM(),
         "VPRM EU2007": VPRM("EU2007"),
     }
+    number = np.arange(len(sequences.places), dtype=np.float32)
+    sequences, usual, tested = (replace(one, drivers={**one.drivers, "site": number}) for one in (sequences, usual, tested))
     tables = []
     for name, baseline in baselines.items():
         predicted = baseline.fit(usual).predict(sequences)
         tables += [score_table(tested, predicted, step=("day", "week")).assign(model=name)]
         tables += [score_table(sequences, predicted, step=("drought",)).assign(model=name)]
-    forest = QuantileForest()
+    forest = QuantileForest(predictors=REFLECTANCE_PREDICTORS)
     forest = replace(forest, settings={**forest.settings, "n_estimators": size["forest"]}).fit(usual)
     for number, place in enumerate(sequences.places):
         here = sequences.select([place])
@@ -241,10 +209,11 @@ def water_parameters(posterior: Posterior, sequences: Sequences) -> pd.DataFrame
 
 
 def confounding(posterior: Posterior) -> dict[str, float]:
-    """Correlation over draws of the sensitivity to VPD with each parameter of the response to soil water (unconstrained)."""
-    values = {name: raw_of(draws, PARAMETERS[name]) for name, draws in posterior.parameter_draws().items() if name in WATER}
-    vpd = values.pop("vpd_sensitivity")
-    return {name: float(np.corrcoef(vpd, draws)[0, 1]) for name, draws in values.items()}
+    """Correlation over draws of the sensitivity to VPD, mean of the plant types, with the response to soil water (unconstrained)."""
+    found = posterior.parameter_draws()
+    values = {name: raw_of(found[name], PARAMETERS[name]) for name in ("vpd_sensitivity", *WATER)}
+    vpd = values["vpd_sensitivity"].reshape(posterior.draws, -1).mean(axis=1)
+    return {name: float(np.corrcoef(vpd, values[name])[0, 1]) for name in WATER}
 
 
 def bootstrap(here: pd.DataFrame, there: pd.DataFrame, resamples: int) -> tuple[float, float, float]:
@@ -269,12 +238,13 @@ def heading(counted: dict, size: dict) -> list[str]:
     """What was done."""
     return [
         "# E04: years of drought", "",
-        f"{counted['sites']} sites with MODIS FPAR (known sites, unseen droughts), QC >= 0.75: {counted['fitted']} days of NEE fitted, "
+        f"{counted['sites']} sites with MODIS reflectance and FPAR (known sites, unseen droughts), QC >= 0.75: {counted['fitted']} days of "
+        "NEE fitted, "
         f"{counted['tested']} left out: June to September",
         "of 2003, 2015, 2018-2020 and the driest tenth of the measured days of May to September. FPAR ends in 2016, so no day of 2018-2020 "
         "counts in the scores.",
-        "The hybrid is fitted to NEE, NEE by day and NEE by night and knows the site; baselines are trained on each flux and are not told "
-        "the site. NEE = RECO - GPP,",
+        "The hybrids are fitted to NEE, NEE by day and NEE by night and know the site; baselines are trained on each flux, and but one do "
+        "not know the site. NEE = RECO - GPP,",
         "positive to the atmosphere, gC m-2 d-1. Command: `python experiments/e04_drought_years.py --data TOWERS --out runs/e04`,",
         f"sizes {json.dumps(size)}, seed {SEED}.",
     ]  # fmt: skip
@@ -288,7 +258,7 @@ def step_table(scores: pd.DataFrame, step: str) -> list[str]:
              "| model | flux | n | RMSE | median NSE | bias | CRPS | cover 50 | cover 80 | cover 90 |",
              "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for (model, flux), part in scores[(scores.step == step) & (scores.n > 0)].groupby(["model", "variable"], sort=False):
-        if step != "drought" and model in MODELS and model != "hybrid":
+        if step != "drought" and model in MODELS and model != MAIN:
             continue
         pooled = {name: np.average(part[name], weights=part.n) for name in ("bias", "crps", "coverage50", "coverage80", "coverage90")}
         cover = " | ".join("-" if np.isnan(pooled[f"coverage{level}"]) else f"{pooled[f'coverage{level}']:.2f}" for level in (50, 80, 90))
@@ -297,7 +267,7 @@ def step_table(scores: pd.DataFrame, step: str) -> list[str]:
     return lines
 
 
-def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str = "hybrid") -> list[str]:
+def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str = MAIN) -> list[str]:
     """Differences of the RMSE of anomalies, one line a model."""
     of = scores[scores.step == "drought"]
     lines = [f"| model | NEE: RMSE minus that of {against} | GPP | RECO |", "|---|---|---|---|"]
@@ -319,19 +289,10 @@ def beside(scores: pd.DataFrame, size: dict) -> list[str]:
 
 
 def earned(scores: pd.DataFrame, size: dict) -> list[str]:
-    """What the water responses earn."""
-    models = [name for name in size["models"] if name != "hybrid"]
-    return ["", "## Does the soil moisture response earn its place?", "",
-            "Same seeds. Positive: the model without it is worse. `blind networks` see neither rain nor VPD, today's or earlier.", "",
-            *compared(scores, models, size), *among_blind(scores, size)]  # fmt: skip
-
-
-def among_blind(scores: pd.DataFrame, size: dict) -> list[str]:
-    """What the water responses earn where the networks see neither rain nor VPD."""
-    pair = ("blind networks, no water", "blind networks")
-    if not set(pair) <= set(size["models"]):
-        return []
-    return ["", "Among the blind ones:", "", *compared(scores, pair[:1], size, pair[1])]
+    """What the response to soil water earns, and what the compositions before lacked."""
+    models = [name for name in size["models"] if name != MAIN]
+    return ["", "## Does the response to soil water earn its place?", "", "Same seeds. Positive: the other model is worse.", "",
+            *compared(scores, models, size)]  # fmt: skip
 
 
 def threshold_table(said: pd.DataFrame, correlations: dict[str, dict[str, float]]) -> list[str]:
@@ -350,13 +311,12 @@ def threshold_table(said: pd.DataFrame, correlations: dict[str, dict[str, float]
         volumetric = "m3" in stated
         relative = f"{(value - wilting) / (field - wilting):.2f}" if volumetric else f"{value:.2f}"
         lines.append(f"| {source} | {stated} | {relative} |")
-    capacity = get("hybrid").sources["root_zone_capacity"]
-    size = f"{float(capacity.constant):.0f} mm" if isinstance(capacity, Fixed) else "learned capacity"
-    lines += ["", "These are not one quantity. Ours is the water of a bucket of one size for all places "
-              f"({size}), fed by rain that is mostly reanalysis scaled to monthly sums: the capacity scales the",
-              f"threshold. Volumetric values are converted with the wilting point {wilting} and field capacity {field} of one loam "
-              "(Saxton & Rawls 2006); other soils move them by more than the",
-              "differences between the sources. Read agreement as order of magnitude.", "",
+    lines += ["", "These are not one quantity. Ours is the water of the root zone and of the deep store together over what both can hold "
+              "(E16), fed by rain that is mostly",
+              f"reanalysis scaled to monthly sums. Volumetric values are converted with the wilting point {wilting} and field capacity "
+              f"{field} of one loam (Saxton & Rawls 2006); other soils move them by more",
+              "than the differences between the sources. `rew_critical` is the centre of the places, each of which has a threshold of its "
+              "own. Read agreement as order of magnitude.", "",
               "Dry soil and dry air go together: correlation over draws of `vpd_sensitivity` with the water parameters (unconstrained; a",
               "larger `vpd_sensitivity` and a larger `rew_critical` both mean more drought loss):", ""]  # fmt: skip
     for name, found in correlations.items():
