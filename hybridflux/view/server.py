@@ -116,11 +116,12 @@ class _Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         if origin is not None and origin not in {f"http://{host}" for host in self.server.hosts}:
             raise _Refusal(HTTPStatus.FORBIDDEN)
-        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            raise _Refusal(HTTPStatus.FORBIDDEN)
         key, slash, rest = self.path.removeprefix("/").partition("/")
         if not slash or not hmac.compare_digest(key.encode(), self.server.key.encode()):
             raise _Refusal(HTTPStatus.NOT_FOUND)
+        clicked = rest == "" and self.headers.get("Sec-Fetch-Dest") == "document"  # the address in the terminal of a notebook, say
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not clicked:
+            raise _Refusal(HTTPStatus.FORBIDDEN)
         return rest
 
     def _get(self, rest: str) -> tuple[str, bytes]:

@@ -112,6 +112,7 @@ class App {
     s.frame = Math.min(s.frame, this.frames.length - 1);
     if (s.compare !== "none" && (this.isZones || (d.runs.length < 2 && this.frames.length < 2))) s.compare = "none";
     this.title.textContent = this.run.title || this.run.name;
+    this.map.canvas.setAttribute("aria-label", `${this.title.textContent}. ${word("help")}: ?`);
     const groups = Object.keys(this.run.groups).map(name => [name, word(name)]);
     if (d.live && this.run.zones) groups.push(["zone", word("zone")]);
     const parts = [];
