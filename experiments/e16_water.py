@@ -11,7 +11,8 @@ the days of drought of E04 and scored on them. Paired differences of the RMSE of
     python experiments/e16_water.py --data ../shared/data/towers --out runs/e16
     python experiments/e16_water.py --data ../shared/data/towers --out runs/e16_smoke --smoke
 
-Part 1 takes some 25 minutes on one busy core, part 2 a few minutes a model; what is done is kept. `--smoke` takes about two minutes.
+Each form of part 1 takes two to six minutes of one busy core, each model of part 2 four to eight; what is done is kept. `--smoke` takes
+two minutes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from water_forms import CHOSEN, FORMS, Form
 from water_page import NONE, PER_DAY, SUMMER, page
 
 from hybridflux.data.towers import CLIMATOLOGY, open_towers
+from hybridflux.evaluate.dryness import NEEDS as DRYNESS_NEEDS
 from hybridflux.evaluate.scores import evaluate
 from hybridflux.evaluate.splits import leave_drought_out, leave_site_out, only_days
 from hybridflux.inference import Ensemble
@@ -309,9 +311,8 @@ def carbon_models() -> dict[str, HybridFlux]:
     return {
         "bucket as it was": today,
         NONE: with_water(today, water, (), ()),
-        "stress on RECO": with_water(today, water, (), reco),
         "stress on GPP": with_water(today, water, gpp, (), **by_place),
-        "stress on both, one threshold": with_water(today, water, gpp, reco, rew_critical=Shared(), drought_floor=Shared()),
+        "stress on GPP, one threshold": with_water(today, water, gpp, (), rew_critical=Shared(), drought_floor=Shared()),
         BOTH: with_water(today, water, gpp, reco, **by_place),
         "stress on both, floor by place too": with_water(today, water, gpp, reco, **wide),
     }
@@ -332,7 +333,7 @@ def with_water(model: HybridFlux, memory, gpp: tuple[Callable, ...], reco: tuple
 def of_droughts(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of drought anomalies of all carbon models, and the thresholds of those that have them."""
     models = carbon_models()
-    needs = {name for model in models.values() for name in model.needs_at_towers()} | {"fapar"}
+    needs = {name for model in models.values() for name in model.needs_at_towers()} | {*DRYNESS_NEEDS}
     towers = open_towers(data, sites=sites, years=size["years"], vegetation="modis_fpar_c5_8day", needs=needs)
     sequences = towers.sequences(needs - {"site"})
     keep, _ = leave_drought_out(sequences)
@@ -352,3 +353,7 @@ def of_droughts(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None
     scores = pd.concat(tables, ignore_index=True)
     scores.to_csv(out / "drought.csv", index=False)
     return scores, pd.DataFrame(thresholds)
+
+
+if __name__ == "__main__":
+    main()
