@@ -32,7 +32,7 @@ def main() -> None:
     arguments.add_argument("--towers", type=Path, default=here / "data" / "towers")
     arguments.add_argument("--peer-draws", type=int, default=200, help="draws and warm-up of the samplers compared with; 0 leaves them out")
     arguments.add_argument("--learned-memory", action="store_true", help="learn the capacity of the bucket: gradients through the scan")
-    arguments.add_argument("--europe", action="store_true", help="fit an ensemble with learned water to all European towers, and nothing else")
+    arguments.add_argument("--europe", action="store_true", help="only fit an ensemble with learned water to all towers")
     chosen = arguments.parse_args()
     prepare()
     if not chosen.towers.is_dir():

@@ -1,9 +1,10 @@
 """E03 - How good is the hybrid model at towers it has never seen, and can its intervals be believed?
 
-Fits towers with a MODIS FPAR series on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at towers, or
-in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters, LightGBM,
-XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days. Partitioned GPP and RECO
-only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
+Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at
+towers, or in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters,
+LightGBM, XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same
+NIRv and LSWI as the hybrid model. Partitioned GPP and RECO only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the
+atmosphere, gC m-2 d-1.
 
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03 --split years
@@ -27,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.towers import Towers, open_towers
-from hybridflux.evaluate.baselines import PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
+from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
 from hybridflux.evaluate.baselines.forest import FOREST
 from hybridflux.evaluate.baselines.vprm import NEEDS
 from hybridflux.evaluate.card import make_card, save_card
@@ -59,19 +60,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="towers folder")
     parser.add_argument("--out", type=Path, default=Path("runs/e03"))
+    parser.add_argument("--model", default="hybrid_water", help="composition, see `hybridflux fit --model`")
     parser.add_argument("--split", choices=SPLITS, default="sites")
     parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
     arguments = parser.parse_args()
     size, sites = (SMOKE, SMOKE_SITES) if arguments.smoke else (FULL, None)
-    run(arguments.data, arguments.out, arguments.split, size, sites)
+    run(arguments.data, arguments.out, arguments.model, arguments.split, size, sites)
 
 
-def run(data: Path, out: Path, split: str, size: dict, sites: tuple[str, ...] | None) -> None:
+def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: tuple[str, ...] | None) -> None:
     """All folds of a split, the card, and the posterior of all towers."""
     began = time.perf_counter()
-    model = get("hybrid")
-    towers = open_towers(data, sites=sites, vegetation=VEGETATION)
-    sequences = towers.sequences(({*model.needs_at_towers(), *PREDICTORS, *NEEDS}) - {"day_of_year"})
+    model = get(composition)
+    needs = {*model.needs_at_towers(), *REFLECTANCE_PREDICTORS, *NEEDS} - {"day_of_year"}
+    towers = open_towers(data, sites=sites, vegetation=VEGETATION, needs=needs)
+    sequences = towers.sequences(needs)
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
     settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
@@ -101,7 +104,8 @@ def run(data: Path, out: Path, split: str, size: dict, sites: tuple[str, ...] | 
 
 
 NOTES = (
-    "The hybrid model is trained on NEE alone, every other model on each flux. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
+    "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI. "
+    "NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
     "Command: `python experiments/e03_unseen_sites.py --data TOWERS --out runs/e03 [--split years]`.",
 )
 
@@ -153,9 +157,9 @@ def baselines(size: dict) -> dict:
         "VPRM (EU2007)": VPRM(table="EU2007"),
         "VPRM (pyVPRM MODIS)": VPRM(table="pyVPRM_modis"),
         "VPRM re-fitted": RefittedVPRM(),
-        "LightGBM": LightGBM(trees=size["trees"]),
-        "XGBoost": XGBoost(trees=size["trees"]),
-        "random forest": QuantileForest(settings={**FOREST, "n_estimators": size["forest"]}),
+        "LightGBM": LightGBM(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
+        "XGBoost": XGBoost(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
+        "random forest": QuantileForest(predictors=REFLECTANCE_PREDICTORS, settings={**FOREST, "n_estimators": size["forest"]}),
     }
 
 
@@ -163,7 +167,7 @@ def knowing_the_site(train: Sequences, test: Sequences, size: dict) -> list[pd.D
     """LightGBM that is told which site a day is from: the ceiling of these drivers."""
     number = np.arange(len(train.places), dtype=np.float32)
     with_site = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
-    predicted = LightGBM(trees=size["trees"], predictors=(*PREDICTORS, "site")).fit(with_site[0]).predict(with_site[1])
+    predicted = LightGBM(trees=size["trees"], predictors=(*REFLECTANCE_PREDICTORS, "site")).fit(with_site[0]).predict(with_site[1])
     tables = ((step, score_table(test, predicted, step=step, known=train.places)) for step in KNOWN_STEPS)
     return [table.assign(model="LightGBM, site known", step=step) for step, table in tables]
 

@@ -60,7 +60,7 @@ RESAMPLED, SEED = 2000, 1
 MODEL = HYBRIDS["NIRv, acclimation"]
 FIT = {"members": 2, "steps": 400, "draws": 20, "folds": 6}
 FIRST, START = np.datetime64("2000-01-01"), np.datetime64("2017-01-01")  # of MODIS; of Sentinel-2
-LEAST_DAYS, LEAST_QC, WARM_UP = 60, 0.75, 365
+LEAST_DAYS, LEAST_OF_TYPE, LEAST_QC, WARM_UP = 60, 2, 0.75, 365
 SENSOR = Covariate("sensor_at_10m", centre=0.5, scale=0.5)
 REFERENCE = "1 km fit, as it is"
 FORESTS = ("ENF", "EBF", "DBF", "MF")
@@ -80,7 +80,8 @@ def main() -> None:
     (arguments.out / "lines.toml").write_text(toml({index: {"all": of_kind["all"]} for index, of_kind in lines.items()}))
     scores = learned_at(arguments.data, arguments.out, pairs)
     scores.to_csv(arguments.out / "scores.csv", index=False)
-    patches = lswi_patches.lswi_of_patches(arguments.data, sorted(arguments.regions.glob("*.zarr"))) if arguments.regions else None
+    built = sorted(path.with_suffix(".zarr") for path in arguments.regions.glob("*.build")) if arguments.regions else []
+    patches = lswi_patches.lswi_of_patches(arguments.data, built) if built else None
     (arguments.out / "results.md").write_text(page(pairs, lines, checks, scores, patches))
     (arguments.out / "run.json").write_text(json.dumps(provenance({"model": to_spec(MODEL()), **FIT}, SEED), indent=1))
     print((arguments.out / "results.md").read_text())
@@ -321,6 +322,11 @@ def page(
             if way != REFERENCE:
                 cells = " | ".join(f"{gain(of, way, REFERENCE, name)}" for name in number)
                 gains.append(f"| {way} | {label}: {number['NEE']} ({number['GPP']} of GPP) | {cells} |")
+    nnse = scores.assign(nnse=1 / (2 - scores.nse)).pivot_table(index=["variable", "igbp"], columns="model", values="nnse", sort=False)
+    number = scores.groupby(["variable", "igbp"]).site.nunique()
+    kinds = ["| flux | plant type | towers | " + " | ".join(nnse.columns) + " |", "|" + "---|" * (3 + len(nnse.columns))]
+    for (name, kind), row in nnse[number[nnse.index] >= LEAST_OF_TYPE].sort_index().iterrows():
+        kinds.append(f"| {name} | {kind} | {number[name, kind]} | " + " | ".join(f"{value:.3f}" for value in row) + " |")
     counts = pairs.groupby("igbp").site.nunique().to_dict()
     return "\n".join([
         "# E15: the same index at 1 km and at 10 m", "",
@@ -331,6 +337,7 @@ def page(
         "## At which scale the model is fitted", "",
         f"{FIT['folds']} groups of towers left out, all read Sentinel-2 at 10 m; mean over towers with at least {LEAST_DAYS} days; nNSE: "
         "mean of 1 / (2 - NSE); RMSE in gC m-2 d-1; 90 % intervals of differences by resampling towers.", "", *flux, "", *gains, "",
+        "nNSE by plant type:", "", *kinds, "",
         *([] if patches is None else lswi_patches.page(patches)),
     ])  # fmt: skip
 

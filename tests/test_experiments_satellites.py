@@ -117,3 +117,15 @@ def test_the_catalog_has_the_lines_of_the_page(shared):
     for index in e15.INDICES:
         stored = load_catalog()[e15.TARGET].lines[index]["all"]
         assert (stored.offset, stored.slope) == pytest.approx(e15.fitted(pairs, index), abs=6e-4), index
+
+
+def test_e17_scores_what_its_rows_say(tmp_path):
+    """Averages are of the parts they name; a fold of a run before is read, not fitted again."""
+    import e17_members as e17
+
+    shape = (5, 2)
+    for number, _ in enumerate(e17.PARTS):
+        np.savez(tmp_path / f"0-{number}.npz", **{flux: np.full(shape, float(number)) for flux in e17.CARBON})
+    found = e17.fold(tmp_path, 0, None, None, e17.SMOKE)
+    assert {part: float(fluxes["nee"].mean()) for part, fluxes in found.items()} == dict(zip(e17.PARTS, range(5), strict=True))
+    assert {name for pair in e17.MEANS.values() for name in pair} <= set(e17.PARTS) and set(e17.ROWS) == {*e17.PARTS, *e17.MEANS}

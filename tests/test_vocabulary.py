@@ -5,11 +5,11 @@ from inspect import getmembers, isfunction, signature
 
 import pytest
 
-from hybridflux.process import Memory, deep_water, light, respiration, stress, vegetation, water
+from hybridflux.process import Memory, deep_water, direct, light, respiration, stress, vegetation, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import HISTORY_DAYS, PARAMETERS, PLANT_TYPE_NAMES, PLANT_TYPES, UNVEGETATED, VARIABLES, suggestion, variable
 
-MODULES = (light, stress, respiration, vegetation, water, deep_water)
+MODULES = (light, stress, respiration, vegetation, water, deep_water, direct)
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
     for module in MODULES

@@ -68,11 +68,15 @@ def ledger(
 def events(
     region: Region,
     out: Annotated[Path, typer.Option(help="Table to write.")],
+    cover: Annotated[Path | None, typer.Option(help="Table of green cover in winter and crops a year to write beside it.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Dates of mowing and harvest from the vegetation series of a region, with probabilities, for `hybridflux ledger`."""
-    check_output(out, overwrite=overwrite)
+    for path in (out, cover):
+        if path:
+            check_output(path, overwrite=overwrite)
 
+    from hybridflux.products.region_cover import region_cover
     from hybridflux.products.region_events import region_events
     from hybridflux.products.sheet import write_table
     from hybridflux.region.drivers.open import open_region
@@ -82,6 +86,10 @@ def events(
         table = region_events(opened, progress=progress)
     write_table(table, out, {"title": f"{opened.title}: mowing and harvest from the vegetation series", "attribution": opened.attribution})
     wrote(out)
+    if cover:
+        described = {"title": f"{opened.title}: green cover in winter and crops a year", "attribution": opened.attribution}
+        write_table(region_cover(opened), cover, described, float_format="%.6g")
+        wrote(cover)
 
 
 def report(

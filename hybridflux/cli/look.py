@@ -60,6 +60,7 @@ def info(file: Annotated[Path, typer.Argument(help="A posterior, run folder, Zar
 def view(
     runs: Annotated[list[Path], typer.Argument(exists=True, file_okay=False, help="Folders of `map` or `scenario`, on one grid.")],
     region: Annotated[Path | None, typer.Option(exists=True, help="Where their region store is now, if it was moved.")] = None,
+    ledger: Annotated[Path | None, typer.Option(exists=True, help="Table of `hybridflux ledger` of the first run, shown by zone.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; any free one by default.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     export: Annotated[Path | None, typer.Option(help="Write a folder that opens offline instead: index.html and its tiles.")] = None,
@@ -79,7 +80,7 @@ def view(
 
     from hybridflux.view.server import serve
 
-    with serve(runs, region=region, port=port) as server:
+    with serve(runs, region=region, ledger=ledger, port=port) as server:
         typer.echo(f"{server.address}\nonly this machine reaches it, with this address; Ctrl-C ends it")
         if browser:
             import webbrowser

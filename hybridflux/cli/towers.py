@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
+
+if TYPE_CHECKING:
+    from hybridflux.inference.methods.base import AbstractMethod
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="A setting of the method, repeatable: --set members=16; a wrong name lists them.")
@@ -35,8 +38,9 @@ def fit(
     model: Annotated[
         str | None,
         typer.Option(
-            help="hybrid (the default for map, ensemble), hybrid_nirv (on reflectance of satellites), stacked (draws of "
-            "hybrid_nirv and of networks without physics), network (these alone), static (for laplace, svi, nuts), or "
+            help="hybrid_water (the default for map, ensemble where the towers folder has reflectance), hybrid (where it has "
+            "none), hybrid_nirv, stacked (draws of hybrid_nirv and of networks without physics), network (these alone), "
+            "static (for laplace, svi, nuts), or "
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
     ] = None,
@@ -58,7 +62,7 @@ def fit(
     from hybridflux.model.spec import to_spec
 
     chosen = method_of(method, settings or ())
-    fitted = compositions.get(model or chosen.composition)
+    fitted = compositions.get(model or _composition(chosen, towers))
     to_spec(fitted)  # a model that cannot be saved is refused here
     needs, targets = fitted.needs_at_towers(), fitted.targets()
     sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
@@ -67,6 +71,17 @@ def fit(
     _save(posterior, out)
     typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)
+
+
+def _composition(method: AbstractMethod, towers: Path) -> str:
+    """The model of a method where none is named: with networks, the one that reads the reflectance of these towers if they have any."""
+    from hybridflux.data.reflectance import FOLDER
+
+    name = method.composition
+    if name == "hybrid" and any((towers / FOLDER).glob("*.csv*")):
+        name = "hybrid_water"
+    typer.echo(f"model: {name} (--model names another)")
+    return name
 
 
 def _save(posterior, out: Path) -> None:
@@ -138,7 +153,7 @@ def evaluate(
         table = score(loaded, measured, step=steps, seed=seed)
     else:
         how = method_of(method, settings or ())
-        fitted = compositions.get(model or how.composition)
+        fitted = compositions.get(model or _composition(how, towers))
         rivals = {name: baseline_of(name) for name in baseline.split(",")} if baseline else {}
         needs = {*needed(fitted, steps), *(name for one in rivals.values() for name in one.needs)}
         measured = open_towers(towers, sites=sites, years=years, needs=needs, targets=fitted.targets())

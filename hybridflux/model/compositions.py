@@ -8,11 +8,12 @@ from pathlib import Path
 from hybridflux.files import read_json
 from hybridflux.model import observe, outside
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.noise import StudentT
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
 from hybridflux.model.spec import from_spec
 from hybridflux.model.stacked import Stacked
-from hybridflux.process import direct, light, respiration, stress, water
+from hybridflux.process import deep_water, direct, light, respiration, stress, water
 from hybridflux.vocabulary import suggestion
 
 
@@ -97,6 +98,38 @@ def hybrid_nirv() -> HybridFlux:
     )
 
 
+GREENING = (*GREEN_TODAY, "nirv_30d", "lswi_30d")
+"""`GREEN_TODAY` beside the means of the last month: leaves that unfold and leaves that age have the same greenness and another capacity."""
+RESPONSES = ("light_saturation", "vpd_sensitivity", "temp_optimum", "activation_temp", "respiration_gpp_share")
+"""Parameters of responses that differ between plant types and between places of one type."""
+
+
+def hybrid_water() -> HybridFlux:
+    """`hybrid_nirv` with water that latent heat and soil water of towers gave, and responses that differ between plant types and places.
+
+    Soil water has depth (`deep_water`), with the parameters of `MEASURED_WATER`. Its ramp ends at a floor, because roots find water below,
+    and has a threshold of its own at every place; Reco follows GPP into a drought. Responses are partially pooled: one value a plant type,
+    and effects of places around it, which an unseen place draws from the population. A day weighs 0.02 of one.
+    """
+    networks = {name: Pooled(Neural(*GREENING, width=16), spread=0.2) for name in ("light_use_efficiency", "respiration_ref")}
+    responses = {name: Pooled(PerClass(), spread=0.2) for name in RESPONSES}
+    return HybridFlux(
+        gpp=(light.absorbed_green, light.saturation_green, stress.peaked_temperature, stress.vpd_exponential, stress.water_ramp_to_floor),
+        reco=(respiration.lin_gpp, respiration.lloyd_taylor),
+        memory=(deep_water.DEEP_BUCKET_GREEN, stress.ACCLIMATION),
+        sources={
+            **networks,
+            **responses,
+            **MEASURED_WATER,
+            "rew_critical": Pooled(Shared(), spread=0.5),
+            "drought_floor": Shared(),
+            "temp_width": Shared(),
+            "temp_memory": Fixed(MEMORY_OF_TEMPERATURE),
+        },
+        observed=[make(StudentT(tail=Fixed(30.0)), weight=0.02) for make in (observe.nee, observe.nee_day, observe.nee_night)],
+    )
+
+
 WEEKS = (
     "nirv", "nirv_30d", "lswi", "lswi_30d", "tair", "tmin", "par", "vpd", "rain", "tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d",
     "rain_30d", "rain_90d", "par_potential", "plant_type",
@@ -124,7 +157,7 @@ def stacked() -> Stacked:
 
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {
-    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "network": network, "stacked": stacked,
+    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "hybrid_water": hybrid_water, "network": network, "stacked": stacked,
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hybridflux.model.noise import AbstractNoise, Constant, Laplace
 from hybridflux.model.observed import Observed
 from hybridflux.model.sources import AbstractSource, PerClass
@@ -51,16 +53,18 @@ def soil_water(
     wilting: AbstractSource | None = None,
     field: AbstractSource | None = None,
     weight: float = 1.0,
+    of: Callable = water.volumetric,
 ) -> Observed:
     """Measured soil water, `SWC_F_MDS_1` [m3 m-3]: swc = swc_wilting + rew (swc_field - swc_wilting).
 
     A sensor sees one depth of one soil, the bucket is the root zone of a footprint: this line belongs to the sensor and the soil and is
     learned with the fit, per plant type by default. So only the course of soil water informs the bucket, how far it falls and how fast,
     not its level. Structural errors, scores and maps are of fluxes and do not know it. Sensors err for weeks: give a day a small `weight`.
-    Peat holds more water than the bounds of `swc_field` (0.55) allow; leave towers on it out.
+    Peat holds more water than the bounds of `swc_field` (0.55) allow; leave towers on it out. `of` is what sensors see:
+    `deep_water.volumetric`, the root zone alone, where the bucket has a deep store.
     """
     ends = {"swc_wilting": wilting or PerClass(), "swc_field": field or PerClass()}
-    return Observed("swc", water.volumetric, error or Constant(SENSOR_ERROR), weight, sources=ends)
+    return Observed("swc", of, error or Constant(SENSOR_ERROR), weight, sources=ends)
 
 
 def latent_heat(error: AbstractNoise | None = None, *, weight: float = 1.0, column: str | None = None) -> Observed:

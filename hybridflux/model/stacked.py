@@ -61,8 +61,7 @@ class MemberKind(AbstractSource):
         return ("plant_type",)
 
     def value(self, row, names):
-        below: Array = jax.scipy.special.ndtr(self.z) < self.share[names["plant_type"]]
-        return below.astype(jnp.float32)
+        return (jax.scipy.special.ndtr(self.z) < self.share[names["plant_type"]]).astype(jnp.float32)
 
 
 class Stacked(HybridFlux):
@@ -125,7 +124,7 @@ class Stacked(HybridFlux):
 
     def flux(self, which: Literal["gpp", "reco"], names: Names) -> Array:
         of_network = product({"gpp": self.network_gpp, "reco": self.network_reco}[which], names)
-        return jnp.where(names[KIND.name] > 0.5, of_network, super().flux(which, names))
+        return jnp.where(jnp.asarray(names[KIND.name]) > 0.5, of_network, super().flux(which, names))
 
 
 def shares_by_type(model: Stacked, plant_types: Iterable[str]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from hybridflux.vocabulary import FLUXES
 
 VARIABLES = ("GPP", "RECO", "NEE", "export", "import", "fire", "NBP", "residue", "residue respiration")
 NOT_KNOWN = "export is not known of"
+AT_ONCE = 256  # cells whose GPP is in memory
 DAY = pd.Timedelta(days=1)
 
 
@@ -108,10 +110,18 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
     for number, event in enumerate(events):
         places.setdefault((event.zone, event.land_cover), []).append(number)
     looked_at = {cover for _, cover in places}  # without an event of its own, a cell of such a land cover was not harvested
+    harvested, months = {}, Months.of(totals)
     for cell, (zone, cover) in enumerate(zip(totals.zone, totals.land_cover, strict=True)):
         if looked_at & {cover, ALL}:
-            here = sorted(number for place in product((zone, REGION), (cover, ALL)) for number in places.get(place, ()))
-            export[cell], residue[cell] = _harvested(totals, cell, [events[number] for number in here], years, seed)
+            export[cell] = 0.0
+            numbers = sorted(number for place in product((zone, REGION), (cover, ALL)) for number in places.get(place, ()))
+            if numbers:
+                harvested[cell] = [events[number] for number in numbers]
+    order = np.array(sorted(harvested), int)
+    for cells in np.array_split(order, range(AT_ONCE, len(order), AT_ONCE)):
+        gpp = np.maximum(totals.total["GPP"][cells], 0.0)
+        for cell, grown in zip(cells.tolist(), gpp, strict=True):
+            export[cell], residue[cell] = _harvested(months, str(totals.land_cover[cell]), grown, harvested[cell], seed)
     brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
     given = brought.pop("export")
     return Carried(np.where(np.isnan(given), export, given), brought, residue)
@@ -122,36 +132,68 @@ def random_of(seed: int, key: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(key.encode())])
 
 
-def _harvested(totals: RunTotals, cell: int, events: Sequence[Event], years: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exported and residual carbon of a cell `[year, draw]`, gC; NaN where a felling took wood of which no table says how much."""
-    draws, every = totals.draws, np.arange(totals.draws)
-    export, residue = np.zeros((len(years), draws)), np.zeros((len(years), draws))
-    gpp = np.maximum(totals.total["GPP"][[cell]][0], 0.0)
-    grown = np.concatenate([np.zeros((1, draws)), np.cumsum(gpp, 0)])
-    first = totals.months if totals.first is None else totals.first
-    starts = ((first - first[0]) / DAY).to_numpy()
-    end = starts[-1] + totals.days[-1]
+class Months(NamedTuple):
+    """The mapped months, in days from the first mapped day.
 
-    def until(day: np.ndarray) -> np.ndarray:
-        """GPP from the first mapped day to a day of each draw; even within a month."""
-        month = np.clip(np.searchsorted(starts, day, side="right") - 1, 0, len(starts) - 1)
-        part = np.clip((day - starts[month]) / totals.days[month], 0.0, 1.0)
+    Attributes:
+        origin: first mapped day.
+        starts: first mapped day of each month `[month]`.
+        days: mapped days of each month `[month]`.
+        years: first day of each year after the first `[year - 1]`.
+    """
+
+    origin: pd.Timestamp
+    starts: np.ndarray
+    days: np.ndarray
+    years: np.ndarray
+
+    @classmethod
+    def of(cls, totals: RunTotals) -> Months:
+        """Of a run."""
+        first = totals.months if totals.first is None else totals.first
+        later = [pd.Timestamp(year, 1, 1) for year in years_of(totals)[1:]]
+        return cls(first[0], ((first - first[0]) / DAY).to_numpy(), totals.days, np.array([(one - first[0]) / DAY for one in later]))
+
+    def day(self, date: pd.Timestamp) -> float:
+        """Days from the first mapped day."""
+        return (date - self.origin) / DAY
+
+    def until(self, day: np.ndarray, grown: np.ndarray, gpp: np.ndarray) -> np.ndarray:
+        """GPP from the first mapped day to a day of each draw `[draw]`, even within a month; `grown` is that before each month."""
+        month = np.clip(np.searchsorted(self.starts, day, side="right") - 1, 0, len(self.starts) - 1)
+        part = np.clip((day - self.starts[month]) / self.days[month], 0.0, 1.0)
+        every = np.arange(len(day))
         return grown[month, every] + part * gpp[month, every]
 
-    last = np.zeros(draws)
+
+def _harvested(months: Months, cover: str, gpp: np.ndarray, events: Sequence[Event], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exported and residual carbon of a cell `[year, draw]`, gC; NaN where a felling took wood of which no table says how much.
+
+    Args:
+        months: of the run.
+        cover: plant type code of the cell.
+        gpp: of the cell `[month, draw]`, gC.
+        events: of the cell, in the order of their dates.
+        seed: of the random numbers.
+    """
+    draws = gpp.shape[1]
+    every, last = np.arange(draws), np.zeros(draws)
+    export, residue = np.zeros((len(months.years) + 1, draws)), np.zeros((len(months.years) + 1, draws))
+    grown = np.concatenate([np.zeros((1, draws)), np.cumsum(gpp, 0)])
     for event in events:
         random = random_of(seed, event.key)
         happens = random.random(draws) < event.probability
-        at = (event.date - first[0]) / DAY + event.date_sd * random.standard_normal(draws)
-        inside = happens & (at >= 0.0) & (at < end)
-        year = np.searchsorted(years, (first[0] + pd.to_timedelta(np.clip(at, 0, end - 1), unit="D")).year)
-        fraction = fraction_of(event.crop, str(totals.land_cover[cell]))
+        at = months.day(event.date) + event.date_sd * random.standard_normal(draws)
+        inside = happens & (at >= 0.0) & (at < months.starts[-1] + months.days[-1])
+        year = np.searchsorted(months.years, at, side="right")
+        fraction = fraction_of(event.crop, cover)
         if event.event == "felling" or fraction is None:
             export[year[inside], every[inside]] = np.nan
             continue
-        begin = last if event.since is None else np.full(draws, (event.since - first[0]) / DAY)
-        taken = np.where(inside, event.share * np.maximum(until(at) - until(np.minimum(begin, at)), 0.0), 0.0)
-        exported, stays = fraction.draw(draws, random_of(seed, f"fraction {event.crop or totals.land_cover[cell]}"))
+        begin = last if event.since is None else np.full(draws, months.day(event.since))
+        taken = np.maximum(months.until(at, grown, gpp) - months.until(np.minimum(begin, at), grown, gpp), 0.0)
+        taken = np.where(inside, event.share * taken, 0.0)
+        exported, stays = fraction.draw(draws, random_of(seed, f"fraction {event.crop or cover}"))
         np.add.at(export, (year, every), taken * exported)
         np.add.at(residue, (year, every), taken * stays)
         last = np.where(inside, at, last)
@@ -186,38 +228,50 @@ def ledger_of(totals: RunTotals, carried: Carried) -> pd.DataFrame:
     for last in whole[1:]:
         months = np.flatnonzero(totals.months.year.isin([year for year in whole if year <= last]))
         wanted.append((f"{whole[0]}-{last}", months, 0, "cumulative"))
-    groups = totals.groups()
-    respired = [decay(carried.residue[cells].sum(0))[0] for *_, cells in groups]
+    zone, cover, cells = zip(*totals.groups(), strict=True)
+    area = np.array([totals.area[members].sum() for members in cells])
+    groups = Groups(np.concatenate(cells), np.cumsum([0, *map(len, cells)])[:-1])
+    respired = decay(np.moveaxis(groups.sum(carried.residue), 1, 0))[0]
     parts = []
-    for name, months, count, quantity in wanted:
+    for number, (name, months, count, quantity) in enumerate(wanted):
         chosen = np.isin(years, np.unique(totals.months.year[months]))
-        flux = {one: totals.sums(one, [cells for *_, cells in groups], months) for one in FLUXES}
-        for number, (zone, cover, cells) in enumerate(groups):
-            grams = {one: values[number] for one, values in flux.items()} | _moved(carried, cells, chosen)
-            grams["NBP"] = -grams["NEE"] - grams["export"] + np.nan_to_num(grams["import"]) - np.nan_to_num(grams["fire"])
-            grams["residue respiration"] = respired[number][chosen].sum(0)
-            note = _note(totals, carried, cells, chosen, grams)
-            described = {"period": name, "days": int(totals.days[months].sum()), "quantity": quantity, "note": note, "group": number}
-            area = totals.area[cells].sum()
-            parts += [budget_row(zone, cover, area, one, grams[one] / max(count, 1), yearly=count > 0) | described for one in VARIABLES]
-    return pd.DataFrame(parts).sort_values("group", kind="stable", ignore_index=True).drop(columns="group")
+        grams = {flux: totals.sums(flux, cells, months) for flux in FLUXES}
+        grams |= {"export": groups.sum(carried.export[:, chosen]).sum(1), "residue": groups.sum(carried.residue[:, chosen]).sum(1)}
+        for pool, values in carried.brought.items():
+            given = groups.sum(np.isfinite(values[:, chosen]).astype(int)).sum((1, 2)) > 0
+            grams[pool] = np.where(given[:, None], groups.sum(np.nan_to_num(values[:, chosen])).sum(1), np.nan)
+        grams["NBP"] = -grams["NEE"] - grams["export"] + np.nan_to_num(grams["import"]) - np.nan_to_num(grams["fire"])
+        grams["residue respiration"] = respired[chosen].sum(0)
+        described = {"period": name, "days": int(totals.days[months].sum()), "quantity": quantity}
+        described["note"] = _notes(totals, carried, cells, chosen, grams)
+        for variable in VARIABLES:
+            row = budget_row(zone, cover, area, variable, grams[variable] / max(count, 1), yearly=count > 0)
+            parts.append(pd.DataFrame(row | described, index=np.arange(len(cells)) * len(wanted) + number))
+    return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)
 
 
-def _moved(carried: Carried, cells: np.ndarray, chosen: np.ndarray) -> dict[str, np.ndarray]:
-    """Carbon of some cells and years `[draw]` by variable; a pool that no table gives is NaN."""
-    found = {name: values[cells][:, chosen] for name, values in carried.brought.items()}
-    moved = {name: np.nansum(one, (0, 1)) if np.isfinite(one).any() else np.full(one.shape[-1], np.nan) for name, one in found.items()}
-    return moved | {
-        name: values[cells][:, chosen].sum((0, 1)) for name, values in (("export", carried.export), ("residue", carried.residue))
-    }
+@dataclass(frozen=True)
+class Groups:
+    """Groups of cells: `members` of the groups one after the other, of which each begins at one of `starts`."""
+
+    members: np.ndarray
+    starts: np.ndarray
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sums of `[cell, ...]` over the cells of each group `[group, ...]`."""
+        return np.add.reduceat(values[self.members], self.starts, axis=0)
 
 
-def _note(totals: RunTotals, carried: Carried, cells: np.ndarray, chosen: np.ndarray, grams: dict[str, np.ndarray]) -> str:
-    """What is not known in a row of the ledger."""
-    unknown = np.isnan(carried.export[cells][:, chosen]).any((1, 2))
-    notes = [f"no {pool} is given" for pool in carried.brought if np.isnan(grams[pool]).all()]
-    if unknown.any():
-        share = totals.area[cells][unknown].sum() / totals.area[cells].sum()
-        covers = ", ".join(sorted(set(totals.land_cover[cells][unknown].astype(str))))
-        notes.insert(0, f"{NOT_KNOWN} {covers}, {share:.0%} of the area")
-    return "; ".join(notes)
+def _notes(totals: RunTotals, carried: Carried, cells, chosen: np.ndarray, grams: dict[str, np.ndarray]) -> list[str]:
+    """What is not known of each group in a period."""
+    unknown = np.isnan(carried.export[:, chosen]).any((1, 2))
+    missing = {pool: np.isnan(grams[pool]).all(1) for pool in carried.brought}
+    found = []
+    for number, members in enumerate(cells):
+        notes = [f"no {pool} is given" for pool, without in missing.items() if without[number]]
+        if unknown[members].any():
+            of = members[unknown[members]]
+            covers = ", ".join(sorted(set(totals.land_cover[of].astype(str))))
+            notes.insert(0, f"{NOT_KNOWN} {covers}, {totals.area[of].sum() / totals.area[members].sum():.0%} of the area")
+        found.append("; ".join(notes))
+    return found

@@ -26,6 +26,7 @@ SEARCHED = {"GRA": (GRASS, "mowing"), "CRO": (CROP, "harvest")}
 BIN = 10  # days of a row
 LEAST = 0.1  # probability below which a cut is left out
 AT_ONCE = 4096  # pixels
+HALF_YEAR = 183  # days by which the season is shifted south of the equator
 COLUMNS = ("zone", "land_cover", "date", "event", "share", "probability", "date_sd", "since")
 
 
@@ -57,6 +58,7 @@ def _of_tile(region: Region, tile: Tile, area: dict[tuple[int, int], float]) -> 
     """(zone, plant type, bin) and sums over its pixels of area times 1, p, p day, p day^2, p sd^2, p since; `area` is added to."""
     kind, zone = region.map_of("plant_type", tile), region.map_of("zone", tile)
     size = region.grid.area(tile).reshape(-1)
+    first = _day_of_year(region.days[0]) + (HALF_YEAR if region.grid.latitude(tile).mean() < 0 else 0)
     for code, (model, _) in SEARCHED.items():
         pixels = np.flatnonzero(kind == PLANT_TYPES.index(code))
         if not pixels.size:
@@ -69,7 +71,7 @@ def _of_tile(region: Region, tile: Tile, area: dict[tuple[int, int], float]) -> 
             for one in np.unique(zone[here]).tolist():
                 area[one, PLANT_TYPES.index(code)] = area.get((one, PLANT_TYPES.index(code)), 0.0) + size[here][zone[here] == one].sum()
             values, days = seen_days(unpacked(fapar[:, part]), unpacked(sd[:, part]))
-            cuts = find_cuts(values, days, first=_day_of_year(region.days[0]), model=model)
+            cuts = find_cuts(values, days, first=first, model=model)
             yield from _binned(cuts, zone[here], PLANT_TYPES.index(code), size[here])
 
 

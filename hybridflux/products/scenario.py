@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hybridflux.model.stacked import Stacked
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
@@ -90,8 +89,8 @@ def run_scenario(
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     _check_folder(out)
     draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
-    members = "process" if isinstance(posterior.model, Stacked) else "all"  # networks of weather and vegetation know no causes
-    posterior = posterior.of_kind("process") if members == "process" else posterior
+    given, posterior = posterior, posterior.of_kind("process")  # networks of weather and vegetation know no causes
+    members = "all" if posterior.model is given.model else "process"
     check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
     for half, (name, drivers) in enumerate((("control", region), ("changed", changed))):
         notify = partial(_notify_half, progress, half, name) if progress else None

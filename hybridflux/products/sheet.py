@@ -42,6 +42,10 @@ COLUMNS = {
     "probability": "mean probability that the cut took place",
     "date": "expected day",
     "date_sd": "standard deviation of the day [d], among pixels and of each",
+    "year": "calendar year; a winter counts to the year in which it ends",
+    "winter_days": "days of winter within the series: November to February, south of the tropics May to August",
+    "winter_green": "expected share of these days with green ground",
+    "crops": "crops that grew up in the year, mean over the area",
     "since": "day from which the cut plants had grown",
 }
 

@@ -5,7 +5,7 @@ the hyperparameters that pixels share, draws of a series, and what its drops say
 masks of a product, the meaning of an index.
 """
 
-from hybridflux.series.cover import crops_a_year, winter_cover
+from hybridflux.series.cover import crops_grown, winter_cover
 from hybridflux.series.cuts import CROP, GRASS, CutModel, Cuts, find_cuts
 from hybridflux.series.fellings import FellingModel, Fellings, find_fellings
 from hybridflux.series.gap_filling import Daily, fill
@@ -23,7 +23,7 @@ __all__ = [
     "FellingModel",
     "Fellings",
     "SeriesProcess",
-    "crops_a_year",
+    "crops_grown",
     "draw",
     "fill",
     "find_cuts",

@@ -27,22 +27,22 @@ def winter_cover(mean: np.ndarray, sd: np.ndarray, days: np.ndarray, *, green: f
     return ndtr((mean[days] - green) / np.maximum(sd[days], 1e-9)).mean(0)
 
 
-def crops_a_year(mean: np.ndarray, sd: np.ndarray, *, bare: float = BARE, grown: float = GROWN) -> np.ndarray:
-    """Crops that grow up within the series `[pixel]`: times that it passes from surely bare to surely grown.
+def crops_grown(mean: np.ndarray, sd: np.ndarray, *, bare: float = BARE, grown: float = GROWN) -> np.ndarray:
+    """Days on which a crop has grown up `[time, pixel]`: the series passes from surely bare to surely grown; their sum counts crops.
 
     What lies between the two levels, or is not sure, changes nothing, so that noise about one level is never counted as crops.
 
     Args:
-        mean: index `[time, pixel]`, of one year or several.
+        mean: index `[time, pixel]`.
         sd: its standard deviation `[time, pixel]`.
         bare: index below which a crop starts.
         grown: index beyond which it counts as grown.
     """
     low = ndtr((bare - mean) / np.maximum(sd, 1e-9)) > SURE
     high = ndtr((mean - grown) / np.maximum(sd, 1e-9)) > SURE
-    waiting, count = np.zeros(mean.shape[1], bool), np.zeros(mean.shape[1], int)
+    waiting, found = np.zeros(mean.shape[1], bool), np.zeros(mean.shape, bool)
     for day in range(len(mean)):
         waiting |= low[day]
-        count += waiting & high[day]
+        found[day] = waiting & high[day]
         waiting &= ~high[day]
-    return count
+    return found

@@ -33,7 +33,7 @@ HEADERS = {
 NUMBER = r"(\d{1,7})"
 TILE = re.compile(rf"tile/{NUMBER}/(annual|monthly|daily|{ZONE})/(\w{{1,80}})/{NUMBER}/{NUMBER}/{NUMBER}/{NUMBER}", re.ASCII)
 PIXEL = re.compile(rf"pixel/{NUMBER}/{NUMBER}/{NUMBER}", re.ASCII)
-ZONES = re.compile(rf"zones/{NUMBER}/(\d{{4}}(?:-\d\d)?)", re.ASCII)
+ZONES = re.compile(rf"zones/{NUMBER}/(\d{{4}}(?:-\d\d)?)/{NUMBER}", re.ASCII)
 POLYGON = re.compile(rf"polygon/{NUMBER}", re.ASCII)
 JSON, BYTES = "application/json", "application/octet-stream"
 
@@ -116,11 +116,12 @@ class _Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         if origin is not None and origin not in {f"http://{host}" for host in self.server.hosts}:
             raise _Refusal(HTTPStatus.FORBIDDEN)
-        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-            raise _Refusal(HTTPStatus.FORBIDDEN)
         key, slash, rest = self.path.removeprefix("/").partition("/")
         if not slash or not hmac.compare_digest(key.encode(), self.server.key.encode()):
             raise _Refusal(HTTPStatus.NOT_FOUND)
+        clicked = rest == "" and self.headers.get("Sec-Fetch-Dest") == "document"  # the address in the terminal of a notebook, say
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not clicked:
+            raise _Refusal(HTTPStatus.FORBIDDEN)
         return rest
 
     def _get(self, rest: str) -> tuple[str, bytes]:
@@ -135,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found := PIXEL.fullmatch(rest):
             return JSON, _json(viewer.pixel(*map(int, found.groups())))
         if found := ZONES.fullmatch(rest):
-            return JSON, _json(viewer.zones[int(found[1])].flux_by_number(found[2]))
+            zones = viewer.zones[int(found[1])]
+            return JSON, _json(zones.by_number(found[2], zones.variables[int(found[3])]))
         if found := POLYGON.fullmatch(rest):
             return JSON, _json(viewer.drawn[int(found[1])].to_json())
         if rest == "polygons.gpkg":
@@ -180,19 +182,20 @@ def _json(content: dict) -> bytes:
     return json.dumps(content, allow_nan=False).encode()
 
 
-def serve(runs: list[Path], *, region: Path | None = None, port: int = 0) -> ViewerServer:
+def serve(runs: list[Path], *, region: Path | None = None, ledger: Path | None = None, port: int = 0) -> ViewerServer:
     """A server of some runs that is bound, and not yet at work (`serve_forever`).
 
     Args:
         runs: run folders on one grid.
         region: where their region store is now, if not where it was.
+        ledger: table of `hybridflux ledger` of the first run, shown by zone.
         port: of the loopback; any free one by default.
 
     Raises:
         FileNotFoundError: as `Viewer.open`.
         ValueError: as `Viewer.open`, or the port is taken.
     """
-    viewer = Viewer.open(runs, region)
+    viewer = Viewer.open(runs, region, ledger)
     try:
         return ViewerServer(viewer, port)
     except OSError as error:

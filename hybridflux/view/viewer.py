@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hybridflux.report.map_viewer import luts
+from hybridflux.report.map_viewer import COLOURS, luts
 from hybridflux.view.pixel import series
 from hybridflux.view.pyramid import SIDE, BlockMemory, Pyramid
-from hybridflux.view.run_maps import RunMaps
+from hybridflux.view.run_maps import OTHER_COLOURS, RunMaps
+from hybridflux.vocabulary import FLUXES
 
 if TYPE_CHECKING:
     from hybridflux.region.spec import Job
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 ZONE = "zone"
 """Group and array of the numbers of the zones."""
 MOST_POLYGONS = 200  # of a session
-OF_ZONES = "BrBG_r"  # colours of zones, by their NEE
+OF_ZONES = {**{flux: COLOURS[flux] for flux in FLUXES}, "NBP": "BrBG"}
+"""Colours of zones by variable; a gain of the land is green in NEE, where it is negative, and in NBP, where it is positive."""
+CENTRED = ("NEE", "NBP")
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,28 @@ class Viewer:
     Attributes:
         runs: their maps, all on one grid.
         regions: the region store of each.
+        ledger: table of `hybridflux ledger` of the first run; None for none.
         drawn: polygons of this session.
     """
 
     runs: tuple[RunMaps, ...]
     regions: tuple[Path, ...]
+    ledger: Path | None = None
     drawn: list[DrawnBudget] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def open(cls, runs: Sequence[str | Path], region: Path | None = None) -> Viewer:
+    def open(cls, runs: Sequence[str | Path], region: Path | None = None, ledger: Path | None = None) -> Viewer:
         """Open run folders.
 
         Args:
             runs: written by `map_region`; a folder of `run_scenario` stands for its two runs.
             region: where their region store is now, if not where it was.
+            ledger: table of `hybridflux ledger` of the first run, shown by zone.
 
         Raises:
             FileNotFoundError: as `RunMaps.open`.
-            ValueError: as `RunMaps.open`, or the runs are not on one grid.
+            ValueError: as `RunMaps.open`, or the runs are not on one grid, or as `LedgerLayer.read`.
         """
         memory, folders = BlockMemory(), [Path(run) for run in runs]
         halves = [[run / "control", run / "changed"] if (run / "control" / "run.json").exists() else [run] for run in folders]
@@ -65,14 +71,18 @@ class Viewer:
         for run in opened[1:]:
             if (run.grid.shape, run.grid.west, run.grid.north, run.grid.pixel) != (first.shape, first.west, first.north, first.pixel):
                 raise ValueError(f"{run.path} and {opened[0].path} are not on the same grid; view each of them alone")
-        return cls(opened, tuple(Path(region or run.record["region"]) for run in opened))
+        viewer = cls(opened, tuple(Path(region or run.record["region"]) for run in opened), ledger)
+        if ledger:
+            viewer.zones[0].booked  # noqa: B018 - a wrong table is refused at once
+        return viewer
 
     @cached_property
     def zones(self) -> tuple[Zones, ...]:
         """Of each run."""
         from hybridflux.view.zones import Zones
 
-        return tuple(Zones(run, region) for run, region in zip(self.runs, self.regions, strict=True))
+        booked = [self.ledger, *[None] * (len(self.runs) - 1)]
+        return tuple(Zones(run, region, table) for run, region, table in zip(self.runs, self.regions, booked, strict=True))
 
     @cached_property
     def _jobs(self) -> dict[int, Job]:
@@ -97,13 +107,18 @@ class Viewer:
         runs, grid = [run.describe() for run in self.runs], self.runs[0].grid
         colours = {layer["colours"] for run in runs for group in run["groups"].values() for layer in group["layers"].values()}
         alike = len({run["name"] for run in runs}) < len(runs)
-        for run, maps, region in zip(runs, self.runs, self.regions, strict=True):
+        for number, (run, maps, region) in enumerate(zip(runs, self.runs, self.regions, strict=True)):
             whole_path = maps.path.resolve()
             run["name"] = f"{whole_path.parent.name}/{whole_path.name}" if alike else run["name"]
             run["draw"] = region.is_dir()
-            run["zones"] = region.is_dir() and (maps.path / "totals.nc").exists()
+            known = region.is_dir() and (maps.path / "totals.nc").exists()
+            names = self.zones[0].variables if self.ledger and number == 0 else FLUXES
+            run["zones"] = [
+                {"name": name, "colours": OF_ZONES.get(name, OTHER_COLOURS), "centred": name in CENTRED} for name in names if known
+            ]
+        colours |= {"BuPu", *OF_ZONES.values(), OTHER_COLOURS}
         return {
-            "runs": runs, "side": SIDE, "levels": self.runs[0].levels, "luts": luts([*sorted(colours), "BuPu", OF_ZONES]),
+            "runs": runs, "side": SIDE, "levels": self.runs[0].levels, "luts": luts(sorted(colours)),
             "grid": {"height": grid.shape[0], "width": grid.shape[1], "west": grid.west, "north": grid.north, "pixel": grid.pixel},
         }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Zones of a run: their map, their budgets, the flux by which they are coloured."""
+"""Zones of a run: their map, their budgets, the values by which they are coloured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,10 @@ from hybridflux.products.totals import ALL, RunTotals, open_totals, zone_names
 from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.view.pyramid import MapSource, Pyramid
 from hybridflux.view.run_maps import RunMaps
+from hybridflux.vocabulary import FLUXES
+
+if TYPE_CHECKING:
+    from hybridflux.view.ledger_layer import LedgerLayer
 
 SHOWN = ("period", "variable", "quantity", "units", "mean", "q05", "q95", "area_ha", "total_tCO2", "total_tCO2_q05", "total_tCO2_q95")
 """Columns of a budget that a page shows."""
@@ -30,10 +35,12 @@ class Zones:
     Attributes:
         run: the run.
         region: where its region store is now.
+        ledger: table of `hybridflux ledger`; None for none.
     """
 
     run: RunMaps
     region: Path
+    ledger: Path | None = None
 
     @cached_property
     def opened(self) -> Region | None:
@@ -44,6 +51,18 @@ class Zones:
             return None
         mine, its = self.run.grid, found.grid
         return found if (mine.shape, mine.west, mine.north, mine.pixel) == (its.shape, its.west, its.north, its.pixel) else None
+
+    @cached_property
+    def booked(self) -> LedgerLayer | None:
+        """The ledger, read."""
+        from hybridflux.view.ledger_layer import LedgerLayer
+
+        return LedgerLayer.read(self.ledger) if self.ledger else None
+
+    @property
+    def variables(self) -> list[str]:
+        """By which zones can be coloured."""
+        return [*FLUXES, *(self.booked.variables if self.booked else ())]
 
     @cached_property
     def pyramid(self) -> Pyramid | None:
@@ -69,9 +88,9 @@ class Zones:
         """Budget of a zone: all its land covers together."""
         cells = np.flatnonzero(self.totals.zone == name)
         if not len(cells):
-            return {"name": name, "spread": self.totals.spread, "rows": [], "months": None}
-        part = part_of(self.totals, cells)
-        return {"name": name, "spread": self.totals.spread, "rows": rows_of_zone(part, name), "months": months_of(part)}
+            return {"name": name, "spread": self.totals.spread, "rows": [], "months": None, "ledger": []}
+        part, booked = part_of(self.totals, cells), self.booked.of_zone(name) if self.booked else []
+        return {"name": name, "spread": self.totals.spread, "rows": rows_of_zone(part, name), "months": months_of(part), "ledger": booked}
 
     def of_pixel(self, row: int, column: int) -> dict | None:
         """Budget of the zone of a pixel; None where it lies in none, or where zones are not known."""
@@ -80,35 +99,35 @@ class Zones:
         name = self.names.get(int(self.opened.group["zone"][row, column]))
         return None if name is None else self.budget(name)
 
-    def flux_by_number(self, label: str) -> dict:
-        """NEE of each zone, from sums per draw, of a calendar year or a month.
+    def by_number(self, label: str, variable: str) -> dict:
+        """A flux of each zone, from sums per draw, or a variable of the ledger, of a calendar year or a month.
 
         Args:
             label: `2018`, or `2018-06`.
+            variable: one of `variables`.
 
         Returns:
-            Units, and number of a zone -> its name, area [ha] and flux (mean, q05, q95); at most `MOST_ZONES`.
+            Units, and number of a zone -> its name and value (mean, q05, q95); at most `MOST_ZONES`.
 
         Raises:
             KeyError: the run has no such year or month.
         """
+        units, values = self._fluxes(label, variable) if variable in FLUXES else self.booked.by_zone(variable, label)
+        kept = {number: name for number, name in list(self.names.items())[:MOST_ZONES] if name in values}
+        return {"units": units, "zones": {str(number): {"name": name, "value": values[name]} for number, name in kept.items()}}
+
+    def _fluxes(self, label: str, flux: str) -> tuple[str, dict[str, list[float]]]:
         totals = self.totals
         months = np.flatnonzero([f"{month:%Y-%m}".startswith(label) for month in totals.months])
         if not len(months):
             raise KeyError(label)
         days = int(totals.days[months].sum())
         units, over = ("gC m-2 d-1", days) if len(label) > 4 else ("gC m-2 yr-1" if days >= WHOLE_YEAR else "gC m-2", 1)
-        named, which = np.unique(totals.zone.astype(str), return_inverse=True)
-        order = np.argsort(which, kind="stable")
-        cells = dict(zip(named.tolist(), np.split(order, np.cumsum(np.bincount(which))[:-1]), strict=True))
-        kept = {number: name for number, name in list(self.names.items())[:MOST_ZONES] if name in cells}
-        found = {}
-        sums = totals.sums("NEE", [cells[name] for name in kept.values()], months)
-        for (number, name), draws in zip(kept.items(), sums, strict=True):
-            area = float(totals.area[cells[name]].sum())
-            flux = [round(float(value) / area / over, 4) for value in summary(draws)]
-            found[str(number)] = {"name": name, "area_ha": round(area / 1e4, 3), "flux": flux}
-        return {"units": units, "zones": found}
+        names, which = np.unique(totals.zone.astype(str), return_inverse=True)
+        cells = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+        area = np.bincount(which, totals.area)[:, None]
+        values = summary(totals.sums(flux, cells, months) / area / over).T
+        return units, dict(zip(names.tolist(), np.round(values, 4).tolist(), strict=True))
 
 
 def part_of(totals: RunTotals, cells: np.ndarray) -> RunTotals:

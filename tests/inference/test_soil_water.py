@@ -185,7 +185,7 @@ def test_truths_can_be_simulated(sequences):
     truth = sbc.truths(model, 2, jax.random.key(0))
     simulated = sbc.simulate(model, data, truth, jax.random.key(1))
     true = sbc.at_truth(model, simulated, truth)
-    assert simulated.targets["swc"].shape == (2, DAYS, 2) and {"swc_field.swc", "noise_sd.swc", "mean swc"} <= set(true)
+    assert simulated.targets["swc"].shape == (2, *data.targets["swc"].shape) and {"swc_field.swc", "noise_sd.swc", "mean swc"} <= set(true)
     assert all(np.isfinite(values).all() for values in true.values())
 
 

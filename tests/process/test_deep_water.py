@@ -5,7 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.process import call, deep_water, water
+from hybridflux.model import observe
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.measured_water import MEASURED_WATER
+from hybridflux.model.sources import Fixed
+from hybridflux.model.spec import from_spec, to_spec
+from hybridflux.process import call, deep_water, light, respiration, stress, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
@@ -65,3 +70,13 @@ def test_a_drought_is_met_from_the_deep_store_until_that_is_empty(days, meets):
     deep, flat = jax.lax.scan(step, start, None, length=days)[1]
     demand = water.potential_evaporation(tair=20.0, par=9.0, evaporation_scalar=TYPICAL["evaporation_scalar"])
     assert (deep[-1] >= meets * demand) == (days == 60) and (deep >= flat - 1e-5).all()
+
+
+def test_sensors_see_the_root_zone_alone_and_factors_all_water():
+    soil = observe.soil_water(wilting=Fixed(0.1), field=Fixed(0.3), of=deep_water.volumetric)
+    seen = call(deep_water.DEEP_BUCKET.read, TYPICAL | {"soil_water": 75.0, "deep_water": 0.0})
+    assert seen["rew"] == pytest.approx(75.0 / 450.0) and seen["rew_root_zone"] == pytest.approx(0.5)
+    assert float(soil.expected(seen)) == pytest.approx(0.2)
+    model = HybridFlux(gpp=(light.absorbed, stress.water_ramp_to_floor), reco=(respiration.basal,), memory=(deep_water.DEEP_BUCKET,),
+                       sources=MEASURED_WATER, observed=(soil,))  # fmt: skip
+    assert to_spec(from_spec(to_spec(model))) == to_spec(model)

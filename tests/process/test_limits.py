@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.process import call, deep_water, light, product, respiration, stress, water
+from hybridflux.process import call, deep_water, direct, light, product, respiration, stress, water
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 FUNCTIONS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": fn
-    for module in (light, stress, respiration, water, deep_water)
+    for module in (light, stress, respiration, water, deep_water, direct)
     for name, fn in getmembers(module, isfunction)
     if fn.__module__ == module.__name__ and not name.startswith("_")
 }

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hybridflux.products.management import Event, read_events
+from hybridflux.products.region_cover import NORTH, SOUTH, region_cover, winters_of
 from hybridflux.products.region_events import region_events
 from hybridflux.products.sheet import write_table
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
@@ -74,6 +75,21 @@ def test_events_of_a_region_are_those_of_its_zones(mown, tmp_path):
     write_table(table, tmp_path / "events.csv", {"title": "events"})
     events = read_events(tmp_path / "events.csv")
     assert len(events) == len(table) and isinstance(events[0], Event) and events[0].since is not None
+
+
+def test_cover_and_crops_of_its_zones(mown):
+    table = region_cover(mown)
+    assert table["year"].tolist() == [2018, 2018] and table["winter_days"].tolist() == [59, 59]
+    assert (table["winter_green"] > 0.99).all() and (table["crops"] == 0).all()  # a meadow is green and never bare
+    assert table["area_ha"].sum() == pytest.approx(8 * 6 * 0.01, rel=0.01)
+
+
+def test_a_winter_counts_to_the_year_in_which_it_ends():
+    days = np.arange(np.datetime64("2017-10-01"), np.datetime64("2018-12-01"))
+    year = winters_of(days, NORTH)
+    assert (year[(days >= np.datetime64("2017-11-01")) & (days < np.datetime64("2018-03-01"))] == 2018).all() and year[0] == 0
+    assert (year == 2018).sum() == 120 and (year == 2019).sum() == 30
+    assert (winters_of(days, SOUTH) == 2018).sum() == 123
 
 
 def test_a_region_without_the_sd_of_its_series_is_refused(region_path):

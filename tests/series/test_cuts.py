@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridflux.series import CutModel, FellingModel, SeriesProcess, crops_a_year, find_cuts, find_fellings, winter_cover
+from hybridflux.series import CutModel, FellingModel, SeriesProcess, crops_grown, find_cuts, find_fellings, winter_cover
 
 MODEL = CutModel()
 DAYS, PIXELS = 365, 400
@@ -130,7 +130,8 @@ def test_winter_cover_and_crops():
     both = summer + 0.6 * np.exp(-0.5 * ((day % 365 - 300) / 20) ** 2)
     noisy = 0.5 + 0.05 * np.sin(day / 3.0)
     mean, sd = np.stack([summer, both, noisy], 1), np.full((730, 3), 0.03)
-    assert crops_a_year(mean, sd).tolist() == [2, 4, 0]
+    grown = crops_grown(mean, sd)
+    assert grown.sum(0).tolist() == [2, 4, 0] and grown[:365].sum(0).tolist() == [1, 2, 0]
     cover = winter_cover(mean, sd, (day % 365 < 59) | (day % 365 > 304))
     assert cover[0] < 0.02 < cover[1] < 0.5 and cover[2] == pytest.approx(1.0)
     assert winter_cover(np.full((4, 1), 0.3), np.ones((4, 1)), np.ones(4, bool))[0] == pytest.approx(0.5)

@@ -125,11 +125,36 @@ def test_the_server_makes_budgets_of_polygons_and_zones(mapped):
         cells = totals.zone == "north"
         gpp = totals.total["GPP"][np.flatnonzero(cells)].sum(0).mean(-1) / totals.area[cells].sum() / [31, 30, 31]
         np.testing.assert_allclose(rates["series"]["GPP"][""], gpp, atol=1e-4)
-        colours = json.loads(ask(server, "zones/0/2018")[2])
+        colours = json.loads(ask(server, "zones/0/2018/0")[2])
         assert colours["units"] == "gC m-2" and {one["name"] for one in colours["zones"].values()} == {"north", "south"}
         flux = next(row["mean"] for row in zone["rows"] if row["variable"] == "NEE")
-        np.testing.assert_allclose(next(one["flux"][0] for one in colours["zones"].values() if one["name"] == "north"), flux, atol=0.01)
+        np.testing.assert_allclose(next(one["value"][0] for one in colours["zones"].values() if one["name"] == "north"), flux, atol=0.01)
         numbers = np.frombuffer(ask(server, "tile/0/zone/zone/0/0/0/0")[2], "<i4").reshape(256, 256)
         assert numbers[3, 3] == 1 and numbers[20, 3] == 2 and numbers[30, 3] == 0
-        assert ask(server, "zones/0/1999")[0] == 404
+        assert ask(server, "zones/0/1999/0")[0] == 404
         assert ask(server, "polygons.gpkg")[2].startswith(b"SQLite format 3")
+
+
+def test_the_ledger_is_shown_by_zone(mapped, tmp_path):
+    from hybridflux.products.carbon_ledger import ledger_table
+    from hybridflux.products.sheet import write_table
+    from hybridflux.products.totals import run_record
+
+    table = ledger_table(mapped.control)  # of a part of a year: nothing is known of its export
+    known = (table["zone"] == "north") & (table["land_cover"] == "all") & (table["variable"] == "NBP")
+    table.loc[known, ["mean", "q05", "q95"]] = [-40.25, -90.5, 15.125]
+    write_table(table, tmp_path / "ledger.csv", run_record(mapped.control))
+    viewer = Viewer.open([mapped.control, mapped.changed], ledger=tmp_path / "ledger.csv")
+    zones = viewer.zones[0]
+    names = [one["name"] for one in viewer.describe()["runs"][0]["zones"]]
+    assert names[:3] == ["NEE", "GPP", "RECO"] and {"NBP", "export"} <= set(names) and len(viewer.describe()["runs"][1]["zones"]) == 3
+    number = next(number for number, name in zones.names.items() if name == "north")
+    value = {"name": "north", "value": [-40.25, -90.5, 15.125]}
+    assert zones.by_number("2018", "NBP") == {"units": "gC m-2", "zones": {str(number): value}}
+    assert zones.by_number("2018", "export")["zones"] == {}
+    rows = zones.budget("north")["ledger"]
+    assert {row["variable"] for row in rows} == set(names[3:]) and viewer.zones[1].budget("north")["ledger"] == []
+    assert {row["mean"] for row in zones.budget("south")["ledger"] if row["variable"] == "NBP"} == {None}  # its export is not known
+    (tmp_path / "other.csv").write_text("zone,value\nnorth,1\n")
+    with pytest.raises(ValueError, match="hybridflux ledger"):
+        Viewer.open([mapped.control], ledger=tmp_path / "other.csv")

@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import socket
 import struct
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hybridflux.cli import app
 from hybridflux.limits import Refused
 from hybridflux.region.store.layout import NODATA
 from hybridflux.view.pyramid import SIDE, BlockMemory
 from hybridflux.view.run_maps import RunMaps
-from hybridflux.view.server import LARGEST, serve
+from hybridflux.view.server import LARGEST, ViewerServer, serve
 from tests.view.conftest import EVIL, ask, made_up_run, served
 
 CORNERS = [[500_100, 6_799_900], [500_900, 6_799_900], [500_900, 6_799_200]]
@@ -69,6 +72,14 @@ def test_other_hosts_and_pages_are_refused(server, headers):
     assert status in (403, 421) and b"Valley" not in content
 
 
+def test_a_link_to_the_page_may_be_clicked_and_nothing_else_of_it_embedded(server):
+    clicked = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+    status, headers, _ = ask(server, "", **clicked)
+    assert status == 200 and "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert ask(server, "pixel/0/333/212", **clicked)[0] == 403
+    assert ask(server, "", **clicked | {"Sec_Fetch_Dest": "iframe"})[0] == 403
+
+
 @pytest.mark.parametrize("key", ["", "x", "Ä", "{key}x", "{short}", "%00"])
 def test_without_its_key_nothing_is_answered(server, key):
     key = key.format(key=server.key, short=server.key[:-1])
@@ -83,7 +94,7 @@ def test_without_its_key_nothing_is_answered(server, key):
         "run.json", "%72un.json", "viewer.css/../../run.json", "viewer.css%00", "./viewer.css", "tile/0/monthly/..%2fNEE/0/0/0/0",
         "tile/0/../NEE/0/0/0/0",
         "tile/0/monthly/time/0/0/0/0", "tile/1/monthly/NEE/0/0/0/0", "tile/0/monthly/NEE/٣/0/0/0", "tile/0/zone/zone/0/0/0/0",
-        "tile/0/monthly/NEE/0/99/0/0", "pixel/0/600/0", "polygon/0", "zones/9/2021", "file:///etc/passwd", "viewer_page.py", "?x",
+        "tile/0/monthly/NEE/0/99/0/0", "pixel/0/600/0", "polygon/0", "zones/9/2021/0", "file:///etc/passwd", "viewer_page.py", "?x",
     ],
 )  # fmt: skip
 def test_paths_outside_of_the_run_and_unknown_names_are_refused(server, rest):
@@ -151,6 +162,20 @@ def test_a_damaged_chunk_is_named(own):
     run = RunMaps.open(own, BlockMemory())
     with pytest.raises(ValueError, match="monthly/NEE is damaged.*hybridflux map --run"):
         run.pyramid("monthly", "NEE").tile(0, 0, 0, 0)
+
+
+def test_the_command_says_where_and_ends_by_ctrl_c(made_up, monkeypatch):
+    def stopped(server):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ViewerServer, "serve_forever", stopped)
+    said = CliRunner().invoke(app, ["view", str(made_up.path), "--no-browser"])
+    assert said.exit_code == 0 and re.match(r"http://127\.0\.0\.1:\d+/[\w-]{24}/\n", said.output) and said.output.endswith("ended\n")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ValueError, match="cannot be used.*leave --port out"):
+            serve([made_up.path], port=taken.getsockname()[1])
 
 
 def test_what_cannot_be_viewed_is_said(made_up, tmp_path):

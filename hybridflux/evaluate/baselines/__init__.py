@@ -9,14 +9,14 @@ from hybridflux.evaluate.baselines.baseline import Baseline
 from hybridflux.evaluate.baselines.boosted_trees import LightGBM, XGBoost
 from hybridflux.evaluate.baselines.forest import QuantileForest
 from hybridflux.evaluate.baselines.mean_seasonal_cycle import Climatology
-from hybridflux.evaluate.baselines.predictors import PREDICTORS
+from hybridflux.evaluate.baselines.predictors import PREDICTORS, REFLECTANCE_PREDICTORS
 from hybridflux.evaluate.baselines.refit import RefittedVPRM
 from hybridflux.evaluate.baselines.vprm import VPRM
 from hybridflux.registry import Registry
 
 __all__ = [
-    "BASELINES", "PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM", "XGBoost",
-    "baseline_of",
+    "BASELINES", "PREDICTORS", "REFLECTANCE_PREDICTORS", "VPRM", "Baseline", "Climatology", "LightGBM", "QuantileForest", "RefittedVPRM",
+    "XGBoost", "baseline_of",
 ]  # fmt: skip
 
 _HERE = "hybridflux.evaluate.baselines"

@@ -16,6 +16,9 @@ PREDICTORS = (
 )  # fmt: skip
 """Weather of the day, its 7- to 90-day means, FPAR, plant type, season: what the networks of a hybrid model may read."""
 
+REFLECTANCE_PREDICTORS = (*(name for name in PREDICTORS if not name.startswith("fapar")), "nirv", "nirv_30d", "lswi", "lswi_30d")
+"""The same with vegetation as reflectance shows it: NIRv and LSWI of the day and of the month before in place of FPAR."""
+
 
 def drivers_of(predictors: Sequence[str]) -> tuple[str, ...]:
     """The predictors that towers are asked for: all but the season, which the days give."""

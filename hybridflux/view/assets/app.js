@@ -24,6 +24,7 @@ class App {
   get isZones() { return this.s.group === "zone"; }
   get group() { return this.run.groups[this.isZones ? this.zoneGroup : this.s.group]; }
   get zoneGroup() { return this.run.groups.annual ? "annual" : Object.keys(this.run.groups)[0]; }
+  get variable() { return this.run.zones.find(one => one.name === this.s.variable) ?? this.run.zones[0]; }
   get frames() { return this.group.frames; }
   get layers() { return Object.keys(this.group.layers); }
 
@@ -67,15 +68,16 @@ class App {
     return {low: centred ? -high : 0, high, lut: this.luts[ending ? "BuPu" : spec.colours], unsure, units: spec.units, title: `${layer}, ${word(ending ? "sd" : "mean")}`, ends: centred ? [word("uptake"), word("release")] : null};
   }
   zoneField(run, frame) {
-    const label = this.frames[frame].slice(0, 7), key = `${run}/${label}`;
+    const spec = this.variable, label = this.frames[frame].slice(0, 7), key = `${run}/${label.split(",")[0]}/${this.run.zones.indexOf(spec)}`;
     if (!this.zones.has(key)) {
       this.zones.set(key, null);
       this.ask(`zones/${key}`).then(found => { this.zones.set(key, found); this.refresh(); });
     }
-    const found = this.zones.get(key)?.zones ?? {}, of = new Map(Object.entries(found).map(([number, one]) => [+number, one.flux[0]]));
+    const found = this.zones.get(key)?.zones ?? {}, of = new Map(Object.entries(found).map(([number, one]) => [+number, one.value[0]]));
     const most = roundedUp(Math.max(...[...of.values()].map(Math.abs), 1e-9)), units = this.zones.get(key)?.units ?? "", name = `zone/${key}/${language}/${of.size}`;
+    const ends = {NEE: [word("uptake"), word("release")], NBP: [word("loss"), word("gain")]}[spec.name];
     let field = this.fields.get(name);
-    if (!field) keep(this.fields, name, field = new ZoneField(this.tiles, [], {run, of, low: -most, high: most, lut: this.luts.BrBG_r, units, title: word("zonesOf"), ends: [word("uptake"), word("release")]}), 24);
+    if (!field) keep(this.fields, name, field = new ZoneField(this.tiles, [], {run, of, low: spec.centred ? -most : 0, high: most, lut: this.luts[spec.colours], units, title: word("zonesOf", spec.name), ends}), 24);
     return field;
   }
   async ask(address, body) {
@@ -95,6 +97,7 @@ class App {
     box.setAttribute("role", "group"); box.setAttribute("aria-label", label);
     return box;
   }
+  few(label, names, value, act) { return this[names.length > 4 ? "select" : "choice"](label, names.map(name => [name, name]), value, act); }
   button(name, act, more = {}) { return make("button", {type: "button", className: "plain", textContent: word(name), onclick: act, data: {act: name}, ...more}); }
   set(change) { Object.assign(this.s, change); this.build(); }
   setGroup(group) {
@@ -107,18 +110,21 @@ class App {
     const {s, d} = this, spec = () => this.group.layers[s.layer];
     document.documentElement.lang = language;
     this.stop();
+    if (this.isZones && !this.run.zones.length) s.group = Object.keys(this.run.groups)[0];
     if (!this.layers.includes(s.layer)) s.layer = this.layers[0];
     if (!(s.ending in spec().scales)) s.ending = "";
     s.frame = Math.min(s.frame, this.frames.length - 1);
     if (s.compare !== "none" && (this.isZones || (d.runs.length < 2 && this.frames.length < 2))) s.compare = "none";
     this.title.textContent = this.run.title || this.run.name;
+    this.map.canvas.setAttribute("aria-label", `${this.title.textContent}. ${word("help")}: ?`);
     const groups = Object.keys(this.run.groups).map(name => [name, word(name)]);
-    if (d.live && this.run.zones) groups.push(["zone", word("zone")]);
+    if (d.live && this.run.zones.length) groups.push(["zone", word("zone")]);
     const parts = [];
     if (d.runs.length > 1) parts.push(this.select(word("run"), d.runs.map((run, i) => [i, run.name]), s.run, value => this.set({run: +value})));
     parts.push(this.choice(word("period"), groups, s.group, group => this.setGroup(group)));
-    if (!this.isZones) {
-      parts.push(this.layers.length > 4 ? this.select(word("layer"), this.layers.map(name => [name, name]), s.layer, layer => this.set({layer})) : this.choice(word("layer"), this.layers.map(name => [name, name]), s.layer, layer => this.set({layer})));
+    if (this.isZones) parts.push(this.few(word("layer"), this.run.zones.map(one => one.name), this.variable.name, variable => this.set({variable})));
+    else {
+      parts.push(this.few(word("layer"), this.layers, s.layer, layer => this.set({layer})));
       if ("_sd" in spec().scales) parts.push(this.choice(word("show"), [["", word("value")], ["_sd", word("spread")]], s.ending, ending => this.set({ending})));
       if (d.runs.length > 1 || this.frames.length > 1) {
         parts.push(this.choice(word("compare"), ["none", "swipe", "difference"].map(name => [name, word(name)]), s.compare, compare => this.set({compare})));

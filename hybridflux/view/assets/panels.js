@@ -39,9 +39,10 @@ function budget(rows) {
   const body = make("tbody"), periods = [...new Set(rows.map(row => `${row.period}|${row.quantity}`))];
   for (const period of periods) {
     const here = rows.filter(row => `${row.period}|${row.quantity}` === period), [first] = here;
-    const name = first.quantity === "anomaly" ? word("anomaly", first.period) : first.period;
+    const name = first.quantity === "flux" ? first.period : word(first.quantity, first.period);
     body.append(make("tr", {className: "heading"}, make("td", {colSpan: 3, textContent: `${name} · ${raised(first.units)}`})));
     for (const row of here) {
+      if (row.mean === null) { body.append(make("tr", {}, make("th", {textContent: row.variable}), make("td", {colSpan: 2, textContent: word("unknown")}))); continue; }
       const digits = digitsOf(Math.max(Math.abs(row.mean), Math.abs(row.q95 ?? 0), Math.abs(row.q05 ?? 0)));
       const range = row.q05 === null ? "–" : `${signed(row.q05, digits)} … ${signed(row.q95, digits)}`, total = row.total_tCO2, size = digitsOf(Math.abs(total));
       body.append(make("tr", {data: {variable: row.variable, mean: row.mean}}, make("th", {textContent: row.variable}), make("td", {}, make("b", {textContent: signed(row.mean, digits)}), make("small", {textContent: ` ${range}`})),
@@ -55,7 +56,7 @@ function budget(rows) {
 function budgetBlock(title, found, now) {
   const area = found.rows[0]?.area_ha, {frames, series} = found.months ?? {frames: []}, at = frames.indexOf(now);
   const course = frames.length > 1 ? make("details", {}, make("summary", {textContent: word("course")}), ...Object.keys(series).flatMap(name => [make("b", {textContent: name}), chart(frames, series[name], "gC m-2 d-1", TONES[name], at, name)])) : null;
-  return make("section", {}, make("h3", {textContent: title + (area ? ` · ${word("area", signed(area, digitsOf(area)))}` : "")}), budget(found.rows), course,
+  return make("section", {}, make("h3", {textContent: title + (area ? ` · ${word("area", signed(area, digitsOf(area)))}` : "")}), budget([...found.rows, ...(found.ledger ?? [])]), course,
     make("p", {className: "note", textContent: `${word("perDraw")} ${word("spreadOf", found.spread)}. ${word("sign")}.`}));
 }
 
