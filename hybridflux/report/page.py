@@ -174,8 +174,8 @@ def _towers(record: dict) -> str:
     if towers:
         parts.append(
             f"Informed by the towers {escape(', '.join(towers))}: in every draw the effects of places pass through those of the towers of "
-            f"the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; {share_of(record.get('effect_nugget', 0))} of "
-            "the variance belongs to an ecosystem alone)."
+            f"the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; {share_of(record.get('effect_nugget', 0))} "
+            "of the variance belongs to an ecosystem alone)."
         )
     if shares:
         parts.append(
