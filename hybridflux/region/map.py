@@ -32,7 +32,7 @@ from hybridflux.region.run.training_range import PLANT_TYPE, check_within
 from hybridflux.region.spec import Job, RunSpec, posterior_fingerprint, region_fingerprint
 from hybridflux.region.store import checksums
 from hybridflux.region.store.layout import LIKE
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, split_history
 
 
 def map_region(
@@ -184,14 +184,14 @@ def make_job(
 
 
 def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str, ...]:
-    """Daily maps that the model reads, where the spread draws their errors.
+    """Daily maps that the model reads, themselves or their running means, where the spread draws their errors.
 
     Raises:
         ValueError: it reads none, or the region does not hold the standard deviation of one.
     """
     if not draws.spread.has_vegetation_error:
         return ()
-    read = tuple(name for name in posterior.model.needs() if name in region.names and region.is_daily(name))
+    read = tuple(dict.fromkeys(split_history(name)[0] for name in posterior.model.needs() if region.is_daily(name)))
     missing = [sd_of(name) for name in read if sd_of(name) not in region.names]
     if missing:
         raise ValueError(

@@ -124,8 +124,8 @@ def deep():
 
 
 def green():
-    """NIRv and LSWI, both in physics or networks of the day."""
-    efficiency = Pooled(Neural("nirv", "lswi", "vpd", width=4))
+    """NIRv in the physics, and with LSWI and the mean of a month in a network of the day."""
+    efficiency = Pooled(Neural("nirv", "lswi", "lswi_30d", "vpd", width=4))
     sources = {"light_use_efficiency": efficiency, "root_zone_capacity": Given("soil_capacity")}
     gpp, reco = (light.absorbed_green, stress.water_ramp), (respiration.lin_gpp,)
     return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, split_history, unpacked
+from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, split_history
 
 OUT_OF_RANGE = "vegetation out of range"
 """Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
