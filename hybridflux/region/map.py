@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from hybridflux.region.draws.tower_effects import settled
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
-from hybridflux.region.drivers.open import Region, open_region
+from hybridflux.region.drivers.open import EXTREMES, Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
 from hybridflux.region.outputs import KEEP, Output
@@ -155,13 +156,7 @@ def make_job(
             "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
             "give posterior.of_kind('process')"
         )
-    missing = [name for name in posterior.model.needs() if not region.offers(name)]
-    if missing:
-        raise ValueError(
-            f"the model needs {', '.join(missing)}, which {region.path} does not have; add "
-            + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing)
-            + " to the region or fit a model without"
-        )
+    _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):
         warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     ranges, at_towers = posterior.info.get("ranges", {}), posterior.info.get("plant_types")
@@ -181,6 +176,25 @@ def make_job(
         within={name: tuple(sorted(at_towers) if name == PLANT_TYPE else ranges[name]) for name in region.limits}, keep=tuple(keep),
     )  # fmt: skip
     return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region), uncertain)
+
+
+def _check_offered(region: Region, needs: Sequence[str]) -> None:
+    """Refuse a region that lacks what a model reads, running means and quantiles of daily maps by the name of the map.
+
+    Raises:
+        ValueError: it names what is missing and how it comes into a region.
+    """
+    lacking = [split_history(name)[0] for name in needs if not region.offers(name)]
+    missing = list(dict.fromkeys(EXTREMES.get(name, (name,))[0] for name in lacking))
+    if not missing:
+        return
+    wanted = [f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing]
+    indices = [name for name in missing if sd_of(name) in VARIABLES]
+    build = f": `[vegetation] also = {json.dumps(indices)}` of `hybridflux region build`;" if indices else ""
+    raise ValueError(
+        f"the model needs {', '.join(missing)}, which {region.path} does not have; add {', '.join(wanted)} to the region{build} "
+        f"or fit a model without{' (`hybridflux fit --model hybrid`)' if indices else ''}"
+    )
 
 
 def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str, ...]:
