@@ -50,7 +50,7 @@ CASES = {
     "effects that pass through towers": dict(cells=1, draws=6, spread="parameter+random_effects", towers=((4, 3), (9, 700))),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
-    "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
+    "hybrid_water, draws of vegetation": dict(cells=1, draws=6, composed="hybrid_water", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
     "water with depth": dict(cells=1, draws=6, composed="deep"),
     "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
@@ -123,15 +123,7 @@ def deep():
     return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
 
 
-def green():
-    """NIRv in the physics, and with LSWI and the mean of a month in a network of the day."""
-    efficiency = Pooled(Neural("nirv", "lswi", "lswi_30d", "vpd", width=4))
-    sources = {"light_use_efficiency": efficiency, "root_zone_capacity": Given("soil_capacity")}
-    gpp, reco = (light.absorbed_green, stress.water_ramp), (respiration.lin_gpp,)
-    return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)
-
-
-OWN = {"litter": litter, "deep": deep, "green": green}
+OWN = {"litter": litter, "deep": deep}
 
 
 def composed(name, draws):
