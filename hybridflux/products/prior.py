@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridflux.files import Enduring, check_folder, whole_stream
+from hybridflux.products.diurnal import HOURS, light_shares, temperature_shares
 from hybridflux.products.prior_error import summary
 from hybridflux.products.totals import file_of
 from hybridflux.progress import Progress
@@ -34,9 +35,15 @@ MAPPED_AGAIN = "map"
 
 
 def export_prior(
-    run: str | Path, out: str | Path, *, grid: float | str | tuple = 0.1, region: str | Path | None = None, progress: Progress | None = None
+    run: str | Path,
+    out: str | Path,
+    *,
+    grid: float | str | tuple = 0.1,
+    hourly: bool = False,
+    region: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> list[Path]:
-    """Write the daily fluxes of a run on a coarse grid, one netCDF file a month: `prior_2018-06.nc`.
+    """Write the fluxes of a run on a coarse grid, one netCDF file a month: `prior_2018-06.nc`.
 
     Of a run that keeps `CoarseDaily(grid)` they are there; another one is mapped once more, with the same posterior, draws and effects of
     places, into the folder `map` of `out`, which may be removed afterwards, and with which an interrupted export goes on.
@@ -45,6 +52,7 @@ def export_prior(
         run: folder of `map_region`.
         out: folder to write.
         grid: step in degrees; a netCDF file with `lat` and `lon`; or edges (`CoarseDaily`).
+        hourly: hours in place of days, made of the days by light and temperature (`diurnal`), which they add up to.
         region: where the region store is now, if not where it was.
         progress: called with (tiles done, all, message), where the run is mapped again.
 
@@ -60,10 +68,10 @@ def export_prior(
         again = out / MAPPED_AGAIN
         where = None if region is None else Path(region)
         run = map_again(run, again, keep=(output,), region=where, resume=(again / "run.json").exists(), progress=progress)
-    return list(_months(file_of(run, output), output, out))
+    return list(_months(file_of(run, output), output, out, hourly))
 
 
-def _months(path: Path, output: CoarseDaily, out: Path) -> Iterator[Path]:
+def _months(path: Path, output: CoarseDaily, out: Path, hourly: bool) -> Iterator[Path]:
     """Write the months."""
     from hybridflux.data.hdf5 import open_netcdf
 
@@ -77,7 +85,7 @@ def _months(path: Path, output: CoarseDaily, out: Path) -> Iterator[Path]:
             days = np.flatnonzero(month == one)
             name = out / f"prior_{one}.nc"
             with whole_stream(name) as stream:
-                _write(stream, data, slice(int(days[0]), int(days[-1]) + 1), cells, edges, area)
+                _write(stream, data, slice(int(days[0]), int(days[-1]) + 1), cells, edges, area, hourly)
             yield name
 
 
@@ -99,7 +107,7 @@ def _box(data, output: CoarseDaily, path: Path) -> tuple[slice, slice, dict[str,
     return rows, columns, {"row": row - rows.start, "column": column - columns.start, "mapped": mapped}
 
 
-def _write(stream: Enduring, data, days: slice, cells: Mapping[str, np.ndarray], edges: tuple, area: np.ndarray) -> None:
+def _write(stream: Enduring, data, days: slice, cells: Mapping[str, np.ndarray], edges: tuple, area: np.ndarray, hourly: bool) -> None:
     """A month: the coordinates and the summary of its errors first, then the fluxes, a day at a time."""
     import h5netcdf
     import xarray as xr
@@ -107,14 +115,15 @@ def _write(stream: Enduring, data, days: slice, cells: Mapping[str, np.ndarray],
     at, draws = (cells["row"], cells["column"]), data.sizes["draw"]
     of_cell = PER_SECOND / area[at]
     centres = tuple(0.5 * (one[1:] + one[:-1]) for one in edges)
-    names = [str(one) for one in data["flux"].values]
-    coordinates, variables = _coordinates(data, days, centres, edges), _areas(area, at, cells["mapped"])
-    errors = summary(_anomalies(data, days, names.index("NEE"), of_cell), centres[0][at[0]], centres[1][at[1]])
+    names, steps, where = [str(one) for one in data["flux"].values], HOURS if hourly else 1, (centres[0][at[0]], centres[1][at[1]])
+    coordinates, variables = _coordinates(data, days, centres, edges, steps), _areas(area, at, cells["mapped"])
+    errors = summary(_anomalies(data, days, names.index("NEE"), of_cell), *where)
     found = xr.Dataset(variables | errors, coords=coordinates, attrs=_attributes(data))
     found.to_netcdf(stream, engine="h5netcdf", encoding={name: {"_FillValue": None} for name in found.variables})
     with h5netcdf.File(stream, "a") as file:
         packed: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-        for number, name in enumerate(names):
+        written = {}
+        for name in names:
             mean, sd = (file.create_variable(one, ("time", "lat", "lon"), np.float32, chunks=(1, *area.shape), **packed)
                         for one in (name, f"{name}_sd"))  # fmt: skip
             members = file.create_variable(
@@ -125,16 +134,24 @@ def _write(stream: Enduring, data, days: slice, cells: Mapping[str, np.ndarray],
             if name in STANDARD_NAMES:
                 mean.attrs["standard_name"] = members.attrs["standard_name"] = STANDARD_NAMES[name]
             mean.attrs["ancillary_variables"] = f"{name}_sd"
-            for day in range(days.start, days.stop):
-                fluxes = data["total"][number, :, :, day].values.T * of_cell
-                for variable, where, values in (
-                    (mean, np.s_[day - days.start], fluxes.mean(0)),
-                    (sd, np.s_[day - days.start], fluxes.std(0)),
-                    (members, np.s_[:, day - days.start], fluxes),
-                ):
-                    full = np.zeros((*values.shape[:-1], *area.shape), np.float32)
-                    full[(..., *at)] = values
-                    variable[where] = full
+            written[name] = mean, sd, members
+        for day in range(days.start, days.stop):
+            fluxes = {name: data["total"][number, :, :, day].values.T[:, None] * of_cell for number, name in enumerate(names)}
+            fluxes = _hours(fluxes, data, day, *where) if hourly else fluxes
+            steps_of_day = slice((day - days.start) * steps, (day - days.start + 1) * steps)
+            for name, values in fluxes.items():
+                for variable, some in zip(written[name], (values.mean(0), values.std(0), values), strict=True):
+                    full = np.zeros((*some.shape[:-1], *area.shape), np.float32)
+                    full[(..., *at)] = some
+                    variable[(..., steps_of_day, slice(None), slice(None))] = full
+
+
+def _hours(fluxes: Mapping[str, np.ndarray], data, day: int, latitude: np.ndarray, longitude: np.ndarray) -> dict[str, np.ndarray]:
+    """The hours `[draw, hour, cell]` of the fluxes of a day `[draw, 1, cell]`."""
+    offset, date = float(data.attrs["utc_offset"]), data["time"].values[day].astype("datetime64[D]")
+    gpp = fluxes["GPP"] * HOURS * light_shares(date, latitude, longitude, offset)
+    reco = fluxes["RECO"] * HOURS * temperature_shares(float(data["tair"][day]), float(data["tmin"][day]), longitude, offset)
+    return {"NEE": reco - gpp, "GPP": gpp, "RECO": reco}
 
 
 def _anomalies(data, days: slice, flux: int, of_cell: np.ndarray):
@@ -158,16 +175,19 @@ def _about(name: str, what: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _coordinates(data, days: slice, centres: tuple, edges: tuple) -> dict:
+def _coordinates(data, days: slice, centres: tuple, edges: tuple, steps: int) -> dict:
     """Coordinates and their bounds.
 
-    A day is one of the region's standard time, written in UTC; its middle has the date of the day.
+    A day is one of the region's standard time, written in UTC; its middle has the date of the day. The hours of a month are those
+    of its days.
     """
     day = data["time"].values[days].astype("datetime64[D]").astype(float) * 24 - float(data.attrs["utc_offset"])
     hours = {"units": "hours since 1970-01-01 00:00:00", "calendar": "standard", "bounds": "time_bnds"}
+    starts = (day[:, None] + np.arange(steps) * HOURS / steps).ravel()
+    what = {"long_name": f"middle of the {'day' if steps == 1 else 'hour'}, UTC"}
     found = {
-        "time": ("time", day + 12, layout.TIME | hours | {"long_name": "middle of the day, UTC"}),
-        "time_bnds": (("time", "bnds"), np.stack([day, day + 24], 1)),
+        "time": ("time", starts + HOURS / steps / 2, layout.TIME | hours | what),
+        "time_bnds": (("time", "bnds"), np.stack([starts, starts + HOURS / steps], 1)),
         "realization": ("realization", data["draw"].values, {"standard_name": "realization", "units": "1", "long_name": "posterior draw"}),
     }
     axes = ("lat", "latitude", "degrees_north", "Y"), ("lon", "longitude", "degrees_east", "X")
@@ -191,4 +211,4 @@ def _attributes(data) -> dict[str, str]:
     """Attributes of the run, with what is new."""
     kept = {name: value for name, value in data.attrs.items() if name not in ("zone_names", "utc_offset")}
     pixels = "a pixel counts with its true area in the cell that holds its centre"
-    return kept | {"summary": f"prior fluxes for atmospheric inversions, daily means; {pixels}"}
+    return kept | {"summary": f"prior fluxes for atmospheric inversions; {pixels}"}

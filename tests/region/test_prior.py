@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.products import prior_error
+from hybridflux.products.diurnal import light_shares
 from hybridflux.products.prior import export_prior
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
@@ -93,6 +94,26 @@ def test_a_day_of_local_time_is_written_in_utc_and_keeps_its_date(files):
     one = opened(files[0])
     assert str(one["time"].values[0])[:16] == "2018-01-20T11:00" and str(one["time_bnds"].values[0, 0])[:16] == "2018-01-19T23:00"
     assert one["NEE"].dims == ("time", "lat", "lon") and one["lat"].attrs["bounds"] == "lat_bnds"
+
+
+def test_hours_add_up_to_days_and_follow_light_and_warmth(run, files, edges, tmp_path):
+    (path, _) = export_prior(run, tmp_path, grid=edges, hourly=True)
+    hours, days = opened(path), opened(files[0])
+    assert str(hours["time"].values[0])[:16] == "2018-01-19T23:30" and hours.sizes["time"] == 24 * DAYS[0]
+    scale = (days["GPP_members"] + days["RECO_members"]).max().item()
+    for flux in ("NEE", "GPP", "RECO"):
+        summed = hours[f"{flux}_members"].astype(float).values.reshape(6, DAYS[0], 24, 4, 3).mean(2)
+        np.testing.assert_allclose(summed, days[f"{flux}_members"], rtol=1e-6 if flux != "NEE" else 0, atol=1e-6 * scale)
+    gpp, reco = (hours[flux].values.reshape(DAYS[0], 24, -1).sum(-1) for flux in ("GPP", "RECO"))
+    lit = gpp > 0  # hours of UTC+1 near Paris in late January: up at about 8:30, noon at 13:02, down at about 17:30
+    assert not lit[:, :8].any() and lit[:, 10:16].all() and not lit[:, 18:].any() and set(gpp.argmax(1)) == {13}
+    assert set(reco.argmax(1)) == {15} and set(reco.argmin(1)) == {3} and (reco > 0).all()
+
+
+def test_without_a_sunrise_all_hours_are_equal():
+    shares = light_shares(np.datetime64("2018-12-21"), np.array([80.0, 45.0]), np.zeros(2), 0.0)
+    np.testing.assert_allclose(shares.sum(0), 1)
+    assert np.ptp(shares[:, 0]) == 0 and shares[0, 1] == 0
 
 
 @pytest.mark.parametrize("tile", [24, 7])

@@ -145,9 +145,14 @@ class CoarseDaily(Output):
         grid, days = CoarseGrid.of(self.grid), len(job.calendar.mapped)
         found = merged.places.get(self.name) or PlacesOfOutput.of(self.name, [])
         row, column = np.where(found.place == OUTSIDE, OUTSIDE, np.divmod(found.place, grid.shape[1]))
+        tair, tmin = job.region.weather(("tair", "tmin"), job.region.window(*job.calendar.mapped[[0, -1]])).values()
         words = {"row": "from the south", "column": "from the west"}
         xr.Dataset(
-            {"time_bnds": bounds(job.calendar, "daily", "time")},
+            {"time_bnds": bounds(job.calendar, "daily", "time")}
+            | {
+                name: ("time", np.nanmean(values, 1, dtype=float), {"units": "degC", "long_name": f"{what}, mean over the weather cells"})
+                for name, values, what in (("tair", tair, "air temperature"), ("tmin", tmin, "lowest air temperature of the day"))
+            },
             coords=labels(job.draws, CARBON)
             | {
                 "time": axis(job.calendar.mapped, "time", f"day, {job.region.time_zone}"),
