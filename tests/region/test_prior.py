@@ -6,11 +6,11 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from hybridflux.products.diurnal import light_shares
 from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.products import prior_error
-from hybridflux.products.diurnal import light_shares
 from hybridflux.products.prior import export_prior
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
