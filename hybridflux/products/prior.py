@@ -46,7 +46,7 @@ def export_prior(
     """Write the fluxes of a run on a coarse grid, one netCDF file a month: `prior_2018-06.nc`.
 
     Of a run that keeps `CoarseDaily(grid)` they are there; another one is mapped once more, with the same posterior, draws and effects of
-    places, into the folder `map` of `out`, which may be removed afterwards, and with which an interrupted export goes on.
+    places, into the folder `map` of `out`, which may be removed afterwards, and with which an export that was interrupted while it mapped goes on.
 
     Args:
         run: folder of `map_region`.
@@ -63,7 +63,7 @@ def export_prior(
     """
     run, out, output = Path(run), check_folder(out), CoarseDaily(str(grid) if isinstance(grid, Path) else grid)
     if there := sorted(out.glob("prior_*.nc")):
-        raise FileExistsError(f"{out} holds a prior already ({there[0].name}); give another folder")
+        raise FileExistsError(f"{out} holds a prior already ({there[0].name}); remove its files, or give another folder")
     if output not in spec_of(run).keep:
         again = out / MAPPED_AGAIN
         where = None if region is None else Path(region)
@@ -118,7 +118,7 @@ def _write(stream: Enduring, data, days: slice, cells: Mapping[str, np.ndarray],
     names, steps, where = [str(one) for one in data["flux"].values], HOURS if hourly else 1, (centres[0][at[0]], centres[1][at[1]])
     coordinates, variables = _coordinates(data, days, centres, edges, steps), _areas(area, at, cells["mapped"])
     errors = summary(_anomalies(data, days, names.index("NEE"), of_cell), *where)
-    found = xr.Dataset(variables | errors, coords=coordinates, attrs=_attributes(data))
+    found = xr.Dataset(variables | errors, coords=coordinates, attrs=_attributes(data, days))
     found.to_netcdf(stream, engine="h5netcdf", encoding={name: {"_FillValue": None} for name in found.variables})
     with h5netcdf.File(stream, "a") as file:
         packed: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
@@ -207,8 +207,14 @@ def _areas(area: np.ndarray, at: tuple[np.ndarray, np.ndarray], mapped: np.ndarr
     }
 
 
-def _attributes(data) -> dict[str, str]:
-    """Attributes of the run, with what is new."""
-    kept = {name: value for name, value in data.attrs.items() if name not in ("zone_names", "utc_offset")}
+def _attributes(data, days: slice) -> dict[str, str]:
+    """Attributes of the run, with those of the month."""
+    kept = {name: value for name, value in data.attrs.items() if name not in ("zone_names", "plant_types", "utc_offset")}
+    first, last = (str(data["time"].values[day])[:10] for day in (days.start, days.stop - 1))
     pixels = "a pixel counts with its true area in the cell that holds its centre"
-    return kept | {"summary": f"prior fluxes for atmospheric inversions; {pixels}"}
+    errors = "members and sd hold the spread that is named here, not the structural error of the model"
+    return kept | {
+        "time_coverage_start": first, "time_coverage_end": last, "days": str(days.stop - days.start),
+        "summary": f"prior fluxes for atmospheric inversions; {pixels}; {errors}",
+        "history": f"{data.attrs['history']}\nhybridflux export prior",
+    }  # fmt: skip

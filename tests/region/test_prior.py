@@ -93,6 +93,8 @@ def test_signs_and_statistics_are_those_of_the_members(files):
 def test_a_day_of_local_time_is_written_in_utc_and_keeps_its_date(files):
     one = opened(files[0])
     assert str(one["time"].values[0])[:16] == "2018-01-20T11:00" and str(one["time_bnds"].values[0, 0])[:16] == "2018-01-19T23:00"
+    assert (one.attrs["time_coverage_start"], one.attrs["time_coverage_end"], one.attrs["days"]) == ("2018-01-20", "2018-01-31", "12")
+    assert "positive to the atmosphere" in one.attrs["sign"] and one.attrs["spread"] and one["NEE"].attrs["units"] == "kg m-2 s-1"
     assert one["NEE"].dims == ("time", "lat", "lon") and one["lat"].attrs["bounds"] == "lat_bnds"
 
 
