@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from hybridflux.files import Enduring, check_folder, whole_stream
-from hybridflux.products.diurnal import HOURS, light_shares, temperature_shares
+from hybridflux.products.hours_of_day import HOURS, light_shares, temperature_shares
 from hybridflux.products.prior_error import summary
 from hybridflux.products.totals import file_of
 from hybridflux.progress import Progress
@@ -46,13 +46,13 @@ def export_prior(
     """Write the fluxes of a run on a coarse grid, one netCDF file a month: `prior_2018-06.nc`.
 
     Of a run that keeps `CoarseDaily(grid)` they are there; another one is mapped once more, with the same posterior, draws and effects of
-    places, into the folder `map` of `out`, which may be removed afterwards, and with which an export that was interrupted while it mapped goes on.
+    places, into the folder `map` of `out`, which may be removed afterwards; an export that was interrupted while it mapped goes on with it.
 
     Args:
         run: folder of `map_region`.
         out: folder to write.
         grid: step in degrees; a netCDF file with `lat` and `lon`; or edges (`CoarseDaily`).
-        hourly: hours in place of days, made of the days by light and temperature (`diurnal`), which they add up to.
+        hourly: hours in place of days, made of the days by light and temperature (`hours_of_day`), to which they add up.
         region: where the region store is now, if not where it was.
         progress: called with (tiles done, all, message), where the run is mapped again.
 
@@ -63,7 +63,7 @@ def export_prior(
     """
     run, out, output = Path(run), check_folder(out), CoarseDaily(str(grid) if isinstance(grid, Path) else grid)
     if there := sorted(out.glob("prior_*.nc")):
-        raise FileExistsError(f"{out} holds a prior already ({there[0].name}); remove its files, or give another folder")
+        raise FileExistsError(f"{out} holds a prior ({there[0].name}); remove its files, or give another folder")
     if output not in spec_of(run).keep:
         again = out / MAPPED_AGAIN
         where = None if region is None else Path(region)
