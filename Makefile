@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml requirements-dev.lock
 		&& $(PY) -m pip install --quiet --disable-pip-version-check --no-deps -e .; }; \
 	touch $(STAMP)
 
-demo: $(STAMP)  ## fit synthetic towers, map their region at 10 m, close the budget: demo/report.html (offline, minutes)
+demo: $(STAMP)  ## fit synthetic towers, map their region at 10 m, compare the budget with the truth: demo/report.html (offline, minutes)
 	$(VENV)/bin/hybridflux demo --out $(DEMO) $(ARGS)
 
 test: $(STAMP)  ## all tests that need no accelerator; ARGS="-k water" or ARGS="-m slow" are passed to pytest

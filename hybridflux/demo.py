@@ -236,12 +236,16 @@ def _remove(path: Path) -> None:
 
 
 def _closing(out: Path, minutes: float) -> str:
+    made = {
+        "report.html": "everything on one page, estimates beside the truth",
+        "budget.csv": "totals per zone and land cover with intervals",
+        "run/cog": f"GeoTIFFs; {out / 'run' / 'fluxes.zarr'} for xarray; hybridflux view {out / 'run'} for a browser",
+        "world": "the made-up towers, region, inventory and truth, in the layout your own data need",
+    }
+    listed = "\n".join(f"  {str(out / name):<{len(str(out / 'report.html'))}}  {what}" for name, what in made.items())
     return f"""
 Done in {minutes:.1f} min. Look at
-  {out / "report.html"}        everything on one page, estimates beside the truth
-  {out / "budget.csv"}         totals per zone and land cover with intervals
-  {out / "run" / "cog"}           GeoTIFFs; {out / "run" / "fluxes.zarr"} for xarray
-  {out / "world"}              the made-up towers, region, inventory and truth, in the layout your own data need
+{listed}
 
 On your own data:
   hybridflux fit      --towers TOWERS --out posterior.nc       sites.csv, fluxnet_dd/ as downloaded, satellite/

@@ -79,15 +79,17 @@ def events(
     from hybridflux.products.region_cover import region_cover
     from hybridflux.products.region_events import region_events
     from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
     from hybridflux.region.drivers.open import open_region
 
     opened = open_region(region)
     with progress_of("searching") as progress:
         table = region_events(opened, progress=progress)
-    write_table(table, out, {"title": f"{opened.title}: mowing and harvest from the vegetation series", "attribution": opened.attribution})
+    record = {"attribution": opened.attribution, "provenance": provenance({"region": region})}
+    write_table(table, out, record | {"title": f"{opened.title}: mowing and harvest from the vegetation series"})
     wrote(out)
     if cover:
-        described = {"title": f"{opened.title}: green cover in winter and crops a year", "attribution": opened.attribution}
+        described = record | {"title": f"{opened.title}: green cover in winter and crops a year"}
         write_table(region_cover(opened), cover, described, float_format="%.6g")
         wrote(cover)
 

@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """The whole chain on synthetic data, offline.
 
-    Fits synthetic towers, maps their region, dries it out, closes its budget against the truth, writes a report.
+    Fits synthetic towers, maps their region, dries it out, compares its budget with the truth and an inventory, writes a report.
     """
     check_folder(out)
 
@@ -70,6 +70,8 @@ def view(
     Dates, uncertainty, runs and years side by side, the series of a pixel, zones, and the budget of a polygon that you draw.
     """
     if export is not None:
+        if region or ledger or port:
+            raise ValueError("--region, --ledger and --port belong to the server; --export writes the maps of years and months alone")
         check_folder(export)
 
         from hybridflux.view.static_viewer import write_static

@@ -4,8 +4,9 @@
 
 in every draw, so that intervals hold the errors of the fluxes, of harvest fractions, of detected events and of the tables of the user. A
 harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`), unless a table says what was exported in that place and
-year. What is not known is empty, and said: without export there is no NBP; import and fire that no table gives count as none. The wood of a
-felling is not a share of the GPP since the last one: it needs a row `export`.
+year. A table of events holds for the calendar years from its first event to its last. What is not known is empty, and said: without export
+there is no NBP; import and fire that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it
+needs a row `export`.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Carried:
     Attributes:
         export: `[cell, year, draw]`, NaN where it is not known.
         brought: carbon of the pools `import` and `fire` `[cell, year, draw]`, NaN where no table gives it.
-        residue: carbon of harvests that stays on the field `[cell, year, draw]`.
+        residue: carbon of harvests that stays on the field `[cell, year, draw]`, NaN where the events say nothing.
     """
 
     export: np.ndarray
@@ -64,11 +65,13 @@ def ledger_table(
         seed: of the random numbers of harvest fractions, events and tables.
 
     Raises:
-        ValueError: the run does not name its spread, or a table is not valid or names a place that the run does not have.
+        ValueError: the run does not name its spread, or a table is not valid, names a place that the run does not have, or has nothing of
+            the mapped days.
     """
     totals = open_totals(run).with_structural_error()
     known_events, known_flows = read_events(events) if events else [], read_flows(flows) if flows else []
     check_places(totals, [*known_events, *known_flows])
+    check_dates(totals, events, known_events, flows, known_flows)
     carried = carry(totals, known_events, known_flows, seed)
     grouped = totals.regroup(read_groups(zones, set(totals.zone))) if zones else totals
     table = ledger_of(grouped, carried)
@@ -89,6 +92,25 @@ def check_places(totals: RunTotals, rows: Sequence[Event | Flow]) -> None:
         raise ValueError(f"the tables have {', '.join(unknown)[:300]}, the run has {known[:1000]}; zone `{REGION}` is all of it")
 
 
+def check_dates(
+    totals: RunTotals, events: str | Path | None, known_events: Sequence[Event], flows: str | Path | None, known_flows: Sequence[Flow]
+) -> None:
+    """Refuse a table with nothing of the mapped days, which would leave the ledger as it is without one.
+
+    Raises:
+        ValueError: names the table, its dates and those of the run.
+    """
+    months = Months.of(totals)
+    last, whole = months.starts[-1] + months.days[-1], totals.complete_years()
+    if known_events and not any(0 <= months.day(event.date) < last for event in known_events):
+        mapped = f"{months.origin:%Y-%m-%d} to {months.origin + (last - 1) * DAY:%Y-%m-%d}"
+        dates = f"{known_events[0].date:%Y-%m-%d} to {known_events[-1].date:%Y-%m-%d}"
+        raise ValueError(f"{events} has events from {dates}, the run maps {mapped}; give events of the mapped days")
+    if flows and not any(flow.years[0] <= year <= flow.years[1] for flow in known_flows for year in whole):
+        of = ", ".join(map(str, whole)) or "no whole calendar year"
+        raise ValueError(f"{flows} has no row {', '.join(FLOWS)} of a year of the run, which maps {of}; give rows of whole mapped years")
+
+
 def years_of(totals: RunTotals) -> list[int]:
     """Calendar years with a mapped day."""
     return sorted(set(totals.months.year))
@@ -105,7 +127,7 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
     """
     years = years_of(totals)
     shape = len(totals.area), len(years), totals.draws
-    export, residue = np.full(shape, np.nan), np.zeros(shape)
+    export, residue = np.full(shape, np.nan), np.full(shape, np.nan)
     places: dict[tuple[str, str], list[int]] = {}
     for number, event in enumerate(events):
         places.setdefault((event.zone, event.land_cover), []).append(number)
@@ -113,7 +135,7 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
     harvested, months = {}, Months.of(totals)
     for cell, (zone, cover) in enumerate(zip(totals.zone, totals.land_cover, strict=True)):
         if looked_at & {cover, ALL}:
-            export[cell] = 0.0
+            export[cell] = residue[cell] = 0.0
             numbers = sorted(number for place in product((zone, REGION), (cover, ALL)) for number in places.get(place, ()))
             if numbers:
                 harvested[cell] = [events[number] for number in numbers]
@@ -122,6 +144,8 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
         gpp = np.maximum(totals.total["GPP"][cells], 0.0)
         for cell, grown in zip(cells.tolist(), gpp, strict=True):
             export[cell], residue[cell] = _harvested(months, str(totals.land_cover[cell]), grown, harvested[cell], seed)
+    spanned = [bool(events) and events[0].date.year <= year <= events[-1].date.year for year in years]
+    export[:, np.invert(spanned)] = residue[:, np.invert(spanned)] = np.nan
     brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
     given = brought.pop("export")
     return Carried(np.where(np.isnan(given), export, given), brought, residue)
@@ -231,17 +255,19 @@ def ledger_of(totals: RunTotals, carried: Carried) -> pd.DataFrame:
     zone, cover, cells = zip(*totals.groups(), strict=True)
     area = np.array([totals.area[members].sum() for members in cells])
     groups = Groups(np.concatenate(cells), np.cumsum([0, *map(len, cells)])[:-1])
-    respired = decay(np.moveaxis(groups.sum(carried.residue), 1, 0))[0]
+    residue, listed = groups.sum(np.nan_to_num(carried.residue)), groups.sum(np.isfinite(carried.residue).any(2).astype(int)) > 0
+    respired, since = decay(np.moveaxis(residue, 1, 0))[0], np.logical_or.accumulate(listed, 1)
     parts = []
     for number, (name, months, count, quantity) in enumerate(wanted):
         chosen = np.isin(years, np.unique(totals.months.year[months]))
         grams = {flux: totals.sums(flux, cells, months) for flux in FLUXES}
-        grams |= {"export": groups.sum(carried.export[:, chosen]).sum(1), "residue": groups.sum(carried.residue[:, chosen]).sum(1)}
+        grams |= {"export": groups.sum(carried.export[:, chosen]).sum(1)}
+        grams["residue"] = np.where(listed[:, chosen].any(1)[:, None], residue[:, chosen].sum(1), np.nan)
         for pool, values in carried.brought.items():
             given = groups.sum(np.isfinite(values[:, chosen]).astype(int)).sum((1, 2)) > 0
             grams[pool] = np.where(given[:, None], groups.sum(np.nan_to_num(values[:, chosen])).sum(1), np.nan)
         grams["NBP"] = -grams["NEE"] - grams["export"] + np.nan_to_num(grams["import"]) - np.nan_to_num(grams["fire"])
-        grams["residue respiration"] = respired[chosen].sum(0)
+        grams["residue respiration"] = np.where(since[:, chosen].any(1)[:, None], respired[chosen].sum(0), np.nan)
         described = {"period": name, "days": int(totals.days[months].sum()), "quantity": quantity}
         described["note"] = _notes(totals, carried, cells, chosen, grams)
         for variable in VARIABLES:

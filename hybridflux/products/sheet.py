@@ -46,6 +46,7 @@ COLUMNS = {
     "winter_days": "days of winter within the series: November to February, south of the tropics May to August",
     "winter_green": "expected share of these days with green ground",
     "crops": "crops that grew up in the year, mean over the area",
+    "event": "mowing, harvest or felling",
     "since": "day from which the cut plants had grown",
 }
 

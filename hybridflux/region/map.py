@@ -59,7 +59,7 @@ def map_region(
         out: run folder to write (docs/architecture.md says what is in it).
         draws: as many posterior draws, or `Draws`: how many, of which spread, by which seed.
         period: days that are mapped.
-        keep: outputs: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, or those of your own.
+        keep: outputs: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, `CoarseDaily`, or those of your own.
         executor: who runs the tiles: `Serial`, `Dask`, a `Share` of them, or `Slurm`, which submits them for later.
         resume: go on with an interrupted run of the same specification.
         progress: called with (tiles done, all, message).
@@ -116,15 +116,26 @@ def resume_run(
     return run_job(job_of_run(out, region), True, executor or Serial(), progress, began)
 
 
-def map_again(run: Path, out: Path) -> Path:
+def map_again(
+    run: Path, out: Path, *, keep: Sequence[Output] = (), region: Path | None = None, resume: bool = False, progress: Progress | None = None
+) -> Path:
     """Map a finished run once more into another folder, from its own specification and posterior.
+
+    Args:
+        run: its folder.
+        out: the other folder.
+        keep: outputs in place of those of the run; its own where there are none.
+        region: where the region store is now, if not where it was.
+        resume: `out` may hold a part of it already.
+        progress: as for `map_region`.
 
     Raises:
         FileNotFoundError: as `resume_run`.
         ValueError: the region is not the one that the run was made with.
     """
-    job = dataclasses.replace(job_of_run(run), out=out)
-    run_job(job, False, Serial(), None, time.perf_counter())
+    job = dataclasses.replace(job_of_run(run, region), out=out)
+    job = dataclasses.replace(job, spec=dataclasses.replace(job.spec, keep=tuple(keep) or job.keep))
+    run_job(job, resume, Serial(), progress, time.perf_counter())
     return out
 
 

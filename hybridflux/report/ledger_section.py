@@ -31,7 +31,7 @@ def ledger_section(ledger: pd.DataFrame) -> str:
         "the mark is NBP with the 90 % interval of its draws, which hold the errors of fluxes, events, harvest fractions and tables. "
         "What is not known is empty: without export there is no NBP."
     )
-    parts = [paragraph(note, "note"), grid([land_covers(flux, unit)]), _places(flux)]
+    parts = [paragraph(note, "note"), grid([land_covers(flux, unit)], "large"), _places(flux)]
     if (ledger["quantity"] == "cumulative").any():
         parts.append(f"<h3>NBP summed over years, whole region, {units('gC m-2')}</h3>{_sums(ledger)}")
     whole = row_of(flux, period, "NBP")["note"]

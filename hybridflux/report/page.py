@@ -173,9 +173,9 @@ def _towers(record: dict) -> str:
     parts = []
     if towers:
         parts.append(
-            f"Informed by the towers {escape(', '.join(towers))}: in every draw the effects of places pass through those of the towers of "
-            f"the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; {share_of(record.get('effect_nugget', 0))} "
-            "of the variance belongs to an ecosystem alone)."
+            f"Informed by the tower{'s' * (len(towers) > 1)} {escape(', '.join(towers))}: in every draw the effects of places pass "
+            f"through those of the towers of the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; "
+            f"{share_of(record.get('effect_nugget', 0))} of the variance is of each ecosystem alone)."
         )
     if shares:
         parts.append(

@@ -32,14 +32,14 @@ class LedgerLayer:
         """Read a table of `hybridflux ledger`.
 
         Raises:
-            ValueError: a column is missing, a number is none, or it has no row of a zone.
+            ValueError: a column is missing, a number is none, or it has no export of a zone.
         """
         cells = read_cells(Path(path), ("zone", "land_cover", *SHOWN), example=_EXAMPLE)
         table = {name: cells.text[name] if name in _TEXTS else cells.numbers(name) for name in SHOWN}
         table["zone"] = cells.text["zone"].str.removeprefix("'")  # the mark of texts that a spreadsheet would run
         rows = pd.DataFrame(table)[cells.text["land_cover"] == ALL]
-        if rows.empty:
-            raise ValueError(f"{path} has no row of all land covers of a zone (`land_cover` = `{ALL}`); give {_EXAMPLE}")
+        if "export" not in set(rows["variable"]):
+            raise ValueError(f"{path} has no row `export` of all land covers of a zone (`land_cover` = `{ALL}`); give {_EXAMPLE}")
         return cls(rows)
 
     @property

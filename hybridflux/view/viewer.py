@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridflux.region.store.check_region import open_store
 from hybridflux.report.map_viewer import COLOURS, luts
 from hybridflux.view.pixel import series
 from hybridflux.view.pyramid import SIDE, BlockMemory, Pyramid
@@ -61,12 +62,14 @@ class Viewer:
             ledger: table of `hybridflux ledger` of the first run, shown by zone.
 
         Raises:
-            FileNotFoundError: as `RunMaps.open`.
+            FileNotFoundError: as `RunMaps.open`, or `region` is not a region store.
             ValueError: as `RunMaps.open`, or the runs are not on one grid, or as `LedgerLayer.read`.
         """
         memory, folders = BlockMemory(), [Path(run) for run in runs]
         halves = [[run / "control", run / "changed"] if (run / "control" / "run.json").exists() else [run] for run in folders]
         opened = tuple(RunMaps.open(run, memory) for pair in halves for run in pair)
+        if region:
+            open_store(region)  # a wrong folder is refused at once
         first = opened[0].grid
         for run in opened[1:]:
             if (run.grid.shape, run.grid.west, run.grid.north, run.grid.pixel) != (first.shape, first.west, first.north, first.pixel):

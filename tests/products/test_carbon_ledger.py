@@ -173,3 +173,27 @@ def test_the_command_writes_the_table_with_its_description(make_run, tmp_path):
     assert np.isfinite(row[["mean", "sd", "q05", "q95"]].astype(float)).all() and row["sign"] == "positive gain of the land"
     described = json.loads((tmp_path / "ledger.csv-metadata.json").read_text())
     assert {column["titles"] for column in described["tableSchema"]["columns"]} == set(table.columns)
+
+
+def test_events_hold_for_the_years_from_the_first_to_the_last(make_run):
+    totals = open_totals(make_run(start="2017-01-01", end="2019-12-31"))
+    events = [Event("north", "CRO", pd.Timestamp(f"{year}-07-01"), "harvest") for year in (2017, 2018)]
+    carried = carry(totals, events, [], 0)
+    table = ledger_of(totals, carried)
+    south = [pick(table, "south", "CRO", "export", str(year))["mean"] for year in (2017, 2018, 2019)]
+    assert south[:2] == [0.0, 0.0] and np.isnan(south[2])  # a cell without a harvest, and a year that nobody looked at
+    assert "export is not known of CRO" in pick(table, "north", "CRO", "NBP", "2019")["note"]
+    residue = [pick(table, "north", "CRO", "residue", str(year))["mean"] for year in (2017, 2018, 2019)]
+    assert residue[0] > 0 and residue[1] > 0 and np.isnan(residue[2])
+    assert pick(table, "north", "CRO", "residue respiration", "2019")["mean"] > 0  # of what the years before left
+    assert np.isnan(pick(table, "north", "GRA", "residue", "2017")["mean"])  # without an event, it is not known either
+
+
+def test_a_table_with_nothing_of_the_mapped_days_is_refused(make_run, tmp_path):
+    run = make_run(**YEAR)
+    events = written(tmp_path / "e.csv", "zone,land_cover,date,event\nnorth,GRA,2017-06-01,mowing\nnorth,GRA,2019-06-01,mowing\n")
+    with pytest.raises(ValueError, match=r"e.csv has events from 2017-06-01 to 2019-06-01, the run maps 2018-01-01 to 2018-12-31"):
+        ledger_table(run, events=events)
+    flows = written(tmp_path / "f.csv", "zone,land_cover,pool,start_year,end_year,value,sd\nnorth,GRA,export,2017,2017,200,20\n")
+    with pytest.raises(ValueError, match=r"f.csv has no row export, import, fire of a year of the run, which maps 2018"):
+        ledger_table(run, flows=flows)

@@ -33,7 +33,7 @@ from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
 from hybridflux.region.map import make_job
-from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
+from hybridflux.region.outputs import KEEP, CoarseDaily, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 pytestmark = pytest.mark.long
@@ -66,7 +66,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         settings = dict(CASES[case])
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
         at = settings.pop("towers", ())
-        keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
+        keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries(), CoarseDaily())), DailyMaps())
         error = VegetationError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)}).attributes()
         layers = {"nirv": {}, "lswi": {}, "nirv_sd": error, "lswi_sd": error} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class TileDrivers:
         zone: `[pixel]`.
         area: true area `[pixel]`, m2.
         masked: reason -> number of pixels left out.
+        places: name of an output -> number by which it parts the pixels (`Output.places`) `[pixel]`.
     """
 
     tile: Tile
@@ -46,6 +47,7 @@ class TileDrivers:
     zone: np.ndarray
     area: np.ndarray
     masked: dict[str, int]
+    places: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:

@@ -74,10 +74,10 @@ class App {
       this.ask(`zones/${key}`).then(found => { this.zones.set(key, found); this.refresh(); });
     }
     const found = this.zones.get(key)?.zones ?? {}, of = new Map(Object.entries(found).map(([number, one]) => [+number, one.value[0]]));
-    const most = roundedUp(Math.max(...[...of.values()].map(Math.abs), 1e-9)), units = this.zones.get(key)?.units ?? "", name = `zone/${key}/${language}/${of.size}`;
+    const most = roundedUp(Math.max(...[...of.values()].map(Math.abs), 1e-9)), units = this.zones.get(key)?.units ?? "", asked = !this.zones.get(key), name = `zone/${key}/${language}/${of.size}/${asked}`;
     const ends = {NEE: [word("uptake"), word("release")], NBP: [word("loss"), word("gain")]}[spec.name];
     let field = this.fields.get(name);
-    if (!field) keep(this.fields, name, field = new ZoneField(this.tiles, [], {run, of, low: spec.centred ? -most : 0, high: most, lut: this.luts[spec.colours], units, title: word("zonesOf", spec.name), ends}), 24);
+    if (!field) keep(this.fields, name, field = new ZoneField(this.tiles, [], {run, of, asked, low: spec.centred ? -most : 0, high: most, lut: this.luts[spec.colours], units, title: word("zonesOf", spec.name), ends}), 24);
     return field;
   }
   async ask(address, body) {

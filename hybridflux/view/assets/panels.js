@@ -62,6 +62,7 @@ function budgetBlock(title, found, now) {
 
 // Colours of a field, its ends in words, hatching.
 function legend(field) {
+  if (field.of && !field.of.size) return make("div", {className: "legend"}, make("b", {textContent: field.title}), make("div", {className: "ends", textContent: word(field.asked ? "reading" : "unknown")}));
   const canvas = make("canvas", {width: 256, height: 1, className: "bar"}), image = new ImageData(256, 1);
   new Uint32Array(image.data.buffer).set(field.lut);
   canvas.getContext("2d").putImageData(image, 0, 0);
@@ -87,7 +88,8 @@ function picture(map, fields, lines, pixel) {
   const each = (wide - 24) / fields.length - (fields.length > 1 ? 20 : 0), bar = Math.min(each, 360);
   fields.forEach((field, n) => {
     const x = 12 + n * (each + 40), y = tall + head + 10, digits = decimals((field.high - field.low) / 2);
-    c.font = "600 13px sans-serif"; c.fillStyle = "#1d2730"; c.fillText(`${field.title} [${raised(field.units)}]`, x, y, each);
+    c.font = "600 13px sans-serif"; c.fillStyle = "#1d2730"; c.fillText(field.units ? `${field.title} [${raised(field.units)}]` : `${field.title}: ${word("unknown")}`, x, y, each);
+    if (!field.units) return;
     for (let i = 0; i < 256; i++) { const w = field.lut[i]; c.fillStyle = `rgb(${w & 255},${w >> 8 & 255},${w >> 16 & 255})`; c.fillRect(x + i * bar / 256, y + 20, bar / 256 + 1, 11); }
     c.font = "11px sans-serif"; c.fillStyle = "#3d4b56";
     [0, .5, 1].forEach(f => { c.textAlign = ["left", "center", "right"][2 * f]; c.fillText(signed(field.low + f * (field.high - field.low), digits), x + f * bar, y + 35); });
