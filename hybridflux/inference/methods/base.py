@@ -153,7 +153,7 @@ class AbstractMethod(eqx.Module):
         plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(0, int)))
         concerns = [*notes, *drawn.concerns, *at_bounds(fitted, plant_types)]
         for concern in concerns:
-            warnings.warn(concern, InferenceWarning, stacklevel=3)
+            warnings.warn(concern, InferenceWarning, stacklevel=5)
         info: dict[str, Any] = {
             "method": type(self).__name__,
             "settings": {field.name: _plain(field.default, getattr(self, field.name)) for field in fields(self)},
