@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.products.totals import names_of_zones
 from hybridflux.region.drivers.open import Region, open_region, unpacked
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
@@ -42,12 +43,11 @@ def region_cover(region: str | Path | Region) -> pd.DataFrame:
     for tile in region.tiles():
         for key, part in _of_tile(region, tile, years, winter):
             sums[key] = sums.get(key, 0.0) + part
-    rows = []
+    rows, names = [], names_of_zones(region.zone_names, {zone for zone, _ in sums})
     for (zone, code), part in sorted(sums.items()):
-        name = region.zone_names.get(zone, f"zone {zone}" if zone else "no zone")
         for year, (area, seen, days, green, crops) in zip(years.tolist(), part, strict=True):
             share = round(green / seen, 4) if seen else np.nan
-            rows.append((name, code, year, area / 1e4, round(days / area), share, round(crops / area, 3)))
+            rows.append((names[zone], code, year, area / 1e4, round(days / area), share, round(crops / area, 3)))
     return pd.DataFrame(rows, columns=[*COLUMNS])
 
 

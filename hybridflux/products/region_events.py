@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.products.totals import names_of_zones
 from hybridflux.progress import Progress
 from hybridflux.region.drivers.open import Region, open_region, unpacked
 from hybridflux.region.store import layout
@@ -51,7 +52,9 @@ def region_events(region: str | Path | Region, *, progress: Progress | None = No
             rows[key] = rows.get(key, 0.0) + sums
         if progress:
             progress(number + 1, len(tiles), f"tile {tile.id}")
-    return pd.DataFrame([_row(region, *key, sums, area[key[:2]]) for key, sums in sorted(rows.items())], columns=[*COLUMNS])
+    names = names_of_zones(region.zone_names, {zone for zone, *_ in rows})
+    listed = [_row(region, names[zone], kind, sums, area[zone, kind]) for (zone, kind, _), sums in sorted(rows.items())]
+    return pd.DataFrame(listed, columns=[*COLUMNS])
 
 
 def _of_tile(region: Region, tile: Tile, area: dict[tuple[int, int], float]) -> Iterator[tuple[tuple[int, int, int], np.ndarray]]:
@@ -91,11 +94,11 @@ def _binned(cuts, zone: np.ndarray, kind: int, size: np.ndarray) -> Iterator[tup
         yield (one, kind, ten_days), sums[place == number].sum(0)
 
 
-def _row(region: Region, zone: int, kind: int, ten_days: int, sums: np.ndarray, area: float) -> dict:
+def _row(region: Region, zone: str, kind: int, sums: np.ndarray, area: float) -> dict:
     whole, sure, day, square, error, since = sums
     mean = day / sure
     return {
-        "zone": region.zone_names.get(zone, f"zone {zone}" if zone else "no zone"),
+        "zone": zone,
         "land_cover": PLANT_TYPES[kind],
         "date": str(region.days[0] + int(round(mean))),
         "event": SEARCHED[PLANT_TYPES[kind]][1],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -291,18 +291,29 @@ def _grouped(names: Sequence[str], place: np.ndarray, cover: np.ndarray) -> Iter
 
 
 def zone_names(data) -> np.ndarray:
-    """Names of the zones of a totals dataset `[cell]`, each zone with its own; zone 0 is outside all zones.
+    """Names of the zones of a totals dataset `[cell]`, as `names_of_zones`."""
+    numbers = data["zone"].values.astype(int)
+    names = names_of_zones({int(number): name for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}, set(numbers))
+    return np.array([names[number] for number in numbers.tolist()], dtype=object)
+
+
+def names_of_zones(given: Mapping[int, str], numbers: Iterable[int]) -> dict[int, str]:
+    """Number of a zone -> its name in every table, each zone with its own; zone 0 is outside all zones.
 
     A zone whose name repeats, or is a reserved word (`RESERVED`), gets its number behind its name.
+
+    Args:
+        given: number -> name of the region store.
+        numbers: that are asked for.
     """
-    names = {int(number): str(name).strip() for number, name in json.loads(data.attrs.get("zone_names", "{}")).items()}
+    names = {number: str(name).strip() for number, name in given.items()}
     count = Counter(names.values())
     distinguished = {number: f"{name} (zone {number})" for number, name in names.items() if count[name] > 1 or name in RESERVED or not name}
     if distinguished:
         listed = ", ".join(list(distinguished.values())[:8]) + (" ..." if len(distinguished) > 8 else "")
         warnings.warn(
             f"zones whose names repeat, are empty or mean something else ({', '.join(RESERVED)}) get their numbers: {listed[:300]}",
-            stacklevel=4,
+            stacklevel=5,
         )
     names |= distinguished
-    return np.array([names.get(int(z), f"zone {int(z)}" if z else NO_ZONE) for z in data["zone"].values], dtype=object)
+    return {int(one): names.get(int(one), f"zone {int(one)}" if one else NO_ZONE) for one in numbers}

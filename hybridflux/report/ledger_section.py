@@ -23,7 +23,10 @@ def ledger_section(ledger: pd.DataFrame) -> str:
     Args:
         ledger: table of `carbon_ledger.ledger_table`.
     """
+    gains = ledger[(ledger["variable"] == "NBP") & (ledger["quantity"] == "flux") & ledger["mean"].notna()]["period"]
     period = main_period(ledger)
+    if len(gains) and period not in set(gains):
+        period = gains.iloc[-1]  # of the mean of years of which one is not known, the last that is
     flux = ledger[(ledger["period"] == period) & (ledger["quantity"] == "flux")]
     unit = flux["units"].iloc[0]
     note = (

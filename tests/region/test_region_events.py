@@ -1,12 +1,19 @@
 """Cuts of a region become the rows that the ledger reads."""
 
-import numpy as np
-import pytest
+import dataclasses
 
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from hybridflux.cli import app
+from hybridflux.data.origin import read_origin
 from hybridflux.products.management import Event, read_events
 from hybridflux.products.region_cover import NORTH, SOUTH, region_cover, winters_of
 from hybridflux.products.region_events import region_events
 from hybridflux.products.sheet import write_table
+from hybridflux.region.drivers.open import open_region
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.series import SeriesProcess, fill, seen_days
@@ -95,3 +102,16 @@ def test_a_winter_counts_to_the_year_in_which_it_ends():
 def test_a_region_without_the_sd_of_its_series_is_refused(region_path):
     with pytest.raises(ValueError, match="no `fapar_sd`.*region build"):
         region_events(region_path)
+
+
+def test_the_command_replaces_its_own_tables_and_zones_have_the_names_of_the_ledger(mown, tmp_path, monkeypatch):
+    region = dataclasses.replace(open_region(mown), zone_names={1: "parish", 2: "parish"})
+    monkeypatch.setattr("hybridflux.region.drivers.open.open_region", lambda path: region)
+    table, cover = tmp_path / "events.csv", tmp_path / "cover.csv"
+    for more in ([], ["--overwrite"]):
+        with pytest.warns(UserWarning, match="zones whose names repeat"):
+            done = CliRunner().invoke(app, ["events", "--region", str(mown), "--out", str(table), "--cover", str(cover), *more])
+        assert done.exit_code == 0, done.output
+    for path in (table, cover):
+        assert set(pd.read_csv(path)["zone"]) == {"parish (zone 1)", "parish (zone 2)"}
+        assert read_origin(path)["provenance"]["config"] == {"region": str(mown)}

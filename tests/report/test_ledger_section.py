@@ -52,3 +52,8 @@ def test_without_export_there_is_no_gain_and_the_page_says_why():
     page, _ = section(Flow("region", "GRA", "export", (2017, 2018), 150.0, 0.0))
     cropland = re.search(r"<td>Cropland</td>.*?</tr>", page)[0]
     assert cropland.count("<td>–</td>") == 5 and "export is not known of CRO, 50% of the area" in page
+
+
+def test_a_year_that_is_known_is_shown_before_a_mean_that_is_not():
+    page, _ = section(Flow("region", "all", "export", (2018, 2018), 150.0, 0.0))
+    assert "period 2018." in page and re.search(r"<td>Grassland</td>.*?</tr>", page)[0].count("<td>150</td>") == 1

@@ -99,7 +99,7 @@ class App {
   }
   few(label, names, value, act) { return this[names.length > 4 ? "select" : "choice"](label, names.map(name => [name, name]), value, act); }
   button(name, act, more = {}) { return make("button", {type: "button", className: "plain", textContent: word(name), onclick: act, data: {act: name}, ...more}); }
-  set(change) { Object.assign(this.s, change); this.build(); }
+  set(change) { Object.assign(this.s, change); this.build(); if (this.pixel) this.showPixel(); }
   setGroup(group) {
     const label = this.frames[this.s.frame] ?? "";
     this.s.group = group;
