@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from hybridflux.products.diurnal import light_shares
 from typer.testing import CliRunner
 
 from hybridflux.cli import app
