@@ -27,7 +27,7 @@ from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.baselines import PREDICTORS, LightGBM
 from hybridflux.evaluate.scores import score_table
 from hybridflux.evaluate.splits import leave_site_out
-from hybridflux.inference import Ensemble
+from hybridflux.inference import Ensemble, Posterior
 from hybridflux.model import HybridFlux
 from hybridflux.model.compositions import GREEN_TODAY, MEMORY_OF_TEMPERATURE, TODAY, hybrid, hybrid_nirv
 from hybridflux.model.sequences import Sequences
@@ -129,8 +129,13 @@ def _kept(out: Path, name: str, number: int, models: dict, train: Sequences, tes
 
 
 def of_hybrid(model: HybridFlux, train: Sequences, test: Sequences, size: dict, number: int) -> dict[str, np.ndarray]:
+    """A fit to some towers, at others."""
+    posterior = Ensemble(members=size["members"], steps=size["steps"]).fit(model, train, seed=SEED + number)
+    return mean_of_draws(posterior.thin(size["draws"]), test)
+
+
+def mean_of_draws(posterior: Posterior, test: Sequences) -> dict[str, np.ndarray]:
     """Mean of draws whose site effects come from the population."""
-    posterior = Ensemble(members=size["members"], steps=size["steps"]).fit(model, train, seed=SEED + number).thin(size["draws"])
     parts = []
     for at, place in enumerate(test.places):
         drawn = posterior.simulate(test.select([place]), key=jax.random.key(at), noise=False, variables=CARBON)
@@ -150,29 +155,34 @@ def yearly(test: Sequences, predicted: dict[str, np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame({"site": test.places, "variable": "NEE, year", "bias": np.nanmean(miss, axis=0)})
 
 
-def gain(scores: pd.DataFrame, one: str, other: str, flux: str) -> str:
+def gain(scores: pd.DataFrame, one: str, other: str, flux: str, digits: int = 3) -> str:
     """Mean over sites of 1 / (2 - NSE) of one row minus another's, with its 90 % interval, towers resampled."""
     of = {name: scores[(scores.model == name) & (scores.variable == flux) & (scores.n > 0)].set_index("site").nse for name in (one, other)}
     gains = (1 / (2 - of[one]) - 1 / (2 - of[other])).dropna().to_numpy()
     drawn = np.random.default_rng(SEED).choice(gains, (4000, len(gains))).mean(axis=1)
-    return f"{gains.mean():+.3f} ({np.quantile(drawn, 0.05):+.3f} to {np.quantile(drawn, 0.95):+.3f})"
+    mean, low, high = (f"{value:+.{digits}f}" for value in (gains.mean(), *np.quantile(drawn, (0.05, 0.95))))
+    return f"{mean} ({low} to {high})"
 
 
-def page(scores: pd.DataFrame, sites: int, days: int, size: dict) -> str:
-    """The results as Markdown."""
+def table_of(scores: pd.DataFrame, digits: int = 3) -> list[str]:
+    """Lines of a table in Markdown, a row for each model; `digits` of nNSE, RMSE with one less."""
     rows = []
     for name, of in scores.groupby("model", sort=False):
         row = {"unseen towers": name}
         for flux in ("NEE", "GPP", "RECO"):
             part = of[(of.variable == flux) & (of.n > 0)]
             row[f"{flux} median NSE"] = f"{part.nse.median():.2f}"
-            row[f"{flux} nNSE"] = f"{(1 / (2 - part.nse)).mean():.3f}"
-            row[f"{flux} RMSE"] = f"{part.rmse.mean():.2f}"
+            row[f"{flux} nNSE"] = f"{(1 / (2 - part.nse)).mean():.{digits}f}"
+            row[f"{flux} RMSE"] = f"{part.rmse.mean():.{digits - 1}f}"
         row["annual NEE, rms of bias"] = f"{np.sqrt((of[of.variable == 'NEE, year'].bias ** 2).mean()):.0f}"
         rows.append(row)
     table = pd.DataFrame(rows)
     lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in table.itertuples(index=False)]
+    return lines + ["| " + " | ".join(row) + " |" for row in table.itertuples(index=False)]
+
+
+def page(scores: pd.DataFrame, sites: int, days: int, size: dict) -> str:
+    """The results as Markdown."""
     names, pairs = list(HYBRIDS), []
     for one, other in ((names[1], names[0]), (names[2], names[0]), (names[1], names[3]), (names[1], names[4]), (PARTS[0], PARTS[1])):
         pairs.append(f"| {one} minus {other} | " + " | ".join(gain(scores, one, other, flux) for flux in ("NEE", "GPP", "RECO")) + " |")
@@ -181,7 +191,7 @@ def page(scores: pd.DataFrame, sites: int, days: int, size: dict) -> str:
         f"{sites} European towers, {days} days of NEE on which MODIS FPAR (collection 5) and MODIS reflectance (1 km) are both there, "
         f"{size['folds']} groups of unseen towers, ensembles of {size['members']} members with {size['steps']} steps, seed {SEED}. "
         "nNSE: mean over sites of 1 / (2 - NSE); RMSE: mean over sites [gC m-2 d-1]; annual: gC m-2 yr-1.",
-        "Command: `python experiments/e14_satellites.py --data TOWERS --out runs/e14`.", "", *lines, "",
+        "Command: `python experiments/e14_satellites.py --data TOWERS --out runs/e14`.", "", *table_of(scores), "",
         "Differences of nNSE, 90 % interval by resampling towers:", "", "| | NEE | GPP | RECO |", "|---|---|---|---|", *pairs, "",
     ])  # fmt: skip
 

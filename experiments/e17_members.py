@@ -19,17 +19,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
-from e14_satellites import INDICES, SEED, SMOKE_SITES, TREES, yearly
+from e14_satellites import INDICES, SEED, SMOKE_SITES, TREES, gain, mean_of_draws, table_of, yearly
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.baselines import LightGBM, QuantileForest
 from hybridflux.evaluate.scores import score_table
 from hybridflux.evaluate.splits import leave_site_out
 from hybridflux.inference import Ensemble
-from hybridflux.inference.posterior import Posterior
 from hybridflux.model.compositions import hybrid, stacked
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
@@ -122,40 +120,10 @@ def of_members(out: Path, number: int, train: Sequences, test: Sequences, size: 
     return {name: lambda one=one: mean_of_draws(one.thin(size["draws"]), test) for name, one in models.items()}
 
 
-def mean_of_draws(posterior: Posterior, test: Sequences) -> Fluxes:
-    """Mean of draws whose site effects come from the population."""
-    parts = []
-    for at, place in enumerate(test.places):
-        drawn = posterior.simulate(test.select([place]), key=jax.random.key(at), variables=CARBON)
-        parts.append({flux: np.mean(np.asarray(drawn[flux]), axis=0) for flux in CARBON})
-    return {flux: np.concatenate([part[flux] for part in parts], axis=1) for flux in CARBON}
-
-
-def gain(scores: pd.DataFrame, one: str, other: str, flux: str) -> str:
-    """Mean over sites of 1 / (2 - NSE) of one row minus another's, with its 90 % interval, towers resampled."""
-    of = {name: scores[(scores.model == name) & (scores.variable == flux) & (scores.n > 0)].set_index("site").nse for name in (one, other)}
-    gains = (1 / (2 - of[one]) - 1 / (2 - of[other])).dropna().to_numpy()
-    drawn = np.random.default_rng(SEED).choice(gains, (4000, len(gains))).mean(axis=1)
-    return f"{gains.mean():+.4f} ({np.quantile(drawn, 0.05):+.4f} to {np.quantile(drawn, 0.95):+.4f})"
-
-
 def page(scores: pd.DataFrame, shares: list[dict], sites: int, days: int, size: dict) -> str:
     """The results as Markdown."""
-    rows = []
-    for name, of in scores.groupby("model", sort=False):
-        row = {"unseen towers": name}
-        for flux in ("NEE", "GPP", "RECO"):
-            part = of[(of.variable == flux) & (of.n > 0)]
-            row[f"{flux} median NSE"] = f"{part.nse.median():.2f}"
-            row[f"{flux} nNSE"] = f"{(1 / (2 - part.nse)).mean():.4f}"
-            row[f"{flux} RMSE"] = f"{part.rmse.mean():.3f}"
-        row["annual NEE, rms of bias"] = f"{np.sqrt((of[of.variable == 'NEE, year'].bias ** 2).mean()):.0f}"
-        rows.append(row)
-    table = pd.DataFrame(rows)
-    lines = ["| " + " | ".join(table.columns) + " |", "|" + "---|" * len(table.columns)]
-    lines += ["| " + " | ".join(row) + " |" for row in table.itertuples(index=False)]
     pairs = [(STACKED, other) for other in (PROCESS, NETWORK, *MEANS)] + [(EQUAL, other) for other in list(MEANS)[1:]]
-    against = [f"| {one} minus {other} | " + " | ".join(gain(scores, one, other, flux) for flux in ("NEE", "GPP", "RECO")) + " |"
+    against = [f"| {one} minus {other} | " + " | ".join(gain(scores, one, other, flux, 4) for flux in ("NEE", "GPP", "RECO")) + " |"
                for one, other in pairs]  # fmt: skip
     types = sorted({code for one in shares for code in one["share_of_networks"]})
     found = [f"| {number + 1} | " + " | ".join(f"{one['share_of_networks'].get(code, np.nan):.2f}" for code in types) + " |"
@@ -165,7 +133,7 @@ def page(scores: pd.DataFrame, shares: list[dict], sites: int, days: int, size: 
         f"{sites} European towers, {days} days of NEE on which MODIS FPAR (collection 5) and MODIS reflectance (1 km) are both there, "
         f"{size['folds']} groups of unseen towers, {size['members']} members of each kind with {size['steps']} steps, seed {SEED}: days "
         "and groups of E14. nNSE: mean over sites of 1 / (2 - NSE); RMSE: mean over sites [gC m-2 d-1]; annual: gC m-2 yr-1.",
-        "Command: `python experiments/e17_members.py --data TOWERS --out runs/e17`.", "", *lines, "",
+        "Command: `python experiments/e17_members.py --data TOWERS --out runs/e17`.", "", *table_of(scores, 4), "",
         "Differences of nNSE, 90 % interval by resampling towers:", "", "| | NEE | GPP | RECO |", "|---|---|---|---|", *against, "",
         "Share of networks that stacking found, by group:", "", "| group | " + " | ".join(types) + " |", "|---|" + "---|" * len(types),
         *found, "",

@@ -227,6 +227,16 @@ HISTORY_DAYS: tuple[int, ...] = (7, 30, 90)
 """Windows of the running means `<driver>_<days>d` that networks may read, for instance `tair_30d`."""
 
 
+def split_history(name: str) -> tuple[str, int]:
+    """The driver behind a name, and the days of its running mean; 0 for the driver itself.
+
+    >>> split_history("tair_30d"), split_history("tair")
+    (('tair', 30), ('tair', 0))
+    """
+    base, _, window = name.rpartition("_")
+    return (base, int(window[:-1])) if window in {f"{days}d" for days in HISTORY_DAYS} else (name, 0)
+
+
 def variable(name: str) -> Variable:
     """The row of a variable, or of the driver behind a history name such as `tair_30d`.
 
@@ -236,12 +246,10 @@ def variable(name: str) -> Variable:
     >>> variable("tair_30d").units
     'degC'
     """
-    base, _, window = name.rpartition("_")
-    if window in {f"{days}d" for days in HISTORY_DAYS} and base in VARIABLES:
-        return VARIABLES[base]
-    if name not in VARIABLES:
+    base, _ = split_history(name)
+    if base not in VARIABLES:
         raise KeyError(f"`{name}` is not a variable of hybridflux.{suggestion(name, VARIABLES)}")
-    return VARIABLES[name]
+    return VARIABLES[base]
 
 
 def is_own(name: str) -> bool:

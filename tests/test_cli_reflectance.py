@@ -34,18 +34,28 @@ def chain(tmp_path_factory):
     here = tmp_path_factory.mktemp("chain")
     world = make_world(here / "world", size=16, days=20, towers=4, seed=3, reflectance=True)
     (world.towers / "satellite" / "sentinel2_fapar.csv.gz").unlink()  # no fapar is needed
-    settings = ("--model", "hybrid_nirv", "--method", "map", "--set", "steps=30", "--years", "2021:2022", "--seed", 1)
+    settings = ("--method", "map", "--set", "steps=30", "--years", "2021:2022", "--seed", 1)  # of the model for reflectance
     said = hybridflux("fit", "--towers", world.towers, *settings, "--out", here / "posterior.nc")
     hybridflux("evaluate", "--posterior", here / "posterior.nc", "--towers", world.towers, "--out", here / "scores.csv")
-    hybridflux("map", "--posterior", here / "posterior.nc", "--region", world.region, "--draws", 2, "--daily", "--out", here / "run")
+    mapped = ("--posterior", here / "posterior.nc", "--region", world.region, "--draws", 2)
+    hybridflux("map", *mapped, "--daily", "--out", here / "run")
+    hybridflux("scenario", *mapped, "--change", "rain=*0.2", "--out", here / "dry")
+    hybridflux("budget", "--run", here / "run", "--out", here / "budget.csv")
+    hybridflux("report", "--run", here / "run", "--scenario", here / "dry", "--out", here / "run.html")
+    hybridflux("report", "--posterior", here / "posterior.nc", "--towers", world.towers, "--out", here / "towers.html")
     return here, world, said
 
 
 def test_the_commands_go_through(chain):
     here, _, said = chain
-    assert "network of nirv_phase, nirv, lswi" in said
-    dataset = dict.fromkeys(("lswi", "nirv", "nirv_base", "nirv_top"), "reflectance-points")
+    assert "model: hybrid_water" in said and "vpd_sensitivity ENF" in said and "nirv_30d, lswi_30d" in said
+    dataset = dict.fromkeys(("lswi", "lswi_30d", "nirv", "nirv_30d", "nirv_base", "nirv_top"), "reflectance-points")
     assert Posterior.load(here / "posterior.nc").info["sensors"] == dataset
+    budget, effect = (pd.read_csv(here / name).query("land_cover == 'all'") for name in ("budget.csv", "dry/effect.csv"))
+    budget, effect = (one.groupby("variable")["mean"].first() for one in (budget, effect))
+    assert budget["NEE"] == pytest.approx(budget["RECO"] - budget["GPP"], rel=1e-4)
+    assert effect["GPP"] < 0, "less rain, less uptake"
+    assert "Response curves" in (here / "towers.html").read_text() and "What if: precipitation × 0.2" in (here / "run.html").read_text()
     scores = pd.read_csv(here / "scores.csv")
     assert scores.site.nunique() == 4 and (scores[scores.variable == "GPP"].r2 > 0.4).all()
 
@@ -78,7 +88,7 @@ def test_a_region_without_reflectance_is_refused_and_so_are_errors_that_it_does_
     here, world, _ = chain
     posterior = Posterior.load(here / "posterior.nc")
     plain = make_world(tmp_path / "plain", size=16, days=5, towers=1, seed=3).region
-    with pytest.raises(ValueError, match=r"the model needs lswi, nirv, nirv_base, nirv_top, which .* does not have"):
+    with pytest.raises(ValueError, match=r'needs lswi, nirv, which .* add lswi \(1\), nirv \(1\) to .* also = \["lswi", "nirv"\]'):
         map_region(posterior, plain, tmp_path / "run", draws=2)
     other = shutil.copytree(world.region, tmp_path / "other.zarr")
     zarr.open_array(other / "nirv", mode="r+").attrs["like"] = "modis-1km-points"

@@ -83,4 +83,5 @@ def test_named_modules_are_there(page):
 
 def test_what_is_not_there_is_seen():
     assert has("model/spec.py") and not has("model/store.py")
-    assert is_there("model.spec.to_spec") and not is_there("model.store.to_spec") and not is_there("inference.joint.nothing_of_this_name")
+    assert is_there("model.spec.to_spec") and not is_there("model.warehouse.to_spec")
+    assert not is_there("inference.joint.nothing_of_this_name")

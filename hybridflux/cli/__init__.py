@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.addresses import redacted
-from hybridflux.cli import accounts, look, maps, regions, reproduce, towers
+from hybridflux.cli import accounts, export, look, maps, regions, reproduce, towers
 from hybridflux.limits import brief
 from hybridflux.machine import prepare
 from hybridflux.terminal import is_for_user, message_of, redact_what_python_prints
@@ -26,6 +26,9 @@ app = typer.Typer(
 region_app = typer.Typer(name="region", help="Build and check the store of a region's drivers.", no_args_is_help=True)
 app.add_typer(region_app)
 
+export_app = typer.Typer(name="export", help="Write a run for other programs.", no_args_is_help=True)
+app.add_typer(export_app)
+
 app.command()(look.demo)
 app.command()(towers.fit)
 app.command()(towers.evaluate)
@@ -39,6 +42,7 @@ app.command()(look.view)
 app.command()(look.catalog)
 region_app.command()(regions.build)
 region_app.command()(regions.check)
+export_app.command()(export.prior)
 app.command()(look.info)
 app.command()(reproduce.reproduce)
 

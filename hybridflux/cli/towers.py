@@ -117,7 +117,8 @@ def evaluate(
     settings: Settings = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="Of --leave-site-out: what is scored beside the model: climatology,lightgbm ... or MODULE:CLASS."),
+        typer.Option(help="Of --leave-site-out: what is scored beside the model: climatology,lightgbm ... or MODULE:CLASS. Trees read the "
+            "satellites that it reads."),
     ] = None,
     seed: Seed = 0,
     resume: Resume = False,
@@ -154,7 +155,7 @@ def evaluate(
     else:
         how = method_of(method, settings or ())
         fitted = compositions.get(model or _composition(how, towers))
-        rivals = {name: baseline_of(name) for name in baseline.split(",")} if baseline else {}
+        rivals = {name: baseline_of(name, fitted.needs()) for name in baseline.split(",")} if baseline else {}
         needs = {*needed(fitted, steps), *(name for one in rivals.values() for name in one.needs)}
         measured = open_towers(towers, sites=sites, years=years, needs=needs, targets=fitted.targets())
         with progress_of("fitting") as progress:

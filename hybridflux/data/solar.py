@@ -46,6 +46,22 @@ def day_fraction(latitude, day_of_year):
     return sunset / np.pi
 
 
+def sine_of_elevation(latitude, day_of_year, solar_time):
+    """Sine of the elevation of the sun [1], negative at night; Allen et al. 1998 (FAO-56) eq. 24 and 28.
+
+    Args:
+        latitude: latitude [degrees_north].
+        day_of_year: 1 to 366.
+        solar_time: true solar time [h]; all three broadcast.
+
+    >>> round(float(np.degrees(np.arcsin(sine_of_elevation(45.0, 172, 12.0)))), 1)  # 45 + 23.4 at the solstice
+    68.4
+    """
+    _, latitude, declination, _ = _geometry(latitude, day_of_year)
+    angle = np.pi / 12 * (np.asarray(solar_time) - 12)
+    return np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(angle)
+
+
 def equation_of_time(day_of_year: np.ndarray) -> np.ndarray:
     """Advance of the sun over mean solar time [h]; Spencer's series as shortened in Allen et al. 1998 (FAO-56) eq. 32 and 33.
 

@@ -28,6 +28,7 @@ POINTS, DAYS = 25, 200
 BEYOND = 0.15  # share of the observed range, added on both sides: the extrapolation of the model
 SEEN = (0.01, 0.99)  # quantiles
 GROWING = 5.0  # degC: days on average warmer than this
+GREENNESS = ("fapar", "nirv")  # the first that is there says which days are green
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Response:
 def responses(posterior: Posterior, sequences: Sequences, *, draws: int = 60, seed: int = 0) -> Iterator[Response]:
     """Partial dependence (Friedman 2001, 10.1214/aos/1013203451) of GPP and RECO on light, temperature, VPD and soil water.
 
-    For each plant type, fluxes are computed on a sample of measured days of the growing season (warmer than 5 degC, fapar above its median
-    at the tower) with one driver set to each value of a grid and all others as observed, and averaged over these days. Temperatures of a
-    day move together; running means and the soil water of the day stay. Networks that read the driver follow it. Parameters are those of
-    the centre of the population.
+    For each plant type, fluxes are computed on a sample of measured days of the growing season (warmer than 5 degC, fapar or NIRv above
+    its median at the tower) with one driver set to each value of a grid and all others as observed, and averaged over these days.
+    Temperatures of a day move together; running means and the soil water of the day stay. Networks that read the driver follow it.
+    Parameters are those of the centre of the population.
 
     Args:
         posterior: fitted posterior.
@@ -82,8 +83,9 @@ def _days_of_growth(here: Sequences, measured: np.ndarray, seed: int) -> tuple[n
     growing = measured.copy()
     if "tair" in here.drivers:
         growing &= here.drivers["tair"] > GROWING
-    if "fapar" in here.drivers:
-        growing &= here.drivers["fapar"] >= np.median(here.drivers["fapar"], axis=0)
+    greenness = next((here.drivers[name] for name in GREENNESS if name in here.drivers), None)
+    if greenness is not None:
+        growing &= greenness >= np.median(greenness, axis=0)
     at = np.argwhere(growing)
     chosen = np.random.default_rng(seed).choice(len(at), min(DAYS, len(at)), replace=False)
     return tuple(at[np.sort(chosen)].T)

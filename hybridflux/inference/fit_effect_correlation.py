@@ -26,6 +26,7 @@ bg-12-7403), within a factor of five; Chevallier et al. 2012 (10.1029/2010GB0039
 LENGTHS = np.geomspace(4_000.0, 400_000.0, 25)
 NUGGETS = (np.arange(20) + 0.5) / 20  # uniform a priori
 NEIGHBOURS = 100_000.0  # m; pairs that are counted
+SAME = 50.0  # m; nearer towers of one plant type see one ecosystem, and how their effects differ would decide everything: one is counted
 EARTH_RADIUS = 6.371e6  # m, mean
 
 
@@ -46,9 +47,9 @@ def learn(model: HybridFlux, sequences: Sequences) -> dict | None:
         return None
     kinds, scores = np.asarray(kinds, int), [_normal_scores(np.asarray(learned(model)[name]).mean(0)) for name in tables]
     away = distances(sequences.latitude, sequences.longitude)
-    same = (kinds[:, None] == kinds[None, :]) & ~np.eye(len(kinds), dtype=bool)
-    pairs = {int(code): int((same & (away < NEIGHBOURS))[kinds == code].sum() // 2) for code in np.unique(kinds)}
-    evidence = {code: log_likelihood(away, scores, np.flatnonzero(kinds == code)) for code in pairs}
+    near = (kinds[:, None] == kinds[None, :]) & (away >= SAME) & (away < NEIGHBOURS)
+    pairs = {int(code): int(near[kinds == code].sum() // 2) for code in np.unique(kinds)}
+    evidence = {code: log_likelihood(away, scores, _ecosystems(away, np.flatnonzero(kinds == code))) for code in pairs}
     found = _summary(np.sum(list(evidence.values()), axis=0)) | {"prior": _summary(np.zeros(()))["quantiles"], "pairs": sum(pairs.values())}
     by_type = {PLANT_TYPES[code]: _summary(evidence[code]) | {"pairs": count} for code, count in pairs.items() if count}
     return found | {"plant_types": by_type}
@@ -77,6 +78,11 @@ def log_likelihood(away: np.ndarray, scores: Iterable[np.ndarray], here: np.ndar
         explained = (values.T * np.linalg.solve(correlation, values.T)).sum((1, 2)) - (values**2).sum()
         found[row] = -0.5 * (len(values) * np.linalg.slogdet(correlation)[1] + explained)
     return found
+
+
+def _ecosystems(away: np.ndarray, here: np.ndarray) -> np.ndarray:
+    """The first of the places that see the same ecosystem, of some places of one plant type."""
+    return np.array([place for number, place in enumerate(here) if (away[place, here[:number]] >= SAME).all()])
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+
+if TYPE_CHECKING:
+    from jaxtyping import Array
 
 LENGTH = 10_000.0
 """Length of runs whose posterior says nothing of it [m]: model errors of a day are alike over a few tens of km to 200 km, parcels and soils
@@ -72,6 +72,6 @@ def matern(lengths: Array | np.ndarray) -> Array | np.ndarray:
     >>> matern(np.array([0.0, 1.0, 4.0])).round(3).tolist()
     [1.0, 0.483, 0.008]
     """
-    xp = jnp if isinstance(lengths, jax.Array) else np
+    xp = lengths.__array_namespace__()
     scaled = math.sqrt(3.0) * lengths
     return (1.0 + scaled) * xp.exp(-scaled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import warnings
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from hybridflux.region.draws.tower_effects import settled
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
-from hybridflux.region.drivers.open import Region, open_region
+from hybridflux.region.drivers.open import EXTREMES, Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
 from hybridflux.region.outputs import KEEP, Output
@@ -32,7 +33,7 @@ from hybridflux.region.run.training_range import PLANT_TYPE, check_within
 from hybridflux.region.spec import Job, RunSpec, posterior_fingerprint, region_fingerprint
 from hybridflux.region.store import checksums
 from hybridflux.region.store.layout import LIKE
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, split_history
 
 
 def map_region(
@@ -58,7 +59,7 @@ def map_region(
         out: run folder to write (docs/architecture.md says what is in it).
         draws: as many posterior draws, or `Draws`: how many, of which spread, by which seed.
         period: days that are mapped.
-        keep: outputs: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, or those of your own.
+        keep: outputs: `PeriodMaps`, `ZoneTotals`, `DailySeries`, `DailyMaps`, `CoarseDaily`, or those of your own.
         executor: who runs the tiles: `Serial`, `Dask`, a `Share` of them, or `Slurm`, which submits them for later.
         resume: go on with an interrupted run of the same specification.
         progress: called with (tiles done, all, message).
@@ -115,15 +116,26 @@ def resume_run(
     return run_job(job_of_run(out, region), True, executor or Serial(), progress, began)
 
 
-def map_again(run: Path, out: Path) -> Path:
+def map_again(
+    run: Path, out: Path, *, keep: Sequence[Output] = (), region: Path | None = None, resume: bool = False, progress: Progress | None = None
+) -> Path:
     """Map a finished run once more into another folder, from its own specification and posterior.
+
+    Args:
+        run: its folder.
+        out: the other folder.
+        keep: outputs in place of those of the run; its own where there are none.
+        region: where the region store is now, if not where it was.
+        resume: `out` may hold a part of it already.
+        progress: as for `map_region`.
 
     Raises:
         FileNotFoundError: as `resume_run`.
         ValueError: the region is not the one that the run was made with.
     """
-    job = dataclasses.replace(job_of_run(run), out=out)
-    run_job(job, False, Serial(), None, time.perf_counter())
+    job = dataclasses.replace(job_of_run(run, region), out=out)
+    job = dataclasses.replace(job, spec=dataclasses.replace(job.spec, keep=tuple(keep) or job.keep))
+    run_job(job, resume, Serial(), progress, time.perf_counter())
     return out
 
 
@@ -155,13 +167,7 @@ def make_job(
             "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
             "give posterior.of_kind('process')"
         )
-    missing = [name for name in posterior.model.needs() if not region.offers(name)]
-    if missing:
-        raise ValueError(
-            f"the model needs {', '.join(missing)}, which {region.path} does not have; add "
-            + ", ".join(f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing)
-            + " to the region or fit a model without"
-        )
+    _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):
         warnings.warn(f"{region.path} was {checksums.say(region.path, region.group)}", stacklevel=3)
     ranges, at_towers = posterior.info.get("ranges", {}), posterior.info.get("plant_types")
@@ -183,15 +189,34 @@ def make_job(
     return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region), uncertain)
 
 
+def _check_offered(region: Region, needs: Sequence[str]) -> None:
+    """Refuse a region that lacks what a model reads, running means and quantiles of daily maps by the name of the map.
+
+    Raises:
+        ValueError: it names what is missing and how it comes into a region.
+    """
+    lacking = [split_history(name)[0] for name in needs if not region.offers(name)]
+    missing = list(dict.fromkeys(EXTREMES.get(name, (name,))[0] for name in lacking))
+    if not missing:
+        return
+    wanted = [f"{name} ({VARIABLES[name].units})" if name in VARIABLES else f"a map `{name}` (hf.add_map)" for name in missing]
+    indices = [name for name in missing if sd_of(name) in VARIABLES]
+    build = f": `[vegetation] also = {json.dumps(indices)}` of `hybridflux region build`;" if indices else ""
+    raise ValueError(
+        f"the model needs {', '.join(missing)}, which {region.path} does not have; add {', '.join(wanted)} to the region{build} "
+        f"or fit a model without{' (`hybridflux fit --model hybrid`)' if indices else ''}"
+    )
+
+
 def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str, ...]:
-    """Daily maps that the model reads, where the spread draws their errors.
+    """Daily maps that the model reads, themselves or their running means, where the spread draws their errors.
 
     Raises:
         ValueError: it reads none, or the region does not hold the standard deviation of one.
     """
     if not draws.spread.has_vegetation_error:
         return ()
-    read = tuple(name for name in posterior.model.needs() if name in region.names and region.is_daily(name))
+    read = tuple(dict.fromkeys(split_history(name)[0] for name in posterior.model.needs() if region.is_daily(name)))
     missing = [sd_of(name) for name in read if sd_of(name) not in region.names]
     if missing:
         raise ValueError(

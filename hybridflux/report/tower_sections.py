@@ -79,10 +79,10 @@ def response_section(posterior, sequences, seed: int) -> str:
     """Response curves of each plant type of the towers."""
     curves = list(responses(posterior, sequences, seed=seed))
     note = (
-        f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar above its median at the site) with "
-        "one driver set to each value and all others as observed (partial dependence), at the centre of the population of sites; bands "
-        "hold 90 % of the draws. All temperatures of a day move together; networks that read the driver follow it. Grey: beyond the 1 % "
-        f"to 99 % range of the measured days, by up to {BEYOND:.0%} of it: there the curve is an assumption."
+        f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar or NIRv above its median at the "
+        "site) with one driver set to each value and all others as observed (partial dependence), at the centre of the population of "
+        "sites; bands hold 90 % of the draws. All temperatures of a day move together; networks that read the driver follow it. Grey: "
+        f"beyond the 1 % to 99 % range of the measured days, by up to {BEYOND:.0%} of it: there the curve is an assumption."
     )
     bands = (("90 % of draws", "--muted", "band"), ("not seen at the towers", "--faint", "band"))
     marks = legend(("GPP", "--gpp", ""), ("RECO", "--reco", ""), *bands)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from hybridflux.evaluate.baselines import PREDICTORS, Climatology, LightGBM, QuantileForest, XGBoost
+from hybridflux.evaluate.baselines import PREDICTORS, Climatology, LightGBM, QuantileForest, XGBoost, baseline_of
 from hybridflux.evaluate.baselines.forest import wandering_ranks
 from hybridflux.evaluate.calibration import coverage_curve
 from hybridflux.evaluate.scores import score_table
 from hybridflux.evaluate.seasons import day_of_year
+from hybridflux.model import compositions
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -140,6 +141,14 @@ def test_ranks_are_uniform_and_forget_with_their_memory():
     correlation = (score[30:] * score[:-30]).mean() / (score**2).mean()
     assert correlation == pytest.approx(6 / np.pi * np.arcsin(np.exp(-1) / 2), abs=0.05)  # of ranks, for normal scores 1/e
     assert abs(np.corrcoef(*(wandering_ranks(np.random.default_rng(0), (4000, 1), 0.0)[:, 0][lag:][:3999] for lag in (0, 1)))[0, 1]) < 0.05
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "quantile-forest"])
+def test_trees_beside_a_model_see_the_satellites_that_it_sees(name):
+    assert baseline_of(name, compositions.get("hybrid").needs()).predictors == PREDICTORS
+    green = baseline_of(name, compositions.get("hybrid_water").needs()).needs
+    assert {"nirv", "nirv_30d", "lswi", "lswi_30d", "rain_90d"} <= {*green} and not any(one.startswith("fapar") for one in green)
+    assert type(baseline_of("climatology", ("nirv",))) is Climatology
 
 
 def test_seventeen_predictors():

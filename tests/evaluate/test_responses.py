@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hybridflux.evaluate.predictions import predictions
-from hybridflux.evaluate.responses import GROWING, SEEN, responses
+from hybridflux.evaluate.responses import GROWING, SEEN, _days_of_growth, responses
 from hybridflux.vocabulary import PLANT_TYPES
 
 
@@ -42,6 +42,14 @@ def test_the_level_is_that_of_the_days_themselves(posterior, sequences, found):
     expected = drawn["light_use_efficiency"][:, PLANT_TYPES.index("CRO")] * of_day.mean(axis=1) * curve.grid[-1]
     assert curve.days == 200 <= growing.sum()  # a sample of them
     np.testing.assert_allclose(curve.flux["gpp"][:, -1], expected, rtol=0.03)
+
+
+def test_days_of_growth_are_green_days_by_nirv_too(sequences):
+    at = sequences.select(["S3"])
+    others = {name: values for name, values in at.drivers.items() if name != "fapar"}
+    green = replace(at, drivers=others | {"nirv": 0.4 * at.drivers["fapar"]})
+    days = [_days_of_growth(one, np.isfinite(at.targets["nee"]), seed=0)[0] for one in (at, green)]
+    np.testing.assert_array_equal(*days)
 
 
 def test_the_range_seen_is_that_of_the_measured_days(sequences, found):

@@ -48,8 +48,9 @@ def test_pairs_of_towers_say_how_much_of_an_effect_is_shared(correlation):
     assert EffectCorrelation.of({"effect_correlation": found}).nugget == found["nugget"]
 
 
-def test_towers_far_apart_leave_the_prior():
-    found = learn(*towers(250.0, 0.0))
+@pytest.mark.parametrize("apart_km", [250.0, 0.001], ids=["far apart", "two names of one place"])
+def test_towers_without_neighbours_leave_the_prior(apart_km):
+    found = learn(*towers(apart_km, 0.0))
     assert found["pairs"] == 0 and found["nugget"] == pytest.approx(0.5, abs=0.12)
     assert found["length"] == pytest.approx(PRIOR_LENGTH, rel=0.3)  # lengths above the distance are excluded
     assert EffectCorrelation.of({}) == EffectCorrelation()

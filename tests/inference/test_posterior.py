@@ -45,6 +45,17 @@ def test_population_spread_is_recovered_from_left_out_places(pooled_model, poole
     np.testing.assert_allclose(levels, np.nanmean(pooled_series.targets["nee"], axis=0) + 0 * levels, atol=0.35)
 
 
+def test_a_last_place_without_measurements_is_left_out_by_no_draw(pooled_model, pooled_series):
+    """A batch of days does not know it; its effects are of the population."""
+    six = pooled_series.select(pooled_series.places[:6])
+    bare = dataclasses.replace(six, targets={"nee": np.where(np.arange(6) < 5, six.targets["nee"], np.nan)})
+    posterior = Ensemble(members=4, steps=300).fit(pooled_model, bare, seed=2)
+    assert [len(posterior.info["draws_without"][place]) for place in six.places] == [1, 1, 1, 1, 1, 0]
+    assert posterior.info["structural_error"]["data_towers"] == 5
+    levels = np.asarray(posterior.simulate(bare, key=jax.random.key(0))["nee"])[:, 0]
+    assert np.ptp(levels[:, 5]) > 3 * np.ptp(levels[:, :5], axis=0).max()
+
+
 def test_structure_widens_what_is_predicted_and_is_kept_on_disk(pooled_model, pooled_series, tmp_path):
     posterior = Ensemble(members=4, steps=300).fit(pooled_model, pooled_series, seed=2)
     assert posterior.info["structural_error"]["residuals"] == "of draws that left the tower out"

@@ -33,7 +33,7 @@ from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
 from hybridflux.region.map import make_job
-from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
+from hybridflux.region.outputs import KEEP, CoarseDaily, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 pytestmark = pytest.mark.long
@@ -50,7 +50,7 @@ CASES = {
     "effects that pass through towers": dict(cells=1, draws=6, spread="parameter+random_effects", towers=((4, 3), (9, 700))),
     "effects of years": dict(cells=2, draws=5, years=True, spread="parameter+random_effects"),
     "a network, effects of places": dict(cells=2, draws=6, network=True, own=(HEIGHT,), spread="parameter+random_effects"),
-    "draws of two maps of vegetation": dict(cells=1, draws=6, composed="green", spread="parameter+random_effects+vegetation"),
+    "hybrid_water, draws of vegetation": dict(cells=1, draws=6, composed="hybrid_water", spread="parameter+random_effects+vegetation"),
     "a pool that the fluxes of a day feed": dict(cells=2, draws=6, composed="litter"),
     "water with depth": dict(cells=1, draws=6, composed="deep"),
     "draws of two kinds": dict(cells=2, draws=6, stacked=True, spread="parameter+random_effects"),
@@ -66,7 +66,7 @@ def slab_of(tmp_path_factory, make_region, make_posterior):
         settings = dict(CASES[case])
         cells, spread = settings.pop("cells"), settings.pop("spread", "parameter")
         at = settings.pop("towers", ())
-        keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries())), DailyMaps())
+        keep = (*settings.pop("keep", (PeriodMaps(quantiles=()), ZoneTotals(), DailySeries(), CoarseDaily())), DailyMaps())
         error = VegetationError(20.0, {"CRO": CalibrationLineError(0.02, 0.05, -0.5)}).attributes()
         layers = {"nirv": {}, "lswi": {}, "nirv_sd": error, "lswi_sd": error} if "vegetation" in spread else {}
         heights = {HEIGHT.name: np.linspace(2, 20, 72).reshape(12, 6)}
@@ -123,15 +123,7 @@ def deep():
     return HybridFlux(gpp=factors, reco=(respiration.basal, respiration.moisture_ramp), memory=(deep_water.DEEP_BUCKET,), sources=sources)
 
 
-def green():
-    """NIRv and LSWI, both in physics or networks of the day."""
-    efficiency = Pooled(Neural("nirv", "lswi", "vpd", width=4))
-    sources = {"light_use_efficiency": efficiency, "root_zone_capacity": Given("soil_capacity")}
-    gpp, reco = (light.absorbed_green, stress.water_ramp), (respiration.lin_gpp,)
-    return HybridFlux(gpp=gpp, reco=reco, memory=(water.BUCKET_GREEN,), sources=sources)
-
-
-OWN = {"litter": litter, "deep": deep, "green": green}
+OWN = {"litter": litter, "deep": deep}
 
 
 def composed(name, draws):

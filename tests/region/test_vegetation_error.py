@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import zarr
 
+from hybridflux.data.gaps import trailing_mean
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
@@ -152,6 +153,19 @@ def test_a_map_stays_within_its_bounds(name, low, high):
     draws = VegetationErrorDraws(np.array([[9.0, -9.0]], np.float32), none, none)
     today = {name: np.array([0.5, 0.9], np.float32), sd_of(name): np.array([0.3, 0.3], np.float32)}
     np.testing.assert_allclose(np.asarray(draws.drawn(name, today, 0, 3)), [[high, high], [low, low]])
+
+
+def test_a_running_mean_has_the_errors_of_its_days():
+    """What a network reads as `nirv_30d` is the running mean of the nirv that the draw has."""
+    of_type = PLANT_TYPES.index("CRO")
+    draws = draw_vegetation_error("nirv", VegetationError(20.0, {"all": CalibrationLineError(0.02, 0.1, 0.5)}), 90, 3, seed=2)
+    nirv, sd = np.random.default_rng(0).uniform(0.2, 0.4, 90), np.full(90, 0.03)
+    of_days = np.array([draws.drawn("nirv", {"nirv": nirv[[day]], "nirv_sd": sd[[day]]}, day, of_type)[:, 0] for day in range(90)])
+    means, of_means = trailing_mean(nirv, 30), draws.of_history(30)
+    for day in (0, 12, 80):
+        today = {"nirv_30d": means[[day]], sd_of("nirv_30d"): sd[[day]]}
+        found = of_means.drawn("nirv_30d", today, day, of_type)[:, 0]
+        np.testing.assert_allclose(found, trailing_mean(of_days, 30)[day], rtol=1e-5)
 
 
 def test_a_region_without_sd_is_refused(tmp_path, make_region, posterior, green_posterior, short):

@@ -5,6 +5,9 @@ published VPRM needs no fit, its `fit` returns itself. The trees need the extra 
 methods and `needs` (`Baseline`), chosen by its name as those here (`baseline_of`).
 """
 
+from collections.abc import Collection
+from dataclasses import replace
+
 from hybridflux.evaluate.baselines.baseline import Baseline
 from hybridflux.evaluate.baselines.boosted_trees import LightGBM, XGBoost
 from hybridflux.evaluate.baselines.forest import QuantileForest
@@ -36,11 +39,13 @@ BASELINES = Registry(
 """Name -> class of a baseline."""
 
 
-def baseline_of(name: str) -> Baseline:
+def baseline_of(name: str, drivers: Collection[str] = ()) -> Baseline:
     """A baseline that is not fitted yet, with its usual settings.
 
     Args:
         name: of `BASELINES`: of hybridflux, of an installed package, registered, or `module:Class` of an imported module.
+        drivers: what the model beside it reads; where NIRv is among it, trees read NIRv and LSWI in place of FPAR, so that all see the
+            same satellites.
 
     Raises:
         ValueError: nothing has this name, or what has it lacks `fit`, `predict` or `needs`.
@@ -50,4 +55,6 @@ def baseline_of(name: str) -> Baseline:
     lacks = [part for part in ("needs", "fit", "predict") if not hasattr(baseline, part)]
     if lacks:
         raise ValueError(f"`{name[:80]}` is no baseline: it has no {', '.join(lacks)}; see hybridflux.evaluate.baselines.Baseline")
+    if "nirv" in drivers and isinstance(baseline, LightGBM | XGBoost | QuantileForest) and baseline.predictors == PREDICTORS:
+        return replace(baseline, predictors=REFLECTANCE_PREDICTORS)
     return baseline

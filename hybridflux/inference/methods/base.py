@@ -41,7 +41,8 @@ class Drawn(NamedTuple):
         stats: name -> `[draw]`.
         diagnostics: JSON types.
         concerns: sentences for the user; empty when all is well.
-        left_out: `[draw, place]`, towers a draw was not fitted to; None where all saw all.
+        left_out: `[draw, place]`, towers a draw was not fitted to, without places behind the last one with a measurement; None where all
+            saw all.
     """
 
     leaves: dict[str, Array]
@@ -147,11 +148,12 @@ class AbstractMethod(eqx.Module):
         for name, values in drawn.leaves.items():
             if not np.all(np.isfinite(values)):
                 raise ValueError(f"`{name}` is not finite after the fit; lower the learning rate or fix this parameter")
+        away = _of_all_places(drawn.left_out, len(indices.places))
         fitted = Posterior(with_learned(model, drawn.leaves), indices, drawn.chains, drawn.stats)
         plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(0, int)))
         concerns = [*notes, *drawn.concerns, *at_bounds(fitted, plant_types)]
         for concern in concerns:
-            warnings.warn(concern, InferenceWarning, stacklevel=3)
+            warnings.warn(concern, InferenceWarning, stacklevel=5)
         info: dict[str, Any] = {
             "method": type(self).__name__,
             "settings": {field.name: _plain(field.default, getattr(self, field.name)) for field in fields(self)},
@@ -165,14 +167,14 @@ class AbstractMethod(eqx.Module):
             "warm_up_days": warm_up_days(data),
             "diagnostics": drawn.diagnostics,
             "concerns": concerns,
-            "draws_without": _draws_without(drawn.left_out, indices.places),
+            "draws_without": _draws_without(away, indices.places),
         }
         config = {"method": info["method"], **info["settings"], "model": to_spec(model)}
         info["provenance"] = provenance(config, seed, {"sequences": sequences})
         coords = {"day": sequences.days.astype("datetime64[ns]"), "place": list(sequences.places)}
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)
-        structure = learn(posterior.model, sequences, drawn.left_out, seed)
+        structure = learn(posterior.model, sequences, away, seed)
         info |= {"effect_correlation": fit_effect_correlation.learn(posterior.model, sequences)}
         info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
         return posterior.with_structure(structure.error, structure.spread), structure
@@ -203,6 +205,11 @@ def places_of(sequences: Sequences, counts: dict[str, int]) -> dict[str, dict]:
             "years": [int(measured.min()), int(measured.max())] if len(measured) else [],
         }
     return found
+
+
+def _of_all_places(away: np.ndarray | None, places: int) -> np.ndarray | None:
+    """Who left out whom `[draw, place]`, with the places at the end that nothing was measured at: no draw left them out."""
+    return None if away is None else np.pad(away, ((0, 0), (0, places - away.shape[1])))
 
 
 def _draws_without(away: np.ndarray | None, places: tuple[str, ...]) -> dict[str, list[int]]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Integral
+from typing import TYPE_CHECKING
 
-from hybridflux.model.effect_correlation import LENGTH, EffectCorrelation
 from hybridflux.region.draws.known_tower import KnownTower
+
+if TYPE_CHECKING:
+    from hybridflux.model.effect_correlation import EffectCorrelation
 
 
 class Spread(StrEnum):
@@ -72,6 +75,8 @@ class Draws:
     towers: tuple[KnownTower, ...] | None = None
 
     def __post_init__(self):
+        from hybridflux.model.effect_correlation import LENGTH, EffectCorrelation  # JAX, which the help of a command does not need
+
         if not isinstance(self.number, Integral) or self.number < 1:
             raise ValueError(f"draws `{self.number}` is not a whole number from 1")
         EffectCorrelation(LENGTH if self.effect_length is None else self.effect_length, self.effect_nugget or 0.0)
@@ -80,6 +85,8 @@ class Draws:
     @property
     def correlation(self) -> EffectCorrelation:
         """Of the effects of places, once a run has settled it (`tower_effects.settled`)."""
+        from hybridflux.model.effect_correlation import EffectCorrelation
+
         assert self.effect_length is not None and self.effect_nugget is not None
         return EffectCorrelation(self.effect_length, self.effect_nugget)
 

@@ -3,9 +3,9 @@
 Each daily map that a model reads has two errors, each drawn once for the whole region and each draw of the posterior: that of the filled
 series, its standard deviation times a process that forgets in `memory_days`, and that of the calibration line which makes it of an index
 or brings it to the instrument of the towers, constant in time. All pixels err together: that is right for the line, and for the series an
-upper bound of what is left of its error in the total of a parcel or a region. Errors of different maps are drawn independently. Quantiles
-of a map (`nirv_top`, `nirv_base`) keep their values. Where a map is of another instrument than the fit and no line is known, that
-difference is not drawn; `checks.warn_of_sensors` reports it.
+upper bound of what is left of its error in the total of a parcel or a region. Errors of different maps are drawn independently. A running
+mean (`nirv_30d`) has the errors of its days; quantiles of a map (`nirv_top`, `nirv_base`) keep their values. Where a map is of another
+instrument than the fit and no line is known, that difference is not drawn; `checks.warn_of_sensors` reports it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from hybridflux.data.gaps import trailing_mean
 from hybridflux.model.structural_error import ornstein_uhlenbeck
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+from hybridflux.vocabulary import PLANT_TYPES, split_history, variable
 
 ALL = "all"
 """Stands for every plant type that has no line of its own."""
 
 
 def sd_of(name: str) -> str:
-    """Name of the array of a region store that holds the standard deviation of a daily map; its attributes hold a `VegetationError`.
+    """Name of the standard deviation of a daily map, whose array in a region store has a `VegetationError` as attributes.
 
-    >>> sd_of("nirv")
-    'nirv_sd'
+    >>> sd_of("nirv"), sd_of("nirv_30d")
+    ('nirv_sd', 'nirv_sd_30d')
     """
-    return f"{name}_sd"
+    base, days = split_history(name)
+    return f"{base}_sd_{days}d" if days else f"{base}_sd"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,10 @@ class VegetationErrorDraws(NamedTuple):
     offset: Array
     slope: Array
 
+    def of_history(self, days: int) -> VegetationErrorDraws:
+        """Errors of the running mean of the map, with the running mean of its standard deviation; exact where that is constant."""
+        return self._replace(path=trailing_mean(np.asarray(self.path), days))
+
     def drawn(self, name: str, today: Mapping[str, Array], day: Array, kind: Array) -> Array:
         """A daily map with its errors `[draw, n]` of a day.
 
@@ -116,7 +122,7 @@ def with_errors(name: str, today: Mapping[str, Array], slope: Array, offset: Arr
         offset: of the line.
         path: error of the series in standard deviations.
     """
-    return jnp.clip((1.0 + slope) * today[name] + offset + path * today[sd_of(name)], *VARIABLES[name].bounds)
+    return jnp.clip((1.0 + slope) * today[name] + offset + path * today[sd_of(name)], *variable(name).bounds)
 
 
 def draw_vegetation_error(name: str, error: VegetationError, days: int, draws: int, seed: int) -> VegetationErrorDraws:

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from hybridflux.region.drivers.driver_change import ALONG, Change
-from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, split_history, unpacked
+from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.store import layout
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, split_history
 
 WORTH_SAYING = 0.01  # share of values kept at a bound from which on it is reported
 

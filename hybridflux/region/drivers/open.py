@@ -18,7 +18,7 @@ from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import Recorded, keys_of
 from hybridflux.region.store.chunks import READ_ERRORS
 from hybridflux.region.store.grid import Grid, Tile
-from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, UNVEGETATED, VARIABLES
+from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED, VARIABLES, split_history
 
 CLIMATE_YEARS = 3  # of weather, at least, for a climatology made of the region's own record
 INDICES = ("plant_type", "site", "site_year")  # looked up, not read by pixel
@@ -221,9 +221,3 @@ def open_region(path: str | Path, check: bool = True) -> Region:
         title=group.attrs.get("title", path.stem),
         warm_up=int(group.attrs.get("lead", 0)),
     )
-
-
-def split_history(name: str) -> tuple[str, int]:
-    """`tair_30d` -> (`tair`, 30); `tair` -> (`tair`, 0)."""
-    base, _, window = name.rpartition("_")
-    return (base, int(window[:-1])) if window in {f"{days}d" for days in HISTORY_DAYS} else (name, 0)

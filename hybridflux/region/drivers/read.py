@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, split_history, unpacked
+from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
-from hybridflux.vocabulary import VARIABLES
+from hybridflux.vocabulary import VARIABLES, split_history
 
 OUT_OF_RANGE = "vegetation out of range"
 """Why a pixel is masked: a value of a daily map that the quantity cannot have (`vocabulary.VARIABLES`)."""
@@ -34,6 +34,7 @@ class TileDrivers:
         zone: `[pixel]`.
         area: true area `[pixel]`, m2.
         masked: reason -> number of pixels left out.
+        places: name of an output -> number by which it parts the pixels (`Output.places`) `[pixel]`.
     """
 
     tile: Tile
@@ -46,6 +47,7 @@ class TileDrivers:
     zone: np.ndarray
     area: np.ndarray
     masked: dict[str, int]
+    places: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import jax
@@ -15,13 +15,13 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
-from hybridflux.region.draws.vegetation_error import VegetationError, draw_vegetation_error, sd_of
+from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
 from hybridflux.region.kernels.pixel_blocks import Slab, slabs
 from hybridflux.region.spec import Job
-from hybridflux.vocabulary import PLANT_TYPES
+from hybridflux.vocabulary import PLANT_TYPES, split_history
 
 SLABS = {"cpu": (24 << 20, 32), "gpu": (400 << 20, 256)}
 """Bytes that a slab gives back, and its blocks, at most: small enough to stay in the cache of the
@@ -129,8 +129,7 @@ def _prepare(job: Job) -> KernelInputs:
     tables = physics_effects(model)
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
-    errors = {name: VegetationError.of(region.group[sd_of(name)].attrs) for name in job.uncertain}
-    errors = {name: draw_vegetation_error(name, error, len(calendar.days), job.draws, job.seed) for name, error in errors.items()}
+    errors = _vegetation_errors(job, names)
     names = (*names, *map(sd_of, errors))
     towers = job.spec.draws.towers or ()
     weights = {name: _weights(job, name, by, years[by]) for name, by in tables.items()} if drawn else {}
@@ -164,6 +163,16 @@ def _prepare(job: Job) -> KernelInputs:
         frequency=random_effects.frequencies(job.spec.draws.correlation) if drawn else None,
         towers=tower_effects.positions(towers, region.grid),
     )
+
+
+def _vegetation_errors(job: Job, names: Iterable[str]) -> dict[str, VegetationErrorDraws]:
+    """Errors of the daily maps among the names that a model needs, and of their running means, where the spread draws them."""
+    drawn = {}
+    for base in job.uncertain:
+        error = VegetationError.of(job.region.group[sd_of(base)].attrs)
+        drawn[base] = draw_vegetation_error(base, error, len(job.calendar.days), job.draws, job.seed)
+    read = {name: split_history(name) for name in names}
+    return {name: drawn[base].of_history(days) if days else drawn[base] for name, (base, days) in read.items() if base in drawn}
 
 
 def _weights(job: Job, name: str, by: str, years: np.ndarray | None) -> np.ndarray:

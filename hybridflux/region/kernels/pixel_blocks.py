@@ -1,4 +1,4 @@
-"""Valid pixels of a tile, put in blocks of one plant type (and one weather cell), a fixed number of blocks to a slab.
+"""Valid pixels of a tile, put in blocks of one plant type (one weather cell, one place of an output), a fixed number to a slab.
 
 In a block of one plant type and one weather cell, all that depends on weather and plant type alone is computed once per draw
 and not once per pixel. Masked pixels are not computed at all. Every slab has the same shape, so the kernel is compiled once.
@@ -50,11 +50,9 @@ def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterat
         blocks: blocks in a slab.
         by_cell: whether a block holds one weather cell only.
     """
-    key = drivers.plant_type.astype(np.int64) << 32
-    if by_cell:
-        key = key + drivers.cell
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+    parts = (drivers.plant_type, *([drivers.cell] if by_cell else []), *drivers.places.values())
+    order = np.lexsort(parts[::-1])  # stable
+    starts = np.flatnonzero(np.any([np.diff(part[order].astype(np.int64), prepend=np.iinfo(np.int32).min) for part in parts], axis=0))
     rows, real = [], []
     for group in np.split(order, starts[1:]) if len(order) else ():
         for start in range(0, len(group), n):

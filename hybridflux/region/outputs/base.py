@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hybridflux.files import Enduring
     from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
     from hybridflux.region.spec import Job
+    from hybridflux.region.store.grid import Grid, Tile
 
 GROUPS = ("monthly", "annual", "daily")
 """Groups of the store of maps, by the periods of their arrays."""
@@ -113,6 +114,10 @@ class Output:
         cls = type(self)
         inside = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
         return {"output": cls.__name__ if inside else f"{file_name(cls.__module__)}:{cls.__qualname__}"} | asdict(self)
+
+    def places(self, grid: Grid, tile: Tile) -> np.ndarray | None:
+        """A number of each pixel of a tile `[y, x]`, where sums over a block must be of pixels of one number only (`Block.places`)."""
+        return None
 
     def begin(self, static: Static) -> Carry:
         """What is carried before the first mapped day: a tree of arrays."""

@@ -8,7 +8,7 @@ their names: the same to the last bit whoever ran them, and for any size of the 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +21,7 @@ from hybridflux.files import whole
 
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
-_KIND = "plant_type_"  # before the name of an output, in the file of a tile
+_KIND, _PLACE = "plant_type_", "place_"  # before the name of an output, in the file of a tile
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class Block:
         zone: of the pixels `[n]`.
         area: m2, 0 for pixels that do not count `[n]`.
         pixel_area: m2 of a pixel of the grid, by which weights of pixels are 1 on the mean.
+        places: name of an output -> number that all these pixels have in it (`Output.places`).
     """
 
     plant_type: int
     zone: np.ndarray
     area: np.ndarray
     pixel_area: float
+    places: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def weights(self) -> tuple[list[int], np.ndarray]:
@@ -65,11 +67,15 @@ class TileTotals:
         area: (zone, plant type) -> m2.
         of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`.
         of_plant_types: name of an output -> plant type -> sums of days `[day, quantity, draw]`.
+        of_places: name of an output -> place -> sums of days `[day, quantity, draw]`.
+        area_of_places: name of an output -> place -> m2.
     """
 
     area: dict[tuple[int, int], float] = field(default_factory=dict)
     of_cells: dict[str, dict[tuple[int, int], np.ndarray]] = field(default_factory=dict)
     of_plant_types: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+    of_places: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+    area_of_places: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def add_area(self, block: Block) -> None:
         """Add the area of a block; once for all outputs."""
@@ -102,8 +108,14 @@ class TileTotals:
         found = self.of_plant_types.setdefault(name, {})
         found[block.plant_type] = found.get(block.plant_type, 0.0) + values.astype(np.float64)
 
+    def add_to_place(self, name: str, values: np.ndarray, block: Block) -> None:
+        """Add sums over the pixels of a block `[day, quantity, draw]` to those of its place."""
+        found, area, place = self.of_places.setdefault(name, {}), self.area_of_places.setdefault(name, {}), block.places[name]
+        found[place] = found.get(place, 0.0) + values.astype(np.float64)
+        area[place] = area.get(place, 0.0) + float(block.area.sum())
+
     def save(self, path: Path) -> list[Path]:
-        """Write `path` as `.npz` and, for each output, its sums of cells as `.npy` beside it, cells in rising order.
+        """Write `path` as `.npz` and, for each output, its sums of cells or places as `.npy` beside it, in rising order.
 
         Returns:
             The files, each whole or not at all.
@@ -113,6 +125,13 @@ class TileTotals:
             written.append(_sums_of_cells(path, name))
             with whole(written[-1]) as partial, open(partial, "wb") as file:
                 np.save(file, np.array([found[cell] for cell in cells], np.float64))
+        for name, sums in self.of_places.items():
+            places = sorted(sums)
+            written.append(_sums_of_cells(path, name))
+            with whole(written[-1]) as partial, open(partial, "wb") as file:
+                np.save(file, np.array([sums[place] for place in places], np.float64))
+            series[_PLACE + name] = np.array(places, np.int64)
+            series[f"area_{name}"] = np.array([self.area_of_places[name][place] for place in places], np.float64)
         for name, of_kinds in self.of_plant_types.items():
             series[_KIND + name] = np.array(sorted(of_kinds), np.int64)
             series[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
@@ -135,6 +154,48 @@ class TileShare(NamedTuple):
 
 
 @dataclass(frozen=True)
+class PlacesOfOutput:
+    """The places of an output over all tiles; their sums are read when they are asked for.
+
+    Attributes:
+        name: of the output.
+        place: rising `[place]`.
+        area: m2 `[place]`.
+        shares: of the tiles, in the order of their names.
+    """
+
+    name: str
+    place: np.ndarray
+    area: np.ndarray
+    shares: tuple[TileShare, ...]
+
+    @classmethod
+    def of(cls, name: str, found: Sequence[tuple[Path, np.ndarray, np.ndarray]]) -> PlacesOfOutput:
+        """Of the file, the places and the areas of each tile."""
+        places = np.unique(np.concatenate([place for _, place, _ in found] or [np.empty(0, np.int64)]))
+        area, shares = np.zeros(len(places)), []
+        for path, place, part in found:
+            here = np.searchsorted(places, place).astype(np.int32)
+            area[here] += part
+            shares.append(TileShare(path, here))
+        return cls(name, places, area, tuple(shares))
+
+    def groups(self, shape: tuple[int, ...], most: int = GROUP_BYTES) -> Iterator[tuple[slice, np.ndarray]]:
+        """As `Merged.groups`: places and their sums `[place, day, quantity, draw]`."""
+        step = max(most // (8 * int(np.prod(shape))), 1)
+        for start in range(0, len(self.area), step):
+            end = min(start + step, len(self.area))
+            sums = np.zeros((end - start, *shape))
+            for share in self.shares:
+                first, last = np.searchsorted(share.cell, [start, end])
+                if first < last:
+                    path = _sums_of_cells(share.path, self.name)
+                    with _named(path):
+                        sums[share.cell[first:last] - start] += np.load(path, mmap_mode="r")[first:last]
+            yield slice(start, end), sums
+
+
+@dataclass(frozen=True)
 class Merged:
     """The totals of a region; the sums of its cells are read when they are asked for.
 
@@ -144,6 +205,7 @@ class Merged:
         area: m2 `[cell]`.
         of_plant_types: name of an output -> plant type, rising -> sums of days `[day, quantity, draw]`.
         shares: of the tiles, in the order of their names.
+        places: name of an output -> its places.
     """
 
     zone: np.ndarray
@@ -151,6 +213,7 @@ class Merged:
     area: np.ndarray
     of_plant_types: dict[str, dict[int, np.ndarray]]
     shares: tuple[TileShare, ...]
+    places: dict[str, PlacesOfOutput]
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Merged:
@@ -159,22 +222,20 @@ class Merged:
         Raises:
             ValueError: one is missing or damaged.
         """
-        found, of_kinds = [], {}
+        found, of_kinds, of_places = [], {}, {}
         for path in sorted(paths):
             with _named(path), open(path, "rb") as raw, np.load(raw) as file:
                 found.append((path, file["zone"] * _KINDS + file["plant_type"], file["area"]))
+                for name in (one.removeprefix(_PLACE) for one in file.files if one.startswith(_PLACE)):
+                    of_places.setdefault(name, []).append((path, file[_PLACE + name], file[f"area_{name}"]))
                 for name in (one.removeprefix(_KIND) for one in file.files if one.startswith(_KIND)):
                     here = of_kinds.setdefault(name, {})
                     for kind, values in zip(file[_KIND + name].tolist(), file[f"series_{name}"], strict=True):
                         here[kind] = here[kind] + values if kind in here else values
-        keys = np.unique(np.concatenate([key for _, key, _ in found] or [np.empty(0, np.int64)]))
-        area, shares = np.zeros(len(keys)), []
-        for path, key, part in found:
-            cell = np.searchsorted(keys, key).astype(np.int32)
-            area[cell] += part
-            shares.append(TileShare(path, cell))
+        cells = PlacesOfOutput.of("", found)
         of_kinds = {name: dict(sorted(here.items())) for name, here in of_kinds.items()}
-        return cls(keys // _KINDS, keys % _KINDS, area, of_kinds, tuple(shares))
+        places = {name: PlacesOfOutput.of(name, one) for name, one in of_places.items()}
+        return cls(cells.place // _KINDS, cells.place % _KINDS, cells.area, of_kinds, cells.shares, places)
 
     def groups(self, name: str, shape: tuple[int, ...], most: int = GROUP_BYTES) -> Iterator[tuple[slice, np.ndarray]]:
         """Cells and their sums `[cell, month, quantity, draw]`, group by group.
@@ -187,17 +248,7 @@ class Merged:
         Raises:
             ValueError: a file of a tile is missing or damaged.
         """
-        step = max(most // (8 * int(np.prod(shape))), 1)
-        for start in range(0, len(self.area), step):
-            end = min(start + step, len(self.area))
-            sums = np.zeros((end - start, *shape))
-            for share in self.shares:
-                first, last = np.searchsorted(share.cell, [start, end])
-                if first < last:
-                    path = _sums_of_cells(share.path, name)
-                    with _named(path):
-                        sums[share.cell[first:last] - start] += np.load(path, mmap_mode="r")[first:last]
-            yield slice(start, end), sums
+        return PlacesOfOutput(name, self.zone, self.area, self.shares).groups(shape, most)
 
 
 def _sums_of_cells(path: Path, name: str) -> Path:

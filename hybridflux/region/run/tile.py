@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import jax
 import numpy as np
@@ -117,7 +117,10 @@ def done_report(job: Job, tile_id: str) -> TileReport | None:
 
 def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResult:
     """Maps and totals; a slab is collected while the next one is computed."""
-    found, waiting = TileResult(job, int(np.prod(drivers.tile.shape))), None
+    places = {output.name: output.places(job.region.grid, drivers.tile) for output in job.keep}
+    places = {name: where.reshape(-1)[drivers.pixel] for name, where in places.items() if where is not None}
+    drivers, waiting = replace(drivers, places=places), None
+    found = TileResult(job, int(np.prod(drivers.tile.shape)))
     waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.static)
     for slab, pixels in prepared.slabs(job, drivers):
         result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.static)  # returns at once, computes behind
