@@ -119,6 +119,26 @@ def test_a_swipe_and_a_difference_are_of_two_dates(server, made_up):
         assert found == pytest.approx(0.01 * (months[0] - months[12]), abs=1e-5)  # the other January is the mean of the others
 
 
+@pytest.mark.parametrize(
+    ("frames", "date", "number"),
+    [("frames.slice(3)", "2021-07", 3), ("frames.map(date => date.replace(/^202/, '203'))", "2031-07", 6)],
+    ids=["begins later", "other years"],
+)
+def test_the_other_run_is_named_by_its_own_date(made_up, frames, date, number):
+    with contextmanager(served)([made_up.path, made_up.path]) as server, page(server.address) as browser:
+        browser.run(f"((group, {{frames}}) => group.frames = {frames})(...Array(2).fill(viewer.d.runs[1].groups.monthly))")
+        browser.run("viewer.go(6), viewer.set({compare: 'swipe'})")
+        browser.settle()
+        assert browser.run("viewer.frames[6]") == "2021-07" and browser.run("viewer.otherTerms().map(term => term.frame)") == [number]
+        heads = browser.run("[...document.querySelectorAll('.heads b')].map(one => one.textContent.split(' ').at(-1))")
+        assert heads == ["2021-07", date]
+
+
+def test_a_variable_that_no_zone_has_is_not_known(server):
+    with page(server.address) as browser:
+        assert browser.run("legend({title: 'fire', of: new Map(), units: ''}).innerText") == "firenot known"
+
+
 def test_names_are_text(server):
     with page(server.address) as browser:
         assert browser.run("document.querySelector('h1').textContent") == f"Valley {EVIL}"

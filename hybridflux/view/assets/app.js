@@ -59,7 +59,12 @@ class App {
   // Frames of other years, equally whole: a part of a year is not compared with a year.
   othersOf(date) { const {frames} = this.d.runs[this.s.other].groups[this.s.group] ?? {frames: []}; return frames.map((_, i) => i).filter(i => frames[i].slice(0, 4) !== date.slice(0, 4) && frames[i].slice(4) === date.slice(4)); }
   nameOf(run, frame) { return (this.d.runs.length > 1 ? `${this.d.runs[run].name} ` : "") + (this.d.runs[run].groups[this.s.group]?.frames[frame] ?? ""); }
-  otherName() { const {s} = this; return s.otherFrame === "others" ? word("others") : this.nameOf(s.other, s.otherFrame === "same" ? s.frame : +s.otherFrame); }
+  otherName() {
+    const {s} = this, date = this.frames[s.frame], frames = this.d.runs[s.other].groups[s.group]?.frames ?? [];
+    if (s.otherFrame !== "others") return this.nameOf(s.other, s.otherFrame === "same" ? frames.indexOf(date) : +s.otherFrame);
+    const of = this.othersOf(date);
+    return of.length === 1 ? this.nameOf(s.other, of[0]) : word("others");
+  }
   look(run) {
     const {group, layer, ending} = this.s, of = this.d.runs.map(one => one.groups[group]?.layers[layer]).filter(Boolean), [spec] = of;
     if (!spec) return {};
@@ -144,10 +149,11 @@ class App {
     this.refresh();
   }
   otherControls() {
-    const {s, d} = this, frames = d.runs[s.other].groups[s.group]?.frames ?? [], others = frames.some(one => this.othersOf(one).length);
-    if (s.otherFrame === "same" && s.other === s.run) s.otherFrame = others ? "others" : "0";
-    if (s.otherFrame === "others" && !others) s.otherFrame = s.other === s.run ? "0" : "same";
-    const options = [["same", word("same"), s.other === s.run], ["others", word("others"), !others], ...(frames.length <= 120 ? frames.map((one, i) => [i, one]) : [])];
+    const {s, d} = this, frames = d.runs[s.other].groups[s.group]?.frames ?? [], others = this.frames.some(one => this.othersOf(one).length);
+    const common = s.other !== s.run && frames.some(one => this.frames.includes(one));
+    if (s.otherFrame === "same" && !common) s.otherFrame = others ? "others" : "0";
+    if (s.otherFrame === "others" && !others) s.otherFrame = common ? "same" : "0";
+    const options = [["same", word("same"), !common], ["others", word("others"), !others], ...(frames.length <= 120 ? frames.map((one, i) => [i, one]) : [])];
     const box = make("span", {className: "with"});
     if (d.runs.length > 1) box.append(this.select(word("with"), d.runs.map((run, i) => [i, run.name]), s.other, value => this.set({other: +value})));
     box.append(this.select(d.runs.length > 1 ? word("date") : word("with"), options, s.otherFrame, otherFrame => this.set({otherFrame})));
