@@ -330,8 +330,7 @@ def summer_table(summers: pd.DataFrame) -> list[str]:
     lines = ["", "## Summers", "",
              "June to August, sum over 92 days minus the mean of the other summers of the site (gC m-2), observed days alone, at least "
              f"{LEAST_DAYS} in a summer and {LEAST_YEARS} other summers;",
-             "fitted without the drought days. In 2018 (and the reference years after 2016) FPAR is its mean course at the site: "
-             "that prediction knows the weather alone. Figure `summers.png`.", "",
+             "fitted without the drought days. NIRv and LSWI are those of the satellite. Figure `summers.png`.", "",
              "| year | flux | sites | observed mean | predicted mean | correlation over sites | RMSE | inside 90 % |",
              "|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for (year, flux), part in summers.groupby(["year", "variable"], sort=True):

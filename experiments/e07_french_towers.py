@@ -1,9 +1,9 @@
 """E07 - French towers: the course of the year, summers of drought and annual sums, known and unseen.
 
-All towers with MODIS FPAR are fitted, once with all of them and once without each of FR-Pue, FR-Fon and FR-Gri, and NEE of these three is
-predicted as that of known and of unseen sites. FR-Hes, FR-LGt and FR-Tou have no FPAR and FR-Aur and FR-Lam no daily files: they are a
-check that is never fitted (see `guests.py`). Years with known faults of the data are flagged and not fitted. NEE = RECO - GPP, positive to
-the atmosphere.
+All towers with MODIS reflectance are fitted, once with all of them and once without each of FR-Pue, FR-Fon and FR-Gri, and NEE of these
+three is predicted as that of known and of unseen sites. FR-Hes, FR-LGt and FR-Tou have no reflectance and FR-Aur and FR-Lam no daily files:
+they are a check that is never fitted (see `guests.py`). Years with known faults of the data are flagged and not fitted. NEE = RECO - GPP,
+positive to the atmosphere.
 
     python experiments/e07_french_towers.py --data ../shared/data/towers --out runs/e07
     python experiments/e07_french_towers.py --data ../shared/data/towers --out runs/e07_smoke --smoke
@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from guests import MONTHLY, lenders, open_guests
 from matplotlib.ticker import MaxNLocator
-from summers import LEAST_YEARS, seen_without_vegetation, summer_anomalies
+from summers import LEAST_YEARS, summer_anomalies
 
 from hybridflux.data.towers import Towers, open_towers
 from hybridflux.evaluate.aggregation import MONTH, YEAR
@@ -39,12 +39,11 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
 
-VEGETATION = "modis_fpar_c5_8day"
+MODEL = "hybrid_water"
 SEED = 7
 SITES = ("FR-Pue", "FR-Fon", "FR-Gri")
 FAULTY = {"FR-Gri": (2004,), "FR-Pue": (2013, 2014)}
 """Years whose data are known to be wrong: FR-Gri 2004 an artefact near -11 gC m-2 d-1; FR-Pue 2013-14 GPP of half its usual size."""
-FPAR_ENDS = 2016
 EVENTS = (2003, 2018, 2019, 2020)
 FULL = {"members": 8, "steps": 700, "draws": 200}
 SMOKE = {"members": 2, "steps": 40, "draws": 30}
@@ -67,11 +66,11 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None) -> None:
     """All fits, the tables and the figures."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    names = get("hybrid").needs_at_towers()
-    towers = open_towers(data, sites=sites, vegetation=VEGETATION)
+    names = get(MODEL).needs_at_towers()
+    towers = open_towers(data, sites=sites, needs=names)
     to_fit = without_faults(towers.sequences(names))
-    french = seen_without_vegetation(towers.select(SITES), names)
-    guests = open_guests(data, towers, out / "guests")
+    french = towers.select(SITES).sequences(names)
+    guests = open_guests(data, towers, out / "guests", names)
     method = Ensemble(members=size["members"], steps=size["steps"])
 
     known = fitted(out, method, to_fit)
@@ -100,7 +99,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None) -> None:
     draw_years(years, out / "years.png")
     text = report(cycles, years, summers, months, lent(towers, guests), len(to_fit.places), size)
     (out / "results.md").write_text(text)
-    run_of = provenance({"size": size, "sites": to_fit.places, "vegetation": VEGETATION}, SEED)
+    run_of = provenance({"size": size, "sites": to_fit.places, "model": MODEL}, SEED)
     (out / "run.json").write_text(json.dumps({**run_of, "seconds": time.perf_counter() - began}, indent=1))
     print(text)
 
@@ -114,8 +113,8 @@ def without_faults(sequences: Sequences) -> Sequences:
 
 def fitted(out: Path, method: Ensemble, sequences: Sequences) -> Posterior:
     """A fit of the hybrid model, or what is kept of it in the run folder."""
-    model = get("hybrid")
-    settings = {"model": to_spec(model), "method": repr(method), "places": sequences.places, "vegetation": VEGETATION, "seed": SEED}
+    model = get(MODEL)
+    settings = {"model": to_spec(model), "method": repr(method), "places": sequences.places, "seed": SEED}
     file = out / f"posterior-{len(sequences.places)}_sites-{config_hash(settings)[:12]}.nc"
     if not file.exists():
         method.fit(model, sequences, seed=SEED).save(file)
@@ -160,7 +159,7 @@ def annual(posterior: Posterior, here: Sequences, draws: int) -> pd.DataFrame:
 
 
 def lent(towers: Towers, guests: Towers) -> Mapping[str, int]:
-    """Plant type -> number of towers that lend their course of FPAR."""
+    """Plant type -> number of towers that lend their course of reflectance."""
     return {igbp: len(lenders(towers, igbp)) for igbp in guests.sites["igbp"].unique()}
 
 
@@ -174,14 +173,13 @@ def heading(lending: Mapping[str, int], sites: int, size: dict) -> list[str]:
     """What was done."""
     return [
         "# E07: French towers", "",
-        f"{sites} sites with MODIS FPAR, QC >= 0.75, fitted on NEE, all of them (`known`) or all but the site (`unseen`). "
+        f"`{MODEL}`: {sites} sites with MODIS reflectance, QC >= 0.75, fitted on NEE, all (`known`) or all but the site (`unseen`). "
         "NEE = RECO - GPP, positive to the atmosphere; intervals are 90 % predictive.",
         f"Command: `python experiments/e07_french_towers.py --data TOWERS --out runs/e07`, sizes {json.dumps(size)}, seed {SEED}.", "",
         "Data: FR-Gri 2004 (artefact near -11 gC m-2 d-1) and FR-Pue 2013-2014 (GPP of half its usual size) are flagged and not fitted. "
-        f"FPAR ends in {FPAR_ENDS}: FR-Fon 2017-2020",
-        "is predicted with its mean course. `guest`: never fitted and no FPAR of their own; FR-Hes, FR-LGt and FR-Tou have no series in "
-        "either satellite file and",
-        "borrow the mean course of their plant type (sites: " + ", ".join(f"{igbp} {n}" for igbp, n in lending.items()) + "); FR-Aur "
+        "Reflectance ends in 2018: later days",
+        "do not count. `guest`: never fitted and no reflectance of their own; FR-Hes, FR-LGt and FR-Tou borrow the mean course of their "
+        "plant type (sites: " + ", ".join(f"{igbp} {n}" for igbp, n in lending.items()) + "); FR-Aur "
         "and FR-Lam likewise, and their drivers are monthly means on every day,",
         "tmin and night temperature estimated. No crop calendar or rotation is known to the model.",
     ]  # fmt: skip
