@@ -34,7 +34,7 @@ SEED = 1
 FULL = {"members": 4, "steps": 800, "draws": 40, "trees": 400}
 SMOKE = {"members": 2, "steps": 20, "draws": 4, "trees": 10}
 SMOKE_SITES = (("FR-Pue", "DE-Geb", "DK-Sor", "CH-Cha"), ("US-Ha1", "US-Ne1", "CA-Man"))
-MODELS = ("hybrid_nirv", "hybrid_water")
+MODELS = ("hybrid_nirv", "hybrid_water", "stacked")
 TREES = "LightGBM, NIRv + LSWI"
 MEAN = f"mean of hybrid_water and {TREES}"
 
@@ -92,7 +92,7 @@ def page(scores: pd.DataFrame, towers: tuple[int, int], days: list[int], size: d
             cells.append(f"{part.nse.median():.2f} | {(1 / (2 - part.nse)).mean():.3f} | {part.rmse.mean():.2f}")
         bias = np.sqrt((of[of.variable == "NEE, year"].bias ** 2).mean())
         rows.append(f"| {name} | {' | '.join(cells)} | {bias:.0f} |")
-    pairs = [("hybrid_water", "hybrid_nirv"), ("hybrid_water", TREES), (MEAN, TREES)]
+    pairs = [("hybrid_water", "hybrid_nirv"), ("stacked", "hybrid_nirv"), ("stacked", TREES), ("hybrid_water", TREES), (MEAN, TREES)]
     fluxes = ("NEE", "GPP", "RECO")
     gains = [f"| {one} minus {other} | " + " | ".join(gain(scores, one, other, flux) for flux in fluxes) + " |" for one, other in pairs]
     head = [f"{flux} {score}" for flux in fluxes for score in ("median NSE", "nNSE", "RMSE")]
