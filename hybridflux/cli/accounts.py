@@ -51,8 +51,9 @@ def ledger(
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Carbon ledger per zone, land cover and year: GPP, RECO, NEE, export, import, fire, NBP.
+    """Carbon ledger: fluxes, export, import, fire and NBP per zone.
 
+    NBP = -NEE - export + import - fire, positive when the land gains carbon, per zone, land cover and year, with intervals.
     A harvest takes a share of the GPP since the one before, by crop; what --yields gives for a place and year holds instead.
     """
     check_output(out, overwrite=overwrite)
@@ -71,7 +72,10 @@ def events(
     cover: Annotated[Path | None, typer.Option(help="Table of green cover in winter and crops a year to write beside it.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Dates of mowing and harvest from the vegetation series of a region, with probabilities, for `hybridflux ledger`."""
+    """Find mowing and harvest in the vegetation series of a region.
+
+    Writes their dates, with probabilities and standard deviations, for `hybridflux ledger`.
+    """
     for path in (out, cover):
         if path:
             check_output(path, overwrite=overwrite)

@@ -32,7 +32,10 @@ def catalog(
     word: Annotated[str | None, typer.Argument(help="Only datasets and regions whose text holds this word: worldcover, soil.")] = None,
     own: Catalog = None,
 ) -> None:
-    """Datasets that hybridflux reads, how to obtain them, and regions that can be built."""
+    """Datasets that hybridflux reads, and regions that can be built.
+
+    With the licence of each dataset, how to obtain it and what to cite.
+    """
     from hybridflux.data.catalog import describe, load_catalog, matching
     from hybridflux.ingest.config import describe_regions
 
@@ -65,9 +68,10 @@ def view(
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     export: Annotated[Path | None, typer.Option(help="Write a folder that opens offline instead: index.html and its tiles.")] = None,
 ) -> None:
-    """Look at the maps of runs of any size in a browser: a server that only this machine reaches.
+    """Look at the maps of runs in a browser.
 
-    Dates, uncertainty, runs and years side by side, the series of a pixel, zones, and the budget of a polygon that you draw.
+    Runs of any size, by a server that only this machine reaches: dates, uncertainty, runs and years side by side, the series of a pixel,
+    zones, and the budget of a polygon that you draw.
     """
     if export is not None:
         if region or ledger or port:

@@ -125,7 +125,7 @@ def evaluate(
     overwrite: Overwrite = False,
     own: With = None,
 ) -> None:
-    """Score a posterior, or a model that is refitted without the sites it predicts, at towers.
+    """Score a posterior, or a model refitted without the sites scored.
 
     A site that the fit has not seen is predicted as unseen. Prints medians over sites, writes one row per site, flux and step.
     """

@@ -34,13 +34,13 @@ def tower_section(posterior, sequences) -> str:
         cover = PLANT_TYPES[int(chosen.drivers["plant_type"][number])]
         figures.append(tower_fit(site, cover, chosen.days[days], chosen.targets["nee"][days, number], draws[:, days, number]))
     seen = sum(site in posterior.places for site in sites)
-    structure, of = ("the structural error learned at towers left out, ", " of towers never seen, and more of those in the fit")
+    structure, of = (", the structural error learned at towers left out", " of towers never seen, and more of those in the fit")
     if posterior.structure is None:
         structure, of = "", ""
     known = {len(sites): "all in the fit", 0: "none in the fit"}.get(seen, f"{seen} of them in the fit")
     note = (
         f"Best covered year of {len(sites)} of {len(sequences.places)} towers ({known}). Bands are predictive: parameters, site "
-        f"effects, {structure}measurement noise. A calibrated 90 % band holds about 90 % of the days{of}; the share "
+        f"effects{structure} and measurement noise. A calibrated 90 % band holds about 90 % of the days{of}; the share "
         "inside is given in each title. Negative NEE = uptake."
     )
     marks = legend(("measured day", "--ink", "dot"), ("predicted median", "--nee", ""), ("50 % and 90 % of draws", "--nee", "band"))

@@ -196,6 +196,8 @@ def test_a_grid_file_is_read_by_its_bounds_or_centres(tmp_path, bounds):
 def test_a_step_that_does_not_divide_the_earth_is_refused():
     with pytest.raises(ValueError, match="0.07 degrees.*such as 0.1"):
         CoarseDaily("0.07")
+    with pytest.raises(FileNotFoundError, match="grid `tenth` is neither a step in degrees, such as 0.1, nor a netCDF file"):
+        CoarseDaily("tenth")
 
 
 def test_lengths_of_known_errors_are_recovered():

@@ -77,6 +77,8 @@ def edges_of_file(path: str | Path) -> tuple[tuple[float, ...], tuple[float, ...
         OSError: no such file, or not netCDF.
         ValueError: no axes of latitude and longitude with one dimension, or cells that do not touch.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"grid `{path}` is neither a step in degrees, such as 0.1, nor a netCDF file with `lat` and `lon`")
     with open_netcdf(path, classic=True, decode_times=False) as data:
         return tuple(_edges(data, name, path) for name in ALONG)
 
