@@ -1,7 +1,7 @@
 """E17 - Do members of another kind help at towers never seen, and is their stacking better than averages with trees?
 
 On the days and groups of E14 (unseen towers that have MODIS FPAR and reflectance, six groups of whole sites): the model `stacked` as
-`hybridflux fit --model stacked` fits it, its process members alone (`hybrid_nirv`), its networks alone, both with equal shares, and the
+`hybridflux fit --model stacked` fits it, its process members alone (`hybrid_water`), its networks alone, both with equal shares, and the
 plain averages of the process members with LightGBM and with a random forest on the same satellites. NEE = RECO - GPP, positive to the
 atmosphere, gC m-2 d-1. Inside every fit each tower is left out by one member of each kind: shares are found without the towers that score.
 
@@ -32,13 +32,13 @@ from hybridflux.model.compositions import hybrid, stacked
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
 from hybridflux.model.stacked import KINDS
-from hybridflux.provenance import provenance
+from hybridflux.provenance import config_hash, provenance
 from hybridflux.vocabulary import CARBON
 
 FULL = {"members": 4, "steps": 800, "draws": 40, "trees": 400, "forest": 100, "folds": 6}
 SMOKE = {"members": 4, "steps": 20, "draws": 8, "trees": 10, "forest": 5, "folds": 2}
 PREDICTORS = TREES["LightGBM, NIRv + LSWI"]
-PROCESS, NETWORK, STACKED = "process members (`hybrid_nirv`)", "networks (`network`)", "`stacked`"
+PROCESS, NETWORK, STACKED = "process members (`hybrid_water`)", "networks (`network`)", "`stacked`"
 EQUAL, LGBM, FOREST = "process members and networks, equal shares", "LightGBM, NIRv + LSWI", "random forest, NIRv + LSWI"
 MEANS = {
     EQUAL: (PROCESS, NETWORK),
@@ -96,7 +96,7 @@ def fold(out: Path, number: int, train: Sequences, test: Sequences, size: dict) 
     }
     found = {}
     for part in PARTS:
-        file = out / f"{number}-{PARTS.index(part)}.npz"
+        file = out / f"{number}-{PARTS.index(part)}-{config_hash({'model': to_spec(stacked()), 'size': size, 'test': test.places})[:8]}.npz"
         if not file.exists():
             made = made if part in made else made | of_members(out, number, train, test, size)
             np.savez_compressed(file, **{flux: np.asarray(made[part]()[flux], np.float32) for flux in CARBON})

@@ -140,7 +140,7 @@ WEEKS = (
 def network() -> HybridFlux:
     """No physics: GPP and Reco are networks of the weather and vegetation of the day and of the weeks before, as boosted trees have them.
 
-    Compared with NEE and, as trees are, with partitioned GPP and Reco. A member of another kind beside `hybrid_nirv` (see `stacked`).
+    Compared with NEE and, as trees are, with partitioned GPP and Reco. A member of another kind beside `hybrid_water` (see `stacked`).
     """
     direct_flux = Pooled(Neural(*WEEKS, width=16, reach=2.0), spread=0.2)
     return HybridFlux(
@@ -152,8 +152,8 @@ def network() -> HybridFlux:
 
 
 def stacked() -> Stacked:
-    """Draws of `hybrid_nirv` and of `network`, as many of each as predict unseen towers best (Bayesian stacking)."""
-    return Stacked(hybrid_nirv(), network())
+    """Draws of `hybrid_water` and of `network`, as many of each as predict unseen towers best (Bayesian stacking)."""
+    return Stacked(hybrid_water(), network())
 
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {

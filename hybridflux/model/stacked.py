@@ -65,7 +65,7 @@ class MemberKind(AbstractSource):
 
 
 class Stacked(HybridFlux):
-    """Two kinds of model as one: `Stacked(hybrid_nirv(), network())`.
+    """Two kinds of model as one: `Stacked(hybrid_water(), network())`.
 
     States, and what outputs may read beside fluxes, are those of the process members.
     """
