@@ -11,7 +11,7 @@ import pytest
 
 from hybridflux.data.harmonisation import CalibrationLine
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 

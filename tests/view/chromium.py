@@ -34,14 +34,17 @@ class Browser:
         return self
 
     def __exit__(self, *error):
-        self.socket.close()
-        self.process.terminate()
-        self.process.wait(20)
-        self.loop.run_until_complete(asyncio.sleep(0.1))
-        self.reading.cancel()
-        self.loop.run_until_complete(asyncio.gather(self.reading, return_exceptions=True))
+        self.loop.run_until_complete(self._disconnect())
         self.loop.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    async def _disconnect(self):
+        self.socket.close()  # inside of the loop: another test may have left the thread without one
+        self.process.terminate()
+        self.process.wait(20)
+        await asyncio.sleep(0.1)
+        self.reading.cancel()
+        await asyncio.gather(self.reading, return_exceptions=True)
 
     async def _connect(self):
         from tornado.websocket import websocket_connect
