@@ -190,7 +190,7 @@ def learned_at(folder: Path, out: Path, pairs: pd.DataFrame) -> pd.DataFrame:
             "1 km": (MODEL(), [old], {"1 km fit, as it is": new, "1 km fit, by the line": new_by_line}),
             "10 m": (MODEL(), [new], {"10 m fit": new}),
             "both, line": (MODEL(), [old, new_by_line], {"fit of both, by the line": new_by_line}),
-            "both, told": (told(), [at(old, 0.0), at(new, 1.0)], {"fit of both, instrument as an input": at(new, 1.0)}),
+            "both, read": (with_instrument(), [at(old, 0.0), at(new, 1.0)], {"fit of both, instrument as an input": at(new, 1.0)}),
         }
         for name, (model, parts, read) in fits.items():
             file = out / f"{number}-{config_hash({'fit': name, 'model': to_spec(model), 'settings': FIT, 'test': list(test)})[:12]}.csv"
@@ -235,7 +235,7 @@ def seen(weather: Sequences, series: dict[str, pd.Series], days: np.ndarray) -> 
     return replace(here, days=here.days[kept], drivers=drivers, targets=targets, uncertainty=uncertainty)
 
 
-def told() -> HybridFlux:
+def with_instrument() -> HybridFlux:
     """The model with the instrument as an input of its networks."""
     return reading(MODEL(), (*LEAF, SENSOR), acclimated=True)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hybridflux.view.zones import Zones
 
 ZONE = "zone"
-"""Group and array of the numbers of the zones."""
+"""Group and array of the codes of the zones."""
 MOST_POLYGONS = 200  # of a session
 OF_ZONES = {**{flux: COLOURS[flux] for flux in FLUXES}, "NBP": "BrBG"}
 """Colours of zones by variable; a gain of the land is green in NEE, where it is negative, and in NBP, where it is positive."""

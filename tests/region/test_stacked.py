@@ -1,4 +1,4 @@
-"""Maps of draws of two kinds: each kind alone gives the numbers of its own model, and a scenario is of process members alone."""
+"""Maps of draws of two kinds: each kind alone gives the fluxes of its own model, and a scenario is of process members alone."""
 
 import json
 from dataclasses import replace
