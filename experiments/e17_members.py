@@ -96,13 +96,19 @@ def fold(out: Path, number: int, train: Sequences, test: Sequences, size: dict) 
     }
     found = {}
     for part in PARTS:
-        file = out / f"{number}-{PARTS.index(part)}-{config_hash({'model': to_spec(stacked()), 'size': size, 'test': test.places})[:8]}.npz"
+        file = out / file_of(number, part, test.places, size)
         if not file.exists():
             made = made if part in made else made | of_members(out, number, train, test, size)
             np.savez_compressed(file, **{flux: np.asarray(made[part]()[flux], np.float32) for flux in CARBON})
         with np.load(file) as stored:
             found[part] = {flux: stored[flux] for flux in CARBON}
     return found
+
+
+def file_of(number: int, part: str, places: tuple[str, ...], size: dict) -> str:
+    """Name of the file of a part of a fold, which another model, other sizes or other towers do not share."""
+    settings = {"model": to_spec(stacked()), "size": size, "test": places}
+    return f"{number}-{PARTS.index(part)}-{config_hash(settings)[:8]}.npz"
 
 
 def of_forest(train: Sequences, test: Sequences, size: dict) -> Fluxes:

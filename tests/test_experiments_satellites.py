@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -123,9 +124,9 @@ def test_e17_scores_what_its_rows_say(tmp_path):
     """Averages are of the parts they name; a fold of a run before is read, not fitted again."""
     import e17_members as e17
 
-    shape = (5, 2)
-    for number, _ in enumerate(e17.PARTS):
-        np.savez(tmp_path / f"0-{number}.npz", **{flux: np.full(shape, float(number)) for flux in e17.CARBON})
-    found = e17.fold(tmp_path, 0, None, None, e17.SMOKE)
+    shape, test = (5, 2), SimpleNamespace(places=("FR-Pue", "DE-Tha"))
+    for number, part in enumerate(e17.PARTS):
+        np.savez(tmp_path / e17.file_of(0, part, test.places, e17.SMOKE), **{flux: np.full(shape, float(number)) for flux in e17.CARBON})
+    found = e17.fold(tmp_path, 0, None, test, e17.SMOKE)
     assert {part: float(fluxes["nee"].mean()) for part, fluxes in found.items()} == dict(zip(e17.PARTS, range(5), strict=True))
     assert {name for pair in e17.MEANS.values() for name in pair} <= set(e17.PARTS) and set(e17.ROWS) == {*e17.PARTS, *e17.MEANS}
