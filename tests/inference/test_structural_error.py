@@ -56,7 +56,7 @@ def test_the_implied_variance_is_that_of_sampled_means():
 
 
 def test_what_recurs_and_what_lasts_cancels_in_the_difference_of_two_years():
-    """Of the variance of a year, 2 (1 - correlation) is left in the difference; a model that is wrong for good is wrong alike in both."""
+    """Of the variance of a year, 2 (1 - correlation) is left in the difference; a persistent error is the same in both."""
     activity = jnp.full((730, 3000), 5.0)
     for changed in ({"structural_recurring": 0.999}, {"structural_recurring": 0.001}):
         error = error_of(structural_year=0.02, **changed)
