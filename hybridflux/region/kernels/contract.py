@@ -90,6 +90,7 @@ class Static:
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
         outputs: what is kept.
+        usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
     """
 
     draws: int
@@ -100,6 +101,7 @@ class Static:
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
+    usual: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
