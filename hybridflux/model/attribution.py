@@ -30,7 +30,7 @@ from hybridflux.vocabulary import split_history
 
 USUAL = "usual_"
 """What the names of drivers and states of the usual year begin with."""
-NODES = 4
+NODES = 3
 """Nodes of the Gauss-Legendre quadrature along the path: exact for polynomials of degree 5; what ramps leave is in `rest`."""
 SPLIT = ("gpp", "reco")
 REST = "rest"
