@@ -7,8 +7,8 @@ the straight path from the usual inputs to the actual ones is integrated cause b
     part of a cause = integral over a in [0, 1] of sum over its inputs x of (x_actual - x_usual) dF/dx (x_usual + a (x_actual - x_usual))
 
 Aumann & Shapley 1974 (Values of Non-Atomic Games); as integrated gradients Sundararajan et al. 2017, arXiv:1703.01365. All inputs change at
-the same pace on that path: its assumption, which shares out what causes do together. The parts add up to the change; `rest` is what the
-named causes leave of it: inputs that belong to none of them, and the error of the quadrature.
+the same pace on that path: its assumption, which shares out what causes do together. The parts add up to the change: what the quadrature
+leaves of it, where a ramp bends between its nodes, goes to the causes whose slope bends. `rest` has inputs of no named cause, such as CO2.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hybridflux.vocabulary import split_history
 USUAL = "usual_"
 """What the names of drivers and states of the usual year begin with."""
 NODES = 3
-"""Nodes of the Gauss-Legendre quadrature along the path: exact for polynomials of degree 5; what ramps leave is in `rest`."""
+"""Nodes of the Gauss-Legendre quadrature along the path, odd: 3 are exact for polynomials of degree 5."""
 SPLIT = ("gpp", "reco")
 REST = "rest"
 
@@ -55,15 +55,16 @@ def split(fluxes: Fluxes, usual: Names, actual: Names, nodes: int = NODES) -> di
         fluxes: `gpp` and `reco` from the inputs; elementwise, any shapes that broadcast.
         usual: inputs that change, in the usual year; their shapes may differ from those of `actual`.
         actual: the same inputs as they were.
-        nodes: of the quadrature.
+        nodes: of the quadrature, odd.
     """
     at, weights = np.polynomial.legendre.leggauss(nodes)
     step = {name: jnp.asarray(actual[name]) - jnp.asarray(usual[name]) for name in usual}
-    groups = {cause: [name for name in usual if cause_of(name) == cause] for cause in CAUSES if cause != REST}
+    groups = {cause: [name for name in usual if cause_of(name) == cause] for cause in CAUSES}
     ends = fluxes(usual), fluxes(actual)
     change = {flux: ends[1][flux] - ends[0][flux] for flux in SPLIT}
     parts: dict[tuple[str, str], Any] = {(flux, cause): jnp.zeros_like(change[flux]) for flux in SPLIT for cause in CAUSES}
-    for share, weight in zip((0.5 * (at + 1.0)).tolist(), (0.5 * weights).tolist(), strict=True):
+    middle = dict(parts)
+    for number, (share, weight) in enumerate(zip((0.5 * (at + 1.0)).tolist(), (0.5 * weights).tolist(), strict=True)):
         point = {name: usual[name] + share * step[name] for name in usual}
         for cause, names in groups.items():
             if names:
@@ -72,8 +73,16 @@ def split(fluxes: Fluxes, usual: Names, actual: Names, nodes: int = NODES) -> di
                 _, slope = jax.jvp(lambda some, point=point: {flux: fluxes({**point, **some})[flux] for flux in SPLIT}, (moved,), (along,))
                 for flux in SPLIT:
                     parts[flux, cause] = parts[flux, cause] + weight * slope[flux]
+                    if number == nodes // 2:
+                        middle[flux, cause] = slope[flux]
     for flux in SPLIT:
-        parts[flux, REST] = change[flux] - sum(parts[flux, cause] for cause in CAUSES)
+        left = change[flux] - sum(parts[flux, cause] for cause in CAUSES)
+        bent = {cause: jnp.abs(parts[flux, cause] - middle[flux, cause]) for cause in groups if groups[cause]}
+        every = sum(bent.values(), jnp.zeros(()))
+        per = jnp.where(every > 0, left / jnp.where(every > 0, every, 1.0), 0.0)
+        for cause, amount in bent.items():
+            parts[flux, cause] = parts[flux, cause] + per * amount
+        parts[flux, REST] = parts[flux, REST] + jnp.where(every > 0, 0.0, left)
     return {change_name(flux, cause): part for (flux, cause), part in parts.items()}
 
 

@@ -203,11 +203,9 @@ class Region:
         given = self._given(name)
         if change.operation == "climatology":
             return (usual_rain if name == "rain" else usual_course)(values, self.days, given, change.years)
-        rain, usually = self.group["rain"][:].astype(np.float32), self._given("rain")
-        if name == "rain":
-            return usual_rain(values, self.days, given, change.years)
-        amounts = name not in TEMPERATURES
-        return typical(values, rain, self.days, amounts=amounts, given=given, given_rain=usually, years=change.years)
+        rain, light = (self.group[one][:].astype(np.float32) for one in ("rain", "par"))
+        amounts, usually = name not in TEMPERATURES, self._given("rain")
+        return typical(values, rain, light, self.days, amounts=amounts, given=given, given_rain=usually, years=change.years)
 
     def _given(self, name: str) -> np.ndarray | None:
         """The long-term mean by day of the year that came with the region `[366, cell]`."""

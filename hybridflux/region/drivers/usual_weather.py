@@ -2,7 +2,7 @@
 
 `climatology` is the mean course of the year (of rain, days that are wet or dry). `typical` keeps the days of real weather: of each month those
 of the year whose rain is most usual, for all drivers the same ones, moved to the mean of the month. So clouds come with rain, and a mean over
-days is not shifted by the bend of a response, as that of a smooth course is.
+days is not shifted by the bend of a response, as that of a smooth course is (E20).
 """
 
 from __future__ import annotations
@@ -76,15 +76,19 @@ def usual_rain(values: np.ndarray, days: np.ndarray, given: np.ndarray | None = 
 
 
 def typical(
-    values: np.ndarray, rain: np.ndarray, days: np.ndarray, *, amounts: bool,
+    values: np.ndarray, rain: np.ndarray, light: np.ndarray, days: np.ndarray, *, amounts: bool,
     given: np.ndarray | None = None, given_rain: np.ndarray | None = None, years: Years | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Days of real weather that are usual in each month `[time, cell]`: those of the year that `usual_rain` takes, moved to the usual mean.
 
+    They stand in the order of light of the days that were, the brightest opposite the brightest: so a day and its usual one differ by what
+    was unusual about the month, not by where a front happened to pass.
+
     Args:
         values: the record of a driver `[time, cell]`.
         rain: that of rain, which says the year.
-        days: of both, `datetime64[D]`.
+        light: that of light, which says the order.
+        days: of all, `datetime64[D]`.
         amounts: whether the days are scaled to the usual mean, as light and VPD are, or shifted, as temperatures are.
         given: long-term mean by day of the year `[366, cell]`, in place of that of the record.
         given_rain: the same of rain.
@@ -93,15 +97,18 @@ def typical(
     Raises:
         ValueError: as `usual_rain`.
     """
-    name, number = _month_and_day(days)
-    kept, out = within(days, years), np.zeros(values.shape, np.float32)
+    months, bright = days.astype("datetime64[M]"), light.mean(axis=1)
+    name, kept, out = months.astype(int) % 12, within(days, years), np.zeros(values.shape, np.float32)
     for month, rows, _ in _typical_months(rain, days, given_rain, years):
         taken = values[rows]
         wanted = values[kept & (name == month)].mean(axis=0) if given is None else given[_DAYS_OF_MONTH[month]].mean(axis=0)
         mean = taken.mean(axis=0)
         moved = taken * (wanted / np.maximum(mean, 1e-9)) if amounts else taken + (wanted - mean)
-        here = np.flatnonzero(name == month)
-        out[here] = moved[np.minimum(number[here], len(rows) - 1)]
+        moved = moved[np.argsort(bright[rows], kind="stable")]
+        for one in np.unique(months[name == month]):
+            here = np.flatnonzero(months == one)
+            rank = np.argsort(np.argsort(bright[here], kind="stable"), kind="stable")
+            out[here] = moved[rank * len(moved) // len(here)]
     return out
 
 
