@@ -8,7 +8,8 @@ the straight path from the usual inputs to the actual ones is integrated cause b
 
 Aumann & Shapley 1974 (Values of Non-Atomic Games); as integrated gradients Sundararajan et al. 2017, arXiv:1703.01365. All inputs change at
 the same pace on that path: its assumption, which shares out what causes do together. The parts add up to the change: what the quadrature
-leaves of it, where a ramp bends between its nodes, goes to the causes whose slope bends. `rest` has inputs of no named cause, such as CO2.
+leaves of it, where a ramp bends between its nodes, goes to the causes whose slope bends. `rest` has inputs of no named cause, such as CO2,
+and what no node sees.
 """
 
 from __future__ import annotations

@@ -146,8 +146,8 @@ def drought_table(run: str | Path) -> pd.DataFrame:
 
     `cause` is `all` or one of `causes.CAUSES`; `mean sd q05 q50 q95` over the draws in `units`, `usual` the flux of the usual season,
     `percent` the change in per cent of it, `largest` the share of draws in which the cause takes most from the uptake (gives most to NEE).
-    `separable` says of soil water and VPD whether the draws distinguish them (`separable`). Two more rows a place: `water missing` [mm], the
-    mean of the season, and `sensitivity` [gC m-2 per 10 mm], the change of GPP by soil water for 10 mm of that.
+    `separable` says of soil water and VPD whether the draws distinguish them (`separable`). Two more rows a place: `water missing` [mm], mean
+    of the season, and `sensitivity` [gC m-2 per 10 mm], the change of GPP by soil water for 10 mm of that.
     """
     totals = read_totals(file_of(run, DroughtTotals()))
     groups = totals.groups()
@@ -186,7 +186,13 @@ def rows_of_place(here: Mapping[str, np.ndarray], days: int) -> Iterator[dict]:
     yield {"variable": "water missing", "cause": "", "units": "mm", **summary(missing), "sign": "positive: less than usual"}
     enough = abs(missing.mean()) > LEAST
     per = summary(PER * parts["GPP", "soil_water"] / np.where(np.abs(missing) > 1e-6, missing, np.nan)) if enough else {"mean": np.nan}
-    yield {"variable": "sensitivity", "cause": "soil_water", "units": f"gC m-2 per {PER:g} mm", **per, "sign": "negative: dry soil takes GPP"}
+    yield {
+        "variable": "sensitivity",
+        "cause": "soil_water",
+        "units": f"gC m-2 per {PER:g} mm",
+        **per,
+        "sign": "negative: dry soil takes GPP",
+    }
 
 
 def changes_of(here: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarray]:
@@ -199,8 +205,8 @@ def changes_of(here: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarr
 def separable(water: np.ndarray, vpd: np.ndarray) -> str:
     """Whether the draws distinguish what soil water and what VPD took `[draw]`, gC m-2, positive where they took something.
 
-    They do not where one stands for the other, which is declared: their correlation over the draws is below -0.7, or the share of soil water
-    in what both took has a 90 % interval wider than 0.5. Empty where both together took less than 1 gC m-2, or for one draw.
+    They do not where one stands for the other, which is declared: their correlation over the draws is below -0.7, or the share of soil
+    water in what both took has a 90 % interval wider than 0.5. Empty where both together took less than 1 gC m-2, or for one draw.
 
     >>> share = np.linspace(0.1, 0.9, 20)
     >>> separable(50 * share, 50 - 50 * share), separable(40 + share, 10 + share)

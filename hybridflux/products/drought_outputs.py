@@ -80,7 +80,10 @@ class DroughtMaps(PeriodMaps):
         missing = sums[WATER] / days
         known = missing > LEAST_WATER
         ratio = jnp.where(known, PER * sums[change_name("gpp", "soil_water")] / jnp.where(known, missing, 1.0), 0.0)
-        return {f"annual/{SENSITIVITY}": ratio.mean(0), f"annual/{SENSITIVITY}_sd": ratio.std(0, ddof=1) if len(ratio) > 1 else 0.0 * ratio[0]}
+        return {
+            f"annual/{SENSITIVITY}": ratio.mean(0),
+            f"annual/{SENSITIVITY}_sd": ratio.std(0, ddof=1) if len(ratio) > 1 else 0.0 * ratio[0],
+        }
 
 
 KEEP = (DroughtTotals(), DroughtSeries(), DroughtMaps())

@@ -155,9 +155,7 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
     return job
 
 
-def make_job(
-    posterior: Posterior, region: str | Path | Region, *, draws: int | Draws, period: Period, keep: Sequence[Output]
-) -> Job:
+def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | Draws, period: Period, keep: Sequence[Output]) -> Job:
     """A run that has no folder yet; all that can be wrong with its settings is refused here, as `map_region` says."""
     draws = Draws.of(draws)
     region = region if isinstance(region, Region) else open_region(region)
@@ -165,8 +163,8 @@ def make_job(
     uncertain = _uncertain(region, posterior, draws)
     if (region.changes or region.usual) and isinstance(posterior.model, Stacked):
         raise ValueError(
-            "networks of weather and vegetation know no causes, so a region under changed or usual drivers is mapped by process members alone: "
-            "give posterior.of_kind('process')"
+            "networks of weather and vegetation know no causes, so a region under changed or usual drivers is mapped by process members "
+            "alone: give posterior.of_kind('process')"
         )
     _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):
@@ -222,7 +220,9 @@ def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str,
     if not draws.spread.has_vegetation_error:
         return ()
     if region.usual:
-        raise ValueError(f"against the usual year a run has no errors of the vegetation series yet; leave `+vegetation` out of `{draws.spread}`")
+        raise ValueError(
+            f"a run against the usual year draws no errors of the vegetation series; leave `+vegetation` out of `{draws.spread}`"
+        )
     read = tuple(dict.fromkeys(split_history(name)[0] for name in posterior.model.needs() if region.is_daily(name)))
     missing = [sd_of(name) for name in read if sd_of(name) not in region.names]
     if missing:

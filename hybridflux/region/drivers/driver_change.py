@@ -17,7 +17,8 @@ AMOUNTS = ("par", "vpd", "rain")
 """Weather that is scaled to its usual mean; temperatures are shifted."""
 USUAL_FORMS = ("climatology", "typical")
 _HELP = (
-    "write `*0.6`, `+2`, `-1.5`, `climatology` or `typical` (of some years: `typical:2001-2010`), and `@2018-05-01:2018-09-30` behind it for a part of the time "
+    "write `*0.6`, `+2`, `-1.5`, `climatology` or `typical` (of some years: `typical:2001-2010`), and `@2018-05-01:2018-09-30` behind it "
+    "for a part of the time "
     "(`@2018-05-01:` from then on, `@:2018-09-30` until then)"
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")

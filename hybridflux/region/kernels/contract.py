@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.effect_correlation import matern
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned
@@ -235,7 +236,7 @@ def with_effects(model: HybridFlux, shared: SharedInputs, waves: Waves | None, k
     return with_learned(model, tables)
 
 
-def steady_shape(model: HybridFlux, state, today, parameters):
+def steady_shape(model: HybridFlux | AgainstUsual, state, today, parameters):
     """The first state, broadcast to the shape it will have."""
     names = list(state)
     for _ in range(2):
@@ -244,7 +245,9 @@ def steady_shape(model: HybridFlux, state, today, parameters):
     return {name: value.astype(jnp.float32) for name, value in state.items()}
 
 
-def walk(model: HybridFlux, reads: tuple[str, ...], shape: tuple[int, ...], state: dict, today: dict, parameters: dict, fence=dict):
+def walk(
+    model: HybridFlux | AgainstUsual, reads: tuple[str, ...], shape: tuple[int, ...], state: dict, today: dict, parameters: dict, fence=dict
+):
     """A day in the one order of all loops: the state that the fluxes see, the fluxes, the state at the end of the day.
 
     Args:
