@@ -139,7 +139,7 @@ class AgainstUsual:
         actual, usual = _apart(today)
         return actual | usual
 
-    def _at(self, names: Names, parameters: Names) -> Names:
+    def _at(self, names: Names, parameters: Names) -> dict[str, Any]:
         """Parameters where drivers have other values than those that they were made of."""
         return {**parameters, **self.parameters(names)} if self.moving else parameters
 
@@ -155,7 +155,7 @@ class AgainstUsual:
         usually, of_usual = self.model.advance(usual_state, usual, self._at(usual, parameters))
         return _both(moved, usually), _both(diagnostics, of_usual)
 
-    def seen(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
+    def seen(self, state: Names, today: Names, parameters: Names) -> dict[str, Any]:
         """All that the factors see of the run that was, and what the states of the usual one were."""
         (actual_state, usual_state), usual = _apart(state), self.usual(today)
         seen = self.model.seen(actual_state, today, parameters)

@@ -120,7 +120,7 @@ def run_drought(
     map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=KEEP, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {
-        "usual": [str(change) for change in wanted.values()], "held": held, "spread": draws.spread.value, "not_held": list(NOT_HELD),
+        "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": list(NOT_HELD),
         "members": "all" if posterior.model is given.model else "process",
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }  # fmt: skip
@@ -146,8 +146,8 @@ def drought_table(run: str | Path) -> pd.DataFrame:
 
     `cause` is `all` or one of `causes.CAUSES`; `mean sd q05 q50 q95` over the draws in `units`, `usual` the flux of the usual season,
     `percent` the change in per cent of it, `largest` the share of draws in which the cause takes most from the uptake (gives most to NEE).
-    `separable` says of soil water and VPD whether the draws distinguish them (`separable`). Two more rows a place: `water missing` [mm], mean
-    of the season, and `sensitivity` [gC m-2 per 10 mm], the change of GPP by soil water for 10 mm of that.
+    `separable` says of soil water and VPD whether the draws distinguish them (`separable`). Two more rows a place: `water missing` [mm],
+    mean of the season, and `sensitivity` [gC m-2 per 10 mm], the change of GPP by soil water for 10 mm of that.
     """
     totals = read_totals(file_of(run, DroughtTotals()))
     groups = totals.groups()
@@ -199,7 +199,7 @@ def changes_of(here: Mapping[str, np.ndarray]) -> dict[tuple[str, str], np.ndarr
     """(flux, cause) -> change `[..., draw]`, with those of NEE = RECO - GPP and of all causes together."""
     parts = {(flux.upper(), cause): here[change_name(flux, cause)] for flux in ("gpp", "reco") for cause in CAUSES}
     parts |= {("NEE", cause): parts["RECO", cause] - parts["GPP", cause] for cause in CAUSES}
-    return parts | {(flux, ALL): sum(parts[flux, cause] for cause in CAUSES) for flux in FLUXES}
+    return parts | {(flux, ALL): np.sum([parts[flux, cause] for cause in CAUSES], axis=0) for flux in FLUXES}
 
 
 def separable(water: np.ndarray, vpd: np.ndarray) -> str:

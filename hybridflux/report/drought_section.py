@@ -68,11 +68,11 @@ def headline(rows: pd.DataFrame) -> str:
 
 def _note(record: dict, rows: pd.DataFrame) -> str:
     return (
-        f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. GPP: "
-        "negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to the black "
-        f"mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. All inputs change at the same "
-        "pace on the way from the usual to the actual day (Aumann–Shapley), soil water with its state of both runs; what causes do together "
-        f"is shared out. Spread <code>{escape(record['spread'])}</code>."
+        f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. "
+        "GPP: negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to "
+        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. All inputs change "
+        "at the same pace on the way from the usual to the actual day (Aumann–Shapley), soil water with its state of both runs; what "
+        f"causes do together is shared out. Spread <code>{escape(record['spread'])}</code>."
         + (" Mapped by the process members alone." if record["members"] == "process" else "")
     )
 
@@ -155,7 +155,7 @@ def course(run: Path) -> str:
                 part = np.where(np.sign(value) == side, value, 0.0)
                 ax.bar(middle, part, bottom=ends[side], width=0.86 * width, color=colour, linewidth=0)
                 ends[side] = ends[side] + part
-        whole = sum(binned[change_name("gpp", cause)] for cause in CAUSES)
+        whole = np.sum([binned[change_name("gpp", cause)] for cause in CAUSES], axis=0)
         ax.plot(middle, whole.mean(0), "o-", color=INK, markersize=3.5, linewidth=1.2)
         if len(whole) > 1:
             ax.vlines(middle, *np.quantile(whole, (0.05, 0.95), axis=0), color=INK, linewidth=1.2)
@@ -175,7 +175,7 @@ def _table(rows: pd.DataFrame) -> str:
     """Region, land covers and largest zones: GPP by cause, NEE as a whole."""
     head = ["Place", "GPP usual", "GPP change", "90 % interval", "%", *(f"by {_word(cause)}" for cause in CAUSES), "NEE change",
             "90 % interval", "soil water and VPD"]  # fmt: skip
-    lines = []
+    lines: list[list[str] | str] = []
     for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
         gpp, nee = (of[of["variable"] == flux].set_index("cause") for flux in ("GPP", "NEE"))
         whole = gpp.loc[ALL]
@@ -190,7 +190,7 @@ def _table(rows: pd.DataFrame) -> str:
 def _water(rows: pd.DataFrame) -> str:
     """Water missing and what 10 mm of it cost."""
     head = ["Place", "Water missing, mm", f"GPP by soil water, {units(UNIT)}", f"for {PER:g} mm missing, {units(UNIT)}", "sd"]
-    lines = []
+    lines: list[list[str] | str] = []
     for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
         part = of.set_index(["variable", "cause"])
         per = part.loc["sensitivity", "soil_water"]
