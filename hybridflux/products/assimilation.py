@@ -18,7 +18,7 @@ import numpy as np
 
 from hybridflux.products.ensemble_update import METHODS, effective_draws, errors_of, importance
 from hybridflux.products.inventory import CARRIED, Entry, read_inventory
-from hybridflux.products.stock_changes import StockChange, error_covariance, export_covariance, place_name, stock_changes, summed
+from hybridflux.products.measured_stocks import StockChange, error_covariance, export_covariance, place_name, stock_changes, summed
 from hybridflux.products.totals import Lazy, RunTotals, open_totals
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from hybridflux.products.assimilation import Assimilated, assimilate
 from hybridflux.products.budget import ASSIMILATED, budget_of
-from hybridflux.products.closure import Needed, needed, worth_detecting
+from hybridflux.products.closure import ToDecide, needed, worth_detecting
 from hybridflux.products.ensemble_update import posterior_predictive_p, prior_predictive_p
+from hybridflux.products.measured_stocks import SUM, StockChange
 from hybridflux.products.rows import COLUMNS, budget_row
-from hybridflux.products.stock_changes import SUM, StockChange
 from hybridflux.products.years import named
 from hybridflux.records import run_record
 
@@ -57,7 +57,7 @@ def table_of(found: Assimilated, *, nugget: float | None = None, reference: tupl
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def needed_of(change: StockChange, nugget: float | None) -> Needed:
+def needed_of(change: StockChange, nugget: float | None) -> ToDecide:
     """What it would take to decide a comparison."""
     export, exported_sd = change.entry.pools["export"]
     worth = worth_detecting(change.nee.mean(), export, change.measured)

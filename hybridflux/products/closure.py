@@ -93,7 +93,7 @@ def worth_detecting(nee: float, export: float, stock: float) -> float:
 
 
 @dataclass(frozen=True)
-class Needed:
+class ToDecide:
     """What one lever alone would need so that a gap worth detecting is detected; NaN where it cannot.
 
     Attributes:
@@ -107,7 +107,7 @@ class Needed:
     towers: float
 
 
-def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, nugget: float | None) -> Needed:
+def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, nugget: float | None) -> ToDecide:
     """What it would take to decide, each lever alone.
 
     More years average what differs between years; the error of exports falls by their number, that of a stock change, the difference of two
@@ -123,7 +123,7 @@ def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, 
 
     >>> steady = np.repeat([[-60.0, 0.0, 60.0]], 4, axis=0)
     >>> needed(steady, 10.0, 40.0, 100.0, 0.5)
-    Needed(years=nan, plots=nan, towers=2.0)
+    ToDecide(years=nan, plots=nan, towers=2.0)
     """
     limit, count = (worth / LIMIT) ** 2, len(yearly)
     covariance = np.atleast_2d(np.cov(yearly))
@@ -135,7 +135,7 @@ def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, 
     over_years = lasting + own / count * longer + export_sd**2 * longer + (stock_sd * longer) ** 2
     towers = np.arange(MOST_TOWERS + 1)
     left = nugget / (nugget + towers * (1.0 - nugget)) if nugget else np.where(towers == 0, 1.0, np.nan if nugget is None else 0.0)
-    return Needed(
+    return ToDecide(
         _first(over_years <= limit, count) if count > 1 else np.nan,
         max(measured / (limit - flux), 1.0) if limit > flux else np.nan,
         _first(flux * left + measured <= limit, 0),
