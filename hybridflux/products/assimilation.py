@@ -60,7 +60,7 @@ def assimilate(run: str | Path, inventory: str | Path, *, method: str = "kalman"
     try:
         return assimilate_totals(open_totals(run), read_inventory(inventory), method=method, seed=seed)
     except NothingToLearn as error:
-        raise ValueError(f"{inventory}: {error}") from None
+        raise NothingToLearn(f"{inventory}: {error}") from None
 
 
 class NothingToLearn(ValueError):

@@ -118,8 +118,7 @@ def _change(totals: RunTotals, prior: RunTotals, entry: Entry, cells: np.ndarray
     yearly = np.array([prior.sum("NEE", cells, of_year) for of_year in months.values()]).reshape(len(years), totals.draws) / area
     bias = None
     if totals.structural is not None and years:
-        bias = sum(totals.structural[cells][:, of_year].sum((0, 1)) for of_year in months.values()) / len(years) / area
-        bias = bias - bias.mean()
+        bias = yearly.mean(0) - sum(totals.sum("NEE", cells, of_year) for of_year in months.values()) / len(years) / area
     carried = {pool: value + sd * _scores(entry, pool, totals.draws, seed) for pool, (value, sd) in entry.carried.items()}
     stocks = [entry.pools.get(pool, (np.nan, np.nan)) for pool in STOCKS]
     unmapped = yearly.mean(1).var(ddof=1) * (1 / len(years) - 1 / (last - first + 1)) if len(years) > 1 else 0.0

@@ -7,7 +7,8 @@
     variation      standard deviation between years over the absolute value of their mean, three or more
 
 All but the last are sums of years with weights, so that zones and land covers add up in every draw; what a draw gets wrong in the same way
-in all years cancels in all but the third.
+in all years cancels in all but the third. What it gets wrong in single years is in the variation, which is too large by that: the more, the
+larger these errors are beside the differences between years.
 """
 
 from __future__ import annotations

@@ -159,8 +159,10 @@ class _WorldBuilder:
         for tile in grid.tiles():
             area[tile.y, tile.x] = grid.area(tile)
         ledger = make_ledger(land, green, truth, self.years, self.chance("ledger"))
-        write_inventory(self.folder / "inventory.csv", pools(land, ledger, area), self.years, self.chance("inventory"))
-        write_truth(self.folder / "truth.nc", land, truth, area)
+        true_pools = pools(land, ledger, area)
+        write_inventory(self.folder / "inventory.csv", true_pools, self.years, self.chance("inventory"))
+        period = "-".join(map(str, dict.fromkeys(self.years)))
+        write_truth(self.folder / "truth.nc", land, truth, area, true_pools, period)
         self._write_region(grid, land, weather, climatology, cell, fapar)
         return places.parameters
 

@@ -163,7 +163,7 @@ def test_the_run_is_not_touched_and_rows_say_their_stage(make_run, tmp_path):
     table = assimilated_table(run, an_inventory(tmp_path, *ledger("north", "CRO")))
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     bias = table[table["variable"] == "structural bias"].iloc[0]
-    assert bias["prior_mean"] == pytest.approx(0, abs=1e-9) and bias["shrinkage"] > 0.2
+    assert bias["shrinkage"] > 0.2
     nbp = table[table["variable"] == "NBP"].iloc[0]
     assert (nbp["period"], nbp["stock_change"], nbp["stage"]) == ("2016-2019", -30.0, "assimilated")
     assert nbp["sd"] < nbp["prior_sd"] and nbp["stock_change_sd"] > np.hypot(5, 25) - 1e-9 and nbp["plots_to_decide"] != 0
