@@ -1,6 +1,6 @@
 """The kernel for GPUs beside the XLA scan and beside what the GPU can do: 1000 x 1000 pixels x 365 days x 100 draws, computing only.
 
-Run on an NVIDIA H200 (JAX 0.11.2); what it gave is in `benchmarks/README.md`.
+Run on an NVIDIA H100 and an H200 (JAX 0.11.2); what it gave is in `benchmarks/README.md`.
 
 Made-up drivers lie on the device; one slab is computed again and again until the job is done. The floor is counted from the jaxpr of
 `advance` and `exchange` and the sums over draws, an instruction an operation (so a multiplication and an addition are two), only where the
