@@ -34,7 +34,7 @@ def budget_table(
     `total_*` columns give the sums over the whole area, in `total_units` (tCO2 yr-1 or tCO2). `quantity` is `flux`,
     or compares whole years draw by draw (`years.py`): `anomaly` (a year minus the mean of the years in the column `reference`),
     `difference`, `cumulative`, `trend` and `variation`. `sign` gives the meaning of a positive value. `stage` is `prior`: no inventory has
-    informed the draws (`assimilation.assimilated_table` gives those that one has). If the run has
+    informed the draws (`assimilation_table.assimilated_table` gives those that one has). If the run has
     the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
     `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
 
