@@ -195,9 +195,10 @@ class _Demo:
     def _map(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.region.draws.spread import Draws
         from hybridflux.region.map import map_region
-        from hybridflux.region.outputs import KEEP, DailyMaps
+        from hybridflux.region.outputs import KEEP, AnomalyMaps, DailyMaps
 
-        options = {"draws": Draws(self.draws, seed=self.seed), "keep": (*KEEP, DailyMaps()), "resume": go_on, "progress": notify}
+        keep = (*KEEP, DailyMaps(), *([AnomalyMaps()] if self.years > 1 else []))
+        options = {"draws": Draws(self.draws, seed=self.seed), "keep": keep, "resume": go_on, "progress": notify}
         done = map_region(self._posterior(), self._region(), self.out / "run", **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
