@@ -46,7 +46,7 @@ COMPOSITION = {"DBF": "Feuillu", "ENF": "Conifere"}
 STAND = 0.4
 """How far a stand is from the mean of its region, as a share of the increment: an assumption, stands of all ages make up that mean."""
 SOIL = 35.0, 30.0
-"""Forest soils of France (Jonard et al. 2017, 10.1016/j.scitotenv.2016.03.028: 0.35 tC ha-1 yr-1 at 102 plots); the sd is an assumption."""
+"""Forest soils of France (Jonard et al. 2017, Science of the Total Environment 574: 616-628: 0.35 tC ha-1 yr-1); sd assumed."""
 LEACHING = {"forest": (11.8, 5.1), "field": (18.7, 5.0)}
 """Biogenic inorganic and organic carbon (Kindler et al. 2011, 10.1111/j.1365-2486.2010.02282.x)."""
 GRIGNON = {"NEP": (440.0, 70.0), "NBP": (-130.0, 110.0)}
