@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.products.assimilation import Assimilated, assimilate
-from hybridflux.products.budget import ASSIMILATED, budget_of
+from hybridflux.products.budget import budget_of
 from hybridflux.products.closure import ToDecide, needed, worth_detecting
 from hybridflux.products.ensemble_update import posterior_predictive_p, prior_predictive_p
 from hybridflux.products.measured_stocks import SUM, StockChange
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.years import named
 from hybridflux.records import run_record
+from hybridflux.region.draws.spread import ASSIMILATED
 
 KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
 BIAS = "structural bias"

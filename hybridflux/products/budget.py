@@ -13,6 +13,7 @@ from hybridflux.products.inventory import compare, read_inventory
 from hybridflux.products.rows import COLUMNS, TOTALS, budget_row
 from hybridflux.products.totals import RESERVED, RunTotals, open_totals
 from hybridflux.products.years import OfYears, named, quantities_of_years, reference_years
+from hybridflux.region.draws.spread import PRIOR
 from hybridflux.vocabulary import FLUXES
 
 GROUPS_AT_ONCE = 8192
@@ -20,8 +21,6 @@ WITHOUT_TOWER = "area_without_tower_ha"
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 Kinds = Callable[[str, Sequence[np.ndarray], np.ndarray], Sequence[tuple[np.ndarray, bool, dict]]]
-PRIOR, ASSIMILATED = "prior", "assimilated"
-"""What the column `stage` says: whether an inventory has informed the draws of a row, or towers alone."""
 
 
 def budget_table(

@@ -6,6 +6,7 @@ import pytest
 import xarray as xr
 
 from hybridflux.products.totals import open_totals
+from hybridflux.records import run_record
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.kernels.contract import Static
 from hybridflux.region.map import map_region
@@ -39,11 +40,12 @@ def test_pixels_add_up_to_the_anomaly_of_their_zones(make_region, make_posterior
     totals = open_totals(tmp_path / "run")
     of_year = [totals.sum("NEE", np.arange(len(totals.area)), totals.months.year == year) / totals.area.sum() for year in (2017, 2018)]
     with xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="annual") as annual:
-        anomaly = annual["NEE_anomaly"].load()
+        anomaly, anomaly_stage = annual["NEE_anomaly"].load(), annual.attrs["stage"]
         assert annual["NEE_anomaly_sd"].max() > 0 and "minus the mean of 2017-2018" in anomaly.attrs["long_name"]
     mapped = anomaly.mean(("y", "x")).values  # a water pixel, if any, is missing in both
     np.testing.assert_allclose(mapped, [one.mean() - np.mean(of_year) for one in of_year], atol=0.2)
     assert (tmp_path / "run" / "cog" / "NEE_anomaly_annual_2018.tif").exists()
+    assert run_record(tmp_path / "run")["stage"] == anomaly_stage == "prior"
 
 
 def test_what_anomalies_need_is_said():
