@@ -27,15 +27,13 @@ def gather() -> Stage:
     }  # fmt: skip
     for place, content in made.items():
         stage.write(place, content)
-    for source in tutorials.sources():
-        began = time.perf_counter()
-        done = tutorials.run(source, CACHE / "tutorials")
+    for done in tutorials.run_all(CACHE / "tutorials"):
         text, beside = done.page()
-        stage.page(source.relative_to(ROOT).as_posix(), text)
+        stage.page(f"docs/{done.place.removesuffix('.md')}.py", text)
         for name, content in beside.items():
             stage.write(f"tutorials/{name}", content)
-        stage.write(f"tutorials/{source.stem}.ipynb", (CACHE / "tutorials" / f"{source.stem}.ipynb").read_bytes())
-        print(f"{source.name}: {time.perf_counter() - began:.0f} s")
+        stage.write(f"tutorials/{done.name}.ipynb", (CACHE / "tutorials" / f"{done.name}.ipynb").read_bytes())
+        print(f"{done.place}: {done.seconds:.0f} s")
     stage.show_files()
     return stage
 

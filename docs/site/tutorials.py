@@ -13,10 +13,13 @@ import re
 import shutil
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 from docs.site.stage import LINK, ROOT
+from hybridflux.machine import cores
 
 FOLDER = ROOT / "docs" / "tutorials"
 LONGEST = 120
@@ -76,6 +79,13 @@ def digest(source: Path) -> str:
         for path in sorted((ROOT / folder).rglob(pattern)):
             found.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return found.hexdigest()[:24]
+
+
+def run_all(cache: Path) -> list[Tutorial]:
+    """Run all tutorials, as many at once as there are cores; they share a cache of compiled programs."""
+    spawned = get_context("spawn")  # a kernel started from a copy of a process with threads could hang
+    with ProcessPoolExecutor(min(len(sources()), cores()), mp_context=spawned) as pool:
+        return list(pool.map(run, sources(), [cache] * len(sources())))
 
 
 def run(source: Path, cache: Path) -> Tutorial:
