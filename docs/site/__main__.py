@@ -1,4 +1,4 @@
-"""Build the site into `site/`, offline: `python -m docs.site`. A warning of MkDocs ends it: a link without a target, a page outside of the menu."""
+"""Build the site into `site/`, offline: `python -m docs.site`. A warning ends it: a link without a target, a page outside of the menu."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gather() -> Stage:
     stage = Stage(folder)
     stage.documents()
     made = {
-        **atlas.pages(), **parameters.pages(atlas.functions()), **api.pages(), **catalog.pages(),
+        **atlas.pages(), **atlas.pictures(), **parameters.pages(atlas.functions()), **api.pages(), **catalog.pages(),
         "reference/commands.md": commands.page(), "reference/errors.md": errors.page(), "reference/limits.md": errors.limits_page(),
         "reference/bibliography.md": bibliography.page(),
     }  # fmt: skip
@@ -62,7 +62,10 @@ def _with_all(menu, folder: Path):
     if isinstance(menu, dict):
         return {title: _with_all(inside, folder) for title, inside in menu.items()}
     if isinstance(menu, list):
-        return [part for one in menu for part in (_pages_of(one, folder) if isinstance(one, str) and one.endswith("/*") else [_with_all(one, folder)])]
+        parts = []
+        for one in menu:
+            parts += _pages_of(one, folder) if isinstance(one, str) and one.endswith("/*") else [_with_all(one, folder)]
+        return parts
     return menu
 
 

@@ -19,7 +19,8 @@ GROUPS = {
 def public_names() -> dict[str, str]:
     """Public name -> `module.name` behind it, in the order of `hybridflux/__init__.pyi`."""
     tree = ast.parse((ROOT / "hybridflux" / "__init__.pyi").read_text(encoding="utf-8"))
-    return {one.asname or one.name: f"{node.module}.{one.name}" for node in tree.body if isinstance(node, ast.ImportFrom) for one in node.names}
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {one.asname or one.name: f"{node.module}.{one.name}" for node in imports for one in node.names}
 
 
 def documented(path: str):

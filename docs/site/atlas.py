@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from inspect import getdoc, getmodule, isfunction
+from pathlib import Path
 from types import ModuleType
 
 import jax
@@ -21,8 +22,10 @@ from hybridflux.report.style import plain_units
 from hybridflux.vocabulary import PARAMETERS, VARIABLES
 
 ROOMS = (light, vegetation, stress, respiration, water, deep_water, observation, direct)
-TITLES = {"light": "Light", "vegetation": "Vegetation", "stress": "Limits of light use", "respiration": "Respiration", "water": "Water balance",
-          "deep_water": "Water balance with depth", "observation": "What instruments show", "direct": "Fluxes of a network"}  # fmt: skip
+TITLES = {
+    "light": "Light", "vegetation": "Vegetation", "stress": "Limits of light use", "respiration": "Respiration", "water": "Water balance",
+    "deep_water": "Water balance with depth", "observation": "What instruments show", "direct": "Fluxes of a network",
+}  # fmt: skip
 DRAWS = 400
 POINTS = 121
 PANELS = 3
@@ -44,7 +47,9 @@ def room_of(module: ModuleType) -> str:
 def functions() -> dict[str, list[Callable]]:
     """Room -> its public process functions, in the order of the file."""
     return {
-        room_of(module): [fn for name, fn in vars(module).items() if isfunction(fn) and getmodule(fn) is module and not name.startswith("_")]
+        room_of(module): [
+            fn for name, fn in vars(module).items() if isfunction(fn) and getmodule(fn) is module and not name.startswith("_")
+        ]
         for module in ROOMS
     }
 
@@ -65,26 +70,25 @@ def users() -> dict[Callable, list[str]]:
     return found
 
 
-def pages() -> dict[str, str | bytes]:
-    """The index, a page a room, and the pictures."""
-    made: dict[str, str | bytes] = {}
+def pages() -> dict[str, str]:
+    """The index, and a page a room."""
+    made: dict[str, str] = {}
     of_model, rows = users(), []
     for module in ROOMS:
         room = room_of(module)
         parts = [f"# {TITLES[room]}", plain((module.__doc__ or "").strip()), f"Module `hybridflux.process.{room}`."]
         for fn in functions()[room]:
-            picture = draw(fn)
-            if picture:
-                made[f"reference/atlas/{room}.{fn.__name__}.svg"] = picture
-            parts += section(fn, room, of_model.get(fn, []), bool(picture))
+            parts += section(fn, room, of_model.get(fn, []))
             rows.append((f"[`{room}.{fn.__name__}`](atlas/{room}.md#{fn.__name__})", plain(summary(fn)), ", ".join(of_model.get(fn, []))))
         for name, memory in memories(module).items():
             parts += _memory(name, memory, module)
         made[f"reference/atlas/{room}.md"] = "\n\n".join(parts) + "\n"
     made["reference/atlas.md"] = "\n\n".join([
         "# Process atlas",
-        "Every process function of hybridflux, from its own docstring and from the vocabulary. A picture shows the response to the inputs that move it "
-        "most: the line with every parameter at its typical value, the band 90 % of what the priors allow before any tower is seen. Other inputs are "
+        "Every process function of hybridflux, from its own docstring and from the vocabulary. A picture shows the response to the "
+        "inputs that move it "
+        "most: the line with every parameter at its typical value, the band 90 % of what the priors allow before any tower is "
+        "seen. Other inputs are "
         "held at values of a summer's day. GPP and RECO of a model are [products of such factors](../concepts/model.md); "
         "[adding one](../howto/add.md#a-process) is one function.",
         table(["function", "what it gives", "used by the compositions"], rows),
@@ -104,20 +108,21 @@ def explanation(fn: Callable) -> str:
     return "\n\n".join(part.replace("\n", " ") for part in kept)
 
 
-def section(fn: Callable, room: str, models: list[str], drawn: bool) -> list[str]:
+def section(fn: Callable, room: str, models: list[str]) -> list[str]:
     """The section of one function."""
     parts = [f"## `{fn.__name__}` {{ #{fn.__name__} }}", f"**{plain(summary(fn))}**"]
     if explanation(fn):
         parts.append(f'<div class="equation" markdown>\n{linked(plain(explanation(fn)))}\n</div>')
     rows = [row for row in (_argument(name) for name in arguments(fn)) if row]
     parts.append(table(["argument", "kind", "unit", "typical", "bounds", "90 % of the prior", "meaning"], rows))
-    if drawn:
+    if is_drawn(fn):
         parts.append(f"![Response of {fn.__name__}]({room}.{fn.__name__}.svg){{ .response }}")
     if models:
         parts.append(f"In the compositions {', '.join(f'`{name}`' for name in models)}.")
     examples = re.findall(r"^>>> .*(?:\n(?!\n).*)*", getdoc(fn) or "", re.M)
     if examples:
-        parts.append('??? example "Example, tested"\n\n    ```pycon\n' + "\n".join(f"    {line}" for line in examples[0].splitlines()) + "\n    ```")
+        lines = "\n".join(f"    {line}" for line in examples[0].splitlines())
+        parts.append(f'??? example "Example, tested"\n\n    ```pycon\n{lines}\n    ```')
     return parts
 
 
@@ -138,27 +143,35 @@ def _argument(name: str) -> tuple | None:
 
 def _memory(name: str, memory: Memory, module: ModuleType) -> list[str]:
     """The section of something with memory."""
-    source = open(module.__file__, encoding="utf-8").read()  # noqa: SIM115
-    told = re.search(rf'^{name} = .*\n"""(.*?)"""', source, re.M | re.S)
+    source = Path(str(module.__file__)).read_text(encoding="utf-8")
+    text = re.search(rf'^{name} = .*\n"""(.*?)"""', source, re.M | re.S)
     steps = [f"`{fn.__name__.lstrip('_')}`({', '.join(arguments(fn))})" for fn in memory.functions if arguments(fn)]
     spin = "walks through the first year once before the first day" if memory.spin_up else "begins at its first state"
-    return [f"## `{name}` {{ #{name} }}", linked(plain(told[1].replace("\n", " "))) if told else "",
+    return [f"## `{name}` {{ #{name} }}", linked(plain(text[1].replace("\n", " "))) if text else "",
             f"A `Memory`: {'; '.join(steps)}. It {spin}."]  # fmt: skip
 
 
-def draw(fn: Callable) -> bytes | None:
-    """The response of a function as SVG, or None where there is nothing to draw: it only passes on what a network gives."""
+def pictures() -> dict[str, bytes]:
+    """The responses of all functions that are drawn."""
+    every = ((room, fn) for room, found in functions().items() for fn in found)
+    return {f"reference/atlas/{room}.{fn.__name__}.svg": draw(fn) for room, fn in every if is_drawn(fn)}
+
+
+def is_drawn(fn: Callable) -> bool:
+    """Whether a function has a picture: it reads a variable, and nothing that a model computes for it."""
+    names = set(arguments(fn))
+    return bool(names & set(VARIABLES)) and names <= {*PARAMETERS, *VARIABLES}
+
+
+def draw(fn: Callable) -> bytes:
+    """The response of a function to the inputs that move it most, as SVG."""
     names = arguments(fn)
     inputs = [name for name in names if name in VARIABLES]
-    if not inputs or not set(names) <= {*PARAMETERS, *VARIABLES}:
-        return None
     held = {name: HELD.get(name, VARIABLES[name].centre) for name in inputs}
     typical = {name: PARAMETERS[name].typical for name in names if name in PARAMETERS}
     moved = {name: _curve(fn, name, held, typical) for name in inputs}
     ranked = sorted(inputs, key=lambda name: -np.ptp(moved[name][1]))[:PANELS]
-    shown = [name for name in ranked if np.ptp(moved[name][1]) > 0]
-    if not shown:
-        return None
+    shown = [name for name in ranked if np.ptp(moved[name][1]) > 0] or ranked[:1]
     drawn = Figure(figsize=(3.1 * len(shown) + 0.4, 2.5), layout="constrained", facecolor="white")
     panels = drawn.subplots(1, len(shown), squeeze=False, sharey=True)[0]
     for panel, name in zip(panels, shown, strict=True):

@@ -32,7 +32,10 @@ def page() -> str:
     """The page, by author."""
     known = sorted(references().items(), key=lambda item: (not item[1][0], item[1][0] or item[0]))
     rows = [(plain(name), linked(doi), ", ".join(_said_in(source) for source in files)) for doi, (name, files) in known]
-    text = "Equations, defaults, priors, datasets and comparisons that hybridflux takes from others. Collected from the code and the pages; the name is as they give it."
+    text = (
+        "Equations, defaults, priors, datasets and comparisons that hybridflux takes from others, collected from the code and the pages. "
+        "The name is as they give it."
+    )
     return "\n\n".join(["# Bibliography", text, table(["reference", "DOI", "named in"], rows)]) + "\n"
 
 

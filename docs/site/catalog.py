@@ -20,7 +20,8 @@ def _datasets() -> str:
     datasets = load_catalog()
     parts = [
         "# Data catalog",
-        "Every dataset that hybridflux reads, as `hybridflux catalog` lists them: licence, how to obtain it, what to cite and which credit a product "
+        "Every dataset that hybridflux reads, as `hybridflux catalog` lists them: licence, how to obtain it, what to cite and "
+        "which credit a product "
         "must carry. Nothing is shipped. A dataset of your own is [one file](../howto/add.md#a-satellite-or-another-dataset).",
     ]
     for kind, heading in KINDS.items():
@@ -55,12 +56,13 @@ def _dataset(one: Dataset) -> list[str]:
 def _regions() -> str:
     parts = [
         "# Regions of the catalog",
-        "Configurations that `hybridflux region build ID` takes, and examples of everything that a configuration of your own may say. Three of them "
+        "Configurations that `hybridflux region build ID` takes, and examples of everything that a configuration of your own may "
+        "say. Three of them "
         "were built and [looked at](../regions.md).",
     ]
     for path in sorted((catalog_folder() / REGIONS).glob("*.toml")):
         text = path.read_text(encoding="utf-8")
         title = tomllib.loads(text).get("title", path.stem)
-        parts += [f"## {plain(str(title))} {{ #{path.stem} }}", f"`hybridflux region build {path.stem} --out {path.stem}.zarr --data FOLDER`",
-                  f"```toml\n{text}\n```"]  # fmt: skip
+        command = f"`hybridflux region build {path.stem} --out {path.stem}.zarr --data FOLDER`"
+        parts += [f"## {plain(str(title))} {{ #{path.stem} }}", command, f"```toml\n{text}\n```"]
     return "\n\n".join(parts) + "\n"

@@ -24,11 +24,13 @@ def commands(group=None, path: tuple[str, ...] = ("hybridflux",)) -> Iterator[tu
 def page() -> str:
     """One section a command: usage, what it does, its arguments and options."""
     found = list(commands())
+    overview = [(f"[`{' '.join(path)}`](#{'-'.join(path)})", plain(_first(command))) for path, command in found]
     parts = [
         "# Command line",
-        "Every command explains itself with `--help`. Exit code 0: done; 1: a fault of hybridflux, with a traceback; 2: a mistake that you can "
+        "Every command explains itself with `--help`. Exit code 0: done; 1: a fault of hybridflux, with a traceback; 2: a mistake "
+        "that you can "
         "mend, in one line that names the file, the value and the cure. `--debug` shows the traceback of such a mistake too.",
-        table(["command", "what it does"], [(f"[`{' '.join(path)}`](#{'-'.join(path)})", plain(_first(command))) for path, command in found]),
+        table(["command", "what it does"], overview),
     ]
     for path, command in found:
         parts += _section(path, command)
@@ -37,10 +39,11 @@ def page() -> str:
 
 def _section(path: tuple[str, ...], command) -> list[str]:
     asked = [one for one in command.params if one.name not in ("help", "install_completion", "show_completion")]
-    usage = " ".join([*path, "[OPTIONS]", *(one.name.upper() if one.required else f"[{one.name.upper()}]" for one in asked if not _is_option(one))])
-    told = "\n\n".join(plain(part) for part in (command.help or "").replace("\n\n", "\0").replace("\n", " ").split("\0"))
+    named = [one.name.upper() if one.required else f"[{one.name.upper()}]" for one in asked if not _is_option(one)]
+    usage = " ".join([*path, "[OPTIONS]", *named])
+    text = "\n\n".join(plain(part) for part in (command.help or "").replace("\n\n", "\0").replace("\n", " ").split("\0"))
     rows = [(_name(one), _default(one), plain(getattr(one, "help", "") or "")) for one in asked]
-    return [f"## {' '.join(path[1:])} {{ #{'-'.join(path)} }}", f"```\n{usage}\n```", told, table(["option", "default", "meaning"], rows)]
+    return [f"## {' '.join(path[1:])} {{ #{'-'.join(path)} }}", f"```\n{usage}\n```", text, table(["option", "default", "meaning"], rows)]
 
 
 def _is_option(parameter) -> bool:

@@ -71,9 +71,11 @@ def classes() -> list[tuple[str, str, str, str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             bases = [ast.unparse(base) for base in getattr(node, "bases", ())]
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and any(re.search("Error|Warning|Exception|Refused", base) for base in bases):
+            of_errors = any(re.search("Error|Warning|Exception|Refused", base) for base in bases)
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and of_errors:
                 module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                found.append((f"`{node.name}`", ", ".join(f"`{base}`" for base in bases), f"`{module}`", plain(_one_line(ast.get_docstring(node)))))
+                meaning = plain(_one_line(ast.get_docstring(node)))
+                found.append((f"`{node.name}`", ", ".join(f"`{base}`" for base in bases), f"`{module}`", meaning))
     return found
 
 
@@ -89,8 +91,10 @@ def page() -> str:
         rooms.setdefault(room, {}).setdefault(one.module, []).append(one)
     parts = [
         "# Errors and their cures",
-        "A message names the file, the value and the cure. Here they all stand, with … for what is filled in; search for a few words of yours, without "
-        "the names. On the command line a mistake that you can mend is one line and exit code 2; `--debug` shows where it comes from. A traceback without "
+        "A message names the file, the value and the cure. Here they all stand, with … for what is filled in; search for a few "
+        "words of yours, without "
+        "the names. On the command line a mistake that you can mend is one line and exit code 2; `--debug` shows where it comes "
+        "from. A traceback without "
         "`--debug` is a fault of hybridflux.",
         "Sizes are [limited](limits.md): what passes a limit is refused as `Refused`.",
         "## Classes",
@@ -99,7 +103,7 @@ def page() -> str:
     for room, modules in sorted(rooms.items()):
         parts.append(f"## {room}")
         for module, found in modules.items():
-            lines = [f"- *{one.kind}* {plain(' '.join(one.text.split()))}" for one in dict.fromkeys(found)]
+            lines = [f"- *{one.kind}* {plain(' '.join(one.text.split()))}" for one in found]
             parts += [f"### {module} {{ #{module.replace('.', '-')} }}", "\n".join(lines)]
     return "\n\n".join(parts) + "\n"
 
@@ -108,6 +112,10 @@ def limits_page() -> str:
     """What may come from outside, and the variable that raises each limit."""
     from hybridflux import limits
 
-    rows = [(f"`{one.variable}`", plain(one.what), f"{one.default:,} {one.unit}") for one in vars(limits).values() if isinstance(one, limits.Limit)]
-    told = "How large what comes from outside may be. Set the variable in the environment where your data are really larger; why: [security](../security.md)."
-    return "\n\n".join(["# Limits", told, table(["variable", "of", "default"], rows)]) + "\n"
+    known = [one for one in vars(limits).values() if isinstance(one, limits.Limit)]
+    rows = [(f"`{one.variable}`", plain(one.what), f"{one.default:,} {one.unit}") for one in known]
+    text = (
+        "How large what comes from outside may be. Set the variable in the environment where your data are really larger; "
+        "why: [security](../security.md)."
+    )
+    return "\n\n".join(["# Limits", text, table(["variable", "of", "default"], rows)]) + "\n"

@@ -46,8 +46,10 @@ def pages(functions: dict[str, list]) -> dict[str, str]:
 def _parameters(users: dict[str, list[str]]) -> str:
     parts = [
         "# Parameters and their priors",
-        "A parameter is `lower + (upper - lower) sigmoid(raw)`, a priori `raw ~ Normal(logit of typical, prior sd)`: it never leaves its bounds. "
-        "The 90 % interval is that of this prior, before any tower is seen. A parameter without a source stays at its typical value. Made of "
+        "A parameter is `lower + (upper - lower) sigmoid(raw)`, a priori `raw ~ Normal(logit of typical, prior sd)`: it never "
+        "leaves its bounds. "
+        "The 90 % interval is that of this prior, before any tower is seen. A parameter without a source stays at its typical "
+        "value. Made of "
         "`hybridflux.vocabulary.PARAMETERS`, which is also `hf.PARAMETERS`.",
         table(
             ["parameter", "unit", "typical", "bounds", "90 % of the prior", "meaning"],
@@ -81,7 +83,8 @@ def _variables(users: dict[str, list[str]]) -> str:
     types = table(["code", "plant type"], PLANT_TYPE_NAMES.items())
     return "\n\n".join([
         "# Variables and plant types",
-        "One row for each quantity that varies in space or time. A value outside its bounds is refused where data enter. A driver may also be named "
+        "One row for each quantity that varies in space or time. A value outside its bounds is refused where data enter. A driver "
+        "may also be named "
         "with a running mean, `tair_7d`, `tair_30d`, `tair_90d`, where a network reads it. NEE = RECO - GPP, positive to the atmosphere.",
         table(["variable", "kind", "unit", "meaning", "bounds", "FLUXNET", "CF standard name", "read by"], rows),
         "## Plant types",

@@ -1,7 +1,7 @@
 """Where each document of the repository stands on the site, and its links there.
 
-A page is written so that its links work in the repository. On the site it stands elsewhere, so that its links are written again; what is linked
-and is no page of its own, a source file or a folder, gets a page that shows it.
+A page is written so that its links work in the repository. On the site it stands elsewhere, so that its links are written again; what is
+linked and is no page of its own, a source file or a folder, gets a page that shows it.
 """
 
 from __future__ import annotations

@@ -114,7 +114,9 @@ def run(source: Path, cache: Path) -> Tutorial:
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     began = time.perf_counter()
     with _environment(cache):
-        NotebookClient(notebook, timeout=SECONDS_PER_CELL, resources={"metadata": {"path": str(folder)}}).execute()
+        limits = {"timeout": SECONDS_PER_CELL, "startup_timeout": SECONDS_PER_CELL}
+        quiet = {"extra_arguments": ["--log-level=ERROR"]}  # kernel and client talk on the loopback, of which the kernel warns
+        NotebookClient(notebook, **limits, **quiet, resources={"metadata": {"path": str(folder)}}).execute()
     seconds = time.perf_counter() - began
     _clean(notebook, folder)
     notebook.metadata["hybridflux"] = {"digest": stamp, "seconds": round(seconds, 1)}

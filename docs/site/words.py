@@ -15,12 +15,12 @@ def cell(text: object) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table of Markdown.
+    r"""A table of Markdown.
 
     >>> print(table(["a", "b"], [(1, "x|y")]))
     | a | b |
     | --- | --- |
-    | 1 | x\\|y |
+    | 1 | x\|y |
     """
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell(one) for one in line) + " |" for line in lines)
@@ -36,20 +36,20 @@ def linked(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """A text in which Markdown and HTML find nothing of theirs, outside of its `code`.
+    r"""A text in which Markdown and HTML find nothing of theirs, outside of its `code`.
 
     >>> plain("a_b < c * d, `x < y`")
-    'a\\\\_b &lt; c \\\\* d, `x < y`'
+    'a\\_b &lt; c \\* d, `x < y`'
     """
     parts = re.split(r"(`[^`]*`)", text)
-    parts[::2] = [re.sub(r"([_*\[\]{}#$~^\\])", r"\\\1", part).replace("<", "&lt;").replace(">", "&gt;") for part in parts[::2]]
+    parts[::2] = [re.sub(r"([_*\[\]{}#\\])", r"\\\1", part).replace("<", "&lt;").replace(">", "&gt;") for part in parts[::2]]
     return "".join(parts)
 
 
 def brief_number(value: float) -> str:
     """A number as a table shows it.
 
-    >>> brief_number(0.0005), brief_number(150.0), brief_number(-8.0)
-    ('0.0005', '150', '-8')
+    >>> brief_number(0.0005), brief_number(2000.0), brief_number(-8.0)
+    ('0.0005', '2000', '-8')
     """
-    return f"{value:.3g}"
+    return f"{float(f'{value:.3g}'):g}"

@@ -14,7 +14,7 @@
 # %% [markdown]
 # ## A world
 #
-# Six towers of two years, and a region of 40 × 40 pixels of 10 m around them, in the layout that your own data need. The last year has a dry summer.
+# Six towers of three years, and a region of 40 × 40 pixels of 10 m around them, in the layout that your own data need. The last year has a dry summer.
 
 # %%
 from hybridflux.twin.world import make_world
