@@ -114,13 +114,15 @@ class RunTotals:
         """Totals whose draws include the structural error, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE cannot be identified from NEE and are not in it. The mean of each share over the draws is subtracted in each cell and month:
-        where draws with more GPP have larger errors, the shares would shift the mean, and a budget would differ from the maps.
+        in NEE cannot be identified from NEE and are not in it. Each share has the mean over the draws of the error times its own mean: zero
+        without towers, so that a budget agrees with the maps, though draws with more GPP have larger errors; with towers in or near the
+        region what these measured moves the budget from the maps.
         """
         if self.structural is None:
             return self
         total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
-        meaning = f"{self.meaning}; and the structural error of the model, common to each plant type of the region"
+        error = "the structural error of the model, alike between neighbours of a plant type and known where a tower measured it"
+        meaning = f"{self.meaning}; and {error}"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
@@ -128,8 +130,11 @@ class RunTotals:
         if flux != "NEE":
             gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
             share = gpp / np.maximum(gpp + reco, 1e-9)
-            part = -share * part if flux == "GPP" else (1.0 - share) * part
-        return self.total[flux][cells] + (part - part.mean(axis=-1, keepdims=True))
+            share = -share if flux == "GPP" else 1.0 - share
+            mean = share.mean(axis=-1, keepdims=True) * part.mean(axis=-1, keepdims=True)
+            part = share * part
+            part += mean - part.mean(axis=-1, keepdims=True)
+        return self.total[flux][cells] + part
 
     def area_without_tower(self, cells: np.ndarray) -> float:
         """Area of some cells whose plant type no tower of the posterior has, m2; NaN where the run does not record it."""

@@ -96,6 +96,7 @@ class Output:
         program: part of the program for GPUs that does its days (`kernels.contract.Accumulator`).
         file: that `merge` writes into the run folder; empty for none.
         title: of this file, one line.
+        has_structural_error: whether it adds up the structural error of NEE over cells (`merge_totals.FIELD`).
     """
 
     reads: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ class Output:
     program: str = ""
     file: str = ""
     title: str = ""
+    has_structural_error: bool = False
 
     @property
     def name(self) -> str:

@@ -19,6 +19,8 @@ import numpy as np
 
 from hybridflux.files import whole
 
+FIELD = "structural_field"
+"""Name under which a tile keeps what the structural error of its cells is made of."""
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
 _KIND, _PLACE = "plant_type_", "place_"  # before the name of an output, in the file of a tile
@@ -65,7 +67,7 @@ class TileTotals:
 
     Attributes:
         area: (zone, plant type) -> m2.
-        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`.
+        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`; `FIELD` -> those of `FieldBasis.sums`.
         of_plant_types: name of an output -> plant type -> sums of days `[day, quantity, draw]`.
         of_places: name of an output -> place -> sums of days `[day, quantity, draw]`.
         area_of_places: name of an output -> place -> m2.
@@ -184,15 +186,19 @@ class PlacesOfOutput:
         """As `Merged.groups`: places and their sums `[place, day, quantity, draw]`."""
         step = max(most // (8 * int(np.prod(shape))), 1)
         for start in range(0, len(self.area), step):
-            end = min(start + step, len(self.area))
-            sums = np.zeros((end - start, *shape))
-            for share in self.shares:
-                first, last = np.searchsorted(share.cell, [start, end])
-                if first < last:
-                    path = _sums_of_cells(share.path, self.name)
-                    with _named(path):
-                        sums[share.cell[first:last] - start] += np.load(path, mmap_mode="r")[first:last]
-            yield slice(start, end), sums
+            here = slice(start, min(start + step, len(self.area)))
+            yield here, self.sums(here, shape)
+
+    def sums(self, here: slice, shape: tuple[int, ...]) -> np.ndarray:
+        """Sums of some places `[place, ...]`, each of a shape."""
+        sums = np.zeros((here.stop - here.start, *shape))
+        for share in self.shares:
+            first, last = np.searchsorted(share.cell, [here.start, here.stop])
+            if first < last:
+                path = _sums_of_cells(share.path, self.name)
+                with _named(path):
+                    sums[share.cell[first:last] - here.start] += np.load(path, mmap_mode="r")[first:last]
+        return sums
 
 
 @dataclass(frozen=True)
@@ -248,7 +254,11 @@ class Merged:
         Raises:
             ValueError: a file of a tile is missing or damaged.
         """
-        return PlacesOfOutput(name, self.zone, self.area, self.shares).groups(shape, most)
+        return self.cells(name).groups(shape, most)
+
+    def cells(self, name: str) -> PlacesOfOutput:
+        """The cells as the places of what is summed over them under a name."""
+        return PlacesOfOutput(name, self.zone, self.area, self.shares)
 
 
 def _sums_of_cells(path: Path, name: str) -> Path:

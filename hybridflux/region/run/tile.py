@@ -12,16 +12,18 @@ import zarr
 
 from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
+from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.region.drivers.open import UnreadableTile
 from hybridflux.region.drivers.read import TileDrivers, read_tile
 from hybridflux.region.kernels.kernel_inputs import KernelInputs, prepare
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
+from hybridflux.region.outputs.merge_totals import FIELD
 from hybridflux.region.outputs.tile_result import NotANumber, TileResult
 from hybridflux.region.run.training_range import only_within, outside, without_tower
 from hybridflux.region.spec import Job
 from hybridflux.region.store import checksums
-from hybridflux.region.store.grid import Tile
+from hybridflux.region.store.grid import Grid, Tile
 
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
 
@@ -129,4 +131,14 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResul
         waiting = slab, result
     if waiting:
         found.add(drivers, *waiting)
+    if job.field_basis is not None:
+        found.totals.of_cells[FIELD] = _field_sums(job.field_basis, job.region.grid, drivers)
     return found
+
+
+def _field_sums(basis: FieldBasis, grid: Grid, drivers: TileDrivers) -> dict[tuple[int, int], np.ndarray]:
+    """`FieldBasis.sums` of each zone and plant type of a tile."""
+    row, column = np.divmod(drivers.pixel, drivers.tile.shape[1])
+    points = np.stack([grid.x[drivers.tile.x][column], grid.y[drivers.tile.y][row]], axis=1)
+    cells, cell = np.unique(np.stack([drivers.zone, drivers.plant_type]).astype(int), axis=1, return_inverse=True)
+    return {(int(zone), int(kind)): one for (zone, kind), one in zip(cells.T, basis.sums(cell, points, drivers.area), strict=True)}
