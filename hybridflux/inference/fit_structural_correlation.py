@@ -14,14 +14,14 @@ import numpy as np
 
 from hybridflux.inference import fit_effect_correlation as of_effects
 from hybridflux.inference.fit_structural_error import Learned
-from hybridflux.inference.mean_residuals import PERIODS, Means, residual_means, site_populations
+from hybridflux.inference.mean_residuals import Means, residual_means, site_populations
 from hybridflux.model import structural_covariance
 from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 
 NEIGHBOURS = 300_000.0  # m; pairs that are counted
-MONTHS = 2  # place in `PERIODS`
+MONTHS, MONTH = 2, 365 / 12  # place in `PERIODS`, and its length [d]
 FEWEST_MONTHS = 12  # of each tower of a pair
 RHO = np.linspace(0.0, 0.95, 12)
 
@@ -39,7 +39,7 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     Returns:
         As `fit_effect_correlation.learn`, without plant types.
     """
-    if effects is None:
+    if effects is None or sequences.latitude is None or sequences.longitude is None:
         return None
     away = of_effects.distances(sequences.latitude, sequences.longitude)
     kinds = np.asarray(sequences.drivers["plant_type"], int)
@@ -82,17 +82,18 @@ def of_pair(values: Mapping[str, float], months: Means, variance: np.ndarray, pa
     if min(map(len, rows)) < FEWEST_MONTHS:
         return None
     at, split = np.concatenate(rows), len(rows[0])
-    length = float(PERIODS[MONTHS][0])
-    first = np.floor(months.number[at] * length).astype(int)
-    periods = structural_covariance.Periods(first, np.floor((months.number[at] + 1) * length).astype(int))
-    activity = months.activity[at].astype(float)
+    number = np.asarray(months.number)[at]
+    first, end = (np.floor((number + step) * MONTH).astype(int) for step in (0, 1))
+    periods = structural_covariance.Periods(first, end)
+    activity = np.asarray(months.activity, float)[at]
     here = structural_covariance.Errors(np.arange(len(at)), structural_covariance.size_of(values, activity), activity)
     error = structural_covariance.covariance(values, structural_covariance.unit_means(values, periods, periods), here, here, 1.0)
-    slope = months.slope[:, at].astype(float)
+    slope = np.asarray(months.slope, float)[:, at]
     effects = (slope * variance[:, None]).T @ slope
-    noise = months.known_sq[at] + values["noise_floor"] ** 2 + 2 * values["noise_floor"] * values["noise_slope"] * months.flux[at]
-    noise = (noise + values["noise_slope"] ** 2 * months.flux_sq[at]) / months.count[at]
-    residual, own = months.residual[at].astype(float), np.zeros((len(at), len(at)), bool)
+    known_sq, flux, flux_sq, count = (np.asarray(one, float)[at] for one in (months.known_sq, months.flux, months.flux_sq, months.count))
+    floor, rising = values["noise_floor"], values["noise_slope"]
+    noise = (known_sq + floor**2 + 2.0 * floor * rising * flux + rising**2 * flux_sq) / count
+    residual, own = np.asarray(months.residual, float)[at], np.zeros((len(at), len(at)), bool)
     own[:split, :split] = own[split:, split:] = True
     alone = error + effects + np.diag(noise)
     scale = np.empty(len(at))

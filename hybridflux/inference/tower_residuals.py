@@ -124,6 +124,7 @@ def _of_place(observed: np.ndarray, known: np.ndarray, fluxes: Mapping[str, np.n
 def _joined(parts: list[tuple], row: np.ndarray) -> TowerResiduals:
     """All places one after the other."""
     place = np.concatenate([np.full(len(one[1]), one[0]) for one in parts]).astype(np.int32)
-    months, *rest = (np.concatenate(column, axis=-1) for column in zip(*(one[1:] for one in parts), strict=True))
+    months, count, known_sq, *of_rows = (np.concatenate(column, axis=-1) for column in zip(*(one[1:] for one in parts), strict=True))
     first, end = (one.astype("datetime64[D]").astype(np.int32) for one in (months, months + 1))
-    return TowerResiduals(place, first, end, rest[0].astype(np.int32), *rest[1:], row)
+    residual, activity, flux, flux_sq = of_rows
+    return TowerResiduals(place, first, end, count.astype(np.int32), known_sq, residual, activity, flux, flux_sq, row)

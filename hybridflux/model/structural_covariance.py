@@ -94,7 +94,7 @@ class Errors(NamedTuple):
 
 
 def covariance(
-    values: Mapping[str, float], units: tuple[np.ndarray, np.ndarray], here: Errors, there: Errors, correlation: np.ndarray
+    values: Mapping[str, float], units: tuple[np.ndarray, np.ndarray], here: Errors, there: Errors, correlation: np.ndarray | float
 ) -> np.ndarray:
     """Covariance of errors `[row, row of the others]`, (gC m-2 d-1)^2.
 

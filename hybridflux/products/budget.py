@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.delimited import quoted, read_cells
+from hybridflux.data.land.vectors import is_vector
 from hybridflux.products.inventory import compare, read_inventory
+from hybridflux.products.inventory_match import check_match
+from hybridflux.products.later_zones import later_zones
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import RESERVED, RunTotals, open_totals
 from hybridflux.vocabulary import FLUXES
@@ -33,18 +36,23 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
 
     Args:
         run_dir: folder written by `map_region`.
-        zones: CSV with columns `zone` and `group`, to aggregate zones.
+        zones: CSV with columns `zone` and `group`, to aggregate zones; or polygons, whose zones the run was not mapped with
+            (`later_zones`).
         inventory: CSV of measured stock changes (`inventory.read_inventory`): adds NBP rows with the comparison.
 
     Raises:
         ValueError: the run does not name its spread, or a table is not valid.
     """
-    totals = open_totals(run_dir).with_structural_error()
-    if zones is not None:
+    entries = None if inventory is None else read_inventory(inventory)
+    of_polygons = zones is not None and is_vector(zones)
+    totals = (later_zones(run_dir, zones) if of_polygons else open_totals(run_dir)).with_structural_error()
+    if entries is not None:
+        check_match(totals, entries, str(inventory))
+    if zones is not None and not of_polygons:
         totals = totals.regroup(read_groups(zones, set(totals.zone)))
     table = budget_of(totals)
-    if inventory is not None:
-        table = pd.concat([table, compare(totals, read_inventory(inventory))], ignore_index=True)
+    if entries is not None:
+        table = pd.concat([table, compare(totals, entries)], ignore_index=True)
         table[WITHOUT_TOWER] = table.groupby(["zone", "land_cover"])[WITHOUT_TOWER].transform("first")
     table = table.assign(spread=totals.spread, draws=totals.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
@@ -86,9 +94,10 @@ def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: b
 
 
 def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
-    """Periods of a budget as (name, months, number of whole years): each year, and the mean of all whole years.
+    """Periods of a budget as (name, months, number of whole years): each year, the mean of all whole years, and all that was mapped.
 
-    Zero whole years means the period is only part of a year: its sum is not scaled up to one.
+    Zero whole years means the period is only part of a year: its sum is not scaled up to one. All that was mapped has a row where it is no
+    sum of whole calendar years and none of the other rows: a hydrological or a crop year, which counts as one year, or a few months of two.
     """
     whole, year = totals.complete_years(), totals.months.year
     rows = []
@@ -97,6 +106,9 @@ def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
         rows.append((str(this_year), months, 1) if this_year in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
         rows.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
+    if len(set(year)) > max(len(whole), 1):
+        everything = np.arange(len(totals.months))
+        rows.append((totals.part_of(everything), everything, totals.years_from_first_day()))
     return rows
 
 

@@ -125,6 +125,11 @@ class RunTotals:
         meaning = f"{self.meaning}; and {error}"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
 
+    def in_memory(self) -> RunTotals:
+        """Totals that no longer need their file."""
+        total = {flux: values[:] for flux, values in self.total.items()}
+        return replace(self, total=total, structural=None if self.structural is None else self.structural[:])
+
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
         part = self.structural[cells]
         if flux != "NEE":
@@ -156,6 +161,13 @@ class RunTotals:
         """Calendar years the run covers from the first to the last day."""
         covered = pd.Series(self.days, self.months.year).groupby(level=0).sum()
         return [int(year) for year, days in covered.items() if days == 366 - (not pd.Timestamp(year, 1, 1).is_leap_year)]
+
+    def years_from_first_day(self) -> int:
+        """Years that the run covers from its first day to the day before the same date; 0 where it ends on another day."""
+        first = self.months[0] if self.first is None else self.first[0]
+        after = first + pd.Timedelta(days=int(self.days.sum()))
+        years = after.year - first.year
+        return years if first + pd.DateOffset(years=years) == after else 0
 
     def part_of(self, months: np.ndarray) -> str:
         """Name of consecutive months: `2018-03..2018-09`, `2018-03`, or `2022-07-01..2022-07-03` where months are not whole."""

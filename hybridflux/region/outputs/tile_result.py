@@ -74,7 +74,8 @@ class TileResult:
         for number, (which, kept) in enumerate(zip(pixel, real, strict=True)):
             kind, area = int(drivers.plant_type[which[0]]), np.where(kept, drivers.area[which], 0.0)
             places = {name: int(where[which[0]]) for name, where in drivers.places.items()}
-            block = Block(kind, drivers.zone[which], area, self.job.region.grid.pixel**2, places)
+            at = np.where(kept, drivers.pixel[which], -1)
+            block = Block(kind, drivers.zone[which], area, self.job.region.grid.pixel**2, places, at)
             self.totals.add_area(block)
             for output in self.job.keep:
                 output.tile(self.totals, {name: values[number] for name, values in part.kept[output.name].items()}, block)

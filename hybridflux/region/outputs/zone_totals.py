@@ -1,4 +1,4 @@
-"""Totals of zones and plant types, month by month and draw by draw."""
+"""Totals of zones and plant types, month by month and draw by draw; and those of pixels, of which other zones can be made."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from hybridflux.region.draws.structural_field import StructuralField
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
 from hybridflux.region.kernels.contract import Kept, Static
-from hybridflux.region.outputs.base import OfQuantities
+from hybridflux.region.outputs.base import OfQuantities, Output
 from hybridflux.region.outputs.merge_totals import FIELD, Block, Merged, TileTotals
-from hybridflux.region.outputs.quantities import CARBON, Quantity, names_of, value_of
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
@@ -112,6 +112,28 @@ class ZoneTotals(OfQuantities):
                 if field is not None:
                     features = merged.cells(FIELD).sums(cells, (basis.features,))
                     error[cells] = field.error(sums, merged.area[cells], merged.plant_type[cells], features).swapaxes(1, 2)
+
+
+@dataclass(frozen=True)
+class PixelTotals(Output):
+    """GPP and RECO of each pixel, month and draw, float32, beside the totals of its tile: eight bytes a pixel, month and draw.
+
+    `products.later_zones` adds them up over any polygons, with the intervals that zones of the region would have had.
+    """
+
+    reads = sums = carried(CARBON)
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """The sums of each month and draw."""
+        return {name: sums[name] for name in self.sums}
+
+    def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
+        """The pixels of the block."""
+        totals.add_pixels(self.name, [kept[name] for name in self.sums], block)
+
+    def cost(self, calendar: Calendar, draws: int) -> float:
+        """Eight bytes for each month and draw."""
+        return 4 * len(self.sums) * len(calendar.months) * draws
 
 
 def units_of(quantities: Sequence[str]) -> str:

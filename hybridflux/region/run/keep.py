@@ -21,7 +21,8 @@ from hybridflux.vocabulary import suggestion
 
 OUTPUTS = Registry(
     "outputs", "output of a map",
-    {name: f"hybridflux.region.outputs:{name}" for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily")},
+    {name: f"hybridflux.region.outputs:{name}"
+     for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "PixelTotals")},
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal

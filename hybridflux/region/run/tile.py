@@ -138,7 +138,6 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResul
 
 def _field_sums(basis: FieldBasis, grid: Grid, drivers: TileDrivers) -> dict[tuple[int, int], np.ndarray]:
     """`FieldBasis.sums` of each zone and plant type of a tile."""
-    row, column = np.divmod(drivers.pixel, drivers.tile.shape[1])
-    points = np.stack([grid.x[drivers.tile.x][column], grid.y[drivers.tile.y][row]], axis=1)
+    points = grid.centres(drivers.tile, drivers.pixel)
     cells, cell = np.unique(np.stack([drivers.zone, drivers.plant_type]).astype(int), axis=1, return_inverse=True)
     return {(int(zone), int(kind)): one for (zone, kind), one in zip(cells.T, basis.sums(cell, points, drivers.area), strict=True)}
