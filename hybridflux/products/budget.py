@@ -18,7 +18,7 @@ from hybridflux.products.totals import RESERVED, RunTotals, open_totals
 from hybridflux.vocabulary import FLUXES
 
 GROUPS_AT_ONCE = 8192
-WITHOUT_TOWER = "area_without_tower_ha"
+WITHOUT_TOWER, OUTSIDE = "area_without_tower_ha", "area_outside_applicability_ha"
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 
@@ -32,7 +32,9 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     `anomaly` (a year minus the mean of the other whole years) or `difference` (a year minus the one before, where both are whole): of the
     structural error these hold what does not come again. `sign` gives the meaning of a positive value. If the run has
     the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
-    `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
+    `area_ha` whose plant type no tower of the posterior has, `area_outside_applicability_ha` the part whose weather and vegetation are
+    unlike its days (a pixel counts as much as the share of its days). Carbon becomes CO2 by the 44/12 of greenhouse gas inventories
+    (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
@@ -53,7 +55,8 @@ def budget_table(run_dir: str | Path, *, zones: str | Path | None = None, invent
     table = budget_of(totals)
     if entries is not None:
         table = pd.concat([table, compare(totals, entries)], ignore_index=True)
-        table[WITHOUT_TOWER] = table.groupby(["zone", "land_cover"])[WITHOUT_TOWER].transform("first")
+        for name in (WITHOUT_TOWER, OUTSIDE):
+            table[name] = table.groupby(["zone", "land_cover"])[name].transform("first")
     table = table.assign(spread=totals.spread, draws=totals.draws)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
@@ -85,10 +88,11 @@ def rows_of(totals: RunTotals, groups: list[Group], carbon: Carbon, *, yearly: b
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
         area = np.array([totals.area[cells_of_group].sum() for cells_of_group in cells])
-        unseen = np.array([totals.area_without_tower(cells_of_group) for cells_of_group in cells]) / 1e4
+        beyond = {WITHOUT_TOWER: [totals.area_without_tower(one) / 1e4 for one in cells]}
+        beyond |= {OUTSIDE: [totals.area_outside(one) / 1e4 for one in cells]}
         for place, flux in enumerate(FLUXES):
             grams, more = carbon(flux, cells, area)
-            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
+            columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | beyond | more
             parts.append(pd.DataFrame(columns, index=len(FLUXES) * numbers + place))
     return pd.concat(parts).sort_index()
 

@@ -17,6 +17,7 @@ from hybridflux.provenance import canonical_json
 from hybridflux.records import run_record
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.outputs import Output, ZoneTotals
+from hybridflux.region.outputs.merge_totals import OUTSIDE
 from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
@@ -66,7 +67,8 @@ class RunTotals:
         meaning: the spread in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
         at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
-        structural: structural error of NEE `[cell, month, draw]`, gC, mean zero; None where it is not known.
+        structural: structural error of NEE `[cell, month, draw]`, gC; None where it is not known.
+        outside: area outside the area of applicability of each cell `[cell]`, m2; None where it is not known.
     """
 
     total: dict[str, np.ndarray | Lazy]
@@ -80,6 +82,7 @@ class RunTotals:
     first: pd.DatetimeIndex | None = None
     at_towers: frozenset[str] | None = None
     structural: np.ndarray | Lazy | None = None
+    outside: np.ndarray | None = None
 
     @property
     def draws(self) -> int:
@@ -146,6 +149,10 @@ class RunTotals:
         if self.at_towers is None:
             return np.nan
         return float(self.area[cells][~np.isin(self.land_cover[cells].astype(str), [*self.at_towers])].sum())
+
+    def area_outside(self, cells: np.ndarray) -> float:
+        """Area of some cells outside the area of applicability, m2; NaN where the run does not know it."""
+        return np.nan if self.outside is None else float(self.outside[cells].sum())
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of the rows of a budget: the region, its land covers, each zone, its land covers."""
@@ -280,6 +287,7 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
         first=pd.DatetimeIndex(data["month"].values.astype("datetime64[s]")) if "month_bnds" in data else None,
         at_towers=frozenset(data.attrs[AT_TOWERS].split()) if AT_TOWERS in data.attrs else None,
         structural=structural,
+        outside=data[OUTSIDE].values.astype(float)[cells] if OUTSIDE in data else None,
     )
 
 

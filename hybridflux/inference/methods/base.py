@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference import fit_effect_correlation, fit_structural_correlation, tower_residuals
+from hybridflux.inference import fit_effect_correlation, fit_structural_correlation, tower_residuals, training_days
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
@@ -183,8 +183,9 @@ class AbstractMethod(eqx.Module):
 
 
 def _remembering(posterior: Posterior, sequences: Sequences) -> Posterior:
-    """With what a region that has towers of the fit needs of them."""
-    return replace(posterior, residuals=tower_residuals.of_posterior(posterior, sequences))
+    """With what a map needs of the towers of the fit."""
+    training = training_days.of_posterior(posterior, sequences)
+    return replace(posterior, residuals=tower_residuals.of_posterior(posterior, sequences), training=training)
 
 
 def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:

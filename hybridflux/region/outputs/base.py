@@ -23,6 +23,8 @@ from hybridflux.region.store import layout
 
 if TYPE_CHECKING:
     from hybridflux.files import Enduring
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.region.drivers.dissimilarity import Dissimilarity
     from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
     from hybridflux.region.spec import Job
     from hybridflux.region.store.grid import Grid, Tile
@@ -143,6 +145,17 @@ class Output:
             static: what is fixed.
         """
         return months
+
+    def of_dissimilarity(self, found: Dissimilarity) -> Kept:
+        """Arrays `group/name` `[period, pixel]` made of the dissimilarity of a tile to the days of the fit, not inside the kernel."""
+        return {}
+
+    def check(self, posterior: Posterior) -> None:
+        """Refuse a posterior that the output cannot be made with.
+
+        Raises:
+            ValueError: says what to do.
+        """
 
     def arrays(self, calendar: Calendar) -> Iterable[ArraySpec]:
         """Arrays of the store."""

@@ -21,6 +21,8 @@ from hybridflux.files import whole
 
 FIELD = "structural_field"
 """Name under which a tile keeps what the structural error of its cells is made of."""
+OUTSIDE = "outside_applicability"
+"""Name under which a tile keeps the area of its cells outside the area of applicability, m2."""
 OF_PIXELS = ("pixel", "plant_type", "area")
 """What the file of a tile says of the pixels that an output keeps, after its name."""
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
@@ -71,7 +73,8 @@ class TileTotals:
 
     Attributes:
         area: (zone, plant type) -> m2.
-        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`; `FIELD` -> those of `FieldBasis.sums`.
+        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`; `FIELD` -> those of
+            `FieldBasis.sums`; `OUTSIDE` -> m2.
         of_plant_types: name of an output -> plant type -> sums of days `[day, quantity, draw]`.
         of_places: name of an output -> place -> sums of days `[day, quantity, draw]`.
         area_of_places: name of an output -> place -> m2.

@@ -14,7 +14,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.outputs.base import OfQuantities, Output
-from hybridflux.region.outputs.merge_totals import FIELD, Block, Merged, TileTotals
+from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE, Block, Merged, TileTotals
 from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
@@ -95,6 +95,11 @@ class ZoneTotals(OfQuantities):
         basis = job.field_basis if self.quantities == CARBON else None
         field = None if basis is None else StructuralField.of(basis, job.posterior, Periods(*bounds_of(job.calendar, "monthly")), job.seed)
         with h5netcdf.File(stream, "a") as file:
+            if job.posterior.training is not None:
+                unlike = file.create_variable(OUTSIDE, ("cell",), np.float64)
+                unlike[...] = merged.cells(OUTSIDE).sums(slice(0, len(merged.area)), ())
+                what = "area outside the area of applicability, a pixel counting as much as the share of its days"
+                unlike.attrs.update({"units": "m2", "long_name": what, "coordinates": "zone plant_type area"})
             methods = {"cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
             methods |= {"units": units_of(self.quantities)}
             total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
