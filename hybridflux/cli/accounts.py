@@ -32,7 +32,14 @@ def period_of(years: str | None) -> tuple[int, int] | None:
 def budget(
     run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`.")],
     out: Annotated[Path, typer.Option(help="Table to write.")],
-    zones: Annotated[Path | None, typer.Option(exists=True, help="CSV with columns zone,group: zones of the region to aggregate.")] = None,
+    zones: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="CSV with columns zone,group: zones of the region to aggregate; or polygons (GeoPackage, GeoJSON, ...): zones of a run "
+            "mapped with --keep PixelTotals.",
+        ),
+    ] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes and exports to compare with.")] = None,
     reference: Reference = None,
     overwrite: Overwrite = False,

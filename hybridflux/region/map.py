@@ -178,6 +178,8 @@ def make_job(
     warn_of_sensors(sensors, like, str(region.path), cure)
     calendar = Calendar.of_region(region, period)
     check_outputs(tuple(keep), posterior.model, calendar)
+    for output in keep:
+        output.check(posterior)
     check_changes(region, posterior.model.needs(), calendar.days)
     draws = settled(draws, posterior, region.grid)
     posterior = posterior if draws.number == posterior.draws else posterior.thin(draws.number)

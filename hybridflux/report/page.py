@@ -16,6 +16,7 @@ from hybridflux.products.assimilation_table import assimilated_table
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
+from hybridflux.region.run.training_range import APPLICABILITY
 from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
@@ -188,7 +189,9 @@ def _towers(record: dict) -> str:
     pixels = max(record.get("pixels", 0), 1)
     kinds = (record.get("plant_types") or {}).get("without_tower") or {}
     shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
-    ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    beyond = {name: count / pixels for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST}
+    unlike = beyond.pop(APPLICABILITY, 0.0)
+    ranges = [f"{name} ({share_of(share)})" for name, share in beyond.items()]
     towers = [f"{tower['name']} ({tower['plant_type']})" for tower in record.get("towers") or ()]
     parts = []
     if towers:
@@ -201,6 +204,12 @@ def _towers(record: dict) -> str:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "
             "what all plant types share; <code>hybridflux map --within plant_type</code> leaves it out."
+        )
+    if unlike:
+        parts.append(
+            f"<b>{share_of(unlike)} outside the area of applicability</b>, of pixels and days: there, weather and vegetation are less like "
+            "the days of the towers than those of one tower are like those of others (Meyer &amp; Pebesma 2021), and it is not known how "
+            "wrong the model is."
         )
     if ranges:
         parts.append(f"Outside the range of the towers, share of pixels and days: {escape(', '.join(ranges))}.")
