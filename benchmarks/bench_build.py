@@ -119,7 +119,8 @@ def report(job, rounds: int) -> None:
     filled, wall, used = size**2 * DAYS / 1e6, statistics.median(walls), statistics.median(processor)
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, median of {rounds}"
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n{size} x {size} pixels, tiles of {job.config.region_grid.tile}, {DAYS} days, {DAYS // EVERY} views, indices: {indices}; {machine}")
+    tile = job.config.region_grid.tile
+    print(f"\n{size} x {size} pixels, tiles of {tile}, {DAYS} days, {DAYS // EVERY} views, indices: {indices}; {machine}")
     print(f"{filled / wall:8.1f} M pixel-days a second, {filled * indices / wall:.1f} M of all indices; peak memory {memory:.0f} MiB")
     print(f"{filled / used:8.1f} M pixel-days a second of the processor, {filled * indices / used:.1f} M of all indices")
     floor(job, used / (filled * indices) * 1e3)

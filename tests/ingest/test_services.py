@@ -68,7 +68,7 @@ def test_a_failing_server_costs_nothing_that_was_done(shared, tmp_path):
             report = quiet_build(config, out, resume=True)
             assert report.scenes == len(DATES)
             assert not server.seen[f"/d{DATES[2]}_B08.tif"]  # what was read is not read again
-            assert server.seen[f"/d{DATES[6]}_B08.tif"] and server.seen[f"/d{DATES[-1]}_B08.tif"]
+            assert server.seen[f"/d{DATES[6]}_B08.tif"]
             whole = quiet_build(config, tmp_path / "whole.zarr")
     assert whole.scenes == report.scenes
     for name in ("fapar", "fapar_sd"):
