@@ -77,7 +77,7 @@ def split(fluxes: Fluxes, usual: Names, actual: Names, nodes: int = NODES) -> di
                     if number == nodes // 2:
                         middle[flux, cause] = slope[flux]
     for flux in SPLIT:
-        left = change[flux] - sum(parts[flux, cause] for cause in CAUSES)
+        left = change[flux] - sum((parts[flux, cause] for cause in CAUSES), jnp.zeros(()))
         bent = {cause: jnp.abs(parts[flux, cause] - middle[flux, cause]) for cause in groups if groups[cause]}
         every = sum(bent.values(), jnp.zeros(()))
         per = jnp.where(every > 0, left / jnp.where(every > 0, every, 1.0), 0.0)
@@ -98,15 +98,16 @@ def shapley(fluxes: Fluxes, usual: Names, actual: Names) -> dict[str, Array]:
         for inside in combinations(players, size):
             found = fluxes({name: (actual if cause_of(name) in inside else usual)[name] for name in usual})
             worth[frozenset(inside)] = {flux: found[flux] for flux in SPLIT}
-    parts = {}
+    parts: dict[str, Array] = {}
     for flux in SPLIT:
         for cause in CAUSES:
+            part = jnp.zeros_like(worth[frozenset()][flux])
             others = [one for one in players if one != cause]
-            parts[change_name(flux, cause)] = jnp.zeros_like(worth[frozenset()][flux]) if cause not in players else sum(
-                factorial(size) * factorial(len(others) - size) / factorial(len(players))
-                * (worth[frozenset((*inside, cause))][flux] - worth[frozenset(inside)][flux])
-                for size in range(len(others) + 1) for inside in combinations(others, size)
-            )  # fmt: skip
+            subsets = [inside for size in range(len(players)) for inside in combinations(others, size)] if cause in players else []
+            for inside in subsets:
+                orders = factorial(len(inside)) * factorial(len(others) - len(inside)) / factorial(len(players))
+                part = part + orders * (worth[frozenset((*inside, cause))][flux] - worth[frozenset(inside)][flux])
+            parts[change_name(flux, cause)] = part
     return parts
 
 
@@ -141,7 +142,7 @@ class AgainstUsual:
 
     def _at(self, names: Names, parameters: Names) -> dict[str, Any]:
         """Parameters where drivers have other values than those that they were made of."""
-        return {**parameters, **self.parameters(names)} if self.moving else parameters
+        return {**parameters, **(self.parameters(names) if self.moving else {})}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """Both states before the first day."""

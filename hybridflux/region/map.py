@@ -178,6 +178,8 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     calendar = Calendar.of_region(region, period)
     needs = posterior.model.needs()
     check_outputs(tuple(keep), posterior.model, calendar, tuple(name for name in needs if region.has_usual(name)))
+    for output in keep:
+        output.check(posterior)
     check_changes(region, needs, calendar.days)
     if region.usual:
         check_changes(region.in_usual_year, needs, calendar.days)

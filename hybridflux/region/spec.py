@@ -15,6 +15,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.learned import learned
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
+from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
@@ -167,6 +168,13 @@ class Job:
         return self.spec.keep
 
     @property
+    def field_basis(self) -> FieldBasis | None:
+        """Of the structural error; None where the posterior does not know it, or no output adds it up."""
+        if self.posterior.structure is None or not any(output.has_structural_error for output in self.keep):
+            return None
+        return FieldBasis.of(self.posterior, self.spec.draws.towers or (), self.region.grid)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Files that outputs make of the totals of all tiles."""
         return tuple(output.file for output in self.keep if output.file)
@@ -196,12 +204,14 @@ class Job:
 
 
 def posterior_fingerprint(posterior: Posterior) -> str:
-    """Hash of a model, its draws and its structural error."""
+    """Hash of a model, its draws, its structural error and what it gets wrong at its towers."""
     digest = hashlib.sha256(config_hash(to_spec(posterior.model)).encode())
     for name, leaf in sorted(learned(posterior.model).items()):
         digest.update(name.encode() + np.ascontiguousarray(leaf).tobytes())
     for name, raw in sorted(posterior.structure.raw.items()) if posterior.structure is not None else ():
         digest.update(name.encode() + np.ascontiguousarray(raw).tobytes())
+    for name, values in sorted(posterior.residuals.to_arrays().items()) if posterior.residuals is not None else ():
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]
 
 

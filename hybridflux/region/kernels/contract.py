@@ -91,6 +91,7 @@ class Static:
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
         outputs: what is kept.
+        years: calendar years of `months_of_years`.
         usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
     """
 
@@ -102,6 +103,7 @@ class Static:
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
+    years: tuple[int, ...] = ()
     usual: tuple[str, ...] = ()
 
     @property

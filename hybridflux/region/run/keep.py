@@ -8,11 +8,13 @@ from dataclasses import is_dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from hybridflux.model.attribution import USUAL, AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
 from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.dissimilarity import Dissimilarity
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import Static, Today
 from hybridflux.region.outputs.base import GROUPS, Output
@@ -22,7 +24,10 @@ from hybridflux.vocabulary import suggestion
 
 OUTPUTS = Registry(
     "outputs", "output of a map",
-    {name: f"hybridflux.region.outputs:{name}" for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily")}
+    {
+        name: f"hybridflux.region.outputs:{name}"
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+    }
     | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
@@ -130,7 +135,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar,
 def _rehearse(output: Output, calendar: Calendar) -> None:
     """Trace an output without computing anything: what it carries keeps its shape, and it gives the arrays that it declares."""
     months, name = len(calendar.months), output.name
-    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,))
+    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,), tuple(calendar.years.tolist()))
 
     def block(values):
         carry = output.begin(static)
@@ -146,7 +151,8 @@ def _rehearse(output: Output, calendar: Calendar) -> None:
         kept = jax.eval_shape(block, jax.ShapeDtypeStruct((SMALL, SMALL), jnp.float32))
     except Exception as error:
         raise ValueError(f"the output `{name}` cannot be computed: {type(error).__name__}: {error}") from error
-    for array in output.arrays(calendar):
+    outside_kernel = output.of_dissimilarity(Dissimilarity(*np.zeros((2, len(calendar.years), SMALL)), np.ones(len(calendar.years))))
+    for array in (one for one in output.arrays(calendar) if one.key not in outside_kernel):
         shape = len(mapped_days(calendar, array.group)), SMALL
         if array.key not in kept or kept[array.key].shape != shape:
             found = f"with the shape {kept[array.key].shape}" if array.key in kept else f"among {', '.join(kept) or 'nothing'}"
