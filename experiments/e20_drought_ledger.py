@@ -198,8 +198,8 @@ def heading(table: pd.DataFrame, posterior: Posterior) -> list[str]:
     """What was done."""
     return [
         "# E20: the drought ledger of European summers", "",
-        f"{table.site.nunique()} towers, {len(table)} summers; posterior with {posterior.draws} draws, fitted at {len(posterior.places)} towers. "
-        "June to August of the event against the usual year of",
+        f"{table.site.nunique()} towers, {len(table)} summers; posterior with {posterior.draws} draws, fitted at {len(posterior.places)} "
+        "towers. June to August of the event against the usual year of",
         "the other summers of the record. Changes are event minus usual, gC m-2 in 92 days: GPP negative = uptake lost, NEE = RECO - GPP "
         "positive = lost to the atmosphere.",
         "Observed and modelled departures: the observed days of the event against those of the other summers, scaled to 92 days.",
@@ -207,62 +207,71 @@ def heading(table: pd.DataFrame, posterior: Posterior) -> list[str]:
     ]  # fmt: skip
 
 
+NAMED = [cause for cause in CAUSES if cause != "rest"]
+BY = " | ".join(CAUSES[cause].words for cause in NAMED)
+
+
+def lines_of(head: str, rows: list[list]) -> list[str]:
+    """A table of Markdown; numbers are signed and whole."""
+    cells = [[("-" if np.isnan(cell) else f"{cell:+.0f}") if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    return [f"| {head} |", "|" + "---|" * (head.count("|") + 1), *(f"| {' | '.join(row)} |" for row in cells)]
+
+
 def by_event(table: pd.DataFrame) -> list[str]:
     """Means over towers of each event, and how the ledger follows what was observed."""
-    lines = ["", "## Events", "", "| event | towers | flux | observed | modelled | ledger | by soil water | by VPD | by temperature | by light "
-             "| by greenness | r, observed and ledger |", "|" + "---|" * 12]  # fmt: skip
+    rows = []
     for event, of in table.groupby("event"):
         for flux in ("GPP", "NEE"):
-            seen = of.dropna(subset=[f"{flux} observed"]) if f"{flux} observed" in of else of.iloc[:0]
-            if not len(seen):
-                continue
+            seen = of.dropna(subset=[f"{flux} observed"])
             r = f"{np.corrcoef(seen[f'{flux} observed'], seen[flux])[0, 1]:.2f}" if len(seen) > 2 else "-"
-            causes = " | ".join(f"{seen[f'{flux} by {cause}'].mean():+.0f}" for cause in CAUSES if cause != "rest")
-            lines.append(f"| {event} | {len(seen)} | {flux} | {seen[f'{flux} observed'].mean():+.0f} | {seen[f'{flux} modelled'].mean():+.0f} "
-                         f"| {seen[flux].mean():+.0f} | {causes} | {r} |")  # fmt: skip
-    return lines
+            means = [float(seen[f"{flux}{name}"].mean()) for name in (" observed", " modelled", "", *(f" by {cause}" for cause in NAMED))]
+            rows.append([event, len(seen), flux, *means, r])
+    return ["", "## Events", "", *lines_of(f"event | towers | flux | observed | modelled | ledger | {BY} | r, observed and ledger", rows)]
 
 
 def by_cover(table: pd.DataFrame) -> list[str]:
     """Change of GPP in per cent of the usual by plant type, all events."""
-    lines = ["", "## Plant types", "", "Change of GPP in per cent of the usual season, mean over towers and events.", "",
-             "| plant type | summers | ledger | observed | by soil water | by VPD | by temperature | by light | by greenness |", "|" + "---|" * 9]  # fmt: skip
+    rows = []
     for kind, of in table.groupby("igbp"):
-        share = {cause: 100 * (of[f"GPP by {cause}"] / of["GPP usual"]).mean() for cause in CAUSES if cause != "rest"}
-        seen = 100 * (of["GPP observed"] / of["GPP usual"]).mean() if "GPP observed" in of else np.nan
-        causes = " | ".join(f"{value:+.1f}" for value in share.values())
-        lines.append(f"| {kind} | {len(of)} | {100 * (of.GPP / of['GPP usual']).mean():+.1f} | {seen:+.1f} | {causes} |")
-    return lines
+        names = ("GPP observed", "GPP", *(f"GPP by {cause}" for cause in NAMED))
+        rows.append([kind, len(of), *(float(100 * (of[name] / of["GPP usual"]).mean()) for name in names)])
+    said = "Change of GPP in per cent of the usual season, mean over towers and events."
+    return ["", "## Plant types", "", said, "", *lines_of(f"plant type | summers | observed | ledger | {BY}", rows)]
 
 
 def each(table: pd.DataFrame) -> list[str]:
     """One line a tower and event."""
-    lines = ["", "## Towers", "", "Soil water and VPD: whether the draws distinguish them. Unknown towers take no part in the fit.", "",
-             "| tower | type | event | GPP observed | modelled | ledger (90 %) | soil water | VPD | temperature | light | greenness | NEE observed "
-             "| modelled | ledger | water missing, mm | soil water and VPD |", "|" + "---|" * 16]  # fmt: skip
+    rows = []
     for row in table.to_dict("records"):
-        causes = " | ".join(f"{row[f'GPP by {cause}']:+.0f}" for cause in CAUSES if cause != "rest")
-        seen = {name: f"{row[name]:+.0f}" if np.isfinite(row.get(name, np.nan)) else "-" for flux in ("GPP", "NEE")
-                for name in (f"{flux} observed", f"{flux} modelled")}  # fmt: skip
         known = "" if row["known"] else " (unknown)"
-        lines.append(
-            f"| {row['site']}{known} | {row['igbp']} | {row['event']} | {seen['GPP observed']} | {seen['GPP modelled']} | {row['GPP']:+.0f} "
-            f"({row['GPP low']:+.0f} to {row['GPP high']:+.0f}) | {causes} | {seen['NEE observed']} | {seen['NEE modelled']} | {row['NEE']:+.0f} "
-            f"| {row['water_missing']:.0f} | {row['separable'] or '-'} |"
-        )
-    return lines
+        causes = [float(row[f"GPP by {cause}"]) for cause in NAMED]
+        rows.append([
+            f"{row['site']}{known}", row["igbp"], row["event"], float(row["GPP observed"]), float(row["GPP modelled"]), float(row["GPP"]),
+            f"{row['GPP low']:+.0f} to {row['GPP high']:+.0f}", *causes, float(row["NEE observed"]), float(row["NEE modelled"]),
+            float(row["NEE"]), f"{row['water_missing']:.0f}", row["separable"] or "-",
+        ])  # fmt: skip
+    head = f"tower | type | event | GPP observed | modelled | ledger | 90 % | {BY} | NEE observed | modelled | ledger | water missing, mm "
+    said = "Last column: whether the draws distinguish soil water and VPD. Unknown towers take no part in the fit."
+    return ["", "## Towers", "", said, "", *lines_of(head + "| soil water and VPD", rows)]
 
 
 def how_exact(checked: pd.DataFrame) -> list[str]:
     """What the method costs in accuracy."""
-    lines = ["", "## How exact it is", "",
-             "Usual year: GPP of the usual summer against the mean of the reference summers as the model has them. Largest difference of a "
-             "cause, gC m-2: 3 nodes against 9,", "and Aumann-Shapley (3 nodes) against the full Shapley sum; gross: sum of the sizes of all causes.", "",
-             "| tower | event | change | gross | usual GPP | mean of references | off, % | quadrature | from Shapley |", "|" + "---|" * 9]  # fmt: skip
-    for row in checked.to_dict("records"):
-        lines.append(f"| {row['site']} | {row['event']} | {row['change']:+.1f} | {row['gross']:.1f} | {row['usual']:.0f} "
-                     f"| {row['mean of references']:.0f} | {row['off']:+.1f} | {row['quadrature']:.2f} | {row['from Shapley']:.2f} |")  # fmt: skip
-    return lines
+    share = {name: 100 * checked[name].sum() / checked["gross"].sum() for name in ("quadrature", "from Shapley")}
+    rows = [
+        [row["site"], row["event"], row["change"], f"{row['gross']:.0f}", f"{row['usual']:.0f}", f"{row['mean of references']:.0f}",
+         f"{row['off']:+.1f}", f"{row['quadrature']:.2f}", f"{row['from Shapley']:.2f}"]
+        for row in checked.to_dict("records")
+    ]  # fmt: skip
+    return [
+        "", "## How exact it is", "",
+        "Usual GPP: of the usual summer, beside the mean of the reference summers as the model has them. Largest difference of a cause, "
+        "gC m-2: of 3 nodes from 9, and of",
+        "Aumann-Shapley (3 nodes) from the full Shapley sum; gross: sum of the sizes of all causes. Over all towers "
+        f"{share['quadrature']:.1f} % and {share['from Shapley']:.1f} % of gross; the usual",
+        f"summer is off by {checked.off.mean():+.1f} % on average, {checked.off.abs().mean():.1f} % in size.", "",
+        *lines_of("tower | event | change | gross | usual GPP | mean of references | off, % | quadrature | from Shapley", rows),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
