@@ -1,4 +1,4 @@
-"""Commands at towers: fit, evaluate."""
+"""Commands at towers: fit, evaluate, responses."""
 
 from __future__ import annotations
 
@@ -168,3 +168,41 @@ def evaluate(
     wrote(out)
     if leave_site_out:
         clear_folds(kept)
+
+
+def responses(
+    posterior: Annotated[Path, typer.Option(exists=True, help="File written by `hybridflux fit`.")],
+    towers: Towers,
+    out: Annotated[Path, typer.Option(help="Table to write: a row for each point of a curve, with its 90 % band.")],
+    sites: Sites = None,
+    years: Years = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    own: With = None,
+) -> None:
+    """Responses of GPP and RECO to light, temperature, VPD, soil water, LSWI and greenness.
+
+    By plant type, over the growing season, on dry and hot days and on wet and cool ones. Prints responses whose sign contradicts physics,
+    with the probability of that.
+    """
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.responses import responses as curves_of
+    from hybridflux.evaluate.responses import table_of
+    from hybridflux.evaluate.signs import contradictions, sentences
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
+
+    loaded = Posterior.load(posterior)
+    needs = loaded.model.needs_at_towers()
+    curves = list(curves_of(loaded, open_towers(towers, sites=sites, years=years, needs=needs).sequences(needs), seed=seed))
+    if not curves:
+        raise ValueError("no NEE was measured in a growing season of these towers; check sites and years")
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years}
+    write_table(table_of(curves), out, {"provenance": provenance(of, seed)})
+    found = contradictions(curves)
+    flagged = sentences(found)
+    typer.echo("\n".join(flagged or [f"none of {len(found)} responses whose sign is known contradicts it"]))
+    wrote(out)
