@@ -27,7 +27,8 @@ def folder(tmp_path_factory) -> Path:
     posterior, region, run, drought = here / "posterior.nc", world.region, here / "run", here / "drought"
     hybridflux("fit", "--towers", world.towers, "--method", "map", "--years", "2020:2021", "--seed", 1, "--out", posterior)
     hybridflux("evaluate", "--posterior", posterior, "--towers", world.towers, "--out", here / "scores.csv")
-    (here / "signs.txt").write_text(hybridflux("responses", "--posterior", posterior, "--towers", world.towers, "--out", here / "curves.csv"))
+    said = hybridflux("responses", "--posterior", posterior, "--towers", world.towers, "--out", here / "curves.csv")
+    (here / "signs.txt").write_text(said)
     hybridflux("map", "--posterior", posterior, "--region", region, "--out", run, "--draws", 4, *MONTHS, "--daily")
     options = ("--change", "rain=*0.2", "--change", "tair=+2", "--draws", 4, *MONTHS)
     hybridflux("scenario", "--posterior", posterior, "--region", region, *options, "--out", drought)

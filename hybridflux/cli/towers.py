@@ -23,7 +23,7 @@ Method = Annotated[
     str,
     typer.Option(
         "--method",
-        help="How to fit: map, ensemble, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
+        help="How to fit: map, ensemble, randomised, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
     ),
 ]
 ROOM = 16 << 20
