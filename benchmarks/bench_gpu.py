@@ -1,6 +1,6 @@
 """The kernel for GPUs beside the XLA scan and beside what the GPU can do: 1000 x 1000 pixels x 365 days x 100 draws, computing only.
 
-Run on an NVIDIA H200 (JAX 0.11.2); what it gave is in `benchmarks/README.md`.
+Run on an NVIDIA H100 and an H200 (JAX 0.11.2); what it gave is in `benchmarks/README.md`.
 
 Made-up drivers lie on the device; one slab is computed again and again until the job is done. The floor is counted from the jaxpr of
 `advance` and `exchange` and the sums over draws, an instruction an operation (so a multiplication and an addition are two), only where the
@@ -13,7 +13,7 @@ the statistics. 170 in all, 1.7 for each pixel, day and draw: 62 GB a job, about
 71 to 81 instructions in machine code (`static`, sm_90), 100 ms or more at 33e12 a second with 128 draws. Quantiles of months and years
 are XLA's and are timed apart: nothing was done to make them fast.
 
-    python benchmarks/bench_gpu.py [--model static] [--draws 100] [--blocks 264] [--rounds 5]
+    python benchmarks/bench_gpu.py [--model static|hybrid|hybrid_water] [--draws 100] [--blocks 264] [--rounds 5]
 """
 
 from __future__ import annotations
@@ -35,13 +35,14 @@ CHAIN = 512  # dependent operations of a ceiling
 LEAST = 0.2  # seconds of a turn, so that the clock of the GPU is up and launching does not count
 ARITHMETIC = {"add", "sub", "mul", "max", "min", "select_n", "clamp", "lt", "le", "gt", "ge", "eq", "neg", "abs", "floor", "integer_pow"}
 PIXELS, DRAWS = 2, 3  # of the arrays that are traced to count
+LEVELS = {"fapar_base": 0.2, "fapar_top": 0.8, "nirv_base": 0.2, "nirv_top": 0.8}  # of the made-up vegetation in winter and in summer
 SPECIAL = {"exp", "log", "div", "logistic", "sqrt", "rsqrt", "tanh"}
 
 
 def main() -> None:
     """Measure, count and print."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--model", default="static", choices=("static", "hybrid"))
+    arguments.add_argument("--model", default="static", choices=("static", "hybrid", "hybrid_water"))
     arguments.add_argument("--draws", type=int, default=100)
     arguments.add_argument("--blocks", type=int, default=264, help=f"of {BLOCK} pixels in a slab")
     arguments.add_argument("--rounds", type=int, default=5)
@@ -144,7 +145,8 @@ def count(slab) -> Counter:
     """Instructions for one pixel, day and draw: networks and sums over draws included, what is the same for all pixels or draws not."""
     model, *_, static = slab
     every = {name: jnp.ones(()) for name in model.needs()}
-    names = every | {name: jnp.ones((PIXELS, 1)) for name in ("fapar", "fapar_base", "fapar_top", "soil_capacity")}
+    by_pixel = {*LEVELS, *daily_maps(model), "soil_capacity"}
+    names = every | {name: jnp.ones((PIXELS, 1)) for name in by_pixel}
     parameters = {name: _parameter(source) for name, source in model.sources.items()}
     parameters |= {name: jnp.ones((PIXELS, DRAWS)) for name in static.daily}
 
@@ -158,10 +160,17 @@ def count(slab) -> Counter:
     counted["arithmetic"] += 2 + (2 + 3 + 3 * 2 if "maps" in kept else 0) + (4 if "series" in kept else 0)
     for name in static.daily:
         network = _network(model, name)
-        by_pixel = sum(one in ("fapar", "fapar_phase") for one in network.inputs)
-        counted["arithmetic"] += network.width * (by_pixel + 4) + 4  # units; the bounds of the parameter
+        of_pixels = sum(one.removesuffix("_phase") in by_pixel for one in network.inputs)
+        counted["arithmetic"] += network.width * (of_pixels + 4) + 4  # units; the bounds of the parameter
         counted["special"] += 2 * network.width + 2
     return counted
+
+
+def daily_maps(model) -> tuple[str, ...]:
+    """Vegetation that the model reads of each pixel and day, running means too."""
+    from hybridflux.vocabulary import split_history
+
+    return tuple(name for name in sorted(model.needs()) if split_history(name)[0] in ("fapar", "nirv", "lswi"))
 
 
 def _parameter(source):
@@ -206,9 +215,10 @@ def made_up(name: str, draws: int, blocks: int):
     months = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]).astype(np.int32)
     shape, zero = (blocks, BLOCK), np.int32(0)
     fapar = np.clip(5000 + 3000 * season[None] + random.integers(0, 1000, (blocks, 1, BLOCK)), 0, 10_000).astype(np.int16)
-    covariates = {"soil_capacity": 150.0, "fapar_base": 0.2, "fapar_top": 0.8}
+    covariates = {"soil_capacity": 150.0} | LEVELS
     pixels = Pixels(
-        daily={"fapar": fapar}, cell=np.zeros((blocks, 1), np.int32), plant_type=random.integers(0, 4, (blocks, 1)).astype(np.int32),
+        daily=dict.fromkeys(daily_maps(model), fapar), cell=np.zeros((blocks, 1), np.int32),
+        plant_type=random.integers(0, 4, (blocks, 1)).astype(np.int32),
         static={key: np.full(shape, value, np.float32) for key, value in covariates.items()}, row=np.zeros(shape, np.int32),
         column=np.zeros(shape, np.int32), weight=np.ones(shape, np.float32), active=np.ones(blocks, bool),
     )  # fmt: skip

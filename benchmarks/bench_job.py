@@ -1,12 +1,12 @@
 """The whole job: drivers read from Zarr, daily maps, quantiles of months and years and totals per zone and draw written.
 
-    python benchmarks/bench_job.py [--size 1000] [--draws 100] [--dynamic] [--memory FIGURE] [--keep FOLDER]
+    python benchmarks/bench_job.py [--size 1000] [--draws 100] [--dynamic] [--threads 2 8] [--memory FIGURE] [--keep FOLDER]
 
 The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute
 for, were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation
-and weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of several
-sizes and draws and draws their peak memory. Seconds of the processor are told beside those of the clock: other work on the machine moves
-them less.
+and weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of
+several sizes and draws and draws their peak memory. `--threads` runs each job with these numbers of tiles in flight. Seconds of the
+processor are told beside those of the clock: other work on the machine moves them less.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bench_map_throughput import DAYS, make_region, peak_memory
 
 from hybridflux.machine import prepare
 from hybridflux.region.outputs import KEEP, DailyMaps
+from hybridflux.region.run.executors.serial import Serial
 
 TILE = 200
 MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
@@ -37,13 +38,14 @@ def main() -> None:
     arguments.add_argument("--draws", type=int, default=100)
     arguments.add_argument("--dynamic", action="store_true")
     arguments.add_argument("--memory", type=Path, metavar="FIGURE", help="PNG to write")
+    arguments.add_argument("--threads", type=int, nargs="+", default=[Serial().threads], help="tiles in flight")
     arguments.add_argument("--keep", type=Path, help="folder of regions, kept between calls")
     arguments.add_argument("--part", nargs=5, metavar=("WHAT", "FOLDER", "SIZE", "DRAWS", "MODEL"), help=argparse.SUPPRESS)
     chosen = arguments.parse_args()
     prepare()
     if chosen.part:
         what, folder, size, draws, model = chosen.part
-        print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model)))
+        print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model, *chosen.threads)))
         return
     if not chosen.memory and not present.compiler("the job beside the C anchor"):
         return
@@ -52,22 +54,24 @@ def main() -> None:
         if chosen.memory:
             memory(folder, chosen.memory)
         else:
-            job(folder, chosen.size, chosen.draws, MODELS if chosen.dynamic else MODELS[:1])
+            for threads in chosen.threads:
+                job(folder, chosen.size, chosen.draws, MODELS if chosen.dynamic else MODELS[:1], threads)
 
 
-def job(folder: Path, size: int, draws: int, models: tuple[str, ...]) -> None:
+def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: int) -> None:
     """Anchor, job, anchor; print the ratio."""
     region_of(folder, size)
     work, first = size**2 * DAYS * draws / 1e6, None
     for model in models:
         before = part("anchor", folder, size, draws, "networks of maps")
-        told = part("job", folder, size, draws, model)
+        told = part("job", folder, size, draws, model, "--threads", threads)
         after = part("anchor", folder, size, draws, "networks of maps")
         first = first or told
         floor, cpu = (work / ((before[name] + after[name]) / 2) for name in ("rate", "cpu_rate"))
         print(
-            f"{model}: {size} x {size} x {DAYS} days x {draws} draws: {told['seconds']:.1f} s ({told['cpu']:.1f} s of the processor), "
-            f"of which computing {told['computing']:.1f} s, with start {told['process']:.1f} s; {work / told['seconds']:.0f} M / s; "
+            f"{model}: {size} x {size} x {DAYS} days x {draws} draws, {threads} tiles in flight: "
+            f"{told['seconds']:.1f} s ({told['cpu']:.1f} s of the processor), of which computing {told['computing']:.1f} s, "
+            f"with start {told['process']:.1f} s; {work / told['seconds']:.0f} M / s; "
             f"peak memory {told['peak_mb']:.0f} MiB\n"
             f"   C anchor {before['rate']:.0f} and {after['rate']:.0f} M / s, {floor:.1f} s ({cpu:.1f} s of the processor): "
             f"job / anchor {told['seconds'] / floor:.2f} (processor {told['cpu'] / cpu:.2f}), over the first model "
@@ -133,7 +137,7 @@ def posterior_of(model: str, draws: int):
             return named(draws, "hybrid")
 
 
-def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
+def anchor_rate(folder: Path, size: int, draws: int, model: str, threads: int) -> dict:
     """Rate of the C anchor on the first tile, million pixels x days x draws a second, of the clock and of two processors."""
     from bench_kernel import Slabs
 
@@ -145,13 +149,15 @@ def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
     return {"rate": work / (time.perf_counter() - began), "cpu_rate": work / (time.process_time() - cpu)}
 
 
-def whole_job(folder: Path, size: int, draws: int, model: str) -> dict:
+def whole_job(folder: Path, size: int, draws: int, model: str, threads: int) -> dict:
     """The job, from store to store."""
     from hybridflux.region.map import map_region
 
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()))
+        report = map_region(
+            posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()), executor=Serial(threads)
+        )
         markers = [json.loads(path.read_text()) for path in (Path(out) / "run" / "tiles").glob("*.json")]
     computing = sum(one["compute_s"] for one in markers)
     return {"seconds": report.seconds, "cpu": time.process_time() - cpu, "computing": computing, "peak_mb": peak_memory()}

@@ -53,7 +53,7 @@ def test_a_benchmark_with_nothing_to_measure_ends_well(name, monkeypatch, capsys
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("model", ["static", "hybrid"])
+@pytest.mark.parametrize("model", ["static", "hybrid", "hybrid_water"])
 def test_the_slab_of_the_gpu_benchmark_is_mapped(model, monkeypatch):
     """Its made-up slab follows the contract of the kernels, though no GPU is here to time it."""
     import jax

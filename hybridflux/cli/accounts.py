@@ -70,13 +70,14 @@ def events(
     region: Region,
     out: Annotated[Path, typer.Option(help="Table to write.")],
     cover: Annotated[Path | None, typer.Option(help="Table of green cover in winter and crops a year to write beside it.")] = None,
+    irrigation: Annotated[Path | None, typer.Option(help="Table of water beyond rain and soil, by growing season.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Find mowing and harvest in the vegetation series of a region.
 
     Writes their dates, with probabilities and standard deviations, for `hybridflux ledger`.
     """
-    for path in (out, cover):
+    for path in (out, cover, irrigation):
         if path:
             check_output(path, overwrite=overwrite)
 
@@ -96,6 +97,14 @@ def events(
         described = record | {"title": f"{opened.title}: green cover in winter and crops a year"}
         write_table(region_cover(opened), cover, described, float_format="%.6g")
         wrote(cover)
+    if irrigation:
+        from hybridflux.products.region_irrigation import region_irrigation
+
+        described = record | {"title": f"{opened.title}: plants that stayed green on a soil without water: irrigation, or ground water"}
+        with progress_of("water") as progress:
+            found = region_irrigation(opened, progress=progress)
+        write_table(found, irrigation, described, float_format="%.6g")
+        wrote(irrigation)
 
 
 def report(

@@ -107,11 +107,12 @@ def test_a_region_without_the_sd_of_its_series_is_refused(region_path):
 def test_the_command_replaces_its_own_tables_and_zones_have_the_names_of_the_ledger(mown, tmp_path, monkeypatch):
     region = dataclasses.replace(open_region(mown), zone_names={1: "parish", 2: "parish"})
     monkeypatch.setattr("hybridflux.region.drivers.open.open_region", lambda path: region)
-    table, cover = tmp_path / "events.csv", tmp_path / "cover.csv"
+    table, cover, irrigation = (tmp_path / f"{name}.csv" for name in ("events", "cover", "irrigation"))
+    files = ["--out", str(table), "--cover", str(cover), "--irrigation", str(irrigation)]
     for more in ([], ["--overwrite"]):
         with pytest.warns(UserWarning, match="zones whose names repeat"):
-            done = CliRunner().invoke(app, ["events", "--region", str(mown), "--out", str(table), "--cover", str(cover), *more])
+            done = CliRunner().invoke(app, ["events", "--region", str(mown), *files, *more])
         assert done.exit_code == 0, done.output
-    for path in (table, cover):
+    for path in (table, cover, irrigation):
         assert set(pd.read_csv(path)["zone"]) == {"parish (zone 1)", "parish (zone 2)"}
         assert read_origin(path)["provenance"]["config"] == {"region": str(mown)}
