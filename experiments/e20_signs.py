@@ -1,6 +1,6 @@
 """E20 - What do signs that physics know cost a network, and where does a fitted model contradict physics?
 
-`hybrid_water`, whose network of light use never falls with LSWI and never rises with VPD, beside the same composition without these signs:
+`hybrid_signed`, whose network of light use never falls with LSWI and never rises with VPD, beside `hybrid_water`, without these signs:
 at towers never seen (six groups of whole sites) and in droughts left out at known towers. Then the responses of both, fitted to all towers,
 at the corners of the data: how probable it is that a curve contradicts physics. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
 
@@ -29,10 +29,9 @@ from hybridflux.evaluate.scores import evaluate, pooled_rmse, score_table
 from hybridflux.evaluate.signs import contradictions
 from hybridflux.evaluate.splits import leave_drought_out, leave_site_out, only_days
 from hybridflux.inference import Ensemble
-from hybridflux.model.compositions import GREENING, hybrid_water
+from hybridflux.model.compositions import hybrid_signed, hybrid_water
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.sources import Neural, Pooled
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import provenance
 
@@ -40,7 +39,7 @@ SEED, GROUPS_SEED = 1, 77
 FULL = {"members": 4, "steps": 800, "draws": 40, "folds": 6}
 SMOKE = {"members": 2, "steps": 20, "draws": 4, "folds": 2}
 SMOKE_SITES = ("FR-Pue", "DE-Geb", "DK-Sor", "CH-Cha")
-SIGNED, FREE = "signs", "no signs"
+SIGNED, FREE = "hybrid_signed", "hybrid_water"
 
 
 def main() -> None:
@@ -55,11 +54,8 @@ def main() -> None:
 
 
 def compositions() -> dict[str, HybridFlux]:
-    """`hybrid_water`, and the same without signs."""
-    signed = hybrid_water()
-    free = {**signed.sources, "light_use_efficiency": Pooled(Neural(*GREENING, width=16), spread=0.2)}
-    return {SIGNED: signed, FREE: HybridFlux(gpp=signed.gpp, reco=signed.reco, memory=signed.memory, sources=free,
-                                             observed=signed.observed.values())}  # fmt: skip
+    """With signs and without."""
+    return {SIGNED: hybrid_signed(), FREE: hybrid_water()}
 
 
 def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, years: str | None) -> None:

@@ -39,7 +39,8 @@ def fit(
         str | None,
         typer.Option(
             help="hybrid_water (the default for map, ensemble where the towers folder has reflectance), hybrid (where it has "
-            "none), hybrid_nirv, stacked (draws of hybrid_water and of networks without physics), network (these alone), "
+            "none), hybrid_nirv, hybrid_signed (hybrid_water whose GPP never gains from drought), "
+            "stacked (draws of hybrid_water and of networks without physics), network (these alone), "
             "static (for laplace, svi, nuts), or "
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),

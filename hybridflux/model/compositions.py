@@ -103,8 +103,7 @@ GREENING = (*GREEN_TODAY, "nirv_30d", "lswi_30d")
 DRY_NEVER_HELPS = {"rising": ("lswi", "lswi_30d"), "falling": ("vpd",)}
 """Signs of the network of light use: it never falls with the water of leaf and soil (Xiao et al. 2004, 10.1016/j.rse.2003.11.008) and never
 rises with VPD (Grossiord et al. 2020, 10.1111/nph.16485). Its other inputs, and all those of base respiration, have no sign that holds
-everywhere: light use has an optimum of temperature, and respiration falls in dry and in waterlogged soil. At unseen towers the signs cost
-nothing (E20)."""
+everywhere: light use has an optimum of temperature, and respiration falls in dry and in waterlogged soil."""
 RESPONSES = ("light_saturation", "vpd_sensitivity", "temp_optimum", "activation_temp", "respiration_gpp_share")
 """Parameters of responses that differ between plant types and between places of one type."""
 
@@ -114,11 +113,9 @@ def hybrid_water() -> HybridFlux:
 
     Soil water has depth (`deep_water`), with the parameters of `MEASURED_WATER`. Its ramp ends at a floor, because roots find water below,
     and has a threshold of its own at every place; Reco follows GPP into a drought. Responses are partially pooled: one value a plant type,
-    and effects of places around it, which an unseen place draws from the population. GPP never gains from drought: the network of light
-    use has signs. A day weighs 0.02 of one.
+    and effects of places around it, which an unseen place draws from the population. A day weighs 0.02 of one.
     """
-    signs = {"light_use_efficiency": DRY_NEVER_HELPS, "respiration_ref": {}}
-    networks = {name: Pooled(Neural(*GREENING, width=16, **of), spread=0.2) for name, of in signs.items()}
+    networks = {name: Pooled(Neural(*GREENING, width=16), spread=0.2) for name in ("light_use_efficiency", "respiration_ref")}
     responses = {name: Pooled(PerClass(), spread=0.2) for name in RESPONSES}
     return HybridFlux(
         gpp=(light.absorbed_green, light.saturation_green, stress.peaked_temperature, stress.vpd_exponential, stress.water_ramp_to_floor),
@@ -134,6 +131,19 @@ def hybrid_water() -> HybridFlux:
             "temp_memory": Fixed(MEMORY_OF_TEMPERATURE),
         },
         observed=[make(StudentT(tail=Fixed(30.0)), weight=0.02) for make in (observe.nee, observe.nee_day, observe.nee_night)],
+    )
+
+
+def hybrid_signed() -> HybridFlux:
+    """`hybrid_water` whose GPP never gains from drought, wherever it is asked: the network of light use has signs (`DRY_NEVER_HELPS`).
+
+    At unseen towers this costs nothing and gains nothing, and inside the range of the towers `hybrid_water` has these signs by itself
+    (E20): for maps and scenarios of climates that are drier and hotter than those of the towers.
+    """
+    free = hybrid_water()
+    signed = {"light_use_efficiency": Pooled(Neural(*GREENING, width=16, **DRY_NEVER_HELPS), spread=0.2)}
+    return HybridFlux(
+        gpp=free.gpp, reco=free.reco, memory=free.memory, sources={**free.sources, **signed}, observed=free.observed.values()
     )
 
 
@@ -164,7 +174,8 @@ def stacked() -> Stacked:
 
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {
-    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "hybrid_water": hybrid_water, "network": network, "stacked": stacked,
+    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "hybrid_water": hybrid_water,
+    "hybrid_signed": hybrid_signed, "network": network, "stacked": stacked,
 }  # fmt: skip
 
 
