@@ -16,8 +16,8 @@ from hybridflux.data.imagery.stac_search import expected
 from hybridflux.data.land.services import SERVICE, requests
 from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.build_job import BuildJob
+from hybridflux.ingest.build_trial import Trial
 from hybridflux.ingest.config import RegionConfig, SourceConfig
-from hybridflux.ingest.trial import Trial
 from hybridflux.time import time_zone_name
 
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, printed in the plan
