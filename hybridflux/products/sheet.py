@@ -36,6 +36,7 @@ COLUMNS = {
     "years_to_decide": "years of maps and inventory that would detect a gap worth detecting; empty where more years alone cannot",
     "plots_to_decide": "times as many plots of the inventory that would; empty where more plots alone cannot",
     "towers_to_decide": "towers of the plant type in the zone that would; empty where they alone cannot",
+    "effective_draws": "draws that would keep weight if they were weighed by the stock changes (Kish); below 30 weights are refused",
     "method": "kalman or weights: how the draws were updated",
     "stage": "prior: no inventory has informed the draws; assimilated: measured stock changes have",
     "units": "units of mean, sd and quantiles; per year only for whole years",
