@@ -24,7 +24,8 @@ COLUMNS = {
     "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire, and carbon that management moves",
     "quantity": "flux; of whole years, in every draw: anomaly: a year minus the mean of the reference years; difference: a year minus the "
     "one before; cumulative: sum of years; trend: slope of the least-squares line; variation: standard deviation between years over the "
-    "absolute mean, with the errors of single years in it, empty where the sign of the mean is not known; effect: changed minus control",
+    "absolute mean, with what the model may have missed in single years, empty where the sign of the mean is not known; effect: changed "
+    "minus control",
     "reference": "years whose mean an anomaly refers to",
     "prior_mean": "mean before the inventory informed the draws",
     "prior_sd": "standard deviation before the inventory informed the draws",
