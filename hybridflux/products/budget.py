@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.delimited import quoted, read_cells
+from hybridflux.data.land.vectors import is_vector
 from hybridflux.products.inventory import compare, read_inventory
+from hybridflux.products.inventory_match import check_match
+from hybridflux.products.later_zones import later_zones
 from hybridflux.products.rows import COLUMNS, TOTALS, budget_row
 from hybridflux.products.totals import RESERVED, RunTotals, open_totals
 from hybridflux.products.years import OfYears, named, quantities_of_years, reference_years
@@ -17,7 +20,7 @@ from hybridflux.region.draws.spread import PRIOR
 from hybridflux.vocabulary import FLUXES
 
 GROUPS_AT_ONCE = 8192
-WITHOUT_TOWER = "area_without_tower_ha"
+WITHOUT_TOWER, OUTSIDE = "area_without_tower_ha", "area_outside_applicability_ha"
 Group = tuple[str, str, np.ndarray]
 Carbon = Callable[[str, Sequence[np.ndarray], np.ndarray], tuple[np.ndarray, dict[str, np.ndarray]]]
 Kinds = Callable[[str, Sequence[np.ndarray], np.ndarray], Sequence[tuple[np.ndarray, bool, dict]]]
@@ -35,24 +38,32 @@ def budget_table(
     `difference`, `cumulative`, `trend` and `variation`. `sign` gives the meaning of a positive value. `stage` is `prior`: no inventory has
     informed the draws (`assimilation_table.assimilated_table` gives those that one has). If the run has
     the structural error of its model, intervals include it, and the name of the `spread` shows it. `area_without_tower_ha` is the part of
-    `area_ha` whose plant type no tower of the posterior has. Carbon becomes CO2 by the 44/12 of greenhouse gas inventories (IPCC 2006).
+    `area_ha` whose plant type no tower of the posterior has, `area_outside_applicability_ha` the part whose weather and vegetation are
+    unlike its days (a pixel counts as much as the share of its days). Carbon becomes CO2 by the 44/12 of greenhouse gas inventories
+    (IPCC 2006).
 
     Args:
         run_dir: folder written by `map_region`.
-        zones: CSV with columns `zone` and `group`, to aggregate zones.
+        zones: CSV with columns `zone` and `group`, to aggregate zones; or polygons, whose zones the run was not mapped with
+            (`later_zones`).
         inventory: CSV of measured stock changes (`inventory.read_inventory`): adds NBP rows with the comparison.
         reference: first and last year of the period that anomalies refer to; all whole years by default.
 
     Raises:
         ValueError: the run does not name its spread, a table is not valid, or a reference year is not mapped.
     """
-    totals = open_totals(run_dir).with_structural_error()
-    if zones is not None:
+    entries = None if inventory is None else read_inventory(inventory)
+    of_polygons = zones is not None and is_vector(zones)
+    totals = (later_zones(run_dir, zones) if of_polygons else open_totals(run_dir)).with_structural_error()
+    if entries is not None:
+        check_match(totals, entries, str(inventory))
+    if zones is not None and not of_polygons:
         totals = totals.regroup(read_groups(zones, set(totals.zone)))
     table = budget_of(totals, reference)
-    if inventory is not None:
-        table = pd.concat([table, compare(totals, read_inventory(inventory))], ignore_index=True)
-        table[WITHOUT_TOWER] = table.groupby(["zone", "land_cover"])[WITHOUT_TOWER].transform("first")
+    if entries is not None:
+        table = pd.concat([table, compare(totals, entries)], ignore_index=True)
+        for name in (WITHOUT_TOWER, OUTSIDE):
+            table[name] = table.groupby(["zone", "land_cover"])[name].transform("first")
     table = table.assign(spread=totals.spread, draws=totals.draws, stage=PRIOR)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
@@ -109,18 +120,20 @@ def rows_of_kinds(totals: RunTotals, groups: list[Group], kinds: Kinds) -> pd.Da
         numbers = order[start : start + GROUPS_AT_ONCE]
         zone, cover, cells = zip(*(groups[number] for number in numbers), strict=True)
         area = np.array([totals.area[cells_of_group].sum() for cells_of_group in cells])
-        unseen = np.array([totals.area_without_tower(cells_of_group) for cells_of_group in cells]) / 1e4
+        beyond = {WITHOUT_TOWER: [totals.area_without_tower(one) / 1e4 for one in cells]}
+        beyond |= {OUTSIDE: [totals.area_outside(one) / 1e4 for one in cells]}
         for place, flux in enumerate(FLUXES):
             for kind, (grams, yearly, more) in enumerate(kinds(flux, cells, area)):
-                columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | {WITHOUT_TOWER: unseen} | more
+                columns = budget_row(zone, cover, area, flux, grams, yearly=yearly) | beyond | more
                 parts.append(pd.DataFrame(columns, index=len(FLUXES) * (kind * len(groups) + numbers) + place))
     return pd.concat(parts).sort_index()
 
 
 def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
-    """Periods of a budget as (name, months, number of whole years): each year, and the mean of all whole years.
+    """Periods of a budget as (name, months, number of whole years): each year, the mean of all whole years, and all that was mapped.
 
-    Zero whole years means the period is only part of a year: its sum is not scaled up to one.
+    Zero whole years means the period is only part of a year: its sum is not scaled up to one. All that was mapped has a row where it is no
+    sum of whole calendar years and none of the other rows: a hydrological or a crop year, which counts as one year, or a few months of two.
     """
     whole, year = totals.complete_years(), totals.months.year
     rows = []
@@ -129,6 +142,9 @@ def periods(totals: RunTotals) -> list[tuple[str, np.ndarray, int]]:
         rows.append((str(this_year), months, 1) if this_year in whole else (totals.part_of(months), months, 0))
     if len(whole) > 1:
         rows.append((f"mean of {whole[0]}-{whole[-1]}", np.flatnonzero(year.isin(whole)), len(whole)))
+    if len(set(year)) > max(len(whole), 1):
+        everything = np.arange(len(totals.months))
+        rows.append((totals.part_of(everything), everything, totals.years_from_first_day()))
     return rows
 
 

@@ -42,6 +42,7 @@ COLUMNS = {
     "stage": "prior: no inventory has informed the draws; assimilated: measured stock changes have",
     "units": "units of mean, sd and quantiles; per year only for whole years",
     "area_ha": "mapped area with vegetation",
+    "area_outside_applicability_ha": "the part of area_ha outside the area of applicability of the posterior, pixels counting by days",
     "area_without_tower_ha": "the part of area_ha whose plant type no tower of the posterior has",
     "mean": "mean over the draws, per area",
     "sd": "standard deviation over the draws, per area",

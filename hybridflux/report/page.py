@@ -16,8 +16,10 @@ from hybridflux.products.assimilation_table import assimilated_table
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
+from hybridflux.region.run.training_range import APPLICABILITY
 from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
+from hybridflux.report.drought_section import drought_section
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
 from hybridflux.report.map_viewer import open_group, run_viewer
@@ -43,6 +45,7 @@ def write_report(
     posterior: Posterior | None = None,
     towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
+    drought: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
     ledger: pd.DataFrame | None = None,
@@ -60,6 +63,7 @@ def write_report(
         posterior: fitted `Posterior`: adds prior and posterior of the parameters.
         towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
         scenario: folder written by `run_scenario`: adds the effect of the change.
+        drought: folder written by `run_drought`: adds what a season has lost by cause.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure, and what they say of the run where they can inform it.
         ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
@@ -92,6 +96,8 @@ def write_report(
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
+    if drought is not None:
+        sections.append(Section("drought", "Drought", "What the season has lost, by cause", drought_section(drought)))
     if ledger is not None:
         sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:
@@ -188,7 +194,9 @@ def _towers(record: dict) -> str:
     pixels = max(record.get("pixels", 0), 1)
     kinds = (record.get("plant_types") or {}).get("without_tower") or {}
     shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
-    ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    beyond = {name: count / pixels for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST}
+    unlike = beyond.pop(APPLICABILITY, 0.0)
+    ranges = [f"{name} ({share_of(share)})" for name, share in beyond.items()]
     towers = [f"{tower['name']} ({tower['plant_type']})" for tower in record.get("towers") or ()]
     parts = []
     if towers:
@@ -201,6 +209,12 @@ def _towers(record: dict) -> str:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "
             "what all plant types share; <code>hybridflux map --within plant_type</code> leaves it out."
+        )
+    if unlike:
+        parts.append(
+            f"<b>{share_of(unlike)} outside the area of applicability</b>, of pixels and days: there, weather and vegetation are less like "
+            "the days of the towers than those of one tower are like those of others (Meyer &amp; Pebesma 2021), and it is not known how "
+            "wrong the model is."
         )
     if ranges:
         parts.append(f"Outside the range of the towers, share of pixels and days: {escape(', '.join(ranges))}.")

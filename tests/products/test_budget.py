@@ -149,7 +149,7 @@ def test_zones_put_together(make_run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("zones.gpkg", "", "not a CSV"),
+        ("zones.xlsx", "", "not a CSV"),
         ("a.csv", "zone,name\nnorth,x\n", "lacks column group"),
         ("b.csv", "zone,group\nwest,x\n", "no zone `west`"),
         ("c.csv", "zone,group\nnorth,x\nnorth,y\n", "stands twice"),
@@ -213,7 +213,7 @@ def test_a_budget_says_where_it_comes_from(make_run, tmp_path):
     [
         ("2018-06-01", "2018-06-30", {"2018-06": 30}),
         ("2022-07-01", "2022-07-03", {"2022-07-01..2022-07-03": 3}),
-        ("2017-12-20", "2019-01-31", {"2017-12-20..2017-12-31": 12, "2018": 365, "2019-01": 31}),
+        ("2017-12-20", "2019-01-31", {"2017-12-20..2017-12-31": 12, "2018": 365, "2019-01": 31, "2017-12-20..2019-01-31": 408}),
     ],
 )
 def test_a_part_of_a_year_or_month_is_named_by_its_days(make_run, start, end, periods):

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from hybridflux.inference.posterior import Posterior
 from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.dissimilarity import Dissimilarity
 from hybridflux.region.drivers.map_periods import periods_of
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
@@ -139,6 +141,31 @@ def over(names: Sequence[str], sums: Kept, first: int, end: int) -> dict[str, Ar
     for month in range(first + 1, end):
         found = {name: total + sums[name][month] for name, total in found.items()}
     return lax.optimization_barrier(found)
+
+
+@dataclass(frozen=True)
+class Applicability(Output):
+    """Maps of each year of how unlike the days of the fit a pixel is, and of the share of its days outside the area of applicability."""
+
+    def check(self, posterior: Posterior) -> None:
+        """A posterior must remember the days of its fit."""
+        if posterior.training is None:
+            raise ValueError(
+                "the posterior does not remember the days that it was fitted to, so no area of applicability can be mapped: it is of an "
+                "earlier version, or of a single tower; fit again with `hybridflux fit`, or leave `Applicability` out of what is kept"
+            )
+
+    def of_dissimilarity(self, found: Dissimilarity) -> Kept:
+        """Mean and share of each year."""
+        return {"annual/dissimilarity": found.mean, "annual/outside_applicability": found.outside}
+
+    def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
+        """Two maps of each year."""
+        comment = ("comment", "Meyer & Pebesma 2021, 10.1111/2041-210X.13650; one day of fifteen")
+        what = "dissimilarity of weather and vegetation to the days of the towers, mean of the mapped days of the year"
+        yield ArraySpec("annual", "dissimilarity", what, "1", largest=20.0, attributes=(comment,))
+        what = "share of the mapped days of the year outside the area of applicability"
+        yield ArraySpec("annual", "outside_applicability", what, "1", largest=1.0, attributes=(comment,))
 
 
 def statistics_by_key(group: str, quantities: Sequence[str], values: Mapping[str, Array], levels: tuple[float, ...]) -> dict[str, Array]:
