@@ -19,7 +19,12 @@ from hybridflux.vocabulary import FLUXES
 LEVELS = 254  # a byte is 0 to 254 from the low to the high end of the colour scale; 255 is outside
 OUTSIDE = 255
 COLOURS = {"NEE": "BrBG_r", "GPP": "YlGn", "RECO": "YlOrBr", "sd": "BuPu"}
-ENDS = {"NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None}
+ANOMALY = "NEE_anomaly"
+"""Anomalies of the years, where the run keeps them (`AnomalyMaps`)."""
+ENDS = {
+    "NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None,
+    ANOMALY: ("more uptake (negative)", "less uptake (positive)"),
+}  # fmt: skip
 GROUPS = {"annual": "Years", "monthly": "Months", "daily": "Days"}
 BYTES = 6_000_000  # of one group of frames, before compression
 SIDES = {"annual": 400, "monthly": 300, "daily": 160}
@@ -170,19 +175,20 @@ def _group(run, name: str) -> dict | None:
     data = open_group(run, name)
     if data is None or not data.sizes.get("time"):
         return None
-    fluxes = [flux for flux in FLUXES if flux in data]
+    fluxes = [flux for flux in (*FLUXES, ANOMALY) if flux in data]
     shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes))
     data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
     unit = units(unit_of(data, name))
     layers = []
     for flux in fluxes:
         mean, sd = data[flux].values, data[f"{flux}_sd"].values
+        of, label = flux.partition("_")[0], flux.replace("_", " ")
         layers.append({
-            "name": flux,
+            "name": label,
             "sd": True,
             "panels": [
-                panel(mean, flux, f"{flux}, mean [{unit}]", COLOURS[flux], centred=flux == "NEE", ends=ENDS[flux]),
-                panel(sd, "sd", f"{flux}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
+                panel(mean, label, f"{label}, mean [{unit}]", COLOURS[of], centred=of == "NEE", ends=ENDS[flux]),
+                panel(sd, "sd", f"{label}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
             ],
         })  # fmt: skip
     named = {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
