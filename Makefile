@@ -8,7 +8,7 @@ ARGS  ?=
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test oldest lint types format docs bench lock audit clean
+.PHONY: help setup demo test oldest lint types format docs doctest bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -55,7 +55,10 @@ types: $(STAMP)  ## annotations of the floors 0 to 3 (pyproject.toml, tool.mypy)
 format: $(STAMP)  ## mend what ruff can mend
 	$(PY) -m ruff check --fix .
 
-docs: $(STAMP)  ## check that the examples in the docstrings are true
+docs: $(STAMP)  ## build the documentation site offline, its tutorials run: site/index.html (minutes; a warning is an error)
+	$(PY) -m docs.site
+
+doctest: $(STAMP)  ## check that the examples in the docstrings are true
 	$(PY) -m pytest -n 2 hybridflux $(ARGS)
 
 bench: $(STAMP)  ## time and memory beside other programs; what is not installed is left out with a line
@@ -74,5 +77,5 @@ audit: $(STAMP)  ## known vulnerabilities of the pinned packages, asked of the p
 		echo "== $$lock"; .cache/audit/bin/pip-audit -r $$lock --disable-pip --require-hashes --progress-spinner off || exit 1; done
 
 clean:  ## remove caches, demo output and the environment
-	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist demo
+	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .hypothesis build dist demo site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Settings of this machine that must stand in the environment before JAX is imported."""
+"""Settings of this machine that must stand in the environment before JAX and matplotlib are imported."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ def prepare() -> None:
 
     One XLA host device per core (tiles and chains then run side by side), 512-bit vectors where the processor has them
     (XLA does not use them unasked), and a compile cache that keeps every program, one folder per processor type because
-    compiled code is not portable between them.
+    compiled code is not portable between them. Figures are files: the window of a notebook that calls hybridflux, which matplotlib may not
+    know here, is not wanted.
     """
+    os.environ.pop("MPLBACKEND", None)
     flags = os.environ.get("XLA_FLAGS", "")
     wanted = {"--xla_force_host_platform_device_count": str(cores())}
     if "avx512f" in _processor():

@@ -34,7 +34,7 @@ def progress_of(title: str) -> Iterator[Progress]:
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a batch system stops a task with it
     try:
-        with _bar(title, console) if console.is_terminal else _lines(title, console) as notify:
+        with _bar(title, console) if sys.stderr.isatty() else _lines(title, console) as notify:  # rich takes a notebook for a terminal
             yield notify
     except KeyboardInterrupt as stop:
         typer.echo(stop.args[0] if stop.args else f"stopped while {title}", err=True)

@@ -7,9 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "hybridflux"
-DOCUMENTS = [path for pattern in ("*.md", "docs/*.md", "*/README.md", "experiments/results/*.md") for path in ROOT.glob(pattern)]
+DOCUMENTS = [path for pattern in ("*.md", "docs/**/*.md", "*/README.md", "experiments/results/*.md") for path in ROOT.glob(pattern)]
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TOPS = ("hybridflux", "tests", "experiments", "benchmarks")
+TOPS = ("hybridflux", "tests", "experiments", "benchmarks", "docs")
 FILES = [path.relative_to(ROOT).as_posix() for top in TOPS for path in (ROOT / top).rglob("*.py")]
 
 ELSEWHERE = {"gdal_edit.py", "gdal_calc.py"}

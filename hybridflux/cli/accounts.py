@@ -15,10 +15,18 @@ EventsFile = Annotated[
     Path | None,
     typer.Option("--events", exists=True, help="CSV zone,land_cover,date,event: mowing, harvest, felling; from `hybridflux events`."),
 ]
+Reference = Annotated[str | None, typer.Option("--reference", help="Years that anomalies refer to: 2016:2020; all whole years by default.")]
 YieldsFile = Annotated[
     Path | None,
     typer.Option("--yields", exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd: export, import, fire."),
 ]
+
+
+def period_of(years: str | None) -> tuple[int, int] | None:
+    """First and last year of an option; None where it is not given."""
+    from hybridflux.data.site_table import parse_years
+
+    return parse_years(years) if years else None
 
 
 def budget(
@@ -33,11 +41,13 @@ def budget(
         ),
     ] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes and exports to compare with.")] = None,
+    reference: Reference = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Totals per zone and land cover, with intervals.
 
-    With --inventory they are compared with independently measured stock changes.
+    With --inventory they are compared with independently measured stock changes. Of several whole years also anomalies, differences, sums,
+    trend and variation.
     """
     check_output(out, overwrite=overwrite)
 
@@ -45,7 +55,32 @@ def budget(
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
 
-    write_table(budget_table(run, zones=zones, inventory=inventory), out, run_record(run))
+    table = budget_table(run, zones=zones, inventory=inventory, reference=period_of(reference))
+    write_table(table, out, run_record(run))
+    wrote(out)
+
+
+def assimilate(
+    run: Annotated[Path, typer.Option(exists=True, help="Run folder of `hybridflux map`; it is not changed.")],
+    inventory: Annotated[Path, typer.Option(exists=True, help="CSV of measured stock changes and exports, with optional campaigns.")],
+    out: Annotated[Path, typer.Option(help="Table to write.")],
+    method: Annotated[str, typer.Option(help="kalman, or weights, which are refused where few draws keep weight.")] = "kalman",
+    reference: Reference = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """What measured stock changes say of a run: NBP, exported carbon, fluxes and the error of the model, before and after.
+
+    The draws of the totals are updated, in every zone, land cover, month and flux; maps stay as they are. Rows say `assimilated`.
+    """
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.products.assimilation_table import assimilated_table
+    from hybridflux.products.sheet import write_table
+    from hybridflux.products.totals import run_record
+
+    table = assimilated_table(run, inventory, method=method, seed=seed, reference=period_of(reference))
+    write_table(table, out, run_record(run))
     wrote(out)
 
 

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
+from hybridflux.cli.options import (
+    Draws,
+    End,
+    ExecutorKind,
+    InsecureScheduler,
+    Kind,
+    PosteriorFile,
+    Region,
+    Resume,
+    Sbatch,
+    Scheduler,
+    Seed,
+    Start,
+    Task,
+    Tasks,
+    With,
+    Workers,
+)  # fmt: skip
 from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
 
 SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "towers", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
-
-
-class ExecutorKind(StrEnum):
-    """Who runs the tiles of a map."""
-
-    serial = "serial"
-    dask = "dask"
-    slurm = "slurm"
 
 
 def map_(
@@ -60,13 +68,13 @@ def map_(
             "the region inform it: effects of places pass through theirs."
         ),
     ] = None,
-    executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
+    executor: Kind = ExecutorKind.serial,
     workers: Workers = None,
     scheduler: Scheduler = None,
     insecure_scheduler: InsecureScheduler = False,
-    task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
-    tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
-    sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+    task: Task = None,
+    tasks: Tasks = None,
+    sbatch: Sbatch = "",
     own: With = None,
 ) -> None:
     """Map daily fluxes of a region with their spread.

@@ -11,10 +11,13 @@ import pandas as pd
 
 from hybridflux.files import write_text
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
-from hybridflux.products.budget import budget_of, budget_table
+from hybridflux.products.assimilation import NothingToLearn
+from hybridflux.products.assimilation_table import assimilated_table
+from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
 from hybridflux.region.run.training_range import APPLICABILITY
+from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
@@ -25,6 +28,7 @@ from hybridflux.report.seasonal_fluxes import seasons_section
 from hybridflux.report.style import ASSETS, number, units
 from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
+from hybridflux.report.years_section import years_section
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
 
 if TYPE_CHECKING:
@@ -43,6 +47,7 @@ def write_report(
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
     ledger: pd.DataFrame | None = None,
+    reference: tuple[int, int] | None = None,
     truth: str | Path | Truth | None = None,
     title: str | None = None,
 ) -> Path:
@@ -57,8 +62,9 @@ def write_report(
         towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
         scenario: folder written by `run_scenario`: adds the effect of the change.
         budget: table of `budget_table`; made from the run by default.
-        inventory: CSV of measured stock changes: adds the closure.
+        inventory: CSV of measured stock changes: adds the closure, and what they say of the run where they can inform it.
         ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
+        reference: first and last year of the period that anomalies refer to; all whole years by default.
         truth: truth of a synthetic region (`report.truth`), shown beside the estimates.
         title: heading; by default from the region's name.
 
@@ -69,8 +75,9 @@ def write_report(
     record, totals = run_record(run), open_totals(run)
     known = truth if truth is None or isinstance(truth, Truth) else read_truth(truth)
     if budget is None:
-        budget = budget_table(run, inventory=inventory)
-    budget = with_truth(budget, budget_of(known.totals) if known and known.totals else None)
+        budget = budget_table(run, inventory=inventory, reference=reference)
+    true = known.rows(reference) if known else None
+    budget = with_truth(budget, true)
     effect = open_scenario(scenario) if scenario else None
     independence = independence_factor(open_group(run, "annual"), totals)
     maps = {"map-run": run_viewer(run)}
@@ -81,6 +88,8 @@ def write_report(
         Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
         Section("budget", "Budget", "Carbon budget", budget_section(budget)),
     ]
+    if years := years_section(budget):
+        sections.append(Section("years", "Years", "Year by year", years))
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
@@ -88,6 +97,9 @@ def write_report(
         sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
+    if inventory is not None:
+        body = _assimilated(run, inventory, reference, true)
+        sections.append(Section("assimilated", "Assimilated", "What the inventory says of the run", body))
     if posterior is not None and towers is not None:
         towers = sequences_of(towers, posterior.model.needs_at_towers())
         sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
@@ -99,6 +111,14 @@ def write_report(
     page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
     write_text(out, page)
     return out
+
+
+def _assimilated(run: Path, inventory: str | Path, reference: tuple[int, int] | None, true: pd.DataFrame | None) -> str:
+    """The section of the update, or why there is none."""
+    try:
+        return assimilation_section(with_truth(assimilated_table(run, inventory, reference=reference), true))
+    except NothingToLearn as error:
+        return paragraph(escape(str(error)), "note")
 
 
 def _data_of(maps: dict[str, dict | None]) -> str:

@@ -90,6 +90,7 @@ class Static:
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
         outputs: what is kept.
+        years: calendar years of `months_of_years`.
     """
 
     draws: int
@@ -100,6 +101,7 @@ class Static:
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
+    years: tuple[int, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:

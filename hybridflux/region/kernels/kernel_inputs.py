@@ -209,6 +209,7 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
+        years=tuple(job.calendar.years.tolist()),
         constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),

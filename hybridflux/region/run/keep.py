@@ -23,8 +23,10 @@ from hybridflux.vocabulary import suggestion
 
 OUTPUTS = Registry(
     "outputs", "output of a map",
-    {name: f"hybridflux.region.outputs:{name}"
-     for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "PixelTotals", "Applicability")},
+    {
+        name: f"hybridflux.region.outputs:{name}"
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+    },
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
@@ -124,7 +126,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar)
 def _rehearse(output: Output, calendar: Calendar) -> None:
     """Trace an output without computing anything: what it carries keeps its shape, and it gives the arrays that it declares."""
     months, name = len(calendar.months), output.name
-    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,))
+    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,), tuple(calendar.years.tolist()))
 
     def block(values):
         carry = output.begin(static)
