@@ -157,6 +157,7 @@ def report(
     sites: Sites = None,
     years: Years = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
+    drought: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux drought`: losses by cause.")] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     events: EventsFile = None,
     yields: YieldsFile = None,
@@ -171,8 +172,8 @@ def report(
     check_output(out, overwrite=overwrite)
     if run is None and (posterior is None or towers is None):
         raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
-    if run is None and (scenario or inventory or events or yields):
-        raise ValueError("--scenario, --inventory, --events and --yields belong to the report of a run; name it with --run")
+    if run is None and (scenario or drought or inventory or events or yields):
+        raise ValueError("--scenario, --drought, --inventory, --events and --yields belong to the report of a run; name it with --run")
 
     from hybridflux.data.towers import open_towers
     from hybridflux.inference.posterior import Posterior
@@ -187,5 +188,6 @@ def report(
         write_tower_report(fitted, measured, out)
     else:
         ledger = ledger_table(run, events=events, flows=yields) if events or yields else None
-        write_report(run, out, posterior=fitted, towers=measured, scenario=scenario, inventory=inventory, ledger=ledger)
+        more = {"scenario": scenario, "drought": drought, "inventory": inventory, "ledger": ledger}
+        write_report(run, out, posterior=fitted, towers=measured, **more)
     wrote(out)

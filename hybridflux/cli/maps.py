@@ -212,3 +212,73 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
             raise ValueError(f"--change: `{name.strip()}` is changed twice")
         found[name.strip()] = change.strip()
     return found
+
+
+def drought(
+    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger.")],
+    start: Annotated[str, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")],
+    end: Annotated[str, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")],
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run folder whose posterior, region, draws and seed are taken.")] = None,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
+    region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
+    *,
+    reference: Annotated[
+        str | None, typer.Option(help="First and last year that say what is usual: 2001:2017. By default what came with the region.")
+    ] = None,
+    usual: Annotated[
+        list[str] | None,
+        typer.Option(help="What is usual of a driver, where the region does not say it: rain=*1.4, nirv=+0.02. May be repeated."),
+    ] = None,
+    draws: Draws = 64,
+    seed: Seed = 0,
+    resume: Resume = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    insecure_scheduler: InsecureScheduler = False,
+    own: With = None,
+) -> None:
+    """What a dry season took, by cause.
+
+    The change of GPP, RECO and NEE of a season against the usual year of the same place, split into soil water, VPD, temperature, light,
+    greenness and the rest, per zone and land cover, with intervals. `hybridflux report --drought OUT` shows it.
+    """
+    check_folder(out)
+    if run is None and (posterior is None or region is None):
+        raise ValueError("a ledger takes --run RUN, or --posterior FILE and --region STORE")
+    years = _years(reference)
+
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.drought import run_drought
+    from hybridflux.region.draws import spread as of_draws
+    from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.drivers.open import open_region
+    from hybridflux.region.run.executors import choose
+    from hybridflux.region.run.lifecycle import POSTERIOR, read_run, spec_of
+
+    if run is not None:
+        spec = spec_of(run)
+        region, posterior = region or Path(read_run(run)["region"]), posterior or run / POSTERIOR
+        of_run = of_draws.Draws(spec.draws.number, Spread.random_effects, spec.draws.seed)
+    kind = "dask" if workers or scheduler else "serial"
+    options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
+    options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}
+    with progress_of("mapping") as progress:
+        run_drought(
+            Posterior.load(posterior), open_region(region), out, period=Period(start, end), usual=_by_driver(usual or []),
+            resume=resume, progress=progress, **options,
+        )  # fmt: skip
+    wrote(out)
+
+
+def _years(text: str | None) -> tuple[int, int] | None:
+    """First and last year of `2001:2017`.
+
+    Raises:
+        ValueError: not two years.
+    """
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        raise ValueError(f"--reference `{text}`: write the first and the last year as 2001:2017")
+    return int(first), int(last)

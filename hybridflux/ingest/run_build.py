@@ -15,10 +15,10 @@ from hybridflux.files import sweep
 from hybridflux.ingest import views
 from hybridflux.ingest.build_job import BuildJob
 from hybridflux.ingest.fill_tile import fill_tile
-from hybridflux.ingest.hyperparameters import learn_processes
 from hybridflux.ingest.read_scene import blocks, read_scene
 from hybridflux.ingest.region_report import OTHER_DAYS
 from hybridflux.ingest.region_store import complete, write_template
+from hybridflux.ingest.smoother_fit import learn_processes
 from hybridflux.progress import Progress
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings

@@ -33,6 +33,7 @@ WORDS = {
     "start": "first day",
     "end": "last day",
     "changes": "changes of drivers",
+    "usual": "drivers of the usual year",
     "within": "ranges outside which pixels are left out",
     "keep": "outputs",
 }
@@ -52,6 +53,7 @@ class RunSpec:
         changes: of drivers, as text.
         within: covariate, or `plant_type`, outside whose range at the towers pixels are left out -> that range, or the plant types there.
         keep: outputs (`outputs.base.Output`).
+        usual: changes of drivers that make the usual year, as text, where a run is mapped against that.
     """
 
     region: str
@@ -62,6 +64,7 @@ class RunSpec:
     changes: tuple[str, ...]
     within: Mapping[str, tuple]
     keep: tuple
+    usual: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
         """As plain values of JSON; without a nugget and towers as in earlier versions, whose runs can go on."""
@@ -70,7 +73,7 @@ class RunSpec:
             "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
             "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
             "keep": [output.to_json() for output in self.keep],
-        }  # fmt: skip
+        } | ({"usual": self.usual} if self.usual else {})  # fmt: skip
         return json.loads(canonical_json(described))
 
     @classmethod
@@ -95,6 +98,7 @@ class RunSpec:
             tuple(values["changes"]),
             {name: tuple(limits) for name, limits in values["within"].items()},
             outputs_of(values["keep"]),
+            tuple(values.get("usual", ())),
         )
 
     @cached_property

@@ -19,6 +19,7 @@ from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_reco
 from hybridflux.region.run.training_range import APPLICABILITY
 from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
+from hybridflux.report.drought_section import drought_section
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
 from hybridflux.report.map_viewer import open_group, run_viewer
@@ -44,6 +45,7 @@ def write_report(
     posterior: Posterior | None = None,
     towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
+    drought: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
     ledger: pd.DataFrame | None = None,
@@ -61,6 +63,7 @@ def write_report(
         posterior: fitted `Posterior`: adds prior and posterior of the parameters.
         towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
         scenario: folder written by `run_scenario`: adds the effect of the change.
+        drought: folder written by `run_drought`: adds what a season has lost by cause.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure, and what they say of the run where they can inform it.
         ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
@@ -93,6 +96,8 @@ def write_report(
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
+    if drought is not None:
+        sections.append(Section("drought", "Drought", "What the season has lost, by cause", drought_section(drought)))
     if ledger is not None:
         sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:

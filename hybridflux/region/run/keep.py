@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hybridflux.model.attribution import USUAL, AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
 from hybridflux.region.drivers.calendar import Calendar
@@ -26,7 +27,8 @@ OUTPUTS = Registry(
     {
         name: f"hybridflux.region.outputs:{name}"
         for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
-    },
+    }
+    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
@@ -77,20 +79,27 @@ def read(text: str) -> Output:
     return class_of(name)() if ":" in name or name in OUTPUTS.names() else PeriodMaps(name)
 
 
-def quantities_of(model: HybridFlux) -> tuple[str, ...]:
-    """Names of all that a model knows of a day: drivers, parameters, states, what is read of them, diagnostics, fluxes."""
+def quantities_of(model: HybridFlux, usual: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of all that a model knows of a day: drivers, parameters, states, what is read of them, diagnostics, fluxes.
+
+    Args:
+        model: that is mapped.
+        usual: drivers that have a usual value, where it is walked against the usual year.
+    """
+    walked = AgainstUsual(model, usual, lambda names: {}) if usual else model  # their parameters are given here
 
     def day(today, parameters):
-        state, diagnostics = model.advance(model.start(today, parameters), today, parameters)
+        state, diagnostics = walked.advance(walked.start(today, parameters), today, parameters)
         today = today | diagnostics
-        return {**model.seen(state, today, parameters), **model.exchange(state, today, parameters)}
+        return {**walked.seen(state, today, parameters), **walked.exchange(state, today, parameters)}
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    return tuple(jax.eval_shape(day, dict.fromkeys(model.needs(), number), dict.fromkeys(model.sources, number)))
+    names = (*model.needs(), *(USUAL + name for name in usual))
+    return tuple(jax.eval_shape(day, dict.fromkeys(names, number), dict.fromkeys(model.sources, number)))
 
 
-def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar) -> None:
-    """Refuse outputs that would fail in the middle of a run, or spoil one another.
+def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar, usual: Sequence[str] = ()) -> None:
+    """Refuse outputs that would fail in the middle of a run, or spoil one another; `usual` as for `quantities_of`.
 
     Raises:
         ValueError: no output, one that cannot be written into a record, two of one name, a quantity that the model does not have,
@@ -98,7 +107,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar)
     """
     if not keep:
         raise ValueError("`keep` is empty: a run keeps at least one output")
-    known, names, arrays = quantities_of(model), set(), set()
+    known, names, arrays = quantities_of(model, usual), set(), set()
     for output in keep:
         if not (isinstance(output, Output) and is_dataclass(output) and output.__hash__):
             raise ValueError(f"{output!r} is no output: it is a frozen dataclass with the base hybridflux.region.outputs.Output")

@@ -137,6 +137,7 @@ def attributes(job: Job, record: Mapping) -> dict[str, str]:
         "source": "hybridflux, posterior of a hybrid carbon-flux model",
         "history": f"{record['provenance']['time']} hybridflux map",
         "changes": " ".join(job.spec.changes) or "none",
+        **({"usual_year": " ".join(job.spec.usual)} if job.spec.usual else {}),
         "config_hash": record["config_hash"],
         "provenance": canonical_json(record["provenance"]),
     }

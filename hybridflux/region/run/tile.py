@@ -14,7 +14,7 @@ from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
 from hybridflux.region.drivers.dissimilarity import dissimilarity
 from hybridflux.region.drivers.open import UnreadableTile
-from hybridflux.region.drivers.read import TileDrivers, read_tile
+from hybridflux.region.drivers.read import TileDrivers, read_against_usual
 from hybridflux.region.kernels.kernel_inputs import KernelInputs, prepare
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
@@ -78,7 +78,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     prepared = prepare(job)
     began = time.perf_counter()
     try:
-        drivers = read_tile(job.region, tile, prepared.names, prepared.window)
+        drivers = read_against_usual(job.region, tile, prepared.names, prepared.window)
         drivers = only_within(drivers, job.spec.within) if job.spec.within else drivers
         after_reading = time.perf_counter()
         with _COMPUTING:
