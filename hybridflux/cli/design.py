@@ -1,4 +1,4 @@
-"""The command next-tower: where one more tower would tell most of a region."""
+"""Commands for the design of measurements: next-tower."""
 
 from __future__ import annotations
 
