@@ -100,6 +100,10 @@ def hybrid_nirv() -> HybridFlux:
 
 GREENING = (*GREEN_TODAY, "nirv_30d", "lswi_30d")
 """`GREEN_TODAY` beside the means of the last month: leaves that unfold and leaves that age have the same greenness and another capacity."""
+DRY_NEVER_HELPS = {"rising": ("lswi", "lswi_30d"), "falling": ("vpd",)}
+"""Signs of the network of light use: it never falls with the water of leaf and soil (Xiao et al. 2004, 10.1016/j.rse.2003.11.008) and never
+rises with VPD (Grossiord et al. 2020, 10.1111/nph.16485). Its other inputs, and all those of base respiration, have no sign that holds
+everywhere: light use has an optimum of temperature, and respiration falls in dry and in waterlogged soil."""
 RESPONSES = ("light_saturation", "vpd_sensitivity", "temp_optimum", "activation_temp", "respiration_gpp_share")
 """Parameters of responses that differ between plant types and between places of one type."""
 
@@ -130,6 +134,19 @@ def hybrid_water() -> HybridFlux:
     )
 
 
+def hybrid_signed() -> HybridFlux:
+    """`hybrid_water` whose GPP never gains from drought, wherever it is asked: the network of light use has signs (`DRY_NEVER_HELPS`).
+
+    At unseen towers this costs nothing and gains nothing, and inside the range of the towers `hybrid_water` has these signs by itself
+    (E20): for maps and scenarios of climates that are drier and hotter than those of the towers.
+    """
+    free = hybrid_water()
+    signed = {"light_use_efficiency": Pooled(Neural(*GREENING, width=16, **DRY_NEVER_HELPS), spread=0.2)}
+    return HybridFlux(
+        gpp=free.gpp, reco=free.reco, memory=free.memory, sources={**free.sources, **signed}, observed=free.observed.values()
+    )
+
+
 WEEKS = (
     "nirv", "nirv_30d", "lswi", "lswi_30d", "tair", "tmin", "par", "vpd", "rain", "tair_7d", "tair_30d", "tair_90d", "par_30d", "vpd_30d",
     "rain_30d", "rain_90d", "par_potential", "plant_type",
@@ -157,7 +174,8 @@ def stacked() -> Stacked:
 
 
 MODELS: dict[str, Callable[[], HybridFlux]] = {
-    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "hybrid_water": hybrid_water, "network": network, "stacked": stacked,
+    "static": static, "hybrid": hybrid, "hybrid_nirv": hybrid_nirv, "hybrid_water": hybrid_water,
+    "hybrid_signed": hybrid_signed, "network": network, "stacked": stacked,
 }  # fmt: skip
 
 

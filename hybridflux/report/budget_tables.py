@@ -79,8 +79,6 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<h3>NEE = RECO − GPP, {sign}; negative = uptake</h3>{block}")
         else:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
-    if (budget["quantity"] == "anomaly").any():
-        parts.append(f"<h3>Year by year, whole region, {units(unit)}</h3>{_years_table(budget)}")
     parts.append(paragraph(f"All zones, land covers, periods and quantiles: {_whole_table(budget)}.", "note"))
     return "\n".join(parts)
 
@@ -100,7 +98,7 @@ def closure_section(budget: pd.DataFrame) -> str:
         f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
         f"{unit}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of the largest "
         f"term (at least 50 {unit}) would have been detected. <b>Undecidable</b>: it would not have been, or a pool is missing. "
-        "Fire, leaching, methane and deadwood are not in the ledger."
+        "Methane and deadwood are not in the ledger; imports, fire and leaching are where the inventory gives them."
     )
     rows = budget[budget["variable"] == "NBP"]
     whole = rows["zone"] == REGION
@@ -157,22 +155,6 @@ def _flux_table(rows: pd.DataFrame) -> str:
             line += ["–" if known is None else number(known), f'<span class="{word}">{word}</span>']
         lines.append(line)
     return table(head + (["Truth", "Inside"] if truth else []), lines, whole=1)
-
-
-def _years_table(budget: pd.DataFrame) -> str:
-    """NEE of each whole year, and its anomalies: the difference from the mean of the other whole years, draw by draw."""
-    whole = budget[(budget["zone"] == REGION) & (budget["land_cover"] == ALL)].set_index(["period", "quantity", "variable"])
-    years = [period for period, quantity, variable in whole.index if (quantity, variable) == ("anomaly", "NEE")]
-    head = ["Year", "NEE", "90 % interval"]
-    lines = [[escape(year)] for year in years]
-    columns = [("flux", "NEE"), *(("anomaly", flux) for flux in FLUXES)]
-    for quantity, flux in columns:
-        if quantity == "anomaly":
-            head += [f"Anomaly of {flux}", "90 % interval"]
-        for line, year in zip(lines, years, strict=True):
-            row = whole.loc[(year, quantity, flux)]
-            line += [number(row["mean"]), interval(row["q05"], row["q95"])]
-    return table(head, lines)
 
 
 def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:

@@ -129,15 +129,7 @@ def polygon_totals(job: Job, polygon: DrawnPolygon, progress: Callable[[int, int
             raise ValueError("no pixel with vegetation lies in this polygon")
         progress(len(masks), len(masks))
         write_totals(alone, done, attributes(job, read_run(job.out)))
-        return _in_memory(read_totals(alone.out / ZoneTotals().file))
-
-
-def _in_memory(totals: RunTotals) -> RunTotals:
-    """Totals that no longer need their file."""
-    everything = slice(None)
-    total = {flux: values[everything] for flux, values in totals.total.items()}
-    structural = None if totals.structural is None else totals.structural[everything]
-    return dataclasses.replace(totals, total=total, structural=structural)
+        return read_totals(alone.out / ZoneTotals().file).in_memory()
 
 
 def difference(of: RunTotals, other: RunTotals) -> RunTotals:

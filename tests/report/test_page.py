@@ -6,7 +6,7 @@ from hybridflux.report.page import write_report
 
 pytestmark = pytest.mark.long
 
-SECTIONS = ("numbers", "maps", "seasons", "budget", "scenario", "inventory", "towers", "parameters", "origin")
+SECTIONS = ("numbers", "maps", "seasons", "budget", "scenario", "inventory", "assimilated", "towers", "parameters", "origin")
 LARGEST = 5e6
 
 
