@@ -137,8 +137,8 @@ def hybrid_water() -> HybridFlux:
 def hybrid_signed() -> HybridFlux:
     """`hybrid_water` whose GPP never gains from drought, wherever it is asked: the network of light use has signs (`DRY_NEVER_HELPS`).
 
-    At unseen towers this costs nothing and gains nothing, and inside the range of the towers `hybrid_water` has these signs by itself
-    (E20): for maps and scenarios of climates that are drier and hotter than those of the towers.
+    At unseen towers this costs and gains nothing, in droughts at known ones NEE is worse by one per cent, and inside the range of the
+    towers `hybrid_water` has these signs by itself (E20). It is for maps and scenarios of climates drier and hotter than theirs.
     """
     free = hybrid_water()
     signed = {"light_use_efficiency": Pooled(Neural(*GREENING, width=16, **DRY_NEVER_HELPS), spread=0.2)}

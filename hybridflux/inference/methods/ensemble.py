@@ -27,7 +27,10 @@ FEWEST_MEMBERS = 4  # below, a member would miss more than a quarter of the towe
 class Ensemble(AbstractMethod):
     """Members of an anchored ensemble as draws (Pearce et al. 2020, arXiv 1810.05546).
 
-    Where the data say nothing a member stays at its anchor, so the members spread like the prior; where the data speak they agree.
+    Where the data say nothing a member stays at its anchor, so the members spread like the prior; where the data speak they agree. So their
+    spread is no posterior of what the data determine: intervals of such parameters are far too narrow (E06: of 15 of 16 quantities).
+    Intervals of fluxes at unseen places hold by the effects of places and the structural error beside it (E03). For parameters take
+    `RandomisedEnsemble`.
     Each tower is left out by one member, which says how wrong the model is at towers it has not seen (`fit_structural_error`); afterwards
     every member learns the effects of the towers it left out, and nothing else.
 
