@@ -32,22 +32,14 @@ whole = ledger.query("zone == 'region' and land_cover == 'all' and variable in [
 whole.pivot_table(index="cause", columns="variable", values="mean", sort=False).round(1)
 
 # %% [markdown]
-# NEE is positive to the atmosphere, so that a positive change is carbon that the land did not take up. `all` is the whole change, the rows below it add up to it.
+# NEE is positive to the atmosphere, so that a positive change is carbon that the land did not take up. `all` is the whole change; the rows below it add up to it. Greenness has no part
+# here, as the warning says: this region knows two years of it, which do not make a usual one. With more years it has, or `--reference 2017:2021`.
 #
-# Intervals of the causes of GPP, and whether they can be told apart: soil and air dry out together, and where one may stand for the other in the draws, the ledger says *not separable*.
+# The causes of GPP with their intervals. Soil and air dry out together; where one may stand for the other in the draws, the ledger says so.
 
 # %%
 gpp = whole.query("variable == 'GPP'")
-gpp[[name for name in ("cause", "mean", "q05", "q95", "percent", "units", "verdict") if name in gpp]].round(1)
-
-# %% [markdown]
-# ## On a page
-#
-# The ledger is a run too. The report shows it by land cover, as a map of the largest cause, and over the season: [report.html](report.html).
-
-# %% language="bash"
-# hybridflux map --posterior posterior.nc --region world/region.zarr --draws 16 --seed 1 --out run
-# hybridflux report --run run --drought ledger --out report.html
+gpp[["cause", "mean", "q05", "q95", "percent", "units"]].round(1)
 
 # %% [markdown]
 # ## What if?
@@ -75,10 +67,14 @@ print(f"effect {(drier - usual).mean():+.0f}, sd over draws {(drier - usual).std
 print(f"if the two runs were independent, sd {np.hypot(usual.std(ddof=1), drier.std(ddof=1)):.0f}")
 
 # %% [markdown]
-# Both beside each other, with maps on one scale: [side_by_side.html](side_by_side.html).
+# ## On pages
+#
+# The two runs side by side, with maps on one scale: [side_by_side.html](side_by_side.html). The ledger on the page of the run, by land cover, as a map of the largest cause
+# and over the season: [report.html](report.html).
 
 # %% language="bash"
 # hybridflux report --run drier/control --run drier/changed --out side_by_side.html
+# hybridflux report --run drier/control --drought ledger --out report.html
 
 # %% [markdown]
 # ## What to believe
