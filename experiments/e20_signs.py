@@ -134,8 +134,8 @@ def page(
         "Probability that a response contradicts physics (share of members), fitted to all towers: mean over plant types and corners of "
         "the data, in brackets the largest:", "", f"| flux | driver | physics: it | curves | {SIGNED} | {FREE} |",
         "|---|---|---|---|---|---|", *wrong, "",
-        f"Identifiability of `{FREE}`, fitted to all towers by a randomised ensemble of {GUARDED} members (effect: largest change of NEE by "
-        "one prior standard deviation [gC m-2 d-1]; parameters that are fixed are left out):", "",
+        f"Identifiability of `{FREE}`, fitted to all towers by a randomised ensemble of {GUARDED} members (effect: largest change of NEE "
+        "by one prior standard deviation [gC m-2 d-1]; parameters that are fixed are left out):", "",
         "| parameter | units | prior | posterior | contraction | effect | verdict |", "|---|---|---|---|---|---|---|", *judged(guard), "",
         *(f"* {text}" for text in guard.warnings), "",
     ])  # fmt: skip
@@ -145,8 +145,8 @@ def judged(guard: Identifiability) -> list[str]:
     """Rows of what the guard says of the parameters that are learned."""
     learned = guard.parameters[guard.parameters.verdict != "fixed"]
     return [
-        f"| {row.parameter} | {row.units} | {row.prior:.3g} | {row.posterior:.3g} | {row.contraction:.2f} | {row.effect:.2f} | {row.verdict} |"
-        for row in learned.itertuples()
+        f"| {row.parameter} | {row.units} | {row.prior:.3g} | {row.posterior:.3g} | {row.contraction:.2f} | {row.effect:.2f} "
+        f"| {row.verdict} |" for row in learned.itertuples()
     ]
 
 
