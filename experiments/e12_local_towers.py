@@ -1,15 +1,17 @@
-"""E12 - What does a tower tell of its neighbours, and which errors come again next year?
+"""E12 - What does a tower tell of its neighbours and of other years, and which errors come again next year?
 
 Pairs of towers of one plant type nearer than 100 km are split over two folds, so that each is left out of one fit that knows its
 neighbour. At each left-out tower its yearly NEE is predicted three times: without the neighbour (effects of the place from the
-population), with it (effects conditioned on those of the neighbours, as `hybridflux map` does in every pixel) and, of a fit to all
-towers, with its own effects. Scored are the width and the coverage of 90 % intervals, with structural and measuring error. Then the
-structural error: how often 90 % intervals hold days, months, years, five-year means, differences of years and anomalies at towers that
-a member of the ensemble left out; and how such residuals of two towers correlate with their distance.
+population), with it (effects conditioned on those of the neighbours, then the structural error conditioned on their residuals too, as
+`hybridflux map` does) and, of a fit to all towers, with its own effects. Scored are the width and the coverage of 90 % intervals, with
+structural and measuring error. Then every second year of each tower of four or more is left out of a fit to the others: these years are
+predicted without the tower, with its effects, and with its effects and its residuals in the other years. Then the structural error: how
+often 90 % intervals hold days, months, years, five-year means, differences of years and anomalies at towers that a member of the ensemble
+left out; and how such residuals of two towers correlate with their distance.
 
     python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12
 
-NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. About three minutes on two free cores.
+NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. About six minutes on two free cores.
 """
 
 from __future__ import annotations
@@ -24,8 +26,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from known_errors import known_error
 
 from hybridflux.data.towers import open_towers
+from hybridflux.evaluate.splits import only_days
 from hybridflux.inference import Ensemble
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.fit_effect_correlation import distances
@@ -40,7 +44,9 @@ from hybridflux.vocabulary import PLANT_TYPES
 NEAR, SEED, DRAWS = 100_000.0, 1, 96  # m
 FULL = {"members": 8, "steps": 800}
 LEAST = {"month": 15, "year": 200, "5 years": 700}  # observed days
-WAYS = ("without the neighbour", "with the neighbour", "its own effects")
+WAYS = ("without the neighbour", "with its effects", "with its effects and residuals", "effects of the place itself")
+OTHER_YEARS = ("without the tower", "its effects", "its effects and residuals")
+FEWEST_YEARS = 4  # of a tower of which every second year is left out
 
 
 def main() -> None:
@@ -64,11 +70,15 @@ def main() -> None:
             rows += list(scores_of(posterior, everyone, sequences, place, [one for one in neighbours[place] if one not in targets]))
     table = pd.DataFrame(rows)
     table.to_csv(arguments.out / "neighbours.csv", index=False)
+    unseen = every_second_year(sequences)
+    half = fitted(model, only_days(sequences, ~unseen), arguments.out / "half.nc")
+    years = pd.DataFrame(other_years_of(half, everyone, sequences, unseen))
+    years.to_csv(arguments.out / "other_years.csv", index=False)
     persistent = pd.DataFrame(persistence_of(everyone, sequences))
     persistent.to_csv(arguments.out / "persistence.csv", index=False)
     space = pd.DataFrame(between_towers(everyone, sequences))
     space.to_csv(arguments.out / "space.csv", index=False)
-    text = report(table, persistent, space, everyone)
+    text = report(table, years, persistent, space, everyone)
     (arguments.out / "results.md").write_text(text)
     print(text)
 
@@ -102,10 +112,11 @@ def scores_of(posterior: Posterior, everyone: Posterior, sequences: Sequences, p
     if not known:
         return
     here = sequences.select([place])
-    for way, one in zip(WAYS, (posterior, conditioned(posterior, sequences, place, known), everyone), strict=True):
+    near = conditioned(posterior, sequences, place, known)
+    for way, one in zip(WAYS, (posterior, near, near, everyone), strict=True):
         draws = one.thin(DRAWS)
         fluxes = draws.simulate(here, key=jax.random.key(SEED))
-        noisy = with_error(draws, fluxes, here)
+        noisy = with_error(draws, fluxes, here, *((sequences, known),) * (way == WAYS[2]))
         observed, times = here.targets["nee"][:, 0], here.days
         found = {"place": place, "plant_type": PLANT_TYPES[int(here.drivers["plant_type"][0])], "way": way, "neighbours": ", ".join(known)}
         means, without_noise = (np.asarray(values)[..., 0] for values in (noisy, fluxes["nee"]))
@@ -134,12 +145,56 @@ def conditioned(posterior: Posterior, sequences: Sequences, place: str, known: l
     return replace(draws, model=with_learned(draws.model, tables), indices=Indices((*draws.places, place), draws.indices.years))
 
 
-def with_error(posterior: Posterior, fluxes: dict, here: Sequences):
-    """NEE with structural and measuring error `[draw, time, place]`."""
-    known = jnp.nan_to_num(jnp.asarray(here.uncertainty["nee"]))
+def with_error(posterior: Posterior, fluxes: dict, here: Sequences, informed: tuple[Sequences, list[str]] | None = None) -> np.ndarray:
+    """NEE with structural and measuring error `[draw, time, place]`.
+
+    Args:
+        posterior: with its draws.
+        fluxes: of a place.
+        here: the place.
+        informed: the places of a fit, and those among them through whose residuals the structural error passes.
+    """
+    known, activity = jnp.nan_to_num(jnp.asarray(here.uncertainty["nee"])), 0.5 * (fluxes["gpp"] + fluxes["reco"])
     keys, error = jax.random.split(jax.random.key(SEED + 1), posterior.draws), posterior.structure.of_draws(posterior.draws)
-    sample = jax.vmap(lambda one, key, nee, size: one.sample(key, nee, size, known))
-    return sample(error, keys, fluxes["nee"], 0.5 * (fluxes["gpp"] + fluxes["reco"]))
+    if informed is None:
+        return jax.vmap(lambda one, key, nee, size: one.sample(key, nee, size, known))(error, keys, fluxes["nee"], activity)
+    noise = jax.vmap(lambda one, key, nee: one.noise(key, nee, known))(error, keys, fluxes["nee"])
+    sequences, towers = informed
+    rows = [sequences.places.index(one) for one in (here.places[0], *towers)]
+    correlation = EffectCorrelation(**{name: posterior.info["structural_correlation"][name] for name in ("length", "nugget")})
+    rho = sum(correlation.parts(distances(sequences.latitude[rows], sequences.longitude[rows])))
+    numbers = [posterior.places.index(one) for one in towers]
+    drift = known_error(posterior, np.asarray(activity)[..., 0], here.days, posterior.residuals, numbers, rho, SEED)
+    return np.asarray(fluxes["nee"] + noise) + drift[..., None]
+
+
+def every_second_year(sequences: Sequences) -> np.ndarray:
+    """Days `[time, place]` that are left out: every second year with 200 measured days or more of towers with four or more."""
+    year, found = sequences.days.astype("datetime64[Y]").astype(int), np.zeros((len(sequences.days), len(sequences.places)), bool)
+    for place, observed in enumerate(sequences.targets["nee"].T):
+        years, count = np.unique(year[np.isfinite(observed)], return_counts=True)
+        full = years[count >= LEAST["year"]]
+        found[:, place] = np.isin(year, full[1::2]) & (len(full) >= FEWEST_YEARS)
+    return found
+
+
+def other_years_of(half: Posterior, everyone: Posterior, sequences: Sequences, unseen: np.ndarray) -> Iterator[dict]:
+    """Coverage and width of each way and kind of period, in the years that a tower is left out."""
+    for number in np.flatnonzero(unseen.any(axis=0)):
+        place = sequences.places[number]
+        here = sequences.select([place])
+        stranger = replace(here, places=(f"{place}, left out",))
+        without = replace(everyone.pick(everyone.info["draws_without"][place]).thin(DRAWS), structure=everyone.structure)
+        observed = np.where(unseen[:, number], here.targets["nee"][:, 0], np.nan)
+        for way, draws, at, informed in (
+            (OTHER_YEARS[0], without, stranger, None), (OTHER_YEARS[1], half.thin(DRAWS), here, None),
+            (OTHER_YEARS[2], half.thin(DRAWS), here, (sequences, [place])),
+        ):  # fmt: skip
+            means = np.asarray(with_error(draws, draws.simulate(at, key=jax.random.key(SEED)), at, informed))[..., 0]
+            for name in ("day", "month", "year"):
+                yield {"place": place, "way": way, "what": name} | held(*period_means(observed, means, here.days, name))
+            yield {"place": place, "way": way, "what": "year - unseen year before"} | held(*differences(observed, means, here.days, 2))
+            yield {"place": place, "way": way, "what": "anomaly of a year"} | held(*anomalies(observed, means, here.days, "year"))
 
 
 def period_means(observed: np.ndarray, drawn: np.ndarray, days: np.ndarray, length: str) -> tuple[np.ndarray, np.ndarray]:
@@ -185,10 +240,10 @@ def _labelled(observed: np.ndarray, drawn: np.ndarray, days: np.ndarray, length:
     return kept[count >= LEAST[length]], *period_means(observed, drawn, days, length)
 
 
-def differences(observed: np.ndarray, drawn: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each year minus the one before."""
+def differences(observed: np.ndarray, drawn: np.ndarray, days: np.ndarray, most: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Each year minus the one before, at most some years apart."""
     year, truth, draws = _labelled(observed, drawn, days, "year")
-    at = np.flatnonzero(np.diff(year) == 1)
+    at = np.flatnonzero(np.diff(year) <= most)
     return truth[at + 1] - truth[at], draws[:, at + 1] - draws[:, at]
 
 
@@ -249,7 +304,7 @@ def around(correlation: EffectCorrelation, kilometres: float, points: int = 1500
     return float(mean**0.5), float((mean - to_tower**2) ** 0.5)
 
 
-def report(table: pd.DataFrame, persistent: pd.DataFrame, space: pd.DataFrame, everyone: Posterior) -> str:
+def report(table: pd.DataFrame, years: pd.DataFrame, persistent: pd.DataFrame, space: pd.DataFrame, everyone: Posterior) -> str:
     """The tables of the note."""
     table = table.assign(held=table["year: inside"] / table["year: n"].where(table["year: n"] > 0))
     french_or_german = table[table.place.str[:2].isin(("FR", "DE"))]
@@ -266,6 +321,16 @@ def report(table: pd.DataFrame, persistent: pd.DataFrame, space: pd.DataFrame, e
                 f"| {name} | {way} | {len(of_way)} | {of_way['year: n'].sum()} | {widths[0]:.0f} | {widths[1]:.0f} "
                 f"| {100 * shares[0]:.0f} % | {100 * of_way.held.mean():.0f} % | {100 * shares[1]:.0f} % |"
             )
+    lines += ["", "| years left out | way | towers | n | inside 90 % | each tower alike | width | share |", "|" + "---|" * 8]
+    for what, part in years[years.n > 0].groupby("what", sort=False):
+        first = part[part.way == OTHER_YEARS[0]].width.mean()
+        for way in OTHER_YEARS:
+            of_way = part[part.way == way]
+            inside, scale = (of_way.n * of_way.inside).sum() / of_way.n.sum(), 365.0 if "year" in what else 1.0
+            lines.append(
+                f"| {what} | {way} | {len(of_way)} | {int(of_way.n.sum())} | {100 * inside:.1f} % | {100 * of_way.inside.mean():.1f} % "
+                f"| {scale * of_way.width.mean():.4g} | {100 * of_way.width.mean() / first:.0f} % |"
+            )
     lines += ["", "| what (each tower counts the same) | towers | n | inside 90 % |", "|---|---|---|---|"]
     for what, part in persistent[persistent.n > 0].groupby("what", sort=False):
         lines.append(f"| {what} | {len(part)} | {int(part.n.sum())} | {100 * part.inside.mean():.1f} % |")
@@ -276,7 +341,7 @@ def report(table: pd.DataFrame, persistent: pd.DataFrame, space: pd.DataFrame, e
     correlation = EffectCorrelation.of(everyone.info)
     lines += ["", "| disc around a tower [km] | sd of its mean effect without the tower | with it |", "|---|---|---|"]
     lines += [f"| {size:g} | {' | '.join(f'{one:.2f}' for one in around(correlation, size))} |" for size in (0.1, 0.5, 2, 10, 30, 100)]
-    learned_of = {name: everyone.info[name] for name in ("effect_correlation", "structural_error")}
+    learned_of = {name: everyone.info[name] for name in ("effect_correlation", "structural_correlation", "structural_error")}
     return "\n".join(lines) + "\n\n```json\n" + json.dumps(learned_of) + "\n```\n"
 
 

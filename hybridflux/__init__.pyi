@@ -35,6 +35,7 @@ from hybridflux.process import water as water
 from hybridflux.process.call import Memory as Memory
 from hybridflux.process.declare import check_process as check_process
 from hybridflux.process.declare import process as process
+from hybridflux.products.assimilation_table import assimilated_table as assimilated_table
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.carbon_ledger import ledger_table as ledger_table
 from hybridflux.products.prior import export_prior as export_prior

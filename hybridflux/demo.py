@@ -23,19 +23,24 @@ from hybridflux.provenance import config_hash
 
 MODEL = "static"
 TOWERS = 12
+YEAR_DAYS = 365
 CHAIN = {"warmup": 300, "draws": 300, "chains": 2}  # variational fits are faster and overconfident about the mean of a plant type
 DROUGHT = {"rain": "*0.5", "tair": "+2", "vpd": "*1.3"}
-"""The scenario, in addition to the drought of the mapped year: drier and warmer."""
+"""The scenario, in addition to the drought of the last mapped year: drier and warmer."""
 
-def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draws: int = 64, seed: int = 0) -> Path:
-    """Fit synthetic towers, map their region, dry it out, close its budget and write a report.
+
+def run_demo(
+    out: str | Path = "demo", *, size: int = 100, years: int = 6, days: int | None = None, draws: int = 64, seed: int = 0
+) -> Path:
+    """Fit synthetic towers, map their region over some years, dry the last one out, let an inventory inform the budget, write a report.
 
     Steps that are done with the same settings are skipped, so an interrupted demo goes on where it stopped.
 
     Args:
         out: folder for everything.
         size: pixels along one side of the region, 10 m each.
-        days: mapped days of the drought year.
+        years: whole mapped years, of which the last has a drought.
+        days: mapped days of the drought year alone, in place of `years`.
         draws: posterior draws carried through every pixel.
         seed: seed of all random numbers.
 
@@ -45,10 +50,11 @@ def run_demo(out: str | Path = "demo", *, size: int = 200, days: int = 365, draw
     Raises:
         FileExistsError: the folder holds something that the demo did not write.
     """
-    demo = _Demo(Path(out), size, days, draws, seed)
+    demo = _Demo(Path(out), size, 1 if days else years, days or YEAR_DAYS, draws, seed)
     demo.check()
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {days} days, {draws} posterior draws -> {demo.out}")
+    period = f"{demo.years} years" if demo.years > 1 else f"{demo.settings['days']} days"
+    console.print(f"[bold]hybridflux demo[/]: {size} x {size} pixels of 10 m, {period}, {draws} posterior draws -> {demo.out}")
     began = time.perf_counter()
     for step in demo.steps():
         if demo.is_done(step):
@@ -82,10 +88,12 @@ class _DemoStep:
 class _Demo:
     """The steps of one demo and which of them are done."""
 
-    def __init__(self, out: Path, size: int, days: int, draws: int, seed: int):
-        self.out, self.draws, self.seed = out, draws, seed
+    def __init__(self, out: Path, size: int, years: int, days: int, draws: int, seed: int):
+        self.out, self.years, self.draws, self.seed = out, years, draws, seed
+        self.tables = ("budget.csv", "assimilated.csv") if days >= YEAR_DAYS else ("budget.csv",)
         self.settings = {
             "size": size,
+            "years": years,
             "days": days,
             "draws": draws,
             "seed": seed,
@@ -103,7 +111,7 @@ class _Demo:
             _DemoStep("fit", f"fit {TOWERS} towers", ("posterior.nc",), self._fit),
             _DemoStep("map", "map the region every day", ("run",), self._map),
             _DemoStep("scenario", "a drier, warmer year", ("scenario",), self._scenario),
-            _DemoStep("budget", "budget against the inventory", ("budget.csv",), self._budget),
+            _DemoStep("budget", "budget, years and inventory", self.tables, self._budget),
             _DemoStep("report", "report", ("report.html",), self._report),
         )
 
@@ -167,7 +175,7 @@ class _Demo:
     def _world(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.twin.world import make_world
 
-        settings = {name: self.settings[name] for name in ("size", "days", "towers", "seed")}
+        settings = {name: self.settings[name] for name in ("size", "years", "days", "towers", "seed")}
         _remove(self.out / "world")
         make_world(self.out / "world", **settings)
         return ""
@@ -187,27 +195,37 @@ class _Demo:
     def _map(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.region.draws.spread import Draws
         from hybridflux.region.map import map_region
-        from hybridflux.region.outputs import KEEP, DailyMaps
+        from hybridflux.region.outputs import KEEP, AnomalyMaps, DailyMaps
 
-        options = {"draws": Draws(self.draws, seed=self.seed), "keep": (*KEEP, DailyMaps()), "resume": go_on, "progress": notify}
+        keep = (*KEEP, DailyMaps(), *([AnomalyMaps()] if self.years > 1 else []))
+        options = {"draws": Draws(self.draws, seed=self.seed), "keep": keep, "resume": go_on, "progress": notify}
         done = map_region(self._posterior(), self._region(), self.out / "run", **options)
         return f"{done.pixels * done.days * done.draws / 1e6:.0f} million pixels x days x draws"
 
     def _scenario(self, go_on: bool, notify: Progress) -> str:
         from hybridflux.products.scenario import run_scenario
         from hybridflux.region.draws.spread import Draws, Spread
+        from hybridflux.region.drivers.calendar import Period
+        from hybridflux.twin.world import YEAR
 
         options = {"draws": Draws(self.draws, Spread.parameter, self.seed), "resume": go_on, "progress": notify}
+        if self.years > 1:
+            options["period"] = Period(f"{YEAR}-01-01", f"{YEAR}-12-31")
         run_scenario(self._posterior(), self._region(), DROUGHT, self.out / "scenario", **options)
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
     def _budget(self, go_on: bool, notify: Progress) -> str:
+        from hybridflux.products.assimilation_table import assimilated_table
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table
         from hybridflux.products.totals import run_record
 
-        table = budget_table(self.out / "run", inventory=self.out / "world" / "inventory.csv")
-        write_table(table, self.out / "budget.csv", run_record(self.out / "run"), float_format="%.6g")
+        run, inventory = self.out / "run", self.out / "world" / "inventory.csv"
+        table = budget_table(run, inventory=inventory)
+        write_table(table, self.out / "budget.csv", run_record(run), float_format="%.6g")
+        if "assimilated.csv" in self.tables:  # an inventory is of whole years
+            informed = assimilated_table(run, inventory, seed=self.seed)
+            write_table(informed, self.out / "assimilated.csv", run_record(run), float_format="%.6g")
         return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
     def _report(self, go_on: bool, notify: Progress) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
+from hybridflux.causes import CAUSES, change_name
+
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
 FLUXES = ("NEE", "GPP", "RECO")
@@ -156,6 +158,12 @@ def _rows(*rows):
     return {row.name: row for row in rows}
 
 
+def _change(flux: str, cause: str) -> Variable:
+    """The row of the change of a flux by a cause."""
+    long_name = f"change of {flux.upper()} against the usual year by {CAUSES[cause].words}"
+    return Variable(change_name(flux, cause), "gC m-2 d-1", long_name, (-60, 60), "flux", positive=None if flux == "gpp" else "up")
+
+
 def _error(name: str) -> Variable:
     """The row of the standard deviation of a daily map of vegetation."""
     return Variable(f"{name}_sd", "1", f"standard deviation of the error of {name}", (0, 1), "driver", 0.05, 0.05)
@@ -221,6 +229,8 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("latent_heat", "W m-2", "latent heat flux", (-200, 800), "flux", 50, 50, cf_name="surface_upward_latent_heat_flux", positive="up",
              fluxnet="LE_F_MDS"),
     Variable("drainage", "mm d-1", "water leaving the root zone downwards or sideways", (0, 500), "flux"),
+    Variable("water_missing", "mm", "water that roots can reach, in the usual year minus in this one", (-2500, 2500), "state"),
+    *(_change(flux, cause) for flux in ("gpp", "reco") for cause in CAUSES),
 )  # fmt: skip
 
 HISTORY_DAYS: tuple[int, ...] = (7, 30, 90)

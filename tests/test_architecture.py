@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "hybridflux"
 FLOORS = {
     "vocabulary": 0, "units": 0, "time": 0, "provenance": 0, "machine": 0, "files": 0, "records": 0, "ours": 0,
     "limits": 0, "links": 0, "addresses": 0, "progress": 0, "registry": 0, "lazy": 0,
+    "causes": 0,
     "process": 1, "series": 1,
     "model": 2,
     "inference": 3, "data": 3,

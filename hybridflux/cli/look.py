@@ -14,18 +14,20 @@ from hybridflux.terminal import progress_of
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo writes.")] = Path("demo"),
-    size: Annotated[int, typer.Option(min=16, help="Pixels along one side of the region.")] = 200,
-    days: Annotated[int, typer.Option(min=30, help="Days to map.")] = 365,
+    size: Annotated[int, typer.Option(min=16, help="Pixels along one side of the region.")] = 100,
+    years: Annotated[int, typer.Option(min=1, max=7, help="Years to map, of which the last has a drought.")] = 6,
+    days: Annotated[int | None, typer.Option(min=30, help="Only so many days, about the drought.")] = None,
 ) -> None:
     """The whole chain on synthetic data, offline.
 
-    Fits synthetic towers, maps their region, dries it out, compares its budget with the truth and an inventory, writes a report.
+    Fits synthetic towers, maps their region over six years with a drought, dries the last one further, compares years, budget and what an
+    inventory says of it with the truth, writes a report.
     """
     check_folder(out)
 
     from hybridflux.demo import run_demo
 
-    run_demo(out, size=size, days=days)
+    run_demo(out, size=size, years=years, days=days)
 
 
 def catalog(

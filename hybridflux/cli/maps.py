@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Draws, End, InsecureScheduler, PosteriorFile, Region, Resume, Scheduler, Seed, Start, With, Workers
+from hybridflux.cli.options import (
+    Draws,
+    End,
+    ExecutorKind,
+    InsecureScheduler,
+    Kind,
+    PosteriorFile,
+    Region,
+    Resume,
+    Sbatch,
+    Scheduler,
+    Seed,
+    Start,
+    Task,
+    Tasks,
+    With,
+    Workers,
+)  # fmt: skip
 from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
 
 SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "towers", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
-
-
-class ExecutorKind(StrEnum):
-    """Who runs the tiles of a map."""
-
-    serial = "serial"
-    dask = "dask"
-    slurm = "slurm"
 
 
 def map_(
@@ -60,13 +68,13 @@ def map_(
             "the region inform it: effects of places pass through theirs."
         ),
     ] = None,
-    executor: Annotated[ExecutorKind, typer.Option(help="Who runs the tiles.")] = ExecutorKind.serial,
+    executor: Kind = ExecutorKind.serial,
     workers: Workers = None,
     scheduler: Scheduler = None,
     insecure_scheduler: InsecureScheduler = False,
-    task: Annotated[int | None, typer.Option(min=0, help="Run one share of the tiles, the first one is 0; with --tasks.")] = None,
-    tasks: Annotated[int | None, typer.Option(min=1, help="How many shares there are.")] = None,
-    sbatch: Annotated[str, typer.Option(help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")] = "",
+    task: Task = None,
+    tasks: Tasks = None,
+    sbatch: Sbatch = "",
     own: With = None,
 ) -> None:
     """Map daily fluxes of a region with their spread.
@@ -204,3 +212,73 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
             raise ValueError(f"--change: `{name.strip()}` is changed twice")
         found[name.strip()] = change.strip()
     return found
+
+
+def drought(
+    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger.")],
+    start: Annotated[str, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")],
+    end: Annotated[str, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")],
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run folder whose posterior, region, draws and seed are taken.")] = None,
+    posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
+    region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
+    *,
+    reference: Annotated[
+        str | None, typer.Option(help="First and last year that say what is usual: 2001:2017. By default what came with the region.")
+    ] = None,
+    usual: Annotated[
+        list[str] | None,
+        typer.Option(help="What is usual of a driver, where the region does not say it: rain=*1.4, nirv=+0.02. May be repeated."),
+    ] = None,
+    draws: Draws = 64,
+    seed: Seed = 0,
+    resume: Resume = False,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    insecure_scheduler: InsecureScheduler = False,
+    own: With = None,
+) -> None:
+    """What a dry season took, by cause.
+
+    The change of GPP, RECO and NEE of a season against the usual year of the same place, split into soil water, VPD, temperature, light,
+    greenness and the rest, per zone and land cover, with intervals. `hybridflux report --drought OUT` shows it.
+    """
+    check_folder(out)
+    if run is None and (posterior is None or region is None):
+        raise ValueError("a ledger takes --run RUN, or --posterior FILE and --region STORE")
+    years = _years(reference)
+
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.drought import run_drought
+    from hybridflux.region.draws import spread as of_draws
+    from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.drivers.open import open_region
+    from hybridflux.region.run.executors import choose
+    from hybridflux.region.run.lifecycle import POSTERIOR, read_run, spec_of
+
+    if run is not None:
+        spec = spec_of(run)
+        region, posterior = region or Path(read_run(run)["region"]), posterior or run / POSTERIOR
+        of_run = of_draws.Draws(spec.draws.number, Spread.random_effects, spec.draws.seed)
+    kind = "dask" if workers or scheduler else "serial"
+    options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
+    options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}
+    with progress_of("mapping") as progress:
+        run_drought(
+            Posterior.load(posterior), open_region(region), out, period=Period(start, end), usual=_by_driver(usual or []),
+            resume=resume, progress=progress, **options,
+        )  # fmt: skip
+    wrote(out)
+
+
+def _years(text: str | None) -> tuple[int, int] | None:
+    """First and last year of `2001:2017`.
+
+    Raises:
+        ValueError: not two years.
+    """
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        raise ValueError(f"--reference `{text}`: write the first and the last year as 2001:2017")
+    return int(first), int(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,20 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file of 
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 End = Annotated[str | None, typer.Option("--end", help="Last day, YYYY-MM-DD.")]
+
+
+class ExecutorKind(StrEnum):
+    """Who does the tiles of a map, or the scenes and tiles of a build."""
+
+    serial = "serial"
+    dask = "dask"
+    slurm = "slurm"
+
+
+Kind = Annotated[ExecutorKind, typer.Option("--executor", help="Who does the tiles, and the scenes of a build.")]
+Task = Annotated[int | None, typer.Option("--task", min=0, help="Do one share of them, the first one is 0; with --tasks.")]
+Tasks = Annotated[int | None, typer.Option("--tasks", min=1, help="How many shares there are.")]
+Sbatch = Annotated[str, typer.Option("--sbatch", help="Options of sbatch: '--time=2:00:00 --mem=4G --cpus-per-task=8'")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes of a local dask cluster, or tasks of a SLURM array.")]
 Scheduler = Annotated[
     str | None,

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Catalog, Overwrite, Resume, Seed, With
+from hybridflux.cli.options import (
+    Catalog,
+    ExecutorKind,
+    InsecureScheduler,
+    Kind,
+    Overwrite,
+    Resume,
+    Sbatch,
+    Scheduler,
+    Seed,
+    Task,
+    Tasks,
+    With,
+    Workers,
+)  # fmt: skip
 from hybridflux.files import check_folder, check_output, whole
 from hybridflux.terminal import progress_of, wrote
 
@@ -20,26 +34,43 @@ def build(
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
     catalog: Catalog = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the requests and their size, and try out how long the rest takes here.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
+    executor: Kind = ExecutorKind.serial,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    insecure_scheduler: InsecureScheduler = False,
+    task: Task = None,
+    tasks: Tasks = None,
+    sbatch: Sbatch = "",
     own: With = None,
 ) -> None:
     """Find, read, clean, fill and align everything that a region needs.
 
-    An interrupted build goes on with --resume.
+    An interrupted build goes on with --resume. With --task, first the scenes of a share are read and then, when those of all are, the tiles
+    of a share filled; the command without --task completes the store.
     """
+    from hybridflux.region.run.executors import choose
+
     check_folder(out)
+    who = choose(
+        executor.value, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler, task=task, tasks=tasks, sbatch=sbatch
+    )
 
     from hybridflux.ingest.build import build_region, plan_region
 
     if dry_run:
-        plan = plan_region(config, out, data=data, catalog=catalog)
+        plan = plan_region(config, out, data=data, catalog=catalog, trial=True)
         typer.echo(plan.every_request() if verbose else plan)
         return
     with progress_of("building") as progress:
-        typer.echo(build_region(config, out, data=data, catalog=catalog, resume=resume, seed=seed, progress=progress))
-    wrote(out)
+        report = build_region(config, out, data=data, catalog=catalog, resume=resume, seed=seed, executor=who, progress=progress)
+        typer.echo(report)
+    if not report.note:
+        wrote(out)
 
 
 def check(

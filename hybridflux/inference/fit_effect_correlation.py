@@ -50,8 +50,8 @@ def learn(model: HybridFlux, sequences: Sequences) -> dict | None:
     near = (kinds[:, None] == kinds[None, :]) & (away >= SAME) & (away < NEIGHBOURS)
     pairs = {int(code): int(near[kinds == code].sum() // 2) for code in np.unique(kinds)}
     evidence = {code: log_likelihood(away, scores, _ecosystems(away, np.flatnonzero(kinds == code))) for code in pairs}
-    found = _summary(np.sum(list(evidence.values()), axis=0)) | {"prior": _summary(np.zeros(()))["quantiles"], "pairs": sum(pairs.values())}
-    by_type = {PLANT_TYPES[code]: _summary(evidence[code]) | {"pairs": count} for code, count in pairs.items() if count}
+    found = summary(np.sum(list(evidence.values()), axis=0)) | {"prior": summary(np.zeros(()))["quantiles"], "pairs": sum(pairs.values())}
+    by_type = {PLANT_TYPES[code]: summary(evidence[code]) | {"pairs": count} for code, count in pairs.items() if count}
     return found | {"plant_types": by_type}
 
 
@@ -90,7 +90,7 @@ def _normal_scores(values: np.ndarray) -> np.ndarray:
     return ndtri((rankdata(values) - 0.5) / len(values))
 
 
-def _summary(evidence: np.ndarray) -> dict:
+def summary(evidence: np.ndarray) -> dict:
     """Posterior means and quantiles, with the prior."""
     prior = -0.5 * (np.log(LENGTHS / PRIOR_LENGTH) / PRIOR_SD) ** 2
     share = np.exp(prior[:, None] + evidence - np.max(prior[:, None] + evidence)) * np.ones((1, len(NUGGETS)))

@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike
 
 from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
+from hybridflux.inference.tower_residuals import TowerResiduals
+from hybridflux.inference.training_days import TrainingDays
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
@@ -24,12 +26,15 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.stacked import MemberKind, Stacked
 from hybridflux.model.structural_error import StructuralError
+from hybridflux.process import direct
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
     import arviz
     import pandas as pd
 
+RESIDUALS, TRAINING = "tower_residuals", "training_days"
+"""Groups of a file."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Posterior:
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
         structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
+        residuals: what the draws get wrong at the towers of the fit; None in files of before.
+        training: a sample of the days of the fit; None in files of before.
     """
 
     model: HybridFlux
@@ -53,6 +60,8 @@ class Posterior:
     info: Mapping = field(default_factory=dict)
     observed: Mapping[str, xr.DataArray] = field(default_factory=dict)
     structure: StructuralError | None = None
+    residuals: TowerResiduals | None = None
+    training: TrainingDays | None = None
 
     @property
     def draws(self) -> int:
@@ -77,8 +86,9 @@ class Posterior:
         pick = np.asarray(numbers, int)
         values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
         return replace(
-            self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()}
-        )
+            self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()},
+            residuals=None if self.residuals is None else self.residuals.pick(pick),
+        )  # fmt: skip
 
     def of_kind(self, kind: str) -> Posterior:
         """The members of one kind of a stacked posterior, `process` or `network`, as often as they are among the draws.
@@ -91,7 +101,21 @@ class Posterior:
         kinds = self.model.kinds() if isinstance(self.model, Stacked) else {"process": self.model}
         if kind not in kinds:
             raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
-        return replace(self, model=kinds[kind])
+        return self if kinds[kind] is self.model else replace(self, model=kinds[kind], residuals=None)
+
+    def of_causes(self) -> Posterior:
+        """The draws that know causes, which scenarios and the ledger of a drought take: of a stacked posterior its process members.
+
+        Raises:
+            ValueError: GPP or RECO is a network of weather and vegetation, which knows none.
+        """
+        found = self.of_kind("process")
+        if {direct.productivity, direct.respiration} & set(found.model.functions()):
+            raise ValueError(
+                "this posterior is of networks of weather and vegetation, which know no causes: what a change of drivers does "
+                "is a question to a model of processes; fit hybrid_water, or stacked, whose process members are taken"
+            )
+        return found
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.
@@ -202,7 +226,10 @@ class Posterior:
             "info": dict(self.info),
             "structure": None if self.structure is None else {name: np.asarray(raw).tolist() for name, raw in self.structure.raw.items()},
         }
-        contents, physical = posterior_file.Contents(leaves, self.chains, dict(self.stats), header), self.parameter_draws()
+        groups = {} if self.residuals is None else {RESIDUALS: self.residuals.to_arrays()}
+        if self.training is not None:
+            header[TRAINING], groups[TRAINING] = self.training.to_file()
+        contents, physical = posterior_file.Contents(leaves, self.chains, dict(self.stats), header, groups), self.parameter_draws()
         posterior_file.write(path, contents, physical, self.observed, {name: self.model.row_of(name) for name in physical})
 
     @classmethod
@@ -213,12 +240,15 @@ class Posterior:
             FileNotFoundError: there is no such file.
             ValueError: it is not a posterior of this version.
         """
-        leaves, chains, stats, header = posterior_file.read(path)
+        leaves, chains, stats, header, groups = posterior_file.read(path)
         names = leaf_of_version_1 if header["spec"].get("version") == 1 else str
         model = with_learned(from_spec(header["spec"]), {names(name): jnp.asarray(leaf) for name, leaf in leaves.items()})
         raw = header.get("structure")
         structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
-        return cls(model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure)
+        residuals = TowerResiduals(**groups[RESIDUALS]) if RESIDUALS in groups else None
+        training = TrainingDays.from_file(header[TRAINING], groups[TRAINING]) if TRAINING in groups else None
+        indices = Indices(tuple(header["places"]), tuple(header["years"]))
+        return cls(model, indices, chains, stats, header["info"], structure=structure, residuals=residuals, training=training)
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""

@@ -20,6 +20,8 @@ from hybridflux.links import refuse_links
 from hybridflux.vocabulary import Parameter
 
 FORMAT = "hybridflux-posterior 1"
+KNOWN_GROUPS = ("posterior", "sample_stats", "observed_data")
+"""Groups of the ArviZ schema."""
 CHECKSUM = "checksum"
 """Attribute: SHA-256 of all that `read` gives back; files of earlier versions have none."""
 
@@ -32,12 +34,14 @@ class Contents(NamedTuple):
         chains: chains the draws come from, in order.
         stats: name -> `[draw]`.
         header: JSON types: `spec`, `places`, `years`, `info`.
+        groups: further groups of arrays, by their names; empty in files of earlier versions.
     """
 
     leaves: dict[str, np.ndarray]
     chains: int
     stats: dict[str, np.ndarray]
     header: dict
+    groups: dict[str, dict[str, np.ndarray]] = {}
 
 
 def write(
@@ -60,6 +64,7 @@ def write(
     posterior = draws_dataset({**contents.leaves, **physical}, contents.chains, rows)
     stats = draws_dataset(contents.stats, contents.chains, {}).drop_vars(("chain", "draw"), errors="ignore")
     groups = {"/": xr.Dataset(), "/posterior": posterior, "/sample_stats": stats, "/observed_data": xr.Dataset(dict(observed))}
+    groups |= {f"/{name}": _of_arrays(arrays) for name, arrays in contents.groups.items()}
     tree = xr.DataTree.from_dict({name: group for name, group in groups.items() if name in ("/", "/posterior") or group.data_vars})
     tree.attrs = {"hybridflux_format": FORMAT, "hybridflux": json.dumps(contents.header), "chains": contents.chains}
     tree.attrs[CHECKSUM] = _checksum(contents, tree.attrs["hybridflux"])
@@ -100,7 +105,9 @@ def read(path: str | Path) -> Contents:
         header, chains = json.loads(file.attrs["hybridflux"]), int(file.attrs["chains"])
         leaves = {name: values for name, values in _over_draws(file.groups["posterior"]).items() if name in header["learned"]}
         stats = _over_draws(file.groups["sample_stats"]) if "sample_stats" in file.groups else {}
-        contents = Contents(leaves, chains, stats, header)
+        further = {group: file.groups[group].variables for group in file.groups if group not in KNOWN_GROUPS}
+        groups = {group: {name: np.asarray(values[...]) for name, values in arrays.items()} for group, arrays in further.items()}
+        contents = Contents(leaves, chains, stats, header, groups)
         if file.attrs.get(CHECKSUM, (now := _checksum(contents, file.attrs["hybridflux"]))) != now:
             raise ValueError(
                 f"{path} is not as it was written: its draws or its description do not match its checksum; restore it from a copy or fit "
@@ -121,11 +128,16 @@ def _readable(path: Path) -> Iterator[None]:
 def _checksum(contents: Contents, header: str) -> str:
     """Digest of draws and description, whatever the order of variables in the file."""
     found = hashlib.sha256(f"{contents.chains} {header}".encode())
-    for group in (contents.leaves, contents.stats):
+    for group in (contents.leaves, contents.stats, *(arrays for _, arrays in sorted(contents.groups.items()))):
         for name, values in sorted(group.items()):
             values = np.ascontiguousarray(values)
             found.update(f"{name} {values.dtype.str} {values.shape}".encode() + values.tobytes())
     return f"sha256:{found.hexdigest()}"
+
+
+def _of_arrays(arrays: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Arrays of a group, each with axes of its own."""
+    return xr.Dataset({name: ([f"{name}_{axis}" for axis in range(values.ndim)], values) for name, values in arrays.items()})
 
 
 def _sealed(tree: xr.DataTree) -> dict:

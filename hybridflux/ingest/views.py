@@ -1,37 +1,23 @@
-"""Clear views of the region: every scene read once onto the grid and kept as vegetation indices.
-
-A unit of work is one scene on one block of the grid. Finished units are marked, so that an interrupted build reads no image twice, and
-images of a service are read in pieces of their own size, not tile by tile.
-"""
+"""Clear views of the region: which scenes there are, and the store in which each of them is kept as vegetation indices."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import zarr
-from odc.geo.geobox import GeoBox, GeoboxTiles
 
 from hybridflux.data.imagery import reader
-from hybridflux.data.imagery.indices import bands_needed, compute, negatives
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.ingest.config import RegionConfig
 from hybridflux.ingest.work import Work
-from hybridflux.progress import Progress
-from hybridflux.provenance import canonical_json
 from hybridflux.region.store import layout
-from hybridflux.region.store.grid import Tile
+from hybridflux.region.store.grid import Grid, Tile
 
-BLOCK = 2048  # pixels along the side of a block: a tenth of a Sentinel-2 frame, 17 MB a band
-CHUNK_TILES = 4  # tiles along the side of a chunk of views, so that files are neither many nor large
+CHUNK_TILES = 4  # tiles along the side of a file of views, so that files are neither many nor large; each tile is read alone
 SCALE = layout.SCALE
 """Scale of the stored indices, int16."""
-SAMPLES, SAMPLE_BYTES = 9, 16384  # of each file of a scene, to detect that it was replaced
-LONGEST_PATH = 1024
 
 
 def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
@@ -51,14 +37,6 @@ def find_scenes(config: RegionConfig, catalog: dict) -> list[Scene]:
     return sorted(scenes, key=lambda scene: (scene.day, scene.id))
 
 
-def blocks(geobox: GeoBox, size: int = BLOCK) -> Iterator[tuple[str, tuple[slice, slice], GeoBox]]:
-    """Name, window and geobox of each block."""
-    cut = GeoboxTiles(geobox, (size, size))
-    for row in range(cut.shape.y):
-        for column in range(cut.shape.x):
-            yield f"b{row:02d}_{column:02d}", cut.roi[row, column], cut[row, column]
-
-
 @dataclass(frozen=True)
 class ClearViews:
     """The clear views of a build.
@@ -71,9 +49,23 @@ class ClearViews:
     work: Work
     day: np.ndarray
 
+    @classmethod
+    def of(cls, work: Work, first: np.datetime64) -> ClearViews:
+        """The views of the scenes that a build began with.
+
+        Args:
+            work: folder of the build.
+            first: first day of the region.
+        """
+        return cls(work, (np.array(work.read("scenes")["days"], "datetime64[D]") - first).astype(int))
+
+    def stored(self, index: str, tile: Tile) -> np.ndarray:
+        """An index over a tile `[view, pixel]` as it is stored, int16 in steps of `SCALE`, `layout.NODATA` where not clear."""
+        return zarr.open_array(self.work.views / index, mode="r")[:, tile.y, tile.x].reshape(len(self.day), -1)
+
     def read(self, index: str, tile: Tile) -> np.ndarray:
         """An index over a tile `[view, pixel]`, float32, NaN where not clear."""
-        stored = zarr.open_array(self.work.views / index, mode="r")[:, tile.y, tile.x].reshape(len(self.day), -1)
+        stored = self.stored(index, tile)
         return np.where(stored == layout.NODATA, np.nan, stored * np.float32(SCALE)).astype(np.float32)
 
 
@@ -85,46 +77,14 @@ def offered(config: RegionConfig, scenes: Sequence[Scene], catalog: dict) -> lis
     return [band for band in known if all(band in bands for bands in of_each)]
 
 
-def collect(
-    config: RegionConfig, catalog: dict, scenes: Sequence[Scene], work: Work, progress: Progress
-) -> ClearViews:
-    """Read every scene that has not been read yet.
-
-    Args:
-        config: configuration of the region.
-        catalog: datasets by id.
-        scenes: scenes in order.
-        work: folder of the build.
-        progress: called with (done, all, message).
+def those_of_the_build(scenes: Sequence[Scene], work: Work) -> Sequence[Scene]:
+    """The scenes that a build began with, whatever a service has added since; all of them before it has begun.
 
     Raises:
-        ValueError: a file is damaged or lacks a band; or scenes of the interrupted build are missing, or were replaced; views that
-            were read are kept.
+        ValueError: scenes of the interrupted build are missing.
     """
-    grid, names = config.region_grid, (config.vegetation.index, *config.vegetation.also)
-    scenes = _begun_with(config, scenes, names, work)
-    parts, bands = list(blocks(grid.geobox)), bands_needed(names, offered(config, scenes, catalog))
-    for number, scene in enumerate(scenes):
-        files = fingerprint(scene.origin)
-        for name, window, box in parts:
-            marker = f"views/{number:05d}_{name}"
-            before = work.read(marker)
-            if before is None:
-                work.write(marker, _read_block(scene, names, bands, number, window, box, work) | {"files": files})
-            elif before.get("files", files) != files:  # not recorded by earlier versions
-                _check_same(scene, names, bands, number, window, box, work)
-                work.write(marker, before | {"files": files})
-        progress(number + 1, len(scenes), f"{scene.day} {scene.id}")
-    first = config.period.days[0]
-    return ClearViews(work, np.array([(scene.day - first).astype(int) for scene in scenes]))
-
-
-def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[str], work: Work) -> Sequence[Scene]:
-    """The scenes of this build: all that the first call finds, and the same ones later, whatever a service has added since."""
     before = work.read("scenes")
     if before is None:
-        _template(config, len(scenes), names, work)
-        work.write("scenes", {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes]})
         return scenes
     by_name = {(scene.id, str(scene.day)): scene for scene in scenes}
     wanted = list(zip(before["scenes"], before["days"], strict=True))
@@ -137,72 +97,18 @@ def _begun_with(config: RegionConfig, scenes: Sequence[Scene], names: Sequence[s
     return [by_name[key] for key in wanted]
 
 
-def _template(config: RegionConfig, count: int, names: Sequence[str], work: Work) -> None:
-    grid = config.region_grid
-    group = zarr.open_group(work.views, mode="w")
+def begin(scenes: Sequence[Scene], names: Sequence[str], grid: Grid, work: Work) -> None:
+    """Create the store of the views and note the scenes of the build, unless it has begun.
+
+    The days are on the axis of scenes, each in files of its own, so that scenes are written side by side; a file holds tiles that are
+    read one by one.
+    """
+    if work.read("scenes") is not None:
+        return
+    group, side = zarr.open_group(work.views, mode="w"), CHUNK_TILES * grid.tile
     for name in names:
         group.create_array(
-            name, shape=(count, *grid.shape), dtype=np.int16, chunks=(1, CHUNK_TILES * grid.tile, CHUNK_TILES * grid.tile),
+            name, shape=(len(scenes), *grid.shape), dtype=np.int16, shards=(1, side, side), chunks=(1, grid.tile, grid.tile),
             compressors=layout.codecs(), fill_value=layout.NODATA, dimension_names=("view", "y", "x"),
         )  # fmt: skip
-
-
-def _read_block(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> dict:
-    """Read, compute and write one scene on one block; returns its record."""
-    reflectance = scene.read(box, bands)
-    record: dict = {"id": scene.id, "day": str(scene.day), "origin": scene.origin, "negative": negatives(reflectance)}
-    for name in names:
-        values = compute(name, reflectance)
-        known = np.isfinite(values)
-        zarr.open_array(work.views / name, mode="r+")[number, window[0], window[1]] = _scaled(values)
-        record[name] = {"clear": float(known.mean()), "median": float(np.median(values[known])) if known.any() else None}
-    return record
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    """An index as stored, int16."""
-    known = np.isfinite(values)
-    return np.where(known, np.rint(np.clip(np.nan_to_num(values), -3.0, 3.0) / SCALE), layout.NODATA).astype(np.int16)
-
-
-def _check_same(scene: Scene, names: Sequence[str], bands: Sequence[str], number: int, window, box: GeoBox, work: Work) -> None:
-    """Read a scene again whose files have changed since.
-
-    Raises:
-        ValueError: its values differ.
-    """
-    reflectance = scene.read(box, bands)
-    for name in names:
-        kept = zarr.open_array(work.views / name, mode="r")[number, window[0], window[1]]
-        differs = kept != _scaled(compute(name, reflectance))
-        if differs.any():
-            raise ValueError(
-                f"scene {scene.id} of {scene.day} was replaced after this build had read it: {name} differs at {int(differs.sum())} of "
-                f"{differs.size} pixels; restore the first version, or remove {work.folder} and build anew"
-            )
-
-
-def fingerprint(origin: dict) -> str:
-    """Digest of size, time and some bytes of the files of a scene; if it differs, the scene is read again and compared.
-
-    Args:
-        origin: origin of the scene; its texts that name a file or folder of this machine are read.
-    """
-    digest = hashlib.sha256(canonical_json(origin).encode())
-    for place in sorted({text for text in _texts(origin) if 0 < len(text) < LONGEST_PATH and os.path.exists(text)}):
-        for path in [Path(place)] if os.path.isfile(place) else sorted(path for path in Path(place).rglob("*") if path.is_file()):
-            size = path.stat()
-            digest.update(f"{path} {size.st_size} {size.st_mtime_ns}".encode())
-            with open(path, "rb") as file:
-                for start in {*np.linspace(0, max(size.st_size - SAMPLE_BYTES, 0), SAMPLES).astype(int).tolist()}:
-                    file.seek(start)
-                    digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()[:32]
-
-
-def _texts(content) -> Iterator[str]:
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, dict | list | tuple):
-        for one in content.values() if isinstance(content, dict) else content:
-            yield from _texts(one)
+    work.write("scenes", {"scenes": [scene.id for scene in scenes], "days": [str(scene.day) for scene in scenes]})

@@ -71,13 +71,18 @@ class StructuralError(eqx.Module):
             known: known random error, broadcasting, 0 where unknown.
         """
         p = self.values()
-        weeks, years, measuring = jax.random.split(key, 3)
+        weeks, years, _ = jax.random.split(key, 3)
         drift = p["structural_floor"] + p["structural_slope"] * activity
         drift *= of_weeks(weeks, flux.shape, p["structural_days"], p["structural_recurring"])
         drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
         drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
+        return flux + drift + self.noise(key, flux, known)
+
+    def noise(self, key: PRNGKeyArray, flux: Array, known: Array) -> Array:
+        """The measuring error alone, for one draw of the hyperparameters; arguments as for `sample`."""
+        p = self.values()
         sd = jnp.sqrt(known**2 + (p["noise_floor"] + p["noise_slope"] * jnp.abs(flux)) ** 2)
-        return flux + drift + sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(measuring, TAIL, flux.shape, flux.dtype)
+        return sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(jax.random.split(key, 3)[2], TAIL, flux.shape, flux.dtype)
 
     def variance_of_mean(self, activity: Array, flux: Array, flux_sq: Array, known_sq: Array, count: Array, span: Array):
         """Variance of the mean error over a period, (gC m-2 d-1)^2, for one draw; elementwise over periods.

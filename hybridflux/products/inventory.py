@@ -4,14 +4,14 @@
     difference = NBP - (biomass + soil)
 
 All in gC m-2 yr-1. `biomass` and `soil` are gains of that pool, `export` is carbon that leaves by harvest or wood removal
-(negative where manure or seed bring in more than leaves). Rows of the pools `import` and `fire` count as less and more export.
-Leaching, methane and deadwood are not in the ledger.
+(negative where manure or seed bring in more than leaves). Rows of the pools `import`, `fire` and `leaching` (dissolved carbon) count as
+less and more export. Methane and deadwood are not in the ledger.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,11 @@ from hybridflux.products.rows import budget_row, mixed_with_normal
 from hybridflux.products.totals import ALL, REGION, RunTotals
 
 COLUMNS = ("zone", "land_cover", "pool", "start_year", "end_year", "value", "sd")
-POOLS = ("biomass", "soil", "export", "import", "fire")
+STOCKS = ("biomass", "soil")
+CARRIED = {"export": 1.0, "import": -1.0, "fire": 1.0, "leaching": 1.0}
+"""Pools of carbon that is carried away, with their sign in the export of an entry."""
+POOLS = (*STOCKS, *CARRIED)
+OPTIONAL = {"units": "units", "unit": "units", "campaign": "campaign", "correlation": "correlation"}
 EXAMPLE = "region,CRO,export,2018,2018,420,40"
 UNITS = {"gC m-2 yr-1": 1.0, "tC ha-1 yr-1": 100.0}
 """Units of the optional column `units` -> gC m-2 yr-1 of one unit; the first is the default."""
@@ -40,13 +44,17 @@ class Entry:
         zone: zone name, or `region`.
         land_cover: plant type code, or `all`.
         years: first and last year, both included.
-        pools: pool -> (value, sd), gC m-2 yr-1.
+        pools: `biomass`, `soil`, `export` -> (value, sd), gC m-2 yr-1; the export with imports, fire and leaching.
+        carried: pool of `CARRIED` -> (value, sd): what the export is made of.
+        campaigns: pool -> (campaign that measured it, correlation of the errors of any two of its rows of that pool).
     """
 
     zone: str
     land_cover: str
     years: tuple[int, int]
     pools: dict[str, tuple[float, float]]
+    carried: dict[str, tuple[float, float]] = field(default_factory=dict)
+    campaigns: dict[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def read_inventory(path: str | Path) -> list[Entry]:
@@ -54,6 +62,8 @@ def read_inventory(path: str | Path) -> list[Entry]:
 
     Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one. A column
     `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Without that column, values that look like another unit are warned of.
+    Columns `campaign` and `correlation` (0 to 1) may say which rows of a pool share a part of their error, as those of one inventory share
+    its allometry; rows without are independent.
 
     Raises:
         FileNotFoundError: no such file.
@@ -61,10 +71,10 @@ def read_inventory(path: str | Path) -> list[Entry]:
     """
     rows, declared = read_pools(path)
     asked = rows.copy()
-    rows["value"] = rows["value"].where(rows["pool"] != "import", -rows["value"])
     exported = rows.groupby(["zone", "land_cover"])["pool"].transform(lambda pools: "export" in set(pools))
-    other = rows["pool"].isin(("import", "fire"))
-    rows = rows[~other | exported].assign(pool=rows["pool"].mask(other, "export"))  # they alone do not say what was exported
+    other = rows["pool"].isin([pool for pool in CARRIED if pool != "export"])
+    rows = rows.assign(flow=rows["pool"].mask(~rows["pool"].isin(CARRIED), ""), pool=rows["pool"].mask(other, "export"))
+    rows = rows[~other | exported]  # they alone do not say what was exported
     entries = [_entry(Path(path), *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
     if not declared:
         question_units(Path(path), asked)
@@ -72,7 +82,9 @@ def read_inventory(path: str | Path) -> list[Entry]:
 
 
 def read_pools(path: str | Path) -> tuple[pd.DataFrame, bool]:
-    """The rows of such a table in gC m-2 yr-1: zone, land_cover, pool, start_year, end_year, value, sd; and whether it declares its units.
+    """The rows of such a table in gC m-2 yr-1, and whether it declares its units.
+
+    Columns zone, land_cover, pool, start_year, end_year, value, sd, campaign, correlation.
 
     Raises:
         FileNotFoundError: no such file.
@@ -81,7 +93,7 @@ def read_pools(path: str | Path) -> tuple[pd.DataFrame, bool]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file; an inventory is a table {','.join(COLUMNS)}")
-    cells = read_cells(path, COLUMNS, {"units": "units", "unit": "units"}, f"{','.join(COLUMNS)}, for instance {EXAMPLE}")
+    cells = read_cells(path, COLUMNS, OPTIONAL, f"{','.join(COLUMNS)}, for instance {EXAMPLE}")
     if cells.text.empty:
         raise ValueError(f"{path} has no rows; add one for each pool, for instance {EXAMPLE}")
     return _checked(cells), "units" in cells
@@ -93,12 +105,22 @@ def compare(totals: RunTotals, entries: list[Entry]) -> pd.DataFrame:
     Raises:
         ValueError: an entry for a zone or land cover the run does not have.
     """
+    places = places_of(totals, entries)
+    return pd.DataFrame([_compared(totals, entry, places[entry.zone, entry.land_cover]) for entry in entries])
+
+
+def places_of(totals: RunTotals, entries: list[Entry]) -> dict[tuple[str, str], np.ndarray]:
+    """Cells of each zone and land cover of a run.
+
+    Raises:
+        ValueError: an entry for a zone or land cover the run does not have.
+    """
     places = {(zone, cover): cells for zone, cover, cells in totals.groups()}
     unknown = [f"{entry.zone}/{entry.land_cover}" for entry in entries if (entry.zone, entry.land_cover) not in places]
     if unknown:
         known = ", ".join(f"{zone}/{cover}" for zone, cover in places)
         raise ValueError(f"the inventory has {', '.join(unknown)[:300]}, the run has {known[:1000]}; zone `{REGION}` is all of it")
-    return pd.DataFrame([_compared(totals, entry, places[entry.zone, entry.land_cover]) for entry in entries])
+    return places
 
 
 def _compared(totals: RunTotals, entry: Entry, cells: np.ndarray) -> dict:
@@ -150,6 +172,14 @@ def _checked(cells: Cells) -> pd.DataFrame:
     if "units" in cells:
         refuse(~text["units"].isin(UNITS), "units", f"is not one of {', '.join(UNITS)}")
         rows[["value", "sd"]] = rows[["value", "sd"]].mul(text["units"].map(UNITS), axis=0)
+    rows["campaign"], rows["correlation"] = text["campaign"] if "campaign" in cells else "", 0.0
+    if "correlation" in cells:
+        rows["correlation"], wrong = cells.parsed("correlation")
+        for row, fault in wrong.items():
+            faults.setdefault(row, fault)
+        rows["correlation"] = rows["correlation"].fillna(0.0)
+        refuse(~rows["correlation"].between(0, 1), "correlation", "is not between 0 and 1")
+        refuse((rows["correlation"] > 0) & (rows["campaign"] == ""), "correlation", "is of no campaign; name it in the column `campaign`")
     cells.refuse(dict(sorted(faults.items())))
     return rows.astype({"start_year": int, "end_year": int})
 
@@ -172,13 +202,21 @@ def _entry(path, zone: str, cover: str, *, rows: pd.DataFrame) -> Entry:
     if len(stocks) and len(spans) > 1:
         raise ValueError(f"{path}: biomass and soil of {zone}/{cover} have different periods; a comparison needs them over the same years")
     first, last = int(spans["start_year"].min()), int(spans["end_year"].max())
-    pools = {}
+    pools, campaigns = {}, {}
     for pool, part in rows.groupby("pool"):
         covered = {year for a, b in zip(part["start_year"], part["end_year"], strict=True) for year in range(a, b + 1)}
         if covered != set(range(first, last + 1)):
             raise ValueError(f"{path}: {pool} of {zone}/{cover} must cover {first} to {last}, all and only; it covers {sorted(covered)}")
         if pool != "export" and len(part) > 1:
             raise ValueError(f"{path}: {pool} of {zone}/{cover} stands twice; give one value and one sd")
-        share = (part["end_year"] - part["start_year"] + 1) / (last - first + 1)
-        pools[pool] = float((part["value"] * share).sum()), float(np.sqrt(((part["sd"] * share) ** 2).sum()))
-    return Entry(zone, cover, (first, last), pools)
+        pools[pool] = _mean_of(part.assign(value=part["value"] * part["flow"].map(CARRIED).fillna(1.0)), last - first + 1)
+        if part["campaign"].iloc[0]:
+            campaigns[pool] = part["campaign"].iloc[0], float(part["correlation"].iloc[0])
+    carried = {flow: _mean_of(part, last - first + 1) for flow, part in rows[rows["flow"] != ""].groupby("flow")}
+    return Entry(zone, cover, (first, last), pools, carried, campaigns)
+
+
+def _mean_of(rows: pd.DataFrame, years: int) -> tuple[float, float]:
+    """Mean over some years, each row for its own, and its sd."""
+    share = (rows["end_year"] - rows["start_year"] + 1) / years
+    return float((rows["value"] * share).sum()), float(np.sqrt(((rows["sd"] * share) ** 2).sum()))

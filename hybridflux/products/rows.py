@@ -17,6 +17,8 @@ SIGN = {
     "export": "positive out of the land",
     "import": "positive into the land",
     "fire": "positive to the atmosphere",
+    "leaching": "positive out of the land",
+    "structural bias": "positive where the model takes up too much or respires too little",
     "residue": "positive to the litter",
     "residue respiration": "positive to the atmosphere, part of RECO",
 }
@@ -26,6 +28,7 @@ COLUMNS = (
     "total_units", "total_tCO2", "total_tCO2_sd", *(f"total_tCO2_{name}" for name in QUANTILES), "sign",
 )  # fmt: skip
 """First columns of every budget table, in this order."""
+TOTALS = tuple(name for name in COLUMNS if name.startswith("total_tCO2"))
 
 NORMAL_POINTS = 64
 

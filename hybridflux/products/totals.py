@@ -17,6 +17,7 @@ from hybridflux.provenance import canonical_json
 from hybridflux.records import run_record
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.outputs import Output, ZoneTotals
+from hybridflux.region.outputs.merge_totals import OUTSIDE
 from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
@@ -66,7 +67,8 @@ class RunTotals:
         meaning: the spread in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
         at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
-        structural: structural error of NEE `[cell, month, draw]`, gC, mean zero; None where it is not known.
+        structural: structural error of NEE `[cell, month, draw]`, gC; None where it is not known.
+        outside: area outside the area of applicability of each cell `[cell]`, m2; None where it is not known.
     """
 
     total: dict[str, np.ndarray | Lazy]
@@ -80,6 +82,7 @@ class RunTotals:
     first: pd.DatetimeIndex | None = None
     at_towers: frozenset[str] | None = None
     structural: np.ndarray | Lazy | None = None
+    outside: np.ndarray | None = None
 
     @property
     def draws(self) -> int:
@@ -114,28 +117,42 @@ class RunTotals:
         """Totals whose draws include the structural error, as far as it is known.
 
         The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE cannot be identified from NEE and are not in it. The mean of each share over the draws is subtracted in each cell and month:
-        where draws with more GPP have larger errors, the shares would shift the mean, and a budget would differ from the maps.
+        in NEE cannot be identified from NEE and are not in it. Each share has the mean over the draws of the error times its own mean: zero
+        without towers, so that a budget agrees with the maps, though draws with more GPP have larger errors; with towers in or near the
+        region what these measured moves the budget from the maps.
         """
         if self.structural is None:
             return self
         total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
-        meaning = f"{self.meaning}; and the structural error of the model, common to each plant type of the region"
+        error = "the structural error of the model, alike between neighbours of a plant type and known where a tower measured it"
+        meaning = f"{self.meaning}; and {error}"
         return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
+
+    def in_memory(self) -> RunTotals:
+        """Totals that no longer need their file."""
+        total = {flux: values[:] for flux, values in self.total.items()}
+        return replace(self, total=total, structural=None if self.structural is None else self.structural[:])
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
         part = self.structural[cells]
         if flux != "NEE":
             gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
             share = gpp / np.maximum(gpp + reco, 1e-9)
-            part = -share * part if flux == "GPP" else (1.0 - share) * part
-        return self.total[flux][cells] + (part - part.mean(axis=-1, keepdims=True))
+            share = -share if flux == "GPP" else 1.0 - share
+            mean = share.mean(axis=-1, keepdims=True) * part.mean(axis=-1, keepdims=True)
+            part = share * part
+            part += mean - part.mean(axis=-1, keepdims=True)
+        return self.total[flux][cells] + part
 
     def area_without_tower(self, cells: np.ndarray) -> float:
         """Area of some cells whose plant type no tower of the posterior has, m2; NaN where the run does not record it."""
         if self.at_towers is None:
             return np.nan
         return float(self.area[cells][~np.isin(self.land_cover[cells].astype(str), [*self.at_towers])].sum())
+
+    def area_outside(self, cells: np.ndarray) -> float:
+        """Area of some cells outside the area of applicability, m2; NaN where the run does not know it."""
+        return np.nan if self.outside is None else float(self.outside[cells].sum())
 
     def groups(self) -> list[tuple[str, str, np.ndarray]]:
         """(zone, land cover, cells) of the rows of a budget: the region, its land covers, each zone, its land covers."""
@@ -151,6 +168,13 @@ class RunTotals:
         """Calendar years the run covers from the first to the last day."""
         covered = pd.Series(self.days, self.months.year).groupby(level=0).sum()
         return [int(year) for year, days in covered.items() if days == 366 - (not pd.Timestamp(year, 1, 1).is_leap_year)]
+
+    def years_from_first_day(self) -> int:
+        """Years that the run covers from its first day to the day before the same date; 0 where it ends on another day."""
+        first = self.months[0] if self.first is None else self.first[0]
+        after = first + pd.Timedelta(days=int(self.days.sum()))
+        years = after.year - first.year
+        return years if first + pd.DateOffset(years=years) == after else 0
 
     def part_of(self, months: np.ndarray) -> str:
         """Name of consecutive months: `2018-03..2018-09`, `2018-03`, or `2022-07-01..2022-07-03` where months are not whole."""
@@ -263,6 +287,7 @@ def _described(data, cells: np.ndarray, spread: str, total: dict, structural) ->
         first=pd.DatetimeIndex(data["month"].values.astype("datetime64[s]")) if "month_bnds" in data else None,
         at_towers=frozenset(data.attrs[AT_TOWERS].split()) if AT_TOWERS in data.attrs else None,
         structural=structural,
+        outside=data[OUTSIDE].values.astype(float)[cells] if OUTSIDE in data else None,
     )
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.tower_effects import settled
@@ -148,24 +147,23 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
         if not needed.exists():
             raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
     changed = open_region(path).with_changes(dict(change.split("=", 1) for change in spec.changes)).within(*spec.within)
+    changed = changed.against(dict(change.split("=", 1) for change in spec.usual))
     made = make_job(Posterior.load(out / POSTERIOR), changed, draws=spec.draws, period=spec.period, keep=spec.keep)
     job = dataclasses.replace(made, out=out)
     check(job, resume=True)
     return job
 
 
-def make_job(
-    posterior: Posterior, region: str | Path | Region, *, draws: int | Draws, period: Period, keep: Sequence[Output]
-) -> Job:
+def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | Draws, period: Period, keep: Sequence[Output]) -> Job:
     """A run that has no folder yet; all that can be wrong with its settings is refused here, as `map_region` says."""
     draws = Draws.of(draws)
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     uncertain = _uncertain(region, posterior, draws)
-    if region.changes and isinstance(posterior.model, Stacked):
+    if (region.changes or region.usual) and posterior.of_causes().model is not posterior.model:
         raise ValueError(
-            "networks of weather and vegetation know no causes, so a region under changed drivers is mapped by process members alone: "
-            "give posterior.of_kind('process')"
+            "networks of weather and vegetation know no causes, so a region under changed or usual drivers is mapped by process members "
+            "alone: give posterior.of_causes()"
         )
     _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):
@@ -177,14 +175,20 @@ def make_job(
     cure = "`[vegetation] like` of its configuration brings an index there, where the catalog has a line (E15 says what that is worth)"
     warn_of_sensors(sensors, like, str(region.path), cure)
     calendar = Calendar.of_region(region, period)
-    check_outputs(tuple(keep), posterior.model, calendar)
-    check_changes(region, posterior.model.needs(), calendar.days)
+    needs = posterior.model.needs()
+    check_outputs(tuple(keep), posterior.model, calendar, tuple(name for name in needs if region.has_usual(name)))
+    for output in keep:
+        output.check(posterior)
+    check_changes(region, needs, calendar.days)
+    if region.usual:
+        check_changes(region.in_usual_year, needs, calendar.days)
     draws = settled(draws, posterior, region.grid)
     posterior = posterior if draws.number == posterior.draws else posterior.thin(draws.number)
     spec = RunSpec(
         region=region.path.name, region_fingerprint=region_fingerprint(region), posterior_fingerprint=posterior_fingerprint(posterior),
         draws=draws, period=Period(calendar.mapped[0], calendar.mapped[-1]), changes=tuple(str(change) for change in region.changes),
         within={name: tuple(sorted(at_towers) if name == PLANT_TYPE else ranges[name]) for name in region.limits}, keep=tuple(keep),
+        usual=tuple(str(change) for change in region.usual),
     )  # fmt: skip
     return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region), uncertain)
 
@@ -216,6 +220,10 @@ def _uncertain(region: Region, posterior: Posterior, draws: Draws) -> tuple[str,
     """
     if not draws.spread.has_vegetation_error:
         return ()
+    if region.usual:
+        raise ValueError(
+            f"a run against the usual year draws no errors of the vegetation series; leave `+vegetation` out of `{draws.spread}`"
+        )
     read = tuple(dict.fromkeys(split_history(name)[0] for name in posterior.model.needs() if region.is_daily(name)))
     missing = [sd_of(name) for name in read if sd_of(name) not in region.names]
     if missing:

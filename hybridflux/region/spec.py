@@ -15,6 +15,7 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.learned import learned
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
+from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
@@ -32,6 +33,7 @@ WORDS = {
     "start": "first day",
     "end": "last day",
     "changes": "changes of drivers",
+    "usual": "drivers of the usual year",
     "within": "ranges outside which pixels are left out",
     "keep": "outputs",
 }
@@ -51,6 +53,7 @@ class RunSpec:
         changes: of drivers, as text.
         within: covariate, or `plant_type`, outside whose range at the towers pixels are left out -> that range, or the plant types there.
         keep: outputs (`outputs.base.Output`).
+        usual: changes of drivers that make the usual year, as text, where a run is mapped against that.
     """
 
     region: str
@@ -61,6 +64,7 @@ class RunSpec:
     changes: tuple[str, ...]
     within: Mapping[str, tuple]
     keep: tuple
+    usual: tuple[str, ...] = ()
 
     def to_json(self) -> dict:
         """As plain values of JSON; without a nugget and towers as in earlier versions, whose runs can go on."""
@@ -69,7 +73,7 @@ class RunSpec:
             "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
             "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
             "keep": [output.to_json() for output in self.keep],
-        }  # fmt: skip
+        } | ({"usual": self.usual} if self.usual else {})  # fmt: skip
         return json.loads(canonical_json(described))
 
     @classmethod
@@ -94,6 +98,7 @@ class RunSpec:
             tuple(values["changes"]),
             {name: tuple(limits) for name, limits in values["within"].items()},
             outputs_of(values["keep"]),
+            tuple(values.get("usual", ())),
         )
 
     @cached_property
@@ -163,6 +168,13 @@ class Job:
         return self.spec.keep
 
     @property
+    def field_basis(self) -> FieldBasis | None:
+        """Of the structural error; None where the posterior does not know it, or no output adds it up."""
+        if self.posterior.structure is None or not any(output.has_structural_error for output in self.keep):
+            return None
+        return FieldBasis.of(self.posterior, self.spec.draws.towers or (), self.region.grid)
+
+    @property
     def files(self) -> tuple[str, ...]:
         """Files that outputs make of the totals of all tiles."""
         return tuple(output.file for output in self.keep if output.file)
@@ -192,12 +204,14 @@ class Job:
 
 
 def posterior_fingerprint(posterior: Posterior) -> str:
-    """Hash of a model, its draws and its structural error."""
+    """Hash of a model, its draws, its structural error and what it gets wrong at its towers."""
     digest = hashlib.sha256(config_hash(to_spec(posterior.model)).encode())
     for name, leaf in sorted(learned(posterior.model).items()):
         digest.update(name.encode() + np.ascontiguousarray(leaf).tobytes())
     for name, raw in sorted(posterior.structure.raw.items()) if posterior.structure is not None else ():
         digest.update(name.encode() + np.ascontiguousarray(raw).tobytes())
+    for name, values in sorted(posterior.residuals.to_arrays().items()) if posterior.residuals is not None else ():
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -16,6 +16,7 @@ from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
 UNIT = "gC m-2 yr-1"
 ZONES = 40  # in a table of the page; all are in the CSV
+ROWS = 1500  # of a CSV inside of the page
 TONES = {"NEE": "--nee", "GPP": "--gpp", "RECO": "--reco", "NBP": "--accent"}
 KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
 
@@ -78,12 +79,16 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<h3>NEE = RECO − GPP, {sign}; negative = uptake</h3>{block}")
         else:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
-    if (budget["quantity"] == "anomaly").any():
-        parts.append(f"<h3>Year by year, whole region, {units(unit)}</h3>{_years_table(budget)}")
-    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
-    link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
-    parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
+    parts.append(paragraph(f"All zones, land covers, periods and quantiles: {_whole_table(budget)}.", "note"))
     return "\n".join(parts)
+
+
+def _whole_table(budget: pd.DataFrame) -> str:
+    """A link to the whole table, inside of the page where it is small; else the command that writes it."""
+    if len(budget) > ROWS:
+        return f"{number(len(budget))} rows, too many for a page: <code>hybridflux budget --run RUN --out budget.csv</code>"
+    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
+    return f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
 
 
 def closure_section(budget: pd.DataFrame) -> str:
@@ -93,14 +98,16 @@ def closure_section(budget: pd.DataFrame) -> str:
         f"NBP = −NEE − export, positive when the land gains carbon; stock change = biomass + soil; difference = NBP − stock change; all "
         f"{unit}, ± one sd. <b>Open</b>: the two differ by more than 1.96 sd. <b>Closed</b>: they do not, and a gap of half of the largest "
         f"term (at least 50 {unit}) would have been detected. <b>Undecidable</b>: it would not have been, or a pool is missing. "
-        "Fire, leaching, methane and deadwood are not in the ledger."
+        "Methane and deadwood are not in the ledger; imports, fire and leaching are where the inventory gives them."
     )
     rows = budget[budget["variable"] == "NBP"]
     whole = rows["zone"] == REGION
     parts = [paragraph(note, "note")] + [_closure_table(rows[whole])] * bool(whole.any())
     if (~whole).any():
-        folded = "" if whole.any() else " open"
-        parts.append(f"<details{folded}><summary>{(~whole).sum()} zones and land covers</summary>{_closure_table(rows[~whole])}</details>")
+        folded, zones = "" if whole.any() else " open", rows[~whole]
+        largest = zones.loc[zones["area_ha"].nlargest(2 * ZONES).index.sort_values()] if len(zones) > 2 * ZONES else zones
+        words = f"{len(zones)} zones and land covers" + (f", the {len(largest)} largest" if len(largest) < len(zones) else "")
+        parts.append(f"<details{folded}><summary>{words}</summary>{_closure_table(largest)}</details>")
     return "\n".join(parts)
 
 
@@ -148,22 +155,6 @@ def _flux_table(rows: pd.DataFrame) -> str:
             line += ["–" if known is None else number(known), f'<span class="{word}">{word}</span>']
         lines.append(line)
     return table(head + (["Truth", "Inside"] if truth else []), lines, whole=1)
-
-
-def _years_table(budget: pd.DataFrame) -> str:
-    """NEE of each whole year, and its anomalies: the difference from the mean of the other whole years, draw by draw."""
-    whole = budget[(budget["zone"] == REGION) & (budget["land_cover"] == ALL)].set_index(["period", "quantity", "variable"])
-    years = [period for period, quantity, variable in whole.index if (quantity, variable) == ("anomaly", "NEE")]
-    head = ["Year", "NEE", "90 % interval"]
-    lines = [[escape(year)] for year in years]
-    columns = [("flux", "NEE"), *(("anomaly", flux) for flux in FLUXES)]
-    for quantity, flux in columns:
-        if quantity == "anomaly":
-            head += [f"Anomaly of {flux}", "90 % interval"]
-        for line, year in zip(lines, years, strict=True):
-            row = whole.loc[(year, quantity, flux)]
-            line += [number(row["mean"]), interval(row["q05"], row["q95"])]
-    return table(head, lines)
 
 
 def heading_before(row: pd.Series, rows: pd.DataFrame) -> list[str]:

@@ -14,8 +14,9 @@ FEW = 30  # draws below which marks are drawn instead of a density
 
 
 def seasonal_cycle(
-    title: str, days: np.ndarray, bands: dict[str, np.ndarray], limits: tuple[float, float], true_days=None, truth: dict | None = None
-) -> str:
+    title: str, days: np.ndarray, bands: dict[str, np.ndarray], limits: tuple[float, float], true_days=None, truth: dict | None = None,
+    width: float = 3.6,
+) -> str:  # fmt: skip
     """Fluxes over time with 90 % bands.
 
     Args:
@@ -25,8 +26,9 @@ def seasonal_cycle(
         limits: limits of the flux axis.
         true_days: `datetime64[D]` `[month]`.
         truth: flux -> known values `[month]`, gC m-2 d-1.
+        width: of the panel, inches.
     """
-    with figure(3.6, 2.3) as (drawn, ax):
+    with figure(width, 2.3) as (drawn, ax):
         ax.axhline(0, color=FAINT, linewidth=0.8)
         for flux, draws in bands.items():
             low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95], axis=1)

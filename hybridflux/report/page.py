@@ -11,19 +11,25 @@ import pandas as pd
 
 from hybridflux.files import write_text
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
-from hybridflux.products.budget import budget_of, budget_table
+from hybridflux.products.assimilation import NothingToLearn
+from hybridflux.products.assimilation_table import assimilated_table
+from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_record
+from hybridflux.region.run.training_range import APPLICABILITY
+from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
+from hybridflux.report.drought_section import drought_section
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
-from hybridflux.report.map_viewer import open_group, run_viewer
+from hybridflux.report.map_viewer import open_group, run_viewer, viewer_data
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
 from hybridflux.report.seasonal_fluxes import seasons_section
-from hybridflux.report.style import ASSETS, number, units
+from hybridflux.report.style import number, units
 from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
+from hybridflux.report.years_section import years_section
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, SIGN
 
 if TYPE_CHECKING:
@@ -39,9 +45,11 @@ def write_report(
     posterior: Posterior | None = None,
     towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
+    drought: str | Path | None = None,
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
     ledger: pd.DataFrame | None = None,
+    reference: tuple[int, int] | None = None,
     truth: str | Path | Truth | None = None,
     title: str | None = None,
 ) -> Path:
@@ -55,9 +63,11 @@ def write_report(
         posterior: fitted `Posterior`: adds prior and posterior of the parameters.
         towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
         scenario: folder written by `run_scenario`: adds the effect of the change.
+        drought: folder written by `run_drought`: adds what a season has lost by cause.
         budget: table of `budget_table`; made from the run by default.
-        inventory: CSV of measured stock changes: adds the closure.
+        inventory: CSV of measured stock changes: adds the closure, and what they say of the run where they can inform it.
         ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
+        reference: first and last year of the period that anomalies refer to; all whole years by default.
         truth: truth of a synthetic region (`report.truth`), shown beside the estimates.
         title: heading; by default from the region's name.
 
@@ -68,8 +78,9 @@ def write_report(
     record, totals = run_record(run), open_totals(run)
     known = truth if truth is None or isinstance(truth, Truth) else read_truth(truth)
     if budget is None:
-        budget = budget_table(run, inventory=inventory)
-    budget = with_truth(budget, budget_of(known.totals) if known and known.totals else None)
+        budget = budget_table(run, inventory=inventory, reference=reference)
+    true = known.rows(reference) if known else None
+    budget = with_truth(budget, true)
     effect = open_scenario(scenario) if scenario else None
     independence = independence_factor(open_group(run, "annual"), totals)
     maps = {"map-run": run_viewer(run)}
@@ -80,13 +91,20 @@ def write_report(
         Section("seasons", "Seasons", "The course of each land cover", seasons_section(run, totals.spread, known and known.totals)),
         Section("budget", "Budget", "Carbon budget", budget_section(budget)),
     ]
+    if years := years_section(budget):
+        sections.append(Section("years", "Years", "Year by year", years))
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
+    if drought is not None:
+        sections.append(Section("drought", "Drought", "What the season has lost, by cause", drought_section(drought)))
     if ledger is not None:
         sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
+    if inventory is not None:
+        body = _assimilated(run, inventory, reference, true)
+        sections.append(Section("assimilated", "Assimilated", "What the inventory says of the run", body))
     if posterior is not None and towers is not None:
         towers = sequences_of(towers, posterior.model.needs_at_towers())
         sections.append(Section("towers", "Towers", "Fit at the towers", tower_section(posterior, towers)))
@@ -95,21 +113,17 @@ def write_report(
         sections.append(Section("parameters", "Parameters", "Prior and posterior", body))
     sections.append(Section("origin", "Origin", "Provenance", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
-    page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
+    page = document("run report", heading, _lead(record, totals), [part for part in sections if part], viewer_data(maps))
     write_text(out, page)
     return out
 
 
-def _data_of(maps: dict[str, dict | None]) -> str:
-    """Data and script of the map viewers."""
-    data = "\n".join(_data(name, value) for name, value in maps.items() if value)
-    return f'{data}\n<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script>'
-
-
-def _data(name: str, value: dict) -> str:
-    """Data of a map viewer; `</` is kept from ending the element."""
-    text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
-    return f'<script type="application/json" id="{name}">{text}</script>'
+def _assimilated(run: Path, inventory: str | Path, reference: tuple[int, int] | None, true: pd.DataFrame | None) -> str:
+    """The section of the update, or why there is none."""
+    try:
+        return assimilation_section(with_truth(assimilated_table(run, inventory, reference=reference), true))
+    except NothingToLearn as error:
+        return paragraph(escape(str(error)), "note")
 
 
 def _lead(record: dict, totals: RunTotals) -> str:
@@ -168,7 +182,9 @@ def _towers(record: dict) -> str:
     pixels = max(record.get("pixels", 0), 1)
     kinds = (record.get("plant_types") or {}).get("without_tower") or {}
     shares = [f"{PLANT_TYPE_NAMES.get(code, code)} ({share_of(count / pixels)} of the pixels)" for code, count in kinds.items()]
-    ranges = [f"{name} ({share_of(count / pixels)})" for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST]
+    beyond = {name: count / pixels for name, count in (record.get("outside") or {}).items() if count / pixels >= LEAST}
+    unlike = beyond.pop(APPLICABILITY, 0.0)
+    ranges = [f"{name} ({share_of(share)})" for name, share in beyond.items()]
     towers = [f"{tower['name']} ({tower['plant_type']})" for tower in record.get("towers") or ()]
     parts = []
     if towers:
@@ -181,6 +197,12 @@ def _towers(record: dict) -> str:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "
             "what all plant types share; <code>hybridflux map --within plant_type</code> leaves it out."
+        )
+    if unlike:
+        parts.append(
+            f"<b>{share_of(unlike)} outside the area of applicability</b>, of pixels and days: there, weather and vegetation are less like "
+            "the days of the towers than those of one tower are like those of others (Meyer &amp; Pebesma 2021), and it is not known how "
+            "wrong the model is."
         )
     if ranges:
         parts.append(f"Outside the range of the towers, share of pixels and days: {escape(', '.join(ranges))}.")

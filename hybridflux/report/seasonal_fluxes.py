@@ -33,6 +33,11 @@ class CoverFluxes:
     flux: dict[str, dict[str, np.ndarray]]
     share: dict[str, float]
 
+    @property
+    def is_long(self) -> bool:
+        """Whether more than two years are shown, which need wide panels."""
+        return bool(np.ptp(self.days) > np.timedelta64(760, "D"))
+
     def minus(self, other: CoverFluxes) -> CoverFluxes:
         """Difference of two runs, draw by draw."""
         flux = {cover: {name: draws - other.flux[cover][name] for name, draws in draws_of.items()} for cover, draws_of in self.flux.items()}
@@ -76,7 +81,8 @@ def cycles(courses: CoverFluxes, truth: RunTotals | None = None) -> list[str]:
     figures = []
     for cover, fluxes in courses.flux.items():
         title = f"{PLANT_TYPE_NAMES[cover]}, {courses.share[cover]:.0%}"
-        figures.append(seasonal_cycle(title, courses.days, fluxes, (low - pad, high + pad), middle, known.get(cover)))
+        limits = low - pad, high + pad
+        figures.append(seasonal_cycle(title, courses.days, fluxes, limits, middle, known.get(cover), 5.4 if courses.is_long else 3.6))
     return figures
 
 
@@ -96,4 +102,5 @@ def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> st
         f"Means over all pixels of a land cover and {STEP} days, {units('gC m-2 d-1')}, same scale in every panel; with the share of the "
         f"area. Spread <code>{spread}</code>."
     )
-    return paragraph(note, "note") + legend(*entries) + grid(cycles(open_cover_fluxes(run), truth))
+    courses = open_cover_fluxes(run)
+    return paragraph(note, "note") + legend(*entries) + grid(cycles(courses, truth), "large" if courses.is_long else "")

@@ -10,11 +10,13 @@ import numpy as np
 from jax.scipy.special import gammaln
 from scipy.optimize import minimize
 
-from hybridflux.series.gap_filling import BLOCK, Variances, blocks, checked, clean, fill, variances_of, view_axis, with_empty_row
+from hybridflux.series.cleaning import Variances, ViewAxis, clean, variances_of, view_axis
+from hybridflux.series.gap_filling import blocks, checked, fill
 from hybridflux.series.hyperparameters import SeriesProcess, harmonics, season_of
-from hybridflux.series.smoother import Axis, Departures, forward
+from hybridflux.series.smoother import before_views, forward
 
 HARMONICS = 3
+MOST_PIXELS = 2048  # of a sample
 LEAST_VIEWS = 5  # clear views of a pixel of the sample
 ROUNDS = 3  # of rejecting outliers with the hyperparameters and of choosing these for the views that were kept
 EVALUATIONS, CLOSE = 160, 1e-4  # most steps of the search; difference of the log likelihood per view at which it ends
@@ -29,7 +31,7 @@ LEVEL, NORMAL = 0.9, 1.6449  # share of held-out views that the interval must ho
 
 
 def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: int = HARMONICS) -> SeriesProcess:
-    """Hyperparameters of the process, from up to `BLOCK` pixels spread evenly over those given.
+    """Hyperparameters of the process, from up to `MOST_PIXELS` pixels spread evenly over those given.
 
     Give the pixels of one region or land-cover class, and pass the result to `fill`. The season is a ridge regression on the means of the
     dates; the other hyperparameters maximise the likelihood of the views that are kept, which the filter gives view by view.
@@ -47,7 +49,7 @@ def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: i
     enough = np.flatnonzero(np.isfinite(values).sum(0) >= LEAST_VIEWS)
     if not enough.size:
         raise ValueError(f"none of {values.shape[1]} pixels has {LEAST_VIEWS} clear views; give more dates")
-    sample = values[:, enough[np.linspace(0, enough.size - 1, min(BLOCK, enough.size)).astype(int)]]
+    sample = values[:, enough[np.linspace(0, enough.size - 1, min(MOST_PIXELS, enough.size)).astype(int)]]
     used = np.isfinite(sample)
     views_sd = float(np.std(sample[used]))
     process = SeriesProcess(
@@ -56,9 +58,9 @@ def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: i
     )  # fmt: skip
     for _ in range(ROUNDS):
         departures = sample - season_of(process, when).astype(np.float32)[:, None]
-        _, block = next(blocks(departures))
-        cleaned = _clean(block, view_axis(process, when), when.astype(np.float32), variances_of(process))
-        used = np.asarray(cleaned.used)[:, : sample.shape[1]]
+        _, block = next(blocks(departures, MOST_PIXELS))
+        cleaned = _clean(block, view_axis(process, when), variances_of(process))
+        used = np.isfinite(cleaned.views)[:, : sample.shape[1]]
         season, error = fit_season(sample, used, when, harmonics_count)
         process = _search(replace(process, season=season, season_error=error), views_sd, sample, used, when, cleaned.opening)
     return widened(process, sample, when, days)
@@ -112,7 +114,7 @@ def fit_season(values: np.ndarray, used: np.ndarray, when: np.ndarray, count: in
 def _search(process: SeriesProcess, views_sd: float, sample, used, when, opening) -> SeriesProcess:
     """The hyperparameters of highest likelihood, the season kept."""
     departures = np.where(used, sample - season_of(process, when).astype(np.float32)[:, None], np.nan)
-    _, block = next(blocks(departures))
+    _, block = next(blocks(departures, MOST_PIXELS))
     units = np.array([[views_sd if name.endswith("_sd") else 1.0] for name in SEARCHED])
     low, high = np.log(np.array(list(SEARCHED.values())) * units).T
 
@@ -134,30 +136,23 @@ _clean = jax.jit(clean)
 
 
 @jax.jit
-def _log_likelihood(departures, opening, axis: Axis, variances: Variances):
+def _log_likelihood(departures, opening, axis: ViewAxis, variances: Variances):
     """Sum over pixels of the log density of their views, the variance factor of each pixel integrated out (multivariate t)."""
-    used = ~jnp.isnan(departures)
-    views = with_empty_row(jnp.where(used, departures, 0.0), jnp.where(used, variances.view, jnp.inf), opening)
     zero = jnp.zeros(departures.shape[1], jnp.float32)
-    first = ((zero,) * 3 + (zero + variances.fast, zero, zero + variances.fast, zero, zero, zero + variances.slow), zero, zero)
 
     def step(carry, now):
         state, squares, logs = carry
-        seen = _seen(views, now)
-        state, (predicted, g0, _, g2) = forward(now.steps, seen, state)
-        no_view = jnp.isinf(seen[1])
-        variance = jnp.where(no_view, 1.0, g0 + g2 + seen[1])
-        square = jnp.where(no_view, 0.0, (seen[0] - predicted) ** 2 / variance)
+        into, view, rate, gap = now
+        state, (predicted, g0, _, g2) = forward(into, (view, variances.view, rate * gap), state)
+        variance = jnp.where(jnp.isnan(view), 1.0, g0 + g2 + variances.view)
+        square = jnp.where(jnp.isnan(view), 0.0, (view - predicted) ** 2 / variance)
         return (state, squares + square, logs + jnp.log(variance)), None
 
-    (_, squares, logs), _ = jax.lax.scan(step, first, axis)
-    freedom, count = variances.freedom, used.sum(0, dtype=jnp.float32)
+    first = before_views(departures.shape[1], (variances.fast, variances.slow)), zero, zero
+    (_, squares, logs), _ = jax.lax.scan(step, first, (axis.into, departures, opening, axis.gap))
+    freedom, count = variances.freedom, jnp.sum(~jnp.isnan(departures), 0, dtype=jnp.float32)
     density = (
         gammaln((freedom + count) / 2) - gammaln(freedom / 2) - 0.5 * count * jnp.log(freedom * jnp.pi)
         - 0.5 * logs - 0.5 * (freedom + count) * jnp.log1p(squares / freedom)
     )  # fmt: skip
     return density.sum()
-
-
-def _seen(views: Departures, now: Axis):
-    return views.value[now.row], views.noise[now.row], views.opening[now.next_row] * now.gap

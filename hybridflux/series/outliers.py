@@ -2,12 +2,10 @@
 
 A harvest and an undetected cloud both begin with a view far below its prediction. They differ in the views that follow, so both rules look
 ahead. A confirmed drop adds process variance, so that the smoother keeps it sharp. Thresholds are in standard deviations of the process,
-so that they hold for any index.
+so that they hold for any index. Views are `[view, pixel]`, NaN where there is none or where it was rejected.
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,99 +15,74 @@ FALL, LEAST_FALL = 3.0, 3.0  # least drop in standard deviations of change and n
 LARGEST_SQUARE = 9.0  # squared standardised innovation above which a view adds no more to the variance factor of its pixel
 
 
-class Drops(NamedTuple):
-    """Falls between neighbouring used views, `[view, pixel]`.
+def excess_of(error, precision, factor, following):
+    """How far a view is beyond its threshold; negative unless it is an outlier, beyond 1, and the next view is not a worse one.
 
-    Attributes:
-        fell: whether a view is the first low one.
-        size: from the last high view to this one.
-        gap: days between them.
+    Args:
+        error: smoothing error of the view, of `smoother.backward`.
+        precision: its precision, for a variance factor of one.
+        factor: variance factor of the pixel.
+        following: absolute excess of the next view, 0 where there is none.
     """
-
-    fell: jax.Array
-    size: jax.Array
-    gap: jax.Array
-
-
-def _shift(carry, now):
-    """Carry the values of the last two used views and the day of the last."""
-    value, day, used = now
-    last, before_last, last_day = carry
-    return (jnp.where(used, value, last), jnp.where(used, last, before_last), jnp.where(used, day, last_day)), carry
+    z = error * jax.lax.rsqrt(jnp.where(precision > 0, precision * factor, 1.0))
+    excess = jnp.where(z < 0, -z / CLOUD, z / GLINT)
+    return jnp.where((excess > 1.0) & (excess >= following), excess, -excess)
 
 
-def find_drops(value, when, used, fast_sd, fast_days, view_sd) -> Drops:
-    """Falls that the next two used views confirm.
+def opened_by_drops(views, excess, day, factor, variances):
+    """Reject the worst of neighbouring outliers, then find the falls that the next two views confirm and what variance they add.
 
     A fall counts if the lower of the two views before lies above the highest of the three views from then on, by more than `FALL`
     standard deviations of the change of process and noise in that time, and by more than `LEAST_FALL` of the noise alone.
-
-    Args:
-        value: `[view, pixel]`, any number where not used.
-        when: day of each view `[view]`.
-        used: `[view, pixel]`.
-        fast_sd: standard deviation of the fast part `[pixel]`.
-        fast_days: length scale of the fast part [d].
-        view_sd: standard deviation of a view `[pixel]`.
-    """
-    pixels = value.shape[1]
-    low, high = jnp.full(pixels, -jnp.inf), jnp.full(pixels, jnp.inf)
-    days = jnp.broadcast_to(when[:, None], value.shape)
-    _, (last, before_last, day) = jax.lax.scan(_shift, (low, high, low), (value, days, used))
-    _, (following, second, _) = jax.lax.scan(_shift, (high, high, high), (value, days, used), reverse=True)
-    gap = days - day
-    fall = jnp.minimum(last, before_last) - jnp.maximum(value, jnp.maximum(following, second))
-    x = jnp.sqrt(3.0) * gap / fast_days
-    change = fast_sd * jnp.sqrt(2.0 * jnp.maximum(1.0 - (1.0 + x) * jnp.exp(-x), 0.0))
-    threshold = jnp.maximum(FALL * jnp.sqrt(change**2 + 2 * view_sd**2), LEAST_FALL * jnp.sqrt(2.0) * view_sd)
-    fell = used & (gap > 0) & (fall > threshold)
-    return Drops(fell, jnp.where(fell, last - value, 0.0), jnp.where(fell, gap, 1.0))
-
-
-def opening(drops: Drops, used):
-    """Process variance per day that drops add, on every row between the last high and the first low view `[view, pixel]`.
 
     The day of the drop is not known. A fall of some size on any of the days with equal chance has, in the middle, a standard deviation of
     half its size; a random walk over these days whose total variance is the square of the size, tied at both ends, has the same.
 
     Args:
-        drops: the confirmed falls.
-        used: `[view, pixel]`.
+        views: `[view, pixel]`.
+        excess: of `excess_of` `[view, pixel]`.
+        day: of each view `[view]`.
+        factor: factor on all variances of a pixel `[pixel]`.
+        variances: hyperparameters of the process (`gap_filling.Variances`).
+
+    Returns:
+        The views that are kept, and the process variance per day that drops add on every row between the last high and the first low view.
     """
-    rate = drops.size**2 / drops.gap
+    pixels = views.shape[1]
+    low, high, none = jnp.full(pixels, -jnp.inf), jnp.full(pixels, jnp.inf), jnp.zeros(pixels)
 
-    def carry_back(later, now):
-        rate, used = now
-        here = jnp.where(used, rate, later)
-        return here, here
+    def look_back(carry, now):
+        last, before_last, last_day, preceding = carry
+        view, excess, day = now
+        there = ~jnp.isnan(view)
+        view = jnp.where(there & (excess > 0) & (excess >= preceding), jnp.nan, view)
+        used, found = ~jnp.isnan(view), (view, last, jnp.minimum(last, before_last), last_day)
+        preceding = jnp.where(there, jnp.abs(excess), preceding)
+        return (jnp.where(used, view, last), jnp.where(used, last, before_last), jnp.where(used, day, last_day), preceding), found
 
-    return jax.lax.scan(carry_back, jnp.zeros(rate.shape[1]), (rate, used), reverse=True)[1]
+    def look_ahead(carry, now):
+        following, second, rate = carry
+        (view, last, lower, last_day), day = now
+        used, gap = ~jnp.isnan(view), day - last_day
+        fall = lower - jnp.maximum(view, jnp.maximum(following, second))
+        x = jnp.sqrt(3.0) * gap / variances.fast_days
+        change = 2.0 * variances.fast * jnp.maximum(1.0 - (1.0 + x) * jnp.exp(-x), 0.0)
+        least = jnp.maximum(FALL**2 * (change + 2.0 * variances.view), LEAST_FALL**2 * 2.0 * variances.view) * factor
+        fell = used & (gap > 0) & (fall > 0) & (fall * fall > least)
+        here = jnp.where(used, jnp.where(fell, (last - view) ** 2 / gap, 0.0), rate)
+        return (jnp.where(used, view, following), jnp.where(used, following, second), here), here
+
+    _, found = jax.lax.scan(look_back, (low, high, low, none), (views, excess, day))
+    _, opening = jax.lax.scan(look_ahead, (high, high, none), (found, day), reverse=True)
+    return found[0], opening
 
 
-def variance_factor(innovation, innovation_variance, used, freedom):
+def variance_factor(squares, count, freedom):
     """Factor on all variances of a pixel `[pixel]`: an inverse gamma prior of mean one, updated with the innovations.
 
     Args:
-        innovation: innovation of the filter `[view, pixel]`.
-        innovation_variance: for a factor of one `[view, pixel]`.
-        used: `[view, pixel]`.
+        squares: sum of the squared standardised innovations, each up to `LARGEST_SQUARE` `[pixel]`.
+        count: number of views `[pixel]`.
         freedom: degrees of freedom of the prior.
     """
-    squares = jnp.where(used, jnp.minimum(innovation**2 / innovation_variance, LARGEST_SQUARE), 0.0)
-    return (freedom + squares.sum(0)) / (freedom + used.sum(0, dtype=squares.dtype))
-
-
-def outliers(left_out, left_out_variance, used):
-    """Views that the others contradict; of neighbouring outliers only the worst `[view, pixel]`.
-
-    Args:
-        left_out: each view minus its prediction from all others `[view, pixel]`.
-        left_out_variance: its variance `[view, pixel]`.
-        used: `[view, pixel]`.
-    """
-    z = jnp.where(used, left_out / jnp.sqrt(left_out_variance), 0.0)
-    excess = jnp.where(z < 0, -z / CLOUD, z / GLINT)  # above 1 beyond the threshold
-    blank = jnp.zeros(z.shape[1])
-    _, (before, _, _) = jax.lax.scan(_shift, (blank, blank, blank), (excess, excess, used))
-    _, (after, _, _) = jax.lax.scan(_shift, (blank, blank, blank), (excess, excess, used), reverse=True)
-    return used & (excess > 1.0) & (excess >= before) & (excess >= after)
+    return (freedom + squares) / (freedom + count)

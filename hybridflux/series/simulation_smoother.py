@@ -11,14 +11,25 @@ no correlation of its own; `common` is the share of the error variance that neig
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.lax import dynamic_update_index_in_dim as update
 
-from hybridflux.series.gap_filling import Variances, blocks, checked, clean, day_axis, merged, same_day, variances_of, view_axis
+from hybridflux.series.cleaning import Cleaned, Variances, ViewAxis, clean, variances_of, view_axis
+from hybridflux.series.every_day import Between, EachDay, calendar_of, every_day
+from hybridflux.series.gap_filling import blocks, checked
 from hybridflux.series.hyperparameters import SeriesProcess, season_of
-from hybridflux.series.smoother import Axis, Departures, smooth
+from hybridflux.series.smoother import Steps, steps
+
+
+class EveryDay(NamedTuple):
+    """One step of a path for each day: the transition, and the first view from that day on, whose opening holds until then."""
+
+    into: Steps
+    following: np.ndarray
 
 
 def draw(
@@ -42,31 +53,37 @@ def draw(
         raise ValueError(f"`common` is {common}; it is a share of variance, from 0 to 1")
     values, when = checked(values, when, days)
     season = season_of(process, np.arange(days)).astype(np.float32)[:, None]
-    views, every_day, variances = view_axis(process, when), day_axis(process, when, days), variances_of(process)
+    tables = *calendar_of(process, when, days), variances_of(process)
+    axis, daily = view_axis(process, when), EveryDay(steps(process, np.ones(days)), np.searchsorted(when, np.arange(days)))
     width = values.shape[1]
-    smoothed = [(part, _smoothed(block, views, every_day, when.astype(np.float32), same_day(when), variances))
-                for part, block in blocks(values - season[when])]  # fmt: skip
+    smoothed = [(part, _smoothed(block, axis, *tables)) for part, block in blocks(values - season[when])]
     for key in jax.random.split(jax.random.key(seed), draws):
         path = np.empty((days, width), np.float32)
-        for number, (part, (mean, error_factor, seen)) in enumerate(smoothed):
-            error = _error(key, number, common, seen, every_day, variances)
+        for number, (part, (mean, error_factor, cleaned)) in enumerate(smoothed):
+            error = _error(key, number, common, cleaned, when, daily, *tables)
             path[:, part] = np.asarray(mean + error_factor * error)[:, : part.stop - part.start] + season
         yield path
 
 
 @jax.jit
-def _smoothed(departures, views: Axis, every_day: Axis, when, first_of_day, variances: Variances):
+def _smoothed(departures, axis: ViewAxis, between: Between, each_day: EachDay, variances: Variances):
     """Mean of a block `[time, pixel]`, factor on its errors `[pixel]`, and the used views."""
-    cleaned = clean(departures, views, when, variances)
-    seen = merged(departures, cleaned, first_of_day, variances)
-    return smooth(every_day, seen, (variances.fast, variances.slow)).mean, jnp.sqrt(cleaned.factor * variances.widening), seen
+    cleaned = clean(departures, axis, variances)
+    return _mean(cleaned, between, each_day, variances), jnp.sqrt(cleaned.factor * variances.widening), cleaned
+
+
+def _mean(cleaned: Cleaned, between: Between, each_day: EachDay, variances: Variances):
+    """Mean of the departure of every day `[time, pixel]`."""
+    empty = jnp.zeros((len(each_day.season), cleaned.views.shape[1]), jnp.float32)
+    return every_day(cleaned, between, each_day, variances, lambda out, day, mean, _: update(out, mean, day, 0), empty)
 
 
 @jax.jit
-def _error(key, block, common, seen: Departures, every_day: Axis, variances: Variances):
+def _error(key, block, common, cleaned: Cleaned, when, daily: EveryDay, between: Between, each_day: EachDay, variances: Variances):
     """A path of the process minus its smoothed mean `[time, pixel]`."""
     start_key, path_key, view_key = jax.random.split(key, 3)
-    pixels = seen.value.shape[1]
+    views, pixels = cleaned.views.shape
+    opening = jnp.concatenate([cleaned.opening, jnp.zeros((1, pixels))])
 
     def normal(key, count):
         common_part = jax.random.normal(key, (count, 1))
@@ -74,10 +91,9 @@ def _error(key, block, common, seen: Departures, every_day: Axis, variances: Var
         return jnp.sqrt(common) * common_part + jnp.sqrt(1.0 - common) * own_part
 
     def step(state, now):
-        at, key = now
+        (s, following), key = now
         level, speed, slow = state
-        s, z = at.steps, normal(key, 6)
-        opened = jnp.sqrt(0.5 * seen.opening[at.next_row] * at.gap)
+        z, opened = normal(key, 6), jnp.sqrt(0.5 * opening[following])
         first = jnp.sqrt(s.q00)
         side = s.q01 / first
         state = (
@@ -88,8 +104,7 @@ def _error(key, block, common, seen: Departures, every_day: Axis, variances: Var
         return state, state[0] + state[2]
 
     first = normal(start_key, 3) * jnp.sqrt(jnp.array([variances.fast, variances.fast, variances.slow]))[:, None]
-    _, path = jax.lax.scan(step, tuple(first), (every_day, jax.random.split(path_key, len(every_day.row))))
-    noise = jnp.where(jnp.isinf(seen.noise), 0.0, jnp.sqrt(seen.noise))
-    day = jnp.zeros(len(seen.value), int).at[every_day.row].set(jnp.arange(len(every_day.row)))
-    views = path[day] + noise * normal(view_key, len(seen.value))
-    return path - smooth(every_day, seen._replace(value=views), (variances.fast, variances.slow)).mean
+    _, path = jax.lax.scan(step, tuple(first), (daily, jax.random.split(path_key, len(daily.following))))
+    seen = path[when] + jnp.sqrt(variances.view) * normal(view_key, views)
+    again = cleaned._replace(views=jnp.where(jnp.isnan(cleaned.views), jnp.nan, seen))
+    return path - _mean(again, between, each_day, variances)

@@ -25,6 +25,7 @@ SHARES = {"WAT": 0.02, "URB": 0.08, "DBF": 0.20, "ENF": 0.08, "GRA": 0.18}
 """Share of the parcels per plant type; the rest is cropland."""
 AFTER = {"wheat": "rapeseed", "rapeseed": "wheat", "maize": "wheat"}
 """Next crop of the rotation; half of the wheat is followed by maize instead."""
+_BEFORE = {"wheat": ("rapeseed", "maize"), "rapeseed": ("wheat",), "maize": ("wheat",)}
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Landscape:
     Attributes:
         parcel: index of the parcel of a pixel `[y, x]`, y from north to south.
         cover: plant type code of each parcel `[parcel]`.
-        crops: crops of each parcel harvested one year before, in, and one year after the mapped year; "" where none is `[parcel, 3]`.
+        crops: crops of each parcel harvested one year before, in, and one year after the last mapped year; "" where none is `[parcel, 3]`.
         commune: number of the commune of each parcel, from 1 `[parcel]`.
         soil_capacity: plant-available water of the root zone [mm] `[y, x]`.
     """
@@ -144,6 +145,20 @@ def _rotation(cover, rng):
         before = rng.choice([earlier for earlier, later in AFTER.items() if later == crop] or ["wheat"])
         after = "maize" if crop == "wheat" and rng.random() < 0.5 else AFTER[crop]
         crops[field] = before, crop, after
+    return crops
+
+
+def with_earlier_crops(crops: np.ndarray, years: int, rng: np.random.Generator) -> np.ndarray:
+    """Crops with those of some years before the first column `[parcel, year]`.
+
+    Args:
+        crops: `[parcel, year]`, "" where none is.
+        years: to add.
+        rng: source of random numbers.
+    """
+    for _ in range(years):
+        before = [rng.choice(_BEFORE[crop]) if crop else "" for crop in crops[:, 0].tolist()]
+        crops = np.column_stack([np.array(before, crops.dtype), crops])
     return crops
 
 

@@ -82,14 +82,14 @@ class Greenness:
     export: list[list[tuple[int, float]]] = field(default_factory=list)
 
 
-def make_greenness(cover, crops, days: np.ndarray, middle_year: int, rng: np.random.Generator) -> Greenness:
+def make_greenness(cover, crops, days: np.ndarray, first_year: int, rng: np.random.Generator) -> Greenness:
     """Fapar of each parcel.
 
     Args:
         cover: plant type code `[parcel]`.
-        crops: crops harvested in the year before `middle_year`, in it and after it; "" for other covers `[parcel, 3]`.
+        crops: crops harvested in `first_year` and the years after it; "" for other covers `[parcel, year]`.
         days: `datetime64[D]`, `[time]`.
-        middle_year: the year of the middle column of `crops`.
+        first_year: the year of the first column of `crops`.
         rng: source of random numbers.
     """
     fapar, cuts, export = np.empty((len(days), len(cover)), np.float32), [], []
@@ -97,7 +97,7 @@ def make_greenness(cover, crops, days: np.ndarray, middle_year: int, rng: np.ran
         shift = EARLY_OR_LATE.get(str(code), 0.0) * rng.standard_normal()
         vigour = np.clip(1 + 0.04 * rng.standard_normal(), 0.88, 1.06)
         if code == "CRO":
-            series, parcel_cuts, parcel_export = _arable(crops[i], days, middle_year, shift, rng)
+            series, parcel_cuts, parcel_export = _arable(crops[i], days, first_year, shift, rng)
         else:
             series, parcel_cuts, parcel_export = _season(PERENNIAL[str(code)], days, shift), [], []
         if code == "GRA":
@@ -120,18 +120,18 @@ def _wrapped(knots):
     return np.concatenate([[days[-2] - 365], days, [days[1] + 365]]), np.concatenate([[values[-2]], values, [values[1]]])
 
 
-def _arable(rotation, days, middle_year, shift, rng):
+def _arable(rotation, days, first_year, shift, rng):
     """A field: bare soil, its crops one after the other, stubble, a cover crop where maize follows."""
     series = np.full(len(days), BARE)
     cuts, export = [], []
     for offset, name in enumerate(rotation):
         crop = CALENDAR[str(name)]
-        since = (days - np.datetime64(f"{middle_year + offset - 1}-01-01")).astype(int) + 1 - shift - rng.normal(0, 2)
+        since = (days - np.datetime64(f"{first_year + offset}-01-01")).astype(int) + 1 - shift - rng.normal(0, 2)
         series = np.maximum(series, _between(crop.knots, since))
         fallen = since - crop.harvest
         stubble = BARE + (STUBBLE - BARE) * np.exp(-np.maximum(fallen, 0) / FADING)
         series = np.where(fallen >= 0, np.maximum(series, stubble), series)
-        if offset < 2 and rotation[offset + 1] == "maize" and name != "maize":
+        if offset + 1 < len(rotation) and rotation[offset + 1] == "maize" and name != "maize":
             series = np.maximum(series, _between(COVER_CROP, since + shift))
         cut = int(np.searchsorted(since, crop.harvest))
         if 0 < cut < len(days):

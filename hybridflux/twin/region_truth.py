@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from hybridflux.files import whole_stream
@@ -118,8 +119,8 @@ def totals(land: Landscape, truth: RegionTruth, area: np.ndarray) -> xr.Dataset:
     )  # fmt: skip
 
 
-def write_truth(path: str | Path, land: Landscape, truth: RegionTruth, area: np.ndarray) -> None:
-    """Write totals, monthly maps, daily means of parcels and the parcels themselves."""
+def write_truth(path: str | Path, land: Landscape, truth: RegionTruth, area: np.ndarray, pools: pd.DataFrame, period: str) -> None:
+    """Write totals, monthly maps, daily means of parcels, the parcels themselves, and the pools of `ledger.pools` of a period of years."""
     x, y = centres(len(land.parcel))
     data = totals(land, truth, area)
     for flux in FLUXES:
@@ -134,6 +135,7 @@ def write_truth(path: str | Path, land: Landscape, truth: RegionTruth, area: np.
         "title": "what is true in the twin's region", "crs": CRS,
         "sign": "NEE = RECO - GPP, positive to the atmosphere",
         "parameters": json.dumps({**SHARED, **BY_CLASS}),
+        "ledger": json.dumps({"period": period, "places": pools.to_dict("list")}),
     }  # fmt: skip
     large = [name for name in data if data[name].ndim > 1 and data[name].dtype != object]
     with whole_stream(path) as file:

@@ -118,7 +118,7 @@ def _vegetation(sites, drivers, days, plant_type, rng):
     first = days[0].astype("datetime64[Y]").astype(int) + 1970
     crops = np.where((sites["igbp"] == "CRO").to_numpy()[:, None], rng.permuted([["wheat", "maize", "wheat"]] * len(sites), axis=1), "")
     weather = {name: value for name, value in drivers.items() if value.ndim == 2}
-    green = make_greenness(sites["igbp"], crops, days, first + 1, rng)
+    green = make_greenness(sites["igbp"], crops, days, first, rng)
     return wilt(green.fapar, water_stress(green.fapar, weather, drivers["soil_capacity"]), plant_type).astype(np.float32)
 
 

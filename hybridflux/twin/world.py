@@ -14,7 +14,7 @@ from hybridflux.files import write_json
 from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
 from hybridflux.region.store.grid import Grid
 from hybridflux.region.store.layout import LIKE, WEATHER
-from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape
+from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape, with_earlier_crops
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
 from hybridflux.twin.phenology import make_greenness
 from hybridflux.twin.pixel_fapar import pixel_fapar, water_stress
@@ -30,10 +30,11 @@ TRUTH = "truth.json"
 
 SEEN_AS = {LIKE: "reflectance-points"}  # the instrument of towers and region is the same
 
-YEAR = 2022  # the mapped year, with the drought
+YEAR = 2022  # the mapped year, or the last of several, with the drought
 LEAD = 365  # days of warm-up before the first mapped day
 LONGEST = 730
-RECORD = 8  # years of weather before the mapped year behind the climatology
+RECORD = 8  # years of weather before the year of the drought, behind the climatology
+MOST_YEARS = RECORD - 1
 TOWER_YEARS = 2020, 2022
 TILE = 128
 ELEVATION = 160.0, 150.0, 85.0, 120.0  # m, of the four weather cells: plateau in the north, a valley in the south-west
@@ -80,27 +81,30 @@ class World:
 
 
 def make_world(
-    folder: str | Path, *, size: int = 200, days: int = 365, towers: int = 12, seed: int = 0, reflectance: bool = False
-) -> World:  # fmt: skip
+    folder: str | Path, *, size: int = 200, days: int = 365, years: int = 1, towers: int = 12, seed: int = 0, reflectance: bool = False
+) -> World:
     """Make a world and write it.
 
     Args:
         folder: folder to write; an existing world is replaced, anything else is not.
         size: pixels along one side of the region, 10 m each, at least 16.
-        days: mapped days, at most two years; the whole of 2022 or its middle, always with the drought.
+        days: mapped days where `years` is 1, at most two years; the whole of 2022 or its middle, always with the drought.
+        years: whole mapped years, of which 2022 is the last.
         towers: number of towers.
         seed: seed of all random numbers; towers and region do not depend on each other.
         reflectance: give the towers reflectance, and the region `nirv` and `lswi`, beside fapar; nothing else changes.
 
     Raises:
         FileExistsError: the folder holds something else, or a world that was cut short.
-        ValueError: more than two years, or too few pixels.
+        ValueError: more than two years of days, more years than the record of the weather has, or too few pixels.
     """
     if Path(folder).is_dir() and any(Path(folder).iterdir()) and not (Path(folder) / TRUTH).exists():
         raise FileExistsError(f"{folder} is not empty and holds no world ({TRUTH}): its files could be replaced; name another, or empty it")
     if not 1 <= days <= LONGEST:
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
-    world = _WorldBuilder(Path(folder), size, days, seed, ("nirv", "lswi") if reflectance else ())
+    if not 1 <= years <= MOST_YEARS:
+        raise ValueError(f"the twin's weather has {MOST_YEARS} years to map and one to warm up, not {years}; take 1 to {MOST_YEARS}")
+    world = _WorldBuilder(Path(folder), size, days, years, seed, ("nirv", "lswi") if reflectance else ())
     world.folder.mkdir(parents=True, exist_ok=True)
     tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), reflectance)
     parcels = world.make_region()
@@ -118,15 +122,19 @@ def make_world(
 class _WorldBuilder:
     """The steps of making a region, with its days and random generators."""
 
-    def __init__(self, folder, size, days, seed, indices):
+    def __init__(self, folder, size, days, years, seed, indices):
         self.folder, self.size, self._seed, self._indices = folder, size, seed, indices
-        self.start = np.datetime64(f"{YEAR}-01-01") + np.timedelta64(int(np.clip(196 - days // 2, 0, max(365 - days, 0))), "D")
+        first = YEAR - years + 1
+        if years > 1:
+            days = int((np.datetime64(f"{YEAR + 1}-01-01") - np.datetime64(f"{first}-01-01")).astype(int))
+        skipped = int(np.clip(196 - days // 2, 0, max(365 - days, 0)))
+        self.start = np.datetime64(f"{first}-01-01") + np.timedelta64(skipped, "D")
         self.end = self.start + np.timedelta64(days - 1, "D")
-        self.years = YEAR, YEAR + int(self.end >= np.datetime64(f"{YEAR + 1}-01-01"))
-        self.days = np.arange(f"{YEAR - 1}-01-01", f"{self.years[1] + 1}-01-01", dtype="datetime64[D]")
-        first = int((self.start - self.days[0]).astype(int))
-        self.mapped = slice(first, first + days)
-        self.stored = slice(max(first - LEAD, 0), first + days)
+        self.years = first, max(YEAR, int(self.end.astype("datetime64[Y]").astype(int)) + 1970)
+        self.days = np.arange(f"{first - 1}-01-01", f"{self.years[1] + 1}-01-01", dtype="datetime64[D]")
+        at = int((self.start - self.days[0]).astype(int))
+        self.mapped = slice(at, at + days)
+        self.stored = slice(max(at - LEAD, 0), at + days)
 
     def chance(self, purpose: str) -> np.random.Generator:
         """Random generator of one purpose, independent of the others."""
@@ -136,7 +144,8 @@ class _WorldBuilder:
         """Write `region.zarr`, `inventory.csv` and `truth.nc`; give the true parameters of the parcels."""
         land = make_landscape(self.size, self.chance("landscape"))
         weather, climatology, cell = self._weather()
-        green = make_greenness(land.cover, land.crops, self.days, YEAR, self.chance("calendar"))
+        crops = with_earlier_crops(land.crops, YEAR - self.years[0], self.chance("rotation"))
+        green = make_greenness(land.cover, crops, self.days, self.years[0] - 1, self.chance("calendar"))
         middle = np.bincount(land.parcel.ravel(), cell.ravel() == 3) > 0.5 * np.bincount(land.parcel.ravel())
         over_parcels = {name: values[:, np.where(middle, 3, 0)] for name, values in weather.items()}
         dry = water_stress(green.fapar, over_parcels, land.parcel_soil.astype(np.float32))
@@ -150,8 +159,10 @@ class _WorldBuilder:
         for tile in grid.tiles():
             area[tile.y, tile.x] = grid.area(tile)
         ledger = make_ledger(land, green, truth, self.years, self.chance("ledger"))
-        write_inventory(self.folder / "inventory.csv", pools(land, ledger, area), self.years, self.chance("inventory"))
-        write_truth(self.folder / "truth.nc", land, truth, area)
+        true_pools = pools(land, ledger, area)
+        write_inventory(self.folder / "inventory.csv", true_pools, self.years, self.chance("inventory"))
+        period = "-".join(map(str, dict.fromkeys(self.years)))
+        write_truth(self.folder / "truth.nc", land, truth, area, true_pools, period)
         self._write_region(grid, land, weather, climatology, cell, fapar)
         return places.parameters
 

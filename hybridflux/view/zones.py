@@ -137,9 +137,10 @@ def part_of(totals: RunTotals, cells: np.ndarray) -> RunTotals:
 
 
 def rows_of_zone(totals: RunTotals, name: str) -> list[dict]:
-    """Rows of the budget of a zone, all land covers together, JSON-ready."""
+    """Fluxes and anomalies of a zone, all land covers together, JSON-ready."""
     table = budget_of(totals)
-    return plain(table[(table["zone"] == name) & (table["land_cover"] == ALL)], SHOWN)
+    shown = table["quantity"].isin(["flux", "anomaly"])
+    return plain(table[(table["zone"] == name) & (table["land_cover"] == ALL) & shown], SHOWN)
 
 
 def summary(draws: np.ndarray) -> np.ndarray:

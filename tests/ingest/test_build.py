@@ -20,7 +20,9 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.outputs import ArraySpec
 from hybridflux.region.outputs.flux_store import create_store
+from hybridflux.region.run.executors import Dask, Serial, Share, Slurm
 from hybridflux.vocabulary import PLANT_TYPES
+from tests.ingest.test_commands import write
 
 pytestmark = pytest.mark.long
 
@@ -123,8 +125,8 @@ def test_check_says_what_there_is(built):
 
 def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
     """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
-    monkeypatch.setattr("hybridflux.ingest.fapar_series.SQUARE", 16)
-    monkeypatch.setattr("hybridflux.ingest.fapar_series.SAMPLE", 40)  # a sample, not all pixels
+    monkeypatch.setattr("hybridflux.ingest.smoother_fit.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.smoother_fit.SAMPLE", 40)  # a sample, not all pixels
     stores = []
     for tile in (20, 64):
         config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()
@@ -137,6 +139,40 @@ def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
         np.testing.assert_array_equal(values, other[name], err_msg=name)
     learned = [zarr.open_group(store, mode="r").attrs.asdict() for store in stores]
     assert learned[0]["smoother"] == learned[1]["smoother"] and learned[0]["views"] == learned[1]["views"]
+
+
+@pytest.mark.parametrize("who", [(Share(0, 2), Share(1, 2), Share(0, 2), Share(1, 2), Serial()), (Dask(1),)], ids=["tasks", "dask"])
+def test_whoever_builds_it_the_store_is_the_same(built, place, make, tmp_path, who):
+    """Two tasks read their scenes, then fill their tiles, and a last call completes the store; a worker of dask does all of it."""
+    out, config = tmp_path / "region.zarr", make.configuration(place, vegetation={"also": ["kndvi"]})
+    notes = [build_region(config, out, resume=number > 0, executor=one).note for number, one in enumerate(who)]
+    if len(who) > 1:
+        assert "task 0 of 2: its scenes are read" in notes[0] and "its tiles are filled" in notes[1]
+        assert len(list((tmp_path / "region.build" / "tiles").glob("*.json"))) == 9
+    assert notes[-1] == ""
+    whole, again = arrays(built[0]), arrays(out)
+    assert whole.keys() == again.keys()
+    for name, values in whole.items():
+        np.testing.assert_array_equal(values, again[name], err_msg=name)
+
+
+def test_slurm_reads_then_fills_then_completes(place, make, tmp_path, monkeypatch):
+    """Two arrays, each behind the one before it, and the last job; a stand-in for sbatch notes what it was given."""
+    program = tmp_path / "bin" / "sbatch"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho \"$@\" >> {tmp_path}/log\nwc -l < {tmp_path}/log\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    config, out = write(tmp_path / "made-up.toml", make.configuration(place)), tmp_path / "region.zarr"
+    report = build_region(config, out, executor=Slurm(2, "--mem=4G"))
+    assert "73 scenes and 9 tiles are left; submitted 2 tasks as SLURM job 1, 2 tasks as SLURM job 2, and job 3" in report.note
+    submitted = (tmp_path / "log").read_text().splitlines()
+    assert ["--dependency" in line for line in submitted] == [False, True, True] and "afterok:2" in submitted[2]
+    script = (tmp_path / "region.build" / "slurm" / "tasks2.sh").read_text()
+    command = f"region build {config} --out {out} --resume --seed 0 --task $SLURM_ARRAY_TASK_ID --tasks 2"
+    assert "#SBATCH --array=0,1" in script and command in script
+    with pytest.raises(ValueError, match="as a file or an id"):
+        build_region(make.configuration(place), out, resume=True, executor=Slurm(2))
 
 
 RUN = """
@@ -191,3 +227,14 @@ def test_plan_of_local_files(place, make, tmp_path):
     plan = plan_region(make.configuration(place), tmp_path / "r.zarr")
     text = str(plan)
     assert "73 scenes" in text and plan.bytes == 0 and not (tmp_path / "r.zarr").exists()
+    assert plan.compute is None and "time" not in text, "nothing was tried"
+
+
+def test_the_plan_is_tried_on_this_machine(built, place, make, tmp_path):
+    """Scenes and land cover are read and made-up series filled in a folder that is thrown away; each part costs something."""
+    plan = plan_region(make.configuration(place, vegetation={"also": ["kndvi"]}), tmp_path / "r.zarr", trial=True)
+    found = plan.compute
+    assert min(found.land, found.scene, found.learning, found.pixel_day) > 0
+    assert plan.seconds == pytest.approx(found.begin + found.land + 73 * found.scene + found.learning + 36 * 40 * 365 * found.pixel_day)
+    assert "on this machine as busy as it is now" in str(plan) and not list(tmp_path.iterdir())
+    assert found.seconds(1e9, 73) > found.seconds(1e6, 73)

@@ -62,13 +62,13 @@ def test_a_failing_server_costs_nothing_that_was_done(shared, tmp_path):
             with pytest.raises(OSError, match=f"d{DATES[6]}_B08.*500"):
                 quiet_build(config, out)
             done = len(list((tmp_path / "r.build" / "views").glob("*.json")))
-            assert done == 6
+            assert 6 <= done < len(DATES)  # those in flight come to their end
             server.faults.clear()
             server.seen.clear()
             report = quiet_build(config, out, resume=True)
             assert report.scenes == len(DATES)
             assert not server.seen[f"/d{DATES[2]}_B08.tif"]  # what was read is not read again
-            assert server.seen[f"/d{DATES[7]}_B08.tif"]
+            assert server.seen[f"/d{DATES[6]}_B08.tif"]
             whole = quiet_build(config, tmp_path / "whole.zarr")
     assert whole.scenes == report.scenes
     for name in ("fapar", "fapar_sd"):

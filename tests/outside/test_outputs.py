@@ -86,8 +86,8 @@ class Killed(Exception):
 class AfterOneTile(Serial):
     """Dies behind its first tile."""
 
-    def run(self, job, tiles):
-        yield next(super().run(job, tiles[:1]))
+    def run(self, work, job, units, *, at_once=0):
+        yield next(super().run(work, job, units[:1]))
         raise Killed
 
 

@@ -10,6 +10,7 @@ from hybridflux.products.budget import budget_table, rows_of
 from hybridflux.products.rows import summary
 from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import open_totals
+from hybridflux.products.years import coefficient_of_variation, quantities_of_years
 from hybridflux.region.outputs import PeriodMaps, ZoneTotals
 
 ERROR = np.linspace(-1, 1, 41)
@@ -75,15 +76,60 @@ def test_a_part_of_a_year_is_not_scaled_up(make_run):
     assert (row["units"], row["total_units"], row["days"]) == ("gC m-2", "tCO2", 92)
 
 
-def test_years_their_mean_and_anomalies(make_run):
-    table = budget_table(make_run(start="2017-01-01", end="2019-12-31", shift={2018: 100.0}))
+SHIFT = {2016: 40.0, 2018: 100.0, 2019: -30.0}
+
+
+YEARS = {2016: -160.0 * 366 / 365, 2017: -200.0, 2018: -100.0, 2019: -230.0}  # of north/CRO; the totals of 2016 hold a day more
+
+
+@pytest.mark.parametrize(("reference", "label"), [(None, "2016-2019"), ((2016, 2017), "2016-2017"), ((2018, 2018), "2018")])
+def test_years_and_their_anomalies_from_a_declared_reference(make_run, reference, label):
+    table = budget_table(make_run(start="2016-01-01", end="2019-12-31", shift=SHIFT), reference=reference)
+    first, last = reference or (2016, 2019)
+    of_reference = np.mean([value for year, value in YEARS.items() if first <= year <= last])
     assert pick(table, "north", "CRO", "NEE")["mean"] == pytest.approx(-100)
-    assert pick(table, "north", "CRO", "NEE", "mean of 2017-2019")["mean"] == pytest.approx((-200 - 100 - 200) / 3)
     anomaly = pick(table, "north", "CRO", "NEE", quantity="anomaly")
-    assert anomaly["mean"] == pytest.approx(100)
-    assert anomaly["sd"] == pytest.approx(100 * 0.5 * ERROR.std(ddof=1))  # the error both years share is gone
+    assert anomaly["mean"] == pytest.approx(-100 - of_reference) and anomaly["reference"] == label
+    assert anomaly["sd"] == pytest.approx(abs(anomaly["mean"]) * 0.5 * ERROR.std(ddof=1))  # the error that years share is gone
     difference = pick(table, "north", "CRO", "NEE", "2018 - 2017", quantity="difference")
-    assert difference["mean"] == pytest.approx(100) and difference["sd"] == pytest.approx(anomaly["sd"])
+    assert difference["mean"] == pytest.approx(100) and difference["sd"] == pytest.approx(100 * 0.5 * ERROR.std(ddof=1))
+
+
+def test_what_years_say_adds_up_and_draw_by_draw(make_run):
+    """Anomalies of the reference have the mean zero in every draw, years add up to their sum, zones add up, the trend is the slope."""
+    totals = open_totals(make_run(start="2016-01-01", end="2019-12-31", shift=SHIFT))
+    years = totals.complete_years()
+    cells = [np.arange(3), *np.arange(3)[:, None]]
+    carbon = np.stack([totals.sums("NEE", cells, totals.months.year == year) for year in years])
+    wanted = quantities_of_years(years, [2016, 2017])
+    found = {(one.period, one.quantity): one.of(carbon[[years.index(year) for year in one.years]]) for one in wanted}
+    for values in found.values():
+        assert values.shape == (4, 41)
+    np.testing.assert_allclose(found["2016", "anomaly"] + found["2017", "anomaly"], 0.0, atol=1e-3)
+    np.testing.assert_allclose(found["2016-2018", "cumulative"], carbon[:3].sum(0))
+    linear = [values for (_, quantity), values in found.items() if quantity != "variation"]
+    for values in linear:
+        np.testing.assert_allclose(values[0], values[1:].sum(0), rtol=1e-9, atol=1e-3)
+    np.testing.assert_allclose(found["2016-2019", "trend"], np.polyfit(years, carbon.reshape(4, -1), 1)[0].reshape(4, 41))
+    rows = budget_table(make_run("same", start="2016-01-01", end="2019-12-31", shift=SHIFT))
+    trend, variation = (pick(rows, "north", "CRO", flux, "2016-2019", kind) for flux, kind in (("NEE", "trend"), ("GPP", "variation")))
+    assert (trend["units"], trend["total_units"], trend["days"]) == ("gC m-2 yr-2", "tCO2 yr-2", 1461)
+    of_days = np.std([366, 365, 365, 365], ddof=1) / np.mean([366, 365, 365, 365])
+    assert variation["units"] == "1" and variation["mean"] == pytest.approx(of_days) and np.isnan(variation["total_tCO2"])
+
+
+def test_a_share_of_an_unknown_sign_has_no_value():
+    carbon = np.array([[-1.0, 0.5, 1.0], [-2.0, 0.0, 2.0]])
+    assert np.isnan(coefficient_of_variation(carbon)).all()
+
+
+@pytest.mark.parametrize(
+    ("reference", "why"),
+    [((2015, 2017), "2015:2017 needs 2015, and the run maps 2016, 2017, 2018"), ((2030, 2030), "needs 2030, .*; name years among these")],
+)
+def test_a_reference_that_is_not_mapped_is_refused(make_run, reference, why):
+    with pytest.raises(ValueError, match=why):
+        budget_table(make_run(start="2016-01-01", end="2018-12-31"), reference=reference)
 
 
 @pytest.mark.parametrize(("spread", "why"), [(None, "does not name its spread"), ("predictive", "measurement noise"), ("x", "needs one")])
@@ -103,7 +149,7 @@ def test_zones_put_together(make_run, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("zones.gpkg", "", "not a CSV"),
+        ("zones.xlsx", "", "not a CSV"),
         ("a.csv", "zone,name\nnorth,x\n", "lacks column group"),
         ("b.csv", "zone,group\nwest,x\n", "no zone `west`"),
         ("c.csv", "zone,group\nnorth,x\nnorth,y\n", "stands twice"),
@@ -167,7 +213,7 @@ def test_a_budget_says_where_it_comes_from(make_run, tmp_path):
     [
         ("2018-06-01", "2018-06-30", {"2018-06": 30}),
         ("2022-07-01", "2022-07-03", {"2022-07-01..2022-07-03": 3}),
-        ("2017-12-20", "2019-01-31", {"2017-12-20..2017-12-31": 12, "2018": 365, "2019-01": 31}),
+        ("2017-12-20", "2019-01-31", {"2017-12-20..2017-12-31": 12, "2018": 365, "2019-01": 31, "2017-12-20..2019-01-31": 408}),
     ],
 )
 def test_a_part_of_a_year_or_month_is_named_by_its_days(make_run, start, end, periods):

@@ -7,6 +7,8 @@ import pytest
 from hybridflux.products.budget import budget_table
 from hybridflux.products.closure import judge
 from hybridflux.products.inventory import read_inventory
+from hybridflux.products.inventory_match import check_match
+from hybridflux.products.totals import open_totals
 
 HEAD = "zone,land_cover,pool,start_year,end_year,value,sd\n"
 
@@ -102,6 +104,7 @@ def test_bad_inventories(tmp_path, rows, why):
         read_inventory(write(tmp_path, *rows))
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing can be decided")
 def test_missing_column_and_unknown_place(make_run, tmp_path):
     (tmp_path / "bad.csv").write_text("zone,pool\na,soil\n")
     with pytest.raises(ValueError, match="lacks column land_cover.*it must have zone,land_cover"):
@@ -138,6 +141,7 @@ def test_values_of_another_unit_are_warned_of(tmp_path, row, message):
         read_inventory(write(tmp_path, row))
 
 
+@pytest.mark.filterwarnings("ignore:.*nothing can be decided")
 @pytest.mark.parametrize(
     ("names", "told_apart"),
     [
@@ -166,3 +170,19 @@ def test_a_group_of_zones_has_a_name_of_its_own(make_run, tmp_path, word):
     (tmp_path / "zones.csv").write_text(f"zone,group\nnorth,{word}\n")
     with pytest.raises(ValueError, match="means something else in a budget"):
         budget_table(make_run(), zones=tmp_path / "zones.csv")
+
+
+def test_an_inventory_of_other_years_is_refused_at_once(make_run, tmp_path):
+    def entries(*rows):
+        (tmp_path / "stocks.csv").write_text("\n".join(["zone,land_cover,pool,start_year,end_year,value,sd", *rows]))
+        return read_inventory(tmp_path / "stocks.csv")
+
+    totals = open_totals(make_run())
+    full = [f"north,CRO,{pool},{{0}},{{1}},20,5" for pool in ("biomass", "soil", "export")]
+    with pytest.raises(ValueError, match="stocks is of 2010 to 2014, and the run has the whole years 2018 to 2018; map these years"):
+        check_match(totals, entries(*(row.format(2010, 2014) for row in full)), "stocks")
+    with pytest.warns(UserWarning, match="less than half of the years of north/CRO 2010-2018: undecidable"):
+        check_match(totals, entries(*(row.format(2010, 2018) for row in full)), "stocks")
+    with pytest.warns(UserWarning, match=r"all of north/CRO 2018-2018 \(no soil and export\): nothing can be decided"):
+        check_match(totals, entries("north,CRO,biomass,2018,2018,20,5"), "stocks")
+    check_match(totals, entries(*(row.format(2018, 2018) for row in full)), "stocks")

@@ -93,7 +93,7 @@ def test_usual_rain_takes_a_climatology_that_is_given(record):
 
 def test_climatology_needs_years(region_path):
     region = open_region(region_path).with_changes({"vpd": "climatology"})
-    with pytest.raises(ValueError, match="has 2.0 years of weather and a climatology takes 3"):
+    with pytest.raises(ValueError, match="has 2.0 years of vpd and a climatology takes 3"):
         region.weather(("vpd",), whole(region))
 
 
@@ -104,6 +104,7 @@ def test_climatology_needs_years(region_path):
         ("rian", "*2", "Did you mean `rain`"), ("tair", "*2", "shift it"), ("rain", "*0.5@May", "is not a change"),
         ("rain", "*0.5@2018", "until then"), ("rain", "*0.5@2018-05-01", "from then on"), ("rain", "*0.5@", "is not a change"),
         ("rain", "*0.5@2018-02-30:", "is not a change"), ("rain", "*0.5@2018-09-01:2018-05-01", "ends before it begins"),
+        ("fapar", "typical", "weather has typical days"),
         ("rain", "*1", "changes nothing"), ("tair", "+0", "changes nothing"), ("rain", "*-0.5", "no negative factor"),
     ],
 )  # fmt: skip
@@ -131,7 +132,7 @@ def test_two_forms_of_one_driver():
         ("co2", "+100", "the model does not read it; what can be changed here is tair"),
         ("ndvi", "*0.9", "does not have it"),
         ("rain", "*0.6@2021-01-01:2021-06-30", "would change nothing: the run, spin-up included, is of 2017-01-01 to 2018-12-31"),
-        ("fapar", "climatology", "only weather"),
+        ("fapar", "climatology", "has 2.0 years of fapar and a climatology takes 3"),
         ("vpd", "climatology", "climatology takes 3"),
         ("fapar", "+5", "every value at a bound"),
         ("vpd", "-100", "every value at a bound"),

@@ -134,7 +134,8 @@ def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, 
     posterior, out = make_posterior(), tmp_path / "run"
     report = map_region(posterior, region_path, out, **SETTINGS, executor=Slurm(2, "--cpus-per-task=1 --hold"))
     array = str(report).partition("SLURM job ")[2].partition(",")[0]
-    assert report.state == "submitted" and "submitted 2 tasks for 6 of 6 tiles" in str(report) and f"squeue -j {array}," in str(report)
+    assert report.state == "submitted" and "6 of 6 tiles are left; submitted 2 tasks as" in str(report)
+    assert f"squeue -j {array}," in str(report)
     script = (out / "slurm" / "tasks.sh").read_text()
     assert "#SBATCH --array=0,1" in script and "--task $SLURM_ARRAY_TASK_ID --tasks 2" in script
     call("scontrol", "release", f"{array}_0")
@@ -144,7 +145,7 @@ def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, 
     assert not (out / "totals.nc").exists() and len(list((out / "tiles").glob("*.json"))) == 3
 
     report = map_region(posterior, region_path, out, **SETTINGS, executor=Slurm(2, "--cpus-per-task=2"), resume=True)
-    assert "submitted 1 tasks for 3 of 6 tiles" in str(report)
+    assert "3 of 6 tiles are left; submitted 1 tasks as" in str(report)
     assert "#SBATCH --array=1\n" in (out / "slurm" / "tasks.sh").read_text()
     until(lambda: (out / "totals.nc").exists() and ended(), what="the end of the run")
 

@@ -9,9 +9,11 @@ import pytest
 import xarray as xr
 
 from hybridflux.model.sources import to_raw
+from hybridflux.model.structural_covariance import Periods
 from hybridflux.model.structural_error import StructuralError
 from hybridflux.region.draws.spread import Draws
-from hybridflux.region.draws.structural_error_paths import ErrorPaths
+from hybridflux.region.draws.structural_field import StructuralField
+from hybridflux.region.drivers import map_periods
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import make_job as describe
 from hybridflux.region.outputs import KEEP, merge_totals
@@ -37,10 +39,11 @@ def make_job(region_path, make_posterior, tmp_path):
         (tmp_path / "totals").mkdir()
         random = np.random.default_rng(0)
         for tile in job.region.tiles():
-            totals = TileTotals(of_cells={"totals": {}})
+            totals = TileTotals(of_cells={"totals": {}, merge_totals.FIELD: {}})
             for zone in random.choice(zones, zones // 3, replace=False).tolist():
                 totals.area[zone, 2] = float(random.uniform(50, 150))
                 totals.of_cells["totals"][zone, 2] = random.random((12, 2, draws))
+                totals.of_cells[merge_totals.FIELD][zone, 2] = totals.area[zone, 2] * random.normal(size=job.field_basis.features)
             totals.add_to_plant_type("series", random.random((365, 2, draws)), Block(2, np.zeros(0, int), np.zeros(0), 100.0))
             totals.save(job.totals(tile.id))
         return job
@@ -61,11 +64,11 @@ def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     gpp, reco = carbon[:, :, 0], carbon[:, :, 1]
     found = found.transpose("flux", "cell", "month", "draw", ...)
     np.testing.assert_array_equal(found["total"], np.stack([reco - gpp, gpp, reco]))
-    month = job.calendar.mapped.astype("datetime64[M]").astype(int) - 48 * 12
-    error = ErrorPaths.of(job.posterior.structure, 6, month, job.seed, merged.plant_type).monthly_error(
-        carbon, merged.area, merged.plant_type
-    )
-    np.testing.assert_array_equal(found["structural"], error)
+    ((_, features),) = merged.groups(merge_totals.FIELD, (job.field_basis.features,), 1 << 30)
+    months = Periods(*map_periods.bounds_of(job.calendar, "monthly"))
+    field = StructuralField.of(job.field_basis, job.posterior, months, job.seed)
+    error = field.error(carbon, merged.area, merged.plant_type, features)
+    np.testing.assert_allclose(found["structural"], error, rtol=1e-5, atol=1e-3)
     assert found["structural"].std() > 0
 
 

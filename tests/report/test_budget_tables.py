@@ -2,9 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hybridflux.products.assimilation import assimilate_totals
+from hybridflux.products.assimilation_table import table_of
 from hybridflux.products.budget import budget_of
+from hybridflux.products.inventory import Entry
 from hybridflux.products.totals import RunTotals
+from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import budget_section, closure_section, main_period, with_truth
+from hybridflux.report.years_section import years_section
 
 
 def totals(years=(2018,), nee=-100.0, draws=21):
@@ -33,9 +38,23 @@ def test_one_draw_shows_no_interval():
 def test_several_years_show_their_anomalies():
     budget = budget_of(totals(years=(2017, 2018, 2019)))
     assert main_period(budget) == "mean of 2017-2019"
-    text = budget_section(budget)
-    assert "Year by year" in text and "Anomaly of NEE" in text
-    assert "Year by year" not in budget_section(budget_of(totals()))
+    known = with_truth(budget, budget_of(totals(years=(2017, 2018, 2019), nee=-110.0, draws=1)))
+    text = years_section(known)
+    assert "Year by year" in text and all(f">{year}<" in text for year in (2017, 2018, 2019)) and "nan" not in text
+    assert "Decided anomalies" in text and "mean of 2017\u20112019" in text
+    assert years_section(budget_of(totals())) == ""
+
+
+def test_the_section_of_an_inventory_shows_before_and_after():
+    entries = [Entry("north", "CRO", (2018, 2018), {"biomass": (20.0, 9.0), "soil": (10.0, 9.0), "export": (60.0, 20.0)})]
+    entries += [Entry("north", "all", (2010, 2012), dict(entries[0].pools))]
+    entries[0].carried["export"] = (60.0, 20.0)
+    found = table_of(assimilate_totals(totals(), entries))
+    text = assimilation_section(found)
+    row = found[found["variable"] == "NBP"].iloc[0]
+    assert f"{row['mean']:.0f} ± {row['sd']:.0f}" in text and "30 ± 13" in text and "nan" not in text
+    assert f"{row['prior_mean']:.0f} ± {row['prior_sd']:.0f}" in text and row["prior_mean"] == pytest.approx(40)
+    assert "all other tables of this page are prior" in text and "What it would take" in text
 
 
 @pytest.mark.parametrize("zone", ["region", "north"])

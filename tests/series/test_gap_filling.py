@@ -1,19 +1,24 @@
 """A filled series: equal to the dense process, honest, the same however the pixels are cut, and strict about days."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hybridflux.series import SeriesProcess, fill
+from hybridflux.series.cleaning import variances_of
 from hybridflux.series.gap_filling import BLOCK
-from hybridflux.series.outliers import find_drops
+from hybridflux.series.outliers import opened_by_drops
+from tests.series.conftest import PROCESS
+
+REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def drops_of(made, used):
     """Where the cleaning saw a drop `[view, pixel]`."""
-    p, one = made.process, np.ones(made.values.shape[1], np.float32)
-    return find_drops(np.nan_to_num(made.values), np.float32(made.when), used, p.fast_sd * one, p.fast_days, p.view_sd * one).fell
+    views, one = np.where(used, made.values, np.nan), np.ones(made.values.shape[1], np.float32)
+    return np.asarray(opened_by_drops(views, np.zeros_like(views), np.float32(made.when), one, variances_of(made.process))[1]) > 0
 
 
 def test_mean_and_sd_equal_dense_process(made, dense):
@@ -27,6 +32,29 @@ def test_mean_and_sd_equal_dense_process(made, dense):
         np.testing.assert_allclose(filled.sd[:, pixel], np.sqrt(variance), rtol=1e-3)
     clear = np.isfinite(made.values)
     assert not filled.used[~clear].any() and filled.used[clear].mean() > 0.99  # few views of the process look wrong to it
+
+
+def disturbed(make):
+    """Twelve pixels with clouds that the mask missed, a glint, cuts, a long gap and one without views; variances that pixels differ by."""
+    made = make(12, seed=8, process=replace(PROCESS, freedom=8.0, widening=1.2, season_error=np.diag([1e-4, 4e-4, 1e-4]).tolist()))
+    values, row = made.values.copy(), np.arange(len(made.when))
+    values[np.isin(row, [12, 13, 40]), :6] -= 0.3
+    values[25, 2:9] += 0.35
+    values[row >= 33, 4:10] -= 0.4
+    values[(row > 15) & (row < 30), 10] = np.nan
+    values[:, 11] = np.nan
+    return replace(made, values=values)
+
+
+def test_results_are_those_of_the_day_by_day_smoother(make):
+    """Reference values of the smoother that this one replaced (tests/reference/PROVENANCE.md)."""
+    made = disturbed(make)
+    filled = fill(made.values, made.when, made.days, process=made.process)
+    kept = np.loadtxt(REFERENCE / "filled_series.csv", delimiter=",", skiprows=1)
+    days, (mean, sd) = kept[:, 0].astype(int), np.split(kept[:, 1:], 2, axis=1)
+    np.testing.assert_allclose(filled.mean[days], mean, atol=1e-5)
+    np.testing.assert_allclose(filled.sd[days], sd, atol=1e-5)
+    assert (~filled.used & np.isfinite(made.values)).sum() == 9
 
 
 def test_intervals_hold_what_they_claim(made):
@@ -49,7 +77,7 @@ def test_lively_pixels_get_wider_intervals(made):
 
 
 def test_pixels_do_not_know_of_each_other(made):
-    values = np.tile(made.values, (1, 8))[:, : BLOCK + 100]
+    values = np.tile(made.values, (1, 3))[:, : BLOCK + 100]
     whole = fill(values, made.when, made.days, process=made.process)
     order = np.random.default_rng(0).permutation(values.shape[1])
     mixed = fill(values[:, order], made.when, made.days, process=made.process)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hybridflux.series import SeriesProcess, fill
-from hybridflux.series.outliers import find_drops, opening, variance_factor
+from hybridflux.series.cleaning import variances_of
+from hybridflux.series.outliers import LARGEST_SQUARE, opened_by_drops, variance_factor
 
 PROCESS = SeriesProcess(season=(0.6,), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
 WHEN = np.arange(2, 297, 5)
@@ -63,23 +64,29 @@ def test_smooth_senescence_is_no_drop():
     filled = fill(values, WHEN, 300, process=PROCESS)
     assert filled.used.mean() > 0.99
     assert np.abs(filled.mean[150] - (0.75 - 0.225)).max() < 0.06
-    ones = np.ones(30, np.float32)
-    drops = find_drops(np.float32(values), np.float32(WHEN), np.ones(values.shape, bool), 0.1 * ones, 30.0, 0.03 * ones)
-    assert not drops.fell.any()
+    kept, opening = opened_by_drops(np.float32(values), np.zeros(values.shape), np.float32(WHEN), np.ones(30), variances_of(PROCESS))
+    assert not np.asarray(opening).any() and np.isfinite(kept).all()
 
 
 def test_drop_opens_the_days_between_its_two_views():
-    values = np.array([0.8, 0.8, 0.0, 0.3, 0.3, 0.3], np.float32)[:, None]
-    used = np.array([True, True, False, True, True, True])[:, None]
-    when = np.array([0, 5, 10, 15, 20, 25], np.float32)
-    one = np.ones(1, np.float32)
-    drops = find_drops(values, when, used, 0.1 * one, 30.0, 0.03 * one)
-    assert drops.fell[:, 0].tolist() == [False, False, False, True, False, False] and drops.gap[3, 0] == 10
-    np.testing.assert_allclose(opening(drops, used)[:, 0], [0, 0, 0.025, 0.025, 0, 0], rtol=1e-5)
+    values = np.array([0.8, 0.8, np.nan, 0.3, 0.3, 0.3], np.float32)[:, None]
+    when, one = np.array([0, 5, 10, 15, 20, 25], np.float32), np.ones(1, np.float32)
+    _, opening = opened_by_drops(values, np.zeros((6, 1)), when, one, variances_of(PROCESS))
+    np.testing.assert_allclose(opening[:, 0], [0, 0, 0.025, 0.025, 0, 0], rtol=1e-5)
+    _, opening = opened_by_drops(values, np.zeros((6, 1)), when, 30 * one, variances_of(PROCESS))
+    assert not np.asarray(opening).any(), "a pixel that varies so much has no drop there"
+
+
+def test_only_the_worst_of_neighbouring_outliers_goes():
+    """The excess of a view is positive where it is an outlier and the next view is not a worse one."""
+    values, when = np.full((6, 1), 0.5, np.float32), np.arange(6, dtype=np.float32)
+    excess = np.array([-0.2, -1.2, 1.5, 1.1, -0.0, 1.3], np.float32)[:, None]
+    kept, _ = opened_by_drops(values, excess, when, np.ones(1), variances_of(PROCESS))
+    assert np.isnan(kept[:, 0]).tolist() == [False, False, True, False, False, True]
 
 
 def test_variance_factor_is_between_prior_and_data():
-    used = np.ones((20, 2), bool)
-    ahead = np.array([[1.0, 2.0]]).repeat(20, 0)
-    np.testing.assert_allclose(variance_factor(ahead, np.ones((20, 2)), used, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
-    assert variance_factor(100 * ahead, np.ones((20, 2)), used, 10.0)[0] == pytest.approx((10 + 9 * 20) / 30)
+    count = np.array([20.0, 20.0])
+    np.testing.assert_allclose(variance_factor(count * [1.0, 4.0], count, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
+    wild = fill(0.6 + 3.0 * np.array([[1.0], [-1.0]]).repeat(40, 1).T.reshape(-1, 2), np.arange(0, 200, 5), 200, process=PROCESS)
+    assert (wild.view_sd <= PROCESS.view_sd * np.sqrt((10 + 40 * LARGEST_SQUARE) / 50) + 1e-6).all()

@@ -1,13 +1,16 @@
 """The written-out algebra of three states against dense covariance matrices in float64."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import expm
 
 from hybridflux.series import SeriesProcess
-from hybridflux.series.gap_filling import view_axis
-from hybridflux.series.smoother import Axis, Departures, smooth, steps
+from hybridflux.series.cleaning import Cleaned, _excess, _filtered, variances_of, view_axis
+from hybridflux.series.every_day import calendar_of, every_day
+from hybridflux.series.outliers import CLOUD, GLINT
+from hybridflux.series.smoother import steps
 
 PROCESS = SeriesProcess((0.0,), fast_sd=0.15, fast_days=20.0, slow_sd=0.1, slow_days=300.0, view_sd=0.04)
 SEES = np.array([1.0, 0.0, 1.0])
@@ -46,28 +49,54 @@ def dense(gaps, values, noise, opened):
     return told[:, 0], told[:, 1], left_out
 
 
-def test_smoother_equals_dense_process_with_gaps_drops_and_two_views_a_day():
+@pytest.fixture
+def seen():
+    """Views `[view, pixel]` with gaps, drops and two on one day: days, values (NaN where none), and variance a day that drops add."""
     rng = np.random.default_rng(3)
-    gaps = np.array([0, 5, 3, 0, 40, 5, 1, 12, 60, 5, 5, 2], float)
-    count, pixels = len(gaps), 6
-    values = 0.2 * rng.standard_normal((count, pixels))
-    noise = np.where(rng.random(values.shape) < 0.3, np.inf, PROCESS.view_sd**2 * rng.uniform(0.5, 2.0, values.shape))
-    rate = np.where(rng.random(values.shape) < 0.2, 0.004, 0.0)
-    blank = np.zeros((1, pixels))
-    views = Departures(
-        *(jnp.asarray(np.concatenate([part, end]), jnp.float32) for part, end in ((values, blank), (noise, blank + np.inf), (rate, blank)))
-    )
-    axis = Axis(steps(PROCESS, gaps), np.arange(count), np.arange(count), np.float32(gaps))
-    said = smooth(axis, views, (PROCESS.fast_sd**2, PROCESS.slow_sd**2))
-    for pixel in range(pixels):
-        mean, variance, left_out = dense(gaps, values[:, pixel], noise[:, pixel], rate[:, pixel] * gaps)
-        np.testing.assert_allclose(said.mean[:, pixel], mean, atol=2e-6)
-        np.testing.assert_allclose(said.variance[:, pixel], variance, rtol=2e-4, atol=1e-8)
-        for step, (miss, spread) in left_out.items():
-            assert said.left_out[step, pixel] == pytest.approx(miss, abs=5e-6)
-            assert said.left_out_variance[step, pixel] == pytest.approx(spread, rel=5e-4)
-        unseen = np.isinf(noise[:, pixel])
-        assert (said.left_out[unseen, pixel] == 0).all() and (said.left_out_variance[unseen, pixel] == 1).all()
+    when = np.cumsum([3, 5, 3, 0, 40, 5, 1, 12, 60, 5, 5, 2])
+    values = 0.2 * rng.standard_normal((len(when), 6))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    rate = np.where(rng.random(values.shape) < 0.3, 0.004, 0.0)
+    rate[3] = rate[2]  # of one day
+    return when, np.float32(values), np.float32(rate)
+
+
+def test_every_day_equals_dense_process_of_days(seen):
+    when, values, rate = seen
+    days, variances = int(when[-1]) + 20, variances_of(PROCESS)
+    between, each_day = jax.tree.map(jnp.asarray, calendar_of(PROCESS, when, days))
+
+    def write(out, day, mean, variance):
+        return out[0].at[day].set(mean), out[1].at[day].set(variance)
+
+    cleaned, empty = Cleaned(jnp.asarray(values), jnp.asarray(rate), jnp.ones(6)), jnp.zeros((days, 6))
+    means, spreads = every_day(cleaned, between, each_day, variances, write, (empty, empty))
+    step = np.append(np.searchsorted(np.arange(days), when), np.arange(days))  # the views one by one, then days without one among them
+    order = np.argsort(step, kind="stable")
+    gaps = np.diff(step[order], prepend=0).astype(float)
+    next_view = np.searchsorted(when, np.arange(days))
+    for pixel in range(6):
+        every = np.concatenate([values[:, pixel], np.full(days, np.nan)])[order]
+        opened = np.append(rate[:, pixel], 0.0)[np.append(np.searchsorted(when, when), next_view)][order] * gaps
+        mean, variance, _ = dense(gaps, every, np.where(np.isfinite(every), PROCESS.view_sd**2, np.inf), opened)
+        of_day = np.flatnonzero(order >= len(when))
+        np.testing.assert_allclose(means[:, pixel], mean[of_day], atol=3e-6)
+        np.testing.assert_allclose(spreads[:, pixel], variance[of_day], rtol=3e-4, atol=1e-8)
+
+
+def test_excess_is_what_the_other_views_say(seen):
+    when, values, rate = seen
+    axis, variances = view_axis(PROCESS, when), variances_of(PROCESS)
+    squares, predicted = _filtered(jnp.asarray(values), jnp.asarray(rate), axis, variances)
+    said = np.asarray(_excess(jnp.asarray(values), predicted, jnp.ones(6), axis, variances))
+    for pixel in range(6):
+        noise = np.where(np.isfinite(values[:, pixel]), PROCESS.view_sd**2, np.inf)
+        _, _, left_out = dense(axis.gap.astype(float), values[:, pixel], noise, rate[:, pixel] * axis.gap)
+        for view, (miss, spread) in left_out.items():
+            z = miss / np.sqrt(spread)
+            assert abs(said[view, pixel]) == pytest.approx(max(-z / CLOUD, z / GLINT), rel=1e-3, abs=1e-4)
+        assert (said[~np.isfinite(values[:, pixel]), pixel] == 0).all()
+    assert (np.asarray(squares) > 0).all()
 
 
 def test_steps_compose():
@@ -88,4 +117,4 @@ def test_noise_of_one_day_is_not_lost_in_rounding():
 
 def test_views_of_one_day_follow_each_other_without_time():
     axis = view_axis(PROCESS, np.array([4, 9, 9, 30]))
-    assert axis.gap.tolist() == [0, 5, 0, 21] and axis.steps.a[2] == 1 and axis.steps.q00[2] == 0
+    assert axis.gap.tolist() == [0, 5, 0, 21] and axis.into.a[2] == 1 and axis.into.q00[2] == 0

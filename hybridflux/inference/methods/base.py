@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference import fit_effect_correlation
+from hybridflux.inference import fit_effect_correlation, fit_structural_correlation, tower_residuals, training_days
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
@@ -128,11 +128,11 @@ class AbstractMethod(eqx.Module):
         """
         notify = progress or (lambda done, total, message: None)
         if not isinstance(model, Stacked):
-            return self._fit(model, sequences, seed, notify)[0]
+            return _remembering(self._fit(model, sequences, seed, notify)[0], sequences)
         found = {}
         for number, (kind, one) in enumerate(model.kinds().items()):
             found[kind] = self._fit(one, sequences, seed, partial(_of_kind, notify, number, kind))
-        return stack(found, sequences, seed)
+        return _remembering(stack(found, sequences, seed), sequences)
 
     def _fit(self, model: HybridFlux, sequences: Sequences, seed: int, progress: Progress) -> tuple[Posterior, Learned]:
         """The posterior of a model of one kind, and what residuals at its towers say."""
@@ -175,9 +175,17 @@ class AbstractMethod(eqx.Module):
         observed = {name: xr.DataArray(sequences.targets[name], coords, ("day", "place")) for name in counts}
         posterior = replace(fitted, info=info, observed=observed)
         structure = learn(posterior.model, sequences, away, seed)
-        info |= {"effect_correlation": fit_effect_correlation.learn(posterior.model, sequences)}
+        effects = fit_effect_correlation.learn(posterior.model, sequences)
+        errors = fit_structural_correlation.learn(posterior.model, sequences, away, structure, effects)
+        info |= {"effect_correlation": effects, "structural_correlation": errors}
         info |= {"structural_error": structure.summary, "seconds": round(time.perf_counter() - began, 2)}
         return posterior.with_structure(structure.error, structure.spread), structure
+
+
+def _remembering(posterior: Posterior, sequences: Sequences) -> Posterior:
+    """With what a map needs of the towers of the fit."""
+    training = training_days.of_posterior(posterior, sequences)
+    return replace(posterior, residuals=tower_residuals.of_posterior(posterior, sequences), training=training)
 
 
 def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:

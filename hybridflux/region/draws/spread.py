@@ -48,6 +48,9 @@ _MEANING = {
     "vegetation: of the filled series and of the lines that make fapar or another index of what is seen, the same for all pixels of a draw",
 }
 
+PRIOR, ASSIMILATED = "prior", "assimilated"
+"""The stage of draws: what towers say of them alone, or what stock changes say of their totals too; every map and run is `prior`."""
+
 
 @dataclass(frozen=True)
 class Draws:

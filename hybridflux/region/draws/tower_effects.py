@@ -24,6 +24,8 @@ from hybridflux.region.draws.spread import Draws
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
+EVERYWHERE = 1e8
+"""Length of a structural error that is the same in all cells of a plant type [m]."""
 ACCURACY = 1e-4
 """Variance with which the effect of a tower is met, in variances of the population: two towers may stand in one pixel."""
 
@@ -42,7 +44,8 @@ def settled(draws: Draws, posterior: Posterior, grid: Grid) -> Draws:
     unknown = [tower.name for tower in towers if tower.name not in posterior.places]
     if unknown:
         raise ValueError(f"{', '.join(unknown[:8])} took no part in the fit; the towers of the posterior are {', '.join(posterior.places)}")
-    inform = near(towers, grid, EffectCorrelation(length, nugget)) if draws.spread.has_random_effects else ()
+    lengths = [length, correlation_of(posterior).length if posterior.residuals is not None else 0.0]
+    inform = near(towers, grid, max(lengths)) if draws.spread.has_random_effects else ()
     return replace(draws, effect_length=length, effect_nugget=nugget, towers=inform)
 
 
@@ -53,13 +56,19 @@ def remembered(posterior: Posterior) -> tuple[KnownTower, ...]:
     return tuple(KnownTower(name, row["latitude"], row["longitude"], row["plant_type"]) for name, row in rows.items() if "latitude" in row)
 
 
-def near(towers: Iterable[KnownTower], grid: Grid, correlation: EffectCorrelation) -> tuple[KnownTower, ...]:
-    """Towers inside a region or within `REACH` lengths of its edge, by their names."""
+def correlation_of(posterior: Posterior) -> EffectCorrelation:
+    """That of the structural error, which the posterior learned, or one error for all cells of a plant type."""
+    found = posterior.info.get("structural_correlation")
+    return EffectCorrelation(float(found["length"]), float(found["nugget"])) if found else EffectCorrelation(EVERYWHERE)
+
+
+def near(towers: Iterable[KnownTower], grid: Grid, length: float) -> tuple[KnownTower, ...]:
+    """Towers inside a region or within `REACH` lengths [m] of its edge, by their names."""
     found = []
     for tower in towers:
         x, y = position(tower, grid)
         outside = np.hypot(*(max(low - at, at - high, 0.0) for at, low, high in ((x, *grid.x[[0, -1]]), (y, *grid.y[[-1, 0]]))))
-        found += [tower] if outside <= REACH * correlation.length else []
+        found += [tower] if outside <= REACH * length else []
     return tuple(sorted(found, key=lambda tower: tower.name))
 
 

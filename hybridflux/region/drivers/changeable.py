@@ -52,14 +52,15 @@ def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:
     if region.is_coarse(change.name):
         after = with_change.weather([change.name], slice(0, len(region.days)))[change.name]
         before = region.weather([change.name], slice(0, len(region.days)))[change.name]
-    elif change.operation == "climatology":
-        raise ValueError(f"`{change}`: only weather can be set to its climatology")
+    elif change.is_usual:
+        region.check_years(change)
+        return
     else:
         before = _some_pixels(region, change.name)
         after = change.apply(before, region.days)
     acts = place & change.holds(region.days)
     before, after = before[acts], after[acts]
-    if change.operation == "climatology":
+    if change.is_usual:
         return
     wanted, bounds = change.unbounded(before, region.days[acts]), VARIABLES[change.name].bounds
     outside = float(np.mean((wanted < bounds[0]) | (wanted > bounds[1])))

@@ -13,8 +13,12 @@ from hybridflux.vocabulary import VARIABLES, suggestion
 ALONG = {"tair": ("tmin", "tmax", "tair_night", "tair_day"), "vpd": ("vpd_day",)}
 """Driver -> what describes another part of the same day and moves with it."""
 TEMPERATURES = ("tair", *ALONG["tair"])
+AMOUNTS = ("par", "vpd", "rain")
+"""Weather that is scaled to its usual mean; temperatures are shifted."""
+USUAL_FORMS = ("climatology", "typical")
 _HELP = (
-    "write `*0.6`, `+2`, `-1.5` or `climatology`, and `@2018-05-01:2018-09-30` behind it for a part of the time "
+    "write `*0.6`, `+2`, `-1.5`, `climatology` or `typical` (of some years: `typical:2001-2010`), and `@2018-05-01:2018-09-30` behind it "
+    "for a part of the time "
     "(`@2018-05-01:` from then on, `@:2018-09-30` until then)"
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -30,10 +34,11 @@ class Change:
 
     Attributes:
         name: driver.
-        operation: `*`, `+` or `climatology`.
+        operation: `*`, `+`, `climatology` (the mean course of the year) or `typical` (days of real weather, moved to the usual mean).
         value: factor or difference, in the units of the driver.
         first: first day it holds, or None.
         last: last day it holds, or None.
+        years: first and last year of the record that a climatology is made of; None: all.
     """
 
     name: str
@@ -41,16 +46,24 @@ class Change:
     value: float = 0.0
     first: str | None = None
     last: str | None = None
+    years: tuple[int, int] | None = None
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it puts what is usual in place of what was."""
+        return self.operation in USUAL_FORMS
 
     @classmethod
     def parse(cls, name: str, text: str) -> Change:
-        """Read `*0.6`, `+2`, `-1.5` or `climatology`, perhaps with `@2018-05-01:2018-09-30`.
+        """Read `*0.6`, `+2`, `-1.5`, `climatology` or `typical`, perhaps with `@2018-05-01:2018-09-30`.
 
         Raises:
             ValueError: not a driver, not a change, one that changes nothing, or a period that ends before it begins.
 
         >>> Change.parse("rain", "*0.6@2018-05-01:2018-09-30")
-        Change(name='rain', operation='*', value=0.6, first='2018-05-01', last='2018-09-30')
+        Change(name='rain', operation='*', value=0.6, first='2018-05-01', last='2018-09-30', years=None)
+        >>> str(Change.parse("tair", "typical:2001-2010"))
+        'tair=typical:2001-2010'
         """
         drivers = [known for known, row in VARIABLES.items() if row.kind == "driver"]
         if name not in drivers:
@@ -62,8 +75,11 @@ class Change:
             if at and (not colon or not (first or last) or any(day and not _DAY.fullmatch(day) for day in (first, last))):
                 raise ValueError
             between = [str(np.datetime64(day, "D")) if day else None for day in (first, last)]
-            if what == "climatology":
-                operation, value = what, 0.0
+            form, of, span = what.partition(":")
+            years = None
+            if form in USUAL_FORMS and bool(of) == bool(span):
+                operation, value = form, 0.0
+                years = None if not of else (int(span.partition("-")[0]), int(span.partition("-")[2] or span))
             else:
                 operation, value = ("*", float(what[1:])) if what[:1] == "*" else ("+", float(what))
                 if what[:1] not in "*+-" or not np.isfinite(value):
@@ -72,13 +88,17 @@ class Change:
             raise ValueError(f"{said} is not a change; {_HELP}") from None
         if first and last and last < first:
             raise ValueError(f"{said} ends before it begins; swap the two days")
+        if years and years[1] < years[0]:
+            raise ValueError(f"{said} ends its years before they begin; swap them")
+        if operation == "typical" and name not in (*TEMPERATURES, *AMOUNTS):
+            raise ValueError(f"{said}: weather has typical days, {', '.join(('tair', *AMOUNTS))}; for the rest write `climatology`")
         if (operation, value) in (("*", 1.0), ("+", 0.0)):
             raise ValueError(f"{said} changes nothing; {_HELP}")
         if operation == "*" and name in TEMPERATURES:
             raise ValueError(f"{said}: a factor of a temperature in degC means nothing; shift it, for instance {name}=+2")
         if operation == "*" and value < 0 and VARIABLES[name].bounds[0] >= 0:
             raise ValueError(f"{said}: `{name}` is not negative and has no negative factor; {name}=*0 takes it away")
-        return cls(name, operation, value, *between)
+        return cls(name, operation, value, *between, years)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +113,7 @@ class Change:
             days: `datetime64[D]`, `[time]`.
             usual: values of the climatology `[time, ...]`, where it is asked for.
         """
-        if self.operation == "climatology":
+        if self.is_usual:
             changed = usual
         else:
             changed = values * self.value if self.operation == "*" else values + self.value
@@ -111,7 +131,8 @@ class Change:
 
     def __str__(self) -> str:
         value = np.format_float_positional(self.value, trim="-", sign=self.operation == "+")
-        what = {"climatology": "climatology", "*": f"*{value}", "+": value}[self.operation]
+        years = f":{self.years[0]}-{self.years[1]}" if self.years else ""
+        what = f"{self.operation}{years}" if self.is_usual else {"*": f"*{value}", "+": value}[self.operation]
         return f"{self.name}={what}" + (f"@{self.first or ''}:{self.last or ''}" if self.first or self.last else "")
 
 

@@ -13,7 +13,7 @@ import zarr
 
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.region.drivers.driver_change import TEMPERATURES, Change, read_changes
-from hybridflux.region.drivers.usual_weather import usual_course, usual_rain
+from hybridflux.region.drivers.usual_weather import typical, usual_course, usual_rain, within
 from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import Recorded, keys_of
 from hybridflux.region.store.chunks import READ_ERRORS
@@ -46,6 +46,7 @@ class Region:
         title: one line.
         warm_up: days at the beginning that are not mapped unless asked for.
         changes: of drivers, applied whenever they are read.
+        usual: changes of drivers that make the usual year of it, where it is mapped against that.
         limits: covariates, or `plant_type`, outside whose range at the towers of a posterior pixels are left out of its maps.
     """
 
@@ -58,6 +59,7 @@ class Region:
     title: str = ""
     warm_up: int = 0
     changes: tuple[Change, ...] = ()
+    usual: tuple[Change, ...] = ()
     limits: tuple[str, ...] = ()
 
     @cached_property
@@ -93,6 +95,27 @@ class Region:
             ValueError: as `read_changes`.
         """
         return dataclasses.replace(self, changes=read_changes({change.name: change for change in self.changes} | dict(changes)))
+
+    def against(self, usual: Mapping[str, str | Change]) -> Region:
+        """The same region, mapped against its usual year: every day has the drivers that were, and usual ones beside them.
+
+        Args:
+            usual: driver -> what is usual: `typical`, `climatology`, perhaps of some years (`typical:2001-2010`), or `*1.3`, `+0.02`.
+
+        Raises:
+            ValueError: as `read_changes`.
+        """
+        return dataclasses.replace(self, usual=read_changes(usual))
+
+    @property
+    def in_usual_year(self) -> Region:
+        """The same region under the usual drivers alone."""
+        return dataclasses.replace(self, changes=self.usual, usual=())
+
+    def has_usual(self, name: str) -> bool:
+        """Whether a driver, or a running mean of it, has a usual value beside the one that was."""
+        base, _ = split_history(name)
+        return any(base in change.names for change in self.usual)
 
     def within(self, *names: str) -> Region:
         """The same region, of whose maps pixels are left out that are unlike the towers of the posterior.
@@ -164,28 +187,46 @@ class Region:
         """`values` of a driver on all days, or on some, under the changes of the region."""
         days = self.days if days is None else days
         for change in (change for change in self.changes if name in change.names):
-            if change.operation != "climatology":
+            if not change.is_usual:
                 values = change.apply(values, days, name=name)
-            elif change.name in TEMPERATURES and change.name != name:  # the course of a day stays: all move by the same difference
-                leading = self.group[change.name][:].astype(np.float32)
-                moved = change.apply(leading, days, self._usual(change.name, leading)) - leading
+            elif change.name in TEMPERATURES and change.name != name and change.operation == "climatology":
+                leading = self.group[change.name][:].astype(np.float32)  # the course of a day stays: all move by the same difference
+                moved = change.apply(leading, days, self._usual(change, change.name, leading)) - leading
                 values = np.clip(values + moved, *VARIABLES[name].bounds).astype(np.float32)
             else:
-                values = change.apply(values, days, self._usual(name, values), name)
+                values = change.apply(values, days, self._usual(change, name, values), name)
         return values
 
-    def _usual(self, name: str, values: np.ndarray) -> np.ndarray:
-        """The climatology of weather on every day `[time, cell]`."""
-        if not self.is_coarse(name):
-            raise ValueError(f"`{name}=climatology`: only weather can be set to its climatology")
-        given = self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
-        years = len(self.days) / 365.25
-        if given is None and years < CLIMATE_YEARS:
+    def _usual(self, change: Change, name: str, values: np.ndarray) -> np.ndarray:
+        """What is usual, from the whole record of a driver, on every day `[time, cell]`."""
+        self.check_years(change)
+        given = self._given(name)
+        if change.operation == "climatology":
+            return (usual_rain if name == "rain" else usual_course)(values, self.days, given, change.years)
+        rain, light = (self.group[one][:].astype(np.float32) for one in ("rain", "par"))
+        amounts, usually = name not in TEMPERATURES, self._given("rain")
+        return typical(values, rain, light, self.days, amounts=amounts, given=given, given_rain=usually, years=change.years)
+
+    def _given(self, name: str) -> np.ndarray | None:
+        """The long-term mean by day of the year that came with the region `[366, cell]`."""
+        return self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
+
+    def check_years(self, change: Change) -> None:
+        """Refuse what is usual where there are too few years to say.
+
+        Raises:
+            ValueError: no climatology came with the region, and its record is too short or has none of the years.
+        """
+        if self._given(change.name) is not None:
+            return
+        years = float(within(self.days, change.years).sum()) / 365.25
+        if years < (CLIMATE_YEARS if change.years is None else 0.9):
+            of = f" in {change.years[0]} to {change.years[1]}" if change.years else ""
             raise ValueError(
-                f"`{name}=climatology`: {self.path} has {years:.1f} years of weather and a climatology takes {CLIMATE_YEARS}; "
-                f"give one when the region is created (`climatology={{'{name}': ...}}`)"
+                f"`{change}`: {self.path} has {years:.1f} years of {change.name}{of} and a climatology takes {CLIMATE_YEARS}; name years "
+                f"that it has (`{change.name}={change.operation}:2017-2019`, one at least), or give it when the region is created "
+                f"(`climatology={{'{change.name}': ...}}`)"
             )
-        return (usual_rain if name == "rain" else usual_course)(values, self.days, given)
 
 
 def unpacked(values: np.ndarray) -> np.ndarray:

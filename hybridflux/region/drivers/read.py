@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hybridflux.data.gaps import trailing_mean
+from hybridflux.model.attribution import USUAL
 from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
@@ -48,6 +49,16 @@ class TileDrivers:
     area: np.ndarray
     masked: dict[str, int]
     places: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def read_against_usual(region: Region, tile: Tile, names: Sequence[str], window: slice) -> TileDrivers:
+    """`read_tile`, with the usual daily maps beside those that were where the region has a usual year; weather is read elsewhere."""
+    drivers = read_tile(region, tile, names, window)
+    daily = [name for name in names if region.has_usual(name) and region.is_daily(name)]
+    if daily:
+        usual = read_tile(region.in_usual_year, tile, daily, window).daily
+        drivers.daily.update({USUAL + name: values for name, values in usual.items()})
+    return drivers
 
 
 def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -> TileDrivers:
@@ -95,7 +106,7 @@ def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -
     for name in names:
         if region.is_daily(name):
             base, history = split_history(name)
-            series = _series(region, base, raw[base], slice(first, window.stop))
+            series = _series(region, base, raw[base], slice(first, window.stop), tile)
             daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
     return TileDrivers(
         tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in static.items()},
@@ -114,9 +125,16 @@ def _static(region: Region, names: Iterable[str], tile: Tile, read: Mapping[str,
     return {name: found[name] for name in names}
 
 
-def _series(region: Region, name: str, raw: np.ndarray, window: slice) -> np.ndarray:
-    """A daily series `[time, place in the tile]`: as stored, or float32 where a change acts on it."""
-    if any(name in change.names for change in region.changes):
+def _series(region: Region, name: str, raw: np.ndarray, window: slice, tile: Tile) -> np.ndarray:
+    """A daily series `[time, place in the tile]`: as stored, or float32 where a change acts on it; a climatology takes the whole record."""
+    changes = [change for change in region.changes if name in change.names]
+    if any(change.is_usual for change in changes):
+        whole = region.map_of(name, tile)
+        return np.concatenate([
+            region.changed(name, np.where(part == layout.NODATA, np.nan, unpacked(part)).astype(np.float32))[window]
+            for part in (whole[:, start : start + COLUMNS_AT_ONCE] for start in range(0, whole.shape[1], COLUMNS_AT_ONCE))
+        ], axis=1)  # fmt: skip
+    if changes:
         return region.changed(name, unpacked(raw), region.days[window])
     return raw
 

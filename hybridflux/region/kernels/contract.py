@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.effect_correlation import matern
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned
@@ -90,6 +91,8 @@ class Static:
         yearly: parameters that change from year to year only.
         daily: parameters that change from day to day.
         outputs: what is kept.
+        years: calendar years of `months_of_years`.
+        usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
     """
 
     draws: int
@@ -100,6 +103,8 @@ class Static:
     yearly: tuple[str, ...]
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
+    years: tuple[int, ...] = ()
+    usual: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -233,7 +238,7 @@ def with_effects(model: HybridFlux, shared: SharedInputs, waves: Waves | None, k
     return with_learned(model, tables)
 
 
-def steady_shape(model: HybridFlux, state, today, parameters):
+def steady_shape(model: HybridFlux | AgainstUsual, state, today, parameters):
     """The first state, broadcast to the shape it will have."""
     names = list(state)
     for _ in range(2):
@@ -242,7 +247,9 @@ def steady_shape(model: HybridFlux, state, today, parameters):
     return {name: value.astype(jnp.float32) for name, value in state.items()}
 
 
-def walk(model: HybridFlux, reads: tuple[str, ...], shape: tuple[int, ...], state: dict, today: dict, parameters: dict, fence=dict):
+def walk(
+    model: HybridFlux | AgainstUsual, reads: tuple[str, ...], shape: tuple[int, ...], state: dict, today: dict, parameters: dict, fence=dict
+):
     """A day in the one order of all loops: the state that the fluxes see, the fluxes, the state at the end of the day.
 
     Args:

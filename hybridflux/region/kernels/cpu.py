@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
+from hybridflux.model.attribution import AgainstUsual, moving
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import parameters_over_draws
 from hybridflux.region.kernels.contract import (
@@ -78,22 +79,28 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, static.daily, drawn)
 
+    def following(names):
+        solved = solve(model, shared.networks, names)
+        return parameters_over_draws(solved, names, moving(model, static.usual))
+
+    walked = AgainstUsual(model, static.usual, following) if static.usual else model
+
     def before(step, day, state):
         year = shared.year[day]
         return step(state, *of_day(day, year, of_year(year)))
 
     today, parameters = of_day(0, shared.year[0], of_year(shared.year[0]))
-    state = steady_shape(model, model.start(today, parameters), today, parameters)
+    state = steady_shape(walked, walked.start(today, parameters), today, parameters)
     state = {name: jnp.broadcast_to(value, (static.draws, n)) for name, value in state.items()} if model.settles else state
     last = jnp.where(pixels.active[number], shared.bounds, shared.bounds[0])  # an inactive block has no days
     on = pixels.active[number].astype(jnp.int32)
-    state = lax.fori_loop(0, shared.spin_up * on, partial(before, model.spin_up), state)
-    state = lax.fori_loop(0, shared.warm_up * on, partial(before, model.warm_up), state)
+    state = lax.fori_loop(0, shared.spin_up * on, partial(before, walked.spin_up), state)
+    state = lax.fori_loop(0, shared.warm_up * on, partial(before, walked.warm_up), state)
 
     def a_day(parameters, year, day, carry):
         state, sums, carried = carry
         inputs = of_day(day, year, parameters)
-        state, values = walk(model, static.reads, (static.draws, n), state, *inputs, fence=lax.optimization_barrier)
+        state, values = walk(walked, static.reads, (static.draws, n), state, *inputs, fence=lax.optimization_barrier)
         today = Today(day - shared.bounds[0], pixels.weight[number])
         carried = {output.name: output.day(carried[output.name], values, today) for output in static.outputs}
         return state, {name: total + values[name] for name, total in sums.items()}, carried

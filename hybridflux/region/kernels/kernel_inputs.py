@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hybridflux.model.attribution import USUAL
 from hybridflux.model.effect_correlation import ECOSYSTEM
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
+from hybridflux.region.drivers.open import Region
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.networks import Members, members_of
@@ -138,7 +140,7 @@ def _prepare(job: Job) -> KernelInputs:
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
     static = _static(job, model)
     shared = contract.SharedInputs(
-        weather=region.weather(coarse, window),
+        weather=_weather(region, coarse, window),
         bounds=calendar.bounds,
         spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         warm_up=np.int32(calendar.warm_up if model.memory else 0),
@@ -163,6 +165,12 @@ def _prepare(job: Job) -> KernelInputs:
         frequency=random_effects.frequencies(job.spec.draws.correlation) if drawn else None,
         towers=tower_effects.positions(towers, region.grid),
     )
+
+
+def _weather(region: Region, names: Sequence[str], window: slice) -> dict[str, np.ndarray]:
+    """Weather of a run `[time, cell]`, and the usual one beside it where the region has a usual year."""
+    usual = region.in_usual_year.weather([name for name in names if region.has_usual(name)], window)
+    return region.weather(names, window) | {USUAL + name: values for name, values in usual.items()}
 
 
 def _vegetation_errors(job: Job, names: Iterable[str]) -> dict[str, VegetationErrorDraws]:
@@ -209,8 +217,10 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         n=block_size(job.draws, job.region.grid.tile),
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
+        years=tuple(job.calendar.years.tolist()),
         constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
         outputs=job.keep,
+        usual=tuple(name for name in model.needs() if job.region.has_usual(name)),
     )

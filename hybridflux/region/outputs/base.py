@@ -23,6 +23,8 @@ from hybridflux.region.store import layout
 
 if TYPE_CHECKING:
     from hybridflux.files import Enduring
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.region.drivers.dissimilarity import Dissimilarity
     from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
     from hybridflux.region.spec import Job
     from hybridflux.region.store.grid import Grid, Tile
@@ -96,6 +98,7 @@ class Output:
         program: part of the program for GPUs that does its days (`kernels.contract.Accumulator`).
         file: that `merge` writes into the run folder; empty for none.
         title: of this file, one line.
+        has_structural_error: whether it adds up the structural error of NEE over cells (`merge_totals.FIELD`).
     """
 
     reads: tuple[str, ...] = ()
@@ -103,6 +106,7 @@ class Output:
     program: str = ""
     file: str = ""
     title: str = ""
+    has_structural_error: bool = False
 
     @property
     def name(self) -> str:
@@ -141,6 +145,17 @@ class Output:
             static: what is fixed.
         """
         return months
+
+    def of_dissimilarity(self, found: Dissimilarity) -> Kept:
+        """Arrays `group/name` `[period, pixel]` made of the dissimilarity of a tile to the days of the fit, not inside the kernel."""
+        return {}
+
+    def check(self, posterior: Posterior) -> None:
+        """Refuse a posterior that the output cannot be made with.
+
+        Raises:
+            ValueError: says what to do.
+        """
 
     def arrays(self, calendar: Calendar) -> Iterable[ArraySpec]:
         """Arrays of the store."""

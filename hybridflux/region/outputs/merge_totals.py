@@ -19,6 +19,12 @@ import numpy as np
 
 from hybridflux.files import whole
 
+FIELD = "structural_field"
+"""Name under which a tile keeps what the structural error of its cells is made of."""
+OUTSIDE = "outside_applicability"
+"""Name under which a tile keeps the area of its cells outside the area of applicability, m2."""
+OF_PIXELS = ("pixel", "plant_type", "area")
+"""What the file of a tile says of the pixels that an output keeps, after its name."""
 GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
 _KIND, _PLACE = "plant_type_", "place_"  # before the name of an output, in the file of a tile
@@ -34,6 +40,7 @@ class Block:
         area: m2, 0 for pixels that do not count `[n]`.
         pixel_area: m2 of a pixel of the grid, by which weights of pixels are 1 on the mean.
         places: name of an output -> number that all these pixels have in it (`Output.places`).
+        pixel: number of each in its tile; -1 for those that do not count `[n]`.
     """
 
     plant_type: int
@@ -41,6 +48,7 @@ class Block:
     area: np.ndarray
     pixel_area: float
     places: Mapping[str, int] = field(default_factory=dict)
+    pixel: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
     @cached_property
     def weights(self) -> tuple[list[int], np.ndarray]:
@@ -65,10 +73,12 @@ class TileTotals:
 
     Attributes:
         area: (zone, plant type) -> m2.
-        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`.
+        of_cells: name of an output -> (zone, plant type) -> sums `[month, quantity, draw]`; `FIELD` -> those of
+            `FieldBasis.sums`; `OUTSIDE` -> m2.
         of_plant_types: name of an output -> plant type -> sums of days `[day, quantity, draw]`.
         of_places: name of an output -> place -> sums of days `[day, quantity, draw]`.
         area_of_places: name of an output -> place -> m2.
+        of_pixels: name of an output -> parts of pixels: number in the tile, plant type, area [m2], sums `[pixel, month, quantity, draw]`.
     """
 
     area: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -76,6 +86,7 @@ class TileTotals:
     of_plant_types: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     of_places: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     area_of_places: dict[str, dict[int, float]] = field(default_factory=dict)
+    of_pixels: dict[str, list[tuple[np.ndarray, ...]]] = field(default_factory=dict)
 
     def add_area(self, block: Block) -> None:
         """Add the area of a block; once for all outputs."""
@@ -114,6 +125,13 @@ class TileTotals:
         found[place] = found.get(place, 0.0) + values.astype(np.float64)
         area[place] = area.get(place, 0.0) + float(block.area.sum())
 
+    def add_pixels(self, name: str, values: Sequence[np.ndarray], block: Block) -> None:
+        """Keep the values `[month, draw, pixel]` of each quantity of the pixels of a block."""
+        real = block.pixel >= 0
+        sums = np.stack([one[..., real] for one in values], axis=1).transpose(3, 0, 1, 2)
+        kind = np.full(len(sums), block.plant_type, np.int16)
+        self.of_pixels.setdefault(name, []).append((block.pixel[real], kind, block.area[real], sums))
+
     def save(self, path: Path) -> list[Path]:
         """Write `path` as `.npz` and, for each output, its sums of cells or places as `.npy` beside it, in rising order.
 
@@ -132,6 +150,13 @@ class TileTotals:
                 np.save(file, np.array([sums[place] for place in places], np.float64))
             series[_PLACE + name] = np.array(places, np.int64)
             series[f"area_{name}"] = np.array([self.area_of_places[name][place] for place in places], np.float64)
+        for name, parts in self.of_pixels.items():
+            written.append(_sums_of_cells(path, name))
+            *about, sums = (np.concatenate(column) for column in zip(*parts, strict=True))
+            order = np.argsort(about[0])
+            with whole(written[-1]) as partial, open(partial, "wb") as file:
+                np.save(file, sums[order])
+            series |= {f"{name}_{what}": one[order] for what, one in zip(OF_PIXELS, about, strict=True)}
         for name, of_kinds in self.of_plant_types.items():
             series[_KIND + name] = np.array(sorted(of_kinds), np.int64)
             series[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
@@ -151,6 +176,37 @@ class TileShare(NamedTuple):
 
     path: Path
     cell: np.ndarray
+
+
+class KeptPixels(NamedTuple):
+    """Pixels of a tile that an output keeps.
+
+    Attributes:
+        pixel: number of each in its tile, rising `[pixel]`.
+        plant_type: of each.
+        area: m2.
+        sums: `[pixel, month, quantity, draw]`, float32, on disk.
+    """
+
+    pixel: np.ndarray
+    plant_type: np.ndarray
+    area: np.ndarray
+    sums: np.ndarray
+
+    @classmethod
+    def of(cls, path: Path, name: str) -> KeptPixels | None:
+        """Those of a tile, by its file; None where it has no pixel inside.
+
+        Raises:
+            ValueError: a file is missing or damaged.
+        """
+        with _named(path), open(path, "rb") as raw, np.load(raw) as file:
+            if f"{name}_pixel" not in file.files:
+                return None
+            about = [file[f"{name}_{what}"] for what in OF_PIXELS]
+        sums = _sums_of_cells(path, name)
+        with _named(sums):
+            return cls(*about, np.load(sums, mmap_mode="r"))
 
 
 @dataclass(frozen=True)
@@ -184,15 +240,19 @@ class PlacesOfOutput:
         """As `Merged.groups`: places and their sums `[place, day, quantity, draw]`."""
         step = max(most // (8 * int(np.prod(shape))), 1)
         for start in range(0, len(self.area), step):
-            end = min(start + step, len(self.area))
-            sums = np.zeros((end - start, *shape))
-            for share in self.shares:
-                first, last = np.searchsorted(share.cell, [start, end])
-                if first < last:
-                    path = _sums_of_cells(share.path, self.name)
-                    with _named(path):
-                        sums[share.cell[first:last] - start] += np.load(path, mmap_mode="r")[first:last]
-            yield slice(start, end), sums
+            here = slice(start, min(start + step, len(self.area)))
+            yield here, self.sums(here, shape)
+
+    def sums(self, here: slice, shape: tuple[int, ...]) -> np.ndarray:
+        """Sums of some places `[place, ...]`, each of a shape."""
+        sums = np.zeros((here.stop - here.start, *shape))
+        for share in self.shares:
+            first, last = np.searchsorted(share.cell, [here.start, here.stop])
+            if first < last:
+                path = _sums_of_cells(share.path, self.name)
+                with _named(path):
+                    sums[share.cell[first:last] - here.start] += np.load(path, mmap_mode="r")[first:last]
+        return sums
 
 
 @dataclass(frozen=True)
@@ -248,7 +308,11 @@ class Merged:
         Raises:
             ValueError: a file of a tile is missing or damaged.
         """
-        return PlacesOfOutput(name, self.zone, self.area, self.shares).groups(shape, most)
+        return self.cells(name).groups(shape, most)
+
+    def cells(self, name: str) -> PlacesOfOutput:
+        """The cells as the places of what is summed over them under a name."""
+        return PlacesOfOutput(name, self.zone, self.area, self.shares)
 
 
 def _sums_of_cells(path: Path, name: str) -> Path:

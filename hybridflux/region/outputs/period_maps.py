@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from hybridflux.inference.posterior import Posterior
 from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.dissimilarity import Dissimilarity
+from hybridflux.region.drivers.map_periods import periods_of
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
-from hybridflux.region.outputs.base import ArraySpec, OfQuantities
-from hybridflux.region.outputs.quantities import LARGEST_YEAR, QUANTILES, Quantity, endings, value_of
+from hybridflux.region.outputs.base import ArraySpec, OfQuantities, Output
+from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, value_of
 
 _OF_PERIOD = {
     ("monthly", True): "mean rate of the mapped days of the month", ("annual", True): "sum over the mapped days of the calendar year",
@@ -44,7 +47,7 @@ class PeriodMaps(OfQuantities):
 
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """Statistics of the sums of each year, beside those of the months."""
-        years = [self._statistics("annual", self._over(sums, first, end)) for first, end in static.months_of_years]
+        years = [self._statistics("annual", over(self.sums, sums, first, end)) for first, end in static.months_of_years]
         return {**months, **{key: jnp.stack([year[key] for year in years]) for key in years[0]}}
 
     def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
@@ -56,15 +59,113 @@ class PeriodMaps(OfQuantities):
     def _statistics(self, group: str, sums: Kept) -> dict[str, Array]:
         return statistics_by_key(group, self.quantities, sums, self.quantiles)
 
-    def _over(self, sums: Kept, first: int, end: int) -> dict[str, Array]:
-        """Sums over some months `[draw, n]`, one month after the other.
 
-        As a reduction XLA would take them into the statistics, and round as the number of processor cores has it.
+@dataclass(frozen=True)
+class AnomalyMaps(Output):
+    """Maps of each whole calendar year minus the mean of the reference years, draw by draw: mean, sd and quantiles over the draws.
+
+    What a draw gets wrong in the same way in all years cancels; the structural error of the model, which budgets add, is not in maps.
+
+    Attributes:
+        reference: first and last year that anomalies refer to, also as text `2016:2020`; all mapped years where it is empty.
+        quantiles: of the anomalies of each draw, exact.
+    """
+
+    reference: tuple[int, ...] | str = ()
+    quantiles: tuple[float, ...] = QUANTILES
+
+    reads = sums = carried(CARBON)
+
+    def __post_init__(self):
+        years = self.reference.split(":") if isinstance(self.reference, str) else self.reference
+        if len(years) not in (0, 1, 2) or not all(str(year).isdigit() for year in years):
+            raise ValueError(f"the reference period `{self.reference}` of AnomalyMaps is not understood; write 2016:2020")
+        object.__setattr__(self, "reference", tuple(int(year) for year in years))
+        object.__setattr__(self, "quantiles", checked(self.quantiles))
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """Statistics of the anomalies of each year."""
+        years = [over(self.sums, sums, first, end) for first, end in static.months_of_years]
+        of_reference = self._reference(static.years)
+        chosen = [one for one, year in zip(years, static.years, strict=True) if year in of_reference]
+        mean = lax.optimization_barrier({name: sum(one[name] for one in chosen) / len(chosen) for name in self.sums})
+        departures = [{name: one[name] - mean[name] for name in self.sums} for one in years]
+        found = [statistics_by_key("annual", CARBON, departure, self.quantiles) for departure in departures]
+        return {_anomaly(key): jnp.stack([year[key] for year in found]) for key in found[0]}
+
+    def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
+        """A mean, an sd and quantiles of each flux.
+
+        Raises:
+            ValueError: a mapped year is not whole, there are fewer than two, or a reference year is not mapped.
         """
-        found = {name: sums[name][first] for name in self.sums}
-        for month in range(first + 1, end):
-            found = {name: total + sums[name][month] for name, total in found.items()}
-        return lax.optimization_barrier(found)
+        years, reference = calendar.years, self._reference(calendar.years)
+        if len(years) < 2 or not all(period.whole for period in periods_of(calendar, "annual")):
+            days = f"{calendar.mapped[0]} to {calendar.mapped[-1]}"
+            raise ValueError(f"AnomalyMaps compares whole calendar years, and the run maps {days}; map two whole years or more")
+        missing = [str(year) for year in reference if year not in years]
+        if missing:
+            mapped = ", ".join(map(str, years))
+            asked = ", ".join(missing)
+            raise ValueError(f"the reference period of AnomalyMaps needs {asked}, and the run maps {mapped}; name years among these")
+        refers = f"{reference[0]}-{reference[-1]}" if len(reference) > 1 else str(reference[0])
+        for name in CARBON:
+            for array in arrays_of_quantity(Quantity.of(name), "annual", self.quantiles):
+                own = [pair for pair in array.attributes if pair[0] != "ancillary_variables"]
+                own += [("ancillary_variables", _anomaly(value)) for key, value in array.attributes if key == "ancillary_variables"]
+                yield replace(
+                    array, name=_anomaly(array.name), long_name=f"{array.long_name}; minus the mean of {refers}, draw by draw",
+                    largest=0.5 * array.largest, standard_name=None, attributes=tuple(own),
+                )  # fmt: skip
+
+    def _reference(self, years: Sequence[int]) -> Sequence[int]:
+        return range(self.reference[0], self.reference[-1] + 1) if self.reference else years
+
+
+def _anomaly(key: str) -> str:
+    """`annual/NEE_sd` -> `annual/NEE_anomaly_sd`.
+
+    >>> _anomaly("annual/NEE"), _anomaly("GPP_q05")
+    ('annual/NEE_anomaly', 'GPP_anomaly_q05')
+    """
+    label, mark, ending = key.partition("_")
+    return f"{label}_anomaly{mark}{ending}"
+
+
+def over(names: Sequence[str], sums: Kept, first: int, end: int) -> dict[str, Array]:
+    """Sums over some months `[draw, n]`, one month after the other.
+
+    As a reduction XLA would take them into the statistics, and round as the number of processor cores has it.
+    """
+    found = {name: sums[name][first] for name in names}
+    for month in range(first + 1, end):
+        found = {name: total + sums[name][month] for name, total in found.items()}
+    return lax.optimization_barrier(found)
+
+
+@dataclass(frozen=True)
+class Applicability(Output):
+    """Maps of each year of how unlike the days of the fit a pixel is, and of the share of its days outside the area of applicability."""
+
+    def check(self, posterior: Posterior) -> None:
+        """A posterior must remember the days of its fit."""
+        if posterior.training is None:
+            raise ValueError(
+                "the posterior does not remember the days that it was fitted to, so no area of applicability can be mapped: it is of an "
+                "earlier version, or of a single tower; fit again with `hybridflux fit`, or leave `Applicability` out of what is kept"
+            )
+
+    def of_dissimilarity(self, found: Dissimilarity) -> Kept:
+        """Mean and share of each year."""
+        return {"annual/dissimilarity": found.mean, "annual/outside_applicability": found.outside}
+
+    def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
+        """Two maps of each year."""
+        comment = ("comment", "Meyer & Pebesma 2021, 10.1111/2041-210X.13650; one day of fifteen")
+        what = "dissimilarity of weather and vegetation to the days of the towers, mean of the mapped days of the year"
+        yield ArraySpec("annual", "dissimilarity", what, "1", largest=20.0, attributes=(comment,))
+        what = "share of the mapped days of the year outside the area of applicability"
+        yield ArraySpec("annual", "outside_applicability", what, "1", largest=1.0, attributes=(comment,))
 
 
 def statistics_by_key(group: str, quantities: Sequence[str], values: Mapping[str, Array], levels: tuple[float, ...]) -> dict[str, Array]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 
+from hybridflux.region.drivers.dissimilarity import Dissimilarity
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels.contract import Result
@@ -37,6 +38,8 @@ class TileResult:
         totals: what outputs sum over pixels.
         maps: (group, name) -> parts `[block, period, n]`, int16.
         place: of each slot of the parts in the tile, -1 where it repeats another pixel.
+        whole: (group, name) -> maps `[period, pixel of the tile]` that no kernel makes, int16.
+        applicability: how unlike the days of the fit the pixels of the tile are; None where the posterior does not remember these.
     """
 
     job: Job
@@ -44,6 +47,8 @@ class TileResult:
     totals: TileTotals = field(default_factory=TileTotals)
     maps: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
     place: list[np.ndarray] = field(default_factory=list)
+    whole: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    applicability: Dissimilarity | None = None
 
     def add(self, drivers: TileDrivers, slab: Slab, result: Result) -> None:
         """Add a slab; waits until the devices are done with it.
@@ -65,7 +70,7 @@ class TileResult:
             raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
         calendar = self.job.calendar
         for output in self.job.keep:
-            for spec in output.arrays(calendar):
+            for spec in (one for one in output.arrays(calendar) if one.key in part.kept[output.name]):
                 values = part.kept[output.name][spec.key]
                 over = mapped_days(calendar, spec.group)[None, :, None] if spec.per_day else 1.0
                 whole = values if values.dtype == np.int16 else packed(values / over, spec.scale)
@@ -74,10 +79,24 @@ class TileResult:
         for number, (which, kept) in enumerate(zip(pixel, real, strict=True)):
             kind, area = int(drivers.plant_type[which[0]]), np.where(kept, drivers.area[which], 0.0)
             places = {name: int(where[which[0]]) for name, where in drivers.places.items()}
-            block = Block(kind, drivers.zone[which], area, self.job.region.grid.pixel**2, places)
+            at = np.where(kept, drivers.pixel[which], -1)
+            block = Block(kind, drivers.zone[which], area, self.job.region.grid.pixel**2, places, at)
             self.totals.add_area(block)
             for output in self.job.keep:
                 output.tile(self.totals, {name: values[number] for name, values in part.kept[output.name].items()}, block)
+
+    def add_map(self, key: str, values: np.ndarray, pixel: np.ndarray) -> None:
+        """Add a map that is not made by the kernel.
+
+        Args:
+            key: `group/name`.
+            values: `[period, pixel]`.
+            pixel: number of each in the tile.
+        """
+        group, name = key.split("/")
+        spec = next(one for output in self.job.keep for one in output.arrays(self.job.calendar) if one.key == key)
+        self.whole[group, name] = np.full((len(values), self.size), layout.NODATA, np.int16)
+        self.whole[group, name][:, pixel] = packed(values, spec.scale)
 
     def in_order(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """Group, name and values `[period, pixel of the tile]` of each map, int16; a map is gone when the next one is asked for."""
@@ -88,6 +107,9 @@ class TileResult:
         for group, specs in arrays_of(self.job.keep, self.job.calendar).items():
             periods = len(mapped_days(self.job.calendar, group))
             for name in (spec.name for spec in specs):
+                if (group, name) in self.whole:
+                    yield group, name, self.whole.pop((group, name))
+                    continue
                 slots = np.empty((periods, len(place) + 1), np.int16)
                 slots[:, -1] = layout.NODATA
                 first = 0

@@ -1,4 +1,4 @@
-"""Totals of zones and plant types, month by month and draw by draw."""
+"""Totals of zones and plant types, month by month and draw by draw; and those of pixels, of which other zones can be made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridflux.files import Enduring
-from hybridflux.region.draws.structural_error_paths import ErrorPaths
+from hybridflux.model.structural_covariance import Periods
+from hybridflux.region.draws.structural_field import StructuralField
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
 from hybridflux.region.kernels.contract import Kept, Static
-from hybridflux.region.outputs.base import OfQuantities
-from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
-from hybridflux.region.outputs.quantities import CARBON, Quantity, names_of, value_of
+from hybridflux.region.outputs.base import OfQuantities, Output
+from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE, Block, Merged, TileTotals
+from hybridflux.region.outputs.quantities import CARBON, Quantity, carried, names_of, value_of
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
@@ -54,6 +55,11 @@ class ZoneTotals(OfQuantities):
 
     sums = OfQuantities.reads
 
+    @property
+    def has_structural_error(self) -> bool:
+        """Of the carbon fluxes."""
+        return self.quantities == CARBON
+
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """The sums of each month and draw."""
         return {name: sums[name] for name in self.sums}
@@ -86,17 +92,20 @@ class ZoneTotals(OfQuantities):
             },
             attrs=attributes,
         ).to_netcdf(stream, engine="h5netcdf", encoding={"month": DAYS})
-        paths = None
-        if job.posterior.structure is not None and self.quantities == CARBON:
-            month_of_day = np.searchsorted(first, job.calendar.mapped, side="right") - 1
-            paths = ErrorPaths.of(job.posterior.structure, job.draws, month_of_day, job.seed, merged.plant_type)
+        basis = job.field_basis if self.quantities == CARBON else None
+        field = None if basis is None else StructuralField.of(basis, job.posterior, Periods(*bounds_of(job.calendar, "monthly")), job.seed)
         with h5netcdf.File(stream, "a") as file:
+            if job.posterior.training is not None:
+                unlike = file.create_variable(OUTSIDE, ("cell",), np.float64)
+                unlike[...] = merged.cells(OUTSIDE).sums(slice(0, len(merged.area)), ())
+                what = "area outside the area of applicability, a pixel counting as much as the share of its days"
+                unlike.attrs.update({"units": "m2", "long_name": what, "coordinates": "zone plant_type area"})
             methods = {"cell_methods": "area: sum month: sum", "coordinates": "zone plant_type area days"}
             methods |= {"units": units_of(self.quantities)}
             total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
             what = "carbon exchanged" if self.quantities == CARBON else _what(self.quantities)
             total.attrs.update(methods | {"long_name": f"{what} over the mapped days of the month, all of the cell"})
-            if paths is not None:
+            if field is not None:
                 error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
                 error.attrs.update(
                     methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
@@ -105,8 +114,31 @@ class ZoneTotals(OfQuantities):
                 parts = {name: sums[:, :, number] for number, name in enumerate(self.sums)}
                 for number, name in enumerate(self.quantities):
                     total[number, cells] = value_of(name, parts).swapaxes(1, 2)
-                if paths is not None:
-                    error[cells] = paths.monthly_error(sums, merged.area[cells], merged.plant_type[cells]).swapaxes(1, 2)
+                if field is not None:
+                    features = merged.cells(FIELD).sums(cells, (basis.features,))
+                    error[cells] = field.error(sums, merged.area[cells], merged.plant_type[cells], features).swapaxes(1, 2)
+
+
+@dataclass(frozen=True)
+class PixelTotals(Output):
+    """GPP and RECO of each pixel, month and draw, float32, beside the totals of its tile: eight bytes a pixel, month and draw.
+
+    `products.later_zones` adds them up over any polygons, with the intervals that zones of the region would have had.
+    """
+
+    reads = sums = carried(CARBON)
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """The sums of each month and draw."""
+        return {name: sums[name] for name in self.sums}
+
+    def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
+        """The pixels of the block."""
+        totals.add_pixels(self.name, [kept[name] for name in self.sums], block)
+
+    def cost(self, calendar: Calendar, draws: int) -> float:
+        """Eight bytes for each month and draw."""
+        return 4 * len(self.sums) * len(calendar.months) * draws
 
 
 def units_of(quantities: Sequence[str]) -> str:

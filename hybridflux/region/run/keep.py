@@ -8,10 +8,13 @@ from dataclasses import is_dataclass
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from hybridflux.model.attribution import USUAL, AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
 from hybridflux.region.drivers.calendar import Calendar
+from hybridflux.region.drivers.dissimilarity import Dissimilarity
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.kernels.contract import Static, Today
 from hybridflux.region.outputs.base import GROUPS, Output
@@ -21,7 +24,11 @@ from hybridflux.vocabulary import suggestion
 
 OUTPUTS = Registry(
     "outputs", "output of a map",
-    {name: f"hybridflux.region.outputs:{name}" for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily")},
+    {
+        name: f"hybridflux.region.outputs:{name}"
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+    }
+    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
@@ -72,20 +79,27 @@ def read(text: str) -> Output:
     return class_of(name)() if ":" in name or name in OUTPUTS.names() else PeriodMaps(name)
 
 
-def quantities_of(model: HybridFlux) -> tuple[str, ...]:
-    """Names of all that a model knows of a day: drivers, parameters, states, what is read of them, diagnostics, fluxes."""
+def quantities_of(model: HybridFlux, usual: Sequence[str] = ()) -> tuple[str, ...]:
+    """Names of all that a model knows of a day: drivers, parameters, states, what is read of them, diagnostics, fluxes.
+
+    Args:
+        model: that is mapped.
+        usual: drivers that have a usual value, where it is walked against the usual year.
+    """
+    walked = AgainstUsual(model, usual, lambda names: {}) if usual else model  # their parameters are given here
 
     def day(today, parameters):
-        state, diagnostics = model.advance(model.start(today, parameters), today, parameters)
+        state, diagnostics = walked.advance(walked.start(today, parameters), today, parameters)
         today = today | diagnostics
-        return {**model.seen(state, today, parameters), **model.exchange(state, today, parameters)}
+        return {**walked.seen(state, today, parameters), **walked.exchange(state, today, parameters)}
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    return tuple(jax.eval_shape(day, dict.fromkeys(model.needs(), number), dict.fromkeys(model.sources, number)))
+    names = (*model.needs(), *(USUAL + name for name in usual))
+    return tuple(jax.eval_shape(day, dict.fromkeys(names, number), dict.fromkeys(model.sources, number)))
 
 
-def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar) -> None:
-    """Refuse outputs that would fail in the middle of a run, or spoil one another.
+def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar, usual: Sequence[str] = ()) -> None:
+    """Refuse outputs that would fail in the middle of a run, or spoil one another; `usual` as for `quantities_of`.
 
     Raises:
         ValueError: no output, one that cannot be written into a record, two of one name, a quantity that the model does not have,
@@ -93,7 +107,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar)
     """
     if not keep:
         raise ValueError("`keep` is empty: a run keeps at least one output")
-    known, names, arrays = quantities_of(model), set(), set()
+    known, names, arrays = quantities_of(model, usual), set(), set()
     for output in keep:
         if not (isinstance(output, Output) and is_dataclass(output) and output.__hash__):
             raise ValueError(f"{output!r} is no output: it is a frozen dataclass with the base hybridflux.region.outputs.Output")
@@ -121,7 +135,7 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar)
 def _rehearse(output: Output, calendar: Calendar) -> None:
     """Trace an output without computing anything: what it carries keeps its shape, and it gives the arrays that it declares."""
     months, name = len(calendar.months), output.name
-    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,))
+    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,), tuple(calendar.years.tolist()))
 
     def block(values):
         carry = output.begin(static)
@@ -137,7 +151,8 @@ def _rehearse(output: Output, calendar: Calendar) -> None:
         kept = jax.eval_shape(block, jax.ShapeDtypeStruct((SMALL, SMALL), jnp.float32))
     except Exception as error:
         raise ValueError(f"the output `{name}` cannot be computed: {type(error).__name__}: {error}") from error
-    for array in output.arrays(calendar):
+    outside_kernel = output.of_dissimilarity(Dissimilarity(*np.zeros((2, len(calendar.years), SMALL)), np.ones(len(calendar.years))))
+    for array in (one for one in output.arrays(calendar) if one.key not in outside_kernel):
         shape = len(mapped_days(calendar, array.group)), SMALL
         if array.key not in kept or kept[array.key].shape != shape:
             found = f"with the shape {kept[array.key].shape}" if array.key in kept else f"among {', '.join(kept) or 'nothing'}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from hybridflux.files import PARTIAL, whole_stream
 from hybridflux.provenance import canonical_json, provenance
 from hybridflux.records import read_record, write_record
+from hybridflux.region.draws.spread import PRIOR
 from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.flux_store import create_store
 from hybridflux.region.outputs.merge_totals import Merged
@@ -116,7 +117,7 @@ def _record(job: Job) -> dict:
     """A new `run.json`."""
     return {
         "state": "preparing", "title": f"Carbon fluxes of {job.region.title}", "region": str(job.region.path.resolve()),
-        "spec": job.spec.to_json(), "config_hash": job.hash, "spread_meaning": job.spread.meaning, "sign": SIGN,
+        "spec": job.spec.to_json(), "config_hash": job.hash, "spread_meaning": job.spread.meaning, "stage": PRIOR, "sign": SIGN,
         "days": len(job.calendar.mapped), "attribution": job.region.attribution, "plant_types": {"at_towers": job.at_towers},
         "provenance": provenance(job.spec.to_json(), job.seed),
     }  # fmt: skip
@@ -128,6 +129,7 @@ def attributes(job: Job, record: Mapping) -> dict[str, str]:
     return {
         "title": record["title"],
         "spread": job.spread.value,
+        "stage": PRIOR,
         "time_coverage_start": str(period.start),
         "time_coverage_end": str(period.end),
         "days": str(len(job.calendar.mapped)),
@@ -135,6 +137,7 @@ def attributes(job: Job, record: Mapping) -> dict[str, str]:
         "source": "hybridflux, posterior of a hybrid carbon-flux model",
         "history": f"{record['provenance']['time']} hybridflux map",
         "changes": " ".join(job.spec.changes) or "none",
+        **({"usual_year": " ".join(job.spec.usual)} if job.spec.usual else {}),
         "config_hash": record["config_hash"],
         "provenance": canonical_json(record["provenance"]),
     }

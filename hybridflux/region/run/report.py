@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.run.errors import RunInterrupted, RunStopped
-from hybridflux.region.run.training_range import of_unseen
+from hybridflux.region.run.training_range import APPLICABILITY, of_unseen
 
 SHOWN = 8  # tiles named in a message
 
@@ -55,12 +55,14 @@ class RunReport:
         left_out = ", ".join(f"{count:,} {reason}" for reason, count in self.masked.items() if count) or "none"
         again = f" ({self.skipped} done before)" if self.skipped else ""
         size = f"{self.pixels:,} pixels x {self.days} days x {self.draws} draws"
-        shares = [f"{name} {100 * count / max(self.pixels, 1):.1f} %" for name, count in self.outside.items() if count]
+        parts = {name: f"{100 * count / max(self.pixels, 1):.1f} %" for name, count in self.outside.items() if count}
+        unlike = f"; {part} outside the area of applicability" if (part := parts.pop(APPLICABILITY, "")) else ""
+        shares = [f"{name} {part}" for name, part in parts.items()]
         beyond = f"; outside the range of the towers: {', '.join(shares)}" if shares else ""
         unseen = f"; {of_unseen(self.without_tower, self.pixels)}" if self.without_tower else ""
         unseen = unseen if self.without_tower is not None else "; the posterior does not record the plant types of its towers"
         near = f"; informed by the towers {', '.join(map(str, self.towers))}" if self.towers else ""
-        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unseen}{near}"
+        return f"{self.out}: {self.tiles} tiles{again}, {size} in {self.seconds:.0f} s; masked: {left_out}{beyond}{unlike}{unseen}{near}"
 
 
 @dataclass

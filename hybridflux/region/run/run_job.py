@@ -15,11 +15,11 @@ from hybridflux.records import write_record
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.run import stac_item
-from hybridflux.region.run.executors import Executor, Slurm
+from hybridflux.region.run.executors import Executor, Share, Slurm
 from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import DoneSoFar, RunReport, stopping, unreadable
-from hybridflux.region.run.tile import done_report
+from hybridflux.region.run.tile import done_report, run_tile
 from hybridflux.region.run.training_range import PLANT_TYPE, of_unseen
 from hybridflux.region.spec import Job
 from hybridflux.region.store import checksums
@@ -59,7 +59,7 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
             about = RunReport(job.out, "running", work.all, len(mine) - len(waiting), towers=job.spec.draws.towers or (), draws=job.draws,
                               days=len(job.calendar.mapped))
             if isinstance(executor, Slurm):
-                return dataclasses.replace(about, state="submitted", note=executor.submit(job, work.tiles, waiting))
+                return dataclasses.replace(about, state="submitted", note=_submit(job, executor, work.tiles, waiting))
             refused = _run(executor, job, waiting, len(mine), progress or (lambda done, total, message: None), held)
             if refused and whole:
                 write_record(job.out / "run.json", record | {"state": "incomplete", "refused": refused})
@@ -69,6 +69,13 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
                 note = f"{executor.work}: {so_far}; when all tasks are done, `hybridflux map --run {job.out}` ends the run"
                 return dataclasses.replace(about, note=note)
             return _finish(job, work, record, dataclasses.replace(about, seconds=time.perf_counter() - began), began)
+
+
+def _submit(job: Job, executor: Slurm, tiles: list[Tile], waiting: list[Tile]) -> str:
+    """Submit the tasks that have something left to do, and the job that finishes the run behind them."""
+    left = {tile.id for tile in waiting}
+    shares = [number for number in range(executor.tasks) if left & {tile.id for tile in Share(number, executor.tasks).mine(tiles)}]
+    return f"{len(waiting)} of {len(tiles)} tiles are left; " + executor.submit(job.out, ("map", "--run", str(job.out.resolve())), [shares])
 
 
 def _prepared_by_one(job: Job) -> None:
@@ -87,7 +94,7 @@ def _prepared_by_one(job: Job) -> None:
 def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Progress, held: Held) -> dict[str, str]:
     """Run tiles; tile -> why it was refused."""
     refused, number = {}, every - len(waiting)
-    with closing(executor.run(job, waiting)) as reports:  # whatever stops us, tiles in flight are brought to their end
+    with closing(executor.run(run_tile, job, waiting)) as reports:  # whatever stops us, tiles in flight are brought to their end
         for report in reports:
             held.check()
             number += 1

@@ -12,13 +12,15 @@ import zarr
 
 from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
+from hybridflux.region.drivers.dissimilarity import dissimilarity
 from hybridflux.region.drivers.open import UnreadableTile
-from hybridflux.region.drivers.read import TileDrivers, read_tile
+from hybridflux.region.drivers.read import TileDrivers, read_against_usual
 from hybridflux.region.kernels.kernel_inputs import KernelInputs, prepare
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
+from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE
 from hybridflux.region.outputs.tile_result import NotANumber, TileResult
-from hybridflux.region.run.training_range import only_within, outside, without_tower
+from hybridflux.region.run.training_range import APPLICABILITY, only_within, outside, without_tower
 from hybridflux.region.spec import Job
 from hybridflux.region.store import checksums
 from hybridflux.region.store.grid import Tile
@@ -76,7 +78,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     prepared = prepare(job)
     began = time.perf_counter()
     try:
-        drivers = read_tile(job.region, tile, prepared.names, prepared.window)
+        drivers = read_against_usual(job.region, tile, prepared.names, prepared.window)
         drivers = only_within(drivers, job.spec.within) if job.spec.within else drivers
         after_reading = time.perf_counter()
         with _COMPUTING:
@@ -89,6 +91,8 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
         "tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges),
         "without_tower": without_tower(drivers.plant_type, job.at_towers),
     }  # fmt: skip
+    if found.applicability is not None:
+        about["outside"] |= {APPLICABILITY: round(float(found.applicability.share.sum()), 3)}
     del drivers  # its memory is for the next tile
     store = zarr.open_group(job.store, mode="r+")
     written = []
@@ -129,4 +133,15 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResul
         waiting = slab, result
     if waiting:
         found.add(drivers, *waiting)
+    cells, cell = np.unique(np.stack([drivers.zone, drivers.plant_type]).astype(int), axis=1, return_inverse=True)
+    keys = [(int(zone), int(kind)) for zone, kind in cells.T]
+    if job.posterior.training is not None and len(drivers.pixel):
+        unlike = found.applicability = dissimilarity(drivers, job.posterior.training, job.calendar)
+        found.totals.of_cells[OUTSIDE] = dict(zip(keys, np.bincount(cell, unlike.share * drivers.area, len(keys)), strict=True))
+        for output in job.keep:
+            for key, values in output.of_dissimilarity(unlike).items():
+                found.add_map(key, values, drivers.pixel)
+    if job.field_basis is not None:
+        points = job.region.grid.centres(drivers.tile, drivers.pixel)
+        found.totals.of_cells[FIELD] = dict(zip(keys, job.field_basis.sums(cell, points, drivers.area), strict=True))
     return found

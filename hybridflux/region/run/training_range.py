@@ -17,6 +17,8 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 PLANT_TYPE = "plant_type"
 OUTSIDE_RANGE = "outside the range of the towers"
+APPLICABILITY = "area of applicability"
+"""Name among what a region lies outside of: the area of applicability (`drivers.dissimilarity`)."""
 WITHOUT_TOWER = "of a plant type without a tower"
 Ranges = Mapping[str, tuple[float, float]]
 

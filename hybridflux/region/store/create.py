@@ -47,14 +47,27 @@ class RegionWriter:
         Raises:
             ValueError: wrong shape.
         """
-        shape = (len(self.days), *tile.shape)
         for name, values in {"fapar": fapar, **layers}.items():
-            if values.shape != shape:
-                raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
-            with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
-                array = zarr.open_array(self.path / name, mode="r+")
-            array[:, tile.y, tile.x] = _scaled(values, *VARIABLES[name].bounds)
-            checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
+            self.write_layer(tile, name, values)
+
+    def write_layer(self, tile: Tile, name: str, values: np.ndarray) -> None:
+        """Write one daily map of a tile.
+
+        Args:
+            tile: of the grid.
+            name: of the map.
+            values: `[time, y, x]`, NaN where missing; integers are taken for values in steps of `layout.SCALE`.
+
+        Raises:
+            ValueError: wrong shape.
+        """
+        shape = (len(self.days), *tile.shape)
+        if values.shape != shape:
+            raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
+        with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
+            array = zarr.open_array(self.path / name, mode="r+")
+        array[:, tile.y, tile.x] = values if values.dtype == np.int16 else _scaled(values, *VARIABLES[name].bounds)
+        checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
 
     def write_all(self, fapar: np.ndarray, **layers: np.ndarray) -> None:
         """Write the vegetation of the whole grid `[time, y, x]`; arguments as in `write`."""

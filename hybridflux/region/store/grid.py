@@ -131,6 +131,11 @@ class Grid:
 
         return Transformer.from_crs("EPSG:4326", self.crs, always_xy=True).transform(longitude, latitude)
 
+    def centres(self, tile: Tile, pixel: np.ndarray) -> np.ndarray:
+        """Centres of some pixels of a tile, by their numbers in it `[pixel, (x, y)]`, m."""
+        row, column = np.divmod(pixel, tile.shape[1])
+        return np.stack([self.x[tile.x][column], self.y[tile.y][row]], axis=1)
+
     def latitude(self, tile: Tile) -> np.ndarray:
         """Latitude of the pixels of a tile `[y, x]`, degrees north, float32."""
         x, y = np.meshgrid(self.x[tile.x], self.y[tile.y])

@@ -31,6 +31,8 @@ def supports(static: Static, model: HybridFlux) -> str | None:
                 f"the output `{output.name}` adds every day to what it carries, which the program for GPUs does for daily mean and sd and "
                 "for daily series of NEE, GPP and RECO only"
             )
+    if static.usual:
+        return "the program for GPUs does not walk the usual year beside the one that was"
     if static.n & (static.n - 1):
         return f"blocks of {static.n} pixels are no power of two"
     for name in static.daily:

@@ -15,14 +15,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hybridflux.region.run.executors.base import AllTiles
+from hybridflux.region.run.executors.base import AllTiles, J, R, U, Work
 
 if TYPE_CHECKING:
     from distributed import Client, LocalCluster
-
-    from hybridflux.region.run.tile import TileReport
-    from hybridflux.region.spec import Job
-    from hybridflux.region.store.grid import Tile
 
 IN_FLIGHT = 4  # tiles sent per worker: enough that none waits for the next one
 RETRIES = 2  # of a tile that failed, for instance on a file server that did not answer
@@ -53,20 +49,19 @@ class Dask(AllTiles):
         if isinstance(self.cluster, str):
             _check_address(self.cluster, self.insecure)
 
-    def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
-        """Reports of tiles as they are done."""
+    def run(self, work: Work[J, U, R], job: J, units: Iterable[U], *, at_once: int = 0) -> Iterator[R]:
+        """Reports of units as they are done; a worker has one at a time."""
         from distributed import KilledWorker, as_completed
 
         from hybridflux.region.run.executors.worker import same
-        from hybridflux.region.run.tile import run_tile
 
-        queue = iter(tiles)
+        queue = iter(units)
         with self._client() as client:
             shared = client.submit(same, job, key=f"hybridflux-{job.hash}", pure=False)
 
             def send(count: int) -> list:
                 # a retry would hide what a tile says of itself; `retries` is for what the machine did to it
-                return [client.submit(run_tile, shared, tile, pure=False, retries=RETRIES) for tile in islice(queue, count)]
+                return [client.submit(work, shared, unit, pure=False, retries=RETRIES) for unit in islice(queue, count)]
 
             running = as_completed(send(IN_FLIGHT * max(len(client.nthreads()), 1)))
             for future in running:

@@ -7,14 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
 
-from hybridflux.region.run.executors.base import AllTiles
-
-if TYPE_CHECKING:
-    from hybridflux.region.run.tile import TileReport
-    from hybridflux.region.spec import Job
-    from hybridflux.region.store.grid import Tile
+from hybridflux.region.run.executors.base import AllTiles, J, R, U, Work
 
 
 def tiles_in_flight() -> int:
@@ -39,23 +33,21 @@ class Serial(AllTiles):
 
     threads: int = field(default_factory=tiles_in_flight)
 
-    def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
-        """Reports of tiles as they are done."""
-        from hybridflux.region.run.tile import run_tile
-
-        queue = iter(tiles)
-        with ThreadPoolExecutor(self.threads) as pool:
-            running = {pool.submit(run_tile, job, tile) for tile in islice(queue, self.threads)}
+    def run(self, work: Work[J, U, R], job: J, units: Iterable[U], *, at_once: int = 0) -> Iterator[R]:
+        """Reports of units as they are done."""
+        queue, threads = iter(units), at_once or self.threads
+        with ThreadPoolExecutor(threads) as pool:
+            running = {pool.submit(work, job, unit) for unit in islice(queue, threads)}
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(run_tile, job, tile) for tile in islice(queue, len(done))}
+                running |= {pool.submit(work, job, unit) for unit in islice(queue, len(done))}
                 for future in done:
                     yield future.result()
 
 
 @dataclass(frozen=True)
 class Share:
-    """Every n-th tile: one of several tasks that share a run, for instance of a SLURM array.
+    """Every n-th tile: one of several tasks that share a run or a build, for instance of a SLURM array.
 
     Which tiles are whose does not depend on what is done already, so that a task that is started again goes on with its own.
 
@@ -78,10 +70,10 @@ class Share:
         """Which task."""
         return f"task {self.task} of {self.tasks}"
 
-    def mine(self, tiles: Sequence[Tile]) -> list[Tile]:
-        """Every `tasks`-th tile."""
-        return list(tiles[self.task :: self.tasks])
+    def mine(self, units: Sequence[U]) -> list[U]:
+        """Every `tasks`-th one."""
+        return list(units[self.task :: self.tasks])
 
-    def run(self, job: Job, tiles: Iterable[Tile]) -> Iterator[TileReport]:
-        """Reports of tiles as they are done."""
-        return Serial(self.threads).run(job, tiles)
+    def run(self, work: Work[J, U, R], job: J, units: Iterable[U], *, at_once: int = 0) -> Iterator[R]:
+        """Reports of units as they are done."""
+        return Serial(self.threads).run(work, job, units, at_once=at_once)

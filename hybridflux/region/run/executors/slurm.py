@@ -13,15 +13,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hybridflux.files import write_text
 from hybridflux.region.run.executors.base import AllTiles
-from hybridflux.region.run.executors.serial import Share
-
-if TYPE_CHECKING:
-    from hybridflux.region.spec import Job
-    from hybridflux.region.store.grid import Tile
 
 FOLDER = "slurm"
 TASK = "$SLURM_ARRAY_TASK_ID"
@@ -39,13 +33,13 @@ class Slurm(AllTiles):
     tasks: int = 4
     options: str = ""
 
-    def submit(self, job: Job, tiles: Sequence[Tile], waiting: Sequence[Tile]) -> str:
-        """Submit the tasks that have something left to do, and the last job.
+    def submit(self, folder: Path, command: Sequence[str], stages: Sequence[Sequence[int]]) -> str:
+        """Submit an array for each stage, each behind the one before it, and the last job.
 
         Args:
-            job: the run; its template is written.
-            tiles: of the run.
-            waiting: those that are not done.
+            folder: of the run or the build; its template is written.
+            command: words behind `hybridflux` that go on with it; a task adds which one it is.
+            stages: numbers of the tasks that have something left to do, stage by stage.
 
         Returns:
             What was submitted, how to look at it and how to go on.
@@ -56,31 +50,22 @@ class Slurm(AllTiles):
         """
         if not shutil.which("sbatch"):
             raise FileNotFoundError("there is no `sbatch` on this machine; submit from a login node of the cluster")
-        folder, left = job.out / FOLDER, {tile.id for tile in waiting}
-        shares = [number for number in range(self.tasks) if left & {tile.id for tile in Share(number, self.tasks).mine(tiles)}]
-        command = self._command(job) + _own_files()
-        folder.mkdir(exist_ok=True)
-        before = []
-        if shares:
-            lines = [f"#SBATCH --array={','.join(map(str, shares))}"]
-            script = _script(folder / "tasks.sh", lines, f"{command} --task {TASK} --tasks {self.tasks}")
-            array = self._sbatch(script, _log(folder, "%A_%a.log"))
-            before = [f"--dependency=afterok:{array}", "--kill-on-invalid-dep=yes"]
-        script = _script(folder / "finish.sh", [], command)
-        last = self._sbatch(script, _log(folder, "%j_finish.log"), *before)
-        jobs = f"{array},{last}" if shares else last
+        logs, line = folder / FOLDER, _program(command) + _own_files()
+        logs.mkdir(exist_ok=True)
+        arrays: list[str] = []
+        for number, shares in enumerate(stages, 1):
+            if shares:
+                lines = [f"#SBATCH --array={','.join(map(str, shares))}"]
+                script = _script(logs / f"tasks{number if len(stages) > 1 else ''}.sh", lines, f"{line} --task {TASK} --tasks {self.tasks}")
+                arrays.append(self._sbatch(script, _log(logs, "%A_%a.log"), *_behind(arrays)))
+        last = self._sbatch(_script(logs / "finish.sh", [], line), _log(logs, "%j_finish.log"), *_behind(arrays))
+        each = ", ".join(f"{len(shares)} tasks as SLURM job {array}" for shares, array in zip(filter(len, stages), arrays, strict=True))
         return (
-            f"submitted {len(shares)} tasks for {len(waiting)} of {len(tiles)} tiles" + (f" as SLURM job {array}" if shares else "")
-            + f", and job {last} that finishes the run behind them\n"
-            f"look at it: squeue -j {jobs}; logs are in {folder}\n"
+            "submitted " + (f"{each}, and " if each else "") + f"job {last} that ends it behind them\n"
+            f"look at it: squeue -j {','.join([*arrays, last])}; logs are in {logs}\n"
             "if a task fails or is cancelled the last job is not run; what is left is submitted by "
-            f"`hybridflux map --run {job.out} --executor slurm`"
-        )  # fmt: skip
-
-    def _command(self, job: Job) -> str:
-        """The command of a task, ready for a shell: the run folder says the rest."""
-        program = Path(sys.executable).with_name("hybridflux")
-        return shlex.join([str(program) if program.exists() else "hybridflux", "map", "--run", str(job.out.resolve())])
+            f"`{shlex.join(['hybridflux', *command, '--executor', 'slurm'])}`"
+        )
 
     def _sbatch(self, script: Path, *more: str) -> str:
         """Submit a script; gives the number of its job."""
@@ -88,6 +73,17 @@ class Slurm(AllTiles):
         if done.returncode:
             raise ValueError(f"sbatch refused {script}: {done.stderr.strip()}")
         return done.stdout.strip().partition(";")[0]
+
+
+def _program(command: Sequence[str]) -> str:
+    """The command, ready for a shell, with the program that stands beside this Python."""
+    program = Path(sys.executable).with_name("hybridflux")
+    return shlex.join([str(program) if program.exists() else "hybridflux", *command])
+
+
+def _behind(arrays: Sequence[str]) -> list[str]:
+    """Options of a job that waits for the success of all tasks of the arrays before it."""
+    return [f"--dependency=afterok:{arrays[-1]}", "--kill-on-invalid-dep=yes"] if arrays else []
 
 
 def _own_files() -> str:

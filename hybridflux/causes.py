@@ -1,0 +1,39 @@
+"""Causes of the change of a flux against the usual year, and the inputs that belong to each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Cause(NamedTuple):
+    """A cause of the change of a flux against the usual year.
+
+    Attributes:
+        words: what it is called.
+        inputs: drivers, states and diagnostics that belong to it; their running means do too.
+    """
+
+    words: str
+    inputs: tuple[str, ...]
+
+
+CAUSES: Mapping[str, Cause] = {
+    "soil_water": Cause("soil water", ("soil_water", "deep_water", "snow", "rew", "rew_root_zone", "swc", "rain", "evapotranspiration",
+                                       "drainage")),
+    "vpd": Cause("vapour pressure deficit", ("vpd", "vpd_day")),
+    "temperature": Cause("temperature", ("tair", "tmin", "tmax", "tair_day", "tair_night", "tair_lagged")),
+    "light": Cause("light", ("par",)),
+    "greenness": Cause("greenness", ("fapar", "ndvi", "evi2", "nirv", "kndvi", "lswi", "ndre", "cci")),
+    "rest": Cause("the rest", ()),
+}  # fmt: skip
+"""Name of a cause -> what belongs to it (`model.attribution`)."""
+
+
+def change_name(flux: str, cause: str) -> str:
+    """The variable that holds the change of a flux by a cause.
+
+    >>> change_name("gpp", "soil_water")
+    'gpp_by_soil_water'
+    """
+    return f"{flux}_by_{cause}"

@@ -1,0 +1,131 @@
+"""What an inventory says of a run, on its page: before and after the update, the tension, and what it would take to decide."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+
+from hybridflux.products.totals import ALL, REGION
+from hybridflux.report.budget_tables import main_period, place_name, when
+from hybridflux.report.markup import grid, legend, paragraph, table
+from hybridflux.report.style import ACCENT, FAINT, INK, MUTED, TRUTH, figure, interval, number, plain_units, to_svg, units
+
+UNIT = "gC m-2 yr-1"
+NINETY = 1.645  # standard deviations of a normal distribution at its 5 % and 95 % quantiles
+BIAS = "structural bias"
+TENSION = 0.05
+
+
+def assimilation_section(table_of_run: pd.DataFrame) -> str:
+    """The section.
+
+    Args:
+        table_of_run: table of `assimilated_table`, with the columns of `budget_tables.with_truth` where the truth is known.
+    """
+    gains = table_of_run[table_of_run["variable"] == "NBP"]
+    note = (
+        "The draws of the totals, updated by the measured stock changes: stock change = −NEE − export. "
+        "<b>Only this section is assimilated; maps and all other tables of this page are prior.</b> Shrinkage is the part of the "
+        "standard deviation that the inventory removes. The tension is the probability of a stock change at least as far from the prior: "
+        "a small one says that run and inventory contradict each other, and then neither is to be believed before the reason is known."
+    )
+    first = table_of_run.iloc[0]
+    weight = f"of {int(first['draws'])} draws {number(first['effective_draws'], 1)} would keep weight"
+    note += f" Method <code>{escape(first['method'])}</code>; {weight}."
+    entries = [("prior, 90 %", "--muted", "band"), ("assimilated, 90 %", "--accent", "band"), ("measured, 90 %", "--ink", "")]
+    if "truth" in gains and gains["truth"].notna().any():
+        entries.append(("known truth", "--truth", "dot"))
+    parts = [paragraph(note, "note"), legend(*entries), grid([gain_figure(gains)], "large"), _gains(gains, table_of_run)]
+    return "\n".join([*parts, _fluxes(table_of_run), _to_decide(gains), paragraph(_in_words(gains), "note")])
+
+
+def gain_figure(gains: pd.DataFrame) -> str:
+    """NBP of each place before and after, beside the measured stock change and the truth where it is known."""
+    with figure(6.4, 0.9 + 0.3 * len(gains)) as (drawn, ax):
+        ax.axvline(0, color=FAINT, linewidth=0.9)
+        for place, (_, row) in enumerate(gains.iterrows()):
+            ends = row["prior_mean"] + NINETY * row["prior_sd"] * np.array([-1, 1])
+            ax.plot(ends, [place] * 2, color=MUTED, linewidth=7, alpha=0.25, solid_capstyle="butt")
+            ax.plot([row["q05"], row["q95"]], [place] * 2, color=ACCENT, linewidth=5, alpha=0.6, solid_capstyle="butt")
+            ax.plot(row["mean"], place, "o", color=ACCENT, markersize=4)
+            measured = row["stock_change"] + NINETY * row["stock_change_sd"] * np.array([-1, 1])
+            ax.plot(measured, [place + 0.32] * 2, color=INK, linewidth=1.2)
+            if pd.notna(row.get("truth")):
+                ax.plot(row["truth"], place, "|", color=TRUTH, markersize=12, markeredgewidth=2)
+        ax.set_yticks(range(len(gains)), [_place(row) for _, row in gains.iterrows()])
+        ax.invert_yaxis()
+        ax.set_xlabel(f"NBP = −NEE − export, gain of the land, {plain_units(UNIT)}")
+        return to_svg(drawn, "NBP of each place of the inventory before and after the update")
+
+
+def _gains(gains: pd.DataFrame, every: pd.DataFrame) -> str:
+    """A row for each stock change: NBP, export, error of the model, tension, what it would take."""
+    keyed = every.set_index(["zone", "land_cover", "period", "variable"])
+    periods = list(dict.fromkeys(gains["period"]))
+    head = ["Place", *(["Years"] if len(periods) > 1 else []), "NBP, prior", "NBP, assimilated", "Measured", "Shrinkage", "Tension p"]
+    head += ["Export", "Model error"]
+    lines = []
+    for _, row in gains.iterrows():
+        of_place = tuple(row[name] for name in ("zone", "land_cover", "period"))
+        other = [keyed.loc[[(*of_place, name)]].iloc[0] if (*of_place, name) in keyed.index else None for name in ("export", BIAS)]
+        p = row.get("prior_predictive_p", np.nan)
+        tension = "–" if pd.isna(p) else f'<span class="{"no" if p < TENSION else "yes"}">{number(p, 2)}</span>'
+        cells = [_pm(row["prior_mean"], row["prior_sd"]), _pm(row["mean"], row["sd"]), _pm(row["stock_change"], row["stock_change_sd"])]
+        cells += [f"{100 * row['shrinkage']:.0f} %", tension, *("–" if one is None else _pm(one["mean"], one["sd"]) for one in other)]
+        lines.append([place_name(row), *([when(row["period"])] if len(periods) > 1 else []), *cells])
+    meaning = f"{when(periods[0])}; " if len(periods) == 1 else ""
+    meaning += f"{units(UNIT)}, ± one standard deviation. Model error: what the model takes up too much, or respires too little."
+    return table(head, lines) + paragraph(meaning, "note")
+
+
+_LEVERS = {"Years": ("years_to_decide", 0), "Plots, times": ("plots_to_decide", 1), "Towers": ("towers_to_decide", 0)}
+
+
+def _to_decide(gains: pd.DataFrame) -> str:
+    """What one lever alone would need, for each place."""
+    known = gains[gains.reindex(columns=["prior_predictive_p"])["prior_predictive_p"].notna()]
+    note = (
+        "What one lever alone would need, beside the prior, so that a gap worth detecting (half of the largest term, at least "
+        f"50 {units(UNIT)}) is detected: years of maps and inventory together, times today's plots, towers of the plant type in the zone."
+    )
+    lines = [[place_name(row), *(_lever(row[name], digits) for name, digits in _LEVERS.values())] for _, row in known.iterrows()]
+    body = paragraph(note, "note") + table(["Place", *_LEVERS], lines)
+    return f"<details><summary>What it would take to decide</summary>{body}</details>"
+
+
+def _fluxes(every: pd.DataFrame) -> str:
+    """Fluxes of the region before and after."""
+    period = main_period(every)
+    rows = every[(every["zone"] == REGION) & (every["land_cover"] == ALL) & (every["period"] == period) & (every["quantity"] == "flux")]
+    rows = rows[rows["variable"].isin(["NEE", "GPP", "RECO"])]
+    known = "truth" in rows
+    head = ["Whole region", "Prior", "Assimilated", "90 % interval", "Shrinkage", *(["Truth"] if known else [])]
+    lines = []
+    for _, row in rows.iterrows():
+        line = [row["variable"], _pm(row["prior_mean"], row["prior_sd"]), _pm(row["mean"], row["sd"]), interval(row["q05"], row["q95"])]
+        lines.append([*line, f"{100 * row['shrinkage']:.0f} %", *([number(row["truth"])] if known else [])])
+    return f"<h3>Fluxes, {when(period)}, {units(UNIT)}</h3>{table(head, lines)}"
+
+
+def _in_words(gains: pd.DataFrame) -> str:
+    """What did not take part, and why."""
+    notes = gains[gains["note"].fillna("") != ""]
+    reasons: dict[str, list[str]] = {}
+    for _, row in notes.iterrows():
+        reasons.setdefault(row["note"], []).append(place_name(row))
+    return "; ".join(f"not in the update: {', '.join(places)} ({escape(reason)})" for reason, places in reasons.items())
+
+
+def _place(row: pd.Series) -> str:
+    """Zone and land cover for an axis."""
+    return f"{row['zone']}, {row['land_cover']}" if row["land_cover"] != ALL else row["zone"]
+
+
+def _lever(value: float | None, digits: int) -> str:
+    return number(value, digits) if value is not None and pd.notna(value) else "not alone"
+
+
+def _pm(value: float, sd: float) -> str:
+    return f"{number(value)} ± {number(sd)}"

@@ -1,0 +1,102 @@
+"""The drought ledger of a small region: it adds up in every pixel and draw, whatever the tiles, and says what it does not know."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from hybridflux.causes import CAUSES, change_name
+from hybridflux.products.drought import ALL, RUN, drought_record, run_drought, separable
+from hybridflux.products.drought_outputs import DroughtTotals
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.usual_weather import typical
+
+pytestmark = pytest.mark.long
+SEASON = Period("2018-06-01", "2018-08-31")
+USUAL = {"rain": "*1.6", "vpd": "*0.7", "tair": "-2", "par": "*0.95", "fapar": "*1.1"}
+
+
+@pytest.fixture(scope="module")
+def ledgers(make_region, make_posterior, tmp_path_factory):
+    """The same region in tiles of 10 and of 20 pixels, against a usual year that is declared."""
+    folder, tables = tmp_path_factory.mktemp("drought"), {}
+    for tile in (10, 20):
+        region = make_region(folder / f"r{tile}.zarr", size=(20, 20), tile=tile).path
+        out = folder / str(tile)
+        tables[tile] = run_drought(make_posterior(network=True), region, out, period=SEASON, usual=USUAL, draws=5), out
+    return tables
+
+
+def test_the_parts_add_up_in_every_draw(ledgers):
+    table, out = ledgers[10]
+    for flux in ("GPP", "RECO", "NEE"):
+        of = table[(table.variable == flux)].pivot_table(index=["zone", "land_cover"], columns="cause", values="mean")
+        np.testing.assert_allclose(of[list(CAUSES)].sum(axis=1), of[ALL], atol=1e-5)
+    with xr.open_dataset(out / RUN / DroughtTotals().file, engine="h5netcdf") as data:
+        total = data["total"].load()
+    flux = [str(name) for name in data["flux"].values]
+    assert {change_name("gpp", cause) for cause in CAUSES} < set(flux)
+    nee = table[(table.zone == "region") & (table.land_cover == ALL)].set_index(["variable", "cause"])["mean"]
+    assert nee["NEE", ALL] == pytest.approx(nee["RECO", ALL] - nee["GPP", ALL]) and nee["GPP", ALL] < 0 < nee["water missing", ""]
+    assert np.isfinite(total).all()
+
+
+def test_maps_add_up_in_every_pixel(ledgers, make_posterior):
+    """The loss of a pixel is what two maps of the region differ by, one under the usual drivers."""
+    from hybridflux.region.map import map_region
+    from hybridflux.region.outputs import PeriodMaps
+
+    _, out = ledgers[10]
+    region = open_region(json.loads((out / RUN / "run.json").read_text())["region"])
+    runs = {}
+    for name, one in (("actual", region), ("usual", region.with_changes(USUAL))):
+        map_region(make_posterior(network=True), one, out.parent / name, draws=5, period=SEASON, keep=(PeriodMaps(quantiles=()),))
+        runs[name] = xr.open_zarr(out.parent / name / "fluxes.zarr", group="annual", consolidated=False)
+    ledger = xr.open_zarr(out / RUN / "fluxes.zarr", group="annual", consolidated=False)
+    for flux in ("gpp", "reco"):
+        change = (runs["actual"][flux.upper()] - runs["usual"][flux.upper()]).values
+        whole = sum(ledger[change_name(flux, cause)] for cause in CAUSES).values
+        np.testing.assert_allclose(whole, change, atol=2.5, equal_nan=True)  # six maps and two, each in steps of 0.5 g
+        assert np.nanmin(change) < -20 or flux == "reco"
+
+
+def test_the_ledger_does_not_depend_on_tiles(ledgers):
+    pd.testing.assert_frame_equal(ledgers[10][0].drop(columns=["sd"]), ledgers[20][0].drop(columns=["sd"]), rtol=1e-6, atol=1e-6)
+
+
+def test_the_record_says_what_is_usual_and_what_is_not_held(ledgers):
+    record = drought_record(ledgers[10][1])
+    assert record["usual"] == ["tair=-2", "par=*0.95", "vpd=*0.7", "rain=*1.6", "fapar=*1.1"] and not record["held"]
+    assert any("mortality" in one for one in record["not_held"]) and record["members"] == "all"
+
+
+def test_a_region_without_reference_years_says_so(make_posterior, region_path, tmp_path):
+    with pytest.raises(ValueError, match="nothing is known of the usual year"):
+        run_drought(make_posterior(), region_path, tmp_path / "out", period=SEASON)
+
+
+def test_soil_water_and_dry_air_that_stand_for_each_other_are_not_separable():
+    random = np.random.default_rng(0)
+    share = random.uniform(0.05, 0.95, 200)
+    assert separable(60 * share, 60 * (1 - share)) == "not separable"
+    assert separable(60 + random.normal(size=200), 20 + random.normal(size=200)) == "separable"
+    assert separable(np.zeros(200), np.zeros(200)) == ""
+
+
+def test_typical_days_have_the_usual_mean_and_the_weather_of_days():
+    random = np.random.default_rng(1)
+    days = np.arange(np.datetime64("2010-01-01"), np.datetime64("2015-01-01"))
+    rain = random.gamma(0.3, 8.0, (len(days), 2))
+    light = np.clip(8 - 0.3 * rain + random.normal(size=rain.shape), 0.3, 14)
+    tair = 12 + random.normal(size=rain.shape) + (days >= np.datetime64("2014-01-01"))[:, None] * 4.0  # the last year is warm
+    usual = {name: typical(values, rain, light, days, amounts=name != "tair", years=(2010, 2013))
+             for name, values in (("rain", rain), ("light", light), ("tair", tair))}  # fmt: skip
+    before = days < np.datetime64("2014-01-01")
+    assert abs(usual["tair"][~before].mean() - tair[before].mean()) < 0.05
+    np.testing.assert_allclose(usual["rain"][~before].mean(0), rain[before].mean(0), rtol=0.03)
+    assert np.std(usual["light"]) == pytest.approx(np.std(light), rel=0.1)
+    assert np.corrcoef(usual["rain"].mean(1), usual["light"].mean(1))[0, 1] < -0.5  # clouds come with rain
+    assert np.corrcoef(usual["light"].mean(1), light.mean(1))[0, 1] > 0.9  # bright days stand opposite bright ones
