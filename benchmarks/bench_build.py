@@ -1,10 +1,10 @@
 """How fast the series of a region are filled, from stored views to stored daily maps, beside what the machine could do at least.
 
-A made-up region with clouds in patches, clouds that the mask missed, harvests, five plant types and views every fifth day: one index alone,
-and two indices with a calibration line. `fill_tile` reads, fills, applies the line, rounds and writes, as `region build` does. The floor is
-counted: arithmetic operations of the programs, each as one, at the rate of multiplications and additions of the processor, with as many
-passes of the cleaning as were needed; and bytes in and out of memory. Seconds of the processor are told beside those of the clock, because
-other work on the machine lengthens them less.
+A made-up region with clouds in patches, clouds that the mask missed, harvests, three plant types and views every fifth day: one index
+alone, and two indices with a calibration line. `fill_tile` reads, fills, applies the line, rounds and writes, as `region build` does. The
+floor is counted: arithmetic operations of the programs, each as one, at the rate of multiplications and additions of the processor, with as
+many passes of the cleaning as were needed; and bytes in and out of memory. Seconds of the processor are given beside those of the clock,
+because other work on the machine lengthens them less.
 
     python benchmarks/bench_build.py [--size 400] [--tile 200] [--rounds 3] [--indices 1]
 """
@@ -17,9 +17,7 @@ import resource
 import statistics
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -40,66 +38,26 @@ def main() -> None:
     prepare()
     for indices in (chosen.indices,) if chosen.indices else (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            job = made_up_job(Path(folder), chosen.size, chosen.tile, ("ndvi", "kndvi")[:indices])
+            job = made_up(Path(folder), chosen.size, chosen.tile, ("ndvi", "kndvi")[:indices])
             report(job, chosen.rounds)
 
 
-def made_up_job(folder: Path, size: int, tile: int, indices: tuple[str, ...]):
+def made_up(folder: Path, size: int, tile: int, indices: tuple[str, ...]):
     """A build whose views are read and whose hyperparameters are learned."""
     from hybridflux.data.catalog import load_catalog
-    from hybridflux.ingest import views
     from hybridflux.ingest.build import lines_of
-    from hybridflux.ingest.build_job import BuildJob
     from hybridflux.ingest.config import RegionConfig
-    from hybridflux.ingest.work import Work
-    from hybridflux.region.store import layout
-    from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
-    from hybridflux.series import SeriesProcess
-    from hybridflux.vocabulary import PLANT_TYPES
+    from hybridflux.ingest.made_up import made_up_job
 
-    west, north = 600_000.0, 6_800_000.0
     config = RegionConfig.model_validate({
         "id": "made-up", "title": "A made-up region", "utc_offset": 1,
-        "grid": {"crs": "EPSG:2154", "west": west, "south": north - 10 * size, "east": west + 10 * size, "north": north, "tile": tile},
+        "grid": {"crs": "EPSG:2154", "west": 600_000, "south": 6_700_000, "east": 700_000, "north": 6_800_000, "tile": tile},
         "period": {"start": "2018-01-01", "end": str(np.datetime64("2018-01-01") + DAYS - 1), "lead": 0},
         "vegetation": {"also": list(indices[1:])}, "imagery": [{"dataset": "sentinel-2-l2a-cube", "place": "."}],
         "weather": {"dataset": "agera5", "place": "."}, "landcover": [{"dataset": "worldcover", "place": "."}], "soil": {"capacity": 120},
     })  # fmt: skip
-    catalog, out = load_catalog(), folder / "region.zarr"
-    job = BuildJob(config, catalog, lines_of(config, catalog), 0, Work.beside(out), out)
-    random, side = np.random.default_rng(0), -(-size // 20)
-    codes = np.array([PLANT_TYPES.index(code) for code in ("CRO", "CRO", "GRA", "DBF", "ENF")])
-    kinds = codes[random.integers(0, 5, (side, side))].repeat(20, 0).repeat(20, 1)[:size, :size]
-    weather = {name: np.ones((DAYS, 1), np.float32) for name in layout.WEATHER}
-    maps = RegionMaps(kinds, np.full((size, size), 120.0), daily={name: {} for name in job.daily_maps if name != "fapar"})
-    create_region(out, config.region_grid, maps, RegionWeather(config.period.days, weather))
-    when = np.arange(2, DAYS, EVERY)
-    scenes = [SimpleNamespace(id=f"scene {day}", day=config.period.days[day]) for day in when]
-    views.begin(scenes, job.indices, config.region_grid, job.work)
-    write_views(job, when, kinds)
-    process = SeriesProcess((0.5, -0.2, 0.05), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=1000.0, view_sd=0.03)
-    for name in job.indices:
-        known = {kind: asdict(process) for kind in ("region", "CRO", "GRA", "DBF", "ENF")}
-        job.work.write(f"prior_{name}", known)
-    return job
-
-
-def write_views(job, when: np.ndarray, kinds: np.ndarray) -> None:
-    """A season, pixels that differ, harvests, clouds in patches and clouds that the mask missed."""
-    import zarr
-
-    from hybridflux.region.store import layout
-
-    random, size = np.random.default_rng(1), len(kinds)
-    level, side = 0.1 * random.standard_normal((size, size)), -(-size // 50)
-    harvest = random.integers(120, 2 * DAYS, (size, size))
-    for name in job.indices:
-        array = zarr.open_array(job.work.views / name, mode="r+")
-        for number, day in enumerate(when):
-            index = 0.5 - 0.2 * np.cos(2 * np.pi * day / 365.25) + level + 0.03 * random.standard_normal((size, size))
-            index = index - 0.3 * ((day > harvest) & (day < harvest + 90)) - 0.3 * (random.random((size, size)) < 0.02)
-            hidden = (random.random((side, side)) > CLEAR).repeat(50, 0).repeat(50, 1)[:size, :size]
-            array[number] = np.where(hidden, layout.NODATA, np.rint(index / layout.SCALE)).astype(np.int16)
+    catalog = load_catalog()
+    return made_up_job(folder, config, catalog, lines_of(config, catalog), tiles=size // tile, tile=tile, scenes=DAYS // EVERY, clear=CLEAR)
 
 
 def report(job, rounds: int) -> None:

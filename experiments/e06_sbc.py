@@ -5,7 +5,9 @@ three towers, one year, every fifth day. Parameters are drawn from the prior, ob
 among their draws. Uniform ranks mean that intervals hold what they promise *if the model is true*; nothing is said of real data.
 
 Beside the methods of the package, numpyro's sampler in the coordinates of the model, all replications in one compiled loop, as a check of
-the density itself. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
+the density itself. Both ensembles are calibrated a second time on the same model with a network for light use efficiency and Student-t
+errors, as `hybrid_water` has them, and once more where the response of that network to VPD has a sign, as in `hybrid_signed`.
+NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
 
     python experiments/e06_sbc.py --data ../shared/data/towers --out runs/e06
     python experiments/e06_sbc.py --data ../shared/data/towers --out runs/e06_smoke --smoke
@@ -27,8 +29,8 @@ import pandas as pd
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.sbc import Sampler, SbcRanks, calibrate, ecdf_band, ecdf_difference, one_by_one, uniformity, vectorised_nuts
-from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation
-from hybridflux.model import observe
+from hybridflux.inference import NUTS, SVI, Ensemble, LaplaceApproximation, RandomisedEnsemble
+from hybridflux.model import Fixed, Neural, Pooled, StudentT, observe
 from hybridflux.model.compositions import get
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
@@ -43,10 +45,16 @@ METHODS = {
     "LaplaceApproximation": LaplaceApproximation(),
     "SVI": SVI(),
     "Ensemble": Ensemble(members=DRAWS, steps=1000),
+    "RandomisedEnsemble": RandomisedEnsemble(members=DRAWS),
     "SVI, short": SVI(steps=300, mode_steps=300),
 }
 DENSITY = "numpyro NUTS, vectorised"
-FULL = {"blocks": {DENSITY: 4, "LaplaceApproximation": 12, "NUTS": 5, "SVI": 5, "Ensemble": 5}, "replications": {DENSITY: 32}}
+NETWORKS = {", with a network": (), ", with a network that has a sign": ("vpd",)}
+BLOCKS = {DENSITY: 4, "LaplaceApproximation": 12, "NUTS": 5, "SVI": 5, "Ensemble": 5, "RandomisedEnsemble": 12}
+FULL = {
+    "blocks": BLOCKS | {f"RandomisedEnsemble{network}": 12 for network in NETWORKS} | {f"Ensemble{network}": 3 for network in NETWORKS},
+    "replications": {DENSITY: 32},
+}
 SMOKE = {"blocks": {"SVI, short": 1}, "replications": {"SVI, short": 3}}
 USUAL = 8  # replications in a block
 
@@ -64,20 +72,23 @@ def main() -> None:
 def run(data: Path, out: Path, size: dict) -> None:
     """All blocks, the tables and the figure."""
     began = time.perf_counter()
-    model = small()
-    sequences = thinned(open_towers(data, sites=list(SITES), years=YEAR).sequences(model.needs_at_towers()))
+    models = {"": small()} | {name: with_network(falling) for name, falling in NETWORKS.items()}
+    needs = {name for model in models.values() for name in model.needs_at_towers()}
+    sequences = thinned(open_towers(data, sites=list(SITES), years=YEAR, needs=needs).sequences(needs))
     (out / "blocks").mkdir(parents=True, exist_ok=True)
     found, seconds = {}, {}
     for name, blocks in size["blocks"].items():
+        method, _, network = name.partition(", with")
+        model = models[f", with{network}" if network else ""]
         replications, parts, spent = size["replications"].get(name, USUAL), [], 0.0
         for block in range(blocks):
             seed = SEED + 1000 * block
-            settings = {"sampler": name, "method": repr(METHODS.get(name)), "replications": replications, "seed": seed, "draws": DRAWS,
+            settings = {"sampler": name, "method": repr(METHODS.get(method)), "replications": replications, "seed": seed, "draws": DRAWS,
                         "every": EVERY}  # fmt: skip
             file = out / "blocks" / f"{block}-{config_hash(settings)[:12]}.json"
             if not file.exists():
                 start = time.perf_counter()
-                ranks = calibrate(model, sequences, sampler(name), replications=replications, draws=DRAWS, seed=seed).ranks
+                ranks = calibrate(model, sequences, sampler(method), replications=replications, draws=DRAWS, seed=seed).ranks
                 file.write_text(json.dumps({"ranks": ranks.to_dict("list"), "seconds": time.perf_counter() - start}))
             done = json.loads(file.read_text())
             parts.append(pd.DataFrame(done["ranks"]))
@@ -105,6 +116,15 @@ def small() -> HybridFlux:
     static = get("static")
     observed = (observe.nee(), observe.nee_night())
     return HybridFlux(gpp=static.gpp, reco=static.reco, memory=static.memory, sources=static.sources, observed=observed)
+
+
+def with_network(falling: tuple[str, ...]) -> HybridFlux:
+    """The same with a network for light use efficiency, and errors as the compositions for real towers have them."""
+    model = small()
+    network = Neural("plant_type", "vpd", "tair", "fapar", width=4, falling=falling)
+    observed = [make(StudentT(tail=Fixed(30.0))) for make in (observe.nee, observe.nee_night)]
+    sources = {**model.sources, "light_use_efficiency": Pooled(network)}
+    return HybridFlux(gpp=model.gpp, reco=model.reco, memory=model.memory, sources=sources, observed=observed)
 
 
 def thinned(sequences: Sequences) -> Sequences:

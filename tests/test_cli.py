@@ -12,7 +12,7 @@ from hybridflux import machine
 from hybridflux.cli import main
 
 HEAVY = ("jax", "numpyro", "xarray", "rasterio", "pandas", "numpy", "arviz", "matplotlib", "scipy", "dask", "zarr")
-COMMANDS = ("demo", "fit", "evaluate", "map", "scenario", "budget", "report", "catalog", "region", "info")
+COMMANDS = ("demo", "fit", "evaluate", "responses", "map", "scenario", "budget", "report", "catalog", "region", "info")
 
 
 @pytest.fixture

@@ -27,10 +27,13 @@ def folder(tmp_path_factory) -> Path:
     posterior, region, run, drought = here / "posterior.nc", world.region, here / "run", here / "drought"
     hybridflux("fit", "--towers", world.towers, "--method", "map", "--years", "2020:2021", "--seed", 1, "--out", posterior)
     hybridflux("evaluate", "--posterior", posterior, "--towers", world.towers, "--out", here / "scores.csv")
+    said = hybridflux("responses", "--posterior", posterior, "--towers", world.towers, "--out", here / "curves.csv")
+    (here / "signs.txt").write_text(said)
     hybridflux("map", "--posterior", posterior, "--region", region, "--out", run, "--draws", 4, *MONTHS, "--daily")
     options = ("--change", "rain=*0.2", "--change", "tair=+2", "--draws", 4, *MONTHS)
     hybridflux("scenario", "--posterior", posterior, "--region", region, *options, "--out", drought)
-    hybridflux("budget", "--run", run, "--inventory", world.inventory, "--out", here / "budget.csv")
+    with pytest.warns(UserWarning, match="the run has no whole calendar year .2022-05..2022-06., less than half of the years of"):
+        hybridflux("budget", "--run", run, "--inventory", world.inventory, "--out", here / "budget.csv")
     hybridflux("report", "--run", run, "--posterior", posterior, "--scenario", drought, "--out", here / "report.html")
     return here
 
@@ -47,6 +50,14 @@ def test_scores_have_the_promised_columns(folder):
     assert list(scores.columns[: len(SCORES)]) == SCORES
     assert not scores.duplicated(["site", "variable"]).any()
     assert set(scores.variable) == {"NEE", "GPP", "RECO"} and scores.site.nunique() == 4
+
+
+def test_responses_are_a_table_with_bands_and_what_contradicts_physics_is_printed(folder):
+    curves = pd.read_csv(folder / "curves.csv")
+    assert set(curves.corner) == {"growing season", "dry and hot", "wet and cool"} and {"GPP", "RECO"} < set(curves.of)
+    assert {"par", "tair", "vpd", "rew", "fapar"} == set(curves.driver)
+    said = (folder / "signs.txt").read_text()
+    assert "responses whose sign is known contradicts it" in said or "as physics has it, with a probability of" in said
 
 
 def test_maps_hold_the_months_asked_for(folder):

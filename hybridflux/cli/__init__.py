@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hybridflux.addresses import redacted
-from hybridflux.cli import accounts, export, look, maps, regions, reproduce, towers
+from hybridflux.cli import accounts, design, export, look, maps, regions, reproduce, towers
 from hybridflux.limits import brief
 from hybridflux.machine import prepare
 from hybridflux.terminal import is_for_user, message_of, redact_what_python_prints
@@ -32,6 +32,7 @@ app.add_typer(export_app)
 app.command()(look.demo)
 app.command()(towers.fit)
 app.command()(towers.evaluate)
+app.command()(towers.responses)
 app.command("map")(maps.map_)
 app.command()(maps.scenario)
 app.command()(maps.drought)
@@ -40,6 +41,7 @@ app.command()(accounts.assimilate)
 app.command()(accounts.events)
 app.command()(accounts.ledger)
 app.command()(accounts.report)
+app.command()(design.next_tower)
 app.command()(look.view)
 app.command()(look.catalog)
 region_app.command()(regions.build)

@@ -151,7 +151,10 @@ def events(
 
 def report(
     out: Annotated[Path, typer.Option(help="HTML page to write.")],
-    run: Annotated[Path | None, typer.Option(exists=True, help="Run folder of `hybridflux map`; without it, a page of the towers.")] = None,
+    run: Annotated[
+        list[Path] | None,
+        typer.Option(exists=True, help="Run folder of `hybridflux map`; several side by side; without it, a page of the towers."),
+    ] = None,
     posterior: Annotated[Path | None, typer.Option(exists=True, help="Its parameters, prior and posterior.")] = None,
     towers: Annotated[Path | None, typer.Option(exists=True, help="Towers folder: fits at towers, with --posterior.")] = None,
     sites: Sites = None,
@@ -161,18 +164,38 @@ def report(
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     events: EventsFile = None,
     yields: YieldsFile = None,
+    png: Annotated[
+        str | None, typer.Option(help="Instead of a page, a picture for a slide: NEE, GPP, RECO or another quantity with annual maps.")
+    ] = None,
+    year: Annotated[int | None, typer.Option(help="Year of --png; the last one by default.")] = None,
     overwrite: Overwrite = False,
     own: With = None,
 ) -> None:
-    """One HTML page of a run or of towers, readable offline.
+    """One HTML page of a run, of several runs or of towers, readable offline.
 
-    Of a run: maps, seasons, budget and origin; the other options add sections. Of --posterior and --towers alone: fits, residuals,
-    response curves, parameters and calibration.
+    Of a run: maps, seasons, budget and origin; the other options add sections. Of several, named by --run each: years and scenarios side
+    by side, anomalies, sums over years. Of --posterior and --towers alone: fits, residuals, response curves, parameters and calibration.
     """
     check_output(out, overwrite=overwrite)
-    if run is None and (posterior is None or towers is None):
+    if png or year:
+        if not run or len(run) > 1 or not png:
+            raise ValueError("a picture is of one run: --run RUN --png NEE, and --year where it is not the last one")
+
+        from hybridflux.report.slide import write_slide
+
+        wrote(write_slide(run[0], out, variable=png, year=year))
+        return
+    if run and len(run) > 1:
+        if posterior or towers or scenario or drought or events or yields:
+            raise ValueError("of several runs the page takes --inventory alone; the other options belong to the report of one run")
+
+        from hybridflux.report.runs_page import write_runs_report
+
+        wrote(write_runs_report(run, out, inventory=inventory))
+        return
+    if not run and (posterior is None or towers is None):
         raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
-    if run is None and (scenario or drought or inventory or events or yields):
+    if not run and (scenario or drought or inventory or events or yields):
         raise ValueError("--scenario, --drought, --inventory, --events and --yields belong to the report of a run; name it with --run")
 
     from hybridflux.data.towers import open_towers
@@ -184,10 +207,10 @@ def report(
     fitted = Posterior.load(posterior) if posterior else None
     needs = fitted.model.needs_at_towers() if fitted else ()
     measured = open_towers(towers, sites=sites, years=years, needs=needs) if towers else None
-    if run is None:
+    if not run:
         write_tower_report(fitted, measured, out)
     else:
-        ledger = ledger_table(run, events=events, flows=yields) if events or yields else None
+        ledger = ledger_table(run[0], events=events, flows=yields) if events or yields else None
         more = {"scenario": scenario, "drought": drought, "inventory": inventory, "ledger": ledger}
-        write_report(run, out, posterior=fitted, towers=measured, **more)
+        write_report(run[0], out, posterior=fitted, towers=measured, **more)
     wrote(out)

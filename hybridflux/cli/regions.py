@@ -34,7 +34,9 @@ def build(
     data: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Folder of your own files.")] = None,
     catalog: Catalog = None,
     resume: Resume = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the requests, their size and time.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the requests and their size, and try out how long the rest takes here.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="With --dry-run, every request in full.")] = False,
     seed: Seed = 0,
     executor: Kind = ExecutorKind.serial,
@@ -61,7 +63,7 @@ def build(
     from hybridflux.ingest.build import build_region, plan_region
 
     if dry_run:
-        plan = plan_region(config, out, data=data, catalog=catalog)
+        plan = plan_region(config, out, data=data, catalog=catalog, trial=True)
         typer.echo(plan.every_request() if verbose else plan)
         return
     with progress_of("building") as progress:

@@ -1,4 +1,4 @@
-"""Commands at towers: fit, evaluate."""
+"""Commands at towers: fit, evaluate, responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Method = Annotated[
     str,
     typer.Option(
         "--method",
-        help="How to fit: map, ensemble, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
+        help="How to fit: map, ensemble, randomised, laplace, svi, nuts, one that is installed, or MODULE:CLASS; a wrong name lists them.",
     ),
 ]
 ROOM = 16 << 20
@@ -39,7 +39,8 @@ def fit(
         str | None,
         typer.Option(
             help="hybrid_water (the default for map, ensemble where the towers folder has reflectance), hybrid (where it has "
-            "none), hybrid_nirv, stacked (draws of hybrid_water and of networks without physics), network (these alone), "
+            "none), hybrid_nirv, hybrid_signed (hybrid_water whose GPP never gains from drought), "
+            "stacked (draws of hybrid_water and of networks without physics), network (these alone), "
             "static (for laplace, svi, nuts), or "
             "a file: .json is a specification and runs nothing, .py is run as Python, so name only one you trust."
         ),
@@ -168,3 +169,41 @@ def evaluate(
     wrote(out)
     if leave_site_out:
         clear_folds(kept)
+
+
+def responses(
+    posterior: Annotated[Path, typer.Option(exists=True, help="File written by `hybridflux fit`.")],
+    towers: Towers,
+    out: Annotated[Path, typer.Option(help="Table to write: a row for each point of a curve, with its 90 % band.")],
+    sites: Sites = None,
+    years: Years = None,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    own: With = None,
+) -> None:
+    """Responses of GPP and RECO to light, temperature, VPD, soil water, LSWI and greenness.
+
+    By plant type, over the growing season, on dry and hot days and on wet and cool ones. Prints responses whose sign contradicts physics,
+    with the probability of that.
+    """
+    check_output(out, overwrite=overwrite)
+
+    from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.responses import responses as curves_of
+    from hybridflux.evaluate.responses import table_of
+    from hybridflux.evaluate.signs import contradictions, sentences
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
+
+    loaded = Posterior.load(posterior)
+    needs = loaded.model.needs_at_towers()
+    curves = list(curves_of(loaded, open_towers(towers, sites=sites, years=years, needs=needs).sequences(needs), seed=seed))
+    if not curves:
+        raise ValueError("no NEE was measured in a growing season of these towers; check sites and years")
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years}
+    write_table(table_of(curves), out, {"provenance": provenance(of, seed)})
+    found = contradictions(curves)
+    flagged = sentences(found)
+    typer.echo("\n".join(flagged or [f"none of {len(found)} responses whose sign is known contradicts it"]))
+    wrote(out)

@@ -1,8 +1,8 @@
-"""Responses of a fitted model to one driver at a time, on the days of towers: partial dependence with a band over draws."""
+"""Responses of a fitted model to one driver at a time, at corners of the data: partial dependence with a band over draws."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,61 +10,74 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
+from hybridflux.evaluate.corners import CORNERS, Corner, days_of_growth
 from hybridflux.inference.batch import names_of
-from hybridflux.model.learned import over_draws
+from hybridflux.model.learned import draw_axes, over_draws
 from hybridflux.model.sequences import Sequences
 from hybridflux.process.call import arguments, call
-from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES
 
 if TYPE_CHECKING:
     from hybridflux.inference.posterior import Posterior
 
-RESPONSES = ("par", "tair", "vpd", "rew")
+RESPONSES = ("par", "tair", "vpd", "rew", "lswi", "nirv", "fapar")
 TEMPERATURES = ("tair", "tmin", "tmax", "tair_day", "tair_night", "tair_lagged")  # move together
+OF_WEEKS = ("lswi", "nirv", "fapar")  # change slowly: their running means move with them
 READ = "rew"  # the name by which factors read the soil water
 DRIEST_AIR = 0.1  # hPa, least VPD by which a ratio is formed
-POINTS, DAYS = 25, 200
+POINTS = 25
 BEYOND = 0.15  # share of the observed range, added on both sides: the extrapolation of the model
 SEEN = (0.01, 0.99)  # quantiles
-GROWING = 5.0  # degC: days on average warmer than this
-GREENNESS = ("fapar", "nirv")  # the first that is there says which days are green
+QUANTILES = {"q05": 0.05, "q50": 0.5, "q95": 0.95}
 
 
 @dataclass(frozen=True)
 class Response:
-    """Fluxes of a plant type along one driver, the others as observed.
+    """Fluxes of a plant type along one driver, the others as observed on the days of a corner.
 
     Attributes:
         plant_type: IGBP code.
+        corner: name of the corner.
         driver: vocabulary name.
         grid: values of the driver `[point]`.
         flux: `gpp`, `reco` -> mean over the days `[draw, point]`, gC m-2 d-1.
+        factors: the factors of GPP and RECO but the first of each that move with the driver -> mean over the days `[draw, point]`.
         seen: 1 % and 99 % quantile of the driver on the measured days of the towers.
+        rug: the driver on the days of the corner `[day]`.
         towers: number of towers of the plant type.
-        days: number of days in the mean.
     """
 
     plant_type: str
+    corner: str
     driver: str
     grid: np.ndarray
     flux: dict[str, np.ndarray]
+    factors: dict[str, np.ndarray]
     seen: tuple[float, float]
+    rug: np.ndarray
     towers: int
-    days: int
+
+    @property
+    def days(self) -> int:
+        """Number of days in the mean."""
+        return len(self.rug)
 
 
-def responses(posterior: Posterior, sequences: Sequences, *, draws: int = 60, seed: int = 0) -> Iterator[Response]:
-    """Partial dependence (Friedman 2001, 10.1214/aos/1013203451) of GPP and RECO on light, temperature, VPD and soil water.
+def responses(
+    posterior: Posterior, sequences: Sequences, *, corners: Sequence[Corner] = CORNERS, draws: int = 60, seed: int = 0
+) -> Iterator[Response]:
+    """Partial dependence (Friedman 2001, 10.1214/aos/1013203451) of GPP and RECO on weather, soil water, LSWI and greenness.
 
-    For each plant type, fluxes are computed on a sample of measured days of the growing season (warmer than 5 degC, fapar or NIRv above
-    its median at the tower) with one driver set to each value of a grid and all others as observed, and averaged over these days.
-    Temperatures of a day move together; running means and the soil water of the day stay. Networks that read the driver follow it.
-    Parameters are those of the centre of the population.
+    For each plant type and corner, fluxes are computed on the days of the corner with one driver set to each value of a grid and all others
+    as observed, and averaged over these days. Temperatures of a day move together, a vegetation index with its running means; other running
+    means and the soil water of the day stay. Networks that read the driver follow it. Parameters are those of the centre of the population.
 
     Args:
         posterior: fitted posterior.
         sequences: sequences of towers.
+        corners: which days.
         draws: number of draws of the posterior.
         seed: seed of the sample of days.
     """
@@ -73,71 +86,75 @@ def responses(posterior: Posterior, sequences: Sequences, *, draws: int = 60, se
     for kind in np.unique(kinds):
         here = sequences.select([place for place, one in zip(sequences.places, kinds, strict=True) if one == kind])
         measured = np.isfinite(here.targets["nee"])
-        rows = _days_of_growth(here, measured, seed)
-        if len(rows[0]):
-            yield from _of_type(thinned, here, PLANT_TYPES[kind], measured, rows)
+        growing = days_of_growth(here, measured)
+        if len(growing[0]):
+            yield from _of_type(thinned, here, PLANT_TYPES[kind], measured, growing, corners, seed)
 
 
-def _days_of_growth(here: Sequences, measured: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (time, place) of a sample of days."""
-    growing = measured.copy()
-    if "tair" in here.drivers:
-        growing &= here.drivers["tair"] > GROWING
-    greenness = next((here.drivers[name] for name in GREENNESS if name in here.drivers), None)
-    if greenness is not None:
-        growing &= greenness >= np.median(greenness, axis=0)
-    at = np.argwhere(growing)
-    chosen = np.random.default_rng(seed).choice(len(at), min(DAYS, len(at)), replace=False)
-    return tuple(at[np.sort(chosen)].T)
+def table_of(curves: Sequence[Response]) -> pd.DataFrame:
+    """Curves as a table.
+
+    Columns: `plant_type`, `corner`, `driver`, `units`, `value` (of the driver), `of` (GPP, RECO in gC m-2 d-1, or a factor), `q05`, `q50`,
+    `q95` over the draws, `seen` (inside the 1 % to 99 % range of the towers), `days`, `towers`.
+    """
+    rows = []
+    for one in curves:
+        of = {name.upper(): values for name, values in one.flux.items()} | one.factors
+        inside = (one.grid >= one.seen[0]) & (one.grid <= one.seen[1])
+        where = {"plant_type": one.plant_type, "corner": one.corner, "driver": one.driver, "units": VARIABLES[one.driver].units}
+        for name, drawn in of.items():
+            bands = dict(zip(QUANTILES, np.quantile(drawn, list(QUANTILES.values()), axis=0), strict=True))
+            columns = {"value": one.grid, "of": name, **bands, "seen": inside, "days": one.days, "towers": one.towers}
+            rows.append(pd.DataFrame({**{key: [text] * len(one.grid) for key, text in where.items()}, **columns}))
+    return pd.concat(rows, ignore_index=True)
 
 
-def _of_type(posterior: Posterior, here: Sequences, code: str, measured: np.ndarray, rows) -> Iterator[Response]:
-    names = names_of(posterior.model, here)
-    names["site"] = np.full_like(names["site"], -1)
-    if "site_year" in names:
-        names["site_year"] = np.full_like(names["site_year"], -1)
+def _of_type(posterior: Posterior, here: Sequences, code: str, measured: np.ndarray, growing, corners, seed: int) -> Iterator[Response]:
+    model, names, shape = posterior.model, names_of(posterior.model, here), (len(here.days), len(here.places))
+    for index in ("site", "site_year"):
+        if index in names:
+            names[index] = np.full_like(names[index], -1)
     whole = {name: jnp.asarray(values) for name, values in names.items()}
-    shape = (len(here.days), len(here.places))
-    today = {name: jnp.asarray(np.broadcast_to(values, shape)[rows]) for name, values in names.items()}
-    water = _water(posterior.model, whole, shape)
-    for driver in RESPONSES:
-        values = water if driver == "rew" else names.get(driver)
-        if values is None:
-            continue
-        low, high = (float(level) for level in np.quantile(np.broadcast_to(values, shape)[measured], SEEN))
-        bounds, margin = VARIABLES[driver].bounds, BEYOND * (high - low)
-        grid = np.linspace(max(low - margin, bounds[0]), min(high + margin, bounds[1]), POINTS)
-        curves = _curves(posterior.model, whole, today, rows, shape, driver, jnp.asarray(grid, jnp.float32))
-        flux = {name: np.asarray(drawn) for name, drawn in zip(("gpp", "reco"), curves, strict=True)}
-        yield Response(code, driver, grid, flux, (low, high), len(here.places), len(rows[0]))
-
-
-def _water(model, whole: dict, shape: tuple[int, int]) -> np.ndarray | None:
-    """Relative water of the days, mean over draws `[time, place]`; None for a model without it."""
-    if not any(READ in call(memory.read, dict.fromkeys(arguments(memory.read), jnp.ones(()))) for memory in model.memory):
-        return None
-
-    @eqx.filter_jit
-    def rew(stacked, names):
-        water = lambda model: jnp.broadcast_to(model.seen(model.states(names), names, model.parameters(names))[READ], shape)  # noqa: E731
-        return over_draws(stacked, water).mean(axis=0)
-
-    return np.asarray(rew(model, whole))
+    states, water = _states(model, whole, growing, shape)
+    series = {name: np.broadcast_to(values, shape) for name, values in names.items() if name in RESPONSES}
+    series |= {} if water is None else {READ: np.asarray(water)}
+    of_days = {name: values[growing] for name, values in series.items()}
+    for corner in corners:
+        chosen = corner.choose(of_days or {"": growing[0]}, seed)
+        today = {name: jnp.asarray(np.broadcast_to(values, shape)[growing][chosen]) for name, values in names.items()}
+        own = {name: values[:, chosen] for name, values in states.items()}
+        for driver in (name for name in RESPONSES if name in series):
+            low, high = (float(level) for level in np.quantile(series[driver][measured], SEEN))
+            bounds, margin = VARIABLES[driver].bounds, BEYOND * (high - low)
+            grid = np.linspace(max(low - margin, bounds[0]), min(high + margin, bounds[1]), POINTS)
+            flux, factors = jax.tree.map(np.asarray, _curves(model, own, today, driver, jnp.asarray(grid, jnp.float32)))
+            moved = {name: drawn for name, drawn in factors.items() if np.ptp(drawn, axis=1).max() > 1e-6}
+            yield Response(code, corner.name, driver, grid, flux, moved, (low, high), of_days[driver][chosen], len(here.places))
 
 
 @eqx.filter_jit
-def _curves(stacked, whole: dict, today: dict, rows, shape: tuple[int, int], driver: str, grid):
-    """GPP and RECO along the grid, mean over the days, `[draw, point]` each."""
+def _states(stacked, whole: dict, rows, shape: tuple[int, int]):
+    """States of some days `[draw, row]`, and the relative water of all days, mean over draws; None for a model without water."""
+    watered = any(READ in call(memory.read, dict.fromkeys(arguments(memory.read), jnp.ones(()))) for memory in stacked.memory)
 
     def one(model):
-        states = {name: jnp.broadcast_to(values, shape)[rows] for name, values in model.states(whole).items()}
-        return jax.vmap(lambda value: _at(model, states, today, driver, value))(grid)
+        states = model.states(whole)
+        water = jnp.broadcast_to(model.seen(states, whole, model.parameters(whole))[READ], shape) if watered else jnp.zeros(())
+        return {name: jnp.broadcast_to(values, shape)[rows] for name, values in states.items()}, water
 
-    return over_draws(stacked, one)
+    states, water = over_draws(stacked, one)
+    return states, water.mean(axis=0) if watered else None
+
+
+@eqx.filter_jit
+def _curves(stacked, states: dict, today: dict, driver: str, grid):
+    """GPP and RECO, and factors by name, along the grid, mean over the days, `[draw, point]` each."""
+    of_draw = lambda model, own: jax.vmap(lambda value: _at(model, own, today, driver, value))(grid)  # noqa: E731
+    return eqx.filter_vmap(of_draw, in_axes=(draw_axes(stacked), 0))(stacked, states)
 
 
 def _at(model, states: dict, today: dict, driver: str, value):
-    """Mean GPP and RECO of the days with the driver at one value."""
+    """Mean fluxes and factors of the days with the driver at one value."""
     moved, own = dict(today), states
     if driver == "tair":
         shift = value - today["tair"]
@@ -146,10 +163,15 @@ def _at(model, states: dict, today: dict, driver: str, value):
     elif driver == "vpd":
         ratio = value / jnp.maximum(today["vpd"], DRIEST_AIR)
         moved |= {"vpd": jnp.full_like(today["vpd"], value)} | {name: today[name] * ratio for name in ("vpd_day",) if name in today}
+    elif driver in OF_WEEKS:
+        shift = value - today[driver]
+        moved |= {name: today[name] + shift for name in (driver, *(f"{driver}_{days}d" for days in HISTORY_DAYS)) if name in today}
     elif driver != READ:
         moved[driver] = jnp.full_like(today[driver], value)
     names = model.seen(own, moved, model.parameters(moved))
     if driver == READ:
         names = {**names, READ: jnp.full_like(today["tair"], value)}
     fluxes = model.fluxes_of(names)
-    return jnp.mean(fluxes["gpp"]), jnp.mean(fluxes["reco"])
+    factors = {fn.__name__: call(fn, {**names, **fluxes}) for fn in (*model.gpp[1:], *model.reco[1:])}
+    mean = lambda values: jnp.mean(jnp.broadcast_to(values, today["tair"].shape))  # noqa: E731
+    return {name: mean(fluxes[name]) for name in ("gpp", "reco")}, {name: mean(values) for name, values in factors.items()}

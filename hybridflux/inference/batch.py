@@ -29,6 +29,8 @@ class Batch(NamedTuple):
         known: the same -> known random error, 0 where unknown.
         before: what the memory reads on the days of the warm-up of each window `[day, window]`; empty for whole series, which begin with
             their spin-up, and for days.
+        score_noise: target -> standard normals `[member, 2, ...]` that randomise the slopes of its fluxes and of their error scales
+            (`joint.randomised`); empty where nothing is randomised.
     """
 
     names: dict[str, Array]
@@ -36,6 +38,7 @@ class Batch(NamedTuple):
     measured: dict[str, Array]
     known: dict[str, Array]
     before: dict[str, Array] = {}
+    score_noise: dict[str, Array] = {}
 
 
 @dataclass(frozen=True)

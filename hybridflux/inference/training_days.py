@@ -92,21 +92,21 @@ def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> T
         return None
     rng, chosen = np.random.default_rng(seed), []
     places = np.flatnonzero(observed.any(axis=0))
-    for share, place in enumerate(places):  # each tower has as many days, as far as it has them
-        days = np.flatnonzero(observed[:, place])
+    for share, at in enumerate(places.tolist()):  # each tower has as many days, as far as it has them
+        days = np.flatnonzero(observed[:, at])
         each = DAYS // len(places) + (share < DAYS % len(places))
-        chosen += [(day, place) for day in rng.choice(days, min(each, len(days)), replace=False)]
+        chosen += [(day, at) for day in rng.choice(days, min(each, len(days)), replace=False)]
     day, place = np.array(chosen, int).reshape(-1, 2).T
     shape = observed.shape
     of = {name: np.broadcast_to(np.asarray(sequences.drivers[name], np.float32), shape) for name in names}
     values = np.stack([one[day, place] for one in of.values()], axis=1)
     mean, sd = (np.array([statistic(one[observed], dtype=float) for one in of.values()], np.float32) for statistic in (np.mean, np.std))
     sd = np.where(sd > 0, sd, np.float32(1.0))
-    weight = importance(posterior, sequences, dict(zip(names, sd, strict=True)))
+    weight = importance(posterior, sequences, dict(zip(names, sd.tolist(), strict=True)))
     scaled = ((values - mean) / sd * weight).astype(np.float32)
     between = np.sqrt(np.maximum(squares(scaled, scaled), 0.0))
-    mean_distance = float(between[np.triu_indices(len(between), 1)].mean())
-    apart = np.where(place[:, None] == place, np.inf, between).min(axis=1) / max(mean_distance, 1e-12)
+    mean_distance = max(float(between[np.triu_indices(len(between), 1)].mean()), 1e-12)
+    apart = np.where(place[:, None] == place, np.inf, between).min(axis=1) / mean_distance
     return TrainingDays(names, values, place.astype(np.int32), mean, sd, weight, mean_distance, outlier_removed_maximum(apart))
 
 
@@ -115,7 +115,7 @@ def predictors(posterior: Posterior, sequences: Sequences) -> tuple[str, ...]:
     return tuple(name for name in posterior.model.needs() if name in sequences.drivers and name != "plant_type")
 
 
-def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, np.ndarray]) -> np.ndarray:
+def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float]) -> np.ndarray:
     """Importance of each predictor, the largest one is 1 `[predictor]`, float32.
 
     Args:

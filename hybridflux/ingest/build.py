@@ -8,7 +8,7 @@ from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.harmonisation import ALL, IDENTITY, CalibrationLine
 from hybridflux.ingest.build_job import BuildJob, Lines
 from hybridflux.ingest.config import RegionConfig, load_config
-from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan
+from hybridflux.ingest.dry_run import LOCAL, BuildPlan, plan, tried
 from hybridflux.ingest.run_build import BuildReport, run_build
 from hybridflux.ingest.work import Work
 from hybridflux.progress import Progress
@@ -67,11 +67,21 @@ def again(config: str | Path | RegionConfig, out: Path, data: Path | None, catal
 
 
 def plan_region(
-    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None
+    config: str | Path | RegionConfig, out: str | Path, *, data: Path | None = None, catalog: Path | None = None, trial: bool = False
 ) -> BuildPlan:
-    """The dry run of `build_region`: what it would request, read and write; `FOLDER` stands for `data` where it is not named."""
+    """The dry run of `build_region`: what it would request, read and write; `FOLDER` stands for `data` where it is not named.
+
+    Args:
+        config: as in `build_region`, like `out`, `data` and `catalog`.
+        out: store that would be written.
+        data: folder of local files.
+        catalog: folder with datasets of your own.
+        trial: do parts of the build in a temporary folder, some ten seconds, so that the plan says how long it takes on this machine.
+    """
     config = config if isinstance(config, RegionConfig) else load_config(config)
-    return plan(config.at(Path(LOCAL) if data is None else data), _datasets(config, catalog), Path(out))
+    job = make_job(config.at(Path(LOCAL) if data is None else data), catalog, Path(out), seed=0)
+    planned = plan(job.config, job.catalog, job.out)
+    return tried(planned, job) if trial else planned
 
 
 def lines_of(config: RegionConfig, catalog: dict[str, Dataset]) -> Lines:

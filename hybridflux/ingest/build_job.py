@@ -15,7 +15,7 @@ from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.data.imagery.indices import bands_needed
 from hybridflux.data.imagery.scene import Scene
 from hybridflux.ingest.config import RegionConfig
-from hybridflux.ingest.hyperparameters import Processes, processes_of
+from hybridflux.ingest.smoother_fit import Processes, processes_of
 from hybridflux.ingest.views import ClearViews, find_scenes, offered, those_of_the_build
 from hybridflux.ingest.work import Work
 from hybridflux.provenance import config_hash

@@ -45,7 +45,7 @@ class GridConfig(_Part):
         east: right edge [m].
         north: upper edge [m].
         pixel: size of a pixel [m].
-        tile: pixels along the side of a tile; a multiple of 64 is filled fastest; results do not depend on it.
+        tile: pixels along the side of a tile; results do not depend on it.
     """
 
     crs: str
@@ -248,6 +248,11 @@ class RegionConfig(_Part):
     def region_grid(self) -> Grid:
         """The grid of the region."""
         return self.grid.grid()
+
+    def on(self, **changes) -> RegionConfig:
+        """The same configuration on a grid with other edges or tiles."""
+        plain = self.model_dump()
+        return type(self).model_validate(plain | {"grid": plain["grid"] | changes})
 
     @property
     def extent(self) -> tuple[float, float, float, float]:

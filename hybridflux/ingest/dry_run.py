@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,15 +12,16 @@ from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
-from hybridflux.data.imagery.stac_search import expected
+from hybridflux.data.imagery.stac_search import expected, is_file, static_items
 from hybridflux.data.land.services import SERVICE, requests
 from hybridflux.data.weather.climate_data_store import describe, requests_of
+from hybridflux.ingest.build_job import BuildJob
+from hybridflux.ingest.build_trial import BuildTrial
 from hybridflux.ingest.config import RegionConfig, SourceConfig
 from hybridflux.time import time_zone_name
 
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, printed in the plan
 SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
-FILL_RATE = 2e6  # pixel-days a second on one core (benchmarks/bench_series.py)
 LOCAL = "FOLDER"  # stands in a plan for the folder of local files where none is named
 ABSENT = "NOT THERE YET, obtain it: "
 SHOWN = 100  # characters of a place in a line
@@ -59,7 +61,7 @@ class BuildPlan:
         requests: requests in order.
         stored: bytes of the region store.
         views: bytes of the clear views kept beside it.
-        compute: time for filling the series [s].
+        compute: time of what this machine does [s], tried on it; None where nothing was tried.
     """
 
     config: RegionConfig
@@ -67,7 +69,7 @@ class BuildPlan:
     requests: tuple[SourceRequest, ...]
     stored: float
     views: float
-    compute: float
+    compute: BuildTrial | None = None
 
     @property
     def bytes(self) -> float:
@@ -77,7 +79,18 @@ class BuildPlan:
     @property
     def seconds(self) -> float:
         """Expected duration [s], without the queues of services."""
-        return sum(request.seconds for request in self.requests) + self.compute
+        tried = self.compute.seconds(self.pixel_days, self.scenes) if self.compute else 0.0
+        return sum(request.seconds for request in self.requests) + tried
+
+    @property
+    def pixel_days(self) -> float:
+        """Pixels times days of the store."""
+        return float(self.config.region_grid.shape[0] * self.config.region_grid.shape[1] * len(self.config.period.days))
+
+    @property
+    def scenes(self) -> float:
+        """Scenes that are expected."""
+        return sum(float(request.note.split()[0]) for request in self.requests if request.part == "imagery")
 
     def __str__(self) -> str:
         """The plan in a few lines, one for each dataset."""
@@ -102,7 +115,9 @@ class BuildPlan:
         download = f"{requests}{_size(self.bytes)} at {DOWNLOAD_RATE / 1e6:g} MB/s (queues of services come on top)"
         lines.append(f"  to download {download if self.bytes else 'nothing'}")
         lines.append(f"  to write    {_size(self.stored)} {self.out}, {_size(self.views)} of clear views beside it")
-        lines.append(f"  time        about {_time(self.seconds)}, of which filling the series {_time(self.compute)}")
+        if self.compute:
+            filling = f"of which filling the series {_time(self.compute.pixel_day * self.pixel_days)}"
+            lines.append(f"  time        about {_time(self.seconds)} on this machine as busy as it is now, {filling}")
         if any(request.what.startswith(LOCAL) for request in self.requests):
             lines.append(f"  {LOCAL} is the folder of your own files; name it with --data")
         return redacted("\n".join(lines))
@@ -130,13 +145,20 @@ def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> BuildP
         for source in sources
         for request in _requests(part, source, config, catalog[source.dataset])
     ]
-    pixels = config.region_grid.shape[0] * config.region_grid.shape[1]
-    indices, days = 1 + len(config.vegetation.also), len(config.period.days)
-    scenes = sum(float(request.note.split()[0]) for request in requests if request.part == "imagery")
-    return BuildPlan(
-        config, out, tuple(requests), stored=STORED * 2 * pixels * days * 2 * indices, views=STORED * 2 * pixels * scenes * indices,
-        compute=pixels * days * indices / FILL_RATE,
-    )  # fmt: skip
+    of_all, indices = BuildPlan(config, out, tuple(requests), 0.0, 0.0), 1 + len(config.vegetation.also)
+    views = STORED * 2 * of_all.pixel_days / len(config.period.days) * of_all.scenes * indices
+    return dataclasses.replace(of_all, stored=STORED * 2 * of_all.pixel_days * 2 * indices, views=views)
+
+
+def tried(planned: BuildPlan, job: BuildJob) -> BuildPlan:
+    """The plan with the time of what this machine does: parts of the build are done, those of files that are here.
+
+    What services send is not tried; decoding and warping it are in the assumed seconds of a scene.
+    """
+    absent = [request for request in planned.requests if request.count or "://" in request.what or ABSENT in request.note]
+    of_imagery = any(request.part == "imagery" for request in absent)
+    of_land = any(request.part != "imagery" for request in absent)
+    return dataclasses.replace(planned, compute=BuildTrial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
 
 
 def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Dataset) -> Iterator[SourceRequest]:
@@ -163,7 +185,7 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
 
 def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> SourceRequest:
     geobox, days = config.region_grid.geobox, config.period.days
-    if dataset.format == "stac":
+    if dataset.format == "stac" and not _is_here(source.place):
         names = (config.vegetation.index, *config.vegetation.also)
         bands = sorted({band for name in names for band in INDICES[name].bands})
         search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
@@ -175,6 +197,13 @@ def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> So
         return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")
     scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
     return SourceRequest("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
+
+
+def _is_here(place: str) -> bool:
+    """Whether a place is a static STAC file, all of whose assets are files beside it."""
+    if not is_file(place) or not Path(place).exists():
+        return False
+    return all("://" not in asset.href for item in static_items(Path(place)) for asset in item.assets.values())
 
 
 def _size(count: float) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from hybridflux.data.harmonisation import ALL, CalibrationLine
 from hybridflux.ingest.build_job import BuildJob
-from hybridflux.ingest.hyperparameters import WHOLE
+from hybridflux.ingest.smoother_fit import WHOLE
 from hybridflux.machine import give_back_memory
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.store import layout

@@ -14,7 +14,7 @@ from hybridflux.data.harmonisation import CalibrationLine
 from hybridflux.ingest import soil_moisture
 from hybridflux.ingest.build_job import BuildJob, plain
 from hybridflux.ingest.config import RegionConfig
-from hybridflux.ingest.hyperparameters import WHOLE
+from hybridflux.ingest.smoother_fit import WHOLE
 from hybridflux.ingest.static_maps import read_static_maps
 from hybridflux.ingest.weather_drivers import read_drivers
 from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError, sd_of

@@ -9,9 +9,9 @@ the prior of a whole model is one line and a posterior variance reads as a contr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,14 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from hybridflux.process import vegetation
-from hybridflux.process.call import arguments, call
-from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Covariate, Parameter, is_own, variable
+from hybridflux.model.inputs import DERIVED, Names, declared, standardised
+from hybridflux.process.call import arguments
+from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Covariate, Parameter
 
-Names = Mapping[str, ArrayLike]
 POPULATIONS = ("site", "site_year")
 EXACT = "highest"  # precision of products of matrices: a GPU would round their factors to ten bits (3e-5 of a region's total on an H200)
-INPUT_LIMIT = 3.0  # standardised network inputs are clipped here: no extrapolation far outside the training climate
 
 
 def to_raw(value: ArrayLike | Sequence[float], row: Parameter) -> np.ndarray | np.floating:
@@ -52,45 +50,6 @@ def to_value(raw: ArrayLike, row: Parameter) -> Array:
 def class_raw(row: Parameter) -> np.ndarray:
     """Unconstrained prior medians per plant type `[plant_type]`."""
     return np.asarray(to_raw([row.by_class.get(code, row.typical) for code in PLANT_TYPES], row), np.float32)
-
-
-DERIVED: Mapping[str, Callable[..., Any]] = {"fapar_phase": vegetation.phase, "nirv_phase": vegetation.nirv_phase}
-"""What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
-
-
-def standardised(name: str, names: Names, own: Sequence[Covariate] = ()) -> Array:
-    """An input of a network by centre and scale of the vocabulary or of a covariate of one's own, clipped; elementwise, of any shape.
-
-    Args:
-        name: of a driver or covariate, or of `DERIVED`.
-        names: where it, or what it is made of, is found.
-        own: covariates that are not in the vocabulary.
-
-    Raises:
-        ValueError: the covariate has no centre and scale yet.
-    """
-    row = next((covariate for covariate in own if covariate.name == name), None) or variable(name)
-    if row.centre is None or row.scale is None:
-        raise ValueError(f"`{name}` has no centre and scale before a fit; declare them: Covariate('{name}', centre=..., scale=...)")
-    values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
-    return jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)
-
-
-def declared(name: str | Covariate) -> Covariate | None:
-    """The covariate of one's own that an input is, or None for a name of the vocabulary.
-
-    Raises:
-        KeyError: a slip of a name of the vocabulary; a covariate of one's own that is so close to it must be declared as `Covariate`.
-    """
-    if isinstance(name, Covariate):
-        return name
-    if is_own(name):
-        return Covariate(name)
-    try:
-        variable(name)
-    except KeyError as error:
-        raise KeyError(f"{error.args[0]} A column of sites.csv of your own that is so called is Covariate('{name}')") from None
-    return None
 
 
 class Population(NamedTuple):
@@ -260,6 +219,11 @@ class Neural(AbstractFree):
     `raw = prior median + reach * spread * w2 . tanh(w1 x / sqrt(n) + b1) / sqrt(width)`, inputs standardised by the vocabulary and
     clipped, weights standard normal a priori. `plant_type` among the inputs enters as indicator variables and sets the prior median;
     a name of `DERIVED` is computed from what it is made of.
+
+    Where the sign of a response is known, inputs are declared `rising` or `falling` and the parameter never moves the other way, whatever
+    the weights: those of these inputs take their absolute value and that sign, those of the output their absolute value (positive weights:
+    Sill 1998, "Monotonic networks", NIPS 10; Runje & Shankaranarayana 2023, arXiv 2205.11775). tanh is odd, so the prior of a response to
+    inputs without a sign stays what it is.
     """
 
     START_SD: ClassVar[float] = 1.0
@@ -268,21 +232,30 @@ class Neural(AbstractFree):
     width: int = eqx.field(static=True)
     reach: float = eqx.field(static=True)
     own: tuple[Covariate, ...] = eqx.field(static=True)
+    rising: tuple[str, ...] = eqx.field(static=True)
+    falling: tuple[str, ...] = eqx.field(static=True)
 
-    def __init__(self, *inputs: str | Covariate, width: int = 8, reach: float = 1.0, seed: int = 0):
+    def __init__(
+        self, *inputs: str | Covariate, width: int = 8, reach: float = 1.0, seed: int = 0, rising: Sequence[str] = (),
+        falling: Sequence[str] = (),
+    ):  # fmt: skip
         """A network on `inputs` with one hidden layer of `width` tanh units.
 
-        An input that is not in the vocabulary is a column of sites.csv, see `Covariate`.
+        An input that is not in the vocabulary is a column of sites.csv, see `Covariate`. The parameter never falls with an input that is
+        named in `rising`, and never rises with one in `falling`.
 
         Raises:
-            ValueError: no input was named.
+            ValueError: no input was named, or a sign is declared twice, for `plant_type`, or for what is no input.
             KeyError: an input is a slip of a name of the vocabulary.
         """
         if not inputs:
             raise ValueError("a Neural source needs at least one input, for instance Neural('plant_type', 'tair_30d')")
         self.own = tuple(covariate for name in inputs if (covariate := declared(name)) is not None)
         self.inputs = tuple(name.name if isinstance(name, Covariate) else name for name in inputs)
-        self.width, self.reach = width, reach
+        self.width, self.reach, self.rising, self.falling = width, reach, tuple(rising), tuple(falling)
+        signed, free = (*self.rising, *self.falling), set(self.inputs) - {"plant_type"}
+        if wrong := [name for name in signed if name not in free or signed.count(name) > 1]:
+            raise ValueError(f"`{wrong[0]}` has two signs, or is no input that has one; inputs with a sign are {', '.join(sorted(free))}")
         features = sum(len(PLANT_TYPES) if name == "plant_type" else 1 for name in self.inputs)
         hidden, out = jax.random.split(jax.random.key(seed))
         self.z = {
@@ -296,15 +269,27 @@ class Neural(AbstractFree):
 
     def spec(self):
         spec = {"inputs": list(self.inputs), "width": int(self.width), "reach": float(self.reach)}
-        return spec | ({"own": [asdict(covariate) for covariate in self.own]} if self.own else {})
+        signs = {name: list(of) for name, of in (("rising", self.rising), ("falling", self.falling)) if of}
+        return spec | signs | ({"own": [asdict(covariate) for covariate in self.own]} if self.own else {})
 
     @classmethod
     def from_spec(cls, spec):
         own = {row["name"]: Covariate(**row) for row in spec.get("own", ())}
-        return cls(*(own.get(name, name) for name in spec["inputs"]), width=spec["width"], reach=spec["reach"])
+        signs = {name: spec.get(name, ()) for name in ("rising", "falling")}
+        return cls(*(own.get(name, name) for name in spec["inputs"]), width=spec["width"], reach=spec["reach"], **signs)
 
     def network(self):
         return self
+
+    @property
+    def weights(self) -> tuple[Array, Array, Array]:
+        """Weights of the inputs `[..., feature, unit]`, biases `[..., unit]` and weights of the units, as the signs have them."""
+        first, bias, second = self.z["w1"], self.z["b1"], self.z["w2"]
+        if not (self.rising or self.falling):
+            return first, bias, second
+        columns = [(name, len(PLANT_TYPES) if name == "plant_type" else 1) for name in self.inputs]
+        sign = np.concatenate([np.full((n, 1), (name in self.rising) - (name in self.falling), np.float32) for name, n in columns])
+        return jnp.where(sign == 0, first, sign * jnp.abs(first)), bias, jnp.abs(second)
 
     def columns(self, names: Names) -> list[Float[Array, "... feature"]]:
         """Standardised inputs, each with the shape it has: one feature, or the indicators of the plant types."""
@@ -327,9 +312,9 @@ class Neural(AbstractFree):
         return jnp.asarray(class_raw(row))[names["plant_type"]] if "plant_type" in self.inputs else float(to_raw(row.typical, row))
 
     def raw(self, row, names):
-        first = self.z["w1"] / len(self.inputs) ** 0.5
-        hidden = jnp.tanh(jnp.matmul(self.features(names), first, precision=EXACT) + self.z["b1"])
-        return self.centre(row, names) + self.reach * row.prior_sd * jnp.matmul(hidden, self.z["w2"], precision=EXACT) / self.width**0.5
+        first, bias, second = self.weights
+        hidden = jnp.tanh(jnp.matmul(self.features(names), first / len(self.inputs) ** 0.5, precision=EXACT) + bias)
+        return self.centre(row, names) + self.reach * row.prior_sd * jnp.matmul(hidden, second, precision=EXACT) / self.width**0.5
 
 
 class Pooled(AbstractFree):

@@ -55,6 +55,7 @@ def table_of(found: Assimilated, *, nugget: float | None = None, reference: tupl
     table["shrinkage"] = 1.0 - table["sd"] / table["prior_sd"].where(table["prior_sd"] > 0)
     table["area_without_tower_ha"] = table.groupby(["zone", "land_cover"])["area_without_tower_ha"].transform("first")
     table = table.assign(spread=found.prior.spread, draws=found.prior.draws, stage=ASSIMILATED, method=found.method)
+    table["effective_draws"] = found.effective
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 

@@ -15,7 +15,7 @@ NEEDED = ("biomass", "soil", "export")
 
 
 def check_match(totals: RunTotals, entries: list[Entry], source: str) -> None:
-    """Refuse an inventory of which the run has no year; warn of entries that cannot be decided.
+    """Refuse an inventory of years of which the run has no day; warn of entries that cannot be decided.
 
     Args:
         totals: of the run.
@@ -23,13 +23,14 @@ def check_match(totals: RunTotals, entries: list[Entry], source: str) -> None:
         source: its name, for messages.
 
     Raises:
-        ValueError: no entry shares a whole calendar year with the run.
+        ValueError: no entry shares a year with the run.
     """
     mapped = set(totals.complete_years())
     everything = totals.part_of(np.arange(len(totals.months)))
     has = f"the whole years {min(mapped)} to {max(mapped)}" if mapped else f"no whole calendar year ({everything})"
     shared = [len(mapped & set(range(entry.years[0], entry.years[1] + 1))) for entry in entries]
-    if entries and not any(shared):
+    touched = set(totals.months.year)
+    if entries and not any(touched & set(range(entry.years[0], entry.years[1] + 1)) for entry in entries):
         years = f"{min(entry.years[0] for entry in entries)} to {max(entry.years[1] for entry in entries)}"
         raise ValueError(f"{source} is of {years}, and the run has {has}; map these years, or give an inventory of those of the run")
     few = [one for one, years in zip(entries, shared, strict=True) if 2 * years <= one.years[1] - one.years[0]]

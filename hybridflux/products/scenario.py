@@ -91,7 +91,7 @@ def run_scenario(
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
     _check_folder(out)
     draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
-    given, posterior = posterior, posterior.of_kind("process")  # networks of weather and vegetation know no causes
+    given, posterior = posterior, posterior.of_causes()
     members = "all" if posterior.model is given.model else "process"
     check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
     if control is not None and not (out / "control").exists():

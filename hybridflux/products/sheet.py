@@ -24,7 +24,8 @@ COLUMNS = {
     "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire, and carbon that management moves",
     "quantity": "flux; of whole years, in every draw: anomaly: a year minus the mean of the reference years; difference: a year minus the "
     "one before; cumulative: sum of years; trend: slope of the least-squares line; variation: standard deviation between years over the "
-    "absolute mean, with the errors of single years in it, empty where the sign of the mean is not known; effect: changed minus control",
+    "absolute mean, with what the model may have missed in single years, empty where the sign of the mean is not known; effect: changed "
+    "minus control",
     "reference": "years whose mean an anomaly refers to",
     "prior_mean": "mean before the inventory informed the draws",
     "prior_sd": "standard deviation before the inventory informed the draws",
@@ -36,6 +37,7 @@ COLUMNS = {
     "years_to_decide": "years of maps and inventory that would detect a gap worth detecting; empty where more years alone cannot",
     "plots_to_decide": "times as many plots of the inventory that would; empty where more plots alone cannot",
     "towers_to_decide": "towers of the plant type in the zone that would; empty where they alone cannot",
+    "effective_draws": "draws that would keep weight if they were weighed by the stock changes (Kish); below 30 weights are refused",
     "method": "kalman or weights: how the draws were updated",
     "stage": "prior: no inventory has informed the draws; assimilated: measured stock changes have",
     "units": "units of mean, sd and quantiles; per year only for whole years",

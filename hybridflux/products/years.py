@@ -7,8 +7,8 @@
     variation      standard deviation between years over the absolute value of their mean, three or more
 
 All but the last are sums of years with weights, so that zones and land covers add up in every draw; what a draw gets wrong in the same way
-in all years cancels in all but the third. What it gets wrong in single years is in the variation, which is too large by that: the more, the
-larger these errors are beside the differences between years.
+in all years cancels in all but the third. The variation holds what the model may have missed in single years (the structural error), and is
+larger than that of modelled years: where a model is better than its structural error says, it is too large.
 """
 
 from __future__ import annotations

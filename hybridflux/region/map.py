@@ -12,7 +12,6 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.tower_effects import settled
@@ -162,10 +161,10 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     uncertain = _uncertain(region, posterior, draws)
-    if (region.changes or region.usual) and isinstance(posterior.model, Stacked):
+    if (region.changes or region.usual) and posterior.of_causes().model is not posterior.model:
         raise ValueError(
             "networks of weather and vegetation know no causes, so a region under changed or usual drivers is mapped by process members "
-            "alone: give posterior.of_kind('process')"
+            "alone: give posterior.of_causes()"
         )
     _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):

@@ -27,10 +27,14 @@ def assimilation_section(table_of_run: pd.DataFrame) -> str:
     gains = table_of_run[table_of_run["variable"] == "NBP"]
     note = (
         "The draws of the totals, updated by the measured stock changes: stock change = −NEE − export. "
-        "<b>Only this section is assimilated; maps and all other tables of this page are prior.</b> Shrinkage is the part of the "
+        "<b>Only this section is assimilated; maps and all other tables of this page are prior.</b> Years of one stock change move "
+        "alike, so that their anomalies stay what they are above. Shrinkage is the part of the "
         "standard deviation that the inventory removes. The tension is the probability of a stock change at least as far from the prior: "
         "a small one says that run and inventory contradict each other, and then neither is to be believed before the reason is known."
     )
+    first = table_of_run.iloc[0]
+    weight = f"of {int(first['draws'])} draws {number(first['effective_draws'], 1)} would keep weight"
+    note += f" Method <code>{escape(first['method'])}</code>; {weight}."
     entries = [("prior, 90 %", "--muted", "band"), ("assimilated, 90 %", "--accent", "band"), ("measured, 90 %", "--ink", "")]
     if "truth" in gains and gains["truth"].notna().any():
         entries.append(("known truth", "--truth", "dot"))

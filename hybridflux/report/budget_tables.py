@@ -16,6 +16,7 @@ from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
 UNIT = "gC m-2 yr-1"
 ZONES = 40  # in a table of the page; all are in the CSV
+ROWS = 1500  # of a CSV inside of the page
 TONES = {"NEE": "--nee", "GPP": "--gpp", "RECO": "--reco", "NBP": "--accent"}
 KEYS = ["zone", "land_cover", "period", "variable", "quantity"]
 
@@ -78,10 +79,16 @@ def budget_section(budget: pd.DataFrame) -> str:
             parts.append(f"<h3>NEE = RECO − GPP, {sign}; negative = uptake</h3>{block}")
         else:
             parts.append(f"<details><summary>{flux}, {sign}</summary>{block}</details>")
-    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
-    link = f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
-    parts.append(paragraph(f"All zones, land covers, periods and quantiles: {link}.", "note"))
+    parts.append(paragraph(f"All zones, land covers, periods and quantiles: {_whole_table(budget)}.", "note"))
     return "\n".join(parts)
+
+
+def _whole_table(budget: pd.DataFrame) -> str:
+    """A link to the whole table, inside of the page where it is small; else the command that writes it."""
+    if len(budget) > ROWS:
+        return f"{number(len(budget))} rows, too many for a page: <code>hybridflux budget --run RUN --out budget.csv</code>"
+    text = base64.b64encode(as_text(budget).to_csv(index=False, float_format="%.6g").encode()).decode()
+    return f'<a download="budget.csv" href="data:text/csv;base64,{text}">budget.csv</a>'
 
 
 def closure_section(budget: pd.DataFrame) -> str:
@@ -97,8 +104,10 @@ def closure_section(budget: pd.DataFrame) -> str:
     whole = rows["zone"] == REGION
     parts = [paragraph(note, "note")] + [_closure_table(rows[whole])] * bool(whole.any())
     if (~whole).any():
-        folded = "" if whole.any() else " open"
-        parts.append(f"<details{folded}><summary>{(~whole).sum()} zones and land covers</summary>{_closure_table(rows[~whole])}</details>")
+        folded, zones = "" if whole.any() else " open", rows[~whole]
+        largest = zones.loc[zones["area_ha"].nlargest(2 * ZONES).index.sort_values()] if len(zones) > 2 * ZONES else zones
+        words = f"{len(zones)} zones and land covers" + (f", the {len(largest)} largest" if len(largest) < len(zones) else "")
+        parts.append(f"<details{folded}><summary>{words}</summary>{_closure_table(largest)}</details>")
     return "\n".join(parts)
 
 

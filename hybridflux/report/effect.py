@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from pathlib import Path
 
 from hybridflux.products.scenario import Effect, effect_table
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.budget_tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
+from hybridflux.report.fitted_maps import fitted
 from hybridflux.report.map_viewer import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
 from hybridflux.report.markup import card, grid, interval_bar, legend, paragraph, table
 from hybridflux.report.seasonal_fluxes import cycles, open_cover_fluxes
 from hybridflux.report.style import interval, number, units
 from hybridflux.vocabulary import VARIABLES
 
+MOST = {"annual": 150_000, "monthly": 300_000}
+"""Characters of the maps of a group of the difference on the page."""
 CHANGE_COLOURS = {"NEE": "BrBG_r", "GPP": "BrBG"}
 CHANGE_ENDS = {
     "NEE": ("more uptake (negative)", "carbon lost (positive)"),
@@ -80,17 +84,19 @@ def effect_viewer(folder: Path) -> dict | None:
     """Maps of the difference for the viewer, NEE and GPP side by side."""
     import xarray as xr
 
-    groups = []
-    for name in ("annual", "monthly"):
-        if not (folder / "effect.zarr" / name).is_dir():
-            continue
-        data = xr.open_zarr(folder / "effect.zarr", group=name, consolidated=False)
-        shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 3)
-        data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
-        unit = units(unit_of(data, name))
-        layers = [{"name": "change", "sd": False, "panels": [_change_panel(data, flux, unit) for flux in ("NEE", "GPP")]}]
-        groups.append({"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "layers": layers, **grid_of(data)})
+    there = [name for name in MOST if (folder / "effect.zarr" / name).is_dir()]
+    opened = {name: xr.open_zarr(folder / "effect.zarr", group=name, consolidated=False) for name in there}
+    groups = [fitted(partial(_group, data, name), MOST[name]) for name, data in opened.items()]
     return {"groups": groups, "first": groups[0]["id"], "frame": 0, "luts": luts(CHANGE_COLOURS.values())} if groups else None
+
+
+def _group(data, name: str, room: int) -> dict:
+    """One group of frames of the difference."""
+    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 3, room)
+    data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
+    unit = units(unit_of(data, name))
+    layers = [{"name": "change", "sd": False, "panels": [_change_panel(data, flux, unit) for flux in ("NEE", "GPP")]}]
+    return {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "layers": layers, **grid_of(data)}
 
 
 def _change_panel(data, flux: str, unit: str) -> dict:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from pyproj import Transformer
 
 from hybridflux.region.store.checksums import check_maps
-from hybridflux.report.style import units
+from hybridflux.report.fitted_maps import BYTES, fitted
+from hybridflux.report.style import ASSETS, units
 from hybridflux.time import warm_season
 from hybridflux.vocabulary import FLUXES
 
 LEVELS = 254  # a byte is 0 to 254 from the low to the high end of the colour scale; 255 is outside
 OUTSIDE = 255
 COLOURS = {"NEE": "BrBG_r", "GPP": "YlGn", "RECO": "YlOrBr", "sd": "BuPu"}
-ENDS = {"NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None}
+ANOMALY = "NEE_anomaly"
+"""Anomalies of the years, where the run keeps them (`AnomalyMaps`)."""
+ENDS = {
+    "NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None,
+    ANOMALY: ("more uptake (negative)", "less uptake (positive)"),
+}  # fmt: skip
 GROUPS = {"annual": "Years", "monthly": "Months", "daily": "Days"}
-BYTES = 6_000_000  # of one group of frames, before compression
+MOST = {"annual": 800_000, "monthly": 1_200_000, "daily": 1_000_000}
+"""Characters of the maps of a group on the page, which stays below 5 MB for any region."""
 SIDES = {"annual": 400, "monthly": 300, "daily": 160}
 SMALLEST = 96
 RANGE = 0.995  # quantile of |value| at the end of a colour scale
@@ -42,16 +51,16 @@ class Sampling:
     frames: np.ndarray
 
 
-def sample(times: int, height: int, width: int, side: int, layers: int) -> Sampling:
-    """Pixels and dates that fit in `BYTES`: first fewer pixels, then fewer dates, evenly spaced.
+def sample(times: int, height: int, width: int, side: int, layers: int, room: int = BYTES) -> Sampling:
+    """Pixels and dates that fit in a room of bytes, before compression: first fewer pixels, then fewer dates, evenly spaced.
 
     >>> sample(12, 200, 200, 300, 6).stride, len(sample(365, 200, 200, 160, 6).frames)
     (1, 183)
     """
-    fits = math.sqrt(BYTES / (times * layers))
+    fits = math.sqrt(room / (times * layers))
     stride = max(1, math.ceil(max(height, width) / max(min(side, fits), min(side, SMALLEST))))
     pixels = math.ceil(height / stride) * math.ceil(width / stride)
-    step = max(1, math.ceil(times * pixels * layers / BYTES))
+    step = max(1, math.ceil(times * pixels * layers / room))
     return Sampling(stride, step, np.arange(0, times, step))
 
 
@@ -72,8 +81,7 @@ def run_viewer(run: str | Path) -> dict | None:
         ValueError: maps differ from those that the run wrote; names them.
     """
     check_maps(Path(run))
-    groups = [_group(run, name) for name in GROUPS]
-    groups = [group for group in groups if group]
+    groups = [fitted(partial(_group, data, name), MOST[name]) for name in GROUPS if (data := _opened(run, name)) is not None]
     if not groups:
         return None
     first = "monthly" if any(group["id"] == "monthly" for group in groups) else groups[0]["id"]
@@ -82,7 +90,7 @@ def run_viewer(run: str | Path) -> dict | None:
     return {"groups": groups, "first": first, "frame": begin, "luts": luts(COLOURS.values())}
 
 
-def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: bool, ends=None) -> dict:
+def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: bool, ends=None, top: float | None = None) -> dict:
     """One map panel: frames `[time, y, x]`, NaN outside, as bytes on a rounded colour scale.
 
     Args:
@@ -92,9 +100,11 @@ def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: b
         colours: name of the colour map.
         centred: whether the scale is symmetric about zero.
         ends: words below the low and the high end.
+        top: end of the scale; by default a round number that nearly all values stay below.
     """
-    known = np.abs(values[np.isfinite(values)])
-    top = nice(float(np.quantile(known, RANGE))) if known.size else 1.0
+    if top is None:
+        known = np.abs(values[np.isfinite(values)])
+        top = nice(float(np.quantile(known, RANGE))) if known.size else 1.0
     low = -top if centred else 0.0
     level = np.clip(np.rint((values - low) / (top - low) * LEVELS), 0, LEVELS)
     level = np.where(np.isfinite(level), level, OUTSIDE).astype(np.uint8)
@@ -165,28 +175,44 @@ def labels(first: np.ndarray, mapped: np.ndarray | None, group: str) -> list[str
     return [str(label) + (f", {int(here)} days" if here < full else "") for label, here, full in named]
 
 
-def _group(run, name: str) -> dict | None:
-    """One group of frames: a layer per flux, each with a panel of the mean and one of the sd."""
+def _opened(run, name: str):
+    """A group of the run's store that has frames, else None."""
     data = open_group(run, name)
-    if data is None or not data.sizes.get("time"):
-        return None
-    fluxes = [flux for flux in FLUXES if flux in data]
-    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes))
+    return data if data is not None and data.sizes.get("time") else None
+
+
+def _group(data, name: str, room: int) -> dict:
+    """One group of frames: a layer per flux, each with a panel of the mean and one of the sd."""
+    fluxes = [flux for flux in (*FLUXES, ANOMALY) if flux in data]
+    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes), room)
     data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
     unit = units(unit_of(data, name))
     layers = []
     for flux in fluxes:
         mean, sd = data[flux].values, data[f"{flux}_sd"].values
+        of, label = flux.partition("_")[0], flux.replace("_", " ")
         layers.append({
-            "name": flux,
+            "name": label,
             "sd": True,
             "panels": [
-                panel(mean, flux, f"{flux}, mean [{unit}]", COLOURS[flux], centred=flux == "NEE", ends=ENDS[flux]),
-                panel(sd, "sd", f"{flux}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
+                panel(mean, label, f"{label}, mean [{unit}]", COLOURS[of], centred=of == "NEE", ends=ENDS[flux]),
+                panel(sd, "sd", f"{label}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
             ],
         })  # fmt: skip
     named = {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
     return named | {"layers": layers} | grid_of(data)
+
+
+def viewer_data(maps: dict[str, dict | None]) -> str:
+    """Data and script of the map viewers of a page."""
+    data = "\n".join(_data(name, value) for name, value in maps.items() if value)
+    return f'{data}\n<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script>'
+
+
+def _data(name: str, value: dict) -> str:
+    """Data of a map viewer; `</` is kept from ending the element."""
+    text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script type="application/json" id="{name}">{text}</script>'
 
 
 def first_frame(frames: list[str], latitude: float) -> int:

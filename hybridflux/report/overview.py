@@ -9,6 +9,7 @@ from hybridflux.products.totals import RunTotals
 from hybridflux.report.budget_tables import TONES, digits_of, main_period, row_of, tonnes, when
 from hybridflux.report.markup import badge, card, cards
 from hybridflux.report.style import interval, number, units
+from hybridflux.report.years_section import year_card
 
 NAMES = {"NEE": "Net exchange NEE (negative = uptake)", "GPP": "Photosynthesis GPP", "RECO": "Respiration RECO"}
 PART = "gC m-2"  # units of a period that is not a whole year
@@ -29,6 +30,8 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
         items.append(card(f"{name}, {words}", number(row["mean"]), units(row["units"]), more, TONES[flux]))
     if effect:
         items.append(effect)
+    if year := year_card(budget):
+        items.append(year)
     if independence:
         more = "narrower the NEE interval would be if errors of pixels were independent; pixels share errors, so totals are sums per draw"
         items.append(card("Why sums are made per draw", f"× {number(independence)}", "", more))

@@ -22,11 +22,11 @@ from hybridflux.report.budget_tables import area_ha, budget_section, closure_sec
 from hybridflux.report.drought_section import drought_section
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
-from hybridflux.report.map_viewer import open_group, run_viewer
+from hybridflux.report.map_viewer import open_group, run_viewer, viewer_data
 from hybridflux.report.markup import Section, definitions, document, paragraph
 from hybridflux.report.overview import headline_section, independence_factor
 from hybridflux.report.seasonal_fluxes import seasons_section
-from hybridflux.report.style import ASSETS, number, units
+from hybridflux.report.style import number, units
 from hybridflux.report.tower_fits import parameter_section, tower_section
 from hybridflux.report.truth import Truth, read_truth
 from hybridflux.report.years_section import years_section
@@ -113,7 +113,7 @@ def write_report(
         sections.append(Section("parameters", "Parameters", "Prior and posterior", body))
     sections.append(Section("origin", "Origin", "Provenance", _origin(record, totals)))
     heading = title or record.get("title") or "Carbon fluxes"
-    page = document("run report", heading, _lead(record, totals), [part for part in sections if part], _data_of(maps))
+    page = document("run report", heading, _lead(record, totals), [part for part in sections if part], viewer_data(maps))
     write_text(out, page)
     return out
 
@@ -124,18 +124,6 @@ def _assimilated(run: Path, inventory: str | Path, reference: tuple[int, int] | 
         return assimilation_section(with_truth(assimilated_table(run, inventory, reference=reference), true))
     except NothingToLearn as error:
         return paragraph(escape(str(error)), "note")
-
-
-def _data_of(maps: dict[str, dict | None]) -> str:
-    """Data and script of the map viewers."""
-    data = "\n".join(_data(name, value) for name, value in maps.items() if value)
-    return f'{data}\n<script>{(ASSETS / "maps.js").read_text(encoding="utf-8")}</script>'
-
-
-def _data(name: str, value: dict) -> str:
-    """Data of a map viewer; `</` is kept from ending the element."""
-    text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
-    return f'<script type="application/json" id="{name}">{text}</script>'
 
 
 def _lead(record: dict, totals: RunTotals) -> str:
@@ -204,6 +192,14 @@ def _towers(record: dict) -> str:
             f"Informed by the tower{'s' * (len(towers) > 1)} {escape(', '.join(towers))}: in every draw the effects of places pass "
             f"through those of the towers of the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; "
             f"{share_of(record.get('effect_nugget', 0))} of the variance is of each ecosystem alone)."
+        )
+    error = record.get("structural_error") or {}
+    if error.get("towers"):
+        known = escape(", ".join(error["towers"]))
+        parts.append(
+            f"In budgets the structural error passes through the monthly residuals of {known} (correlation length "
+            f"{error['length'] / 1e3:.0f} km; {share_of(error['nugget'])} of the variance is of each ecosystem alone), so that the mean "
+            "of a budget near them differs from that of the maps by what they measured."
         )
     if shares:
         parts.append(

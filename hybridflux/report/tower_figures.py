@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -10,8 +12,14 @@ from hybridflux.report.figures import DAILY, MONTHS, date_axis
 from hybridflux.report.style import ACCENT, FAINT, FLUX_COLOURS, INK, MUTED, NEE, figure, plain_units, to_svg
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, VARIABLES
 
-DRIVER_NAMES = {"par": "light, PAR", "tair": "air temperature", "vpd": "VPD", "rew": "relative soil water"}
+DRIVER_NAMES = {
+    "par": "light, PAR", "tair": "air temperature", "vpd": "VPD", "rew": "relative soil water", "lswi": "LSWI", "nirv": "greenness, NIRv",
+    "fapar": "greenness, fapar",
+}  # fmt: skip
+CORNER_STYLES = ((ACCENT, "-"), (INK, "--"))  # of dry and hot days, of wet and cool ones
+FACTOR_STYLES = ("-", "--", "-.", ":")
 BAND = 0.16  # opacity of a 90 % band
+RUG = 40  # most marks of days below a curve
 
 
 def record(site: str, cover: str, months: np.ndarray, observed: dict[str, np.ndarray], draws: dict[str, np.ndarray]) -> str:
@@ -70,21 +78,58 @@ def residual_season(title: str, flux: str, rows: pd.DataFrame) -> str:
 
 def response_curve(response: Response) -> str:
     """GPP and RECO along a driver with 90 % bands over draws; shaded outside the range of the towers of the plant type."""
-    row = VARIABLES[response.driver]
+    lines = [(flux, response.flux[flux.lower()], FLUX_COLOURS[flux], "-") for flux in ("GPP", "RECO")]
+    title = PLANT_TYPE_NAMES[response.plant_type]
+    return _along(response, lines, title, DAILY, [(response.rug, MUTED, 0.02)], f"Response of GPP and RECO to {_driver(response)}")
+
+
+def corner_curves(corners: Sequence[Response]) -> str:
+    """GPP along a driver at two corners of the data, with 90 % bands and the days of each below: the first solid, the second dashed."""
+    lines, rugs = [], []
+    for number, (one, (colour, dash)) in enumerate(zip(corners, CORNER_STYLES, strict=False)):
+        lines.append((one.corner, one.flux["gpp"], colour, dash))
+        rugs.append((one.rug, colour, 0.02 + 0.06 * number))
+    words = " and ".join(one.corner for one in corners)
+    return _along(corners[0], lines, PLANT_TYPE_NAMES[corners[0].plant_type], f"GPP, {DAILY}", rugs, f"GPP, {words}, {_driver(corners[0])}")
+
+
+def factor_curves(response: Response) -> str:
+    """The factors of GPP and RECO that move with a driver, with 90 % bands over draws."""
+    lines = [
+        (name.replace("_", " "), drawn, INK, FACTOR_STYLES[number % len(FACTOR_STYLES)])
+        for number, (name, drawn) in enumerate(response.factors.items())
+    ]
+    rugs, title = [(response.rug, MUTED, 0.02)], PLANT_TYPE_NAMES[response.plant_type]
+    return _along(response, lines, title, "factor", rugs, f"Factors along {_driver(response)}", named=True)
+
+
+def _driver(response: Response) -> str:
+    return f"{DRIVER_NAMES[response.driver]}, {response.plant_type}"
+
+
+def _along(response: Response, lines, title: str, label: str, rugs, words: str, *, named: bool = False) -> str:
+    """Lines (name, draws `[draw, point]`, colour, dash) along a driver with bands, and rugs (values, colour, height) of the days."""
+    row, grid = VARIABLES[response.driver], response.grid
     with figure(2.9, 2.1) as (drawn, ax):
-        for flux, values in (("GPP", response.flux["gpp"]), ("RECO", response.flux["reco"])):
+        for name, values, colour, dash in lines:
             low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
-            ax.fill_between(response.grid, low, high, color=FLUX_COLOURS[flux], alpha=0.25, linewidth=0)
-            ax.plot(response.grid, middle, color=FLUX_COLOURS[flux], linewidth=1.5)
-        for edges in ((response.grid[0], response.seen[0]), (response.seen[1], response.grid[-1])):
+            ax.fill_between(grid, low, high, color=colour, alpha=0.25 if len(lines) < 3 else BAND, linewidth=0)
+            ax.plot(grid, middle, color=colour, linewidth=1.5, linestyle=dash, label=name)
+        for edges in ((grid[0], response.seen[0]), (response.seen[1], grid[-1])):
             if edges[1] > edges[0]:
                 ax.axvspan(*edges, color=FAINT, alpha=0.45, linewidth=0)
-        ax.set_xlim(response.grid[0], response.grid[-1])
+        for values, colour, height in rugs:
+            some = np.quantile(values, np.linspace(0, 1, min(len(values), RUG)))
+            marks = {"color": colour, "markersize": 4, "markeredgewidth": 0.6, "transform": ax.get_xaxis_transform()}
+            ax.plot(some, np.full(len(some), height), "|", **marks)
+        ax.set_xlim(grid[0], grid[-1])
         ax.set_ylim(0)
         ax.set_xlabel(f"{DRIVER_NAMES[response.driver]}{'' if row.units == '1' else ', ' + plain_units(row.units).replace('degC', '°C')}")
-        ax.set_ylabel(DAILY)
-        ax.set_title(PLANT_TYPE_NAMES[response.plant_type], fontsize=9, fontweight="bold")
-        return to_svg(drawn, f"Response of GPP and RECO to {DRIVER_NAMES[response.driver]}, {response.plant_type}")
+        ax.set_ylabel(label)
+        ax.set_title(title, fontsize=9, fontweight="bold")
+        if named:
+            ax.legend(fontsize=7)
+        return to_svg(drawn, words)
 
 
 def with_and_without(rows: pd.DataFrame) -> str:

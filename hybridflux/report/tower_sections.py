@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.evaluate.card import make_card, row_of
-from hybridflux.evaluate.responses import BEYOND, GROWING, responses
+from hybridflux.evaluate.corners import DRY_HOT, GROWING, GROWTH, HIGH, LOW, WET_COOL
+from hybridflux.evaluate.responses import BEYOND, Response, responses
+from hybridflux.evaluate.signs import FLAGGED, SLACK, contradictions
 from hybridflux.report.card_figures import coverage_by_step, pit_bars
 from hybridflux.report.markup import grid, legend, paragraph, table
 from hybridflux.report.style import number, units
-from hybridflux.report.tower_figures import residual_season, response_curve, with_and_without
+from hybridflux.report.tower_figures import DRIVER_NAMES, corner_curves, factor_curves, residual_season, response_curve, with_and_without
 from hybridflux.report.tower_fits import choose_sites
 from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
@@ -76,22 +78,62 @@ def residual_section(residuals: pd.DataFrame) -> str:
 
 
 def response_section(posterior, sequences, seed: int) -> str:
-    """Response curves of each plant type of the towers."""
+    """Response curves of each plant type of the towers, at the corners of their data, and the signs that contradict physics."""
     curves = list(responses(posterior, sequences, seed=seed))
+    growth = [one for one in curves if one.corner == GROWTH.name]
     note = (
         f"Mean GPP and RECO of measured days of the growing season (warmer than {GROWING:g} °C, fapar or NIRv above its median at the "
         "site) with one driver set to each value and all others as observed (partial dependence), at the centre of the population of "
-        "sites; bands hold 90 % of the draws. All temperatures of a day move together; networks that read the driver follow it. Grey: "
+        "sites; bands hold 90 % of the draws. All temperatures of a day move together, a vegetation index moves with its running means; "
+        "networks that read the driver follow it. Marks below: the driver on these days. Grey: "
         f"beyond the 1 % to 99 % range of the measured days, by up to {BEYOND:.0%} of it: there the curve is an assumption."
     )
     bands = (("90 % of draws", "--muted", "band"), ("not seen at the towers", "--faint", "band"))
     marks = legend(("GPP", "--gpp", ""), ("RECO", "--reco", ""), *bands)
-    counts = {
-        curve.plant_type: f"{curve.plant_type}: {curve.towers} tower{'s' if curve.towers > 1 else ''}, {curve.days} days"
-        for curve in curves
-    }
+    counts = {one.plant_type: f"{one.plant_type}: {one.towers} tower{'s' if one.towers > 1 else ''}, {one.days} days" for one in growth}
     listed = paragraph("; ".join(counts.values()) + ".", "note")
-    return paragraph(note, "note") + marks + grid([response_curve(curve) for curve in curves], "small") + listed
+    parts = [paragraph(note, "note"), marks, grid([response_curve(one) for one in growth], "small"), listed, _corners(curves)]
+    factors = [factor_curves(one) for one in growth if one.factors]
+    if factors:
+        words = "Factors of GPP and RECO along the drivers that move them, growing season"
+        parts.append(f"<details><summary>{words}</summary>{grid(factors, 'small')}</details>")
+    return "".join([*parts, _signs(curves)])
+
+
+def _corners(curves: list[Response]) -> str:
+    """GPP on dry and hot days beside wet and cool ones."""
+    at: dict[tuple[str, str], list[Response]] = {}
+    for corner in (DRY_HOT, WET_COOL):
+        for one in curves:
+            if one.corner == corner.name:
+                at.setdefault((one.plant_type, one.driver), []).append(one)
+    note = (
+        f"GPP on the {DRY_HOT.days} days of the growing season that are nearest to the {HIGH:.0%} quantile of temperature and VPD and the "
+        f"{LOW:.0%} quantile of soil water and LSWI of all towers of the plant type (dry and hot), and on those nearest to the opposite "
+        "quantiles (wet and cool). Marks below: the driver on these days; where there are none the curve leaves the data."
+    )
+    marks = legend((DRY_HOT.name, "--accent", ""), (WET_COOL.name, "--ink", "dash"), ("90 % of draws", "--muted", "band"))
+    figures = grid([corner_curves(one) for one in at.values()], "small")
+    return f"<h3>At the corners of the data</h3>{paragraph(note, 'note')}{marks}{figures}"
+
+
+def _signs(curves: list[Response]) -> str:
+    """Contradictions of physics, or that there are none."""
+    found = contradictions(curves)
+    note = (
+        f"A draw contradicts physics where its curve goes the other way than is known by more than {SLACK:.0%} of its mean, inside the "
+        f"range of the towers. Listed are probabilities of {FLAGGED:.0%} and more."
+    )
+    flagged = found[found["probability"] >= FLAGGED].sort_values("probability", ascending=False, kind="stable")
+    if not len(flagged):
+        body = paragraph(f"None of {len(found)} responses whose sign is known contradicts it.")
+    else:
+        head = ["Plant type", "Days", "Flux", "Driver", "Physics: it", "Probability", "Other way, median draw", "What is known"]
+        body = table(head, [[
+            row.plant_type, row.corner, row.flux, DRIVER_NAMES[row.driver], row.expected, number(row.probability, 2),
+            _percent(row.wrong_way), escape(row.words),
+        ] for row in flagged.itertuples()])  # fmt: skip
+    return f"<h3>Signs that contradict physics</h3>{paragraph(note, 'note')}{body}"
 
 
 def calibration_section(scores: pd.DataFrame) -> str:

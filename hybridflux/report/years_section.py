@@ -9,7 +9,7 @@ import pandas as pd
 
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.budget_tables import place_name, shown_places, when
-from hybridflux.report.markup import grid, legend, paragraph, table
+from hybridflux.report.markup import card, grid, legend, paragraph, table
 from hybridflux.report.style import FAINT, FLUX_COLOURS, NEE, TRUTH, figure, interval, number, plain_units, to_svg, units
 from hybridflux.vocabulary import FLUXES
 
@@ -39,6 +39,19 @@ def years_section(budget: pd.DataFrame) -> str:
     parts = [paragraph(note, "note"), legend(*entries), grid(figures, "large"), _decided(anomalies), _years(whole)]
     parts += [f"<h3>Anomaly of NEE by land cover and zone, {units(RATE)}</h3>{_places(anomalies)}"]
     return "\n".join(parts)
+
+
+def year_card(budget: pd.DataFrame) -> str:
+    """The year whose NEE was furthest from the reference, in standard deviations, whole region; empty where there are no anomalies."""
+    rows = budget[(budget["quantity"] == "anomaly") & (budget["variable"] == "NEE")]
+    rows = rows[(rows["zone"] == REGION) & (rows["land_cover"] == ALL) & (rows["sd"] > 0)]
+    if rows.empty:
+        return ""
+    row = rows.loc[(rows["mean"].abs() / rows["sd"]).idxmax()]
+    sure = "decided" if row["q05"] * row["q95"] > 0 else "not decided"
+    more = f"90 %: {interval(row['q05'], row['q95'])}; NEE minus the mean of {when(row['reference'])}, {sure}"
+    sign = "+" if row["mean"] > 0 else ""
+    return card(f"Most unusual year, {escape(row['period'])}", sign + number(row["mean"]), units(RATE), more, "--nee")
 
 
 def anomaly_figure(rows: pd.DataFrame) -> str:

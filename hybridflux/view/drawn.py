@@ -1,14 +1,8 @@
-"""The budget of a polygon that somebody draws: its pixels go through the engine once more, with the draws of the run.
-
-A run keeps the draws of zones, not those of pixels, and standard deviations of pixels do not add up. So a polygon is a zone made
-afterwards: same posterior, same draws and effects of places, same days, and its total has the interval that such a zone would have.
-"""
+"""The budget of a polygon that somebody draws: its pixels go through the engine once more (`products.pixels_again`)."""
 
 from __future__ import annotations
 
 import dataclasses
-import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,21 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridflux.files import check_folder
 from hybridflux.limits import DRAWN
-from hybridflux.products.totals import RunTotals, read_totals
-from hybridflux.region.drivers.read import read_tile
-from hybridflux.region.kernels.kernel_inputs import prepare
-from hybridflux.region.outputs import ZoneTotals
-from hybridflux.region.run.lifecycle import attributes, read_run, write_totals
-from hybridflux.region.run.tile import compute
-from hybridflux.region.run.training_range import only_within
+from hybridflux.products.pixels_again import pixels_again
+from hybridflux.products.totals import RunTotals
 from hybridflux.region.spec import Job
 from hybridflux.region.store.grid import Tile
 from hybridflux.view.zones import months_of, rows_of_zone
 
 MOST_CORNERS = 2000  # of a polygon
-_ENGINE = threading.Lock()  # one polygon at a time
 
 
 @dataclass(frozen=True)
@@ -108,28 +95,7 @@ def polygon_totals(job: Job, polygon: DrawnPolygon, progress: Callable[[int, int
     if not masks:
         raise ValueError("no centre of a pixel of the map lies in this polygon; draw a larger one")
     DRAWN.check(sum(int(mask.sum()) for _, mask in masks), polygon.name)
-    with tempfile.TemporaryDirectory(prefix="hybridflux-polygon-") as folder, _ENGINE:
-        region = dataclasses.replace(job.region, zone_names={1: polygon.name})
-        spec = dataclasses.replace(job.spec, keep=(ZoneTotals(),))
-        alone = dataclasses.replace(job, spec=spec, region=region, out=check_folder(folder))
-        (alone.out / "totals").mkdir()
-        prepared, done = prepare(alone), []
-        for number, (tile, mask) in enumerate(masks):
-            progress(number, len(masks))
-            drivers = read_tile(region, tile, prepared.names, prepared.window)
-            drivers = only_within(drivers, spec.within) if spec.within else drivers
-            kept = mask[drivers.pixel]
-            if kept.any():
-                parts = {name: getattr(drivers, name)[kept] for name in ("pixel", "cell", "plant_type", "area")}
-                parts |= {"static": {name: values[kept] for name, values in drivers.static.items()}}
-                drivers = dataclasses.replace(drivers, **parts, zone=np.ones(int(kept.sum()), np.int32))
-                compute(alone, prepared, drivers).totals.save(alone.totals(tile.id))
-                done.append(tile)
-        if not done:
-            raise ValueError("no pixel with vegetation lies in this polygon")
-        progress(len(masks), len(masks))
-        write_totals(alone, done, attributes(job, read_run(job.out)))
-        return read_totals(alone.out / ZoneTotals().file).in_memory()
+    return pixels_again(job, [(tile, mask.astype(np.int32)) for tile, mask in masks], {1: polygon.name}, progress)
 
 
 def difference(of: RunTotals, other: RunTotals) -> RunTotals:

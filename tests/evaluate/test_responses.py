@@ -6,18 +6,21 @@ import jax
 import numpy as np
 import pytest
 
+from hybridflux.evaluate.corners import DRY_HOT, GROWING, GROWTH, WET_COOL, Corner, days_of_growth
 from hybridflux.evaluate.predictions import predictions
-from hybridflux.evaluate.responses import GROWING, SEEN, _days_of_growth, responses
+from hybridflux.evaluate.responses import SEEN, Response, responses, table_of
+from hybridflux.evaluate.signs import SIGNS, contradictions, sentences
 from hybridflux.vocabulary import PLANT_TYPES
 
 
 @pytest.fixture(scope="module")
 def found(posterior, sequences):
-    return {(one.plant_type, one.driver): one for one in responses(posterior, sequences, draws=10)}
+    return {(one.plant_type, one.driver): one for one in responses(posterior, sequences, corners=(GROWTH,), draws=10)}
 
 
 def test_every_plant_type_and_driver_the_model_reads(found):
-    assert set(found) == {(code, driver) for code in ("ENF", "DBF", "CRO") for driver in ("par", "tair", "vpd")}  # no soil water in it
+    drivers = ("par", "tair", "vpd", "fapar")  # no soil water in it
+    assert set(found) == {(code, driver) for code in ("ENF", "DBF", "CRO") for driver in drivers}
     assert found["ENF", "par"].towers == 2 and found["CRO", "par"].towers == 1
 
 
@@ -48,7 +51,7 @@ def test_days_of_growth_are_green_days_by_nirv_too(sequences):
     at = sequences.select(["S3"])
     others = {name: values for name, values in at.drivers.items() if name != "fapar"}
     green = replace(at, drivers=others | {"nirv": 0.4 * at.drivers["fapar"]})
-    days = [_days_of_growth(one, np.isfinite(at.targets["nee"]), seed=0)[0] for one in (at, green)]
+    days = [days_of_growth(one, np.isfinite(at.targets["nee"]))[0] for one in (at, green)]
     np.testing.assert_array_equal(*days)
 
 
@@ -57,6 +60,61 @@ def test_the_range_seen_is_that_of_the_measured_days(sequences, found):
     np.testing.assert_allclose(found["DBF", "tair"].seen, np.quantile(sequences.drivers["tair"][measured, 1], SEEN), rtol=1e-5)
     for one in found.values():
         assert one.grid[0] <= one.seen[0] < one.seen[1] <= one.grid[-1]
+
+
+def test_a_corner_is_where_its_drivers_are_extreme_together():
+    """Air that is hot is dry here, but on one day: that day is at no corner. A driver that is not there counts nothing."""
+    hot = np.arange(101.0)
+    dry = hot.copy()
+    dry[100] = -1.0  # the hottest day is humid
+    drivers = {"tair": hot[::-1], "vpd": dry[::-1]}
+    np.testing.assert_array_equal(Corner("", {"tair": 0.95, "vpd": 0.95, "rew": 0.05}, days=2).choose(drivers, 0), [5, 6])
+    np.testing.assert_array_equal(Corner("", {"tair": 0.0, "vpd": 0.0}, days=2).choose(drivers, 0), [99, 100])
+    assert len(Corner("", {"lswi": 0.0}, days=7).choose(drivers, 0)) == 7
+
+
+def test_days_of_a_corner_and_what_moves_along_a_driver(posterior, sequences):
+    """On dry and hot days VPD is higher; the factor of VPD moves with it alone; GPP on them is the product of its factors' days."""
+    found = {(one.corner, one.driver): one for one in responses(posterior, sequences.select(["S1"]), draws=4)}
+    dry, wet = found[DRY_HOT.name, "vpd"], found[WET_COOL.name, "vpd"]
+    assert dry.rug.min() > wet.rug.max() and found[DRY_HOT.name, "tair"].rug.mean() > found[WET_COOL.name, "tair"].rug.mean()
+    assert dry.days == DRY_HOT.days and set(dry.factors) == {"vpd_exponential"} and not found[DRY_HOT.name, "par"].factors
+    assert set(found[WET_COOL.name, "tair"].factors) == {"lloyd_taylor"}
+    sensitivity = posterior.thin(4).parameter_draws()["vpd_sensitivity"]
+    np.testing.assert_allclose(dry.factors["vpd_exponential"], np.exp(-sensitivity[:, None] * dry.grid), rtol=1e-4)
+
+
+def test_curves_as_a_table(found):
+    table = table_of([found["DBF", "vpd"]])
+    assert set(table.of) == {"GPP", "RECO", "vpd_exponential"} and len(table) == 3 * 25 and set(table.units) == {"hPa"}
+    assert ((table.q05 <= table.q50) & (table.q50 <= table.q95)).all() and 0 < table.seen.sum() < len(table)
+
+
+def made(driver, low, high, curve, flux="gpp"):
+    grid = np.linspace(low, high, 21)
+    values = np.stack([curve(grid, draw) for draw in range(10)])
+    return Response("CRO", "growing season", driver, grid, {"gpp": values, "reco": values} | {flux: values}, {}, (low, high), grid, 1)
+
+
+def test_the_probability_of_a_contradiction_is_the_share_of_draws_that_go_the_other_way():
+    """GPP rises with VPD in three draws of ten; what is known begins at 10 hPa, and below it may rise."""
+    rising = made("vpd", 0.0, 20.0, lambda vpd, draw: 10.0 + np.where(draw < 3, 0.2, -0.2) * np.clip(vpd - 10.0, 0.0, None))
+    found = contradictions([rising])
+    assert found[["flux", "expected", "probability"]].values.tolist() == [["GPP", "falls", 0.3]]
+    humid = made("vpd", 0.0, 20.0, lambda vpd, draw: 10.0 + 0.5 * np.clip(vpd, 0.0, 10.0))
+    assert contradictions([humid]).probability.tolist() == [0.0]
+    assert contradictions([made("vpd", 0.0, 9.0, lambda vpd, draw: vpd)]).empty  # no sign is known of humid air
+    dip = made("lswi", -0.2, 0.6, lambda lswi, draw: 10.0 - np.sin(np.pi * np.clip(lswi / 0.6, 0, 1)))  # ends where it began
+    (row,) = contradictions([dip]).itertuples()
+    assert row.probability == 1.0 and row.wrong_way == pytest.approx(np.ptp(dip.flux["gpp"][0]) / dip.flux["gpp"][0].mean())
+    (text,) = sentences(contradictions([dip, humid]))
+    assert text.startswith("CRO, growing season: GPP does not follow `lswi` as physics has it, with a probability of 1.00")
+
+
+def test_the_physics_of_the_package_never_contradict_their_signs(posterior, sequences):
+    found = contradictions(responses(posterior, sequences, draws=10))
+    assert set(found.driver) == {"par", "fapar", "tair"} <= {one.driver for one in SIGNS}  # these towers saw no air above 10 hPa
+    assert found.probability.max() == 0.0 and not sentences(found)
 
 
 def test_a_tower_left_out_is_predicted_by_the_draws_without_it(posterior, sequences):

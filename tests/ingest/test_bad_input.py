@@ -88,7 +88,7 @@ def test_a_scene_that_was_replaced_between_stop_and_resume_is_named(copy, make, 
     assert path.stat().st_size == before.st_size
     if times_kept:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(ValueError, match=f"scene .* of {begun[0]} was replaced after this build had read it: ndvi differs at [0-9]+ of"):
+    with pytest.raises(ValueError, match="scene .* of 2019-03-[0-9]+ was replaced after this build had read it: ndvi differs at [0-9]+ of"):
         build_region(config, out, resume=True)
     make.cube(copy, make.days)  # the same images, written again
     assert build_region(config, out, resume=True).scenes == len(begun)

@@ -125,8 +125,8 @@ def test_check_says_what_there_is(built):
 
 def test_tiles_do_not_matter(place, make, tmp_path, monkeypatch):
     """Two sizes of tiles, one no multiple of the squares in which pixels are sampled and filled: the same store to the last bit."""
-    monkeypatch.setattr("hybridflux.ingest.hyperparameters.SQUARE", 16)
-    monkeypatch.setattr("hybridflux.ingest.hyperparameters.SAMPLE", 40)  # a sample, not all pixels
+    monkeypatch.setattr("hybridflux.ingest.smoother_fit.SQUARE", 16)
+    monkeypatch.setattr("hybridflux.ingest.smoother_fit.SAMPLE", 40)  # a sample, not all pixels
     stores = []
     for tile in (20, 64):
         config = make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump()
@@ -227,3 +227,14 @@ def test_plan_of_local_files(place, make, tmp_path):
     plan = plan_region(make.configuration(place), tmp_path / "r.zarr")
     text = str(plan)
     assert "73 scenes" in text and plan.bytes == 0 and not (tmp_path / "r.zarr").exists()
+    assert plan.compute is None and "time" not in text, "nothing was tried"
+
+
+def test_the_plan_is_tried_on_this_machine(built, place, make, tmp_path):
+    """Scenes and land cover are read and made-up series filled in a folder that is thrown away; each part costs something."""
+    plan = plan_region(make.configuration(place, vegetation={"also": ["kndvi"]}), tmp_path / "r.zarr", trial=True)
+    found = plan.compute
+    assert min(found.land, found.scene, found.learning, found.pixel_day) > 0
+    assert plan.seconds == pytest.approx(found.begin + found.land + 73 * found.scene + found.learning + 36 * 40 * 365 * found.pixel_day)
+    assert "on this machine as busy as it is now" in str(plan) and not list(tmp_path.iterdir())
+    assert found.seconds(1e9, 73) > found.seconds(1e6, 73)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridflux.ingest import build
+from hybridflux.ingest import build_job
 from hybridflux.ingest.build import build_region
 from hybridflux.ingest.work import Work
 from hybridflux.region.run.lock import hold
@@ -24,7 +24,7 @@ def stopped(place, make, tmp_path, monkeypatch):
     def stop(*_):
         raise RuntimeError("looked for images")
 
-    monkeypatch.setattr(build, "find_scenes", stop)
+    monkeypatch.setattr(build_job, "find_scenes", stop)
     return make.configuration(place), tmp_path / "r.zarr"
 
 

@@ -1,14 +1,43 @@
 """The composition on reflectance: the physics of `hybrid` with other light, and what it needs of towers and regions."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hybridflux.model.compositions import get
+from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.process import light, vegetation, water
+from hybridflux.process.call import arguments
+from hybridflux.vocabulary import VARIABLES
 
 RNG = np.random.default_rng(0)
+
+
+def test_gpp_of_hybrid_signed_never_gains_from_drought():
+    """Twenty models with random parameters on days far outside any climate; `hybrid_water` goes the wrong way on some."""
+    signs = {"vpd": -1.0, "lswi": 1.0, "lswi_30d": 1.0}
+    bounds = {one: VARIABLES[one].bounds for one in ("tair", "par", "vpd", "lswi")}
+    bounds |= {"nirv": (0.0, 0.4), "nirv_30d": (0.0, 0.4), "lswi_30d": (-0.5, 0.8), "nirv_top": (0.3, 0.3), "nirv_base": (0.1, 0.1)}
+    day = {one: RNG.uniform(*of, 50).astype(np.float32) for one, of in bounds.items()}
+    day |= {"par_potential": day["par"], "tair_lagged": day["tair"], "plant_type": RNG.integers(0, 12, 50), "site": np.array(-1)}
+    worst = {}
+    for of in ("hybrid_signed", "hybrid_water"):
+        model = get(of)
+
+        asked = {name for factor in model.gpp for name in arguments(factor)}
+        drawn = {name: RNG.normal(size=(20, *leaf.shape)).astype(np.float32) for name, leaf in learned(model).items()}
+
+        def gained(leaves, model=model, asked=asked):
+            one = with_learned(model, leaves)
+            gpp = lambda there: one.flux("gpp", {**there, **one.parameters(there, asked), "rew": np.float32(1.0)})  # noqa: E731
+            base = gpp(day)
+            wetter = [sign * (gpp(day | {name: day[name] + np.float32(0.3)}) - base) for name, sign in signs.items()]
+            return jnp.min(jnp.stack(wetter) / jnp.maximum(base, 1e-3))
+
+        worst[of] = float(jnp.min(jax.jit(jax.vmap(gained))(drawn)))
+    assert worst["hybrid_signed"] > -1e-4 > -1e-2 > worst["hybrid_water"]
 
 
 def test_light_from_nirv_is_that_of_fapar_in_its_units():

@@ -7,7 +7,7 @@ import pytest
 
 from hybridflux.model.learned import learned, with_learned
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared, is_daily, to_raw, to_value
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES
 
 LUE = PARAMETERS["light_use_efficiency"]
 NAMES = {"plant_type": np.array([0, 9, 11]), "tair_30d": np.array([2.0, 12.0, 18.0], np.float32), "site": np.array([0, -1, 1])}
@@ -85,6 +85,55 @@ def test_neural_does_not_extrapolate():
     network = Neural("tair_30d")
     hot, hotter = (network.value(LUE, {"tair_30d": np.float32(t)}) for t in (40.0, 90.0))
     assert float(hot) == float(hotter)
+
+
+SIGNED = Neural("lswi", "plant_type", "vpd", "tair", rising=("lswi",), falling=("vpd",))
+POINTS = {"plant_type": np.random.default_rng(3).integers(0, len(PLANT_TYPES), 200)} | {
+    name: np.random.default_rng(at).uniform(low, high, 200).astype(np.float32)
+    for at, (name, low, high) in enumerate((("lswi", -0.4, 0.8), ("vpd", 0.0, 40.0), ("tair", -10.0, 35.0)))
+}
+
+
+@pytest.mark.parametrize(("name", "sign"), [("lswi", 1), ("vpd", -1), ("tair", 0)])
+def test_a_response_with_a_sign_never_goes_the_other_way(name, sign):
+    """Fifty networks with random weights at two hundred random points; tair, which has no sign, goes both ways."""
+
+    def steps(key, source=SIGNED):
+        keys = iter(jax.random.split(key, 3))
+        drawn = jax.tree.map(lambda leaf: 3.0 * jax.random.normal(next(keys), leaf.shape), source)
+        values = [drawn.raw(LUE, POINTS | {name: POINTS[name] + 0.01 * part}) for part in range(3)]
+        return jnp.diff(jnp.stack(values), axis=0)
+
+    found = np.asarray(jax.vmap(steps)(jax.random.split(jax.random.key(0), 50)))
+    assert np.abs(found).max() > 1e-3
+    if sign:
+        assert (sign * found).min() > -1e-5  # single precision
+    else:
+        assert found.min() < -1e-3 and found.max() > 1e-3
+
+
+def test_without_inputs_that_have_a_sign_the_prior_is_the_same():
+    """|w2| tanh(x) has the law of w2 tanh(x), because tanh is odd: a response to free inputs is as wide as without any sign."""
+    free, spread = Neural("tair", "plant_type", "lswi"), []
+    rest = {name: values[:5] for name, values in POINTS.items()}
+    rest["lswi"] = np.full(5, VARIABLES["lswi"].centre, np.float32)  # where the input with a sign adds nothing
+    for source in (free, Neural("tair", "plant_type", "lswi", rising=("lswi",))):
+        keys = iter(jax.random.split(jax.random.key(7), 3))
+        drawn = jax.tree.map(lambda leaf, keys=keys: jax.random.normal(next(keys), (4000, *leaf.shape)), source)
+        spread.append(np.asarray(jax.vmap(lambda one: one.raw(LUE, rest) - one.centre(LUE, rest))(drawn)))
+    np.testing.assert_allclose(spread[0].std(0), spread[1].std(0), rtol=0.06)
+    assert np.abs(spread[1].mean(0) / spread[1].std(0)).max() < 0.06
+
+
+def test_signs_are_kept_and_wrong_ones_refused():
+    again = Neural.from_spec(SIGNED.spec())
+    assert (again.rising, again.falling) == (("lswi",), ("vpd",))
+    weights = {f"z.{name}": leaf - 1.0 for name, leaf in SIGNED.z.items()}
+    np.testing.assert_array_equal(*(with_learned(one, weights).raw(LUE, POINTS) for one in (SIGNED, again)))
+    assert set(Neural("vpd").spec()) == {"inputs", "width", "reach"}  # files of before read the same
+    for signs in ({"rising": ("plant_type",)}, {"rising": ("vpd",), "falling": ("vpd",)}, {"falling": ("par",)}):
+        with pytest.raises(ValueError, match="two signs, or is no input that has one; inputs with a sign are vpd"):
+            Neural("vpd", "plant_type", **signs)
 
 
 def test_which_names_change_daily():

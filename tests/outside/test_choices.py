@@ -154,7 +154,7 @@ def test_an_installed_package_offers_its_things(mine, folder):
     assert method_of("packed", ["draws=7"]).draws == 7 and baseline_of("packed").needs == ()
     with pytest.raises(ValueError, match="my-pack offers the posterior method `lost` as my_method:Nothing, which fails"):
         METHODS("lost")
-    assert METHODS.names()[:5] == ["map", "ensemble", "laplace", "svi", "nuts"] and "packed" in METHODS.names()
+    assert METHODS.names()[:6] == ["map", "ensemble", "laplace", "svi", "nuts", "randomised"] and "packed" in METHODS.names()
 
 
 def test_a_data_file_never_names_code(folder, mine):

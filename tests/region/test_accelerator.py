@@ -18,9 +18,10 @@ from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import compositions
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.inputs import standardised
 from hybridflux.model.learned import draw_axes, learned, with_learned, with_places
 from hybridflux.model.measured_water import MEASURED_WATER
-from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared, standardised
+from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
 from hybridflux.process import deep_water, light, respiration, stress, water
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
@@ -239,7 +240,8 @@ def test_a_cpu_needs_no_pallas():
 
 @pytest.mark.parametrize("pooled", [False, True])
 def test_a_network_written_out(pooled):
-    network, row, draws = Neural("tair", "plant_type", "fapar_phase", width=3), PARAMETERS["respiration_ref"], 4
+    signs = {"rising": ("tair",), "falling": ("fapar_phase",)} if pooled else {}
+    network, row, draws = Neural("tair", "plant_type", "fapar_phase", width=3, **signs), PARAMETERS["respiration_ref"], 4
     source = Pooled(network) if pooled else network
     keys = iter(jax.random.split(jax.random.key(0), 9))
     source = jax.tree.map(lambda leaf: jax.random.normal(next(keys), (draws, *leaf.shape)), source)

@@ -1,5 +1,6 @@
 """Networks of the day in a block: the numbers of the model itself, whatever its draws share."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from hybridflux.model import compositions
 from hybridflux.model.learned import learned, parameters_over_draws, with_learned, with_places
+from hybridflux.model.sources import Neural
 from hybridflux.region.kernels.networks import members_of, solve
 
 pytestmark = pytest.mark.long
@@ -16,8 +18,13 @@ N = 40
 
 
 def a_model(draws, distinct):
-    """`hybrid` with random weights, of which only the first `distinct` draws differ in their networks; effects differ in all."""
-    model = with_places(compositions.get("hybrid"), {"site": 2, "site_year": 2})
+    """`hybrid` with random weights, of which only the first `distinct` draws differ in their networks; effects differ in all.
+
+    The network of one parameter has inputs whose sign is declared.
+    """
+    signed = Neural(*compositions.TODAY, rising=("tair",), falling=("fapar", "vpd"))
+    model = eqx.tree_at(lambda one: one.sources["light_use_efficiency"].source, compositions.get("hybrid"), signed)
+    model = with_places(model, {"site": 2, "site_year": 2})
     random = np.random.default_rng(0)
     values = {name: random.normal(size=(draws, *leaf.shape)).astype(np.float32) for name, leaf in learned(model).items()}
     repeated = {name: leaf if "effect" in name or "spread" in name else leaf[np.arange(draws) % distinct] for name, leaf in values.items()}

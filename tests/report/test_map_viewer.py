@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from hybridflux.report.map_viewer import BYTES, LEVELS, OUTSIDE, panel, run_viewer, sample
+from hybridflux.report import map_viewer
+from hybridflux.report.fitted_maps import BYTES, fitted, size_of
+from hybridflux.report.map_viewer import LEVELS, OUTSIDE, panel, run_viewer, sample
 
 pytestmark = pytest.mark.long
 
@@ -34,6 +36,16 @@ def test_large_runs_are_thinned():
     for times, side in ((12, 200), (365, 200), (120, 5000), (3650, 10_000)):
         shown = sample(times, side, side, 300, 6)
         assert len(shown.frames) * np.ceil(side / shown.stride) ** 2 * 6 <= 1.1 * BYTES
+
+
+def test_maps_that_do_not_compress_keep_to_their_size():
+    noise = np.random.default_rng(0).normal(size=(24, 300, 300)).astype(np.float32)
+    names = {name: (("time", "y", "x"), noise) for name in ("NEE", "NEE_sd")}
+    times = np.arange("2018-01", "2020-01", dtype="datetime64[M]").astype("datetime64[ns]")
+    data = xr.Dataset(names, {"time": times, "y": -10.0 * np.arange(300), "x": 10.0 * np.arange(300)})
+    made = fitted(lambda room: map_viewer._group(data, "monthly", room), map_viewer.MOST["monthly"])
+    assert 0.6 * map_viewer.MOST["monthly"] < size_of(made) <= map_viewer.MOST["monthly"]
+    assert made["stride"] > 1 and len(made["frames"]) == 24 and sum(map_viewer.MOST.values()) < 4e6
 
 
 def test_viewer_shows_the_store(mapped):

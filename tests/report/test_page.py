@@ -7,7 +7,7 @@ from hybridflux.report.page import write_report
 pytestmark = pytest.mark.long
 
 SECTIONS = ("numbers", "maps", "seasons", "budget", "scenario", "inventory", "assimilated", "towers", "parameters", "origin")
-LARGEST = 15e6
+LARGEST = 5e6
 
 
 @pytest.fixture(scope="module")

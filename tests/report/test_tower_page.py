@@ -26,7 +26,9 @@ def test_every_section_is_there(page):
     assert re.findall(r'<section id="(\w+)"', page) == SECTIONS
     body = dict(zip(SECTIONS, re.split(r"<section id", page)[1:], strict=True))
     assert body["fits"].count("<svg") == 6  # days and months of three towers
-    assert body["responses"].count("<svg") == 3 * 4  # light, temperature, VPD, soil water of three plant types
+    each = 3 * 5  # light, temperature, VPD, soil water, greenness of three plant types: in the growing season, at the corners, factors
+    assert body["responses"].count("<svg") == 3 * each and body["responses"].count("<details>") == 1
+    assert "Signs that contradict physics" in body["responses"] and "wet and cool" in body["responses"]
     assert body["unseen"].count("<svg") == 1 and body["calibration"].count("<svg") == 2 * 6
     assert "Sites of the fit" in body["calibration"] and "Sites that are not in the fit" in body["calibration"]
     assert body["residuals"].count("<svg") == 3 + 2

@@ -76,7 +76,10 @@ def test_the_whole_chain(tmp_path):
     report = demo.run_demo(tmp_path / "demo", size=32, days=365, draws=32, seed=2)
     assert report.stat().st_size > 100_000
     budget = pd.read_csv(tmp_path / "demo" / "budget.csv")
-    assert {"NEE", "GPP", "RECO", "NBP"} <= set(budget["variable"])
+    assert {"NEE", "GPP", "RECO", "NBP"} <= set(budget["variable"]) and set(budget["stage"]) == {"prior"}
+    informed = pd.read_csv(tmp_path / "demo" / "assimilated.csv")
+    nbp = informed[informed["variable"] == "NBP"]
+    assert set(informed["stage"]) == {"assimilated"} and (nbp["sd"] < nbp["prior_sd"]).all()
     assert (budget["spread"] == "parameter+random_effects+structural_error").all()
     effect = pd.read_csv(tmp_path / "demo" / "scenario" / "effect.csv")
     drier = effect[(effect["zone"] == "region") & (effect["land_cover"] == "all") & (effect["variable"] == "GPP")]

@@ -12,6 +12,7 @@ METHODS = Registry(
         "laplace": f"{_HERE}.laplace:LaplaceApproximation",
         "svi": f"{_HERE}.svi:SVI",
         "nuts": f"{_HERE}.nuts:NUTS",
+        "randomised": f"{_HERE}.randomised:RandomisedEnsemble",
     },
     references=True,
 )

@@ -6,6 +6,7 @@ at the end to the moments of the effects and its prior, taken together (empirica
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -66,6 +67,11 @@ def settle_populations(model: HybridFlux, leaves: dict[str, Array], data: Batch)
     return leaves
 
 
+def measured_members(data: Batch, by: str) -> np.ndarray:
+    """Rows of a table of effects that anything was measured at."""
+    return _members(data, by)[0]
+
+
 def _members(data: Batch, by: str) -> tuple[np.ndarray, int]:
     """Rows of a table of effects that anything was measured at, and how many of them its centre follows."""
     seen = np.any([np.asarray(measured) for measured in data.measured.values()], axis=0)
@@ -84,20 +90,21 @@ def effects_and_spreads(model: HybridFlux) -> tuple[frozenset[str], frozenset[st
 
 @partial(jax.jit, static_argnames=("optimiser", "frozen"))
 def _epoch(optimiser, frozen, model, leaves, states, anchors, left_out, steps: Batch, share: ArrayLike):
-    def loss(values, anchor, away, step):
-        step = step._replace(measured={name: seen & ~away[step.names["site"]] for name, seen in step.measured.items()})
+    def loss(values, anchor, away, noise, step):
+        seen = {name: seen & ~away[step.names["site"]] for name, seen in step.measured.items()}
+        step = step._replace(measured=seen, score_noise=noise)
         log_density = share * quasi_likelihood(with_learned(model, values), step)
         pull = sum(jnp.sum((values[name] - anchor[name]) ** 2) for name in values)
         return -(log_density - 0.5 * pull) / (share * next(iter(step.targets.values())).size)
 
     def advance(carry, step):
-        def member(values, state, anchor, away):
-            value, slope = jax.value_and_grad(loss)(values, anchor, away, step)
+        def member(values, state, anchor, away, noise):
+            value, slope = jax.value_and_grad(loss)(values, anchor, away, noise, step)
             slope = {name: jnp.zeros_like(g) if name in frozen else g for name, g in slope.items()}
             update, state = optimiser.update(slope, state, values)
             return optax.apply_updates(values, update), state, value
 
-        values, states, losses = jax.vmap(member)(*carry, anchors, left_out)  # type: ignore[call-arg]  # what is unpacked has two parts
+        values, states, losses = jax.vmap(member)(*carry, anchors, left_out, step.score_noise)  # type: ignore[call-arg]  # what is unpacked has two parts
         return (values, states), losses
 
     (leaves, states), losses = jax.lax.scan(advance, (leaves, states), steps)
@@ -117,6 +124,7 @@ def descend(
     progress: Progress,
     left_out: np.ndarray | None = None,
     only: frozenset[str] | None = None,
+    settle: Callable[[HybridFlux, dict[str, Array], Batch], dict[str, Array]] = settle_populations,
 ) -> tuple[dict[str, Array], np.ndarray]:
     """Descend the negative log posterior of each member.
 
@@ -132,6 +140,7 @@ def descend(
         progress: called once a pass.
         left_out: `[member, place]`, whose days a member does not see; all see all by default.
         only: names of the leaves that move; all but the spreads of populations by default.
+        settle: what sets these spreads, half way and at the end.
 
     Returns:
         The leaves reached, and the loss per pass and member.
@@ -150,7 +159,7 @@ def descend(
         leaves, states, losses = _epoch(optimiser, frozen, model, leaves, states, anchors, away, batches, share)
         history.append(np.asarray(losses))
         if number in (passes // 2, passes - 1):
-            leaves = settle_populations(model, leaves, data)
+            leaves = settle(model, leaves, data)
         if number % max(1, passes // 50) == 0 or number == passes - 1:
             progress(number + 1, passes, f"loss {float(losses.mean()):.4f}")
     return leaves, np.array(history)

@@ -79,7 +79,8 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
 
 def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array, "member n"]:
     """The unconstrained parameter of all members."""
-    w1, b1, w2 = network.z["w1"] / len(network.inputs) ** 0.5, network.z["b1"], network.z["w2"]
+    w1, b1, w2 = network.weights
+    w1 = w1 / len(network.inputs) ** 0.5
     shared, own, first = b1, [], 0
     for column in network.columns(names):
         weights = w1[:, first : first + column.shape[-1]]

@@ -55,16 +55,16 @@ def layers(network: Neural, row: Parameter, plant_type: ArrayLike) -> Layers:
         row: of the parameter it gives.
         plant_type: one for all places.
     """
-    scale, start = len(network.inputs) ** 0.5, 0
-    bias, rows = network.z["b1"], []
+    scale, start, rows = len(network.inputs) ** 0.5, 0, []
+    first, bias, last = network.weights
     for name in network.inputs:
         if name == "plant_type":
-            bias = bias + jnp.take(network.z["w1"], start + plant_type, axis=1) / scale
+            bias = bias + jnp.take(first, start + plant_type, axis=1) / scale
             start += len(PLANT_TYPES)
         else:
-            rows.append(network.z["w1"][:, start] / scale)
+            rows.append(first[:, start] / scale)
             start += 1
-    second = network.reach * row.prior_sd * network.z["w2"] / network.width**0.5
+    second = network.reach * row.prior_sd * last / network.width**0.5
     return Layers(jnp.stack([weights.T for weights in rows]), bias.T, second.T)
 
 

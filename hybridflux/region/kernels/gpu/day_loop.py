@@ -19,8 +19,9 @@ from jax import lax
 from jaxtyping import Array, ArrayLike
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.inputs import standardised
 from hybridflux.model.learned import learned
-from hybridflux.model.sources import standardised, to_value
+from hybridflux.model.sources import to_value
 from hybridflux.region.draws.vegetation_error import with_errors
 from hybridflux.region.kernels.contract import LIMIT, Static, steady_shape, unpacked, walk
 from hybridflux.region.kernels.unrolled import Layers, inputs_of, unrolled

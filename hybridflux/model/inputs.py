@@ -1,0 +1,53 @@
+"""What networks read: drivers, covariates of one's own and what is derived of them, standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike
+
+from hybridflux.process import vegetation
+from hybridflux.process.call import call
+from hybridflux.vocabulary import Covariate, is_own, variable
+
+Names = Mapping[str, ArrayLike]
+INPUT_LIMIT = 3.0  # standardised network inputs are clipped here: no extrapolation far outside the training climate
+DERIVED: Mapping[str, Callable[..., Any]] = {"fapar_phase": vegetation.phase, "nirv_phase": vegetation.nirv_phase}
+"""What a network may read beside drivers, histories and covariates: processes of them, computed where they are read."""
+
+
+def standardised(name: str, names: Names, own: Sequence[Covariate] = ()) -> Array:
+    """An input of a network by centre and scale of the vocabulary or of a covariate of one's own, clipped; elementwise, of any shape.
+
+    Args:
+        name: of a driver or covariate, or of `DERIVED`.
+        names: where it, or what it is made of, is found.
+        own: covariates that are not in the vocabulary.
+
+    Raises:
+        ValueError: the covariate has no centre and scale yet.
+    """
+    row = next((covariate for covariate in own if covariate.name == name), None) or variable(name)
+    if row.centre is None or row.scale is None:
+        raise ValueError(f"`{name}` has no centre and scale before a fit; declare them: Covariate('{name}', centre=..., scale=...)")
+    values = jnp.asarray(call(DERIVED[name], names) if name in DERIVED else names[name])
+    return jnp.clip((values - row.centre) / row.scale, -INPUT_LIMIT, INPUT_LIMIT)
+
+
+def declared(name: str | Covariate) -> Covariate | None:
+    """The covariate of one's own that an input is, or None for a name of the vocabulary.
+
+    Raises:
+        KeyError: a slip of a name of the vocabulary; a covariate of one's own that is so close to it must be declared as `Covariate`.
+    """
+    if isinstance(name, Covariate):
+        return name
+    if is_own(name):
+        return Covariate(name)
+    try:
+        variable(name)
+    except KeyError as error:
+        raise KeyError(f"{error.args[0]} A column of sites.csv of your own that is so called is Covariate('{name}')") from None
+    return None

@@ -1,0 +1,102 @@
+"""What a posterior remembers of its towers: residuals of months, how they correlate in space, and the days of the fit."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from hybridflux.inference import fit_structural_correlation, tower_residuals, training_days
+from hybridflux.inference.batch import Indices
+from hybridflux.inference.mean_residuals import Means
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model import structural_covariance
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned, with_places
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.sources import Pooled, Shared
+from hybridflux.model.structural_covariance import Errors, Periods
+from hybridflux.process import light, respiration
+
+VALUES = {
+    "structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_recurring": 0.7, "structural_year": 0.08,
+    "structural_place": 0.1, "noise_floor": 0.3, "noise_slope": 0.1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    random, days = np.random.default_rng(0), np.arange(np.datetime64("2018-01-01"), np.datetime64("2019-01-01"))
+    shape = len(days), 3
+    drivers = {"par": random.uniform(2, 12, shape), "fapar": random.uniform(0.2, 0.9, shape), "tair": random.uniform(0, 25, shape)}
+    nee = random.normal(-1.0, 2.0, shape)
+    nee[40:50, 0] = nee[90:, 1] = np.nan  # in February 2018 18 days are left of the first place
+    nee[31:60, 2] = np.nan
+    drivers = {name: values.astype(np.float32) for name, values in drivers.items()} | {"plant_type": np.array([4, 4, 9], np.int32)}
+    return Sequences(("A", "B", "C"), days, drivers, {"nee": nee.astype(np.float32)}, {"nee": np.full(shape, 0.2, np.float32)})
+
+
+@pytest.fixture(scope="module")
+def posterior(sequences):
+    model = HybridFlux(
+        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"light_use_efficiency": Pooled(Shared()), "respiration_ref": Shared()}
+    )
+    model = with_places(model, {"site": 3, "site_year": 3})
+    leaves = {name: 0.3 * jax.random.normal(jax.random.key(1), (40, *leaf.shape)) for name, leaf in learned(model).items()}
+    return Posterior(with_learned(model, leaves), Indices(sequences.places, (2018,)), info={"method": "made up"})
+
+
+def test_residuals_are_those_of_each_draw_and_survive_saving(posterior, sequences, tmp_path):
+    found = tower_residuals.of_posterior(posterior, sequences)
+    assert found.residual.shape[0] == tower_residuals.MOST_DRAWS and found.row.max() == 31 and (np.diff(found.row) >= 0).all()
+    assert [int((found.place == place).sum()) for place in range(3)] == [12, 3, 11]
+    month = np.flatnonzero((found.place == 0) & (found.first == np.datetime64("2018-02-01").astype(int)))[0]
+    assert found.count[month] == 18 and found.end[month] - found.first[month] == 28
+    np.testing.assert_allclose(found.known_sq, 0.04, rtol=1e-5)
+    drawn = posterior.pick([39]).predict(sequences)
+    seen = np.isfinite(sequences.targets["nee"][31:59, 0])
+    error = (sequences.targets["nee"][31:59, 0] - drawn["nee"].values[0, 31:59, 0])[seen]
+    assert found.residual[31, month] == pytest.approx(error.mean(), abs=1e-4)
+    activity = (0.5 * (drawn["gpp"] + drawn["reco"])).values[0, 31:59, 0][seen]
+    assert found.activity[31, month] == pytest.approx(activity.mean(), rel=1e-4)
+    whole = replace(posterior, residuals=found, training=training_days.of_posterior(posterior, sequences))
+    whole.save(tmp_path / "posterior.nc")
+    again = Posterior.load(tmp_path / "posterior.nc")
+    for name, values in found.to_arrays().items():
+        np.testing.assert_array_equal(getattr(again.residuals, name), values)
+    np.testing.assert_array_equal(again.thin(4).residuals.row, found.row[[0, 13, 26, 39]])
+    assert again.training.names == whole.training.names and again.training.threshold == whole.training.threshold
+
+
+def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences):
+    found = training_days.of_posterior(posterior, sequences)
+    weight = dict(zip(found.names, found.weight, strict=True))
+    assert set(weight) == {"par", "fapar"} and max(weight.values()) == 1.0  # basal respiration reads nothing
+    of = {name: sequences.drivers[name][np.isfinite(sequences.targets["nee"])] for name in weight}
+    expected = {"par": of["fapar"].mean() * of["par"].std(), "fapar": of["par"].mean() * of["fapar"].std()}  # d(efficiency par fapar)
+    assert weight["par"] / weight["fapar"] == pytest.approx(expected["par"] / expected["fapar"], rel=0.02)
+    assert np.bincount(found.place).tolist() == [171, 90, 170]  # the second tower has no more
+    np.testing.assert_allclose(found.dissimilarity(found.values), 0.0, atol=2e-3)
+
+
+@pytest.mark.parametrize("truth", [0.0, 0.8])
+def test_the_likelihood_of_a_pair_finds_the_correlation_of_its_errors(truth):
+    """Residuals of two towers of ten years, drawn with a correlation; the second one errs twice as much."""
+    random, months, best = np.random.default_rng(3), 120, []
+    number = np.tile(np.arange(months), 2).astype(np.int32)
+    first, end = (np.floor((number + step) * fit_structural_correlation.MONTH).astype(int) for step in (0, 1))
+    activity = (4.0 - 3.0 * np.cos(2 * np.pi * number / 12)).astype(np.float32)
+    units = structural_covariance.unit_means(VALUES, Periods(first, end), Periods(first, end))
+    rows = Errors(np.arange(2 * months), structural_covariance.size_of(VALUES, activity), activity.astype(float))
+    place = np.repeat([0, 1], months)
+    rho = np.where(place[:, None] == place, 1.0, truth)
+    error = structural_covariance.covariance(VALUES, units, rows, rows, rho)
+    flat = lambda value: np.full(2 * months, value, np.float32)  # noqa: E731
+    root = np.linalg.cholesky(error + np.diag(np.full(2 * months, (0.04 + 0.16) / 20)))
+    for _ in range(6):
+        residual = np.where(place == 1, 2.0, 1.0) * (root @ random.normal(size=2 * months))
+        of_days = flat(1.0), flat(1.0), flat(0.04), flat(20.0), flat(30.0)
+        means = Means(residual, np.zeros((0, 2 * months)), activity, *of_days, place, flat(0.1), number)
+        curve = fit_structural_correlation.of_pair(VALUES, means, np.zeros(0), np.array([0, 1]), 0.0)
+        best.append(fit_structural_correlation.RHO[curve.argmax()])
+    assert np.mean(best) == pytest.approx(truth, abs=0.12)

@@ -1,0 +1,72 @@
+"""The page of several runs: which draws are shared, differences draw by draw, sums over years beside an inventory."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybridflux.products.inventory import Entry
+from hybridflux.products.scenario import open_scenario
+from hybridflux.products.totals import open_totals
+from hybridflux.report import runs_page
+from hybridflux.report.runs_page import Column, write_runs_report
+from hybridflux.report.style import number
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def page(mapped, tmp_path_factory):
+    runs = [mapped.scenario / "control", mapped.scenario / "changed"]
+    return write_runs_report(runs, tmp_path_factory.mktemp("page") / "both.html").read_text(encoding="utf-8")
+
+
+def test_a_scenario_beside_its_control_has_the_effect_of_the_scenario(mapped, page):
+    effect = open_scenario(mapped.scenario)
+    cells, area = np.arange(len(effect.control.area)), effect.control.area.sum()
+    draws = (effect.changed.sum("NEE", cells, slice(None)) - effect.control.sum("NEE", cells, slice(None))) / area
+    row = page.split("Change of NEE</h3>")[1].split("<tbody>")[1].split("</tr>")[0]
+    low, high = np.quantile(draws, [0.05, 0.95])
+    assert f"<td>{number(draws.mean())}</td><td>{number(low)} to {number(high)}</td>" in row
+    assert "same posterior draws" in page and "rain=*0.5" in page and "https://" not in page
+
+
+def test_maps_of_all_runs_have_one_scale(page):
+    assert re.findall(r'<section id="(\w+)"', page) == ["numbers", "maps", "differences", "origin"]
+    ends = re.findall(r'"hi":([\d.]+)', page)
+    assert len(ends) == 6 and len(set(ends)) == 3 and len(page) < 5e6
+
+
+def test_runs_that_do_not_share_draws_have_no_interval_of_their_difference(mapped, tmp_path):
+    text = write_runs_report([mapped.run, mapped.scenario / "control"], tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "draws are not the same" in text
+    row = text.split("Change of NEE</h3>")[1].split("<tbody>")[1].split("</tr>")[0]
+    assert row.split("</td><td>")[2] == "–"
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_one_run_is_refused(mapped, tmp_path, runs):
+    with pytest.raises(ValueError, match="two runs or more|named twice"):
+        write_runs_report([mapped.run] * runs, tmp_path / "a.html")
+
+
+def year(number_, value):
+    return Column(str(number_), 0, number_, {flux: np.array([value, value + 2.0]) for flux in ("NEE", "GPP", "RECO")})
+
+
+def test_an_anomaly_is_a_year_less_the_mean_of_the_others():
+    section = runs_page._differences([year(2020, 10.0), year(2021, 40.0), year(2022, 70.0)], True)
+    assert section is not None
+    shown = [re.findall(r"<td>(.*?)</td>", row)[1] for row in section.body.split("Change of NEE")[1].split("</table>")[0].split("<tr>")[2:]]
+    assert shown == ["−45", "0", "45"]
+
+
+def test_what_the_inventory_says_is_weighted_by_the_area_of_land_covers(mapped):
+    totals = replace(open_totals(mapped.run))
+    covers = {str(cover): totals.area[totals.land_cover == cover].sum() for cover in np.unique(totals.land_cover.astype(str))}
+    entries = [Entry("region", cover, (2022, 2022), {"export": (100.0 + n, 5.0)}) for n, cover in enumerate(covers)]
+    expected = sum((100.0 + n) * area for n, area in enumerate(covers.values())) / totals.area.sum()
+    assert runs_page._measured(entries, totals, 2022)["export"][0] == pytest.approx(expected)
+    assert np.isnan(runs_page._measured(entries[1:], totals, 2022)["export"][0])
+    assert np.isnan(runs_page._measured(entries, totals, 2021)["export"][0])
