@@ -38,9 +38,9 @@ from hybridflux.process.declare import process as process
 from hybridflux.products.assimilation_table import assimilated_table as assimilated_table
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.carbon_ledger import ledger_table as ledger_table
+from hybridflux.products.drought import run_drought as run_drought
 from hybridflux.products.prior import export_prior as export_prior
 from hybridflux.products.region_events import region_events as region_events
-from hybridflux.products.drought import run_drought as run_drought
 from hybridflux.products.scenario import run_scenario as run_scenario
 from hybridflux.region.draws.known_tower import KnownTower as KnownTower
 from hybridflux.region.draws.spread import Draws as Draws
