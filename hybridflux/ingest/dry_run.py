@@ -16,7 +16,7 @@ from hybridflux.data.imagery.stac_search import expected, is_file, static_items
 from hybridflux.data.land.services import SERVICE, requests
 from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.build_job import BuildJob
-from hybridflux.ingest.build_trial import Trial
+from hybridflux.ingest.build_trial import BuildTrial
 from hybridflux.ingest.config import RegionConfig, SourceConfig
 from hybridflux.time import time_zone_name
 
@@ -69,7 +69,7 @@ class BuildPlan:
     requests: tuple[SourceRequest, ...]
     stored: float
     views: float
-    compute: Trial | None = None
+    compute: BuildTrial | None = None
 
     @property
     def bytes(self) -> float:
@@ -158,7 +158,7 @@ def tried(planned: BuildPlan, job: BuildJob) -> BuildPlan:
     absent = [request for request in planned.requests if request.count or "://" in request.what or ABSENT in request.note]
     of_imagery = any(request.part == "imagery" for request in absent)
     of_land = any(request.part != "imagery" for request in absent)
-    return dataclasses.replace(planned, compute=Trial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
+    return dataclasses.replace(planned, compute=BuildTrial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
 
 
 def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Dataset) -> Iterator[SourceRequest]:
