@@ -10,6 +10,7 @@ import pytest
 
 from hybridflux.data.catalog import load_catalog
 from hybridflux.model.sequences import Sequences
+from hybridflux.model.spec import to_spec
 from hybridflux.process import stress
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
 import drought2018  # noqa: E402
 import e14_satellites as e14  # noqa: E402
 import e15_scale as e15  # noqa: E402
+import e20_signs as e20  # noqa: E402
 
 
 def test_rows_of_e14_differ_by_what_their_names_say():
@@ -25,6 +27,16 @@ def test_rows_of_e14_differ_by_what_their_names_say():
         needs = set(model.needs())
         assert ("nirv" in needs, "lswi" in needs, "cci" in needs) == ("NIRv" in name, "LSWI" in name, "CCI" in name), name
         assert ("fapar" in needs) == ("FPAR" in name) and (stress.ACCLIMATION in model.memory) == ("acclimation" in name), name
+
+
+def test_compositions_of_e20_differ_by_signs_alone_and_what_they_cost_in_droughts_is_a_difference_of_rmse():
+    signed, free = e20.compositions().values()
+    assert {name for name in free.sources if to_spec(signed)["sources"][name] != to_spec(free)["sources"][name]} == {"light_use_efficiency"}
+    assert to_spec(signed)["sources"]["light_use_efficiency"]["source"]["falling"] == ["vpd"]
+    rows = [(model, site, "NEE", n, rmse + (model == e20.SIGNED) * 0.5) for model in (e20.SIGNED, e20.FREE)
+            for site, n, rmse in (("A", 30, 1.0), ("B", 10, 1.0), ("C", 0, np.nan))]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["model", "site", "variable", "n", "rmse"])
+    assert e20.dry_cost(table, "NEE") == "+0.500 (+0.500 to +0.500)"
 
 
 def test_near_infrared_and_red_follow_from_two_indices():

@@ -47,7 +47,8 @@ class Confounded(NamedTuple):
 def confounded(model: HybridFlux) -> tuple[Confounded, ...]:
     """Learned parameters of responses to a driver that a network in the same product reads.
 
-    Nothing is fitted or computed: the composition decides. Responses to `gpp` are not followed to the drivers of GPP.
+    Nothing is fitted or computed: the composition decides. A network that reads all drivers of the first factor of GPP (its light and its
+    leaves) can imitate a response of Reco to `gpp`.
     """
     return tuple(row for factors in (model.gpp, model.reco) for row in _of_product(model, factors))
 
@@ -56,6 +57,7 @@ def _of_product(model: HybridFlux, factors) -> Iterator[Confounded]:
     asked = [arguments(factor) for factor in factors]
     networks = {name: model.sources[name].network() for names in asked for name in names if name in model.sources}
     networks = {name: network for name, network in networks.items() if network is not None}
+    light = {name for name in arguments(model.gpp[0]) if getattr(model.rows[name], "kind", None) == "driver"} if model.gpp else set()
     for names in asked:
         drivers = [name for name in names if getattr(model.rows[name], "kind", None) in ("driver", "state")]
         free = [name for name in names if name in model.sources and learned(model.sources[name])]
@@ -65,6 +67,8 @@ def _of_product(model: HybridFlux, factors) -> Iterator[Confounded]:
                     reads = tuple(sorted((name for name in source.inputs if related(name, driver)), key=lambda name: name != driver))
                     if reads and network != parameter:
                         yield Confounded(parameter, network, driver, reads, driver in reads)
+                if "gpp" in names and network != parameter and light and light <= set(source.inputs):
+                    yield Confounded(parameter, network, "gpp", tuple(sorted(light)), True)
 
 
 def related(name: str, driver: str) -> bool:
@@ -100,7 +104,7 @@ def sentence(row: Confounded, correlation: float) -> str:
     reads = ", ".join(f"`{name}`" for name in row.reads)
     seen = f" (correlation with its slope over the draws {correlation:.2f})" if np.isfinite(correlation) else ""
     if row.direct:
-        cure = f"take `{row.driver}` from the network, or fix `{row.parameter}`"
+        cure = f"take {reads if row.driver == 'gpp' else f'`{row.driver}`'} from the network, or fix `{row.parameter}`"
         return f"`{row.parameter}` is not identifiable beside the network of `{row.network}`, which reads {reads}{seen}: {cure}"
     return (
         f"`{row.parameter}`, a response to `{row.driver}`, is weakly identifiable beside the network of `{row.network}`, which reads "

@@ -1,6 +1,7 @@
 """Identifiability: which parameters the data determine, and which keep their prior or have no effect at all.
 
-A parameter is called `estimated` only if the data narrowed it, it acts on NEE, and there are enough draws to judge.
+A parameter is called `estimated` only if the data narrowed it, it acts on NEE, there are enough draws to judge, and no network that reads
+the driver of its response can imitate it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ class Identifiability:
     Attributes:
         parameters: one row per parameter of the physics: `parameter`, `source`, `units`, `prior`, `posterior` (medians, or the given
             value), `contraction` (1 - posterior / prior variance, unconstrained, mean over places and days), `effect` (largest change of
-            NEE by one prior standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`).
+            NEE by one prior standard deviation, gC m-2 d-1), `verdict` (`estimated`, `weak`, `prior`, `dead`, `fixed`, `undecided`, or
+            `imitated`: narrowed, but only together with a network that reads the driver of the response).
         leaves: one row per learned leaf: `leaf`, `size`, `contraction` (1 - var(z), mean over elements), `contraction_low`,
             `contraction_high`, `effect`. Weights of networks have symmetries: judge a network by its parameter, not by its leaves.
         pairs: parameters whose posterior draws correlate: `first`, `second`, `correlation`.
@@ -81,6 +83,8 @@ def identify(posterior: Posterior, sequences: Sequences, *, places: int = 8, day
     leaves = pd.DataFrame([_leaf(name, leaf, leaf_effects[name], enough) for name, leaf in learned(posterior.model).items()])
     pairs = correlated(after if enough else {})
     imitated = imitations(here, centre, enough)
+    by_network = parameters["parameter"].isin(imitated.loc[imitated["direct"].astype(bool), "parameter"])
+    parameters.loc[by_network & parameters["verdict"].isin(["estimated", "weak"]), "verdict"] = "imitated"
     return Identifiability(parameters, leaves, pairs, imitated, tuple(_warnings(parameters, leaves, pairs, imitated, draws)))
 
 

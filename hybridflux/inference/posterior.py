@@ -26,6 +26,7 @@ from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.stacked import MemberKind, Stacked
 from hybridflux.model.structural_error import StructuralError
+from hybridflux.process import direct
 from hybridflux.vocabulary import CARBON, PLANT_TYPES, SIGN
 
 if TYPE_CHECKING:
@@ -101,6 +102,20 @@ class Posterior:
         if kind not in kinds:
             raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
         return self if kinds[kind] is self.model else replace(self, model=kinds[kind], residuals=None)
+
+    def of_causes(self) -> Posterior:
+        """The draws that know causes, which scenarios and the ledger of a drought take: of a stacked posterior its process members.
+
+        Raises:
+            ValueError: GPP or RECO is a network of weather and vegetation, which knows none.
+        """
+        found = self.of_kind("process")
+        if {direct.productivity, direct.respiration} & set(found.model.functions()):
+            raise ValueError(
+                "this posterior is of networks of weather and vegetation, which know no causes: what a change of drivers does "
+                "is a question to a model of processes; fit hybrid_water, or stacked, whose process members are taken"
+            )
+        return found
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.

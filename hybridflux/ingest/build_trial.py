@@ -30,7 +30,7 @@ KINDS = 6  # plant types of a region, where its land cover is not at hand
 
 
 @dataclasses.dataclass(frozen=True)
-class Trial:
+class BuildTrial:
     """What the parts of a build take on this machine.
 
     Attributes:
@@ -52,7 +52,7 @@ class Trial:
         return self.begin + self.land + self.scene * scenes + self.learning + self.pixel_day * pixel_days
 
     @classmethod
-    def of(cls, job: BuildJob, scenes: int, *, land: bool, imagery: bool) -> Trial:
+    def of(cls, job: BuildJob, scenes: int, *, land: bool, imagery: bool) -> BuildTrial:
         """Do parts of a build.
 
         Args:

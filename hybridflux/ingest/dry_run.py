@@ -12,11 +12,11 @@ from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
-from hybridflux.data.imagery.stac_search import expected
+from hybridflux.data.imagery.stac_search import expected, is_file, static_items
 from hybridflux.data.land.services import SERVICE, requests
 from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.build_job import BuildJob
-from hybridflux.ingest.build_trial import Trial
+from hybridflux.ingest.build_trial import BuildTrial
 from hybridflux.ingest.config import RegionConfig, SourceConfig
 from hybridflux.time import time_zone_name
 
@@ -69,7 +69,7 @@ class BuildPlan:
     requests: tuple[SourceRequest, ...]
     stored: float
     views: float
-    compute: Trial | None = None
+    compute: BuildTrial | None = None
 
     @property
     def bytes(self) -> float:
@@ -158,7 +158,7 @@ def tried(planned: BuildPlan, job: BuildJob) -> BuildPlan:
     absent = [request for request in planned.requests if request.count or "://" in request.what or ABSENT in request.note]
     of_imagery = any(request.part == "imagery" for request in absent)
     of_land = any(request.part != "imagery" for request in absent)
-    return dataclasses.replace(planned, compute=Trial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
+    return dataclasses.replace(planned, compute=BuildTrial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
 
 
 def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Dataset) -> Iterator[SourceRequest]:
@@ -185,7 +185,7 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
 
 def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> SourceRequest:
     geobox, days = config.region_grid.geobox, config.period.days
-    if dataset.format == "stac":
+    if dataset.format == "stac" and not _is_here(source.place):
         names = (config.vegetation.index, *config.vegetation.also)
         bands = sorted({band for name in names for band in INDICES[name].bands})
         search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
@@ -197,6 +197,13 @@ def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> So
         return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")
     scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
     return SourceRequest("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
+
+
+def _is_here(place: str) -> bool:
+    """Whether a place is a static STAC file, all of whose assets are files beside it."""
+    if not is_file(place) or not Path(place).exists():
+        return False
+    return all("://" not in asset.href for item in static_items(Path(place)) for asset in item.assets.values())
 
 
 def _size(count: float) -> str:

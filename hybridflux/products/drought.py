@@ -100,7 +100,7 @@ def run_drought(
     from hybridflux.region.map import map_region
 
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
-    given, posterior = posterior, posterior.of_kind("process")  # networks of weather and vegetation know no causes
+    given, posterior = posterior, posterior.of_causes()
     needs = posterior.model.needs()
     wanted = usual_of(region, needs, years) | {change.name: change for change in read_changes(usual or {})}
     held = {}

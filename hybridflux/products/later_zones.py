@@ -12,7 +12,7 @@ from hybridflux.data.land.vectors import burn, column, read_features
 from hybridflux.products.totals import RunTotals, read_totals
 from hybridflux.region.map import job_of_run
 from hybridflux.region.outputs import PixelTotals, ZoneTotals
-from hybridflux.region.outputs.merge_totals import FIELD, Pixels, TileTotals
+from hybridflux.region.outputs.merge_totals import FIELD, KeptPixels, TileTotals
 from hybridflux.region.run.lifecycle import attributes, read_run, write_totals
 from hybridflux.region.run.tile import done_report
 from hybridflux.region.spec import Job
@@ -50,7 +50,7 @@ def later_zones(run: str | Path, polygons: str | Path) -> RunTotals:
         (alone.out / "totals").mkdir()
         tiles = [tile for tile in job.region.tiles() if done_report(job, tile.id) is not None]
         for tile in tiles:
-            pixels = Pixels.of(job.totals(tile.id), kept.name)
+            pixels = KeptPixels.of(job.totals(tile.id), kept.name)
             totals = TileTotals() if pixels is None else _of_tile(alone, zone[tile.y, tile.x].reshape(-1), pixels, tile)
             totals.save(alone.totals(tile.id))
         write_totals(alone, tiles, attributes(alone, read_run(Path(run))))
@@ -73,7 +73,7 @@ def rasterised(polygons: str | Path, grid: Grid) -> tuple[np.ndarray, dict[int, 
     return zone, {number: name for name, number in numbers.items()}
 
 
-def _of_tile(job: Job, zone: np.ndarray, pixels: Pixels, tile: Tile) -> TileTotals:
+def _of_tile(job: Job, zone: np.ndarray, pixels: KeptPixels, tile: Tile) -> TileTotals:
     """Sums over the pixels of each zone and plant type of a tile, weighted by area."""
     cells, cell = np.unique(np.stack([zone[pixels.pixel], pixels.plant_type]).astype(int), axis=1, return_inverse=True)
     totals, keys = TileTotals(of_cells={ZoneTotals().name: {}}), [(int(one), int(kind)) for one, kind in cells.T]

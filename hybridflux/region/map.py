@@ -12,7 +12,6 @@ from pathlib import Path
 from hybridflux.files import check_folder
 from hybridflux.inference.checks import warn_of_sensors
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.stacked import Stacked
 from hybridflux.progress import Progress
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.tower_effects import settled
@@ -21,6 +20,7 @@ from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import EXTREMES, Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
+from hybridflux.region.kernels.kernel_inputs import walked_model
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
 from hybridflux.region.outputs import KEEP, Output
 from hybridflux.region.run.estimate import Estimate, estimate
@@ -161,10 +161,10 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     region = region if isinstance(region, Region) else open_region(region)
     warn_of_implausible(region)
     uncertain = _uncertain(region, posterior, draws)
-    if (region.changes or region.usual) and isinstance(posterior.model, Stacked):
+    if (region.changes or region.usual) and posterior.of_causes().model is not posterior.model:
         raise ValueError(
             "networks of weather and vegetation know no causes, so a region under changed or usual drivers is mapped by process members "
-            "alone: give posterior.of_kind('process')"
+            "alone: give posterior.of_causes()"
         )
     _check_offered(region, posterior.model.needs())
     if checksums.edited(region.path, region.group):
@@ -177,6 +177,7 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     warn_of_sensors(sensors, like, str(region.path), cure)
     calendar = Calendar.of_region(region, period)
     needs = posterior.model.needs()
+    walked_model(posterior.model, region.changes)
     check_outputs(tuple(keep), posterior.model, calendar, tuple(name for name in needs if region.has_usual(name)))
     for output in keep:
         output.check(posterior)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hybridflux.evaluate.confounding import confounded, slope_correlation
+from hybridflux.evaluate.confounding import confounded, sentence, slope_correlation
 from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.restarts import restarts
 from hybridflux.inference.batch import Indices
@@ -84,7 +84,21 @@ def test_factors_of_gpp_and_of_reco_are_not_mixed():
 
 def test_the_hybrid_composition_is_warned_of():
     named = {(row.parameter, row.direct) for row in confounded(get("hybrid"))}
-    assert {("vpd_sensitivity", True), ("activation_temp", True), ("light_saturation", True), ("tmin_open", False)} == named
+    assert {("vpd_sensitivity", True), ("activation_temp", True), ("light_saturation", True), ("tmin_open", False),
+            ("respiration_gpp_share", True)} == named  # fmt: skip
+
+
+def test_a_network_of_light_and_leaves_is_gpp_in_other_words():
+    """Reco = ref + share GPP: where the network of ref reads all that absorbs light, it can be the share; with one of both it cannot."""
+    def shared(*inputs):
+        return found(HybridFlux(gpp=(light.absorbed_green, stress.vpd_exponential), reco=(respiration.lin_gpp,), sources={
+            "respiration_ref": Neural(*inputs), "respiration_gpp_share": Shared()}))  # fmt: skip
+
+    assert shared("nirv", "tair", "par") == [("respiration_gpp_share", "respiration_ref", "gpp", ("nirv", "par"), True)]
+    assert shared("nirv", "par_30d") == shared("par") == []
+    row = confounded(get("hybrid_water"))
+    (text,) = [sentence(one, 0.5) for one in row if one.parameter == "respiration_gpp_share"]
+    assert "which reads `nirv`, `par` (correlation" in text and "take `nirv`, `par` from the network, or fix" in text
 
 
 def test_correlation_with_the_slope_is_seen_where_the_mean_of_the_network_shows_nothing():

@@ -60,6 +60,12 @@ def test_verdicts(guard):
     assert verdict["rew_wilting"] == "dead"  # however narrow its posterior
 
 
+def test_what_a_network_can_imitate_is_not_called_estimated(toy, towers):
+    draws = toy.stacked(model(light_use_efficiency=Neural("plant_type", "vpd", width=3)), 40, spread=0.2)
+    verdict = identify(Posterior(draws, Indices(("S0",), (2001,))), towers, days=60).parameters.set_index("parameter").verdict
+    assert (verdict["vpd_sensitivity"], verdict["activation_temp"]) == ("imitated", "estimated")
+
+
 def test_contraction_is_one_minus_the_variance_of_z(guard):
     by_parameter = guard.parameters.set_index("parameter").contraction
     by_leaf = guard.leaves.set_index("leaf").contraction

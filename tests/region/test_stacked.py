@@ -68,3 +68,11 @@ def test_a_scenario_is_of_process_members_alone(tmp_path, region, stacked):
     assert json.loads((tmp_path / "two" / "scenario.json").read_text())["members"] == "process"
     with pytest.raises(ValueError, match="process members alone"):
         map_region(stacked, open_region(region).with_changes(change), tmp_path / "run", **SETTINGS)
+
+    def changed_map(posterior, region, change, out, **how):
+        map_region(posterior, open_region(region).with_changes(change), out, **how)
+
+    for ask in (run_scenario, changed_map):
+        with pytest.raises(ValueError, match="which know no causes"):
+            ask(stacked.of_kind("network"), region, change, tmp_path / "none", **settings)
+        assert not (tmp_path / "none").exists()

@@ -178,7 +178,7 @@ class TileShare(NamedTuple):
     cell: np.ndarray
 
 
-class Pixels(NamedTuple):
+class KeptPixels(NamedTuple):
     """Pixels of a tile that an output keeps.
 
     Attributes:
@@ -194,7 +194,7 @@ class Pixels(NamedTuple):
     sums: np.ndarray
 
     @classmethod
-    def of(cls, path: Path, name: str) -> Pixels | None:
+    def of(cls, path: Path, name: str) -> KeptPixels | None:
         """Those of a tile, by its file; None where it has no pixel inside.
 
         Raises:
