@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+USUAL = "usual_"
+"""What the names of drivers and states of the usual year begin with."""
+SOIL_WATER = "rew"
+"""The name by which the factors of a model read soil water."""
+
 
 class Cause(NamedTuple):
     """A cause of the change of a flux against the usual year.

@@ -4,10 +4,12 @@
 # ---
 
 # %% [markdown]
-# # What a drought costs
+# # A drought ledger
 #
-# The same region twice, with and without a change of the weather, **with the same draws**. What the draws disagree about cancels in the difference, so the effect
-# is known better than the flux.
+# What has a dry season taken, and was it the dry soil, the dry air, the heat, or leaves that were no longer green? The ledger compares a season with the usual season of the same
+# place, **with the same draws**, and splits the change by cause, so that the causes add up to the whole in every draw.
+#
+# The made-up region has a dry summer in 2022, and came with the climatology of the eight years before.
 
 # %%
 from hybridflux.twin.world import make_world
@@ -16,22 +18,37 @@ make_world("world", size=40, towers=6, seed=0);
 
 # %% language="bash"
 # hybridflux fit --towers world/towers --model static --method laplace --seed 1 --out posterior.nc | grep concerns
-# hybridflux scenario --posterior posterior.nc --region world/region.zarr --draws 16 --seed 1 \
-#     --change 'rain=*0.5' --change tair=+2 --change 'vpd=*1.3' --out drought
-# ls drought
+# hybridflux drought --posterior posterior.nc --region world/region.zarr --start 2022-05-01 --end 2022-09-30 --draws 16 --seed 1 --out ledger
+# ls ledger
 
 # %% [markdown]
-# A change is `*0.5`, `+2` or `climatology`, of any driver. `tair=+2` moves the minimum and the night with it; VPD stays where it is, so that it is named as well.
-# `rain=climatology` asks the opposite question: what would a usual year have been?
-#
-# ## The effect, draw by draw
+# ## What it took, and by which cause
 
 # %%
 import pandas as pd
 
-effect = pd.read_csv("drought/effect.csv", comment="#")
-whole = effect.query("zone == 'region' and land_cover == 'all'")
-whole[["period", "variable", "mean", "q05", "q95", "units"]].round(1)
+ledger = pd.read_csv("ledger/drought.csv", comment="#")
+whole = ledger.query("zone == 'region' and land_cover == 'all' and variable in ['GPP', 'RECO', 'NEE']")
+whole.pivot_table(index="cause", columns="variable", values="mean", sort=False).round(1)
+
+# %% [markdown]
+# NEE is positive to the atmosphere, so that a positive change is carbon that the land did not take up. `all` is the whole change; the rows below it add up to it. Greenness has no part
+# here, as the warning says: this region knows two years of it, which do not make a usual one. With more years it has, or `--reference 2017:2021`.
+#
+# The causes of GPP with their intervals. Soil and air dry out together; where one may stand for the other in the draws, the ledger says so.
+
+# %%
+gpp = whole.query("variable == 'GPP'")
+gpp[["cause", "mean", "q05", "q95", "percent", "units"]].round(1)
+
+# %% [markdown]
+# ## What if?
+#
+# A scenario asks about weather that was not. It maps the region twice with the same draws; what these disagree about cancels in the difference.
+
+# %% language="bash"
+# hybridflux scenario --posterior posterior.nc --region world/region.zarr --draws 16 --seed 1 \
+#     --change 'rain=*0.5' --change tair=+2 --change 'vpd=*1.3' --out drier
 
 # %%
 import numpy as np
@@ -44,30 +61,24 @@ def mean_nee(run):
     return totals.sum("NEE", np.arange(len(totals.area)), slice(None)) / totals.area.sum()
 
 
-usual, drought = mean_nee("drought/control"), mean_nee("drought/changed")
+usual, drier = mean_nee("drier/control"), mean_nee("drier/changed")
 print(f"NEE {usual.mean():.0f}, sd over draws {usual.std(ddof=1):.0f} gC m-2 yr-1")
-print(f"effect {(drought - usual).mean():+.0f}, sd over draws {(drought - usual).std(ddof=1):.0f}: paired")
-print(f"if the two runs were independent, sd {np.hypot(usual.std(ddof=1), drought.std(ddof=1)):.0f}")
+print(f"effect {(drier - usual).mean():+.0f}, sd over draws {(drier - usual).std(ddof=1):.0f}: paired")
+print(f"if the two runs were independent, sd {np.hypot(usual.std(ddof=1), drier.std(ddof=1)):.0f}")
 
 # %% [markdown]
-# ## Where it is felt
+# ## On pages
+#
+# The two runs side by side, with maps on one scale: [side_by_side.html](side_by_side.html). The ledger on the page of the run, by land cover, as a map of the largest cause
+# and over the season: [report.html](report.html).
 
-# %%
-import matplotlib.pyplot as plt
-import xarray as xr
-
-maps = {name: xr.open_zarr(f"drought/{name}/fluxes.zarr", group="annual").NEE.isel(time=0) for name in ("control", "changed")}
-difference = maps["changed"] - maps["control"]
-limit = float(abs(difference).max())
-figure, axes = plt.subplots(figsize=(5, 3.8), layout="constrained")
-difference.plot(ax=axes, cmap="BrBG_r", vmin=-limit, vmax=limit, cbar_kwargs={"label": "change of NEE [gC m⁻² yr⁻¹]\nbrown: more carbon to the atmosphere"})
-axes.set(aspect="equal", title="the drier, warmer year less the year as it was", xlabel="easting [m]", ylabel="northing [m]");
+# %% language="bash"
+# hybridflux report --run drier/control --run drier/changed --out side_by_side.html
+# hybridflux report --run drier/control --drought ledger --out report.html
 
 # %% [markdown]
 # ## What to believe
 #
-# - The spread of an effect is `parameter`: effects of places and the structural error are left out, as if they were the same in both runs. What the model does not know about
-#   droughts is not in it.
-# - The vegetation is that which was seen. Leaves that would have browned in *your* drought stay green; the scenario holds what weather and soil water do to the leaves that
-#   were there.
-# - The report of a run shows it: `hybridflux report --run run --scenario drought --out report.html`.
+# - Effects of places and the structural error are the same in both runs and cancel. What the model does not know about droughts is not in the interval.
+# - A scenario keeps the vegetation that was seen: leaves that would have browned stay green. The ledger has greenness as a cause of its own.
+# - Neither holds the years after: mortality, lost reserves, beetles.

@@ -156,10 +156,14 @@ def scenario(
         list[str],
         typer.Option(
             help="rain=*0.6, tair=+2 or vpd=climatology; for a part of the time rain=*0.6@2018-05-01:2018-09-30, from a day on "
-            "rain=*0.6@2018-05-01:. tair moves the lowest, highest, night and day temperature with it; VPD is held. May be repeated."
+            "rain=*0.6@2018-05-01:. tair moves the lowest, highest, night and day temperature with it; VPD is held. rew=0.8 holds the soil "
+            "water that plants see, rew=*0.6 moves it. May be repeated."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the control run, the changed run and their difference.")],
+    control: Annotated[
+        Path | None, typer.Option(exists=True, help="Folder `control` of another scenario of the same region, draws and days: mapped once.")
+    ] = None,
     draws: Draws = 64,
     start: Start = None,
     end: End = None,
@@ -191,7 +195,7 @@ def scenario(
     options = {"executor": who, "draws": of_draws.Draws(draws, Spread.parameter, seed), "period": Period(start, end)}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
-        run_scenario(fitted, region, changes, out, **options, resume=resume, progress=progress)
+        run_scenario(fitted, region, changes, out, **options, control=control, resume=resume, progress=progress)
     if "stacking" in fitted.info:
         typer.echo("mapped by the process members alone: networks of weather and vegetation know no causes")
     wrote(out)

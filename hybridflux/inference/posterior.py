@@ -110,7 +110,7 @@ class Posterior:
             ValueError: GPP or RECO is a network of weather and vegetation, which knows none.
         """
         found = self.of_kind("process")
-        if {direct.productivity, direct.respiration} & set(found.model.functions()):
+        if any(function in (direct.productivity, direct.respiration) for function in found.model.functions()):
             raise ValueError(
                 "this posterior is of networks of weather and vegetation, which know no causes: what a change of drivers does "
                 "is a question to a model of processes; fit hybrid_water, or stacked, whose process members are taken"

@@ -12,7 +12,7 @@ from hybridflux.addresses import redacted
 from hybridflux.data.catalog import Dataset
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.indices import INDICES
-from hybridflux.data.imagery.stac_search import expected
+from hybridflux.data.imagery.stac_search import expected, is_file, static_items
 from hybridflux.data.land.services import SERVICE, requests
 from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.build_job import BuildJob
@@ -185,7 +185,7 @@ def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Da
 
 def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> SourceRequest:
     geobox, days = config.region_grid.geobox, config.period.days
-    if dataset.format == "stac":
+    if dataset.format == "stac" and not _is_here(source.place):
         names = (config.vegetation.index, *config.vegetation.also)
         bands = sorted({band for name in names for band in INDICES[name].bands})
         search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
@@ -197,6 +197,13 @@ def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> So
         return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")
     scenes = reader(dataset.format)(dataset, source.place, geobox, days[0], days[-1])
     return SourceRequest("imagery", dataset.id, source.place, note=f"{len(scenes)} scenes")
+
+
+def _is_here(place: str) -> bool:
+    """Whether a place is a static STAC file, all of whose assets are files beside it."""
+    if not is_file(place) or not Path(place).exists():
+        return False
+    return all("://" not in asset.href for item in static_items(Path(place)) for asset in item.assets.values())
 
 
 def _size(count: float) -> str:

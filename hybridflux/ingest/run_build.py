@@ -22,12 +22,11 @@ from hybridflux.ingest.smoother_fit import learn_processes
 from hybridflux.progress import Progress
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.plausible_drivers import Finding, findings
-from hybridflux.region.run.executors import Executor, Serial, Share, Slurm
+from hybridflux.region.run.executors import Executor, Share, Slurm, tiles_at_once
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.store import layout
 
 SCENES_AT_ONCE = 4  # in flight in a process: while one is decoded, others arrive; a service gets no more requests than that at once
-LARGE = 400e6  # bytes of the daily maps of a tile from which one is in flight at a time, so that memory stays bounded
 PATIENCE = 1.0  # seconds between two looks whether another task has prepared the build
 
 
@@ -96,7 +95,8 @@ def run_build(job: BuildJob, resume: bool, executor: Executor | Slurm, notify: P
         learn_processes(job.config, job.views, zarr.open_array(job.out / "plant_type", mode="r")[:], job.work, job.seed)
         mine = executor.mine(tiles)
         waiting = [tile for tile in mine if job.work.read(f"tiles/{tile.id}") is None]
-        _run(executor, fill_tile, job, waiting, notify, held, _tiles_at_once(job), before=len(mine) - len(waiting))
+        size = 2 * 2 * job.config.region_grid.tile**2 * len(job.config.period.days)  # mean and sd of an index, int16
+        _run(executor, fill_tile, job, waiting, notify, held, tiles_at_once(size), before=len(mine) - len(waiting))
         if not whole:
             return _noted(report, f"{executor.work}: its tiles are filled; without --task the build is completed", began)
         sweep(job.work.folder, "views", "tiles", job.work.views.name)
@@ -135,11 +135,6 @@ def _run(executor: Executor, work, job: BuildJob, units: list, notify: Progress,
         for number, report in enumerate(reports, before + 1):
             held.check()
             notify(number, before + len(units), str(report))
-
-
-def _tiles_at_once(job: BuildJob) -> int:
-    side = job.config.region_grid.tile
-    return 1 if 2 * 2 * side**2 * len(job.config.period.days) > LARGE else Serial().threads
 
 
 def _is_read(job: BuildJob, number: int) -> bool:

@@ -24,13 +24,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, USUAL, change_name
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import Names
 from hybridflux.vocabulary import split_history
 
-USUAL = "usual_"
-"""What the names of drivers and states of the usual year begin with."""
 NODES = 3
 """Nodes of the Gauss-Legendre quadrature along the path, odd: 3 are exact for polynomials of degree 5."""
 SPLIT = ("gpp", "reco")

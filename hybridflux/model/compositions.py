@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hybridflux.files import read_json
 from hybridflux.model import observe, outside
@@ -100,7 +101,7 @@ def hybrid_nirv() -> HybridFlux:
 
 GREENING = (*GREEN_TODAY, "nirv_30d", "lswi_30d")
 """`GREEN_TODAY` beside the means of the last month: leaves that unfold and leaves that age have the same greenness and another capacity."""
-DRY_NEVER_HELPS = {"rising": ("lswi", "lswi_30d"), "falling": ("vpd",)}
+DRY_NEVER_HELPS: dict[str, Any] = {"rising": ("lswi", "lswi_30d"), "falling": ("vpd",)}
 """Signs of the network of light use: it never falls with the water of leaf and soil (Xiao et al. 2004, 10.1016/j.rse.2003.11.008) and never
 rises with VPD (Grossiord et al. 2020, 10.1111/nph.16485). Its other inputs, and all those of base respiration, have no sign that holds
 everywhere: light use has an optimum of temperature, and respiration falls in dry and in waterlogged soil."""

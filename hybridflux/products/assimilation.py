@@ -3,8 +3,10 @@
     stock change of a zone and its years = -NEE - export + import - fire - leaching + error
 
 The draws of a run are a prior of NEE, what the inventory says of exports one of these, and its stock changes are the measurements
-(`ensemble_update`). One matrix updates everything that is made of draws: each zone, land cover, month and flux, so that sums, anomalies and
-trends add up as before. Maps are not touched, nor is a file of the run.
+(`ensemble_update`). One matrix updates everything that is made of draws: each zone, land cover, month and flux, so that sums add up as
+before. Years that the same stock changes cover move alike, by the mean of their updates in each month of the year: a stock change says
+nothing of how they differ, and what some draws would say of it by chance stays out. So anomalies within such years are those of the prior.
+Maps are not touched, nor is a file of the run.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Assimilated:
         totals: the same, updated.
         changes: stock changes with draws of the prior.
         updated: the same with updated draws.
-        matrix: T `[draw, draw]`; `x @ matrix` is the update of a quantity `[..., draw]`.
+        matrix: T `[draw, draw]`; `x @ matrix` is the update of the mean of a quantity over the years of a stock change `[..., draw]`.
         method: name of the update.
         effective: draws that would keep weight if they were weighed instead.
     """
@@ -84,7 +86,8 @@ def assimilate_totals(totals: RunTotals, entries: Sequence[Entry], *, method: st
     given = predicted, observed, errors + sum(exports.values())
     matrix = METHODS[method](*given, seed)
     updated = _with_exports(changes, used, matrix, exports, errors, seed)
-    total = {flux: Lazy(values.shape, partial(_updated, values, matrix)) for flux, values in prior.total.items()}
+    alike = _moved_alike(prior, [change.entry.years for change in chosen])
+    total = {flux: Lazy(values.shape, partial(_updated, values, matrix, alike)) for flux, values in prior.total.items()}
     return Assimilated(
         prior, replace(prior, total=total), tuple(changes), updated, matrix, method, effective_draws(importance(*given))
     )  # fmt: skip
@@ -117,5 +120,15 @@ def _with_exports(changes: Sequence[StockChange], used: Sequence[int], matrix, e
     return tuple(out)
 
 
-def _updated(values, matrix: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    return values[cells] @ matrix
+def _moved_alike(totals: RunTotals, periods: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Weights `[month, month]` of a mean over the same month in all years that the same stock changes cover."""
+    whole = totals.complete_years()
+    covered = {year: tuple(first <= year <= last for first, last in periods) if year in whole else () for year in set(totals.months.year)}
+    kind = [(covered[month.year], month.month) for month in totals.months]
+    same = np.array([[one == other for other in kind] for one in kind], float)
+    return same / same.sum(1, keepdims=True)
+
+
+def _updated(values, matrix: np.ndarray, alike: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    before = values[cells]
+    return before + alike @ (before @ matrix - before)

@@ -13,6 +13,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.outputs import DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.region.outputs.base import ArraySpec, OfQuantities
+from hybridflux.region.outputs.period_maps import over
 
 CHANGES = tuple(change_name(flux, cause) for flux in ("gpp", "reco") for cause in CAUSES)
 WATER = "water_missing"
@@ -66,7 +67,7 @@ class DroughtMaps(PeriodMaps):
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """Statistics of the sums of each year, and of the sensitivity."""
         found = super().end(carry, {}, sums, static)
-        years = [self._sensitivity(self._over(sums, first, end), static.days) for first, end in static.months_of_years]
+        years = [self._sensitivity(over(self.sums, sums, first, end), static.days) for first, end in static.months_of_years]
         return {**found, **{key: jnp.stack([year[key] for year in years]) for key in years[0]}}
 
     def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:

@@ -55,6 +55,7 @@ def run_scenario(
     *,
     draws: int | Draws = 64,
     period: Period = Period(),  # noqa: B008
+    control: str | Path | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Effect:
@@ -73,6 +74,7 @@ def run_scenario(
         out: folder.
         draws: the same in both runs; a number takes the spread `parameter`, because an effect concerns the physics and not one place.
         period: days that are mapped.
+        control: run folder of the same region, draws and period, `control` of another scenario: linked to instead of mapped again.
         progress: called with (tiles done, all, message) over both runs.
         options: further arguments of `map_region`: `keep`, `resume`, `executor`.
 
@@ -92,9 +94,13 @@ def run_scenario(
     given, posterior = posterior, posterior.of_causes()
     members = "all" if posterior.model is given.model else "process"
     check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
+    if control is not None and not (out / "control").exists():
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "control").symlink_to(Path(control).resolve(), target_is_directory=True)
     for half, (name, drivers) in enumerate((("control", region), ("changed", changed))):
         notify = partial(_notify_half, progress, half, name) if progress else None
-        map_region(posterior, drivers, out / name, draws=draws, period=period, progress=notify, **options)
+        again = {"resume": True} if name == "control" and control is not None else {}  # compares the specification, maps what is missing
+        map_region(posterior, drivers, out / name, draws=draws, period=period, progress=notify, **options | again)
     words = tuple(str(change) for change in read)
     run = run_record(out / "changed")
     record = {

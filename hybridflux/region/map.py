@@ -20,6 +20,7 @@ from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.changeable import check_changes
 from hybridflux.region.drivers.open import EXTREMES, Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
+from hybridflux.region.kernels.kernel_inputs import walked_model
 from hybridflux.region.kernels.pixel_blocks import one_cell_per_block
 from hybridflux.region.outputs import KEEP, Output
 from hybridflux.region.run.estimate import Estimate, estimate
@@ -176,6 +177,7 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     warn_of_sensors(sensors, like, str(region.path), cure)
     calendar = Calendar.of_region(region, period)
     needs = posterior.model.needs()
+    walked_model(posterior.model, region.changes)
     check_outputs(tuple(keep), posterior.model, calendar, tuple(name for name in needs if region.has_usual(name)))
     for output in keep:
         output.check(posterior)

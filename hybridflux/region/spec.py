@@ -180,6 +180,11 @@ class Job:
         return tuple(output.file for output in self.keep if output.file)
 
     @property
+    def tile_size(self) -> float:
+        """Bytes of the stored maps of a whole tile, half of what a kernel gives back for its pixels."""
+        return self.region.grid.tile**2 * sum(output.cost(self.calendar, self.draws) for output in self.keep) / 2
+
+    @property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Covariate -> lowest and highest value at the towers of the fit; empty for posteriors that do not know them."""
         return {name: tuple(limits) for name, limits in self.posterior.info.get("ranges", {}).items()}

@@ -27,7 +27,8 @@ def assimilation_section(table_of_run: pd.DataFrame) -> str:
     gains = table_of_run[table_of_run["variable"] == "NBP"]
     note = (
         "The draws of the totals, updated by the measured stock changes: stock change = −NEE − export. "
-        "<b>Only this section is assimilated; maps and all other tables of this page are prior.</b> Shrinkage is the part of the "
+        "<b>Only this section is assimilated; maps and all other tables of this page are prior.</b> Years of one stock change move "
+        "alike, so that their anomalies stay what they are above. Shrinkage is the part of the "
         "standard deviation that the inventory removes. The tension is the probability of a stock change at least as far from the prior: "
         "a small one says that run and inventory contradict each other, and then neither is to be believed before the reason is known."
     )

@@ -193,6 +193,14 @@ def _towers(record: dict) -> str:
             f"through those of the towers of the same plant type (correlation length {record['effect_length'] / 1e3:.0f} km; "
             f"{share_of(record.get('effect_nugget', 0))} of the variance is of each ecosystem alone)."
         )
+    error = record.get("structural_error") or {}
+    if error.get("towers"):
+        known = escape(", ".join(error["towers"]))
+        parts.append(
+            f"In budgets the structural error passes through the monthly residuals of {known} (correlation length "
+            f"{error['length'] / 1e3:.0f} km; {share_of(error['nugget'])} of the variance is of each ecosystem alone), so that the mean "
+            "of a budget near them differs from that of the maps by what they measured."
+        )
     if shares:
         parts.append(
             f"<b>No tower of the posterior has this plant type:</b> {escape(', '.join(shares))}. The map there rests on its prior and on "

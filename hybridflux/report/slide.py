@@ -57,7 +57,7 @@ def write_slide(run: str | Path, out: str | Path, *, variable: str = "NEE", year
         title = shorten(str(record.get("title") or run.name), 70, placeholder=" ...")
         figure.text(0.035, 0.93, title, fontsize=22, fontweight="bold", va="center")
         figure.text(0.035, 0.872, f"{NAMES.get(variable, variable)}, {label}", fontsize=16, color="#444444", va="center")
-        axes = figure.add_axes((0.035, 0.12, 0.60, 0.71))
+        axes = figure.add_axes((0.035, 0.14, 0.60, 0.69))
         _map(figure, axes, shown, variable, unit)
         _scale_bar(axes, shown)
         _north_arrow(axes, shown)
@@ -157,6 +157,6 @@ def _words(figure, run: Path, record: dict, variable: str, year: int) -> None:
         figure.text(0.67, 0.475, words, fontsize=11, color="#444444", va="top")
     if variable == "NEE":
         words = f"Positive to the atmosphere: a sink is negative.\nHatched: |mean| below {WEAK:g} sd,\nthe sign is uncertain."
-        figure.text(0.67, 0.31, words, fontsize=12, va="top")
+        figure.text(0.67, 0.34, words, fontsize=12, va="top")
     credit = "; ".join(record.get("attribution") or ()) or "credit of the data: not recorded in the region store"
-    figure.text(0.035, 0.028, shorten(f"hybridflux; {credit}", 190, placeholder=" ..."), fontsize=9, color="#444444")
+    figure.text(0.035, 0.012, fill(f"Made with hybridflux. {credit}", 230), fontsize=7, color="#444444", va="bottom")  # whole, however long

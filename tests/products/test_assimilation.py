@@ -123,6 +123,10 @@ def test_sums_anomalies_and_balances_of_an_update_add_up():
     sums = flux["mean"].xs("z1", level="zone").xs("DBF", level="land_cover")
     assert sums["2016-2019", "cumulative", "NEE"] == pytest.approx(sum(sums[str(year), "flux", "NEE"] for year in range(2016, 2020)))
     assert sum(sums[str(year), "anomaly", "NEE"] for year in range(2016, 2020)) == pytest.approx(0, abs=1e-6)
+    anomaly = table[table["quantity"] == "anomaly"]  # a stock change of four years says nothing of how they differ
+    np.testing.assert_allclose(anomaly[["mean", "sd"]], anomaly[["prior_mean", "prior_sd"]], atol=1e-6)
+    index = [(entry.zone, entry.land_cover, "mean of 2016-2019", "flux", "NEE") for entry in entries]
+    np.testing.assert_allclose(flux.loc[index, "mean"], [after.nee.mean() for after in found.updated])
     assert sums["2016", "flux", "NEE"] == pytest.approx(sums["2016", "flux", "RECO"] - sums["2016", "flux", "GPP"])
     parts = [found.totals.sum("NEE", [number], totals.months.year == 2018) for number in range(len(totals.area))]
     np.testing.assert_allclose(sum(parts), found.totals.sum("NEE", np.arange(len(totals.area)), totals.months.year == 2018))

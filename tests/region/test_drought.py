@@ -10,7 +10,9 @@ import xarray as xr
 from hybridflux.causes import CAUSES, change_name
 from hybridflux.products.drought import ALL, RUN, drought_record, run_drought, separable
 from hybridflux.products.drought_outputs import DroughtTotals
+from hybridflux.products.scenario import run_scenario
 from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.drivers.driver_change import read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.usual_weather import typical
 
@@ -76,6 +78,26 @@ def test_the_record_says_what_is_usual_and_what_is_not_held(ledgers):
 def test_a_region_without_reference_years_says_so(make_posterior, region_path, tmp_path):
     with pytest.raises(ValueError, match="nothing is known of the usual year"):
         run_drought(make_posterior(), region_path, tmp_path / "out", period=SEASON)
+
+
+def test_soil_water_is_a_factor_of_a_scenario(make_posterior, region_path, tmp_path):
+    """Held at field capacity it takes what dry soil took, held dry it takes more; both share the control run."""
+    options = {"draws": 3, "period": SEASON}
+    effects = {}
+    for name, text in (("wet", "1"), ("dry", "0.05")):
+        control = None if name == "wet" else tmp_path / "wet" / "control"
+        effects[name] = run_scenario(make_posterior(), region_path, {"rew": text}, tmp_path / name, control=control, **options)
+    assert (tmp_path / "dry" / "control").resolve() == tmp_path / "wet" / "control"
+    runs = {name: (one.control, one.changed) for name, one in effects.items()}
+    change = {name: [float(run.sum("GPP", slice(None), slice(None)).mean()) for run in both] for name, both in runs.items()}
+    assert change["wet"][0] == change["dry"][0] and change["dry"][1] < change["dry"][0] <= change["wet"][1]
+    assert effects["wet"].changes == ("rew=1",)
+    network = make_posterior(stacked=True).of_kind("network")
+    with pytest.raises(ValueError, match="the model has no soil water"):
+        run_scenario(network, region_path, {"rew": "1"}, tmp_path / "no", **options)
+    for text in ("2", "climatology", "*0.5@2018-06-01:"):
+        with pytest.raises(ValueError, match="soil water is held at a value, rew=0.8"):
+            read_changes({"rew": text})
 
 
 def test_soil_water_and_dry_air_that_stand_for_each_other_are_not_separable():

@@ -18,7 +18,7 @@ from hybridflux.region.outputs import ZoneTotals
 from hybridflux.report.next_tower_figure import write_figure
 from hybridflux.vocabulary import PLANT_TYPES
 
-DRAWS = 192
+DRAWS = 128
 
 
 def test_the_reduction_of_a_gaussian_is_that_of_its_formula():

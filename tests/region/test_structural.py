@@ -1,5 +1,6 @@
 """The structural error of a region: its size in a year, its memory, its correlation in space, and what towers say of it."""
 
+import json
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -172,3 +173,5 @@ def test_a_budget_knows_the_months_of_its_tower_whatever_the_tiles(make_region, 
     size = (0.5 + 0.3 * activity[forest]) / (0.5 + 0.3 * 4.0)  # over that of the tower
     np.testing.assert_allclose(informed[forest].mean("draw"), -0.7 * size, rtol=0.5)  # of 6 draws
     np.testing.assert_array_equal(informed[~forest], blind[~forest])
+    said = [json.loads((tmp_path / name / "run.json").read_text())["structural_error"] for name in ("run10None", "run10()")]
+    assert [one["towers"] for one in said] == [["a"], []] and said[0]["length"] == 20_000.0

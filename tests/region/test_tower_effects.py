@@ -16,11 +16,11 @@ from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels import contract
 from hybridflux.region.kernels.kernel_inputs import prepare
 from hybridflux.region.map import make_job, map_region, resume_run
 from hybridflux.region.outputs import KEEP
-from hybridflux.region.run.tile import read_tile
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long

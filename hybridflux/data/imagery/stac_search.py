@@ -105,7 +105,7 @@ def items_of(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
         ValueError: the place is neither file nor service, or the file is not STAC.
     """
     if is_file(place):
-        items = _static(Path(place))
+        items = static_items(Path(place))
     else:
         service = service_of(dataset, place)
         answers = _search(request(service, geobox, start, end), Access.of_service(service))
@@ -165,7 +165,13 @@ def _search_once(search: dict, access: Access) -> list[pystac.Item]:
     return list(items.values())
 
 
-def _static(path: Path) -> list[pystac.Item]:
+def static_items(path: Path) -> list[pystac.Item]:
+    """The items of a static file: an item, an item collection, or a catalog with the files that it names.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is not STAC.
+    """
     import pystac
 
     from hybridflux.data.imagery.stac_requests import Linked

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from hybridflux.causes import SOIL_WATER
 from hybridflux.region.drivers.driver_change import ALONG, Change
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
@@ -37,7 +38,7 @@ def check_changes(region: Region, needs: Iterable[str], days: np.ndarray) -> Non
             run, all values would be kept at a bound, or there is no climatology.
     """
     unchanged, known = replace(region, changes=()), changeable(region, needs)
-    for change in region.changes:
+    for change in (one for one in region.changes if one.name != SOIL_WATER):
         if change.name not in known:
             why = "the model does not read it" if change.name in region.names else f"{region.path} does not have it"
             raise ValueError(f"`{change}` would change nothing: {why}; what can be changed here is {', '.join(known) or 'nothing'}")

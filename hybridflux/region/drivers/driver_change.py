@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hybridflux.causes import SOIL_WATER
 from hybridflux.vocabulary import VARIABLES, suggestion
 
 ALONG = {"tair": ("tmin", "tmax", "tair_night", "tair_day"), "vpd": ("vpd_day",)}
@@ -19,7 +20,7 @@ USUAL_FORMS = ("climatology", "typical")
 _HELP = (
     "write `*0.6`, `+2`, `-1.5`, `climatology` or `typical` (of some years: `typical:2001-2010`), and `@2018-05-01:2018-09-30` behind it "
     "for a part of the time "
-    "(`@2018-05-01:` from then on, `@:2018-09-30` until then)"
+    "(`@2018-05-01:` from then on, `@:2018-09-30` until then); soil water is held at a value, rew=0.8, or moved, rew=*0.6, on all days"
 )
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -34,7 +35,8 @@ class Change:
 
     Attributes:
         name: driver.
-        operation: `*`, `+`, `climatology` (the mean course of the year) or `typical` (days of real weather, moved to the usual mean).
+        operation: `*`, `+`, `=` (held; soil water alone), `climatology` (the mean course of the year) or `typical` (days of real weather,
+            moved to the usual mean).
         value: factor or difference, in the units of the driver.
         first: first day it holds, or None.
         last: last day it holds, or None.
@@ -65,7 +67,7 @@ class Change:
         >>> str(Change.parse("tair", "typical:2001-2010"))
         'tair=typical:2001-2010'
         """
-        drivers = [known for known, row in VARIABLES.items() if row.kind == "driver"]
+        drivers = [known for known, row in VARIABLES.items() if row.kind == "driver" or known == SOIL_WATER]
         if name not in drivers:
             raise ValueError(f"`{name[:40]}` is not a driver that can be changed.{suggestion(name, drivers)}")
         said = f"`{name}={text[:60]}`"
@@ -80,10 +82,14 @@ class Change:
             if form in USUAL_FORMS and bool(of) == bool(span):
                 operation, value = form, 0.0
                 years = None if not of else (int(span.partition("-")[0]), int(span.partition("-")[2] or span))
+            elif name == SOIL_WATER and what[:1] not in "*+-":
+                operation, value = "=", float(what)
             else:
                 operation, value = ("*", float(what[1:])) if what[:1] == "*" else ("+", float(what))
                 if what[:1] not in "*+-" or not np.isfinite(value):
                     raise ValueError
+            if name == SOIL_WATER and (operation in USUAL_FORMS or at or (operation == "=" and not 0 <= value <= 1)):
+                raise ValueError
         except ValueError:
             raise ValueError(f"{said} is not a change; {_HELP}") from None
         if first and last and last < first:
@@ -99,6 +105,10 @@ class Change:
         if operation == "*" and value < 0 and VARIABLES[name].bounds[0] >= 0:
             raise ValueError(f"{said}: `{name}` is not negative and has no negative factor; {name}=*0 takes it away")
         return cls(name, operation, value, *between, years)
+
+    def of_soil_water(self, rew):
+        """Relative extractable water as factors see it, which is held (`rew=0.8`) or moved (`rew=*0.6`, `rew=+0.1`), on all days."""
+        return {"=": lambda: 0.0 * rew + self.value, "*": lambda: rew * self.value, "+": lambda: rew + self.value}[self.operation]()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,7 +142,7 @@ class Change:
     def __str__(self) -> str:
         value = np.format_float_positional(self.value, trim="-", sign=self.operation == "+")
         years = f":{self.years[0]}-{self.years[1]}" if self.years else ""
-        what = f"{self.operation}{years}" if self.is_usual else {"*": f"*{value}", "+": value}[self.operation]
+        what = f"{self.operation}{years}" if self.is_usual else {"*": f"*{value}", "+": value, "=": value}[self.operation]
         return f"{self.name}={what}" + (f"@{self.first or ''}:{self.last or ''}" if self.first or self.last else "")
 
 

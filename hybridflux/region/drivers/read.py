@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hybridflux.causes import USUAL
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.model.attribution import USUAL
 from hybridflux.region.drivers.open import DERIVED, EXTREMES, INDICES, UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile

@@ -26,12 +26,15 @@ def days_of_year(days: np.ndarray) -> np.ndarray:
     return (days - days.astype("datetime64[Y]").astype("datetime64[D]")).astype(int) + 1
 
 
-Years = tuple[int, int]
+Years = tuple[int, int] | frozenset[int]
+"""The first and the last of some years, or all of them."""
 
 
 def within(days: np.ndarray, years: Years | None) -> np.ndarray:
-    """Whether a day lies in the years from the first to the last `[time]`; all do where there are none."""
+    """Whether a day lies in some years `[time]`; all do where none are named."""
     year = days.astype("datetime64[Y]").astype(int) + 1970
+    if isinstance(years, frozenset):
+        return np.isin(year, sorted(years))
     return np.ones(len(days), bool) if years is None else (year >= years[0]) & (year <= years[1])
 
 

@@ -10,13 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hybridflux.model.attribution import USUAL
+from hybridflux.causes import SOIL_WATER, USUAL
 from hybridflux.model.effect_correlation import ECOSYSTEM
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.held_water import with_soil_water
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
+from hybridflux.region.drivers.driver_change import Change
 from hybridflux.region.drivers.open import Region
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
@@ -124,7 +126,7 @@ def block_size(draws: int, tile: int) -> int:
 
 
 def _prepare(job: Job) -> KernelInputs:
-    region, calendar, model = job.region, job.calendar, job.posterior.model
+    region, calendar, model = job.region, job.calendar, walked_model(job.posterior.model, job.region.changes)
     names = model.needs()
     coarse = tuple(dict.fromkeys((*(name for name in names if region.is_coarse(name)), "tair")))
     window = region.window(calendar.days[0], calendar.days[-1])
@@ -165,6 +167,16 @@ def _prepare(job: Job) -> KernelInputs:
         frequency=random_effects.frequencies(job.spec.draws.correlation) if drawn else None,
         towers=tower_effects.positions(towers, region.grid),
     )
+
+
+def walked_model(model: HybridFlux, changes: Sequence[Change]) -> HybridFlux:
+    """The model with the soil water of a scenario.
+
+    Raises:
+        ValueError: it has none.
+    """
+    held = next((change for change in changes if change.name == SOIL_WATER), None)
+    return model if held is None else with_soil_water(model, held.of_soil_water)
 
 
 def _weather(region: Region, names: Sequence[str], window: slice) -> dict[str, np.ndarray]:

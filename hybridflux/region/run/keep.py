@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hybridflux.model.attribution import USUAL, AgainstUsual
+from hybridflux.causes import USUAL
+from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
 from hybridflux.region.drivers.calendar import Calendar

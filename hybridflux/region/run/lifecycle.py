@@ -120,7 +120,16 @@ def _record(job: Job) -> dict:
         "spec": job.spec.to_json(), "config_hash": job.hash, "spread_meaning": job.spread.meaning, "stage": PRIOR, "sign": SIGN,
         "days": len(job.calendar.mapped), "attribution": job.region.attribution, "plant_types": {"at_towers": job.at_towers},
         "provenance": provenance(job.spec.to_json(), job.seed),
-    }  # fmt: skip
+    } | _structural_error(job)  # fmt: skip
+
+
+def _structural_error(job: Job) -> dict:
+    """Correlation of the structural error of a run in space, and the towers whose residuals it passes through; empty where it has none."""
+    basis = job.field_basis
+    if basis is None:
+        return {}
+    about = {**basis.correlation.to_json(), "towers": [tower.name for tower in basis.towers]}
+    return {"structural_error": about}
 
 
 def attributes(job: Job, record: Mapping) -> dict[str, str]:

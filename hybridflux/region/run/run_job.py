@@ -15,7 +15,7 @@ from hybridflux.records import write_record
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.run import stac_item
-from hybridflux.region.run.executors import Executor, Share, Slurm
+from hybridflux.region.run.executors import Executor, Share, Slurm, tiles_at_once
 from hybridflux.region.run.lifecycle import POSTERIOR, attributes, begin, check, is_begun, write_totals
 from hybridflux.region.run.lock import WHOLE, Held, hold
 from hybridflux.region.run.report import DoneSoFar, RunReport, stopping, unreadable
@@ -94,7 +94,8 @@ def _prepared_by_one(job: Job) -> None:
 def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: Progress, held: Held) -> dict[str, str]:
     """Run tiles; tile -> why it was refused."""
     refused, number = {}, every - len(waiting)
-    with closing(executor.run(run_tile, job, waiting)) as reports:  # whatever stops us, tiles in flight are brought to their end
+    reports = executor.run(run_tile, job, waiting, at_once=tiles_at_once(job.tile_size))
+    with closing(reports):  # whatever stops us, tiles in flight are brought to their end
         for report in reports:
             held.check()
             number += 1

@@ -17,7 +17,7 @@ import zarr
 from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.outputs.flux_store import create_store, write_tile
-from hybridflux.region.run.executors import Serial
+from hybridflux.region.run.executors import Serial, tiles_at_once
 from hybridflux.region.run.lifecycle import write_totals
 from hybridflux.region.run.tile import run_tile
 from hybridflux.region.spec import Job
@@ -68,7 +68,7 @@ class Trial:
             template = _size(job.store)
             for name in ("tiles", "totals"):
                 (job.out / name).mkdir()
-            for report in Serial(threads).run(run_tile, job, tiles):
+            for report in Serial(threads).run(run_tile, job, tiles, at_once=tiles_at_once(job.tile_size)):
                 if report.refused:
                     raise ValueError(report.refused)
                 done.append(time.perf_counter() - began)

@@ -5,10 +5,10 @@ Nothing heavy is imported here: a worker must set up its machine (`hybridflux.ma
 
 from hybridflux.region.run.executors.base import Executor
 from hybridflux.region.run.executors.cluster import Dask
-from hybridflux.region.run.executors.serial import Serial, Share
+from hybridflux.region.run.executors.serial import Serial, Share, tiles_at_once
 from hybridflux.region.run.executors.slurm import Slurm
 
-__all__ = ["Dask", "Executor", "Serial", "Share", "Slurm", "choose"]
+__all__ = ["Dask", "Executor", "Serial", "Share", "Slurm", "choose", "tiles_at_once"]
 
 
 def choose(

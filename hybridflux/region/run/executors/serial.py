@@ -21,6 +21,18 @@ def tiles_in_flight() -> int:
     return 2 if jax.default_backend() == "cpu" else max(2, min(8, (os.cpu_count() or 2) // 2))
 
 
+LARGE = 400e6  # bytes of the maps of a tile, beyond which no second one is in flight, so that large tiles do not double the memory
+
+
+def tiles_at_once(size: float) -> int:
+    """Tiles in flight in one process: one where its maps are large, else as many as the executor takes (0).
+
+    Args:
+        size: bytes of the maps of a tile.
+    """
+    return 1 if size > LARGE else 0
+
+
 @dataclass(frozen=True)
 class Serial(AllTiles):
     """One tile computes at a time, on all cores of this machine, while its neighbours are read and written.
