@@ -20,7 +20,6 @@ from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors import Serial
-from hybridflux.region.run.tile import run_tile
 from hybridflux.region.store.checksums import accept
 
 pytestmark = pytest.mark.long
@@ -155,11 +154,11 @@ class Interrupted(Exception):
 class StopsAfter(Serial):
     """Runs a few tiles, begins one more, and dies."""
 
-    def run(self, job, tiles):
-        tiles = list(tiles)
+    def run(self, work, job, units, *, at_once=0):
+        tiles = list(units)
         for tile in tiles[:2]:
-            yield run_tile(job, tile)
-        run_tile(job, tiles[2])
+            yield work(job, tile)
+        work(job, tiles[2])
         job.marker(tiles[2].id).unlink()  # data written, not marked
         root = zarr.open_group(job.store, mode="r+")
         root["monthly"]["NEE"][:, tiles[2].y, tiles[2].x] = 7  # half of a chunk of another life
