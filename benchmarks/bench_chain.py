@@ -229,10 +229,10 @@ def draw(parts: dict[str, list[float]], path: Path, draws: int) -> None:
     figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
     used = [processor for _, processor in parts.values()]
     bars = axes.barh(list(parts), used, color=["#4c78a8"] * 4 + ["#f58518"] * 3)
-    axes.bar_label(bars, [f"{one:.0f} s" for one in used], padding=3)
+    axes.bar_label(bars, [f"{one:.1f} s" for one in used], padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set_xlabel(f"processor seconds for 100 km$^2$, one year and {draws} draws; blue: build, orange: map and budget")
+    axes.set_xlabel(f"processor seconds: 100 km$^2$, one year, {draws} draws\nblue: building the region; orange: mapping it, budget")
     figure.savefig(path, dpi=150)
 
 

@@ -70,7 +70,7 @@ def test_the_command_line_has_every_command_and_option():
     groups = {"": app, "region ": region_app, "export ": export_app}
     for before, group in groups.items():
         for command in group.registered_commands:
-            name = before + (command.name or command.callback.__name__)
+            name = before + (command.name or command.callback.__name__.replace('_', '-'))
             assert f"\n## {name} {{" in page
             section = page.split(f"\n## {name} {{")[1].split("\n## ")[0]
             asked = set(command.callback.__annotations__) - {"return", "ctx", "own", "settings"}

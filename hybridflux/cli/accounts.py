@@ -51,13 +51,15 @@ def budget(
     """
     check_output(out, overwrite=overwrite)
 
-    from hybridflux.products.budget import budget_table
+    from hybridflux.products.budget import budget_table, outside_of
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
 
     table = budget_table(run, zones=zones, inventory=inventory, reference=period_of(reference))
     write_table(table, out, run_record(run))
     wrote(out)
+    if said := outside_of(table):
+        typer.echo(said)
 
 
 def assimilate(

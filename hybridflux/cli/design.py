@@ -36,7 +36,7 @@ def next_tower(
 
     with progress_of("mapping candidates") as progress:
         table = products.next_tower(run, candidates=candidates, seed=seed, progress=lambda done, total: progress(done, total, ""))
-    write_table(table, out, run_record(run))
+    write_table(table, out, run_record(run), float_format="%.8g")
     wrote(out)
     if figure:
         write_figure(table, run, figure)

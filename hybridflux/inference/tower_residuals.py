@@ -76,6 +76,11 @@ class TowerResiduals:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
 
+def kept_draws(draws: int) -> np.ndarray:
+    """Numbers of the draws that are kept, evenly spaced."""
+    return np.linspace(0, draws - 1, min(draws, MOST_DRAWS)).round().astype(int)
+
+
 def of_posterior(posterior: Posterior, sequences: Sequences) -> TowerResiduals | None:
     """Residuals at the towers of a fit; None where NEE was not measured.
 
@@ -85,10 +90,9 @@ def of_posterior(posterior: Posterior, sequences: Sequences) -> TowerResiduals |
     """
     if "nee" not in sequences.targets:
         return None
-    draws = min(posterior.draws, MOST_DRAWS)
-    kept = np.linspace(0, posterior.draws - 1, draws).round().astype(int)
+    kept = kept_draws(posterior.draws)
     row = np.abs(np.arange(posterior.draws)[:, None] - kept).argmin(1).astype(np.int32)
-    few, step = posterior.pick(kept), max(AT_ONCE // (draws * len(sequences.days)), 1)
+    few, step = posterior.pick(kept), max(AT_ONCE // (len(kept) * len(sequences.days)), 1)
     month = sequences.days.astype("datetime64[M]")
     parts = []
     for start in range(0, len(sequences.places), step):

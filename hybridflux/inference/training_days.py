@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
+from hybridflux.inference.tower_residuals import kept_draws
 from hybridflux.model.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 DAYS = 512
 """Days of the sample: each pixel and day of a map is compared with all of them."""
 MOST_PLACES, MOST_DRAWS = 8, 2
-"""Towers and draws that importance is found with."""
+"""Towers and draws that importance is found with, at most, where they are many."""
+SMALL = 1 << 22  # values of a flux, up to which all of them are looked at
 STEP = 0.1  # standard deviations of a predictor
 AT_ONCE = 1 << 22  # distances in memory
 
@@ -123,11 +125,15 @@ def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float])
         sequences: of the fit.
         sd: predictor -> its standard deviation.
     """
-    few = posterior.pick(np.linspace(0, posterior.draws - 1, min(posterior.draws, MOST_DRAWS)).round().astype(int))
     observed = np.isfinite(sequences.targets["nee"])
-    places = np.flatnonzero(observed.any(axis=0))
-    step = -(-len(places) // MOST_PLACES)
-    here = sequences.select([sequences.places[place] for place in places[::step]])
+    kept = kept_draws(posterior.draws)
+    if len(kept) * observed.size > SMALL:
+        places = np.flatnonzero(observed.any(axis=0))
+        kept, places = kept[:: -(-len(kept) // MOST_DRAWS)], places[:: -(-len(places) // MOST_PLACES)]
+        here = sequences.select([sequences.places[place] for place in places])
+    else:  # as `tower_residuals` has it, so that one program serves both
+        here = sequences.select(sequences.places)
+    few = posterior.pick(kept)
     seen = np.isfinite(here.targets["nee"])
 
     def fluxes(drivers):

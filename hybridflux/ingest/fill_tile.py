@@ -166,7 +166,7 @@ def _fill_block(stored, tables: Tables, *, days: int):
 def _as_stored(line: Line, mean, sd):
     """The calibration line (`CalibrationLine.applied`) and rounding to steps of `layout.SCALE`, int16."""
     mean = jnp.clip(line.offset + line.slope * mean, line.lowest, line.highest)
-    sd = jnp.hypot(line.slope * sd, line.residual_sd)
+    sd = jnp.sqrt((line.slope * sd) ** 2 + line.residual_sd**2)
     return (
         jnp.rint(jnp.clip(one, bounds[0], bounds[1]) / jnp.float32(layout.SCALE)).astype(jnp.int16)
         for one, bounds in ((mean, line.bounds), (sd, line.sd_bounds))

@@ -68,6 +68,16 @@ def budget_table(
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
+def outside_of(table: pd.DataFrame) -> str:
+    """How much of the region a budget says to be outside the area of applicability; empty where it says nothing.
+
+    >>> outside_of(pd.DataFrame({"area_ha": [50.0], OUTSIDE: [6.0]}))
+    '12.0 % of the area outside the area of applicability'
+    """
+    share = table[OUTSIDE].iloc[0] / table["area_ha"].iloc[0]
+    return f"{100 * share:.1f} % of the area outside the area of applicability" if share >= 0 else ""
+
+
 def budget_of(totals: RunTotals, reference: tuple[int, int] | None = None) -> pd.DataFrame:
     """Rows of all zones, land covers, periods and fluxes, without an inventory; arguments as of `budget_table`."""
     groups, whole = totals.groups(), totals.complete_years()

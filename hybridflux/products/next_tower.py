@@ -92,7 +92,8 @@ def reduction(region: np.ndarray, observed: np.ndarray, measuring: float) -> tup
     explained = joint[0, 1:] @ np.linalg.solve(joint[1:, 1:] + measuring**2 * np.eye(quantities), joint[1:, 0]) / joint[0, 0]
     adjusted = max(1.0 - (1.0 - explained) * (draws - 1) / (draws - 1 - quantities), 0.0)
     error = 2.0 * explained**0.5 * (1.0 - explained) / draws**0.5  # of R2 (Olkin & Finn 1995, 10.1037/0033-2909.118.1.155)
-    return 1.0 - (1.0 - adjusted) ** 0.5, float(error / (2.0 * (1.0 - adjusted) ** 0.5))
+    left = float(1.0 - adjusted) ** 0.5
+    return 1.0 - left, float(error / (2.0 * left))
 
 
 def _chosen(job: Job, candidates: int, seed: int) -> tuple[list, dict[int, tuple[float, float]]]:

@@ -175,3 +175,11 @@ def test_a_budget_knows_the_months_of_its_tower_whatever_the_tiles(make_region, 
     np.testing.assert_array_equal(informed[~forest], blind[~forest])
     said = [json.loads((tmp_path / name / "run.json").read_text())["structural_error"] for name in ("run10None", "run10()")]
     assert [one["towers"] for one in said] == [["a"], []] and said[0]["length"] == 20_000.0
+
+
+def test_residuals_inform_nothing_where_nobody_knows_how_far_they_reach(region_path, make_posterior):
+    region, posterior = open_region(region_path), replace(make_posterior(), residuals=known(6))
+    tower = KnownTower("a", *reversed([float(one) for one in region.grid.lonlat(region.grid.x[4], region.grid.y[20])]), "DBF")
+    assert FieldBasis.of(posterior, (tower,), region.grid).towers == ()
+    learned = replace(posterior, info=posterior.info | {"structural_correlation": {"length": 20_000.0, "nugget": 0.4}})
+    assert FieldBasis.of(learned, (tower,), region.grid).towers == (tower,)

@@ -22,8 +22,12 @@ class RandomisedEnsemble(Ensemble):
     of the posterior. Here each member also has its own data: the score of its likelihood is moved by a draw of its sampling error
     (`joint.randomised`), which for a linear model with Gaussian errors makes its mode a draw of the posterior (Bardsley et al. 2014,
     10.1137/140964023). Spreads of populations are drawn, half way and at the end, given the effects of the member (Gibbs), not set to their
-    moments. The first learning rate is higher: where the data say little, members that have not arrived stay together. E06 calibrates it.
-    It costs as much as an `Ensemble` of as many members.
+    moments. The first learning rate is higher: where the data say little, members that have not arrived stay together. It costs as much as
+    an `Ensemble` of as many members.
+
+    Simulation-based calibration (E06): ranks of all 16 quantities are uniform with a network and Student-t errors; with Laplace errors
+    intervals are a little wide; where inputs of a network have a sign, parameters that it imitates are biased. At real towers each member
+    leaves a group of towers out, as those of an `Ensemble` do, which makes members differ a little more.
     """
 
     members: int = 20

@@ -35,9 +35,9 @@ class FieldBasis:
     @classmethod
     def of(cls, posterior: Posterior, towers: tuple[KnownTower, ...], grid: Grid) -> FieldBasis:
         """Of a run, with those of its towers that have residuals."""
-        correlation, known = tower_effects.correlation_of(posterior), posterior.residuals
+        known = posterior.residuals if tower_effects.knows_errors(posterior) else None
         measured = set() if known is None else {posterior.places[place] for place in np.unique(known.place)}
-        return cls(correlation, tuple(tower for tower in towers if tower.name in measured), grid)
+        return cls(tower_effects.correlation_of(posterior), tuple(tower for tower in towers if tower.name in measured), grid)
 
     @cached_property
     def at_towers(self) -> np.ndarray:

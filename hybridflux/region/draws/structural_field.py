@@ -67,7 +67,7 @@ class OfKind(NamedTuple):
     """The fields of a plant type, of variance one, and what its towers add.
 
     Attributes:
-        waves: weights of the waves of the fields of weeks, of years and for good `[wave, month, draw]`.
+        waves: weights of the waves of the fields of weeks and of years `[wave, month, draw]`, and for good `[wave, 1, draw]`.
         tower: numbers of the towers in the basis `[tower]`.
         weeks: per correlation with a tower, to be multiplied by the size `[tower, month, draw]`.
         lasting: the same, to be multiplied by the activity.
@@ -138,7 +138,7 @@ class StructuralField:
         size, near = size_of(of, activity), means[:, self.basis.waves + made.tower]
         error = size * np.tensordot(waves, made.waves[0], 1)
         lasting = of["structural_year"] * np.tensordot(waves, made.waves[1], 1)
-        lasting += of["structural_place"] * np.tensordot(waves, made.waves[2], 1)
+        lasting += of["structural_place"] * np.tensordot(waves, made.waves[2], 1)  # the same in all months
         error += activity * lasting
         error -= error.mean(axis=-1, keepdims=True)
         if len(made.tower):
@@ -164,7 +164,7 @@ class StructuralField:
         """Draw the fields, and condition them on the towers."""
         measured, mapped, draws = self._measured(kind), len(self.months.first), self.draws
         every = self.months.and_then(measured.months)
-        waves = [np.empty((self.basis.waves, mapped, draws), np.float32) for _ in range(PARTS)]
+        waves = [np.empty((self.basis.waves, months, draws), np.float32) for months in (mapped, mapped, 1)]
         prior, normal = np.empty((PARTS, len(measured.rows), draws)), np.empty((len(measured.rows), draws))
         units: dict[tuple[float, float], Units] = {}
         for draw in range(draws):
@@ -178,7 +178,7 @@ class StructuralField:
                 waves[part][..., draw] = path[:mapped].T
                 prior[part, :, draw] = (measured.waves @ path[mapped:].T)[measured.of_tower, measured.of_month]
             place = self.basis.weights(random[2].standard_normal(self.basis.waves, np.float32))
-            waves[2][..., draw], prior[2, :, draw] = place[:, None], (measured.waves @ place)[measured.of_tower]
+            waves[2][:, 0, draw], prior[2, :, draw] = place, (measured.waves @ place)[measured.of_tower]
             normal[:, draw] = random[2].standard_normal(len(measured.rows))
         return OfKind(waves, measured.tower, *self._through(measured, units, prior, normal))
 

@@ -44,8 +44,8 @@ def settled(draws: Draws, posterior: Posterior, grid: Grid) -> Draws:
     unknown = [tower.name for tower in towers if tower.name not in posterior.places]
     if unknown:
         raise ValueError(f"{', '.join(unknown[:8])} took no part in the fit; the towers of the posterior are {', '.join(posterior.places)}")
-    lengths = [length, correlation_of(posterior).length if posterior.residuals is not None else 0.0]
-    inform = near(towers, grid, max(lengths)) if draws.spread.has_random_effects else ()
+    errors = correlation_of(posterior).length if knows_errors(posterior) else 0.0
+    inform = near(towers, grid, max(length, errors)) if draws.spread.has_random_effects else ()
     return replace(draws, effect_length=length, effect_nugget=nugget, towers=inform)
 
 
@@ -60,6 +60,11 @@ def correlation_of(posterior: Posterior) -> EffectCorrelation:
     """That of the structural error, which the posterior learned, or one error for all cells of a plant type."""
     found = posterior.info.get("structural_correlation")
     return EffectCorrelation(float(found["length"]), float(found["nugget"])) if found else EffectCorrelation(EVERYWHERE)
+
+
+def knows_errors(posterior: Posterior) -> bool:
+    """Whether a posterior remembers the residuals of its towers, and has learned how far they reach."""
+    return posterior.residuals is not None and bool(posterior.info.get("structural_correlation"))
 
 
 def near(towers: Iterable[KnownTower], grid: Grid, length: float) -> tuple[KnownTower, ...]:

@@ -2,7 +2,7 @@
 
 `climatology` is the mean course of the year (of rain, days that are wet or dry). `typical` keeps the days of real weather: of each month
 those of the year whose rain is most usual, for all drivers the same ones, moved to the mean of the month. So clouds come with rain, and a
-mean over days is not shifted by the bend of a response, as that of a smooth course is (Jensen); E23 says how far it is off.
+mean over days is not shifted by the bend of a response, as that of a smooth course is (Jensen); E22 says how far it is off.
 """
 
 from __future__ import annotations

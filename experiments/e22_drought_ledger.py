@@ -1,4 +1,4 @@
-"""E23 - What took the carbon in the dry summers of Europe: soil water, dry air, heat, light or leaves?
+"""E22 - What took the carbon in the dry summers of Europe: soil water, dry air, heat, light or leaves?
 
 At each tower with a record of 2003, 2015 or 2018 and of three other summers, June to August of the event against the usual year of the same
 place (`hybridflux drought`), split by cause in every draw, beside the observed departure of GPP and NEE from the other summers. Then how
@@ -6,8 +6,8 @@ exact it is: the usual year against the mean of the reference summers as the mod
 against the full Shapley sum. Changes are event minus usual: GPP negative = uptake lost; NEE = RECO - GPP positive = lost to the atmosphere;
 gC m-2 in 92 days.
 
-    python experiments/e23_drought_ledger.py --data ../shared/data/towers --posterior FILE --out runs/e23
-    python experiments/e23_drought_ledger.py --data ../shared/data/towers --posterior FILE --out runs/e23_smoke --smoke
+    python experiments/e22_drought_ledger.py --data ../shared/data/towers --posterior FILE --out runs/e22
+    python experiments/e22_drought_ledger.py --data ../shared/data/towers --posterior FILE --out runs/e22_smoke --smoke
 
 `--posterior` is a file of `hybridflux fit`, or a fit of E04 without the days of drought; --smoke takes three towers.
 """
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="towers folder")
     parser.add_argument("--posterior", type=Path, required=True, help="file of `hybridflux fit`, or of E04")
-    parser.add_argument("--out", type=Path, default=Path("runs/e23"))
+    parser.add_argument("--out", type=Path, default=Path("runs/e22"))
     parser.add_argument("--smoke", action="store_true", help="three towers, to see that it runs")
     arguments = parser.parse_args()
     run(arguments.data, arguments.posterior, arguments.out, SMOKE_SITES if arguments.smoke else None)
@@ -197,13 +197,13 @@ def page(table: pd.DataFrame, checked: pd.DataFrame, posterior: Posterior) -> st
 def heading(table: pd.DataFrame, posterior: Posterior) -> list[str]:
     """What was done."""
     return [
-        "# E23: the drought ledger of European summers", "",
+        "# E22: the drought ledger of European summers", "",
         f"{table.site.nunique()} towers, {len(table)} summers; posterior with {posterior.draws} draws, fitted at {len(posterior.places)} "
         "towers. June to August of the event against the usual year of",
         "the other summers of the record. Changes are event minus usual, gC m-2 in 92 days: GPP negative = uptake lost, NEE = RECO - GPP "
         "positive = lost to the atmosphere.",
         "Observed and modelled departures: the observed days of the event against those of the other summers, scaled to 92 days.",
-        "Command: `python experiments/e23_drought_ledger.py --data TOWERS --posterior FILE --out runs/e23`.",
+        "Command: `python experiments/e22_drought_ledger.py --data TOWERS --posterior FILE --out runs/e22`.",
     ]  # fmt: skip
 
 
