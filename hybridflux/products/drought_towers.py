@@ -79,7 +79,7 @@ def drought_at_towers(
     Returns:
         `causes.change_name(flux, cause)`, `gpp`, `reco`, `usual_gpp`, `usual_reco`, and `water_missing` [mm] where the model has a bucket.
     """
-    posterior, at = posterior.of_kind("process"), np.flatnonzero(season)
+    posterior, at = posterior.of_causes(), np.flatnonzero(season)
     needs = posterior.model.needs()
     usual = {name: jnp.asarray(values) for name, values in usual_drivers(sequences, needs, years).items()}
     names = {name: jnp.asarray(values) for name, values in names_of(posterior.model, sequences).items() if name in needs}
