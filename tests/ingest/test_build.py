@@ -230,7 +230,7 @@ def test_plan_of_local_files(place, make, tmp_path):
     assert plan.compute is None and "time" not in text, "nothing was tried"
 
 
-def test_the_plan_is_tried_on_this_machine(built, place, make, tmp_path):
+def test_the_plan_is_tried_on_this_machine(place, make, tmp_path):
     """Scenes and land cover are read and made-up series filled in a folder that is thrown away; each part costs something."""
     plan = plan_region(make.configuration(place, vegetation={"also": ["kndvi"]}), tmp_path / "r.zarr", trial=True)
     found = plan.compute
