@@ -1,4 +1,4 @@
-"""E21 - Are fields that are irrigated told from those that are not, by plants that stay green on a soil without water?
+"""E21 - Can irrigated fields be distinguished from others by plants that stay green on a soil without water?
 
 Cropland and grassland of the European towers with MODIS reflectance, rain and radiation, every growing season (May to September) of the
 years with reflectance (2000 to 2018) that has 140 days or more of all series. The footprint is a pixel of 1 km, so that
