@@ -282,7 +282,7 @@ class Neural(AbstractFree):
         return self
 
     @property
-    def weights(self) -> tuple[Array, Array, Array]:
+    def weights(self) -> tuple[Array | np.ndarray, Array | np.ndarray, Array | np.ndarray]:
         """Weights of the inputs `[..., feature, unit]`, biases `[..., unit]` and weights of the units, as the signs have them."""
         first, bias, second = self.z["w1"], self.z["b1"], self.z["w2"]
         if not (self.rising or self.falling):
