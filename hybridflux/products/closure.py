@@ -123,7 +123,7 @@ def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, 
 
     >>> steady = np.repeat([[-60.0, 0.0, 60.0]], 4, axis=0)
     >>> needed(steady, 10.0, 40.0, 100.0, 0.5)
-    ToDecide(years=nan, plots=nan, towers=2.0)
+    ToDecide(years=nan, plots=nan, towers=3.0)
     """
     limit, count = (worth / LIMIT) ** 2, len(yearly)
     covariance = np.atleast_2d(np.cov(yearly))

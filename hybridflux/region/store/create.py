@@ -64,8 +64,9 @@ class RegionWriter:
         shape = (len(self.days), *tile.shape)
         if values.shape != shape:
             raise ValueError(f"{name} of tile {tile.id} has shape {values.shape}; [time, y, x] is {shape}")
-        with zarr.config.set({"array.write_empty_chunks": True}):  # a tile that was never seen is written too: one not there is lost
-            array = zarr.open_array(self.path / name, mode="r+")
+        opened = zarr.open_array(self.path / name, mode="r+")
+        # a tile that was never seen is written too: one not there is lost; of this array alone, because other threads write others
+        array = zarr.Array(zarr.AsyncArray(opened.metadata, opened.store_path, {"write_empty_chunks": True}))
         array[:, tile.y, tile.x] = values if values.dtype == np.int16 else _scaled(values, *VARIABLES[name].bounds)
         checksums.record(self.path / name, checksums.keys_of(array, (tile.y, tile.x)))
 
