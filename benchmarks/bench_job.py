@@ -5,8 +5,8 @@
 The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute
 for, were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation
 and weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of
-several sizes and draws and draws their peak memory. `--threads` runs each job with these numbers of tiles in flight. Seconds of the
-processor are told beside those of the clock: other work on the machine moves them less.
+several sizes and draws and draws their peak memory. `--threads` runs each job with these numbers of tiles in flight. Processor time
+stands beside wall time: other work on the machine changes it less.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: i
     work, first = size**2 * DAYS * draws / 1e6, None
     for model in models:
         before = part("anchor", folder, size, draws, "networks of maps")
-        told = part("job", folder, size, draws, model, "--threads", threads)
+        measured = part("job", folder, size, draws, model, "--threads", threads)
         after = part("anchor", folder, size, draws, "networks of maps")
-        first = first or told
+        first = first or measured
         floor, cpu = (work / ((before[name] + after[name]) / 2) for name in ("rate", "cpu_rate"))
         print(
             f"{model}: {size} x {size} x {DAYS} days x {draws} draws, {threads} tiles in flight: "
-            f"{told['seconds']:.1f} s ({told['cpu']:.1f} s of the processor), of which computing {told['computing']:.1f} s, "
-            f"with start {told['process']:.1f} s; {work / told['seconds']:.0f} M / s; "
-            f"peak memory {told['peak_mb']:.0f} MiB\n"
+            f"{measured['seconds']:.1f} s ({measured['cpu']:.1f} s of the processor), of which computing {measured['computing']:.1f} s, "
+            f"with start {measured['process']:.1f} s; {work / measured['seconds']:.0f} M / s; "
+            f"peak memory {measured['peak_mb']:.0f} MiB\n"
             f"   C anchor {before['rate']:.0f} and {after['rate']:.0f} M / s, {floor:.1f} s ({cpu:.1f} s of the processor): "
-            f"job / anchor {told['seconds'] / floor:.2f} (processor {told['cpu'] / cpu:.2f}), over the first model "
-            f"{told['seconds'] / first['seconds']:.2f} ({told['cpu'] / first['cpu']:.2f}); "
+            f"job / anchor {measured['seconds'] / floor:.2f} (processor {measured['cpu'] / cpu:.2f}), over the first model "
+            f"{measured['seconds'] / first['seconds']:.2f} ({measured['cpu'] / first['cpu']:.2f}); "
             f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores",
             flush=True,
         )

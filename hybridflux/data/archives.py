@@ -18,6 +18,8 @@ _SIDE_FILE = re.compile(r"ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README", re.IGNO
 _BASE = re.compile(r"_BASE(-BADM)?[_.]", re.IGNORECASE)
 _PREFERENCE = ("DD", "HH", "HR")
 _ENDINGS = (".csv", ".csv.gz", ".zip", ".parquet")
+UNREADABLE_ZIP = (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError)
+"""What `zipfile` raises when it opens a damaged zip, or (`NotImplementedError`) one of a compression or version it does not know."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _members(path: Path) -> tuple[list[Archive], str]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if name.lower().endswith((".csv", ".csv.gz"))]
-    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+    except UNREADABLE_ZIP as error:
         raise ValueError(f"{path.name} is not a readable zip ({error}); download it again") from error
     held = ", ".join(names)[:200] or "no csv"
     base = next((name for name in (path.name, *names) if _BASE.search(name)), None)

@@ -97,7 +97,7 @@ def reduction(region: np.ndarray, observed: np.ndarray, measuring: float) -> tup
 
 
 def _chosen(job: Job, candidates: int, seed: int) -> tuple[list, dict[int, tuple[float, float]]]:
-    """Tiles with the numbers of the candidates in their pixels, and number -> centre of its pixel [m]."""
+    """Tiles, each with the positions in the list of the candidates of its pixels, and position -> centre of the pixel [m]."""
     kinds, grid = job.region.group["plant_type"][...], job.region.grid
     inside = np.flatnonzero((kinds != layout.OUTSIDE) & ~np.isin(kinds, UNVEGETATED_CODES))
     picked = np.sort(np.random.default_rng(seed).choice(inside, min(candidates, len(inside)), replace=False))

@@ -171,7 +171,7 @@ def _differences(columns: Sequence[Column], shared: bool) -> Section | None:
 
 
 def _less(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """A difference draw by draw; of means where the numbers of draws differ."""
+    """A difference draw by draw; of the means where the runs have different counts of draws."""
     return one - other if one.shape == other.shape else np.array([one.mean() - other.mean()])
 
 

@@ -61,9 +61,9 @@ def exact(model, series):
 
 def beside(posterior, exact):
     """Mean minus exact mean over exact sd, and ratio of sds, of every learned number."""
-    told, true = learned(posterior.model), learned(exact.model)
+    fitted, true = learned(posterior.model), learned(exact.model)
     flat = lambda leaves: np.concatenate([np.asarray(leaves[name]).reshape(len(leaves[name]), -1) for name in sorted(true)], 1)  # noqa: E731
-    one, other = flat(told), flat(true)
+    one, other = flat(fitted), flat(true)
     return (one.mean(0) - other.mean(0)) / other.std(0), one.std(0) / other.std(0)
 
 
@@ -100,15 +100,15 @@ def test_members_spread_like_the_posterior_only_if_their_data_were_drawn_too(met
     """Whatever the data determine keeps far too narrow a spread by anchors alone; both are centred on the mean of the sampler."""
     there = with_places(model, Indices.of(series).sizes())
     drawn = method.draw(there, batch(there, series), jax.random.key(1), lambda done, total, message: None).leaves
-    told, true = (
+    fitted, true = (
         {
             name: np.asarray(values) * np.exp(0.5 * np.asarray(leaves[name.replace("effect", "spread")]))[:, None] if "effect" in name
             else np.asarray(values) for name, values in leaves.items() if "spread" not in name
         }
         for leaves in (drawn, learned(exact.model))
     )  # fmt: skip
-    shift = np.concatenate([np.ravel((told[name].mean(0) - true[name].mean(0)) / true[name].std(0)) for name in sorted(true)])
-    ratio = np.concatenate([np.ravel(told[name].std(0) / true[name].std(0)) for name in sorted(true)])
+    shift = np.concatenate([np.ravel((fitted[name].mean(0) - true[name].mean(0)) / true[name].std(0)) for name in sorted(true)])
+    ratio = np.concatenate([np.ravel(fitted[name].std(0) / true[name].std(0)) for name in sorted(true)])
     assert np.median(np.abs(shift)) < 0.5
     assert narrowest < np.median(ratio) < widest
 

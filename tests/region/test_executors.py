@@ -185,3 +185,10 @@ def test_options_choose(options, executor):
 def test_options_that_do_not_go_together(options, said):
     with pytest.raises(ValueError, match=said):
         choose(options.pop("kind"), **options)
+
+
+@pytest.mark.parametrize(("backend", "cores", "tiles"), [("cpu", 64, 2), ("gpu", 16, 8), ("gpu", 64, 8), ("gpu", 6, 3), ("gpu", 1, 2)])
+def test_more_tiles_are_in_flight_beside_a_gpu(backend, cores, tiles, monkeypatch):
+    monkeypatch.setattr("jax.default_backend", lambda: backend)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert Serial().threads == tiles

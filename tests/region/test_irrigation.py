@@ -7,6 +7,9 @@ import pytest
 from hybridflux.process import water
 from hybridflux.products.irrigation import FORTNIGHT, Soils, beyond_rain, seasons_of
 from hybridflux.products.region_irrigation import region_irrigation
+from hybridflux.region.drivers.open import open_region
+from hybridflux.region.drivers.read import read_tile
+from hybridflux.vocabulary import PLANT_TYPES
 
 DAYS = np.arange(np.datetime64("2017-09-01"), np.datetime64("2018-12-31"))
 SEASON, YEARS = seasons_of(DAYS)
@@ -63,6 +66,21 @@ def test_a_region_by_zone_and_land_cover(make_region, tmp_path):
     assert set(table["land_cover"]) <= {"CRO", "GRA"} and set(table["year"]) == {2017, 2018}
     assert table["probability"].between(0, 1).all() and (table["water_q05"] <= table["water_q95"]).all()
     assert (table["probability"] < 0.5).all()  # 2 mm of rain a day
+    arid = open_region(dry.path).with_changes({"rain": "*0.1"})
+    drier, one_zone = region_irrigation(arid, draws=8), []
+    assert (drier["water_mm"] >= table["water_mm"]).all() and drier["probability"].max() > 0.5
+    season, years = seasons_of(arid.days)
+    for tile in arid.tiles():  # the same from all pixels of one zone and cover at once
+        read = read_tile(arid, tile, ("tair", "par", "rain", "fapar"), slice(0, len(arid.days)))
+        here = (read.zone == 1) & (read.plant_type == PLANT_TYPES.index("CRO"))
+        series = {name: values[:, read.cell[here]] for name, values in read.weather.items()}
+        days, lacking = beyond_rain(series | {"fapar": 1e-4 * read.daily["fapar"][:, read.pixel[here]]}, season, Soils.drawn(8))
+        one_zone.append((np.where(days >= FORTNIGHT, lacking, 0.0), read.area[here]))
+    mean = np.average(np.concatenate([one for one, _ in one_zone], 2), axis=2, weights=np.concatenate([size for _, size in one_zone]))
+    rows = drier[(drier["zone"] == "north") & (drier["land_cover"] == "CRO")]
+    assert rows["year"].tolist() == list(years)
+    np.testing.assert_allclose(rows["water_mm"], mean.mean(1), rtol=1e-4)
+    np.testing.assert_allclose(rows["water_q95"], np.quantile(mean, 0.95, axis=1), rtol=1e-4)
     short = make_region(tmp_path / "s.zarr", size=(12, 10), days=("2018-03-01", "2018-12-31"))
     with pytest.raises(ValueError, match="from the autumn before"):
         region_irrigation(short.path, draws=2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from hybridflux.data.archives import UNREADABLE_ZIP
 from hybridflux.data.imagery.window import damaged
 from hybridflux.limits import METADATA
 
@@ -95,7 +96,7 @@ def _open(path: Path) -> Package:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
-    except (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError) as error:
+    except UNREADABLE_ZIP as error:
         raise damaged(str(path), error) from error
     tops = {name.split("/", 1)[0] for name in names if "/" in name}
     inner = tops.pop() + "/" if len(tops) == 1 and all("/" in name for name in names) else ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 import pystac
+from pystac.stac_io import DefaultStacIO
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from requests import Response, Session
@@ -65,7 +66,7 @@ class _Session(Session):
         return response
 
 
-class Linked(pystac.StacIO):
+class Linked(DefaultStacIO):
     """Linked files of a catalog on disk: other JSON on disk or at servers, up to the size limit."""
 
     def __init__(self, access: Access):
@@ -80,7 +81,3 @@ class Linked(pystac.StacIO):
         path = Path(address.removeprefix("file://"))
         METADATA.check(path.stat().st_size, str(path))
         return path.read_text(encoding="utf-8")
-
-    def write_text(self, dest, txt, *args, **options) -> None:
-        """Not written."""
-        raise NotImplementedError("collections are only read")

@@ -69,7 +69,7 @@ class ZoneTotals(OfQuantities):
         totals.add_to_cells(self.name, [kept[name] for name in self.sums], block)
 
     def cost(self, calendar: Calendar, draws: int) -> float:
-        """Four bytes for each month and draw."""
+        """Four bytes for each month, draw and sum."""
         return 4 * len(self.sums) * len(calendar.months) * draws
 
     def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
@@ -137,7 +137,7 @@ class PixelTotals(Output):
         totals.add_pixels(self.name, [kept[name] for name in self.sums], block)
 
     def cost(self, calendar: Calendar, draws: int) -> float:
-        """Eight bytes for each month and draw."""
+        """Four bytes for each month, draw and sum."""
         return 4 * len(self.sums) * len(calendar.months) * draws
 
 
