@@ -24,6 +24,7 @@ import numpy as np
 from hybridflux.machine import prepare
 
 DAYS, EVERY, CLEAR = 730, 5, 0.45
+FULL = 2  # passes of the cleaning after which no more than a fourth of the pixels change, with these views
 CHAIN, LANES = 4096, 2048  # of the multiplications and additions that are timed
 
 
@@ -123,20 +124,24 @@ def _settled(views, tables, passes: int) -> bool:
     return np.array_equal(np.isnan(most[0]), np.isnan(most[1])) or passes == before + 1
 
 
-def _operations(jaxpr, passes: int, days: int, inside: bool = False) -> float:
-    """Floating-point operations: a loop of known length so often, that of the passes `passes` times, that of the days in all `days`."""
+def _operations(jaxpr, passes: int, days: int, inside: bool = False, few: bool = False) -> float:
+    """Floating-point operations: a loop of known length so often, that of the days in all `days`.
+
+    `FULL` passes of the cleaning are of all pixels, the others of those put side by side, in the branch that has fewer operations.
+    """
     total = 0.0
     for equation in jaxpr.eqns:
         name, size = equation.primitive.name, max((int(np.prod(out.aval.shape)) for out in equation.outvars), default=0)
         if name == "scan":
             body, length = equation.params["jaxpr"].jaxpr, equation.params["length"]
-            total += length * _operations(body, passes, days / length, inside=True)
+            total += length * _operations(body, passes, days / length, inside=True, few=few)
         elif name == "while":
-            total += (days if inside else passes) * _operations(equation.params["body_jaxpr"].jaxpr, passes, days, inside)
+            times = days if inside else passes - FULL if few else FULL
+            total += times * _operations(equation.params["body_jaxpr"].jaxpr, passes, days, inside, few)
         elif name == "cond":
-            total += max(_operations(branch.jaxpr, passes, days, inside) for branch in equation.params["branches"])
+            total += min(_operations(branch.jaxpr, passes, days, inside, few=True) for branch in equation.params["branches"])
         elif inner := equation.params.get("jaxpr"):
-            total += _operations(getattr(inner, "jaxpr", inner), passes, days, inside)
+            total += _operations(getattr(inner, "jaxpr", inner), passes, days, inside, few)
         elif name in ("add", "sub", "mul", "div", "max", "min", "select_n", "sqrt", "rsqrt", "exp", "gt", "ge", "lt", "and", "ne", "abs"):
             total += size
     return total

@@ -28,11 +28,10 @@ from hybridflux.region.store.grid import Tile
 from hybridflux.series import SeriesProcess
 from hybridflux.series.cleaning import Variances, ViewAxis, clean, variances_of, view_axis
 from hybridflux.series.every_day import Between, EachDay, calendar_of, every_day
-from hybridflux.series.gap_filling import BLOCK
 from hybridflux.series.hyperparameters import season_of
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
-FEW = 128  # pixels of a smaller block, so that two programs serve groups of pixels of any size
+BLOCK, FEW = 1024, 128  # pixels of a block and of a smaller one, so that two programs serve groups of pixels of any size
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hybridflux.series import SeriesProcess, fill
+from hybridflux.series import SeriesProcess, cleaning, fill
 from hybridflux.series.cleaning import variances_of
 from hybridflux.series.outliers import LARGEST_SQUARE, opened_by_drops, variance_factor
 
@@ -90,3 +90,19 @@ def test_variance_factor_is_between_prior_and_data():
     np.testing.assert_allclose(variance_factor(count * [1.0, 4.0], count, 10.0), [1.0, (10 + 80) / 30], rtol=1e-6)
     wild = fill(0.6 + 3.0 * np.array([[1.0], [-1.0]]).repeat(40, 1).T.reshape(-1, 2), np.arange(0, 200, 5), 200, process=PROCESS)
     assert (wild.view_sd <= PROCESS.view_sd * np.sqrt((10 + 40 * LARGEST_SQUARE) / 50) + 1e-6).all()
+
+
+@pytest.mark.parametrize("cloudy", [5, 40], ids=["few go on side by side", "most go on, all together"])
+def test_the_search_is_that_of_all_pixels_to_the_last_bit(monkeypatch, cloudy):
+    process = SeriesProcess((0.5,), fast_sd=0.1, fast_days=30.0, slow_sd=0.05, slow_days=1000.0, view_sd=0.02)
+    random, when = np.random.default_rng(0), np.arange(0, 400, 5)
+    values = (0.02 * random.normal(size=(80, 64))).astype(np.float32)
+    values[10:14, :cloudy] -= [[0.3], [0.7], [0.25], [0.4]]  # of neighbouring clouds each pass takes the worst
+    values[40:42, :cloudy] -= [[0.5], [0.2]]
+    found = []
+    for few in (cleaning.FEW, 1000):  # 64 pixels are not to be cut into a thousand parts: all go on
+        monkeypatch.setattr(cleaning, "FEW", few)
+        found.append(cleaning.clean(values, cleaning.view_axis(process, when), cleaning.variances_of(process)))
+    assert np.isnan(found[1].views[:, :cloudy]).sum(0).min() >= 2, "several passes reject views"
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)

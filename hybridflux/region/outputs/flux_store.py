@@ -27,9 +27,7 @@ CHUNK_BYTES = 1 << 25  # of a chunk, beyond which it holds some rows of a tile: 
 FEWEST_ROWS = 16  # of a tile in a chunk
 
 
-def create_store(
-    path: Path, region: Region, calendar: Calendar, attributes: Mapping, arrays: Mapping[str, Sequence[ArraySpec]]
-) -> None:
+def create_store(path: Path, region: Region, calendar: Calendar, attributes: Mapping, arrays: Mapping[str, Sequence[ArraySpec]]) -> None:
     """Write the template: coordinates, attributes and arrays without data.
 
     Args:
