@@ -80,7 +80,7 @@ def killed_until_done(words, kills, seconds, seed, calls, stage, markers):
         kills: to try; a process that was to die may have ended before, and only those that died are counted.
         seconds: of a run that nothing happens to.
         seed: of chance.
-        calls: of renamings and of chunks before which it may die at the most.
+        calls: of renamings and of chunks before which it may die at the most, from the beginning and once units are done.
         stage: tells what was done when it died.
         markers: gives the files that mark a unit of work as done; whoever goes on leaves them as they are.
     """
@@ -88,7 +88,7 @@ def killed_until_done(words, kills, seconds, seed, calls, stage, markers):
     for number in range(kills + 1):
         where = PLACES[number % len(PLACES)] if number < kills else "nowhere"
         limit = chance.uniform(0.1, 1.0) * seconds if where == "any time" else None
-        last = chance.randint(1, calls[PLACES.index(where)]) if where in PLACES[:2] else 0
+        last = chance.randint(1, calls[where][bool(done)]) if where in calls else 0
         process, output = start(words, where, last)
         said = ended(process, output, limit)
         now = {path: path.stat().st_mtime_ns for path in markers()}

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 
 DAYS = pd.date_range("2019-03-01", "2019-08-31").to_numpy()
 PERIOD = {"start": "2019-06-01", "end": "2019-08-31", "lead": 92}
-CALLS = (40, 60)  # renamings and chunks before which a build may die
+CALLS = {"replace": (148, 60), "chunk": (135, 35)}  # which a whole build makes, and which are left without template and weather
 
 
 @pytest.fixture(scope="module")

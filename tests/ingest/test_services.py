@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import zarr
 
+from benchmarks.local_server import local_server
 from hybridflux.ingest.build import build_region
 from hybridflux.ingest.config import load_config
-from tests.data.imagery.stac_server import BIG, cog, files_server, flanders, item, stac_api
+from tests.data.imagery.stac_server import BIG, cog, flanders, item, stac_api
 
 pytestmark = pytest.mark.long
 
@@ -64,7 +65,7 @@ def quiet_build(*arguments, **options):
 @contextmanager
 def served(files, shared, folder):
     """A server of the files, of an address of its own, and the configuration of a region whose scenes a STAC API lists."""
-    with files_server(files) as server, stac_api(folder, items_at(server.address, shared)) as api:
+    with local_server(files) as server, stac_api(folder, items_at(server.address, shared)) as api:
         yield server, configuration(shared, "sentinel-2-l2a", f"{api}#scenes")
 
 

@@ -8,7 +8,7 @@ from tests.killing import killed_until_done, leftovers, to_the_end, until_fifty
 
 pytestmark = pytest.mark.long
 
-CALLS = (8, 40)  # renamings and chunks before which a run may die
+CALLS = {"replace": (330, 150), "chunk": (404, 140)}  # which a whole run makes, and which are left without the empty store
 
 
 def command(inputs, out):
