@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.imagery.stac_search import expected
+from hybridflux.ingest import build_trial
 from hybridflux.ingest.build import build_region, lines_of, plan_region
 from hybridflux.ingest.made_up import made_up_items
 from hybridflux.ingest.region_report import check
@@ -221,8 +222,10 @@ def test_files_are_sent_by_blocks(place, make):
     assert size(10, 10).bytes > 1e6 and size(4096, 2048, side=2048).requests > size(2048, 2048).requests > 3 * 4
 
 
-def test_the_plan_is_tried_on_this_machine(place, make, tmp_path):
+def test_the_plan_is_tried_on_this_machine(place, make, tmp_path, monkeypatch):
     """Scenes and land cover are read and made-up series filled in a folder that is thrown away; each part costs something."""
+    for name, few in (("SAMPLE", 100), ("SIDE", 16)):  # pixels, so that it takes less
+        monkeypatch.setattr(build_trial, name, few)
     plan = plan_region(make.configuration(place, vegetation={"also": ["kndvi"]}), tmp_path / "r.zarr", trial=True)
     found = plan.compute
     assert min(found.land, found.scene, found.learning, found.pixel_day) > 0
