@@ -217,7 +217,7 @@ def test_files_are_sent_by_blocks(place, make):
         return expected(dataset, "earth-search", GeoBox((rows, columns), geobox.affine, geobox.crs), *days, bands, side)
 
     one, of_mask = ((1 + 2048 * scale / 1024) ** 2 for scale in (1.0, 0.5))
-    assert size(2048, 2048).bytes == pytest.approx(1.2 * (2 * one + of_mask) * 1024**2 * 2 * 0.6)
+    assert size(2048, 2048).bytes == pytest.approx(1.2 * (2 * 2 * one + of_mask) * 1024**2 * 0.6)
     assert size(4096, 2048, side=2048).bytes == pytest.approx(2 * size(2048, 2048).bytes) and size(4096, 2048).bytes < 6e7
     assert size(10, 10).bytes > 1e6 and size(4096, 2048, side=2048).requests > size(2048, 2048).requests > 3 * 4
 

@@ -219,7 +219,7 @@ class Expected:
 def expected(
     dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64, bands: Sequence[str] = (), side: int = 0
 ) -> Expected:  # fmt: skip
-    """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits.
+    """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits, labels of 8.
 
     Files are sent by blocks, so that a square of `n` pixels that lies anywhere takes `n / 1024 + 1` of them along each side.
 
@@ -237,13 +237,12 @@ def expected(
     pixel, (rows, columns) = abs(geobox.resolution.x), geobox.shape
     heights, widths = ([min(side or length, length - first) for first in range(0, length, side or length)] for length in (rows, columns))
     scales = [pixel / (band.resolution or pixel) for band in wanted]
-    blocks, asked = 0.0, 0.0
-    for scale in scales:
+    size, asked = 0.0, 0.0
+    for band, scale in zip(wanted, scales, strict=True):
         down, across = ([1 + length * scale / _FILE_BLOCK for length in lengths] for lengths in (heights, widths))
-        blocks += sum(down) * sum(across)
+        size += sum(down) * sum(across) * _FILE_BLOCK**2 * _COMPRESSED * (1 if dataset.mask and band.name == dataset.mask.band else 2)
         asked += _SAMPLING + len(widths) * sum(_OPENING + one for one in down)  # a row of blocks is one request
     days = int((np.datetime64(end, "D") - np.datetime64(start, "D")).astype(int)) + 1
     scenes = math.ceil(days / (dataset.revisit or 1.0))
     sent = {"file": place} if is_file(place) else request(service_of(dataset, place), geobox, start, end)
-    size = blocks * _FILE_BLOCK**2 * 2 * _COMPRESSED
     return Expected(sent, scenes, round(_FILES * size * scenes), round(_FILES * asked * scenes))
