@@ -215,6 +215,7 @@ class _Demo:
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
     def _budget(self, go_on: bool, notify: Progress) -> str:
+        from hybridflux.products.agreement import in_words
         from hybridflux.products.assimilation_table import assimilated_table
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table
@@ -226,6 +227,7 @@ class _Demo:
         if "assimilated.csv" in self.tables:  # an inventory is of whole years
             informed = assimilated_table(run, inventory, seed=self.seed)
             write_table(informed, self.out / "assimilated.csv", run_record(run), float_format="%.6g")
+            return f"fluxes and stocks: {in_words(informed['verdict'].tolist())}"
         return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
     def _report(self, go_on: bool, notify: Progress) -> str:

@@ -73,10 +73,12 @@ def assimilate(
 ) -> None:
     """What measured stock changes say of a run: NBP, exported carbon, fluxes and the error of the model, before and after.
 
-    The draws of the totals are updated, in every zone, land cover, month and flux; maps stay as they are. Rows say `assimilated`.
+    The draws of the totals are updated, in every zone, land cover, month and flux; maps stay as they are. Rows say `assimilated`. Of each
+    stock change a line says whether fluxes and stocks agree, or what would decide.
     """
     check_output(out, overwrite=overwrite)
 
+    from hybridflux.products.agreement import said_of
     from hybridflux.products.assimilation_table import assimilated_table
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
@@ -84,6 +86,7 @@ def assimilate(
     table = assimilated_table(run, inventory, method=method, seed=seed, reference=period_of(reference))
     write_table(table, out, run_record(run))
     wrote(out)
+    typer.echo("\n".join(said_of(table)))
 
 
 def ledger(
