@@ -86,35 +86,38 @@ def droughts_section(folders: str | Path | Sequence[str | Path]) -> str:
 def _note(seasons: Sequence[Season]) -> str:
     usual = {season.label: season.usual for season in seasons}
     what = "; ".join(f"{escape(label)}: <code>{escape(text)}</code>" for label, text in usual.items())
+    together = [season.label for season in seasons if season.row("GPP", "soil_water")["separable"] == NOT_SEPARABLE]
     return (
         "Changes of the region in each season against the usual season of the same place. GPP: negative = uptake lost. NEE = RECO − GPP: "
         f"positive = lost to the atmosphere. Bars add up to the black mark, with the 90 % interval of the draws. Usual: {what}."
+        + (f" The draws do not distinguish soil water from VPD, so read both together: {escape(', '.join(together))}." if together else "")
         + (" Mapped by the process members alone." if any(season.process for season in seasons) else "")
     )
 
 
 def _table(seasons: Sequence[Season]) -> str:
     """A line for each ledger: what each cause took from GPP, all of it, and the change of NEE."""
-    head = ["Season", *(word(cause) for cause in CAUSES), "GPP", "90 %", "of the usual", "NEE", "90 %", "Soil water, VPD"]
+    head = ["Season", *(word(cause) for cause in CAUSES), "GPP", "90 %", "of the usual", "NEE", "90 %"]
     lines: list[list[str] | str] = []
     for season in seasons:
         gpp, nee = season.row("GPP", ALL), season.row("NEE", ALL)
-        verdict = season.row("GPP", "soil_water")["separable"]
         lines.append([
-            escape(season.label), *(signed(season.row("GPP", cause)["mean"]) for cause in CAUSES),
+            escape(season.label).replace(", ", "<br>", 1), *(signed(season.row("GPP", cause)["mean"]) for cause in CAUSES),
             signed(gpp["mean"]), interval(gpp["q05"], gpp["q95"]), f"{signed(gpp['percent'])} %",
-            signed(nee["mean"]), interval(nee["q05"], nee["q95"]), "read together" if verdict == NOT_SEPARABLE else verdict or "–",
+            signed(nee["mean"]), interval(nee["q05"], nee["q95"]),
         ])  # fmt: skip
     return table(head, lines)
 
 
 def _differences(seasons: Sequence[Season], shared: bool) -> str:
     """A line for each other ledger and cause."""
-    first, lines = seasons[0], []
+    first = seasons[0]
+    lines: list[list[str] | str] = []
     for season in seasons[1:]:
+        lines.append(escape(season.label))
         for cause in (ALL, *CAUSES):
             one, other = season.change["GPP", cause], first.change["GPP", cause]
             low, high = np.quantile(one - other, [0.05, 0.95]) if shared and len(one) > 1 else (np.nan, np.nan)
             name = "all" if cause == ALL else word(cause)
-            lines.append([escape(season.label), name, signed(one.mean() - other.mean()), interval(low, high)])
-    return table(["Season", "Cause", "Mean", "90 % interval"], lines)
+            lines.append([name, signed(one.mean() - other.mean()), interval(low, high)])
+    return table(["Cause", "Mean", "90 % interval"], lines)
