@@ -1,6 +1,7 @@
 """The drought ledger of a small region: it adds up in every pixel and draw, whatever the tiles, and says what it does not know."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,16 @@ import xarray as xr
 
 from hybridflux.causes import CAUSES, change_name
 from hybridflux.model.held_water import with_soil_water
+from hybridflux.products import drought_pixels
 from hybridflux.products.drought import ALL, RUN, drought_record, run_drought, separable
-from hybridflux.products.drought_outputs import DroughtTotals
+from hybridflux.products.drought_classes import write_classes
+from hybridflux.products.drought_outputs import KEEP, DroughtTotals
 from hybridflux.products.scenario import run_scenario
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.usual_weather import typical
+from hybridflux.region.map import job_of_run
 from hybridflux.region.outputs import ZoneTotals
 
 pytestmark = pytest.mark.long
@@ -66,6 +70,46 @@ def test_the_usual_fluxes_are_those_of_a_map_under_usual_drivers(ledgers, make_p
 
 def test_the_ledger_does_not_depend_on_tiles(ledgers):
     pd.testing.assert_frame_equal(ledgers[10][0].drop(columns=["sd"]), ledgers[8][0].drop(columns=["sd"]), rtol=1e-6, atol=1e-6)
+
+
+def test_losses_by_class_of_a_finished_ledger_are_those_of_its_zones_whatever_the_tiles(ledgers, tmp_path):
+    """By zone they are the rows of the ledger; crossed with a map, and by polygons, nothing changes with the size of the tiles."""
+    table, out = ledgers[10]
+    region = open_region(json.loads((out / RUN / "run.json").read_text())["region"])
+    grid = region.grid
+    left, middle, right = (grid.west + grid.pixel * column for column in (0, 7, grid.shape[1]))
+    bottom = grid.north - grid.pixel * grid.shape[0]
+    fields = [
+        {"type": "Feature", "properties": {"crop": crop}, "geometry": {"type": "Polygon", "coordinates": [
+            [[west, grid.north], [east, grid.north], [east, bottom], [west, bottom], [west, grid.north]]]}}
+        for crop, west, east in (("maize", left, middle), ("wheat", middle, right))
+    ]  # fmt: skip
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2154"}}
+    (tmp_path / "fields.geojson").write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": fields}))
+    found = {}
+    for by in ("zone", "land_cover,soil_capacity", f"{tmp_path / 'fields.geojson'}:crop"):
+        found[by] = [[pd.read_csv(path) for path in write_classes(ledgers[tile][1], by)] for tile in (10, 8)]
+        for one, other in zip(*found[by], strict=True):
+            pd.testing.assert_frame_equal(one, other, rtol=1e-4, atol=1e-4)
+    zones = table[table.land_cover == ALL].set_index(["zone", "variable", "cause"])["mean"].dropna()
+    by_zone = found["zone"][0][0].fillna({"cause": ""}).set_index(["class", "variable", "cause"])["mean"].dropna()
+    np.testing.assert_allclose(by_zone, zones[by_zone.index], rtol=1e-4, atol=1e-4)
+    crops = found[[*found][-1]][0][0].query("variable == 'GPP' and cause == 'all'")
+    assert list(crops["class"]) == ["maize", "wheat"]
+    assert np.average(crops["mean"], weights=crops["area_ha"]) == pytest.approx(zones["region", "GPP", ALL], rel=1e-4)
+    assert set(found["land_cover,soil_capacity"][0][0]["by"]) == {"land_cover, soil_capacity"}
+    assert 6 < found["land_cover,soil_capacity"][0][0]["class"].nunique() <= 12  # four types, three thirds of capacity
+
+
+def test_classes_that_cannot_be_made_say_what_can(ledgers, monkeypatch):
+    out = ledgers[10][1]
+    with pytest.raises(ValueError, match="neither a file nor a map .* Did you mean `soil_capacity`"):
+        write_classes(out, "soil_capacty")
+    with pytest.raises(ValueError, match="changes from day to day"):
+        write_classes(out, "fapar")
+    monkeypatch.setattr(drought_pixels, "job_of_run", lambda run: replace(job := job_of_run(run), spec=replace(job.spec, keep=KEEP)))
+    with pytest.raises(ValueError, match="not of its pixels.*hybridflux drought --pixels"):
+        write_classes(out, "zone")
 
 
 def test_the_record_says_what_is_usual_and_what_is_not_held(ledgers):

@@ -29,7 +29,10 @@ OUTPUTS = Registry(
         name: f"hybridflux.region.outputs:{name}"
         for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
     }
-    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
+    | {
+        name: f"hybridflux.products.drought_outputs:{name}"
+        for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps", "DroughtPixels")
+    },
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
