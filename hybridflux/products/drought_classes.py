@@ -13,11 +13,13 @@ import pandas as pd
 from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL, RECORD, RUN, changes_of, drought_record, rows_of_place
 from hybridflux.products.drought_pixels import ClassSums, ledger_job, sums_of
+from hybridflux.products.drought_response import response_table
 from hybridflux.products.pixel_classes import classes_of
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
 
-BY, DIFFERENCES = "drought_by_", "_differences"
+BY, DIFFERENCES, RESPONSE = "drought_by_", "_differences", "_response"
+"""How the names of the tables of classes begin, and how those of their differences and of their responses to water end."""
 SURE = 0.95
 """Probability from which on one of two classes is said to have lost more."""
 LEAST_DRAWS = 20
@@ -27,15 +29,15 @@ NOT_IN = "errors of the classes themselves, and what the model gets wrong of one
 """What the probability that two classes differ does not hold."""
 
 
-def write_classes(ledger: str | Path, by: str) -> tuple[Path, Path]:
-    """Write losses by class, and their differences, into a finished ledger.
+def write_classes(ledger: str | Path, by: str) -> tuple[Path, ...]:
+    """Write losses by class, their differences, and their responses to missing water and soil moisture into a finished ledger.
 
     Args:
         ledger: folder of `run_drought` that kept its pixels.
         by: classes (`pixel_classes.classes_of`).
 
     Returns:
-        The tables `drought_by_NAME.csv` and `drought_by_NAME_differences.csv`.
+        The tables `drought_by_NAME.csv`, `drought_by_NAME_differences.csv` and `drought_by_NAME_response.csv`.
 
     Raises:
         FileNotFoundError: no such ledger, or no such file of classes.
@@ -45,12 +47,16 @@ def write_classes(ledger: str | Path, by: str) -> tuple[Path, Path]:
     record, job = drought_record(ledger), ledger_job(ledger / RUN)
     classes = classes_of(by, job.region, int(str(record["end"])[:4]))
     found, stem = sums_of(job, classes), BY + slug(classes.name)
-    tables = class_table(classes.name, found), difference_table(classes.name, found)
-    paths = ledger / f"{stem}.csv", ledger / f"{stem}{DIFFERENCES}.csv"
-    titles = f"losses by {classes.name}", f"differences of losses by {classes.name}; not in it: {NOT_IN}"
-    for table, path, title in zip(tables, paths, titles, strict=True):
-        write_table(table, path, record | {"title": title, "classes": by, "of": RECORD}, float_format="%.6g")
-    return paths
+    tables = {
+        "": (class_table(classes.name, found), f"losses by {classes.name}"),
+        DIFFERENCES: (difference_table(classes.name, found), f"differences of losses by {classes.name}; not in it: {NOT_IN}"),
+        RESPONSE: (response_table(job, classes), f"losses by {classes.name} in relation to water"),
+    }
+    paths = []
+    for ending, (table, title) in tables.items():
+        paths.append(ledger / f"{stem}{ending}.csv")
+        write_table(table, paths[-1], record | {"title": title, "classes": by, "of": RECORD}, float_format="%.6g")
+    return tuple(paths)
 
 
 def slug(name: str) -> str:

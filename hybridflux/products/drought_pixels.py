@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,8 @@ class ClassSums:
         sums: `drought_outputs.KEPT` -> sum over the season, mean over the area `[class, draw]`: gC m-2, and mm d of the water missing.
         days: of the season.
         spread: sources of error that the draws contain.
+        number: of the classes among all that were asked for `[class]`.
+        value: mean over the area of a quantity of pixels that was given `[class]`, else NaN.
     """
 
     labels: tuple[str, ...]
@@ -37,6 +39,8 @@ class ClassSums:
     sums: dict[str, np.ndarray]
     days: int
     spread: str
+    number: np.ndarray
+    value: np.ndarray
 
 
 def ledger_job(run: str | Path) -> Job:
@@ -69,29 +73,33 @@ def pixels_of(job: Job) -> Iterator[tuple[Tile, KeptPixels]]:
                 yield tile, pixels
 
 
-def sums_of(job: Job, classes: Classes) -> ClassSums:
+def sums_of(job: Job, classes: Classes, value: Callable[[Tile], np.ndarray] | None = None) -> ClassSums:
     """Sums over the pixels of each class, weighted by area.
 
     Args:
         job: of a ledger (`ledger_job`).
         classes: of pixels of its region.
+        value: of the pixels of a tile `[pixel]`, whose mean is wanted too.
 
     Raises:
         ValueError: no pixel of the ledger is in a class.
     """
-    kinds = len(classes.labels)
-    area, count, total = np.zeros(kinds), np.zeros(kinds, int), np.zeros((kinds, len(KEPT), job.draws))
+    found: dict[int, list] = {}
     for tile, pixels in pixels_of(job):
         number = classes.number(tile)[pixels.pixel]
+        other = value(tile)[pixels.pixel] if value else np.full(len(number), np.nan)
         for one in np.unique(number[number >= 0]).tolist():
             mine = np.flatnonzero(number == one)
-            area[one] += pixels.area[mine].sum()
-            count[one] += len(mine)
-            total[one] += np.tensordot(pixels.area[mine], pixels.sums[mine, 0].astype(float), 1)
-    there = np.flatnonzero(count)
-    if not len(there):
+            area = pixels.area[mine]
+            parts = area.sum(), len(mine), np.tensordot(area, pixels.sums[mine, 0].astype(float), 1), area @ other[mine]
+            found[one] = [sum(pair) for pair in zip(found.get(one, (0.0, 0, 0.0, 0.0)), parts, strict=True)]
+    if not found:
         raise ValueError(f"no pixel of the ledger is in a class of {classes.name}")
-    means = total[there] / area[there, None, None]
-    labels = tuple(classes.labels[one] for one in there)
+    there = sorted(found)
+    area, count, total, others = (np.array([found[one][part] for one in there]) for part in range(4))
+    means = total / area[:, None, None]
     sums = {name: means[:, number] for number, name in enumerate(KEPT)}
-    return ClassSums(labels, area[there], count[there], sums, len(job.calendar.mapped), str(job.spread))
+    return ClassSums(
+        tuple(classes.labels[one] for one in there), area, count, sums, len(job.calendar.mapped), str(job.spread), np.array(there),
+        others / area,
+    )  # fmt: skip

@@ -21,7 +21,8 @@ def made_up(own=20.0, draws=DRAWS):
     sums |= {"gpp_by_soil_water": 0.75 * change, "gpp_by_vpd": 0.25 * change, "reco_by_soil_water": 0.4 * change}
     sums |= {"gpp": change + np.array([usual for _, usual in TRUE.values()])[:, None], "reco": 500 + 0 * change}
     sums |= {"water_missing": 92 * 30 + 0 * change}
-    return ClassSums(tuple(TRUE), np.array([2e4, 1e4, 1e4]), np.array([200, 100, 100]), sums, 92, "parameter")
+    return ClassSums(tuple(TRUE), np.array([2e4, 1e4, 1e4]), np.array([200, 100, 100]), sums, 92, "parameter", np.arange(3),
+                     np.full(3, np.nan))
 
 
 def test_classes_differ_by_what_draws_do_not_share():

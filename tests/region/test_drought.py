@@ -7,13 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import zarr
 
 from hybridflux.causes import CAUSES, change_name
 from hybridflux.model.held_water import with_soil_water
 from hybridflux.products import drought_pixels
-from hybridflux.products.drought import ALL, RUN, drought_record, run_drought, separable
+from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, run_drought, separable
 from hybridflux.products.drought_classes import write_classes
 from hybridflux.products.drought_outputs import KEEP, DroughtTotals
+from hybridflux.products.drought_pixels import sums_of
+from hybridflux.products.drought_response import response_table
+from hybridflux.products.pixel_classes import Classes, crossed
 from hybridflux.products.scenario import run_scenario
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import read_changes
@@ -99,6 +103,38 @@ def test_losses_by_class_of_a_finished_ledger_are_those_of_its_zones_whatever_th
     assert np.average(crops["mean"], weights=crops["area_ha"]) == pytest.approx(zones["region", "GPP", ALL], rel=1e-4)
     assert set(found["land_cover,soil_capacity"][0][0]["by"]) == {"land_cover, soil_capacity"}
     assert 6 < found["land_cover,soil_capacity"][0][0]["class"].nunique() <= 12  # four types, three thirds of capacity
+
+
+def test_a_loss_that_follows_soil_moisture_has_its_slope(ledgers):
+    """Four cells of a product are put over the region, each as dry as its pixels have lost: 1 gC m-2 for 0.001 m3 m-3."""
+    out = ledgers[10][1]
+    job = job_of_run(out / RUN)
+    grid = job.region.grid
+    x, y = np.meshgrid(grid.x[[4, 15]], grid.y[[4, 15]])
+    longitude, latitude = grid.lonlat(x.reshape(-1), y.reshape(-1))
+    whole = Classes("all", ("all",), lambda tile: np.zeros(tile.shape[0] * tile.shape[1], int))
+    rows = lambda tile: np.repeat((np.arange(tile.y.start, tile.y.stop) >= 10).astype(int), tile.shape[1])  # noqa: E731
+    columns = lambda tile: np.tile((np.arange(tile.x.start, tile.x.stop) >= 10).astype(int), tile.shape[0])  # noqa: E731
+    halves = [Classes("half", ("first", "second"), number) for number in (rows, columns)]
+    loss = changes_of(sums_of(job, crossed(*halves)).sums)["GPP", ALL].mean(1)
+    days = np.arange(np.datetime64("2012-01-01"), np.datetime64("2019-01-01"))
+    dry = np.where(days[:, None] >= np.datetime64("2018-01-01"), 0.001 * loss, 0.0)
+    dry[np.isin(days, job.calendar.mapped)] *= np.linspace(0.5, 1.5, len(job.calendar.mapped))[:, None]  # drier from day to day
+    group = zarr.open_group(job.region.path, mode="r+").require_group("moisture").create_group("satellite")
+    coordinates = {"time": (days.astype(int), ("time",)), "latitude": (latitude, ("cell",)), "longitude": (longitude, ("cell",))}
+    for name, (values, dims) in (coordinates | {"ssm": (0.3 + dry, ("time", "cell"))}).items():
+        group.create_array(name, data=values, dimension_names=dims, attributes={"units": "m3 m-3"})
+    table = response_table(job_of_run(out / RUN), whole)
+    slope = table[(table.against == "satellite ssm") & (table.quantity == "slope") & (table.variable == "GPP") & (table.cause == ALL)]
+    assert slope.iloc[0]["mean"] == pytest.approx(10, rel=1e-3) and slope.iloc[0]["units"] == "gC m-2 per 0.01 m3 m-3"
+    curve = table[(table.against == "satellite ssm") & (table.quantity == "curve") & (table.variable == "GPP") & (table.cause == ALL)]
+    np.testing.assert_allclose(curve["water"], 0.001 * curve["mean"], rtol=1e-3)
+    missing = table[(table.against == "water missing") & (table.quantity == "curve") & (table.variable == "GPP") & (table.cause == ALL)]
+    for parts in (curve, missing):
+        assert np.average(parts["mean"], weights=parts["area_ha"]) == pytest.approx(np.average(loss), rel=0.05)
+        assert parts["pixels"].sum() == missing["pixels"].sum()
+    by_cover = pd.read_csv(write_classes(out, "land_cover")[2])
+    assert {"days", "pixels"} == set(by_cover["over"]) and by_cover.query("over == 'days'")["units"].str.startswith("gC m-2 d-1").all()
 
 
 def test_classes_that_cannot_be_made_say_what_can(ledgers, monkeypatch):
