@@ -257,7 +257,7 @@ def drought(
     The change of GPP, RECO and NEE of a season against the usual year of the same place, split into soil water, VPD, temperature, light,
     greenness and the rest, per zone and land cover, with intervals. `hybridflux report --drought OUT` shows it.
     """
-    from hybridflux.products.drought_classes import write_classes
+    from hybridflux.products.drought_classes import keeps_pixels, write_classes
     from hybridflux.products.pixel_classes import classes_of
 
     if not (start or end or run or posterior or region) and by:
@@ -297,7 +297,7 @@ def drought(
             **options,
         )  # fmt: skip
     wrote(out)
-    for classes in by or ():
+    for classes in by or (("land_cover",) if keeps_pixels(out) else ()):
         for path in write_classes(out, classes):
             wrote(path)
 

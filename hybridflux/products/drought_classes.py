@@ -12,11 +12,13 @@ import pandas as pd
 
 from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL, RECORD, RUN, changes_of, drought_record, rows_of_place
+from hybridflux.products.drought_outputs import DroughtPixels
 from hybridflux.products.drought_pixels import ClassSums, ledger_job, sums_of
 from hybridflux.products.drought_response import response_table
 from hybridflux.products.pixel_classes import classes_of
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
+from hybridflux.region.run.lifecycle import spec_of
 
 BY, DIFFERENCES, RESPONSE = "drought_by_", "_differences", "_response"
 """How the names of the tables of classes begin, and how those of their differences and of their responses to water end."""
@@ -57,6 +59,11 @@ def write_classes(ledger: str | Path, by: str) -> tuple[Path, ...]:
         paths.append(ledger / f"{stem}{ending}.csv")
         write_table(table, paths[-1], record | {"title": title, "classes": by, "of": RECORD}, float_format="%.6g")
     return tuple(paths)
+
+
+def keeps_pixels(ledger: str | Path) -> bool:
+    """Whether classes can be made of a ledger."""
+    return DroughtPixels() in spec_of(Path(ledger) / RUN).keep
 
 
 def slug(name: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hybridflux.products.harvest import crop_of
 from hybridflux.products.totals import names_of_zones
 from hybridflux.progress import Progress
 from hybridflux.region.drivers.open import Region, open_region, unpacked
@@ -28,7 +29,7 @@ BIN = 10  # days of a row
 LEAST = 0.1  # probability below which a cut is left out
 AT_ONCE = 4096  # pixels
 HALF_YEAR = 183  # days by which the season is shifted south of the equator
-COLUMNS = ("zone", "land_cover", "date", "event", "share", "probability", "date_sd", "since")
+COLUMNS = ("zone", "land_cover", "date", "event", "share", "probability", "date_sd", "since", "crop")
 
 
 def region_events(region: str | Path | Region, *, progress: Progress | None = None) -> pd.DataFrame:
@@ -128,6 +129,7 @@ def _row(region: Region, zone: str, kind: int, sums: np.ndarray, area: float) ->
         "probability": round(sure / whole, 4),
         "date_sd": round(float(np.sqrt(max(square / sure - mean**2, 0.0) + error / sure)), 2),
         "since": str(region.days[0] + min(int(since / sure), int(round(mean)) - 1)),
+        "crop": crop_of(zone) if PLANT_TYPES[kind] == "CRO" else "",
     }
 
 
