@@ -35,6 +35,7 @@ app.command(rich_help_panel=TOWERS)(design.next_tower)
 region_app = typer.Typer(name="region", help="Build and check the store of a region's drivers.", no_args_is_help=True)
 region_app.command()(regions.build)
 region_app.command()(regions.check)
+region_app.command()(regions.irrigate)
 app.add_typer(region_app, rich_help_panel=REGIONS)
 app.command(rich_help_panel=REGIONS)(look.catalog)
 

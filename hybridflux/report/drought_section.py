@@ -14,6 +14,7 @@ from hybridflux.products.drought import ALL, NOT_SEPARABLE, PER, RUN, drought_re
 from hybridflux.products.drought_outputs import DroughtSeries
 from hybridflux.products.totals import REGION, file_of
 from hybridflux.report.budget_tables import place_name, shown_places, when
+from hybridflux.report.drought_classes_section import classes_sections
 from hybridflux.report.markup import grid, paragraph, table
 from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
 
@@ -40,6 +41,7 @@ def drought_section(folder: str | Path) -> str:
     parts.append(grid([largest_cause(Path(folder) / RUN), course(Path(folder) / RUN)], "large"))
     parts.append(f"<h3>By cause, {units(UNIT)} of the season</h3>{_table(rows)}")
     parts.append(f"<h3>In relation to soil water</h3>{_water(rows)}")
+    parts += classes_sections(folder, COLOURS)
     not_held = "; ".join(record["not_held"])
     held = f" Taken as it was, because its usual year is not known: {escape(', '.join(record['held']))}." if record["held"] else ""
     parts.append(paragraph(f"Not in this ledger: {escape(not_held)}.{held}", "note"))

@@ -30,7 +30,10 @@ OUTPUTS = Registry(
         for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "AnomalyMaps", "PixelTotals", "Applicability")
     }
     | {"CoarseDaily": "hybridflux.products.coarse_daily:CoarseDaily"}
-    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
+    | {
+        name: f"hybridflux.products.drought_outputs:{name}"
+        for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps", "DroughtPixels")
+    },
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
