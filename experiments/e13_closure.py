@@ -28,7 +28,7 @@ from hybridflux.data.towers import open_towers
 from hybridflux.inference import Ensemble, Posterior
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.products.agreement import UNDECIDABLE
+from hybridflux.products.stock_agreement import UNDECIDABLE
 from hybridflux.products.assimilation import Assimilated, assimilate, assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of
 from hybridflux.products.ensemble_update import prior_predictive_p

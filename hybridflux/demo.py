@@ -215,7 +215,7 @@ class _Demo:
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
     def _budget(self, go_on: bool, notify: Progress) -> str:
-        from hybridflux.products.agreement import in_words
+        from hybridflux.products.stock_agreement import in_words
         from hybridflux.products.assimilation_table import assimilated_table
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table

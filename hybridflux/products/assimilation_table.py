@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.agreement import Agreement, Errors, agreement
+from hybridflux.products.stock_agreement import Agreement, Errors, agreement
 from hybridflux.products.assimilation import Assimilated, assimilate
 from hybridflux.products.budget import budget_of
 from hybridflux.products.closure import worth_detecting

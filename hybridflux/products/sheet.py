@@ -38,7 +38,8 @@ COLUMNS = {
     "gap_q05": "5 % quantile of the gap, gC m-2 yr-1",
     "gap_q95": "95 % quantile of the gap, gC m-2 yr-1",
     "gap_that_matters": "half of the largest of |NEE|, |export|, |stock change|, at least 50 gC m-2 yr-1",
-    "verdict": "of the budget closed, open or undecidable; of updated draws agree, disagree or undecidable",
+    "verdict": "of the budget closed, open or undecidable; of updated draws agree, disagree or undecidable; of two classes "
+    "the one that lost more with a probability of 0.95, of 20 draws at least",
     "reason": "of the verdict, in words",
     "years_to_decide": "years of the stock change, those of today among them, that would decide; empty where more years alone cannot",
     "plots_to_decide": "times as many plots of the inventory that would; empty where more plots alone cannot",
@@ -70,7 +71,6 @@ COLUMNS = {
     "percent": "change in per cent of the usual flux",
     "largest": "share of draws in which the cause takes most from the uptake, or gives most to NEE",
     "separable": "whether the draws distinguish soil water from vapour pressure deficit",
-    "verdict": "the class that lost more with a probability of 0.95, of 20 draws at least",
     "against": "water that a response is to: missing against the usual season by the ledger, or soil moisture against its usual",
     "over": "pixels: of the season; days: of means of ten days of a land cover",
     "water_units": "units of the water",

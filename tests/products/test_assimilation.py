@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.products.agreement import VERDICTS, Errors, agreement, said_of
+from hybridflux.products.stock_agreement import VERDICTS, Errors, agreement, said_of
 from hybridflux.products.assimilation import assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of, assimilated_table, table_of
 from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, posterior_predictive_p, prior_predictive_p, weights
