@@ -90,10 +90,11 @@ def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, err
     where = f"the gap is {gaps.mean():.0f} (90 %: {low:.0f} to {high:.0f}), and one of {worth:.0f} gC m-2 yr-1 matters"
     found = float(gaps.mean()), float(low), float(high), worth
     if p < TENSION:
-        return StockAgreement(*found, DISAGREE, f"run and inventory contradict each other (p = {p:.2g}): neither is to be believed before the "
-                         f"reason is known; {where}")  # fmt: skip
+        reason = f"run and inventory contradict each other (p = {p:.2g}): neither is to be believed before the reason is known; {where}"
+        return StockAgreement(*found, DISAGREE, reason)
     if low > worth or high < -worth:
-        return StockAgreement(*found, DISAGREE, f"the mean of the run is off, within the interval that the run declares (p = {p:.2g}); {where}")
+        reason = f"the mean of the run is off, within the interval that the run declares (p = {p:.2g}); {where}"
+        return StockAgreement(*found, DISAGREE, reason)
     if -worth < low and high < worth:
         return StockAgreement(*found, AGREE, where)
     levers = _levers(before, after, abs(abs(found[0]) - worth) / NINETY, errors)

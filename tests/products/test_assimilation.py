@@ -40,7 +40,7 @@ def test_a_measurement_without_error_is_met_and_one_without_worth_changes_nothin
 
 
 def test_the_width_of_a_sum_of_places_is_no_matter_of_the_seed():
-    """Uncertainties have their covariance exactly and none with the draws, so the mean of 13 places has the error that theirs leave in it."""
+    """Errors have their covariance exactly and none with the draws, so the mean of 13 places has the error that theirs leave in it."""
     draws, sds = 100.0 * np.random.default_rng(2).standard_normal((13, 64)), np.linspace(2.0, 6.0, 13)
     errors = errors_of(np.diag(sds**2), draws, np.random.default_rng(1))
     np.testing.assert_allclose(np.cov(errors), np.diag(sds**2), atol=1e-9)
