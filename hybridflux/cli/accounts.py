@@ -78,9 +78,9 @@ def assimilate(
     """
     check_output(out, overwrite=overwrite)
 
-    from hybridflux.products.agreement import said_of
     from hybridflux.products.assimilation_table import assimilated_table
     from hybridflux.products.sheet import write_table
+    from hybridflux.products.stock_agreement import said_of
     from hybridflux.products.totals import run_record
 
     table = assimilated_table(run, inventory, method=method, seed=seed, reference=period_of(reference))

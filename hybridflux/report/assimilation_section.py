@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.agreement import NINETY, TENSION, UNDECIDABLE, in_words
+from hybridflux.products.stock_agreement import NINETY, TENSION, UNDECIDABLE, in_words
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.budget_tables import main_period, place_name, when
 from hybridflux.report.markup import badge, grid, legend, paragraph, table

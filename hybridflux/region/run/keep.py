@@ -27,7 +27,10 @@ OUTPUTS = Registry(
     "outputs", "output of a map",
     {
         name: f"hybridflux.region.outputs:{name}"
-        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+        for name in (
+            "PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "TrendMaps", "PixelTotals",
+            "Applicability",
+        )
     }
     | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
 )  # fmt: skip
