@@ -55,7 +55,7 @@ class StockAgreement:
 
 
 @dataclass(frozen=True)
-class LedgerErrors:
+class Uncertainties:
     """What the width of the updated draws is made of, gC m-2 yr-1.
 
     Attributes:
@@ -71,7 +71,7 @@ class LedgerErrors:
     nugget: float | None = None
 
 
-def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, errors: LedgerErrors) -> StockAgreement:
+def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, errors: Uncertainties) -> StockAgreement:
     """The verdict of one place.
 
     Args:
@@ -82,7 +82,7 @@ def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, err
         errors: what the update rests on.
 
     >>> run, spread = np.linspace(-300.0, 300.0, 64), np.linspace(-1.0, 1.0, 64)
-    >>> agreement(run, 40.0 + 30.0 * spread, 0.8, 100.0, LedgerErrors(30.0, 10.0, 5)).verdict
+    >>> agreement(run, 40.0 + 30.0 * spread, 0.8, 100.0, Uncertainties(30.0, 10.0, 5)).verdict
     'agree'
     """
     gaps = before.mean() - after
@@ -104,7 +104,7 @@ def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, err
     return StockAgreement(*found, UNDECIDABLE, f"{where}; {cure}", *levers)
 
 
-def _levers(before: np.ndarray, after: np.ndarray, enough: float, errors: LedgerErrors) -> tuple[float, float, float]:
+def _levers(before: np.ndarray, after: np.ndarray, enough: float, errors: Uncertainties) -> tuple[float, float, float]:
     """Years, plots and towers, each alone, that make the sd of the updated draws as small as `enough`.
 
     The error of exports falls by the root of the years, that of a stock change by their number; what the run gets wrong stays. More plots
