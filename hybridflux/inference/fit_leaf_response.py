@@ -55,9 +55,11 @@ class TowerSteps:
 
     def only(self, steps: np.ndarray) -> TowerSteps:
         """Some of its steps."""
-        parts = {name: {key: one[steps] for key, one in getattr(self, name).items()} for name in ("values", "deficit")}
-        rest = {name: getattr(self, name)[steps] for name in ("year", "season", "weight", "controls")}
-        return TowerSteps(self.place, self.plant_type, **rest, **parts)
+        return TowerSteps(
+            self.place, self.plant_type, self.year[steps], self.season[steps], self.weight[steps],
+            {index: one[steps] for index, one in self.values.items()}, {memory: one[steps] for memory, one in self.deficit.items()},
+            self.controls[steps],
+        )  # fmt: skip
 
     def usual_course(self) -> np.ndarray:
         """What the mean course of the season is made of `[step, harmonic]`."""
@@ -167,10 +169,17 @@ def fit_leaf_response(
         float(memory),
         {index: dict(zip(of.types, of.mean.tolist(), strict=True)) for index, of in pooled.items()},
         {index: dict(zip(of.types, np.sqrt(np.diag(of.covariance)).tolist(), strict=True)) for index, of in pooled.items()},
+        {index: _common_sd(of.covariance[:-1, :-1]) for index, of in pooled.items()},
         {index: of.place_sd for index, of in pooled.items()},
         _correlation(slopes, pooled, kinds),
         source,
     )
+
+
+def _common_sd(covariance: np.ndarray) -> float:
+    """Part of the errors of the means of plant types that they share."""
+    pairs = covariance[~np.eye(len(covariance), dtype=bool)]
+    return float(np.sqrt(max(pairs.mean(), 0.0))) if pairs.size else 0.0
 
 
 def _correlation(slopes: Mapping[str, list[Slope]], pooled: Mapping[str, Pooled], kinds: Sequence[str]) -> float:

@@ -8,6 +8,8 @@ from scipy.signal import lfilter
 
 from hybridflux.process.water import potential_evaporation
 
+WATER = ("tair", "par", "rain")
+"""Weather that the rain deficit is made of."""
 REFERENCE_EVAPORATION = 0.65
 """Makkink coefficient of the reference evapotranspiration (de Bruin 1987; KNMI)."""
 FIRST_DAYS = 365
