@@ -15,8 +15,11 @@ from hybridflux.data.gaps import trailing_mean
 from hybridflux.inference.batch import names_of
 from hybridflux.model.attribution import NODES, SPLIT, cause_of, shapley, split
 from hybridflux.model.flux import given_by
+from hybridflux.model.leaf_response import FOLLOWED, LeafResponse
 from hybridflux.model.learned import over_draws
 from hybridflux.model.rollout import remembers, states
+from hybridflux.process.leaves import WATER
+from hybridflux.products.drought_leaves import slopes_along, through_leaves
 from hybridflux.region.drivers.driver_change import AMOUNTS, TEMPERATURES
 from hybridflux.region.drivers.usual_weather import Years, typical, usual_course
 from hybridflux.vocabulary import split_history
@@ -64,6 +67,7 @@ def drought_at_towers(
     seed: int = 0,
     nodes: int = NODES,
     full: bool = False,
+    leaves: LeafResponse | None = None,
 ) -> dict[str, np.ndarray]:
     """Changes by cause at towers on the days of a season `[draw, day, place]`, gC m-2 d-1, with the fluxes of both runs.
 
@@ -75,21 +79,30 @@ def drought_at_towers(
         seed: of the effects of towers that took no part in the fit.
         nodes: of the quadrature.
         full: by the sum over all subsets of the causes instead (`attribution.shapley`).
+        leaves: what the share of leaves that follow the rain deficit is made by; none is given without.
 
     Returns:
-        `causes.change_name(flux, cause)`, `gpp`, `reco`, `usual_gpp`, `usual_reco`, and `water_missing` [mm] where the model has a bucket.
+        `causes.change_name(flux, cause)`, `gpp`, `reco`, `usual_gpp`, `usual_reco`, and `water_missing` [mm] where the model has a bucket;
+        with `leaves` the share of greenness, `gpp_through_leaves` and `reco_through_leaves` (`drought_leaves`).
     """
     posterior, at = posterior.of_causes(), np.flatnonzero(season)
     needs = posterior.model.needs()
     usual = {name: jnp.asarray(values) for name, values in usual_drivers(sequences, needs, years).items()}
     names = {name: jnp.asarray(values) for name, values in names_of(posterior.model, sequences).items() if name in needs}
     how = partial(shapley) if full else partial(split, nodes=nodes)
-    found = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, usual, jnp.asarray(at), how)
-    return {name: np.asarray(values, float) for name, values in found.items()}
+    along = partial(slopes_along, nodes=nodes) if leaves is not None else None
+    walked = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, usual, jnp.asarray(at), how, along)
+    found = {name: np.asarray(values, float) for name, values in walked.items()}
+    if leaves is None:
+        return found
+    slopes = {name: found.pop(name) for name in list(found) if name.startswith(("gpp_per_", "reco_per_"))}
+    kinds = np.asarray(sequences.drivers["plant_type"], int)
+    parts = through_leaves(slopes, usual_drivers(sequences, (*WATER, *FOLLOWED), years), sequences.drivers, kinds, at, leaves, seed)
+    return found | {f"{flux}_through_leaves": part for flux, part in parts.items()}
 
 
 @eqx.filter_jit
-def _walk(model, names: Mapping, usual: Mapping, at: np.ndarray, how: Callable):
+def _walk(model, names: Mapping, usual: Mapping, at: np.ndarray, how: Callable, along: Callable | None):
     def one(draw):
         shape = (len(at), names["par"].shape[1])
         kept = {name for memory in draw.memory for name in given_by(memory)[0]}
@@ -106,6 +119,7 @@ def _walk(model, names: Mapping, usual: Mapping, at: np.ndarray, how: Callable):
 
         ends = {prefix + name: value for prefix, point in (("usual_", before), ("", after)) for name, value in fluxes(point).items()}
         water = sum((before[name] - after[name] for name in ("soil_water", "deep_water") if name in before), jnp.zeros(shape))
-        return {**how(fluxes, before, after), **ends, "water_missing": water}
+        slopes = along(fluxes, before, after) if along is not None else {}
+        return {**how(fluxes, before, after), **slopes, **ends, "water_missing": water}
 
     return over_draws(model, one)
