@@ -1,13 +1,14 @@
 """E23 - By how much do NIRv and LSWI of a place fall when rain has been missing in the weeks before?
 
-The response of leaves that a scenario lets follow the water (`hybridflux scenario --leaves follow`), fitted without any flux: clear views of
-MODIS at 1 km at European towers in steps of ten days, May to September, against the rain deficit made of the weather of the tower. Scored by the mean
-departure of June to September from the usual course of the place, at towers left out and in the drought years left out, beside no
-departure at all and LightGBM. Anomalies: log NIRv (0.1 is a tenth of NIRv) and LSWI.
+The response of leaves that a scenario lets follow the water (`hybridflux scenario --leaves follow`), fitted without any flux: clear views
+of MODIS at 1 km at European towers in steps of ten days, May to September, against the rain deficit made of the weather of the tower.
+Scored by the mean departure of June to September from the usual course of the place, at towers left out and in drought years left out,
+beside no departure at all and LightGBM. Departures are of log NIRv (0.1 is a tenth of NIRv) and of LSWI. With `--posterior`, also how much
+of what the ledger of E22 gives to greenness goes through leaves that follow the water.
 
-    python experiments/e23_leaf_response.py --data ../shared/data/towers --out runs/e23
+    python experiments/e23_leaf_response.py --data ../shared/data/towers --posterior FILE --out runs/e23
 
-Two minutes on one core.
+A minute on one core, and some more for the ledger.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ import lightgbm
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from e22_drought_ledger import EVENTS, LAST, looked_at
+from e22_drought_ledger import SEED as E22_SEED
 
+from hybridflux.causes import CAUSES, change_name
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.points import read_points
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.leaf_steps import WEATHER, leaf_steps
 from hybridflux.inference.fit_leaf_response import MEMORIES, SCALE, TowerSteps, fit_leaf_response, pool, slope
-from hybridflux.model.leaf_response import FOLLOWED, LeafResponse
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE, LeafResponse
+from hybridflux.products.drought_towers import drought_at_towers
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -43,6 +49,7 @@ def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="towers folder")
+    parser.add_argument("--posterior", type=Path, help="file of `hybridflux fit` or of E04, for the ledger")
     parser.add_argument("--out", type=Path, default=Path("runs/e23"))
     arguments = parser.parse_args()
     out = arguments.out
@@ -55,6 +62,8 @@ def main() -> None:
     (out / "run.json").write_text(json.dumps(provenance({"groups": GROUPS}, SEED), indent=1))
     figure(towers, response, summers).savefig(out / "e23_leaf_response.png", dpi=150, bbox_inches="tight")
     text = page(towers, response, by_heat, summers)
+    if arguments.posterior:
+        text += "\n".join(ledger_table(of_ledger(arguments.data, arguments.posterior))) + "\n"
     (out / "results.md").write_text(text)
     print(text)
 
@@ -206,8 +215,9 @@ def page(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: LeafResp
     lines = [
         "# E23: leaves that follow the water", "",
         f"{len(towers)} European towers, {sum(map(len, towers))} steps of ten days of May to September with clear views of MODIS at 1 km, "
-        f"{min(years)} to {max(years)} years a tower. No flux is used. Rain deficit: mean of reference evapotranspiration (Makkink) minus rain with an "
-        f"exponential memory, at least 0, mm d-1. Command: `python experiments/e23_leaf_response.py --data TOWERS --out runs/e23`.", "",
+        f"{min(years)} to {max(years)} years a tower. No flux is used.",
+        "Rain deficit: mean of reference evapotranspiration (Makkink) minus rain with an exponential memory, at least 0, mm d-1.",
+        "Command: `python experiments/e23_leaf_response.py --data TOWERS --posterior FILE --out runs/e23`.", "",
         *slopes_table(towers, response, by_heat), "", *memory_table(towers), "",
     ]  # fmt: skip
     for check in table["check"].unique():
@@ -217,9 +227,12 @@ def page(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: LeafResp
 
 def slopes_table(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: LeafResponse) -> list[str]:
     """Slopes by plant type."""
-    lines = ["## Slopes", "", "Change per mm d-1 of deficit of an unknown place, 90 % interval; NIRv in per cent, LSWI in thousandths. Beside temperature, light and "
-             f"VPD of the last month (memory {response.memory_days:.0f} d; what scenarios use), and without these ({by_heat.memory_days:.0f} d).", "",
-             "| plant type | towers | NIRv, % | LSWI, 1e-3 | NIRv without heat beside it | LSWI |", "|---|---|---|---|---|---|"]  # fmt: skip
+    lines = [
+        "## Slopes", "",
+        "Change per mm d-1 of deficit of an unknown place, 90 % interval; NIRv in per cent, LSWI in thousandths. Beside temperature, light",
+        f"and VPD of the last month (memory {response.memory_days:.0f} d; what scenarios use), and without them ({by_heat.memory_days:.0f} d).", "",
+        "| plant type | towers | NIRv, % | LSWI, 1e-3 | NIRv, heat included | LSWI, heat included |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
     for kind in response.mean["nirv"]:
         cells = []
         for fit in (response, by_heat):
@@ -253,16 +266,19 @@ def score_table(table: pd.DataFrame, check: str) -> list[str]:
     for row in shown.sort_values(["index", "type", "model"]).to_dict("records"):
         inside = "" if np.isnan(row["inside"]) else f"{100 * row['inside']:.0f}"
         lines.append(
-            f"| {row['index']} | {row['type']} | {row['towers']} | {row['summers']} | {row['model']} | {row['r']:.2f} | {row['rmse']:.3f} | "
-            f"{row['zero']:.3f} | {100 * row['explained']:.0f} | {100 * row['sign']:.0f} | {inside} |"
+            f"| {row['index']} | {row['type']} | {row['towers']} | {row['summers']} | {row['model']} | {row['r']:.2f} | "
+            f"{row['rmse']:.3f} | {row['zero']:.3f} | {100 * row['explained']:.0f} | {100 * row['sign']:.0f} | {inside} |"
         )
     return lines
 
 
 def years_table(summers: pd.DataFrame) -> list[str]:
     """Mean departures of the drought years."""
-    lines = ["## Mean departure of the drought summers", "", "Over the towers of a plant type, years left out; NIRv in per cent, LSWI in thousandths.", "",
-             "| year | type | towers | NIRv observed | response | heat included | LSWI observed | response | heat included |", "|" + "---|" * 9]  # fmt: skip
+    lines = [
+        "## Mean departure of the drought summers", "",
+        "Over the towers of a plant type, years left out; NIRv in per cent, LSWI in thousandths.", "",
+        "| year | type | towers | NIRv observed | response | heat included | LSWI observed | response | heat included |", "|" + "---|" * 9,
+    ]  # fmt: skip
     part = summers[summers.check == "drought years left out"]
     for (year, kind), of in pd.concat([part, part.assign(type="all")]).groupby(["year", "type"]):
         cells = [f"{of.site.nunique()}"]
@@ -270,6 +286,43 @@ def years_table(summers: pd.DataFrame) -> list[str]:
             for column, model in (("observed", "response"), ("predicted", "response"), ("predicted", "response, heat included")):
                 cells.append(f"{unit * of[(of['index'] == index) & (of.model == model)][column].mean():+.0f}")
         lines.append(f"| {year} | {kind} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def of_ledger(data: Path, file: Path) -> pd.DataFrame:
+    """A row for each tower and event of E22: change of GPP [gC m-2] by all causes, by soil water, by greenness and by leaves alone."""
+    posterior = Posterior.load(file)
+    needs = posterior.model.needs_at_towers()
+    sequences = open_towers(data, years=(2000, LAST), needs=needs).sequences(needs)
+    rows = []
+    for event in EVENTS:
+        here, years, season, _ = looked_at(sequences, event)
+        sums = {name: one.sum(axis=1) for name, one in
+                drought_at_towers(posterior, here, season, years, seed=E22_SEED, leaves=LEAF_RESPONSE).items()}  # fmt: skip
+        parts = {cause: sums[change_name("gpp", cause)] for cause in CAUSES}
+        kinds = np.asarray(here.drivers["plant_type"], int)
+        for number, site in enumerate(here.places):
+            low, high = np.quantile(sums["gpp_through_leaves"][:, number], (0.05, 0.95))
+            rows.append({"event": event, "site": site, "type": PLANT_TYPES[kinds[number]],
+                         "ledger": sum(parts.values())[:, number].mean(), "soil water": parts["soil_water"][:, number].mean(),
+                         "greenness": parts["greenness"][:, number].mean(), "leaves": sums["gpp_through_leaves"][:, number].mean(),
+                         "low": low, "high": high, "usual": sums["usual_gpp"][:, number].mean()})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def ledger_table(ledger: pd.DataFrame) -> list[str]:
+    """Means over towers of an event, and by plant type over all events."""
+    lines = [
+        "", "## The ledger of E22", "",
+        "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves that",
+        "follow the water: the share of greenness that the response to the rain deficit explains, with one slope of an unknown place a draw.", "",
+        "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
+        "|" + "---|" * 7,
+    ]  # fmt: skip
+    for name, part in [*((str(event), of) for event, of in ledger.groupby("event")), *ledger.groupby("type")]:
+        mean = part[["ledger", "soil water", "greenness", "leaves"]].mean()
+        rest = mean["greenness"] - mean["leaves"]
+        lines.append(f"| {name} | {len(part)} | " + " | ".join(f"{value:+.0f}" for value in [*mean, rest]) + " |")
     return lines
 
 

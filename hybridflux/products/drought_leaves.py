@@ -2,8 +2,8 @@
 
 The part of greenness is the integral of the slopes of a flux against NIRv and LSWI along the path of the ledger, times their departures
 from the usual course (`model.attribution`). Of each departure the response to the rain deficit (`model.leaf_response`) is one
-share, and its part is the same integral times that share; the rest of greenness is what is left. A share may be larger than the departure, or of another
-sign: leaves that were greener than usual although rain was missing lost by it all the same.
+share, and its part is the same integral times that share; the rest of greenness is what is left. A share may be larger than the
+departure, or of another sign: leaves that were greener than usual although rain was missing lost by it all the same.
 """
 
 from __future__ import annotations

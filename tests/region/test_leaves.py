@@ -19,7 +19,7 @@ from hybridflux.process import water as water_balance
 from hybridflux.products.scenario import run_scenario
 from hybridflux.products.totals import open_totals
 from hybridflux.records import read_record
-from hybridflux.region.draws.leaves import change_of, deficit_changes, follow
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, follow
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.changeable import check_leaves, why_leaves_are_held

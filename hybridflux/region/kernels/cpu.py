@@ -19,7 +19,7 @@ from jaxtyping import Array
 from hybridflux.model.attribution import AgainstUsual, moving
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import parameters_over_draws
-from hybridflux.region.draws.leaves import change_of, follow
+from hybridflux.region.draws.followed_leaves import change_of, follow
 from hybridflux.region.kernels.contract import (
     Pixels,
     Result,

@@ -17,7 +17,7 @@ from hybridflux.model.held_water import with_soil_water
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
-from hybridflux.region.draws.leaves import change_of, deficit_changes
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.driver_change import Change
 from hybridflux.region.drivers.open import Region
