@@ -221,7 +221,7 @@ def page(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: LeafResp
         *slopes_table(towers, response, by_heat), "", *memory_table(towers), "",
     ]  # fmt: skip
     for check in table["check"].unique():
-        lines += ["", *score_table(table, check)]
+        lines += ["", *score_table(table, check), "", resampled(summers[summers.check == check])]
     return "\n".join([*lines, "", *years_table(summers), ""])
 
 
@@ -230,7 +230,7 @@ def slopes_table(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: 
     lines = [
         "## Slopes", "",
         "Change per mm d-1 of deficit of an unknown place, 90 % interval; NIRv in per cent, LSWI in thousandths. Beside temperature, light",
-        f"and VPD of the last month (memory {response.memory_days:.0f} d; what scenarios use), and without them ({by_heat.memory_days:.0f} d).", "",
+        f"and VPD of the last month (memory {response.memory_days:.0f} d; used by scenarios), without them ({by_heat.memory_days:.0f} d).", "",
         "| plant type | towers | NIRv, % | LSWI, 1e-3 | NIRv, heat included | LSWI, heat included |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for kind in response.mean["nirv"]:
@@ -270,6 +270,18 @@ def score_table(table: pd.DataFrame, check: str) -> list[str]:
             f"{row['rmse']:.3f} | {row['zero']:.3f} | {100 * row['explained']:.0f} | {100 * row['sign']:.0f} | {inside} |"
         )
     return lines
+
+
+def resampled(summers: pd.DataFrame) -> str:
+    """Share of the squared departures that the response explains, towers resampled."""
+    random, said = np.random.default_rng(SEED), []
+    for index in FOLLOWED:
+        part = summers[(summers["index"] == index) & (summers.model == "response")]
+        sums = part.assign(left=(part.observed - part.predicted) ** 2, whole=part.observed**2).groupby("site")[["left", "whole"]].sum()
+        chosen = sums.to_numpy()[random.integers(0, len(sums), (2000, len(sums)))].sum(axis=1)
+        low, high = np.quantile(100 * (1 - chosen[:, 0] / chosen[:, 1]), (0.05, 0.95))
+        said.append(f"{index} {100 * (1 - sums.left.sum() / sums.whole.sum()):.0f} % ({low:.0f} to {high:.0f})")
+    return f"Explained by the response, 90 % interval with towers resampled: {', '.join(said)}."
 
 
 def years_table(summers: pd.DataFrame) -> list[str]:
@@ -314,8 +326,8 @@ def ledger_table(ledger: pd.DataFrame) -> list[str]:
     """Means over towers of an event, and by plant type over all events."""
     lines = [
         "", "## The ledger of E22", "",
-        "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves that",
-        "follow the water: the share of greenness that the response to the rain deficit explains, with one slope of an unknown place a draw.", "",
+        "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves",
+        "that follow the water: the share of greenness that the response to the rain deficit explains, one slope of an unknown place a draw.", "",
         "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
         "|" + "---|" * 7,
     ]  # fmt: skip

@@ -100,7 +100,7 @@ class Region:
         return dataclasses.replace(self, changes=read_changes({change.name: change for change in self.changes} | dict(changes)))
 
     def with_leaves(self, response: LeafResponse | None) -> Region:
-        """The same region, whose NIRv and LSWI follow the rain deficit of its changes (`region.draws.followed_leaves`), or are held (None)."""
+        """The same region, whose NIRv and LSWI follow the rain deficit of its changes (`draws.followed_leaves`), or are held (None)."""
         return dataclasses.replace(self, leaves=response)
 
     def against(self, usual: Mapping[str, str | Change]) -> Region:
