@@ -230,7 +230,7 @@ def slopes_table(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: 
     lines = [
         "## Slopes", "",
         "Change per mm d-1 of deficit of an unknown place, 90 % interval; NIRv in per cent, LSWI in thousandths. Beside temperature, light",
-        f"and VPD of the last month (memory {response.memory_days:.0f} d; used by scenarios), without them ({by_heat.memory_days:.0f} d).", "",
+        f"and VPD of the last month (memory {response.memory_days:.0f} d, of scenarios), without them ({by_heat.memory_days:.0f} d).", "",
         "| plant type | towers | NIRv, % | LSWI, 1e-3 | NIRv, heat included | LSWI, heat included |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for kind in response.mean["nirv"]:
@@ -327,7 +327,7 @@ def ledger_table(ledger: pd.DataFrame) -> list[str]:
     lines = [
         "", "## The ledger of E22", "",
         "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves",
-        "that follow the water: the share of greenness that the response to the rain deficit explains, one slope of an unknown place a draw.", "",
+        "that follow the water: the share of greenness that the response to the rain deficit explains, one slope a draw.", "",
         "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
         "|" + "---|" * 7,
     ]  # fmt: skip

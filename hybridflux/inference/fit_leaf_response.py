@@ -99,7 +99,7 @@ def _lag_one(values: np.ndarray, neighbours: np.ndarray) -> float:
     return float((values[1:] * values[:-1])[neighbours].sum() / max((values[:-1] ** 2)[neighbours].sum(), 1e-12))
 
 
-class Pooled(NamedTuple):
+class PooledSlopes(NamedTuple):
     """Slopes of an index: means and covariance by plant type, the last for `OTHER`; spread of places; log evidence against no response."""
 
     types: tuple[str, ...]
@@ -109,7 +109,7 @@ class Pooled(NamedTuple):
     evidence: float
 
 
-def pool(slopes: Sequence[Slope], plant_types: Sequence[str], scale: float) -> Pooled:
+def pool(slopes: Sequence[Slope], plant_types: Sequence[str], scale: float) -> PooledSlopes:
     """Partial pooling of the slopes of towers.
 
     Args:
@@ -138,7 +138,7 @@ def pool(slopes: Sequence[Slope], plant_types: Sequence[str], scale: float) -> P
     mean = weight @ means
     away = means - mean
     covariance = np.tensordot(weight, covariances, 1) + (away * weight[:, None]).T @ away
-    return Pooled(types, scale * mean, scale**2 * covariance, scale * float(np.sqrt(weight @ places**2)), float(evidence))
+    return PooledSlopes(types, scale * mean, scale**2 * covariance, scale * float(np.sqrt(weight @ places**2)), float(evidence))
 
 
 def fit_leaf_response(
@@ -182,7 +182,7 @@ def _common_sd(covariance: np.ndarray) -> float:
     return float(np.sqrt(max(pairs.mean(), 0.0))) if pairs.size else 0.0
 
 
-def _correlation(slopes: Mapping[str, list[Slope]], pooled: Mapping[str, Pooled], kinds: Sequence[str]) -> float:
+def _correlation(slopes: Mapping[str, list[Slope]], pooled: Mapping[str, PooledSlopes], kinds: Sequence[str]) -> float:
     """Of the deviations of towers from their types, each weighed by how well it is known."""
     away, weight = [], np.ones(len(kinds))
     for index, of in pooled.items():
