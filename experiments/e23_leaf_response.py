@@ -33,6 +33,7 @@ from hybridflux.evaluate.leaf_steps import WEATHER, leaf_steps
 from hybridflux.inference.fit_leaf_response import MEMORIES, SCALE, TowerSteps, fit_leaf_response, pool, slope
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE, LeafResponse
+from hybridflux.products.drought_leaves import leaves_without_the_deficit
 from hybridflux.products.drought_towers import drought_at_towers
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -309,16 +310,14 @@ def of_ledger(data: Path, file: Path) -> pd.DataFrame:
     rows = []
     for event in EVENTS:
         here, years, season, _ = looked_at(sequences, event)
-        sums = {name: one.sum(axis=1) for name, one in
-                drought_at_towers(posterior, here, season, years, seed=E22_SEED, leaves=LEAF_RESPONSE).items()}  # fmt: skip
-        parts = {cause: sums[change_name("gpp", cause)] for cause in CAUSES}
+        without = leaves_without_the_deficit(here, years, LEAF_RESPONSE)
+        ledgers = [drought_at_towers(posterior, one, season, years, seed=E22_SEED) for one in (here, without)]
+        parts, rest = ({cause: one[change_name("gpp", cause)].sum(axis=1).mean(axis=0) for cause in CAUSES} for one in ledgers)
         kinds = np.asarray(here.drivers["plant_type"], int)
         for number, site in enumerate(here.places):
-            low, high = np.quantile(sums["gpp_through_leaves"][:, number], (0.05, 0.95))
-            rows.append({"event": event, "site": site, "type": PLANT_TYPES[kinds[number]],
-                         "ledger": sum(parts.values())[:, number].mean(), "soil water": parts["soil_water"][:, number].mean(),
-                         "greenness": parts["greenness"][:, number].mean(), "leaves": sums["gpp_through_leaves"][:, number].mean(),
-                         "low": low, "high": high, "usual": sums["usual_gpp"][:, number].mean()})  # fmt: skip
+            green, left = parts["greenness"][number], rest["greenness"][number]
+            rows.append({"event": event, "site": site, "type": PLANT_TYPES[kinds[number]], "ledger": sum(parts.values())[number],
+                         "soil water": parts["soil_water"][number], "greenness": green, "leaves": green - left})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -327,7 +326,7 @@ def ledger_table(ledger: pd.DataFrame) -> list[str]:
     lines = [
         "", "## The ledger of E22", "",
         "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves",
-        "that follow the water: the share of greenness that the response to the rain deficit explains, one slope a draw.", "",
+        "that follow the water: what greenness takes less where leaves are moved back by the mean response to the rain deficit.", "",
         "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
         "|" + "---|" * 7,
     ]  # fmt: skip

@@ -238,9 +238,9 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
 
 
 def drought(
-    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger.")],
-    start: Annotated[str, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")],
-    end: Annotated[str, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")],
+    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger, or of a finished ledger.")],
+    start: Annotated[str | None, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")] = None,
     run: Annotated[Path | None, typer.Option(exists=True, help="Run folder whose posterior, region, draws and seed are taken.")] = None,
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
     region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
@@ -251,6 +251,17 @@ def drought(
     usual: Annotated[
         list[str] | None,
         typer.Option(help="What is usual of a driver, where the region does not say it: rain=*1.4, nirv=+0.02. May be repeated."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Losses by class, and the probability that two classes differ: land_cover, zone, mowing, irrigation, a map of the region "
+            "(soil_capacity), a raster, or polygons as parcels.gpkg:COLUMN; land_cover,soil_capacity crosses two. May be repeated. Of a "
+            "finished ledger give --out and --by alone."
+        ),
+    ] = None,
+    pixels: Annotated[
+        bool | None, typer.Option(help="Keep the sums of every pixel and draw, of which --by is made; by default up to 1 GB.")
     ] = None,
     draws: Draws = 64,
     seed: Seed = 0,
@@ -265,6 +276,16 @@ def drought(
     The change of GPP, RECO and NEE of a season against the usual year of the same place, split into soil water, VPD, temperature, light,
     greenness and the rest, per zone and land cover, with intervals. `hybridflux report --drought OUT` shows it.
     """
+    from hybridflux.products.drought_classes import keeps_pixels, write_classes
+    from hybridflux.products.pixel_classes import classes_of
+
+    if not (start or end or run or posterior or region) and by:
+        for classes in by:
+            for path in write_classes(out, classes):
+                wrote(path)
+        return
+    if not (start and end):
+        raise ValueError("a ledger takes the first and the last day of the season: --start 2018-06-01 --end 2018-08-31")
     check_folder(out)
     if run is None and (posterior is None or region is None):
         raise ValueError("a ledger takes --run RUN, or --posterior FILE and --region STORE")
@@ -285,12 +306,19 @@ def drought(
     kind = "dask" if workers or scheduler else "serial"
     options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
     options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}
+    options |= {"pixels": True if by and pixels is None else pixels}
+    opened, season = open_region(region), Period(start, end)
+    for classes in by or ():
+        classes_of(classes, opened, int(end[:4]))  # what cannot be made is refused before anything is mapped
     with progress_of("mapping") as progress:
         run_drought(
-            Posterior.load(posterior), open_region(region), out, period=Period(start, end), usual=_by_driver(usual or []),
-            resume=resume, progress=progress, **options,
+            Posterior.load(posterior), opened, out, period=season, usual=_by_driver(usual or []), resume=resume, progress=progress,
+            **options,
         )  # fmt: skip
     wrote(out)
+    for classes in by or (("land_cover",) if keeps_pixels(out) else ()):
+        for path in write_classes(out, classes):
+            wrote(path)
 
 
 def _years(text: str | None) -> tuple[int, int] | None:

@@ -1,11 +1,7 @@
-"""A region built from files: right values, resumable after a kill, the same whatever the tiles, errors before work is lost."""
+"""A region built from files: right values, the same whatever the tiles, errors before work is lost."""
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
@@ -173,41 +169,6 @@ def test_slurm_reads_then_fills_then_completes(place, make, tmp_path, monkeypatc
     assert "#SBATCH --array=0,1" in script and command in script
     with pytest.raises(ValueError, match="as a file or an id"):
         build_region(make.configuration(place), out, resume=True, executor=Slurm(2))
-
-
-RUN = """
-    import sys
-    from hybridflux.ingest.build import build_region
-    from hybridflux.ingest.config import RegionConfig
-    config = RegionConfig.model_validate_json(open(sys.argv[1]).read())
-    build_region(config, sys.argv[2], resume=len(sys.argv) > 3, progress=lambda done, total, message: print(done, message, flush=True))
-"""
-
-
-def test_killed_and_resumed_is_the_same(built, place, make, tmp_path):
-    """SIGKILL three times: among the images, after them, among the tiles."""
-    config = tmp_path / "config.json"
-    config.write_text(make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump_json())
-    out, script = tmp_path / "region.zarr", tmp_path / "run.py"
-    script.write_text(textwrap.dedent(RUN))
-    more = []
-    for until in ("20 ", "73 ", "2 tile"):
-        run = subprocess.Popen([sys.executable, script, config, out, *more], stdout=subprocess.PIPE, text=True)
-        for line in run.stdout:
-            if line.startswith(until.split()[0] + " ") and ("tile" in line) == ("tile" in until):
-                break
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-        with pytest.raises(ValueError, match="--resume"):
-            open_region(out)
-        more = ["resume"]
-    report = build_region(make.configuration(place, vegetation={"also": ["kndvi"]}), out, resume=True)
-    assert report.scenes == 73
-    whole, again = arrays(built[0]), arrays(out)
-    assert whole.keys() == again.keys()
-    for name, values in whole.items():
-        np.testing.assert_array_equal(values, again[name], err_msg=name)
 
 
 def test_a_finished_build_is_not_done_again(built, place, make):

@@ -1,0 +1,109 @@
+"""The Shapley value of causes: how a change that several causes make together is shared out among them.
+
+A cause is given the mean of what its switch from the usual to the actual value changes, over all orders in which the causes may be
+switched (Shapley 1953, A value for n-person games). `shapley` sums over all subsets of the causes. `of_product` gives the same of a product
+whose every factor belongs to one cause, by Owen's integral over the share t of the causes that are switched (Owen 1972,
+10.1287/mnsc.18.5.64): the integrand is a polynomial in t, so a quadrature of few nodes is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from itertools import combinations
+from math import factorial
+from operator import mul
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+At = Callable[[frozenset[str]], Any]
+"""A value from the causes that are as they were; the others are as usual."""
+LEAST = 1e-20
+"""A factor is taken for this much where it is less, so that it has a logarithm."""
+
+
+def shapley(value: At, causes: Sequence[str]) -> dict[str, Any]:
+    """Cause -> its part of `value(all causes) - value(none)`, by the sum over all subsets.
+
+    >>> def rectangle(inside): return (3.0 if "width" in inside else 1.0) * (2.0 if "height" in inside else 1.0)
+    >>> shapley(rectangle, ("width", "height"))
+    {'width': 3.0, 'height': 2.0}
+    """
+    subsets = [frozenset(inside) for size in range(len(causes) + 1) for inside in combinations(causes, size)]
+    worth, number = {inside: value(inside) for inside in subsets}, len(causes)
+    parts: dict[str, Any] = dict.fromkeys(causes, 0.0)
+    for inside in subsets:
+        for cause in (one for one in causes if one not in inside):
+            orders = factorial(len(inside)) * factorial(number - len(inside) - 1) / factorial(number)
+            parts[cause] = parts[cause] + orders * (worth[inside | {cause}] - worth[inside])
+    return parts
+
+
+class Moved(NamedTuple):
+    """A quantity that some causes move from its usual to its actual value.
+
+    Attributes:
+        causes: those that move it.
+        at: its value.
+        logarithm: parts of the change of its logarithm by cause, where there is a cheaper way to them than all subsets.
+    """
+
+    causes: tuple[str, ...]
+    at: At
+    logarithm: Callable[[], Mapping[str, Any]] | None = None
+
+    @property
+    def usual(self) -> Any:
+        """Its usual value."""
+        return self.at(frozenset())
+
+    @property
+    def actual(self) -> Any:
+        """Its value as it was."""
+        return self.at(frozenset(self.causes))
+
+    def log_parts(self) -> Mapping[str, Any]:
+        """Cause -> its part of the change of the logarithm."""
+        return self.logarithm() if self.logarithm else shapley(lambda inside: jnp.log(jnp.maximum(self.at(inside), LEAST)), self.causes)
+
+
+def constant(value: Any) -> Moved:
+    """A quantity that no cause moves."""
+    return Moved((), lambda inside: value)
+
+
+def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
+    """Cause -> its part of the change of a product of factors, each of which is 0 or more.
+
+    A factor that one cause moves belongs to that cause. The change of one that several move is shared out in its logarithm, so that it is a
+    product of causes too.
+    """
+    common: list = []
+    ends: dict[str, tuple[list, list]] = {cause: ([], []) for factor in factors for cause in factor.causes}
+    for factor in factors:
+        if len(factor.causes) == 1:
+            usual, actual = ends[factor.causes[0]]
+            usual.append(factor.usual)
+            actual.append(factor.actual)
+        else:
+            common.append(factor.usual)
+            for cause, part in (factor.log_parts() if factor.causes else {}).items():
+                ends[cause][1].append(jnp.exp(part))
+    scale = _times(common)
+    start = {cause: _times(before) for cause, (before, _) in ends.items()}
+    step = {cause: _times(after) - start[cause] for cause, (_, after) in ends.items()}
+    at, weights = np.polynomial.legendre.leggauss(max(1, -(-len(ends) // 2)))  # the integrand is of degree len(ends) - 1
+    parts = {}
+    for cause in ends:
+        mean: Any = 0.0
+        for share, weight in zip((0.5 * (at + 1.0)).tolist(), (0.5 * weights).tolist(), strict=True):
+            mean = mean + weight * _times([start[other] + share * step[other] for other in ends if other != cause])
+        parts[cause] = scale * step[cause] * mean
+    return parts
+
+
+def _times(values: Sequence) -> Any:
+    return reduce(mul, values) if values else 1.0
