@@ -28,11 +28,11 @@ from hybridflux.data.towers import open_towers
 from hybridflux.inference import Ensemble, Posterior
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
-from hybridflux.products.stock_agreement import UNDECIDABLE
 from hybridflux.products.assimilation import Assimilated, assimilate, assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of
 from hybridflux.products.ensemble_update import prior_predictive_p
 from hybridflux.products.inventory import Entry, read_inventory
+from hybridflux.products.stock_agreement import UNDECIDABLE
 from hybridflux.products.totals import RunTotals, run_record
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region

@@ -215,10 +215,10 @@ class _Demo:
         return " ".join(f"{name}{change}" for name, change in DROUGHT.items())
 
     def _budget(self, go_on: bool, notify: Progress) -> str:
-        from hybridflux.products.stock_agreement import in_words
         from hybridflux.products.assimilation_table import assimilated_table
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table
+        from hybridflux.products.stock_agreement import in_words
         from hybridflux.products.totals import run_record
 
         run, inventory = self.out / "run", self.out / "world" / "inventory.csv"

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.products.stock_agreement import Agreement, Errors, agreement
 from hybridflux.products.assimilation import Assimilated, assimilate
 from hybridflux.products.budget import budget_of
 from hybridflux.products.closure import worth_detecting
 from hybridflux.products.ensemble_update import posterior_predictive_p, prior_predictive_p
 from hybridflux.products.measured_stocks import SUM, StockChange
 from hybridflux.products.rows import COLUMNS, budget_row
+from hybridflux.products.stock_agreement import StockAgreement, Uncertainties, agreement
 from hybridflux.products.years import named
 from hybridflux.records import run_record
 from hybridflux.region.draws.spread import ASSIMILATED
@@ -49,7 +49,7 @@ def assimilated_table(
 
 
 def table_of(found: Assimilated, *, nugget: float | None = None, reference: tuple[int, int] | None = None) -> pd.DataFrame:
-    """The table of an update; arguments as of `assimilated_table` and `agreement.Errors`."""
+    """The table of an update; arguments as of `assimilated_table` and `stock_agreement.Uncertainties`."""
     changes = pd.DataFrame([row for pair in zip(found.changes, found.updated, strict=True) for row in _rows(found, *pair, nugget)])
     before, after = (budget_of(totals, reference) for totals in (found.prior, found.totals))
     known = before.set_index(KEYS)[["mean", "sd"]].rename(columns={"mean": "prior_mean", "sd": "prior_sd"})
@@ -61,12 +61,12 @@ def table_of(found: Assimilated, *, nugget: float | None = None, reference: tupl
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def agreement_of(change: StockChange, after: StockChange, nugget: float | None) -> Agreement:
-    """Whether fluxes and a stock change agree; arguments as of `agreement.Errors`."""
+def agreement_of(change: StockChange, after: StockChange, nugget: float | None) -> StockAgreement:
+    """Whether fluxes and a stock change agree; arguments as of `stock_agreement.Uncertainties`."""
     (export, exported_sd), (first, last) = change.entry.pools["export"], change.entry.years
     worth = worth_detecting(change.nee.mean(), export, change.measured)
     p = prior_predictive_p(change.nbp[None], np.array([change.measured]), np.array([change.sd]))[0]
-    return agreement(change.nbp, after.nbp, float(p), worth, Errors(change.sd, exported_sd, last - first + 1, nugget))
+    return agreement(change.nbp, after.nbp, float(p), worth, Uncertainties(change.sd, exported_sd, last - first + 1, nugget))
 
 
 def _rows(found: Assimilated, change: StockChange, after: StockChange, nugget: float | None) -> list[dict]:

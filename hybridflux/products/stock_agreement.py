@@ -28,7 +28,7 @@ LONGEST_YEARS, MOST_PLOTS, MOST_TOWERS = 100, 100.0, 20
 
 
 @dataclass(frozen=True)
-class Agreement:
+class StockAgreement:
     """The outcome at one place, gC m-2 yr-1.
 
     Attributes:
@@ -55,7 +55,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Errors:
+class Uncertainties:
     """What the width of the updated draws is made of, gC m-2 yr-1.
 
     Attributes:
@@ -71,7 +71,7 @@ class Errors:
     nugget: float | None = None
 
 
-def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, errors: Errors) -> Agreement:
+def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, errors: Uncertainties) -> StockAgreement:
     """The verdict of one place.
 
     Args:
@@ -82,28 +82,30 @@ def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, err
         errors: what the update rests on.
 
     >>> run, spread = np.linspace(-300.0, 300.0, 64), np.linspace(-1.0, 1.0, 64)
-    >>> agreement(run, 40.0 + 30.0 * spread, 0.8, 100.0, Errors(30.0, 10.0, 5)).verdict
+    >>> agreement(run, 40.0 + 30.0 * spread, 0.8, 100.0, Uncertainties(30.0, 10.0, 5)).verdict
     'agree'
     """
     gaps = before.mean() - after
     low, high = np.quantile(gaps, [0.05, 0.95])
-    where = f"the gap is {gaps.mean():.0f} (90 %: {low:.0f} to {high:.0f}), and one of {worth:.0f} gC m-2 yr-1 matters"
+    mean, first, last = (round(float(value)) for value in (gaps.mean(), low, high))
+    where = f"the gap is {mean} (90 %: {first} to {last}), and one of {worth:.0f} gC m-2 yr-1 matters"
     found = float(gaps.mean()), float(low), float(high), worth
     if p < TENSION:
-        return Agreement(*found, DISAGREE, f"run and inventory contradict each other (p = {p:.2g}): neither is to be believed before the "
-                         f"reason is known; {where}")  # fmt: skip
+        reason = f"run and inventory contradict each other (p = {p:.2g}): neither is to be believed before the reason is known; {where}"
+        return StockAgreement(*found, DISAGREE, reason)
     if low > worth or high < -worth:
-        return Agreement(*found, DISAGREE, f"the mean of the run is off, within the interval that the run declares (p = {p:.2g}); {where}")
+        reason = f"the mean of the run is off, within the interval that the run declares (p = {p:.2g}); {where}"
+        return StockAgreement(*found, DISAGREE, reason)
     if -worth < low and high < worth:
-        return Agreement(*found, AGREE, where)
+        return StockAgreement(*found, AGREE, where)
     levers = _levers(before, after, abs(abs(found[0]) - worth) / NINETY, errors)
     names = ("{:.0f} years in place of " + str(errors.years), "{:.1f} times the plots", "{:.0f} towers in the zone")
     ways = [name.format(value) for name, value in zip(names, levers, strict=True) if np.isfinite(value)]
     cure = f"if it stays there, {' or '.join(ways)} would decide" if ways else "no more years, plots or towers alone would decide"
-    return Agreement(*found, UNDECIDABLE, f"{where}; {cure}", *levers)
+    return StockAgreement(*found, UNDECIDABLE, f"{where}; {cure}", *levers)
 
 
-def _levers(before: np.ndarray, after: np.ndarray, enough: float, errors: Errors) -> tuple[float, float, float]:
+def _levers(before: np.ndarray, after: np.ndarray, enough: float, errors: Uncertainties) -> tuple[float, float, float]:
     """Years, plots and towers, each alone, that make the sd of the updated draws as small as `enough`.
 
     The error of exports falls by the root of the years, that of a stock change by their number; what the run gets wrong stays. More plots

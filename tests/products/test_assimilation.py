@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.products.stock_agreement import VERDICTS, Errors, agreement, said_of
 from hybridflux.products.assimilation import assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of, assimilated_table, table_of
 from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, posterior_predictive_p, prior_predictive_p, weights
 from hybridflux.products.inventory import Entry, read_inventory
+from hybridflux.products.stock_agreement import VERDICTS, Uncertainties, agreement, said_of
 from hybridflux.products.totals import RunTotals
 
 AREA = 1e4  # m2
@@ -237,12 +237,12 @@ SPREAD = (SPREAD - SPREAD.mean()) / SPREAD.std(ddof=1)
 )
 def test_whether_fluxes_and_stocks_agree(gap, sd, p, verdict, why):
     """A gap of 100 matters; the prior is wide, so sd 20 is all of the stock change: 20 away needs 1.645^2 times the plots."""
-    found = agreement(1e6 * SPREAD + 100.0 + gap, 100.0 + sd * SPREAD, p, 100.0, Errors(20.0, 0.0, 4))
+    found = agreement(1e6 * SPREAD + 100.0 + gap, 100.0 + sd * SPREAD, p, 100.0, Uncertainties(20.0, 0.0, 4))
     assert found.verdict == verdict and why in found.reason and found.gap == pytest.approx(gap, abs=1e-6)
     assert np.isfinite(found.plots_to_decide) == (gap == 80.0)
 
 
 def test_towers_that_would_decide():
     """With an inventory of little worth k towers leave .4 / (.4 + .6 k) of the variance of the flux: three leave .18."""
-    found = agreement(50.0 * SPREAD, 60.0 + 50.0 * SPREAD, 0.6, 100.0, Errors(1e6, 0.0, 4, nugget=0.4))
+    found = agreement(50.0 * SPREAD, 60.0 + 50.0 * SPREAD, 0.6, 100.0, Uncertainties(1e6, 0.0, 4, nugget=0.4))
     assert found.verdict == "undecidable" and found.towers_to_decide == 3  # (40 / 1.645 / 50)^2 = .236, and .4 / (.4 + .6 * 3) = .18
