@@ -49,6 +49,7 @@ FOREST_WEATHER = ("FR-Hes",)  # whose weather the region at the Meuse has
 BEFORE = "2016-2017"  # summers of the Meuse before 2018; the stand was felled in the winter of 2018-19
 GROUPS = {"forest": ("ENF", "DBF", "MF", "EBF"), "grassland": ("GRA",), "cropland": ("CRO",)}
 RESAMPLED = 2000
+DRYNESS = {(-99, -1): "below -1 sd", (-1, 0): "-1 to 0 sd", (0, 1): "0 to 1 sd", (1, 99): "above 1 sd"}
 
 
 def main() -> None:
@@ -63,13 +64,16 @@ def main() -> None:
     arguments = parser.parse_args()
     began, out = time.perf_counter(), arguments.out
     out.mkdir(parents=True, exist_ok=True)
-    summers, changes = of_towers(arguments.data / "towers", arguments.posterior, SMOKE_SITES if arguments.smoke else None)
-    summers.to_csv(out / "summers.csv", index=False, float_format="%.6g")
+    if not (out / "changes.npy").exists():  # what is there is gone on with
+        summers, changes = of_towers(arguments.data / "towers", arguments.posterior, SMOKE_SITES if arguments.smoke else None)
+        summers.to_csv(out / "summers.csv", index=False, float_format="%.6g")
+        np.save(out / "changes.npy", changes)
+    summers, changes = pd.read_csv(out / "summers.csv"), np.load(out / "changes.npy")
     slopes = slopes_of(summers, changes)
     slopes.to_csv(out / "slopes.csv", index=False, float_format="%.6g")
     draw_figure(summers, out / "summers.png")
     print(f"towers: {time.perf_counter() - began:.0f} s", flush=True)
-    parts = [heading(summers), tower_lines(slopes)]
+    parts = [heading(summers), dryness_lines(summers), tower_lines(slopes)]
     if not arguments.smoke:
         posterior = Posterior.load(arguments.maps or arguments.posterior)
         for name, folder in of_regions(posterior, arguments.data, out, arguments.draws).items():
@@ -207,7 +211,7 @@ def draw_figure(summers: pd.DataFrame, path: Path) -> None:
         axis.plot(of.anomaly, of["GPP by soil_water"], "o", color="#3574b5", ms=3, label="ledger, soil water")
         axis.axhline(0, color="0.7", lw=0.8)
         axis.axvline(0, color="0.7", lw=0.8)
-        axis.set(title=f"{group}, {of.site.nunique()} towers", xlabel="soil water against other summers, m3 m-3 (negative = drier)")
+        axis.set(title=f"{group}, {of.site.nunique()} towers", xlabel="soil water minus other summers, m3 m-3")
     axes[0].set_ylabel("change of GPP, gC m-2 in 92 days\n(negative = uptake lost)")
     axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
@@ -222,6 +226,21 @@ def heading(summers: pd.DataFrame) -> list[str]:
         f"summers with soil water, gC m-2 in {DAYS_OF_SUMMER} days, GPP negative = uptake lost. Command: see the head of",
         "`experiments/e24_soil_moisture_management.py`.",
     ]  # fmt: skip
+
+
+def dryness_lines(summers: pd.DataFrame) -> list[str]:
+    """Means of the summers by how dry their soil was among those of the tower."""
+    names = ["GPP observed", "GPP", *(f"GPP by {cause}" for cause in CAUSES if cause != "rest")]
+    head = " | ".join(["observed", "ledger", *(CAUSES[cause].words for cause in CAUSES if cause != "rest")])
+    lines = ["", "## Dry and wet soils", "",
+             "Change of GPP, mean of the summers by their soil water in standard deviations of the summers of their tower.", "",
+             f"| soil water | summers (towers) | {head} |", "|" + "---|" * (len(names) + 2)]  # fmt: skip
+    of = summers[np.isfinite(summers[names]).all(axis=1) & np.isfinite(summers.sd)]
+    for (low, high), words in DRYNESS.items():
+        inside = of[(of.anomaly / of.sd).between(low, high, inclusive="left")]
+        means = " | ".join(f"{inside[name].mean():+.0f}" for name in names)
+        lines.append(f"| {words} | {len(inside)} ({inside.site.nunique()}) | {means} |")
+    return lines
 
 
 def tower_lines(slopes: pd.DataFrame) -> list[str]:

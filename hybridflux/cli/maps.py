@@ -256,7 +256,7 @@ def drought(
         list[str] | None,
         typer.Option(
             help="Losses by class, and the probability that two classes differ: land_cover, zone, mowing, irrigation, a map of the region "
-            "(soil_capacity), a raster, or polygons as parcels.gpkg:COLUMN; land_cover,soil_capacity crosses two. May be repeated. Of a "
+            "(soil_capacity), a raster, or polygons as fields.gpkg:COLUMN; land_cover,soil_capacity crosses two. May be repeated. Of a "
             "finished ledger give --out and --by alone."
         ),
     ] = None,

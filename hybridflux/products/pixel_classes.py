@@ -49,7 +49,7 @@ def classes_of(text: str, region: Region, year: int) -> Classes:
 
     Args:
         text: `land_cover`, `zone`, a map of the region such as `soil_capacity`, `mowing`, `irrigation`, a raster `crops.tif` or polygons
-            `parcels.gpkg:CODE_GROUP`; several with commas between them are crossed: `land_cover,soil_capacity`.
+            `fields.gpkg:crop`; several with commas between them are crossed: `land_cover,soil_capacity`.
         region: open.
         year: of the season, for mowing and irrigation.
 
@@ -92,7 +92,7 @@ def _single(text: str, region: Region, year: int) -> Classes:
     known = [*OF_COVER[:1], "zone", *SEEN, *(one for one in region.names if _is_static(region, one))]
     raise ValueError(
         f"`{text}` is neither a file nor a map of {region.path}; give one of {', '.join(known)}, a raster or polygons "
-        f"(`parcels.gpkg:COLUMN`).{suggestion(text, known)}"
+        f"(`fields.gpkg:COLUMN`).{suggestion(text, known)}"
     )
 
 

@@ -61,10 +61,10 @@ class KernelInputs:
     frequency: np.ndarray | None
     towers: np.ndarray
 
-    def slabs(self, job: Job, drivers: TileDrivers) -> Iterator[tuple[Slab, contract.Pixels]]:
-        """Slabs of a tile with their drivers."""
+    def slabs(self, job: Job, drivers: TileDrivers, *, by_row: bool = False) -> Iterator[tuple[Slab, contract.Pixels]]:
+        """Slabs of a tile with their drivers; `by_row` as in `pixel_blocks.slabs`."""
         width, mean_area = drivers.tile.shape[1], job.region.grid.pixel**2
-        for slab in slabs(drivers, n=self.static.n, blocks=self.blocks, by_cell=job.by_cell):
+        for slab in slabs(drivers, n=self.static.n, blocks=self.blocks, by_cell=job.by_cell, by_row=by_row):
             place = drivers.pixel[slab.pixel]
             pixels = contract.Pixels(
                 daily={name: _by_block(values, place) for name, values in drivers.daily.items()},
