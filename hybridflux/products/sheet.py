@@ -105,7 +105,8 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
     """
     out = Path(out)
     names = (
-        "title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "leaves", "attribution", "config_hash", "provenance",
+        "title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "leaves", "attribution", "config_hash",
+        "provenance",
     )  # fmt: skip
     described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
     described["made"] = provenance({"table": out.name, "of": record.get("config_hash", "")})
