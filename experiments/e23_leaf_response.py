@@ -32,7 +32,7 @@ from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.leaf_steps import WEATHER, leaf_steps
 from hybridflux.inference.fit_leaf_response import MEMORIES, SCALE, TowerSteps, fit_leaf_response, pool, slope
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE, LeafResponse
+from hybridflux.model.leaf_response import FOLLOWED, LeafResponse
 from hybridflux.products.drought_leaves import leaves_without_the_deficit
 from hybridflux.products.drought_towers import drought_at_towers
 from hybridflux.provenance import provenance
@@ -64,7 +64,7 @@ def main() -> None:
     figure(towers, response, summers).savefig(out / "e23_leaf_response.png", dpi=150, bbox_inches="tight")
     text = page(towers, response, by_heat, summers)
     if arguments.posterior:
-        text += "\n".join(ledger_table(of_ledger(arguments.data, arguments.posterior))) + "\n"
+        text += "\n".join(ledger_table(of_ledger(arguments.data, arguments.posterior, without_droughts(towers)))) + "\n"
     (out / "results.md").write_text(text)
     print(text)
 
@@ -302,7 +302,12 @@ def years_table(summers: pd.DataFrame) -> list[str]:
     return lines
 
 
-def of_ledger(data: Path, file: Path) -> pd.DataFrame:
+def without_droughts(towers: Sequence[TowerSteps]) -> LeafResponse:
+    """The response of all towers in the years without drought."""
+    return fit_leaf_response([one.only(~np.isin(one.year, DROUGHTS)) for one in towers])
+
+
+def of_ledger(data: Path, file: Path, response: LeafResponse) -> pd.DataFrame:
     """A row for each tower and event of E22: change of GPP [gC m-2] by all causes, by soil water, by greenness and by leaves alone."""
     posterior = Posterior.load(file)
     needs = posterior.model.needs_at_towers()
@@ -310,16 +315,15 @@ def of_ledger(data: Path, file: Path) -> pd.DataFrame:
     rows = []
     for event in EVENTS:
         here, years, season, _ = looked_at(sequences, event)
-        without = leaves_without_the_deficit(here, years, LEAF_RESPONSE)
+        without = leaves_without_the_deficit(here, years, response)
         ledgers = [drought_at_towers(posterior, one, season, years, seed=E22_SEED) for one in (here, without)]
         parts, rest = ({cause: one[change_name("gpp", cause)].sum(axis=1).mean(axis=0) for cause in CAUSES} for one in ledgers)
-        kinds = np.asarray(here.drivers["plant_type"], int)
+        kinds, gpp = np.asarray(here.drivers["plant_type"], int), here.targets["gpp"]
         for number, site in enumerate(here.places):
             green, left = parts["greenness"][number], rest["greenness"][number]
             rows.append({"event": event, "site": site, "type": PLANT_TYPES[kinds[number]], "ledger": sum(parts.values())[number],
                          "soil water": parts["soil_water"][number], "greenness": green, "leaves": green - left,
-                         "observed": departure(here.targets["gpp"][:, number], np.isfinite(here.targets["gpp"][:, number]), here.days,
-                                               event, years[number])})  # fmt: skip
+                         "observed": departure(gpp[:, number], np.isfinite(gpp[:, number]), here.days, event, years[number])})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -328,7 +332,8 @@ def ledger_table(ledger: pd.DataFrame) -> list[str]:
     lines = [
         "", "## The ledger of E22", "",
         "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves",
-        "that follow the water: what greenness takes less where leaves are moved back by the mean response to the rain deficit.", "",
+        "that follow the water: what greenness takes less where leaves are moved back by the mean response to the rain deficit, fitted to the",
+        "years without drought.", "",
         "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
         "|" + "---|" * 7,
     ]  # fmt: skip
@@ -343,9 +348,9 @@ def of_fluxes(ledger: pd.DataFrame) -> list[str]:
     """Observed departures of GPP beside the ledger with leaves held at the usual course, following the water, and as they were seen."""
     lines = [
         "", "## GPP with and without leaves that follow", "",
-        "Departure of GPP of June to August from the other summers at towers, gC m-2: observed, and by the ledger with leaves at their usual",
-        "course, with leaves that follow the water and nothing else, and with leaves as a satellite saw them. Squared error less than that of",
-        "leaves held, in per cent of it, 90 % interval with towers resampled.", "",
+        "Departure of GPP of June to August from the other summers at towers, gC m-2: observed, and by the ledger with leaves at their",
+        "usual course, with leaves that follow the water and nothing else, and with leaves as a satellite saw them. Squared error less than",
+        "that of leaves held, in per cent of it, 90 % interval with towers resampled.", "",
         "| event | towers | leaves | observed | ledger | r | RMSE | squared error less, % |", "|" + "---|" * 8,
     ]  # fmt: skip
     forms = {"held": ledger["ledger"] - ledger["greenness"]}
@@ -362,7 +367,8 @@ def of_fluxes(ledger: pd.DataFrame) -> list[str]:
             less = 100 * (1 - errors[form].sum() / errors["held"].sum())
             lines.append(
                 f"| {name} | {len(of)} | {form} | {of.observed.mean():+.0f} | {values[chosen].mean():+.0f} | "
-                f"{np.corrcoef(of.observed, values[chosen])[0, 1]:.2f} | {errors[form].mean() ** 0.5:.0f} | {less:+.0f} ({low:+.0f} to {high:+.0f}) |"
+                f"{np.corrcoef(of.observed, values[chosen])[0, 1]:.2f} | {errors[form].mean() ** 0.5:.0f} | "
+                f"{less:+.0f} ({low:+.0f} to {high:+.0f}) |"
             )
     return lines
 
