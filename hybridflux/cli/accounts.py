@@ -52,6 +52,7 @@ def budget(
     check_output(out, overwrite=overwrite)
 
     from hybridflux.products.budget import budget_table, outside_of
+    from hybridflux.products.closure import verdicts_of
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
 
@@ -60,6 +61,8 @@ def budget(
     wrote(out)
     if said := outside_of(table):
         typer.echo(said)
+    if inventory:
+        typer.echo(verdicts_of(table))
 
 
 def assimilate(

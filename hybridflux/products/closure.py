@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 
 LIMIT = 1.96
 DETECTABLE_SHARE = 0.5  # of the largest term of the ledger
@@ -83,6 +84,17 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     else:
         verdict = "closed"
     return Verdict(difference, sd, float(z), LIMIT * sd, verdict, limiting, "; ".join(notes))
+
+
+def verdicts_of(table: pd.DataFrame) -> str:
+    """A line for a terminal: how many comparisons of a budget have which verdict, and where an undecidable one is answered.
+
+    >>> verdicts_of(pd.DataFrame({"verdict": ["closed", "undecidable", None]}))
+    'run and inventory: 1 closed, 1 undecidable; what both together say, and what would decide: hybridflux assimilate'
+    """
+    counts = table["verdict"].dropna().value_counts()
+    more = "; what both together say, and what would decide: hybridflux assimilate" if counts.get("undecidable", 0) else ""
+    return "run and inventory: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + more
 
 
 def worth_detecting(nee: float, export: float, stock: float) -> float:

@@ -87,7 +87,8 @@ def agreement(before: np.ndarray, after: np.ndarray, p: float, worth: float, err
     """
     gaps = before.mean() - after
     low, high = np.quantile(gaps, [0.05, 0.95])
-    where = f"the gap is {gaps.mean():.0f} (90 %: {low:.0f} to {high:.0f}), and one of {worth:.0f} gC m-2 yr-1 matters"
+    mean, first, last = (round(float(value)) for value in (gaps.mean(), low, high))
+    where = f"the gap is {mean} (90 %: {first} to {last}), and one of {worth:.0f} gC m-2 yr-1 matters"
     found = float(gaps.mean()), float(low), float(high), worth
     if p < TENSION:
         reason = f"run and inventory contradict each other (p = {p:.2g}): neither is to be believed before the reason is known; {where}"

@@ -27,7 +27,7 @@ OUTPUTS = Registry(
     "outputs", "output of a map",
     {
         name: f"hybridflux.region.outputs:{name}"
-        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "AnomalyMaps", "PixelTotals", "Applicability")
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "AnomalyMaps", "TrendMaps", "PixelTotals", "Applicability")
     }
     | {"CoarseDaily": "hybridflux.products.coarse_daily:CoarseDaily"}
     | {
