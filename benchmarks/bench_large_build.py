@@ -210,9 +210,9 @@ def make_files(folder: Path, whole) -> None:
 
     def write(name: str, values: np.ndarray, step: int) -> None:
         side, rows, columns = PIXELS // step, y // step, x // step
-        form = dict(driver="COG", count=1, dtype=values.dtype, height=side, width=side, crs=CRS, nodata=0, compress="deflate", blocksize=1024)
+        form = dict(driver="COG", count=1, dtype=values.dtype, height=side, width=side, crs=CRS, nodata=0, blocksize=1024)
         place = from_origin(left, top, 10 * step, 10 * step)
-        with rasterio.open(folder / f"{name}.tif", "w", transform=place, level=1, sparse_ok=True, **form) as file:
+        with rasterio.open(folder / f"{name}.tif", "w", transform=place, compress="deflate", level=1, sparse_ok=True, **form) as file:
             file.write(values, 1, window=((rows, rows + values.shape[0]), (columns, columns + values.shape[1])))
 
     for day in SEASONS:

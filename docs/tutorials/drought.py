@@ -80,5 +80,6 @@ print(f"if the two runs were independent, sd {np.hypot(usual.std(ddof=1), drier.
 # ## What to believe
 #
 # - Effects of places and the structural error are the same in both runs and cancel. What the model does not know about droughts is not in the interval.
-# - A scenario keeps the vegetation that was seen: leaves that would have browned stay green. The ledger has greenness as a cause of its own.
+# - A scenario of a model on fapar keeps the vegetation that was seen: leaves that would have browned stay green. Where the model reads NIRv and LSWI they
+#   follow the rain deficit (`--leaves`). The ledger has greenness as a cause of its own.
 # - Neither holds the years after: mortality, lost reserves, beetles.

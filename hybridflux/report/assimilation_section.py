@@ -40,7 +40,8 @@ def assimilation_section(table_of_run: pd.DataFrame) -> str:
         entries.append(("known truth", "--truth", "dot"))
     shown = _largest(gains)
     if len(shown) < len(gains):
-        note += f" Of {len(gains)} stock changes those of the region and of the {ZONES} largest zones are shown; the update takes all."
+        few = f"those of the region and of the {ZONES} largest zones are shown"
+        note += f" Of {len(gains)} stock changes {few}; the update takes all of them."
     parts = [_answer(gains), paragraph(note, "note"), legend(*entries), grid([gain_figure(shown)], "large"), _gains(shown, table_of_run)]
     return "\n".join([*parts, _fluxes(table_of_run), _to_decide(shown), paragraph(_left_out(gains), "note")])
 

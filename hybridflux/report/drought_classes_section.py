@@ -156,7 +156,8 @@ def responded(gpp: pd.DataFrame, responses: pd.DataFrame) -> str:
             return (
                 f"Where {PER:g} mm more water was missing, GPP of {escape(label)} changed by {number(whole['mean'])} {units(UNIT)} "
                 f"({interval(whole['q05'], whole['q95'])}), {number(water['mean'])} of it by soil water itself "
-                f"({interval(water['q05'], water['q95'])}); the rest comes with it: dry places have other leaves and another air."
+                f"({interval(water['q05'], water['q95'])}); the rest comes with it: greener places "
+                "use more water, and dry ones have other leaves."
             )
     return ""
 

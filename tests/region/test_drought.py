@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 import zarr
+from typer.testing import CliRunner
 
 from hybridflux.causes import CAUSES, change_name
+from hybridflux.cli import app
 from hybridflux.model.held_water import with_soil_water
 from hybridflux.products import drought_pixels
 from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, run_drought, separable
@@ -139,6 +141,10 @@ def test_a_loss_that_follows_soil_moisture_has_its_slope(ledgers):
 
 def test_classes_that_cannot_be_made_say_what_can(ledgers, monkeypatch):
     out = ledgers[10][1]
+    done = CliRunner().invoke(app, ["drought", "--out", str(out), "--by", "land_cover"], catch_exceptions=False)
+    assert done.exit_code == 0 and done.output.count("drought_by_land_cover") == 3  # of a finished ledger, with no other option
+    with pytest.raises(ValueError, match="a ledger takes the first and the last day"):
+        CliRunner().invoke(app, ["drought", "--out", str(out)], catch_exceptions=False)
     with pytest.raises(ValueError, match="neither a file nor a map .* Did you mean `soil_capacity`"):
         write_classes(out, "soil_capacty")
     with pytest.raises(ValueError, match="changes from day to day"):
