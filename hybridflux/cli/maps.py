@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,15 @@ from hybridflux.cli.options import (
 from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
+
+
+class Leaves(StrEnum):
+    """What leaves do in a scenario."""
+
+    auto = "auto"
+    follow = "follow"
+    held = "held"
+
 
 SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "towers", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
@@ -164,6 +174,13 @@ def scenario(
     control: Annotated[
         Path | None, typer.Option(exists=True, help="Folder `control` of another scenario of the same region, draws and days: mapped once.")
     ] = None,
+    leaves: Annotated[
+        Leaves,
+        typer.Option(
+            help="Whether NIRv and LSWI follow the rain deficit of the changes or are held as they were; auto: they follow where a change "
+            "moves rain, tair or par and the model reads them."
+        ),
+    ] = Leaves.auto,
     draws: Draws = 64,
     start: Start = None,
     end: End = None,
@@ -185,7 +202,8 @@ def scenario(
     read_changes(changes)  # a wrong change is refused before anything large is opened
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.products.scenario import run_scenario
+    from hybridflux.products.scenario import RECORD, run_scenario
+    from hybridflux.records import read_record
     from hybridflux.region.draws import spread as of_draws
     from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.run.executors import choose
@@ -195,7 +213,8 @@ def scenario(
     options = {"executor": who, "draws": of_draws.Draws(draws, Spread.parameter, seed), "period": Period(start, end)}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
-        run_scenario(fitted, region, changes, out, **options, control=control, resume=resume, progress=progress)
+        run_scenario(fitted, region, changes, out, **options, control=control, leaves=leaves.value, resume=resume, progress=progress)
+    typer.echo(read_record(out / RECORD, "written by `hybridflux scenario`")["leaves"])
     if "stacking" in fitted.info:
         typer.echo("mapped by the process members alone: networks of weather and vegetation know no causes")
     wrote(out)

@@ -9,12 +9,13 @@ import pandas as pd
 
 from hybridflux.products.stock_agreement import NINETY, TENSION, UNDECIDABLE, in_words
 from hybridflux.products.totals import ALL, REGION
-from hybridflux.report.budget_tables import main_period, place_name, when
+from hybridflux.report.budget_tables import ZONES, main_period, place_name, when
 from hybridflux.report.markup import badge, grid, legend, paragraph, table
 from hybridflux.report.style import ACCENT, FAINT, INK, MUTED, TRUTH, figure, interval, number, plain_units, to_svg, units
 
 UNIT = "gC m-2 yr-1"
 BIAS = "structural bias"
+NAMED = 10  # places of one reason
 
 
 def assimilation_section(table_of_run: pd.DataFrame) -> str:
@@ -37,8 +38,18 @@ def assimilation_section(table_of_run: pd.DataFrame) -> str:
     entries = [("prior, 90 %", "--muted", "band"), ("assimilated, 90 %", "--accent", "band"), ("measured, 90 %", "--ink", "")]
     if "truth" in gains and gains["truth"].notna().any():
         entries.append(("known truth", "--truth", "dot"))
-    parts = [_answer(gains), paragraph(note, "note"), legend(*entries), grid([gain_figure(gains)], "large"), _gains(gains, table_of_run)]
-    return "\n".join([*parts, _fluxes(table_of_run), _to_decide(gains), paragraph(_left_out(gains), "note")])
+    shown = _largest(gains)
+    if len(shown) < len(gains):
+        few = f"those of the region and of the {ZONES} largest zones are shown"
+        note += f" Of {len(gains)} stock changes {few}; the update takes all of them."
+    parts = [_answer(gains), paragraph(note, "note"), legend(*entries), grid([gain_figure(shown)], "large"), _gains(shown, table_of_run)]
+    return "\n".join([*parts, _fluxes(table_of_run), _to_decide(shown), paragraph(_left_out(gains), "note")])
+
+
+def _largest(gains: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the region and of the largest zones, in their order."""
+    of_zones = gains[gains["zone"] != REGION]
+    return gains.drop(index=of_zones.index.difference(of_zones["area_ha"].nlargest(ZONES).index))
 
 
 def _answer(gains: pd.DataFrame) -> str:
@@ -143,7 +154,9 @@ def _left_out(gains: pd.DataFrame) -> str:
     reasons: dict[str, list[str]] = {}
     for _, row in notes.iterrows():
         reasons.setdefault(row["note"], []).append(place_name(row))
-    return "; ".join(f"not in the update: {', '.join(places)} ({escape(reason)})" for reason, places in reasons.items())
+    named = {reason: ", ".join(places[:NAMED]) + (f" and {len(places) - NAMED} more" if len(places) > NAMED else "")
+             for reason, places in reasons.items()}  # fmt: skip
+    return "; ".join(f"not in the update: {places} ({escape(reason)})" for reason, places in named.items())
 
 
 def _place(row: pd.Series) -> str:
