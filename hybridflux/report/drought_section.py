@@ -72,8 +72,8 @@ def _note(record: dict, rows: pd.DataFrame) -> str:
         f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. "
         "GPP: negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to "
         f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. A cause "
-        "has the mean of what its switch from the usual to the actual day changes over all orders of the causes (Shapley value), soil water "
-        f"with its state of both runs. Spread <code>{escape(record['spread'])}</code>."
+        "has the mean of what its switch from the usual to the actual day changes over all orders of the causes (Shapley value), soil "
+        f"water with its state of both runs. Spread <code>{escape(record['spread'])}</code>."
         + (" Mapped by the process members alone." if record["members"] == "process" else "")
     )
 
