@@ -24,7 +24,7 @@ from hybridflux.causes import CAUSES, USUAL, change_name
 from hybridflux.model.factor_form import height_and_slope, is_line, is_proportional
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.rollout import remembers
-from hybridflux.model.shapley import Quantity, constant, of_product, shapley
+from hybridflux.model.shapley import Moved, constant, of_product, shapley
 from hybridflux.model.sources import Names
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import split_history
@@ -32,7 +32,7 @@ from hybridflux.vocabulary import split_history
 SPLIT = ("gpp", "reco")
 REST = "rest"
 
-Quantities = Mapping[str, Quantity]
+Quantities = Mapping[str, Moved]
 
 
 def cause_of(name: str) -> str:
@@ -85,7 +85,7 @@ def by_subsets(model: HybridFlux, quantities: Quantities) -> dict[str, list[dict
     return {flux: [shapley(partial(of, flux=flux), causes)] for flux in SPLIT}
 
 
-def _terms(model: HybridFlux, quantities: Quantities) -> dict[str, list[list[Quantity]]] | None:
+def _terms(model: HybridFlux, quantities: Quantities) -> dict[str, list[list[Moved]]] | None:
     """GPP and RECO as sums of products: RECO has a term without GPP and one in proportion to it; None where it is no line in GPP."""
     gpp = [factor for fn in model.gpp for factor in _factors(fn, quantities)]
     reading = [fn for fn in model.reco if "gpp" in arguments(fn)]
@@ -99,7 +99,7 @@ def _terms(model: HybridFlux, quantities: Quantities) -> dict[str, list[list[Qua
     return {"gpp": [gpp], "reco": terms if is_proportional(reading[0], "gpp") else [[*height, *others], *terms]}
 
 
-def _factors(fn: Callable, quantities: Quantities) -> list[Quantity]:
+def _factors(fn: Callable, quantities: Quantities) -> list[Moved]:
     """A factor, with what it is in proportion to taken out of it, so that fewer causes meet in what is left."""
     names = arguments(fn)
     read = {name: quantities[name] for name in names}
@@ -118,7 +118,7 @@ def _factors(fn: Callable, quantities: Quantities) -> list[Quantity]:
             made[inside] = fn(**{name: one.at(inside & {*one.causes}) for name, one in kept.items()})
         return made[inside]
 
-    return [*(read[name] for name in out), Quantity(tuple(cause for cause in CAUSES if cause in causes), at)]
+    return [*(read[name] for name in out), Moved(tuple(cause for cause in CAUSES if cause in causes), at)]
 
 
 class AgainstUsual:
@@ -230,21 +230,21 @@ def following(model: HybridFlux, changing: Sequence[str], value: Callable[[str, 
         value: of a parameter from the names of a day.
     """
 
-    def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Quantity]:
+    def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Moved]:
         found = {}
         for name in only:
             reads = [one for one in model.sources[name].reads() if one in changing]
             at = lambda inside, name=name, reads=reads: value(  # noqa: E731
                 name, {**usual, **{one: actual[one] for one in reads if cause_of(one) in inside}}
             )
-            found[name] = Quantity(causes_of(reads), at)
+            found[name] = Moved(causes_of(reads), at)
         return found
 
     return follow
 
 
-def _moved(name: str, before: Any, after: Any) -> Quantity:
-    return Quantity((cause_of(name),), lambda inside: after if inside else before)
+def _moved(name: str, before: Any, after: Any) -> Moved:
+    return Moved((cause_of(name),), lambda inside: after if inside else before)
 
 
 def _both(actual: Names, usual: Names) -> dict[str, Any]:

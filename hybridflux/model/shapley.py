@@ -41,7 +41,7 @@ def shapley(value: At, causes: Sequence[str]) -> dict[str, Any]:
     return parts
 
 
-class Quantity(NamedTuple):
+class Moved(NamedTuple):
     """A quantity that some causes move from its usual to its actual value.
 
     Attributes:
@@ -69,12 +69,12 @@ class Quantity(NamedTuple):
         return self.logarithm() if self.logarithm else shapley(lambda inside: jnp.log(jnp.maximum(self.at(inside), LEAST)), self.causes)
 
 
-def constant(value: Any) -> Quantity:
+def constant(value: Any) -> Moved:
     """A quantity that no cause moves."""
-    return Quantity((), lambda inside: value)
+    return Moved((), lambda inside: value)
 
 
-def of_product(factors: Sequence[Quantity]) -> dict[str, Array]:
+def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
     """Cause -> its part of the change of a product of factors, each of which is 0 or more.
 
     A factor that one cause moves belongs to that cause. The change of one that several move is shared out in its logarithm, so that it is a

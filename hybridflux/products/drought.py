@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES, change_name
-from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtTotals
+from hybridflux.causes import CAUSES, SOIL_WATER, change_name
+from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtPixels, DroughtTotals
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import file_of, read_totals, run_record
@@ -25,6 +25,7 @@ from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import ALONG, AMOUNTS, Change, read_changes
 from hybridflux.region.drivers.open import Region, open_region
+from hybridflux.region.run.keep import quantities_of
 from hybridflux.region.store.checksums import of_files
 from hybridflux.vocabulary import FLUXES, split_history
 
@@ -39,6 +40,7 @@ TRADED = -0.7
 WIDE = 0.5
 """Width of the 90 % interval of the share of soil water in what both did, above which the draws do not say which of them it was."""
 LEAST = 1.0  # gC m-2: less than this of both is not worth a verdict
+MOST_BYTES = 1e9  # of the sums of pixels, which are kept up to that without being asked for
 NOT_SEPARABLE, SEPARABLE = "not separable", "separable"
 NOT_HELD = (
     "legacy of the drought in the years after it", "mortality of trees", "irrigation, which is not known", "groundwater and lateral flow",
@@ -72,6 +74,7 @@ def run_drought(
     usual: Mapping[str, str | Change] | None = None,
     years: tuple[int, int] | None = None,
     draws: int | Draws = 64,
+    pixels: bool | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> pd.DataFrame:
@@ -88,6 +91,7 @@ def run_drought(
         usual: driver -> what is usual: `typical`, `climatology`, `*1.3`, `+0.02`; of others it is made of the record (`usual_of`).
         years: first and last reference year of the record; None: a climatology that came with the region, else all its years.
         draws: number, or `Draws`: of which spread, by which seed.
+        pixels: keep the sums of every pixel and draw, of which losses by any classes are made later; None: where they take at most 1 GB.
         progress: called with (tiles done, all, message).
         options: further arguments of `map_region`: `resume`, `executor`.
 
@@ -117,7 +121,11 @@ def run_drought(
     if held:
         warnings.warn(f"held as it was, so that it changes nothing: {', '.join(held)}; {next(iter(held.values()))}", stacklevel=2)
     draws = Draws.of(draws, Spread.random_effects)
-    map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=KEEP, progress=progress, **options)
+    of_pixels = DroughtPixels(SOIL_WATER in quantities_of(posterior.model))
+    if pixels is None:
+        pixels = 4 * len(of_pixels.sums) * draws.number * region.grid.shape[0] * region.grid.shape[1] <= MOST_BYTES
+    keep = (*KEEP, of_pixels) if pixels else KEEP
+    map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=keep, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {
         "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": list(NOT_HELD),

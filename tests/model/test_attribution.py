@@ -13,7 +13,7 @@ from hybridflux.model.attribution import AgainstUsual, cause_of, following
 from hybridflux.model.compositions import hybrid, static
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.rollout import states
-from hybridflux.model.shapley import Quantity, of_product, shapley
+from hybridflux.model.shapley import Moved, of_product, shapley
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.kernels.networks_moved import following_networks
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
@@ -179,9 +179,9 @@ def test_a_product_is_shared_out_as_by_all_subsets():
     ends["a"][1] = 0.0
 
     def of(cause):
-        return Quantity((cause,), lambda inside: ends[cause][int(cause in inside)])
+        return Moved((cause,), lambda inside: ends[cause][int(cause in inside)])
 
-    both = Quantity(("b", "c"), lambda inside: of("b").at(inside) ** 2 * of("c").at(inside))
+    both = Moved(("b", "c"), lambda inside: of("b").at(inside) ** 2 * of("c").at(inside))
     factors = [*(of(cause) for cause in ends), both]
     with jax.numpy_dtype_promotion("standard"):
         found = of_product(factors)

@@ -10,6 +10,7 @@ import numpy as np
 
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region
 from hybridflux.region.drivers.ranges import FEW, FORESTS, NUMBERS, ODD, VEGETATION, WRONG, usual_co2
+from hybridflux.region.drivers.read import COLUMNS_AT_ONCE
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
@@ -118,23 +119,28 @@ def vegetation_courses(region: Region, latitude: float, tiles: Sequence[Tile] | 
     for name in (name for name in VEGETATION if region.is_daily(name)):
         sums: dict[int, tuple] = {}
         for tile in tiles:
-            kinds = region.map_of("plant_type", tile)
-            stored = region.map_of(name, tile)
-            for code in np.setdiff1d(kinds, [*UNVEGETATED_CODES, layout.OUTSIDE]):
-                part = stored[:, kinds == code]
-                known = part != layout.NODATA
-                low, high = limits[name]
-                strange = known[summer] & ((part[summer] < low) | (part[summer] > high))
-                added = (
-                    np.where(known, part, 0).sum(axis=1, dtype=np.int64), known.sum(axis=1), part.shape[1], int(strange.sum()),
-                    int(known[summer].sum()), int((~known.all(axis=0)).sum()),
-                )  # fmt: skip
-                before = sums.get(int(code), (0,) * len(added))
-                sums[int(code)] = tuple(one + other for one, other in zip(before, added, strict=True))
+            for code, added in _sums(region, name, tile, summer, limits[name]):
+                before = sums.get(code, (0,) * len(added))
+                sums[code] = tuple(one + other for one, other in zip(before, added, strict=True))
         for code, (total, count, pixels, strange, warm, gaps) in sorted(sums.items()):
             days = np.bincount(month, count > 0, 12)
             mean = np.bincount(month, total, 12) * layout.SCALE / np.maximum(np.bincount(month, count, 12), 1)
             yield Course(name, PLANT_TYPES[code], pixels, np.where(days >= LEAST_DAYS, mean, np.nan), strange, warm, gaps)
+
+
+def _sums(region: Region, name: str, tile: Tile, summer: np.ndarray, limits: tuple[int, int]) -> Iterator[tuple[int, tuple]]:
+    """Plant type, and what is added to the sums of its course, of some pixels of a tile at a time."""
+    kinds, stored, (low, high) = region.map_of("plant_type", tile), region.map_of(name, tile), limits
+    for start in range(0, len(kinds), COLUMNS_AT_ONCE):
+        here, values = kinds[start : start + COLUMNS_AT_ONCE], stored[:, start : start + COLUMNS_AT_ONCE]
+        for code in np.setdiff1d(here, [*UNVEGETATED_CODES, layout.OUTSIDE]):
+            part = values[:, here == code]
+            known = part != layout.NODATA
+            strange = known[summer] & ((part[summer] < low) | (part[summer] > high))
+            yield int(code), (
+                np.where(known, part, 0).sum(axis=1, dtype=np.int64), known.sum(axis=1), part.shape[1], int(strange.sum()),
+                int(known[summer].sum()), int((~known.all(axis=0)).sum()),
+            )  # fmt: skip
 
 
 def _of_course(course: Course, latitude: float) -> Finding:

@@ -19,7 +19,7 @@ from hybridflux.model.attribution import cause_of, causes_of, following
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.inputs import DERIVED
 from hybridflux.model.learned import parameters_over_draws
-from hybridflux.model.shapley import Quantity
+from hybridflux.model.shapley import Moved
 from hybridflux.model.sources import EXACT, Names, Neural
 from hybridflux.process.call import arguments
 from hybridflux.region.kernels.networks import Members, of_draws, solved
@@ -43,14 +43,14 @@ def following_networks(model: HybridFlux, networks: dict[str, Members], changing
 
     others = following(model, changing, value)
 
-    def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Quantity]:
+    def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Moved]:
         found = others(usual, actual, [name for name in only if name not in networks])
         return found | {name: _moved(model, name, networks[name], changing, usual, actual) for name in only if name in networks}
 
     return follow
 
 
-def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[str], usual: Names, actual: Names) -> Quantity:
+def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[str], usual: Names, actual: Names) -> Moved:
     row, network = model.row_of(name), members.network
     raw, steps = raw_and_steps(network, row, changing, usual, actual)
     raw, steps = of_draws(members, raw), {cause: of_draws(members, step) for cause, step in steps.items()}
@@ -75,7 +75,7 @@ def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[st
         slope = jnp.where(flat, slope, jnp.log(after / before) / jnp.where(flat, 1.0, step))
         return {cause: slope * part for cause, part in steps.items()}
 
-    return Quantity(tuple(steps), known, logarithm if row.lower >= 0 else None)
+    return Moved(tuple(steps), known, logarithm if row.lower >= 0 else None)
 
 
 def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usual: Names, actual: Names) -> tuple[Array, dict[str, Array]]:

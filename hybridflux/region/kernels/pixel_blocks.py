@@ -41,7 +41,7 @@ def one_cell_per_block(region: Region) -> bool:
     return bool(cells == 1 or np.prod(region.grid.shape) / cells >= LARGE_CELL)
 
 
-def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterator[Slab]:
+def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool, by_row: bool = False) -> Iterator[Slab]:
     """All slabs of a tile.
 
     Args:
@@ -49,6 +49,7 @@ def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterat
         n: pixels in a block.
         blocks: blocks in a slab.
         by_cell: whether a block holds one weather cell only.
+        by_row: whether the same blocks come in the order of their first pixels, so that rows of the tile are done one after the other.
     """
     parts = (drivers.plant_type, *([drivers.cell] if by_cell else []), *drivers.places.values())
     order = np.lexsort(parts[::-1])  # stable
@@ -59,6 +60,9 @@ def slabs(drivers: TileDrivers, *, n: int, blocks: int, by_cell: bool) -> Iterat
             part = group[start : start + n]
             rows.append(np.pad(part, (0, n - len(part)), mode="edge"))
             real.append(np.arange(n) < len(part))
+    if by_row:
+        in_turn = sorted(range(len(rows)), key=lambda number: rows[number][0])
+        rows, real = ([found[number] for number in in_turn] for found in (rows, real))
     for start in range(0, len(rows), blocks):
         found = rows[start : start + blocks]
         missing = blocks - len(found)

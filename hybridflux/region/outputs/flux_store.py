@@ -1,8 +1,11 @@
-"""The store of fluxes: CF arrays whose chunk is a tile, and their attributes."""
+"""The store of fluxes: CF arrays whose chunk is a tile, or some rows of a large one, and their attributes."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +16,15 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days, periods_of
 from hybridflux.region.drivers.open import Region
 from hybridflux.region.kernels.contract import LIMIT
-from hybridflux.region.outputs.base import ArraySpec
-from hybridflux.region.store import layout
+from hybridflux.region.outputs.base import ArraySpec, arrays_of
+from hybridflux.region.spec import Job
+from hybridflux.region.store import checksums, layout
 from hybridflux.region.store.grid import Tile
 from hybridflux.vocabulary import SIGN
 
 CHUNK_DAYS = 366  # in a chunk of daily maps, at most
+CHUNK_BYTES = 1 << 25  # of a chunk, beyond which it holds some rows of a tile: 32 MiB, a tile of 214 pixels and a year
+FEWEST_ROWS = 16  # of a tile in a chunk
 
 
 def create_store(
@@ -55,7 +61,7 @@ def create_store(
         layout.put(group, "time_bnds", np.stack([first, end], 1), ("time", "bnds"), fill=-1)
         described = {"units": "1", "long_name": "number of mapped days in the period"}
         layout.put(group, "days", mapped_days(calendar, name), ("time",), fill=0, **described)
-        chunks = (min(len(first), CHUNK_DAYS), grid.tile, grid.tile)
+        chunks = chunk_of(len(first), grid.tile)
         for spec in specs:
             group.create_array(
                 spec.name, shape=(len(first), *grid.shape), dtype=np.int16, chunks=chunks, compressors=layout.codecs(),
@@ -65,24 +71,72 @@ def create_store(
     layout.consolidate(path)
 
 
-def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray) -> None:
-    """Write one array over a tile; `values` are int16 `[time, pixels of the tile]`."""
-    group[name][:, tile.y, tile.x] = values.reshape(-1, *tile.shape)
-
-
-def keys_of_tile(tile: Tile, side: int, periods: int) -> list[str]:
-    """Keys of the chunks of a tile in an array of the store.
+def chunk_of(periods: int, tile: int) -> tuple[int, int, int]:
+    """Periods, rows and columns of a chunk of a map: a tile, or so many of its rows that a chunk has `CHUNK_BYTES` at most.
 
     Args:
-        tile: of the grid.
-        side: pixels along the side of a whole tile.
-        periods: of the array.
+        periods: of the map.
+        tile: pixels along the side of a tile.
 
-    >>> keys_of_tile(Tile("r001_c002", slice(64, 128), slice(128, 192)), 64, 730)
-    ['c/0/1/2', 'c/1/1/2']
+    >>> chunk_of(365, 200), chunk_of(730, 512), chunk_of(12, 512), chunk_of(365, 509)
+    ((365, 200, 200), (366, 64, 512), (12, 512, 512), (365, 509, 509))
     """
-    place = f"{tile.y.start // side}/{tile.x.start // side}"
-    return [f"c/{number}/{place}" for number in range(-(-periods // CHUNK_DAYS))]
+    deep = min(periods, CHUNK_DAYS)
+    rows = [rows for rows in range(tile, FEWEST_ROWS - 1, -1) if tile % rows == 0 and 2 * deep * rows * tile <= CHUNK_BYTES]
+    return deep, rows[0] if rows else tile, tile
+
+
+def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray, rows: slice | None = None) -> None:
+    """Write one array over a tile, or some of its rows; `values` are int16 `[time, pixels of the tile or of the rows]`."""
+    first, stop, _ = (rows or slice(None)).indices(tile.shape[0])
+    group[name][:, tile.y.start + first : tile.y.start + stop, tile.x] = values.reshape(-1, stop - first, tile.shape[1])
+
+
+@dataclass
+class TileWriter:
+    """Writes the maps of a tile into the store of a run.
+
+    Attributes:
+        job: the run; its template is written.
+        tile: of the grid.
+        store: of the fluxes.
+        arrays: group of the store -> names of its maps.
+        seconds: of writing so far.
+    """
+
+    job: Job
+    tile: Tile
+    store: zarr.Group
+    arrays: dict[str, list[str]]
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, job: Job, tile: Tile) -> TileWriter:
+        """The writer of a tile of a run."""
+        arrays = {group: [spec.name for spec in specs] for group, specs in arrays_of(job.keep, job.calendar).items()}
+        return cls(job, tile, zarr.open_group(job.store, mode="r+"), arrays)
+
+    @cached_property
+    def height(self) -> dict[str, int]:
+        """Group of the store -> rows of a chunk of its maps; a run of an earlier version has all rows of a tile."""
+        return {group: self.store[group][names[0]].chunks[1] for group, names in self.arrays.items()}
+
+    def write(self, group: str, name: str, rows: slice, values: np.ndarray) -> None:
+        """Write a map on some rows of the tile (`tile_result.Rows`)."""
+        began = time.perf_counter()
+        write_tile(self.store[group], self.tile, name, values, rows)
+        self.seconds += time.perf_counter() - began
+
+    def files(self) -> list[str]:
+        """The chunks of the tile, below the run folder."""
+        window = self.tile.y, self.tile.x
+        found = [(f"{group}/{name}", self.store[group][name]) for group, names in self.arrays.items() for name in names]
+        return [f"{self.job.store.name}/{path}/{key}" for path, array in found for key in checksums.keys_of(array, window)]
+
+    def take_back(self) -> None:
+        """Remove what is written of the tile."""
+        for file in self.files():
+            (self.job.out / file).unlink(missing_ok=True)
 
 
 def packed(values: np.ndarray, scale: float) -> np.ndarray:

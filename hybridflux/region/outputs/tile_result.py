@@ -1,13 +1,15 @@
 """What the slabs of a tile give, put together: maps in the order of the pixels, totals per draw.
 
 A slab gives its maps block by block; they are kept as the devices made them and put in order one map at a time, when it is written, so
-that no tile needs the room of its maps twice.
+that no tile needs the room of its maps twice. Where a chunk of the store holds some rows of a tile, these are written as soon as their
+last block is there, so that a large tile needs the room of a part of its maps only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -22,10 +24,39 @@ from hybridflux.region.outputs.flux_store import packed
 from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
+from hybridflux.region.store.grid import Tile
 
 
 class NotANumber(ValueError):
     """A flux that is no number, though all its drivers are."""
+
+
+class Part(NamedTuple):
+    """Maps of one group of the store on some blocks.
+
+    Attributes:
+        place: of each slot in the tile, -1 where it repeats another pixel `[slot]`.
+        maps: name -> `[block, period, n]`, int16.
+    """
+
+    place: np.ndarray
+    maps: dict[str, np.ndarray]
+
+
+class Rows(NamedTuple):
+    """A map on some rows of a tile.
+
+    Attributes:
+        group: of the store.
+        name: in the group.
+        rows: of the tile.
+        values: `[period, pixel of the rows]`, int16.
+    """
+
+    group: str
+    name: str
+    rows: slice
+    values: np.ndarray
 
 
 @dataclass
@@ -34,19 +65,21 @@ class TileResult:
 
     Attributes:
         job: the run.
-        size: pixels of the tile, masked ones too.
+        tile: of the grid.
+        height: group of the store -> rows that are written together; all rows of the tile where it is not named.
         totals: what outputs sum over pixels.
-        maps: (group, name) -> parts `[block, period, n]`, int16.
-        place: of each slot of the parts in the tile, -1 where it repeats another pixel.
+        parts: group of the store -> its maps on the blocks that are there and not all written.
+        begun: group of the store -> first row that is not written.
         whole: (group, name) -> maps `[period, pixel of the tile]` that no kernel makes, int16.
         applicability: how unlike the days of the fit the pixels of the tile are; None where the posterior does not remember these.
     """
 
     job: Job
-    size: int
+    tile: Tile
+    height: Mapping[str, int] = field(default_factory=dict)
     totals: TileTotals = field(default_factory=TileTotals)
-    maps: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
-    place: list[np.ndarray] = field(default_factory=list)
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    begun: dict[str, int] = field(default_factory=dict)
     whole: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     applicability: Dissimilarity | None = None
 
@@ -68,14 +101,16 @@ class TileResult:
     def _add(self, drivers: TileDrivers, pixel: np.ndarray, real: np.ndarray, part: Result) -> None:
         if not part.sound[real].all():
             raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
-        calendar = self.job.calendar
+        calendar, found = self.job.calendar, {}
         for output in self.job.keep:
             for spec in (one for one in output.arrays(calendar) if one.key in part.kept[output.name]):
                 values = part.kept[output.name][spec.key]
                 over = mapped_days(calendar, spec.group)[None, :, None] if spec.per_day else 1.0
                 whole = values if values.dtype == np.int16 else packed(values / over, spec.scale)
-                self.maps.setdefault((spec.group, spec.name), []).append(whole)
-        self.place.append(np.where(real, drivers.pixel[pixel], -1))
+                found.setdefault(spec.group, {})[spec.name] = whole
+        place = np.where(real, drivers.pixel[pixel], -1).reshape(-1)
+        for group, maps in found.items():
+            self.parts.setdefault(group, []).append(Part(place, maps))
         for number, (which, kept) in enumerate(zip(pixel, real, strict=True)):
             kind, area = int(drivers.plant_type[which[0]]), np.where(kept, drivers.area[which], 0.0)
             places = {name: int(where[which[0]]) for name, where in drivers.places.items()}
@@ -95,29 +130,39 @@ class TileResult:
         """
         group, name = key.split("/")
         spec = next(one for output in self.job.keep for one in output.arrays(self.job.calendar) if one.key == key)
-        self.whole[group, name] = np.full((len(values), self.size), layout.NODATA, np.int16)
+        self.whole[group, name] = np.full((len(values), int(np.prod(self.tile.shape))), layout.NODATA, np.int16)
         self.whole[group, name][:, pixel] = packed(values, spec.scale)
 
-    def in_order(self) -> Iterator[tuple[str, str, np.ndarray]]:
-        """Group, name and values `[period, pixel of the tile]` of each map, int16; a map is gone when the next one is asked for."""
-        place = np.concatenate([part.reshape(-1) for part in self.place]) if self.place else np.zeros(0, int)
-        slot = np.full(self.size, len(place))  # behind the last one: no value
-        kept = np.flatnonzero(place >= 0)
-        slot[place[kept]] = kept
+    def ready(self, row: int) -> Iterator[Rows]:
+        """What can be written when no further slab has a pixel above a row of the tile; a map is gone when the next one is asked for."""
+        height = self.tile.shape[0]
         for group, specs in arrays_of(self.job.keep, self.job.calendar).items():
-            periods = len(mapped_days(self.job.calendar, group))
-            for name in (spec.name for spec in specs):
-                if (group, name) in self.whole:
-                    yield group, name, self.whole.pop((group, name))
-                    continue
-                slots = np.empty((periods, len(place) + 1), np.int16)
-                slots[:, -1] = layout.NODATA
-                first = 0
-                for part in self.maps.pop((group, name), []):
-                    width = part.shape[0] * part.shape[2]
-                    slots[:, first : first + width] = np.moveaxis(part, 0, 1).reshape(periods, width)
-                    first += width
-                yield group, name, slots.take(slot, axis=1)
+            step = min(self.height.get(group, height), height)
+            while (first := self.begun.get(group, 0)) < height and row >= (stop := min(first + step, height)):
+                yield from self._rows(group, [spec.name for spec in specs if (group, spec.name) not in self.whole], slice(first, stop))
+                left = stop * self.tile.shape[1]
+                self.begun[group], self.parts[group] = stop, [part for part in self.parts.get(group, ()) if part.place.max() >= left]
+        for group, name in list(self.whole) if row >= height else ():
+            yield Rows(group, name, slice(0, height), self.whole.pop((group, name)))
+
+    def _rows(self, group: str, names: list[str], rows: slice) -> Iterator[Rows]:
+        """Maps of a group on some rows of the tile."""
+        first, stop = rows.start * self.tile.shape[1], rows.stop * self.tile.shape[1]
+        parts = [part for part in self.parts.get(group, ()) if ((part.place >= first) & (part.place < stop)).any()]
+        place = np.concatenate([part.place for part in parts]) if parts else np.zeros(0, int)
+        slot = np.full(stop - first, len(place))  # behind the last one: no value
+        kept = np.flatnonzero((place >= first) & (place < stop))
+        slot[place[kept] - first] = kept
+        periods = len(mapped_days(self.job.calendar, group))
+        for name in names:
+            slots = np.empty((periods, len(place) + 1), np.int16)
+            slots[:, -1] = layout.NODATA
+            begun = 0
+            for part in parts:
+                values = part.maps.pop(name) if rows.stop == self.tile.shape[0] else part.maps[name]
+                slots[:, begun : begun + len(part.place)] = np.moveaxis(values, 0, 1).reshape(periods, -1)
+                begun += len(part.place)
+            yield Rows(group, name, rows, slots.take(slot, axis=1))
 
 
 def _by_device(result: Result) -> Iterator[Result]:

@@ -27,9 +27,13 @@ OUTPUTS = Registry(
     "outputs", "output of a map",
     {
         name: f"hybridflux.region.outputs:{name}"
-        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "AnomalyMaps", "TrendMaps", "PixelTotals", "Applicability")
     }
-    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
+    | {"CoarseDaily": "hybridflux.products.coarse_daily:CoarseDaily"}
+    | {
+        name: f"hybridflux.products.drought_outputs:{name}"
+        for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps", "DroughtPixels")
+    },
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field, replace
 
 import jax
 import numpy as np
-import zarr
 
 from hybridflux.machine import give_back_memory
 from hybridflux.records import CHECKSUM, read_record, write_record
@@ -17,7 +16,7 @@ from hybridflux.region.drivers.open import UnreadableTile
 from hybridflux.region.drivers.read import TileDrivers, read_against_usual
 from hybridflux.region.kernels.kernel_inputs import KernelInputs, prepare
 from hybridflux.region.kernels.select import kernel_of
-from hybridflux.region.outputs.flux_store import keys_of_tile, write_tile
+from hybridflux.region.outputs.flux_store import TileWriter
 from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE
 from hybridflux.region.outputs.tile_result import NotANumber, TileResult
 from hybridflux.region.run.training_range import APPLICABILITY, only_within, outside, without_tower
@@ -69,13 +68,13 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     """Map one tile; the one unit of work, whatever the executor.
 
     Maps and totals are written first, the done marker last, each whole or not at all: a tile without a marker is run again. A tile
-    that cannot be read, or whose fluxes are not numbers, is refused: nothing of it is written or marked, and its report says why.
+    that cannot be read, or whose fluxes are not numbers, is refused: nothing of it stays written or is marked, and its report says why.
 
     Args:
         job: the run; its template is written.
         tile: of the region's grid.
     """
-    prepared = prepare(job)
+    prepared, writer = prepare(job), TileWriter.of(job, tile)
     began = time.perf_counter()
     try:
         drivers = read_against_usual(job.region, tile, prepared.names, prepared.window)
@@ -83,9 +82,10 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
         after_reading = time.perf_counter()
         with _COMPUTING:
             started = time.perf_counter()
-            found = compute(job, prepared, drivers)
-            computed = time.perf_counter()
+            found = compute(job, prepared, drivers, writer)
+            computed = time.perf_counter() - writer.seconds
     except (UnreadableTile, NotANumber) as error:
+        writer.take_back()
         return TileReport(tile.id, 0, {}, 0.0, 0.0, 0.0, job.hash, refused=str(error))
     about = {
         "tile": tile.id, "pixels": len(drivers.pixel), "masked": drivers.masked, "outside": outside(drivers, job.ranges),
@@ -94,13 +94,10 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     if found.applicability is not None:
         about["outside"] |= {APPLICABILITY: round(float(found.applicability.share.sum()), 3)}
     del drivers  # its memory is for the next tile
-    store = zarr.open_group(job.store, mode="r+")
-    written = []
-    for group, name, values in found.in_order():
-        write_tile(store[group], tile, name, values)
-        written += [f"{job.store.name}/{group}/{name}/{key}" for key in keys_of_tile(tile, job.region.grid.tile, len(values))]
-    written += [path.relative_to(job.out).as_posix() for path in found.totals.save(job.totals(tile.id))]
-    about["checksums"] = checksums.of_files(job.out, written)
+    for part in found.ready(tile.shape[0]):
+        writer.write(*part)
+    totals = [path.relative_to(job.out).as_posix() for path in found.totals.save(job.totals(tile.id))]
+    about["checksums"] = checksums.of_files(job.out, [*writer.files(), *totals])
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_record(job.marker(tile.id), asdict(report))
@@ -119,17 +116,20 @@ def done_report(job: Job, tile_id: str) -> TileReport | None:
     return report if report.hash == job.hash else None
 
 
-def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers) -> TileResult:
-    """Maps and totals; a slab is collected while the next one is computed."""
+def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers, writer: TileWriter) -> TileResult:
+    """Totals, and the maps that are not yet written; a slab is collected, and rows that are done written, while the next is computed."""
     places = {output.name: output.places(job.region.grid, drivers.tile) for output in job.keep}
     places = {name: where.reshape(-1)[drivers.pixel] for name, where in places.items() if where is not None}
     drivers, waiting = replace(drivers, places=places), None
-    found = TileResult(job, int(np.prod(drivers.tile.shape)))
+    height, width = drivers.tile.shape
+    found = TileResult(job, drivers.tile, writer.height)
     waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.static)
-    for slab, pixels in prepared.slabs(job, drivers):
+    for slab, pixels in prepared.slabs(job, drivers, by_row=min(writer.height.values(), default=height) < height):
         result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.static)  # returns at once, computes behind
         if waiting:
             found.add(drivers, *waiting)
+            for part in found.ready(int(drivers.pixel[slab.pixel[0, 0]]) // width):
+                writer.write(*part)
         waiting = slab, result
     if waiting:
         found.add(drivers, *waiting)

@@ -1,0 +1,72 @@
+"""Large tiles: chunks of some rows, written as soon as their last block is computed, so that a tile never holds all of its maps."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from hybridflux.model.learned import learned, with_learned
+from hybridflux.region.drivers.calendar import Period
+from hybridflux.region.kernels import kernel_inputs
+from hybridflux.region.map import map_region
+from hybridflux.region.outputs import KEEP, DailyMaps, flux_store
+from hybridflux.region.store.checksums import check_maps
+from hybridflux.vocabulary import PLANT_TYPES
+
+pytestmark = pytest.mark.long
+
+DAYS = 20
+SETTINGS = dict(draws=3, period=Period("2018-06-01", f"2018-06-{DAYS}"), keep=(*KEEP, DailyMaps()))
+
+
+@pytest.fixture
+def four_rows(monkeypatch):
+    """Chunks of daily maps of four rows of a tile of 20, slabs of one block; the rows that are written, and when."""
+    monkeypatch.setattr(flux_store, "CHUNK_BYTES", 2 * DAYS * 4 * 20)
+    monkeypatch.setattr(flux_store, "FEWEST_ROWS", 1)
+    monkeypatch.setitem(kernel_inputs.SLABS, "cpu", (24 << 20, 1))
+    monkeypatch.setattr(kernel_inputs, "_LATEST", {})
+    seen, write = [], flux_store.TileWriter.write
+
+    def spy(self, group, name, rows, values):
+        seen.append((group, name, self.tile.id, rows.start, values.shape))
+        write(self, group, name, rows, values)
+
+    monkeypatch.setattr(flux_store.TileWriter, "write", spy)
+    return seen
+
+
+def test_rows_are_written_one_after_the_other_and_are_those_of_a_whole_tile(tmp_path, make_region, make_posterior, four_rows, monkeypatch):
+    region = make_region(tmp_path / "region.zarr", tile=20).path  # tiles of 20 and of 4 rows
+    map_region(make_posterior(), region, tmp_path / "rows", **SETTINGS)
+    steps = [(row, shape) for group, name, tile, row, shape in four_rows if (group, name, tile) == ("daily", "NEE", "r000_c000")]
+    assert steps == [(row, (DAYS, 80)) for row in range(0, 20, 4)]
+    monkeypatch.setattr(flux_store, "CHUNK_BYTES", 1 << 25)  # the slabs stay: a slab of other size is another compiled program
+    map_region(make_posterior(), region, tmp_path / "whole", **SETTINGS)
+    rows, whole = (zarr.open_group(tmp_path / name / "fluxes.zarr", mode="r") for name in ("rows", "whole"))
+    assert [one["daily/NEE"].chunks for one in (rows, whole)] == [(DAYS, 4, 20), (DAYS, 20, 20)]
+    assert rows["monthly/NEE"].chunks == (1, 20, 20), "small arrays keep a tile in a chunk"
+    for group in ("daily", "monthly", "annual"):
+        for name, array in whole[group].arrays():
+            np.testing.assert_array_equal(array[...], rows[group][name][...])
+    for file in ("totals.nc", "series.nc"):
+        with xr.open_dataset(tmp_path / "rows" / file) as one, xr.open_dataset(tmp_path / "whole" / file) as other:
+            xr.testing.assert_equal(one, other)
+    check_maps(tmp_path / "rows")
+
+
+def test_of_a_tile_that_is_refused_late_no_row_stays(tmp_path, make_region, make_posterior, four_rows):
+    rows, _ = np.indices((20, 20))
+    codes = [PLANT_TYPES.index(code) for code in ("CRO", "ENF")]
+    region = make_region(tmp_path / "region.zarr", size=(20, 20), tile=20, plant_type=np.where(rows < 14, *codes)).path
+    posterior = make_posterior()
+    leaves = learned(posterior.model)
+    name = next(name for name, leaf in leaves.items() if "respiration_ref" in name and leaf.shape[-1] == len(PLANT_TYPES))
+    values = leaves | {name: leaves[name].at[..., codes[1]].set(np.nan)}
+    broken = dataclasses.replace(posterior, model=with_learned(posterior.model, values))
+    with pytest.raises(ValueError, match="not all numbers"):
+        map_region(broken, region, tmp_path / "run", **SETTINGS)
+    assert {row for group, _, _, row, _ in four_rows if group == "daily"} == {0, 4, 8}, "rows above the second plant type were written"
+    assert not [file for file in (tmp_path / "run" / "fluxes.zarr").glob("*/NEE*/c/**/*") if file.is_file()]
