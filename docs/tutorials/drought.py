@@ -42,6 +42,20 @@ gpp = whole.query("variable == 'GPP'")
 gpp[["cause", "mean", "q05", "q95", "percent", "units"]].round(1)
 
 # %% [markdown]
+# ## Where did it take more, and is the difference real?
+#
+# Losses by class are made of the finished ledger, without another map: by land cover they are there already, by soils, crops, mowing or polygons of yours they are one command
+# ([how to](../howto/drought.md)). `probability` is the share of draws in which the first class lost more.
+
+# %% language="bash"
+# hybridflux drought --out ledger --by soil_capacity
+
+# %%
+pairs = pd.concat([pd.read_csv(f"ledger/drought_by_{by}_differences.csv", comment="#") for by in ("land_cover", "soil_capacity")])
+pairs = pairs.query("variable == 'GPP' and cause == 'all' and units == 'gC m-2'")
+pairs[["first", "second", "mean", "q05", "q95", "probability"]].round(2)
+
+# %% [markdown]
 # ## What if?
 #
 # A scenario asks about weather that was not. It maps the region twice with the same draws; what these disagree about cancels in the difference.

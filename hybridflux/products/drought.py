@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, SOIL_WATER, change_name
 from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtPixels, DroughtTotals
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
@@ -25,6 +25,7 @@ from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import ALONG, AMOUNTS, Change, read_changes
 from hybridflux.region.drivers.open import Region, open_region
+from hybridflux.region.run.keep import quantities_of
 from hybridflux.region.store.checksums import of_files
 from hybridflux.vocabulary import FLUXES, split_history
 
@@ -120,9 +121,10 @@ def run_drought(
     if held:
         warnings.warn(f"held as it was, so that it changes nothing: {', '.join(held)}; {next(iter(held.values()))}", stacklevel=2)
     draws = Draws.of(draws, Spread.random_effects)
+    of_pixels = DroughtPixels(SOIL_WATER in quantities_of(posterior.model))
     if pixels is None:
-        pixels = 4 * len(DroughtPixels.sums) * draws.number * region.grid.shape[0] * region.grid.shape[1] <= MOST_BYTES
-    keep = (*KEEP, DroughtPixels()) if pixels else KEEP
+        pixels = 4 * len(of_pixels.sums) * draws.number * region.grid.shape[0] * region.grid.shape[1] <= MOST_BYTES
+    keep = (*KEEP, of_pixels) if pixels else KEEP
     map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=keep, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {

@@ -12,8 +12,7 @@ import pandas as pd
 
 from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL, RECORD, RUN, changes_of, drought_record, rows_of_place
-from hybridflux.products.drought_outputs import DroughtPixels
-from hybridflux.products.drought_pixels import ClassSums, ledger_job, sums_of
+from hybridflux.products.drought_pixels import ClassSums, kept_in, ledger_job, sums_of
 from hybridflux.products.drought_response import response_table
 from hybridflux.products.pixel_classes import classes_of
 from hybridflux.products.rows import SIGN, summary
@@ -63,7 +62,7 @@ def write_classes(ledger: str | Path, by: str) -> tuple[Path, ...]:
 
 def keeps_pixels(ledger: str | Path) -> bool:
     """Whether classes can be made of a ledger."""
-    return DroughtPixels() in spec_of(Path(ledger) / RUN).keep
+    return kept_in(spec_of(Path(ledger) / RUN).keep) is not None
 
 
 def slug(name: str) -> str:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, SOIL_WATER, change_name
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.outputs import DailySeries, PeriodMaps, ZoneTotals
@@ -91,12 +91,22 @@ class DroughtMaps(PeriodMaps):
 
 @dataclass(frozen=True)
 class DroughtPixels(Output):
-    """Sums over the season of `KEPT` of each pixel and draw, float32, beside the totals of its tile: 60 bytes a pixel and draw.
+    """Sums over the season of `KEPT` of each pixel and draw, float32, beside the totals of its tile: 64 bytes a pixel and draw.
 
     `products.drought_classes` adds them up over classes of pixels that nobody had named when the ledger was made.
+
+    Attributes:
+        soil_water: whether the model has it: then the soil water left [share of capacity] is summed too.
     """
 
-    reads = sums = KEPT
+    soil_water: bool = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What is summed, in this order."""
+        return (*KEPT, SOIL_WATER) if self.soil_water else KEPT
+
+    sums = reads
 
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """The sums of all mapped months, as those of a single one."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hybridflux.products.drought_outputs import KEPT, DroughtPixels
+from hybridflux.products.drought_outputs import DroughtPixels
 from hybridflux.products.pixel_classes import Classes
 from hybridflux.region.map import job_of_run
+from hybridflux.region.outputs import Output
 from hybridflux.region.outputs.merge_totals import KeptPixels
 from hybridflux.region.run.lifecycle import read_run
 from hybridflux.region.run.tile import done_report
@@ -26,7 +27,8 @@ class ClassSums:
         labels: of the classes, those that have pixels.
         area: m2 `[class]`.
         pixels: number of them `[class]`.
-        sums: `drought_outputs.KEPT` -> sum over the season, mean over the area `[class, draw]`: gC m-2, and mm d of the water missing.
+        sums: what `drought_outputs.DroughtPixels` holds -> sum over the season, mean over the area `[class, draw]`: gC m-2, mm d of the
+            water missing, d of the share of soil water.
         days: of the season.
         spread: sources of error that the draws contain.
         number: of the classes among all that were asked for `[class]`.
@@ -43,6 +45,16 @@ class ClassSums:
     value: np.ndarray
 
 
+def kept_in(keep: Iterable[Output]) -> DroughtPixels | None:
+    """The output of a run that holds its pixels; None where it keeps none."""
+    return next((one for one in keep if isinstance(one, DroughtPixels)), None)
+
+
+def quantities_of_pixels(job: Job) -> tuple[str, ...]:
+    """What the pixels of a ledger hold, in this order."""
+    return job.keep[[isinstance(one, DroughtPixels) for one in job.keep].index(True)].reads
+
+
 def ledger_job(run: str | Path) -> Job:
     """The job of a ledger that keeps its pixels.
 
@@ -53,7 +65,7 @@ def ledger_job(run: str | Path) -> Job:
         ValueError: it does not keep the sums of its pixels, or is not finished.
     """
     job = job_of_run(Path(run))
-    if DroughtPixels() not in job.keep:
+    if kept_in(job.keep) is None:
         size = DroughtPixels().cost(job.calendar, job.draws) * float(np.prod(job.region.grid.shape)) / 1e9
         raise ValueError(
             f"{run} keeps sums of its zones, not of its pixels, so classes of pixels cannot be made of it; write the ledger again into "
@@ -65,7 +77,7 @@ def ledger_job(run: str | Path) -> Job:
 
 
 def pixels_of(job: Job) -> Iterator[tuple[Tile, KeptPixels]]:
-    """The pixels of each tile of a ledger that has some; `sums` are `[pixel, 1, quantity, draw]` in the order of `KEPT`."""
+    """The pixels of each tile of a ledger that has some; `sums` are `[pixel, 1, quantity, draw]` in the order of `quantities_of_pixels`."""
     for tile in job.region.tiles():
         if done_report(job, tile.id) is not None:
             pixels = KeptPixels.of(job.totals(tile.id), DroughtPixels().name)
@@ -98,7 +110,7 @@ def sums_of(job: Job, classes: Classes, value: Callable[[Tile], np.ndarray] | No
     there = sorted(found)
     area, count, total, others = (np.array([found[one][part] for one in there]) for part in range(4))
     means = total / area[:, None, None]
-    sums = {name: means[:, number] for number, name in enumerate(KEPT)}
+    sums = {name: means[:, number] for number, name in enumerate(quantities_of_pixels(job))}
     return ClassSums(
         tuple(classes.labels[one] for one in there), area, count, sums, len(job.calendar.mapped), str(job.spread), np.array(there),
         others / area,

@@ -1,10 +1,10 @@
 """What a season has lost in relation to soil moisture: response curves and slopes by class, in every draw of a finished ledger.
 
-Over the pixels: those of a class are parted by how much water is missing, as the ledger has it, or by the departure of measured or
-satellite soil moisture of their cell, and the mean loss of each part makes a curve; the slope is that of the line of least squares through
-the parts, weighted by area. Over the days: means of ten days of a land cover against those of the measured departure, which one cell of a
-coarse product is enough for. Both are responses of the mapped loss, not of an experiment: where dry soil and dry air come together, a
-slope of all causes holds both, and `soil_water` its share alone.
+Over the pixels: those of a class are parted by how much soil water is left or missing, as the ledger has it, or by the departure of
+measured or satellite soil moisture of their cell. The mean loss of each part makes a curve; the slope is that of the line of least squares
+through the parts, weighted by area. Over the days: means of ten days of a land cover against those of the measured departure, for which one
+cell of a coarse product is enough. Both are responses of the mapped loss, not of an experiment: where dry soil and dry air come together,
+a slope of all causes holds both, and `soil_water` its share alone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from hybridflux.causes import SOIL_WATER
 from hybridflux.products.drought import ALL, changes_of
-from hybridflux.products.drought_outputs import KEPT, PER, WATER, DroughtSeries
-from hybridflux.products.drought_pixels import pixels_of, sums_of
+from hybridflux.products.drought_outputs import PER, WATER, DroughtSeries
+from hybridflux.products.drought_pixels import pixels_of, quantities_of_pixels, sums_of
 from hybridflux.products.moisture_anomaly import MoistureAnomaly, moisture_anomalies
 from hybridflux.products.pixel_classes import OF_COVER, Classes, crossed, placed
 from hybridflux.products.rows import SIGN, summary
@@ -31,9 +32,10 @@ PARTS = 8
 FEWEST = 3  # points of a line
 DECADE = 10  # days of a mean
 WANTED = (("GPP", ALL), ("GPP", "soil_water"), ("NEE", ALL))
-STEP = {"mm": (PER, "mm"), "m3 m-3": (0.01, "m3 m-3"), "1": (0.1, "of saturation")}
+SHARE = "share of capacity"
+STEP = {"mm": (PER, "mm"), "m3 m-3": (0.01, "m3 m-3"), "1": (0.1, "of saturation"), SHARE: (0.1, "of capacity")}
 """Units of the water -> by how much of it a slope is."""
-MISSING = "water missing"
+MISSING, LEFT = "water missing", "soil water left"
 COLUMNS = (
     "by", "class", "against", "over", "quantity", "water_units", "water_from", "water_to", "water", "variable", "cause", "mean", "sd",
     "q05", "q50", "q95", "units", "area_ha", "pixels", "sign",
@@ -45,32 +47,36 @@ class Water:
     """A quantity of water that losses are looked at against.
 
     Attributes:
-        name: `water missing`, or dataset and series of soil moisture.
+        name: `water missing`, `soil water left`, or dataset and series of soil moisture.
         units: of it.
         pixels: function of a tile that gives it for each of its pixels, NaN where not known.
         sd: between years, of the mean of the season; NaN where not known.
-        in_draws: whether every draw has its own (`drought_outputs.WATER`).
+        quantity: of the ledger, of which every draw has its own; empty for what is measured.
     """
 
     name: str
     units: str
     pixels: Callable[[Tile], np.ndarray]
     sd: float = np.nan
-    in_draws: bool = False
+    quantity: str = ""
 
 
 def response_table(job: Job, classes: Classes) -> pd.DataFrame:
-    """Curves and slopes of each class against the water missing and every soil moisture of the region.
+    """Curves and slopes of each class against soil water of the ledger and every soil moisture of the region.
 
     `quantity` is `curve` (a row for each part of the pixels, with `water_from`, `water_to` and its mean `water`) or `slope`, of all parts
-    together; `units` say per what. The water missing is positive where there is less than usual, a departure of soil moisture negative.
+    together; `units` say per what. `soil water left` is what plants could still reach, mean of the season; the water missing is positive
+    where there is less than usual, a departure of soil moisture negative. Greener plants use more water, so that more is missing where they
+    have grown well, and a slope over pixels may have either sign; what 10 mm cost in the mean is `sensitivity` of the ledger.
 
     Args:
         job: of a ledger (`drought_pixels.ledger_job`).
         classes: of pixels of its region.
     """
     found = list(moisture_anomalies(job.region, job.calendar.mapped))
-    waters = [_missing(job)]
+    waters = [_of_ledger(job, WATER, MISSING, "mm")]
+    if SOIL_WATER in quantities_of_pixels(job):
+        waters.insert(0, _of_ledger(job, SOIL_WATER, LEFT, SHARE))
     waters += [Water(one.name, one.units, partial(one.at_pixels, job.region), float(np.nanmean(one.sd))) for one in found]
     rows = [row for water in waters for row in _over_pixels(job, classes, water)]
     if classes.name in OF_COVER:
@@ -79,13 +85,13 @@ def response_table(job: Job, classes: Classes) -> pd.DataFrame:
     return table.assign(spread=str(job.spread), draws=job.draws)
 
 
-def _missing(job: Job) -> Water:
-    """The water missing on the mean of the season and of the draws, of the pixels of each tile."""
-    days, maps = len(job.calendar.mapped), {}
+def _of_ledger(job: Job, quantity: str, name: str, units: str) -> Water:
+    """Water of the ledger, mean of the season and of the draws, of the pixels of each tile."""
+    days, maps, at = len(job.calendar.mapped), {}, quantities_of_pixels(job).index(quantity)
     for tile, pixels in pixels_of(job):
         maps[tile.id] = np.full(tile.shape[0] * tile.shape[1], np.nan)
-        maps[tile.id][pixels.pixel] = pixels.sums[:, 0, KEPT.index(WATER)].mean(-1) / days
-    return Water(MISSING, "mm", lambda tile: maps[tile.id], in_draws=True)
+        maps[tile.id][pixels.pixel] = pixels.sums[:, 0, at].mean(-1) / days
+    return Water(name, units, lambda tile: maps[tile.id], quantity=quantity)
 
 
 def _over_pixels(job: Job, classes: Classes, water: Water) -> Iterator[dict]:
@@ -99,7 +105,7 @@ def _over_pixels(job: Job, classes: Classes, water: Water) -> Iterator[dict]:
     ends = [*edges[1:], values[np.isfinite(values)].max()]
     for one in np.unique(of_class):
         mine = np.flatnonzero(of_class == one)
-        at = found.sums[WATER][mine] / found.days if water.in_draws else found.value[mine, None]
+        at = found.sums[water.quantity][mine] / found.days if water.quantity else found.value[mine, None]
         place = {"class": classes.labels[one], "against": water.name, "over": "pixels"}
         for variable, cause in WANTED:
             what = {"variable": variable, "cause": cause, "sign": SIGN[variable]}

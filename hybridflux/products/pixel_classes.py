@@ -139,15 +139,15 @@ def parted(values: np.ndarray, name: str, units: str = "") -> tuple[np.ndarray, 
     >>> parted(np.arange(90.0), "capacity", "mm")[1]
     ('capacity below 29.7 mm', 'capacity 29.7 to 59.3 mm', 'capacity above 59.3 mm')
     """
-    known = np.asarray(values, float)[np.isfinite(values)]
+    known, words = np.asarray(values, float)[np.isfinite(values)], name.replace("_", " ")
     different = np.unique(known)
     if len(different) < 2:
         raise ValueError(f"`{name}` has {'one value' if len(different) else 'no value'} on the region, which makes no classes")
     if len(different) <= MOST and np.equal(different, different.round()).all():
-        return different, tuple(f"{name} {one:g}" for one in different)
+        return different, tuple(f"{words} {one:g}" for one in different)
     low, high = np.quantile(known, (1 / 3, 2 / 3))
     unit = f" {units}" if units not in ("", "1") else ""
-    names = (f"{name} below {low:.3g}{unit}", f"{name} {low:.3g} to {high:.3g}{unit}", f"{name} above {high:.3g}{unit}")
+    names = (f"{words} below {low:.3g}{unit}", f"{words} {low:.3g} to {high:.3g}{unit}", f"{words} above {high:.3g}{unit}")
     return np.array([-np.inf, low, high]), names
 
 

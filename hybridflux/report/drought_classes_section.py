@@ -13,7 +13,7 @@ from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL
 from hybridflux.products.drought_classes import BY, DIFFERENCES, NOT_IN, RESPONSE
 from hybridflux.products.drought_outputs import PER
-from hybridflux.products.drought_response import MISSING
+from hybridflux.products.drought_response import LEFT, MISSING
 from hybridflux.report.markup import grid, paragraph
 from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
 
@@ -50,9 +50,10 @@ def section_of(losses: pd.DataFrame, differences: pd.DataFrame, responses: pd.Da
     parts = [f"<h3>By {name}</h3>", paragraph(compared(gpp, differences))]
     figures = [bars(losses, gpp, colours)] + ([matrix(gpp, differences)] if len(gpp) > 1 else [])
     parts.append(grid(figures, "large"))
-    if said := responded(gpp, responses):
-        parts.append(paragraph(said))
-        parts.append(grid([curves(gpp, responses, water) for water in dict.fromkeys(_drawn(responses)["against"])], "large"))
+    parts.append(paragraph(responded(losses, gpp)))
+    if drawn := [curves(gpp, responses, water) for water in dict.fromkeys(_drawn(responses)["against"])]:
+        parts.append(grid(drawn, "large"))
+        parts.append(paragraph("Curves are of places as they are: greener ones use more water, dry ones have other leaves.", "note"))
     parts.append(paragraph(f"Not in these probabilities: {escape(NOT_IN)}.", "note"))
     return "\n".join(parts)
 
@@ -130,7 +131,7 @@ def matrix(gpp: pd.DataFrame, differences: pd.DataFrame) -> str:
     names = gpp["class"].tolist()
     values = np.array([[np.nan if one == other else probability(differences, one, other) for other in names] for one in names])
     with figure(6.4, 1.6 + 0.36 * len(names)) as (drawn, ax):
-        ax.imshow(values, cmap="RdBu_r", vmin=0, vmax=1, aspect="auto", alpha=0.75)
+        ax.imshow(values, cmap="RdBu_r", vmin=0, vmax=1, aspect="auto", alpha=0.55)
         for (row, column), value in np.ndenumerate(values):
             if np.isfinite(value):
                 ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=9, color="#222222")
@@ -141,25 +142,22 @@ def matrix(gpp: pd.DataFrame, differences: pd.DataFrame) -> str:
 
 
 def _drawn(responses: pd.DataFrame) -> pd.DataFrame:
-    """Parts of the curves of GPP, all causes together, of classes with at least two of them."""
+    """Parts of the curves of GPP, all causes together, of classes with at least two of them; not along the water missing (see there)."""
     rows = responses[(responses["quantity"] == "curve") & (responses["variable"] == "GPP") & (responses["cause"] == ALL)]
+    rows = rows[rows["against"] != MISSING]
     return rows[rows.groupby(["against", "class"])["mean"].transform("size") > 1]
 
 
-def responded(gpp: pd.DataFrame, responses: pd.DataFrame) -> str:
-    """What more missing water went with, in the largest class that has a slope."""
-    rows = responses[(responses["quantity"] == "slope") & (responses["variable"] == "GPP") & (responses["against"] == MISSING)]
-    for label in gpp.sort_values("area_ha", ascending=False)["class"]:
-        mine = rows[rows["class"] == label].set_index("cause")
-        if len(mine):
-            whole, water = mine.loc[ALL], mine.loc["soil_water"]
-            return (
-                f"Where {PER:g} mm more water was missing, GPP of {escape(label)} changed by {number(whole['mean'])} {units(UNIT)} "
-                f"({interval(whole['q05'], whole['q95'])}), {number(water['mean'])} of it by soil water itself "
-                f"({interval(water['q05'], water['q95'])}); the rest comes with it: greener places "
-                "use more water, and dry ones have other leaves."
-            )
-    return ""
+def responded(losses: pd.DataFrame, gpp: pd.DataFrame) -> str:
+    """What 10 mm of missing water took from the class that is most and from that which is least sensitive."""
+    rows = losses[(losses["variable"] == "sensitivity") & losses["class"].isin(gpp["class"])].dropna(subset="mean").sort_values("mean")
+    if rows.empty:
+        return ""
+    said = [
+        f"{number(row['mean'], 1)} {units(UNIT)} ({interval(row['q05'], row['q95'], 1)}) in {escape(str(row['class']))}"
+        for row in rows.iloc[[0, -1] if len(rows) > 1 else [0]].to_dict("records")
+    ]
+    return f"For each {PER:g} mm of water missing, soil water changed GPP by {' and '.join(said)}."
 
 
 def curves(gpp: pd.DataFrame, responses: pd.DataFrame, against: str) -> str:
@@ -175,7 +173,7 @@ def curves(gpp: pd.DataFrame, responses: pd.DataFrame, against: str) -> str:
         ax.axhline(0, color=FAINT, linewidth=0.8)
         unit = rows["water_units"].iloc[0]
         ax.set_xlabel(
-            f"water missing against the usual season, {plain_units(unit)}" if against == MISSING
+            "soil water left, mean of the season, share of what the soil can hold" if against == LEFT
             else f"{against} against its usual, {'share of saturation' if unit == '1' else plain_units(unit)} (negative = drier)"
         )  # fmt: skip
         ax.set_ylabel(f"change of GPP, {plain_units(UNIT)}\n(negative = uptake lost)")

@@ -10,12 +10,10 @@ from hybridflux.report.drought_classes_section import classes_sections, section_
 from hybridflux.report.drought_section import COLOURS
 from tests.products.test_drought_classes import made_up
 
-ROW = {"by": "crop", "against": "water missing", "over": "pixels", "water_units": "mm", "variable": "GPP", "class": "maize"}
-CURVE = [ROW | {"quantity": "curve", "cause": "all", "water": water, "mean": -4 * water, "q05": -5 * water, "q95": -3 * water}
-         for water in (10.0, 20.0, 30.0)]  # fmt: skip
-SLOPES = [ROW | {"quantity": "slope", "cause": cause, "mean": mean, "q05": 1.2 * mean, "q95": 0.8 * mean}
-          for cause, mean in (("all", -40.0), ("soil_water", -25.0))]  # fmt: skip
-
+ROW = {"by": "crop", "class": "maize", "against": "soil water left", "over": "pixels", "water_units": "share of capacity"}
+ROW |= {"variable": "GPP"}
+CURVE = [ROW | {"quantity": "curve", "cause": "all", "water": water, "mean": -40 / water, "q05": -50 / water, "q95": -30 / water}
+         for water in (0.2, 0.4, 0.6)]  # fmt: skip
 
 def plain(html):
     return re.sub(r"\s+", " ", re.sub(r"<svg.*?</svg>|<[^>]+>", " ", html, flags=re.S)).replace("\u202f", " ").replace("−", "-")
@@ -23,12 +21,12 @@ def plain(html):
 
 def test_the_order_of_the_losses_and_how_sure_it_is_stand_in_a_sentence():
     found = made_up()
-    html = section_of(class_table("crop", found), difference_table("crop", found), pd.DataFrame(CURVE + SLOPES), COLOURS)
+    html = section_of(class_table("crop", found), difference_table("crop", found), pd.DataFrame(CURVE), COLOURS)
     text = plain(html)
     assert html.count("<svg") == 3 and len(CAUSES) == len(COLOURS)
     assert re.search(r"(Maize|Grass) lost 1[45]\d gC m -2 of GPP .* orchard lost (9|10)\d gC m -2 .* with a probability of 9\d %", text)
     assert re.search(r"In per cent of its usual, grass lost most \(-(29|30|31) %\)", text)
-    assert re.search(r"Where 10 mm more water was missing, GPP of maize changed by -40 gC m -2 \(-48 to -32\), -25 of it by soil", text)
+    assert re.search(r"For each 10 mm of water missing, soil water changed GPP by -3[6-9].\d gC m -2 .* in (maize|grass) and -2\d.\d", text)
 
 
 def test_a_ledger_without_tables_of_classes_has_no_such_section(tmp_path):
