@@ -117,41 +117,48 @@ capacity = 120
 """
 
 
-def build(folder: Path, name: str, address: str, tiles: int, days: int) -> dict:
+def build(folder: Path, name: str, address: str, tiles_along: int, days: int) -> dict:
     """Plan and build a share by the command line; seconds of its parts, processor, memory, requests and bytes."""
     path, out = folder / f"{name}.toml", folder / f"{name}.zarr"
-    path.write_text(configuration(address, folder, tiles, days))
+    path.write_text(configuration(address, folder, tiles_along, days))
     command = [*COMMAND, str(path), "--out", str(out)]
     said = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True).stdout
     before, began, load = counts(address), time.monotonic(), os.getloadavg()[0]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seen = {"scenes": [], "tiles": []}
+    seen = {"scenes": [], "tiles": []}  # seconds of the clock and of the processor at each
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         for line in process.stderr:
             if match := re.match(r"building \d+/\d+: (tile )?", line):
-                seen["tiles" if match[1] else "scenes"].append(time.monotonic() - began)
+                seen["tiles" if match[1] else "scenes"].append(np.array([time.monotonic() - began, processor_of(process.pid)]))
             elif "error" in line:
                 print(line, end="")
     assert process.returncode == 0, "the build failed"
     after, now = counts(address), resource.getrusage(resource.RUSAGE_CHILDREN)
-    first, last = seen["scenes"][0], seen["scenes"][-1]
+    whole = np.array([time.monotonic() - began, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime])
+    scenes, tiles = seen["scenes"], seen["tiles"]
     found = {
-        "tiles": tiles**2, "days": days, "dates": len(seen["scenes"]), "wall": time.monotonic() - began,
-        "processor": now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime, "memory": now.ru_maxrss / 1024,
-        "before": first, "scenes": last - first, "learning": seen["tiles"][0] - last, "filling": seen["tiles"][-1] - seen["tiles"][0],
-        "rest": time.monotonic() - began - seen["tiles"][-1],
+        "tiles": tiles_along**2, "days": days, "dates": len(scenes), "all": whole, "memory": now.ru_maxrss / 1024,
+        "before": scenes[0], "scenes": scenes[-1] - scenes[0], "learning": tiles[0] - scenes[-1], "filling": tiles[-1] - tiles[0],
+        "rest": whole - tiles[-1],
         "stored": sum(file.stat().st_size for file in out.rglob("*") if file.is_file()),
         "views": sum(file.stat().st_size for file in out.with_suffix(".build").rglob("*") if file.is_file()),
     } | {key: after[key] - before[key] for key in ("sent", "requests", *FAULTS)}  # fmt: skip
     loads = f"load {load:.1f} to {os.getloadavg()[0]:.1f}"
-    print(f"\n{name}: {tiles} x {tiles} tiles of 128 pixels, {days} days, {found['dates']} dates; {loads}")
-    parts = ", ".join(f"{part} {found[part]:.0f}" for part in ("before", "scenes", "learning", "filling", "rest"))
-    print(f"  {found['wall']:.0f} s of the clock, {found['processor']:.0f} s of the processor, {found['memory']:.0f} MiB at most: {parts}")
+    print(f"\n{name}: {tiles_along} x {tiles_along} tiles of 128 pixels, {days} days, {found['dates']} dates; {loads}")
+    names = "all", "before", "scenes", "learning", "filling", "rest"
+    parts = ", ".join(f"{part} {found[part][0]:.0f} / {found[part][1]:.0f}" for part in names)
+    print(f"  seconds of the clock / of the processor: {parts}; {found['memory']:.0f} MiB at most")
     faults = ", ".join(f"{found[kind]} x {kind}" for kind in FAULTS)
     print(f"  {found['requests']} requests, {found['sent'] / 1e6:.0f} MB sent; {faults}; {found['stored'] / 1e6:.0f} MB stored, "
           f"{found['views'] / 1e6:.0f} MB beside it")  # fmt: skip
     print_planned(said)
     return found
+
+
+def processor_of(process: int) -> float:
+    """Seconds of the processor that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def counts(address: str) -> dict:
@@ -167,22 +174,23 @@ def carried(whole, small: dict, wide: dict) -> None:
     blocks = [min(BLOCK, rows - y) * min(BLOCK, columns - x) for y in range(0, rows, BLOCK) for x in range(0, columns, BLOCK)]
     both = 1.2  # items a block: a fifth of the region lies in both tiles of Sentinel-2
 
-    def of_scenes(what: str) -> float:
+    def of_scenes(what: str) -> np.ndarray:
         each = [share[what] / share["dates"] for share in (small, wide)]
-        slope = max((each[1] - each[0]) / (128**2 * (wide["tiles"] - small["tiles"])), 0.0)
-        fixed = max(each[0] - slope * 128**2 * small["tiles"], 0.0)
-        print(f"  {what} of a block of a date: {fixed:.3g} and {1e6 * slope:.3g} for each million pixels")
+        slope = np.maximum((each[1] - each[0]) / (128**2 * (wide["tiles"] - small["tiles"])), 0.0)
+        fixed = np.maximum(each[0] - slope * 128**2 * small["tiles"], 0.0)
         return dates * both * sum(fixed + slope * pixels for pixels in blocks)
 
     pixel_days = small["tiles"] * 128**2 * small["days"]
-    print(f"\n{REGION}, carried over: {len(whole.region_grid)} tiles, {days} days, {dates} dates, {len(blocks)} blocks a date")
-    scenes, sent, requests = (of_scenes(what) for what in ("scenes", "sent", "requests"))
-    filling = small["filling"] / (pixel_days * (1 - 1 / small["tiles"])) * rows * columns * days
-    learning = small["learning"] * dates / small["dates"]
+    parts = {
+        "scenes": of_scenes("scenes"), "learning": small["learning"] * dates / small["dates"],
+        "filling": small["filling"] / (pixel_days * (1 - 1 / small["tiles"])) * rows * columns * days,
+    }  # fmt: skip
     stored = small["stored"] / pixel_days * rows * columns * days
     views = small["views"] / (small["tiles"] * small["dates"]) * len(whole.region_grid) * dates
-    print(f"  {(scenes + filling + learning) / 3600:.2f} h: scenes {scenes / 3600:.2f} h, learning {learning / 60:.0f} min, filling "
-          f"{filling / 3600:.2f} h; {sent / 1e9:.1f} GB in {requests / 1e3:.0f} thousand requests; {stored / 1e9:.0f} GB stored, "
+    print(f"\n{REGION}, carried over: {len(whole.region_grid)} tiles, {days} days, {dates} dates, {len(blocks)} blocks a date")
+    shown = {name: one / 3600 for name, one in (parts | {"all": sum(parts.values())}).items()}
+    print("  hours of the clock / of the processor: " + ", ".join(f"{name} {one[0]:.2f} / {one[1]:.2f}" for name, one in shown.items()))
+    print(f"  {of_scenes('sent') / 1e9:.0f} GB in {of_scenes('requests') / 1e3:.0f} thousand requests; {stored / 1e9:.0f} GB stored, "
           f"{views / 1e9:.0f} GB beside it")  # fmt: skip
     print_planned(subprocess.run([*COMMAND, REGION, "--dry-run", "--out", "r.zarr"], check=True, capture_output=True, text=True).stdout)
 
@@ -203,8 +211,9 @@ def make_files(folder: Path, whole) -> None:
     west, north = SHARE
     edges = transform_bounds(whole.grid.crs, CRS, west, north - 1280 * WIDE, west + 1280 * WIDE, north)
     left, top = CORNERS[COVERED]
-    x, y = (int(edges[0] - left) // 20 - 20) * 2, (int(top - edges[3]) // 20 - 20) * 2
-    width, height = (int(edges[2] - edges[0]) // 20 + 40) * 2, (int(edges[3] - edges[1]) // 20 + 40) * 2
+    (x, y), (right, lower) = ([2048 * int(round_(one / 20480)) for one in (far, down)] for round_, far, down in (
+        (np.floor, edges[0] - left, top - edges[3]), (np.ceil, edges[2] - left, top - edges[1])))  # fmt: skip
+    width, height = right - x, lower - y  # whole blocks of the files, which are sent whole
     dice, fields = np.random.default_rng(0), (-(-height // FIELD), -(-width // FIELD))
     level = (0.1 * dice.standard_normal(fields)).repeat(FIELD, 0).repeat(FIELD, 1)[:height, :width]
 

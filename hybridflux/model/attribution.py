@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from hybridflux.causes import CAUSES, USUAL, change_name
-from hybridflux.model.factor_form import is_line, is_proportional, slope_of
+from hybridflux.model.factor_form import height_and_slope, is_line, is_proportional
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.rollout import remembers
 from hybridflux.model.shapley import Moved, constant, of_product, shapley
@@ -94,10 +94,9 @@ def _terms(model: HybridFlux, quantities: Quantities) -> dict[str, list[list[Mov
         return {"gpp": [gpp], "reco": [others]}
     if len(reading) > 1 or not is_line(reading[0], "gpp"):
         return None
-    fn = reading[0]
-    without = _factors(fn, {**quantities, "gpp": constant(0.0)})
-    terms = [[*_factors(slope_of(fn, "gpp"), quantities), *gpp, *others]]
-    return {"gpp": [gpp], "reco": terms if is_proportional(fn, "gpp") else [[*without, *others], *terms]}
+    height, slope = (_factors(part, quantities) for part in height_and_slope(reading[0], "gpp"))
+    terms = [[*slope, *gpp, *others]]
+    return {"gpp": [gpp], "reco": terms if is_proportional(reading[0], "gpp") else [[*height, *others], *terms]}
 
 
 def _factors(fn: Callable, quantities: Quantities) -> list[Moved]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from inspect import Parameter as SignatureParameter
+from inspect import Parameter as Of
 from inspect import Signature
 
 import jax
@@ -38,41 +38,56 @@ def is_line(fn: Callable, name: str) -> bool:
 
 
 @cache
-def slope_of(fn: Callable, name: str) -> Callable:
-    """The slope of a factor that `is_line` in an argument, as a function of those others that it depends on.
+def height_and_slope(fn: Callable, name: str) -> tuple[Callable, Callable]:
+    """A factor that `is_line` in an argument, where that is 0, and its slope there, as functions of those others that each depends on.
 
     >>> from hybridflux.process import respiration
-    >>> arguments(slope_of(respiration.lin_gpp, "gpp"))
-    ('respiration_gpp_share',)
+    >>> [arguments(part) for part in height_and_slope(respiration.lin_gpp, "gpp")]
+    [('respiration_ref',), ('respiration_gpp_share',)]
     """
+
+    def height(**others):
+        return fn(**{name: 0.0}, **others)
 
     def slope(**others):
         one = jnp.ones(())
         return jax.jvp(lambda at: fn(**{name: at}, **others), (0.0 * one,), (one,))[1]
 
-    others = [other for other in arguments(fn) if other != name]
-    traced = _trace(lambda values: slope(**dict(zip(others, values, strict=True))), len(others))
+    others = tuple(other for other in arguments(fn) if other != name)
+    return _of_what_counts(height, others), _of_what_counts(slope, others)
+
+
+def _of_what_counts(fn: Callable, names: tuple[str, ...]) -> Callable:
+    """A function as one of those arguments that its result depends on."""
+    traced = _trace(fn, names)
     wanted = set(traced.outvars)
     for step in reversed(traced.eqns):
-        if wanted & set(step.outvars):
+        if wanted & set(step.outvars) and not _is_zero(step, ()):
             wanted |= {one for one in step.invars if not hasattr(one, "val")}
-    depends = [other for other, variable in zip(others, traced.invars, strict=True) if variable in wanted]
+    counting = [name for name, variable in zip(names, traced.invars, strict=True) if variable in wanted]
 
     def of(**given):
-        return slope(**(dict.fromkeys(others, jnp.ones(())) | given))
+        return fn(**(dict.fromkeys(names, jnp.ones(())) | given))
 
-    of.__signature__ = Signature(  # type: ignore[attr-defined]
-        [SignatureParameter(other, SignatureParameter.KEYWORD_ONLY) for other in depends]
-    )
+    of.__signature__ = Signature([Of(name, Of.KEYWORD_ONLY) for name in counting])  # type: ignore[attr-defined]
     return of
+
+
+def _is_zero(step, zeros) -> bool:
+    """Whether a step of a trace multiplies with nothing."""
+    return step.primitive.name == "mul" and any(one.val == 0 if hasattr(one, "val") else one in zeros for one in step.invars)
 
 
 def _form(fn: Callable, name: str) -> str | None:
     """`proportional`, `line`, None for any other, by what each step of the trace makes of it."""
     names = arguments(fn)
-    traced = _trace(lambda values: fn(**dict(zip(names, values, strict=True))), len(names))
+    traced = _trace(fn, names)
     forms: dict = {traced.invars[names.index(name)]: "proportional"}
+    zeros: set = set()
     for step in traced.eqns:
+        if _is_zero(step, zeros):
+            zeros |= set(step.outvars)
+            continue
         of = [None if hasattr(one, "val") else forms.get(one) for one in step.invars]
         moved = [form for form in of if form]
         if not moved:
@@ -81,15 +96,14 @@ def _form(fn: Callable, name: str) -> str | None:
         if operation in SHAPE_ONLY or (operation == "mul" and len(moved) == 1) or (operation == "div" and moved == of[:1]):
             form = moved[0]
         elif operation in ("add", "sub"):
-            form = "proportional" if moved == ["proportional"] * 2 else "line"
+            nothing = [not hasattr(one, "val") and one in zeros for one in step.invars]
+            form = "proportional" if all(a == "proportional" or b for a, b in zip(of, nothing, strict=True)) else "line"
         else:
             form = "other"
-        if "other" in moved:
-            form = "other"
-        forms |= dict.fromkeys(step.outvars, form)
+        forms |= dict.fromkeys(step.outvars, "other" if "other" in moved else form)
     form = forms.get(traced.outvars[0])
     return None if form == "other" else form
 
 
-def _trace(fn: Callable, number: int):
-    return jax.make_jaxpr(fn)([jnp.ones(())] * number).jaxpr
+def _trace(fn: Callable, names: tuple[str, ...]):
+    return jax.make_jaxpr(lambda values: fn(**dict(zip(names, values, strict=True))))([jnp.ones(())] * len(names)).jaxpr

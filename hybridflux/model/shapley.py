@@ -2,8 +2,7 @@
 
 A cause is given the mean of what its switch from the usual to the actual value changes, over all orders in which the causes may be
 switched (Shapley 1953, A value for n-person games). `shapley` sums over all subsets of the causes. `of_product` gives the same of a product
-whose every factor belongs to one cause, by Owen's integral over the share t of the causes that are switched (Owen 1972,
-10.1287/mnsc.18.5.64): the integrand is a polynomial in t, so a quadrature of few nodes is exact.
+whose every factor belongs to one cause: there the sum over all subsets of one size is a coefficient of a product of polynomials.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
-from math import factorial
-from operator import mul
+from math import comb, factorial
+from operator import add, mul
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
+from jax import lax
 from jaxtyping import Array
 
 At = Callable[[frozenset[str]], Any]
@@ -92,17 +91,33 @@ def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
             common.append(factor.usual)
             for cause, part in (factor.log_parts() if factor.causes else {}).items():
                 ends[cause][1].append(jnp.exp(part))
-    scale = _times(common)
-    start = {cause: _times(before) for cause, (before, _) in ends.items()}
-    step = {cause: _times(after) - start[cause] for cause, (_, after) in ends.items()}
-    at, weights = np.polynomial.legendre.leggauss(max(1, -(-len(ends) // 2)))  # the integrand is of degree len(ends) - 1
+    pairs = {cause: (_times(before), _times(after)) for cause, (before, after) in ends.items()}
+    scale, pairs = lax.optimization_barrier((_times(common), pairs))  # else each part below evaluates the factors anew
     parts = {}
     for cause in ends:
-        mean: Any = 0.0
-        for share, weight in zip((0.5 * (at + 1.0)).tolist(), (0.5 * weights).tolist(), strict=True):
-            mean = mean + weight * _times([start[other] + share * step[other] for other in ends if other != cause])
-        parts[cause] = scale * step[cause] * mean
+        others = [sizes for other, sizes in pairs.items() if other != cause]
+        sums = _by_number(others)
+        orders = [1.0 / (len(ends) * comb(len(others), number)) for number in range(len(sums))]
+        mean = sum((weight * one for weight, one in zip(orders[1:], sums[1:], strict=True)), orders[0] * sums[0])
+        parts[cause] = scale * (pairs[cause][1] - pairs[cause][0]) * mean
     return parts
+
+
+def _by_number(pairs: Sequence[tuple]) -> list:
+    """Sums of products over all choices of one of each pair, by how many of them are the second of their pair.
+
+    >>> _by_number([(1.0, 2.0), (10.0, 30.0)])
+    [10.0, 50.0, 60.0]
+    """
+    if len(pairs) < 2:
+        return [*pairs[0]] if pairs else [1.0]
+    middle = len(pairs) // 2
+    first, second = _by_number(pairs[:middle]), _by_number(pairs[middle:])
+    sums: list = [[] for _ in range(len(pairs) + 1)]
+    for number, one in enumerate(first):
+        for more, other in enumerate(second):
+            sums[number + more].append(one * other)
+    return [reduce(add, terms) for terms in sums]
 
 
 def _times(values: Sequence) -> Any:

@@ -11,7 +11,7 @@ from hybridflux.products.assimilation import Assimilated, assimilate
 from hybridflux.products.budget import budget_of
 from hybridflux.products.closure import worth_detecting
 from hybridflux.products.ensemble_update import posterior_predictive_p, prior_predictive_p
-from hybridflux.products.measured_stocks import SUM, StockChange
+from hybridflux.products.measured_stocks import SUM, StockChange, region_of
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.stock_agreement import StockAgreement, Uncertainties, agreement
 from hybridflux.products.years import named
@@ -27,7 +27,8 @@ def assimilated_table(
 ) -> pd.DataFrame:
     """The budget of a run whose draws an inventory has informed, with the columns of `budget_table` and `stage` `assimilated`.
 
-    Rows NBP, export (and `import`, `fire`, `leaching`) and `structural bias` of each place of the inventory come before those of fluxes.
+    Rows NBP, export (and `import`, `fire`, `leaching`) and `structural bias` of each place of the inventory come before those of fluxes,
+    and before them those of the whole region, where stock changes of its parts make it up.
     `prior_mean` and `prior_sd` are those before the update, `shrinkage` is 1 - sd / prior_sd. Rows NBP have the measured `stock_change`,
     `prior_predictive_p` (how likely a measurement as far from the prior is: small where run and inventory contradict each other),
     `posterior_predictive_p`, and whether fluxes and stocks agree (`agreement`): `verdict` with its `reason`, `gap` with its interval, and
@@ -50,7 +51,8 @@ def assimilated_table(
 
 def table_of(found: Assimilated, *, nugget: float | None = None, reference: tuple[int, int] | None = None) -> pd.DataFrame:
     """The table of an update; arguments as of `assimilated_table` and `stock_agreement.Uncertainties`."""
-    changes = pd.DataFrame([row for pair in zip(found.changes, found.updated, strict=True) for row in _rows(found, *pair, nugget)])
+    whole, pairs = region_of(found.changes, found.updated, found.prior), zip(found.changes, found.updated, strict=True)
+    changes = pd.DataFrame([row for pair in [*([whole] if whole else []), *pairs] for row in _rows(found, *pair, nugget)])
     before, after = (budget_of(totals, reference) for totals in (found.prior, found.totals))
     known = before.set_index(KEYS)[["mean", "sd"]].rename(columns={"mean": "prior_mean", "sd": "prior_sd"})
     table = pd.concat([changes, after.merge(known, left_on=KEYS, right_index=True, how="left")], ignore_index=True)

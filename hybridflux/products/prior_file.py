@@ -16,6 +16,7 @@ from hybridflux.vocabulary import PLANT_TYPE_NAMES
 
 STANDARD_NAMES = {"GPP": "gross_primary_productivity_of_biomass_expressed_as_carbon"}
 """Of CF. There is none of an upward net flux of an ecosystem, nor of its respiration; that of NEP has the other sign."""
+AT_ONCE = 32 << 20  # bytes of the members of a flux in memory
 STATISTICS = {"": "mean over the members", "_sd": "standard deviation over the members", "_members": "members"}
 """What follows the name of a flux in that of a variable, and what it is."""
 
@@ -38,12 +39,13 @@ def write_month(stream: Enduring, cells: PriorCells, days: slice, hourly: bool) 
         for sector in ("", *cells.sectors):
             for name in names:
                 _create(file, cells, name, sector)
+        together = max(AT_ONCE // (4 * cells.data.sizes["draw"] * cells.area.size), 1)
         for day in range(days.start, days.stop):
             fluxes = cells.day(day, hourly)
-            for hour in range(steps):
-                step = (day - days.start) * steps + hour
+            for hour in range(0, steps, together):
+                first = (day - days.start) * steps + hour
                 for name in names:
-                    _write(file, cells, name, fluxes[name][:, hour], step)
+                    _write(file, cells, name, fluxes[name][:, hour : hour + together], first)
 
 
 def _create(file, cells: PriorCells, name: str, sector: str) -> None:
@@ -62,21 +64,21 @@ def _create(file, cells: PriorCells, name: str, sector: str) -> None:
             variable.attrs["ancillary_variables"] = _variable(name, sector, "_sd")
 
 
-def _write(file, cells: PriorCells, name: str, values: np.ndarray, step: int) -> None:
-    """A flux at one time, `[draw, row of the file]`: its sectors, and their sum."""
+def _write(file, cells: PriorCells, name: str, values: np.ndarray, first: int) -> None:
+    """A flux from one time on, `[draw, time, row of the file]`: its sectors, and their sum."""
     sectors = cells.sectors
-    written = {sector: _statistics(values[:, rows]) for sector, rows in sectors.items()}
+    written = {sector: _statistics(values[..., rows]) for sector, rows in sectors.items()}
     for sector, statistics in written.items():
-        _put(file, cells, (name, sector), statistics, sectors[sector], step)
-    first = cells.starts
+        _put(file, cells, (name, sector), statistics, sectors[sector], first)
+    of_cells = cells.starts
     if not sectors:
-        return _put(file, cells, (name, ""), _statistics(values), first, step)
-    of_rows = {what: np.zeros((*one.shape[:-1], values.shape[1]), np.float32) for what, one in next(iter(written.values())).items()}
+        return _put(file, cells, (name, ""), _statistics(values), of_cells, first)
+    of_rows = {what: np.zeros((*one.shape[:-1], values.shape[-1]), np.float32) for what, one in next(iter(written.values())).items()}
     for sector, statistics in written.items():
         for what, some in statistics.items():
             of_rows[what][..., sectors[sector]] = some
-    total = {what: np.add.reduceat(one.astype(float), first, axis=-1) for what, one in of_rows.items()}
-    return _put(file, cells, (name, ""), total | {"_sd": total["_members"].std(0)}, first, step)
+    total = {what: np.add.reduceat(one.astype(float), of_cells, axis=-1) for what, one in of_rows.items()}
+    return _put(file, cells, (name, ""), total | {"_sd": total["_members"].std(0)}, of_cells, first)
 
 
 def _statistics(values: np.ndarray) -> dict[str, np.ndarray]:
@@ -84,13 +86,13 @@ def _statistics(values: np.ndarray) -> dict[str, np.ndarray]:
     return {what: one.astype(np.float32) for what, one in found.items()}
 
 
-def _put(file, cells: PriorCells, of: tuple[str, str], statistics: dict[str, np.ndarray], rows: np.ndarray, step: int) -> None:
+def _put(file, cells: PriorCells, of: tuple[str, str], statistics: dict[str, np.ndarray], rows: np.ndarray, first: int) -> None:
     """Write the statistics of some rows of the file into their cells; other cells exchange nothing."""
     row, column = (one[rows] for one in cells.at)
     for statistic, values in statistics.items():
         full = np.zeros((*values.shape[:-1], *cells.area.shape), np.float32)
         full[..., row, column] = values
-        file[_variable(*of, statistic)][..., step, :, :] = full
+        file[_variable(*of, statistic)][..., first : first + full.shape[-3], :, :] = full
 
 
 def _variable(name: str, sector: str, statistic: str) -> str:

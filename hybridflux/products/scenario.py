@@ -42,11 +42,13 @@ class Effect:
         control: totals as observed.
         changed: totals under the change, of the same draws.
         changes: changes of the drivers, as written by the user.
+        leaves: what NIRv and LSWI did, as a sentence; empty in scenarios of earlier versions.
     """
 
     control: RunTotals
     changed: RunTotals
     changes: tuple[str, ...]
+    leaves: str = ""
 
 
 def run_scenario(
@@ -119,7 +121,7 @@ def run_scenario(
         "leaves": _said_of_leaves(changed.leaves, held),
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
-    effect = _effect(out, words)
+    effect = _effect(out, record)
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
     maps = sorted(path.relative_to(out).as_posix() for part in ("effect.zarr", "cog") for path in (out / part).rglob("*") if path.is_file())
@@ -153,16 +155,16 @@ def open_scenario(folder: str | Path) -> Effect:
     folder = Path(folder)
     if not (folder / RECORD).exists():
         raise FileNotFoundError(f"{folder} has no {RECORD}; write one with `hybridflux scenario --out {folder}`")
-    return _effect(folder, tuple(read_record(folder / RECORD, "written by `hybridflux scenario`; run it again")["changes"]))
+    return _effect(folder, read_record(folder / RECORD, "written by `hybridflux scenario`; run it again"))
 
 
-def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
-    """The effect of two finished runs."""
+def _effect(folder: Path, record: Mapping[str, Any]) -> Effect:
+    """The effect of two finished runs, with what the record of the scenario says."""
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
         raise ValueError(f"{folder}: control and changed are not of the same region, period and draws; remove the folder and run it again")
-    return Effect(control, changed, changes)
+    return Effect(control, changed, tuple(record["changes"]), f"{record['leaves']}." if "leaves" in record else "")
 
 
 def _check_folder(folder: Path) -> None:

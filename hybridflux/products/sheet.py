@@ -104,7 +104,10 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
         options: options of `DataFrame.to_csv`.
     """
     out = Path(out)
-    names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")
+    names = (
+        "title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "leaves", "attribution", "config_hash",
+        "provenance",
+    )  # fmt: skip
     described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
     described["made"] = provenance({"table": out.name, "of": record.get("config_hash", "")})
     columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]

@@ -22,7 +22,8 @@ COLOURS = {
     "soil_water": "#3574b5", "vpd": "#dd8435", "temperature": "#bf4040", "light": "#c9a81c", "greenness": "#4d9a56", "rest": "#8c8c8c",
 }  # fmt: skip
 """Cause -> its colour, in every figure."""
-STEP = 10  # days in a bar of the course
+STEP = 10  # days in a bar of the course, at least
+BARS = 40  # of the course, at most: a ledger of many years has longer ones, so that the page does not grow with them
 SIDE = 400  # pixels of a map, at most
 UNIT = "gC m-2"
 LEAST = 1.0  # gC m-2: a pixel that lost less has no largest cause
@@ -73,9 +74,9 @@ def _note(record: dict, rows: pd.DataFrame) -> str:
     return (
         f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. "
         "GPP: negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to "
-        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. All inputs change "
-        "at the same pace on the way from the usual to the actual day (Aumann–Shapley), soil water with its state of both runs; what "
-        f"causes do together is shared out. Spread <code>{escape(record['spread'])}</code>."
+        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. A cause "
+        "has the mean of what its switch from the usual to the actual day changes over all orders of the causes (Shapley value), soil "
+        f"water with its state of both runs. Spread <code>{escape(record['spread'])}</code>."
         + (" Mapped by the process members alone." if record["members"] == "process" else "")
     )
 
@@ -140,7 +141,7 @@ def largest_cause(run: Path) -> str:
 
 
 def course(run: Path) -> str:
-    """The season's course: changes of GPP by cause, means of ten days over the region."""
+    """The season's course: changes of GPP by cause, means of ten days (of more in a ledger of years) over the region."""
     from hybridflux.data.hdf5 import open_netcdf
 
     with open_netcdf(file_of(run, DroughtSeries())) as data:
@@ -149,7 +150,8 @@ def course(run: Path) -> str:
     names = [str(name).lower() for name in data["flux"].values]
     mean = (data["series"] * weight).sum("plant_type").transpose("flux", "draw", "time").values
     days = data["time"].values.astype("datetime64[D]")
-    starts = np.arange(0, len(days), STEP)
+    step = max(STEP, -(-len(days) // BARS))
+    starts = np.arange(0, len(days), step)
     width = np.diff([*starts, len(days)])
     binned = {name: np.add.reduceat(mean[number], starts, axis=-1) / width for number, name in enumerate(names)}
     middle = days[starts] + width // 2
@@ -168,7 +170,7 @@ def course(run: Path) -> str:
         ax.axhline(0, color=FAINT, linewidth=0.8)
         ax.set_ylabel(f"change of GPP, {plain_units('gC m-2 d-1')}\n(negative = uptake lost)")
         ax.xaxis.set_major_formatter(_dates())
-        return to_svg(drawn, "Course of the season: change of GPP by cause, means of ten days over the region")
+        return to_svg(drawn, f"Course of the season: change of GPP by cause, means of {step} days over the region")
 
 
 def _dates():

@@ -152,6 +152,22 @@ def test_a_driver_switched_alone_has_its_loss(usual, driver, cause):
     assert found[change_name("gpp", cause)].sum() / (fluxes["gpp"][-1] - fluxes["gpp"][0]).sum() > 0.9
 
 
+def test_dry_soil_and_dry_air_at_once_have_their_own_losses(usual):
+    """Known truth of both together: the mean over both orders of what each takes alone and beside the other; nothing else has a part."""
+    truth, changes = a_model("static"), dry(usual, only=("rain", "vpd"))
+    found, fluxes = on_arrays(day_by_day(truth, usual, changes))
+    water, both, vpd = (
+        (fluxes["gpp"][SUBSETS.index(frozenset(inside))] - fluxes["gpp"][0]).sum()
+        for inside in (("soil_water",), ("soil_water", "vpd"), ("vpd",))
+    )
+    parts = {cause: found[change_name("gpp", cause)].sum() for cause in CAUSES}
+    expected = {"soil_water": 0.5 * (water + both - vpd), "vpd": 0.5 * (vpd + both - water)}
+    assert water < 0 and vpd < 0 and both > water + vpd  # each takes less of what the other has left
+    for cause, exact in expected.items():
+        assert parts[cause] == pytest.approx(exact, rel=1e-3)
+    assert all(abs(part) < 1e-3 * abs(both) for cause, part in parts.items() if cause not in expected)
+
+
 def test_a_product_is_shared_out_as_by_all_subsets():
     """Zeros among them, and a factor of two causes, which is first made a product of them."""
     random = np.random.default_rng(0)

@@ -10,6 +10,7 @@ from hybridflux.products.assimilation import assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of, assimilated_table, table_of
 from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, posterior_predictive_p, prior_predictive_p, weights
 from hybridflux.products.inventory import Entry, read_inventory
+from hybridflux.products.measured_stocks import region_of
 from hybridflux.products.stock_agreement import VERDICTS, Uncertainties, agreement, said_of
 from hybridflux.products.totals import RunTotals
 
@@ -149,6 +150,22 @@ def test_sums_anomalies_and_balances_of_an_update_add_up():
         np.testing.assert_allclose(after.nbp, -after.nee - after.carried["export"])
         assert change.carried["export"] is not after.carried["export"]
     np.testing.assert_array_equal(table_of(assimilate_totals(totals, entries))["mean"], table["mean"])
+
+
+def test_the_verdict_of_a_region_is_that_of_the_sum_of_its_parts():
+    """Means, draws and errors of the eight places by hand; biomass of one campaign shares half of the variance of its errors."""
+    totals, entries, _ = a_world(2)
+    found = assimilate_totals(totals, entries)
+    before, after = region_of(found.changes, found.updated, found.prior)
+    np.testing.assert_allclose(after.nee, found.totals.sum("NEE", np.arange(8), np.ones(48, bool)) / 4 / totals.area.sum())
+    assert before.measured == pytest.approx(np.mean([one.measured for one in found.changes]))
+    assert before.sd == pytest.approx(np.sqrt((8 * STOCK**2 + 56 * 0.5 * STOCK**2 / 2) / 64))
+    exported = np.mean([one.pools["export"][0] for one in entries])
+    assert before.entry.pools["export"] == (pytest.approx(exported), pytest.approx(EXPORT / 8**0.5))
+    table = table_of(found)
+    assert (table["zone"][0], table["land_cover"][0], table["variable"][0]) == ("region", "all", "NBP")
+    assert table["mean"][0] == pytest.approx(after.nbp.mean()) and table["verdict"][0] in VERDICTS
+    assert region_of(found.changes[1:], found.updated[1:], found.prior) is None
 
 
 def an_inventory(folder, *rows, head=HEAD):

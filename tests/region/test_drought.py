@@ -1,6 +1,7 @@
 """The drought ledger of a small region: it adds up in every pixel and draw, whatever the tiles, and says what it does not know."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -14,19 +15,23 @@ from hybridflux.causes import CAUSES, change_name
 from hybridflux.cli import app
 from hybridflux.model.held_water import with_soil_water
 from hybridflux.products import drought_pixels
-from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, run_drought, separable
+from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, drought_table, run_drought, separable
 from hybridflux.products.drought_classes import write_classes
 from hybridflux.products.drought_outputs import KEEP, DroughtTotals
 from hybridflux.products.drought_pixels import sums_of
 from hybridflux.products.drought_response import response_table
 from hybridflux.products.pixel_classes import Classes, crossed
 from hybridflux.products.scenario import run_scenario
+from hybridflux.products.totals import file_of, read_totals
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.usual_weather import typical
 from hybridflux.region.map import job_of_run
 from hybridflux.region.outputs import ZoneTotals
+from hybridflux.report.drought_section import signed
+from hybridflux.report.droughts_section import Season, droughts_section
+from hybridflux.report.style import interval
 
 pytestmark = pytest.mark.long
 SEASON = Period("2018-06-01", "2018-08-31")
@@ -206,3 +211,56 @@ def test_typical_days_have_the_usual_mean_and_the_weather_of_days():
     assert np.std(usual["light"]) == pytest.approx(np.std(light), rel=0.1)
     assert np.corrcoef(usual["rain"].mean(1), usual["light"].mean(1))[0, 1] < -0.5  # clouds come with rain
     assert np.corrcoef(usual["light"].mean(1), light.mean(1))[0, 1] > 0.9  # bright days stand opposite bright ones
+
+
+def cells(html):
+    rows = html.split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    return [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+
+
+def region_draws(folder):
+    totals = read_totals(file_of(folder / RUN, DroughtTotals()))
+    every, months = np.arange(len(totals.area)), np.arange(len(totals.months))
+    return changes_of({name.lower(): totals.sum(name, every, months) / totals.area.sum() for name in totals.total})
+
+
+@pytest.fixture(scope="module")
+def folders(ledgers, make_posterior):
+    """The summers of two years, of the same draws."""
+    out = ledgers[10][1]
+    summer = Period("2017-06-01", "2017-08-31")
+    run_drought(make_posterior(network=True), out.parent / "r10.zarr", out.parent / "2017", period=summer, usual=USUAL, draws=3)
+    return [out.parent / "2017", out]
+
+
+def test_each_season_has_its_losses_by_cause_and_its_interval(folders):
+    rows = cells(droughts_section(folders).split("By cause")[1])
+    assert [row[0] for row in rows] == ["2017<br>2017-06 to 2017-08", "10<br>2018-06 to 2018-08"]
+    for row, folder in zip(rows, folders, strict=True):
+        table = drought_table(folder / RUN)
+        of = table[(table.zone == "region") & (table.land_cover == ALL)].set_index(["variable", "cause"])
+        assert row[1 : len(CAUSES) + 1] == [signed(of.loc[("GPP", cause), "mean"]) for cause in CAUSES]
+        assert row[len(CAUSES) + 1 : len(CAUSES) + 3] == [signed(of.loc[("GPP", ALL), "mean"]),
+                                                          interval(*of.loc[("GPP", ALL), ["q05", "q95"]])]  # fmt: skip
+
+
+def test_differences_are_made_draw_by_draw(folders):
+    rows = cells(droughts_section(folders).split("GPP, less that of 2017")[1])
+    first, second = (region_draws(folder) for folder in folders)
+    assert len(rows) == 1 + len(CAUSES)
+    for row, cause in zip(rows, (ALL, *CAUSES), strict=True):
+        draws = second["GPP", cause] - first["GPP", cause]
+        assert row[1:] == [signed(draws.mean()), interval(*np.quantile(draws, [0.05, 0.95]))]
+    assert sum(float(row[1].replace("−", "-")) for row in rows[1:]) == pytest.approx(float(rows[0][1].replace("−", "-")), abs=3)
+
+
+def test_ledgers_of_other_draws_have_no_interval_of_their_difference(folders, monkeypatch):
+    plain = Season.of
+    monkeypatch.setattr(Season, "of", lambda path: plain(path).__class__(**plain(path).__dict__ | {"draws": (path.name,)}))
+    html = droughts_section(folders)
+    assert "do not share draws" in html and {row[2] for row in cells(html.split("GPP, less that of")[1])} == {"–"}
+
+
+def test_a_ledger_that_is_named_twice_is_refused(folders):
+    with pytest.raises(ValueError, match="named twice"):
+        droughts_section([folders[0], folders[0]])

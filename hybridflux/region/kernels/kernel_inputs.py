@@ -234,9 +234,10 @@ def _static(job: Job, model: HybridFlux, followed: tuple[str, ...]) -> contract.
             rhythm["yearly"].append(name)
         else:
             rhythm["constant"].append(name)
+    usual = tuple(name for name in model.needs() if job.region.has_usual(name))
     return contract.Static(
         draws=job.draws,
-        n=block_size(job.draws, job.region.grid.tile),
+        n=block_size(job.draws * (2 if usual else 1), job.region.grid.tile),  # of two runs
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
         years=tuple(job.calendar.years.tolist()),
@@ -244,6 +245,6 @@ def _static(job: Job, model: HybridFlux, followed: tuple[str, ...]) -> contract.
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
         outputs=job.keep,
-        usual=tuple(name for name in model.needs() if job.region.has_usual(name)),
+        usual=usual,
         followed=followed,
     )

@@ -121,12 +121,11 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
         middle, over = 0.5 * (low + high), 1.0 / jnp.where(flat, 1.0, step)
         bend = lambda value: 2.0 * value * (value * value - 1.0)  # noqa: E731 - the second derivative of tanh, by its value
         slope = jnp.where(flat, 1.0 - middle * middle, (high - low) * over)
-        third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * over)
         squares = sum((one * one for one in by), jnp.zeros(()))
-        third = third / (12.0 + 2.0 * squares)
-        slope, third = out[:, None] * (slope + third * squares), out[:, None] * (third * step)
-        moved = [total + one * (slope - third * one) for total, one in zip(totals[1:], by, strict=True)]
-        return [totals[0] + out[:, None] * low, *moved], None
+        third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * over) / (12.0 + 2.0 * squares)
+        of_unit = out[:, None] * low, out[:, None] * (slope + third * squares), out[:, None] * (third * step), by
+        raw, slope, third, by = lax.optimization_barrier(of_unit)  # else each sum below evaluates the unit anew
+        return [totals[0] + raw, *(total + one * (slope - third * one) for total, one in zip(totals[1:], by, strict=True))], None
 
     columns = [column for column, _ in own] + [column for cause in causes for column, _ in of_cause[cause][1]]
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column in columns))
