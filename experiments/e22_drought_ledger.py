@@ -36,6 +36,7 @@ from hybridflux.provenance import provenance
 from hybridflux.report.drought_section import COLOURS
 
 EVENTS = (2003, 2015, 2018)
+FRENCH, FRENCH_EVENTS = ("FR-Fon", "FR-Gri", "FR-Hes", "FR-LGt", "FR-Pue", "FR-Tou"), (2003, 2015, 2018, 2019, 2020)
 LAST = 2018  # year in which the reflectance of the towers ends
 SMOKE_SITES = ("FR-Pue", "FR-Fon", "DE-Geb")
 LEAST_DAYS, FEWEST = 45, 3  # measured days of a summer; reference summers
@@ -76,7 +77,9 @@ def run(data: Path, file: Path, out: Path, sites: tuple[str, ...] | None) -> Non
     table.to_csv(out / "ledger.csv", index=False, float_format="%.6g")
     checked.to_csv(out / "accuracy.csv", index=False, float_format="%.6g")
     draw_figure(table, out / "ledger.png")
-    text = page(table, checked, posterior)
+    seen = french(data, table)
+    seen.to_csv(out / "french.csv", index=False, float_format="%.6g")
+    text = page(table, checked, posterior, seen)
     (out / "results.md").write_text(text)
     run_of = provenance({"sites": sorted(table.site.unique()), "posterior": file.name}, SEED)
     (out / "run.json").write_text(json.dumps(run_of | {"seconds": time.perf_counter() - began}, indent=1))
@@ -191,9 +194,41 @@ def draw_figure(table: pd.DataFrame, path: Path) -> None:
     plt.close(figure)
 
 
-def page(table: pd.DataFrame, checked: pd.DataFrame, posterior: Posterior) -> str:
+def french(data: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Every French tower and dry summer with enough days: what was observed, what the ledger says, or why it has none."""
+    towers = open_towers(data, sites=FRENCH, years=(2000, 2020), needs=("tair",))
+    sequences, rows = towers.sequences(("tair",)), []
+    for event in FRENCH_EVENTS:
+        for place, years in reference(sequences, event).items():
+            site = sequences.places[place]
+            row: dict = {"site": site, "igbp": towers.sites.igbp[site], "event": event, "references": len(years)}
+            for flux in ("gpp", "nee"):
+                observed = sequences.targets[flux][:, place]
+                row[f"{flux.upper()} observed"] = departure(observed, np.isfinite(observed), sequences.days, event, years)
+            found = table[(table.site == site) & (table.event == event)]
+            row |= {name: float(found[name].iloc[0]) if len(found) else np.nan for name in ("GPP", "NEE")}
+            late = f"reflectance ends in {LAST}" if event > LAST else "no reflectance of this tower"
+            rows.append(row | {"note": "" if len(found) else late})
+    return pd.DataFrame(rows)
+
+
+def of_france(seen: pd.DataFrame) -> list[str]:
+    """The French towers side by side."""
+    without = [site for site in FRENCH if site not in set(seen.site)]
+    said = (
+        "Observed departures from the other summers of the record, and the ledger where there is reflectance. "
+        f"{', '.join(without)}: no dry summer among {', '.join(map(str, FRENCH_EVENTS))} with {LEAST_DAYS} measured days beside {FEWEST} "
+        "other summers."
+    )
+    names = ("GPP observed", "GPP", "NEE observed", "NEE")
+    rows = [[row["site"], row["igbp"], row["event"], *(float(row[name]) for name in names), row["note"]] for row in seen.to_dict("records")]
+    head = "tower | type | event | GPP observed | ledger | NEE observed | ledger | "
+    return ["", "## French towers", "", said, "", *lines_of(head, rows)]
+
+
+def page(table: pd.DataFrame, checked: pd.DataFrame, posterior: Posterior, seen: pd.DataFrame) -> str:
     """The results as a Markdown page."""
-    parts = [heading(table, posterior), by_event(table), by_cover(table), each(table), how_exact(checked)]
+    parts = [heading(table, posterior), by_event(table), of_france(seen), by_cover(table), each(table), how_exact(checked)]
     return "\n".join(line for part in parts for line in part) + "\n"
 
 

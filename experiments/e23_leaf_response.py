@@ -332,8 +332,8 @@ def ledger_table(ledger: pd.DataFrame) -> list[str]:
     lines = [
         "", "## The ledger of E22", "",
         "Change of GPP of June to August against the usual year, gC m-2 in 92 days, negative = uptake lost, mean over towers. Leaves",
-        "that follow the water: what greenness takes less where leaves are moved back by the mean response to the rain deficit, fitted to the",
-        "years without drought.", "",
+        "that follow the water: what greenness takes less where leaves are moved back by the mean response to the rain deficit, fitted to",
+        "the years without drought.", "",
         "| event or type | towers | GPP of the ledger | soil water | greenness | of which leaves that follow | the rest of greenness |",
         "|" + "---|" * 7,
     ]  # fmt: skip
@@ -349,8 +349,8 @@ def of_fluxes(ledger: pd.DataFrame) -> list[str]:
     lines = [
         "", "## GPP with and without leaves that follow", "",
         "Departure of GPP of June to August from the other summers at towers, gC m-2: observed, and by the ledger with leaves at their",
-        "usual course, with leaves that follow the water and nothing else, and with leaves as a satellite saw them. Squared error less than",
-        "that of leaves held, in per cent of it, 90 % interval with towers resampled.", "",
+        "usual course, with leaves that follow the water and nothing else, and with leaves as a satellite saw them. Squared error less",
+        "than that of leaves held, in per cent of it, 90 % interval with towers resampled.", "",
         "| event | towers | leaves | observed | ledger | r | RMSE | squared error less, % |", "|" + "---|" * 8,
     ]  # fmt: skip
     forms = {"held": ledger["ledger"] - ledger["greenness"]}

@@ -17,7 +17,7 @@ from hybridflux.products.drought_response import LEFT, MISSING
 from hybridflux.report.markup import grid, paragraph
 from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
 
-SHOWN = 10  # classes of a figure, the largest
+SHOWN, LEAST_SHARE = 10, 0.01  # classes of a figure, the largest; share of the area of all, below which a class stands in the table alone
 CURVES = 6  # classes of a figure of curves
 UNIT = "gC m-2"
 TONES = ("#3574b5", "#dd8435", "#4d9a56", "#bf4040", "#8560a8", "#8c8c8c")
@@ -45,7 +45,8 @@ def _read(path: Path) -> pd.DataFrame:
 
 def section_of(losses: pd.DataFrame, differences: pd.DataFrame, responses: pd.DataFrame, colours: Mapping[str, str]) -> str:
     """One table of classes: two sentences, bars and matrix, curves."""
-    gpp = losses[(losses["variable"] == "GPP") & (losses["cause"] == ALL)].nlargest(SHOWN, "area_ha").sort_values("mean")
+    gpp = losses[(losses["variable"] == "GPP") & (losses["cause"] == ALL)]
+    gpp = gpp[gpp["area_ha"] >= LEAST_SHARE * gpp["area_ha"].sum()].nlargest(SHOWN, "area_ha").sort_values("mean")
     name = escape(gpp["by"].iloc[0].replace("_", " "))
     parts = [f"<h3>By {name}</h3>", paragraph(compared(gpp, differences))]
     figures = [bars(losses, gpp, colours)] + ([matrix(gpp, differences)] if len(gpp) > 1 else [])

@@ -32,7 +32,7 @@ GROUPS = {"annual": "Years", "monthly": "Months", "daily": "Days"}
 TREND = {"NEE_trend": "BrBG_r", "GPP_trend": "BrBG", "RECO_trend": "BrBG_r", "rising": "PuOr_r"}
 """Colours of the trends of the record, where the run keeps them (`TrendMaps`); all are centred but the share of the draws that rise."""
 ON_PAGE = GROUPS | {"record": "Trend"}
-MOST = {"annual": 800_000, "monthly": 1_200_000, "daily": 1_000_000, "record": 300_000}
+MOST = {"annual": 800_000, "monthly": 1_200_000, "daily": 700_000, "record": 300_000}
 """Characters of the maps of a group on the page, which stays below 5 MB for any region."""
 SIDES = {"annual": 400, "monthly": 300, "daily": 160, "record": 300}
 SMALLEST = 96

@@ -13,6 +13,7 @@ from hybridflux.series.hyperparameters import SeriesProcess
 from hybridflux.series.outliers import LARGEST_SQUARE, excess_of, opened_by_drops, variance_factor
 from hybridflux.series.smoother import Steps, after_views, backward, before_views, forward, steps
 
+FEW = 4  # where no more than a fourth of the pixels change, the search goes on with these alone
 PASSES = 4  # of the search for outliers; each takes the worst of neighbouring ones
 
 
@@ -51,6 +52,14 @@ class Cleaned(NamedTuple):
     factor: jax.Array
 
 
+class Search(NamedTuple):
+    """The search for outliers: number of the next pass, the pixels that the latest one changed, and what is found so far."""
+
+    number: ArrayLike
+    changed: jax.Array
+    cleaned: Cleaned
+
+
 def variances_of(process: SeriesProcess) -> Variances:
     """Variances and the other hyperparameters of a process, float32."""
     numbers = (process.fast_sd**2, process.slow_sd**2, process.fast_days, process.view_sd**2, process.freedom, process.widening**2)
@@ -67,7 +76,8 @@ def view_axis(process: SeriesProcess, when: np.ndarray) -> ViewAxis:
 def clean(departures, axis: ViewAxis, variances: Variances) -> Cleaned:
     """Reject, pass by pass, the views that the others contradict.
 
-    The search ends early where a pass changes neither a view nor a drop of any pixel: what follows would be the same to the last bit.
+    A pixel of which a pass changes neither a view nor a drop is done: what follows would be the same to the last bit. So the search ends
+    early where no pixel changes, and goes on with a `FEW`-th of the pixels, put side by side, where no more than these do.
 
     Args:
         departures: views minus the season `[view, pixel]`, NaN where not clear.
@@ -75,26 +85,46 @@ def clean(departures, axis: ViewAxis, variances: Variances) -> Cleaned:
         variances: hyperparameters of the process.
     """
     pixels = departures.shape[1]
+    factor = jnp.ones(pixels, jnp.float32)
+    begin = opened_by_drops(departures, jnp.full(departures.shape, -0.0, jnp.float32), axis.day, factor, variances)
+    few = 0 if pixels % FEW else pixels // FEW
+    search = _passes(Search(0, jnp.ones(pixels, bool), Cleaned(*begin, factor)), axis, variances, few)
+    if not few:
+        return _finished(search, axis, variances)
 
-    def searching(carry):
-        number, settled, *_ = carry
-        return (number <= PASSES) & ~settled
+    def side_by_side(search: Search) -> Cleaned:
+        lanes = jnp.nonzero(search.changed, size=few, fill_value=0)[0]
+        part = Search(search.number, search.changed[lanes], jax.tree.map(lambda one: one[..., lanes], search.cleaned))
+        at = jnp.clip(jnp.cumsum(search.changed) - 1, 0, few - 1)  # of each pixel among the few
+        found = _finished(part, axis, variances)
+        return jax.tree.map(lambda new, old: jnp.where(search.changed, new[..., at], old), found, search.cleaned)
 
-    def one_pass(carry):
-        number, _, before, excess = carry
-        views, opening = opened_by_drops(before.views, excess, axis.day, before.factor, variances)
-        settled = (number > 0) & jnp.all(opening == before.opening) & jnp.all(jnp.isnan(views) == jnp.isnan(before.views))
+    return jax.lax.cond(search.changed.sum() <= few, side_by_side, lambda search: _finished(search, axis, variances), search)
 
-        def smoothed(_):
-            squares, predicted = _filtered(views, opening, axis, variances)
-            factor = variance_factor(squares, jnp.sum(~jnp.isnan(views), 0, dtype=jnp.float32), variances.freedom)
-            return factor, _excess(views, predicted, factor, axis, variances)
 
-        factor, excess = jax.lax.cond(settled, lambda _: (before.factor, excess), smoothed, None)
-        return number + 1, settled, Cleaned(views, opening, factor), excess
+def _passes(search: Search, axis: ViewAxis, variances: Variances, few: int) -> Search:
+    """Passes until the last but one, or until no more than `few` pixels changed in the latest one."""
 
-    begin = Cleaned(departures, jnp.zeros(departures.shape, jnp.float32), jnp.ones(pixels, jnp.float32))
-    return jax.lax.while_loop(searching, one_pass, (0, False, begin, jnp.full(departures.shape, -0.0, jnp.float32)))[2]
+    def one_pass(search: Search) -> Search:
+        views, opening, _ = search.cleaned
+        factor, predicted = _factor(search.cleaned, axis, variances)
+        found, opened = opened_by_drops(views, _excess(views, predicted, factor, axis, variances), axis.day, factor, variances)
+        changed = jnp.any((opened != opening) | (jnp.isnan(found) != jnp.isnan(views)), 0)
+        return Search(search.number + 1, changed, Cleaned(found, opened, factor))
+
+    return jax.lax.while_loop(lambda search: (search.number < PASSES) & (search.changed.sum() > few), one_pass, search)
+
+
+def _finished(search: Search, axis: ViewAxis, variances: Variances) -> Cleaned:
+    """All passes; the last one has the variance factor of the views that are left."""
+    cleaned = _passes(search, axis, variances, 0).cleaned
+    return cleaned._replace(factor=_factor(cleaned, axis, variances)[0])
+
+
+def _factor(cleaned: Cleaned, axis: ViewAxis, variances: Variances):
+    """Variance factor `[pixel]`, and what the smoother needs of the filter."""
+    squares, predicted = _filtered(cleaned.views, cleaned.opening, axis, variances)
+    return variance_factor(squares, jnp.sum(~jnp.isnan(cleaned.views), 0, dtype=jnp.float32), variances.freedom), predicted
 
 
 def _filtered(views, opening, axis: ViewAxis, variances: Variances):

@@ -105,18 +105,22 @@ def over_orders(fluxes, flux):
 
 @pytest.mark.parametrize("kind", ["static", "hybrid"])
 def test_changes_by_cause_add_up_and_are_the_mean_over_all_orders_of_the_causes(usual, kind):
-    """The loss is half of GPP here. Networks are shared out along the straight path of their inputs, so those parts are near."""
+    """The loss is half of GPP here. Parts are within 0.1 % of the loss; those of networks, shared out in their units, within 0.5 %.
+
+    Causes of RECO act against each other, so that their parts are held against the sum of their sizes.
+    """
     found, fluxes = on_arrays(day_by_day(a_model(kind), usual, dry(usual)))
     for flux in ("gpp", "reco"):
         whole = np.sum([found[change_name(flux, cause)] for cause in CAUSES], axis=0)
         change = fluxes[flux][-1] - fluxes[flux][0]
         np.testing.assert_allclose(whole, change, atol=2e-5)
         np.testing.assert_allclose(found[flux], fluxes[flux][-1], rtol=1e-5)
-        loss, exact = abs(float(change.sum())), over_orders(fluxes, flux)
-        assert flux == "reco" or loss > 0.3 * float(np.sum(fluxes[flux][0]))
+        exact = over_orders(fluxes, flux)
+        assert flux == "reco" or -change.sum() > 0.3 * fluxes[flux][0].sum()
+        size = -change.sum() if flux == "gpp" else sum(abs(part.sum()) for part in exact.values())
         for cause, part in exact.items():
             off = abs(found[change_name(flux, cause)].sum() - part.sum())
-            assert off < loss * {"static": 0.001, "hybrid": 0.01}[kind], (flux, cause, off / loss)
+            assert off < size * {"static": 0.001, "hybrid": 0.005}[kind], (flux, cause, off / size)
 
 
 def test_small_changes_are_those_of_integrated_gradients(usual):

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hybridflux.cli import app
 from hybridflux.ingest.irrigate import irrigate
 from hybridflux.products.totals import open_totals
 from hybridflux.records import run_record
@@ -75,5 +77,8 @@ def test_what_cannot_be_added_says_why_and_the_error_of_the_amounts_moves_them(c
         with pytest.raises(ValueError, match=said):
             irrigate(dry, tmp_path / "w.csv", tmp_path / "x.zarr")
     (tmp_path / "w.csv").write_text(TABLE)
-    more = irrigate(dry, tmp_path / "w.csv", tmp_path / "more.zarr", shift=1.0)
+    options = ["--water", tmp_path / "w.csv", "--out", tmp_path / "more.zarr", "--shift", "1"]
+    done = CliRunner().invoke(app, [str(one) for one in ("region", "irrigate", dry, *options)], catch_exceptions=False)
+    assert done.exit_code == 0 and "north CRO: 239.0 mm (sd 20.6)" in done.output
+    more = open_region(tmp_path / "more.zarr").group.attrs["irrigation"]  # the store says what was added to it
     assert max(row["mm"] for row in more["irrigated"]) == pytest.approx(214 + 25) and more["shift_sd"] == 1.0
