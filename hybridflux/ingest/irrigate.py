@@ -130,7 +130,7 @@ def irrigate(region: str | Path, water: str | Path, out: str | Path, *, shift: f
         shutil.copytree(opened.path, partial, dirs_exist_ok=True)
         _rewrite(partial, opened, source, added, cells)
         group = zarr.open_group(partial, mode="r+", use_consolidated=False)
-        group.attrs["irrigation"] = record
+        group.attrs[layout.IRRIGATION] = record
         credit = f"Irrigation of {len(irrigated)} zones and land covers as declared in {Path(water).name}."
         group.attrs[layout.ATTRIBUTION] = [*opened.attribution, credit]
         group.attrs["irrigation_provenance"] = provenance({"region": str(region), "water": str(water), "shift": shift})

@@ -26,6 +26,7 @@ from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import ALONG, AMOUNTS, Change, read_changes
 from hybridflux.region.drivers.open import Region, open_region
 from hybridflux.region.run.keep import quantities_of
+from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import of_files
 from hybridflux.vocabulary import FLUXES, split_history
 
@@ -43,10 +44,12 @@ LEAST = 1.0  # gC m-2: less than this of both is not worth a verdict
 MOST_BYTES = 1e9  # of the sums of pixels, which are kept up to that without being asked for
 NOT_SEPARABLE, SEPARABLE = "not separable", "separable"
 NOT_HELD = (
-    "legacy of the drought in the years after it", "mortality of trees", "irrigation, which is not known", "groundwater and lateral flow",
+    "legacy of the drought in the years after it", "mortality of trees", "groundwater and lateral flow",
     "crop rotation, harvest and mowing, which are part of greenness where the series shows them",
 )  # fmt: skip
-"""What the ledger does not hold."""
+"""What no ledger holds."""
+UNKNOWN_IRRIGATION, FURTHER_IRRIGATION = "irrigation, which is not known", "irrigation beyond what the region declares"
+"""What else it does not hold, of a region without and with declared irrigation (`ingest.irrigate`)."""
 
 
 def usual_of(region: Region, needs: Sequence[str], years: tuple[int, int] | None = None) -> dict[str, Change]:
@@ -128,13 +131,18 @@ def run_drought(
     map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=keep, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {
-        "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": list(NOT_HELD),
+        "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": _not_held(region),
         "members": "all" if posterior.model is given.model else "process",
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }  # fmt: skip
     write_table(table, out / TABLE, record, float_format="%.6g")
     write_record(out / RECORD, record | {"checksums": of_files(out, (TABLE,))})  # last: it marks the ledger as complete
     return table
+
+
+def _not_held(region: Region) -> list[str]:
+    """What the ledger of a region does not hold, in words."""
+    return [*NOT_HELD, FURTHER_IRRIGATION if layout.IRRIGATION in region.group.attrs else UNKNOWN_IRRIGATION]
 
 
 def drought_record(folder: str | Path) -> dict:

@@ -163,6 +163,7 @@ def test_the_record_says_what_is_usual_and_what_is_not_held(ledgers):
     record = drought_record(ledgers[10][1])
     assert record["usual"] == ["tair=-2", "par=*0.95", "vpd=*0.7", "rain=*1.6", "fapar=*1.1"] and not record["held"]
     assert any("mortality" in one for one in record["not_held"]) and record["members"] == "all"
+    assert "irrigation, which is not known" in record["not_held"]
 
 
 def test_a_region_without_reference_years_says_so(make_posterior, region_path, tmp_path):

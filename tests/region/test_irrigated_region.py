@@ -6,6 +6,7 @@ from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.ingest.irrigate import irrigate
+from hybridflux.products.drought import drought_record, run_drought
 from hybridflux.products.totals import open_totals
 from hybridflux.records import run_record
 from hybridflux.region.drivers.calendar import Period
@@ -13,6 +14,7 @@ from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import ZoneTotals
+from hybridflux.region.store import layout
 from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
@@ -63,6 +65,9 @@ def test_fluxes_change_where_water_came_and_nowhere_else_and_the_run_says_so(cop
     north, crops = runs["dry"].zone == "north", runs["dry"].land_cover == "CRO"
     assert (change[~north] == 0).all() and (change[north] >= 0).all() and change[north & crops] > change[north & ~crops].max()
     assert any("declared in water.csv" in one for one in run_record(folder / "wet")["attribution"])
+    season, usual = Period("2018-08-01", "2018-08-03"), {"tair": "-2", "par": "*0.95", "vpd": "*0.7", "rain": "*1.6", "fapar": "*1.1"}
+    run_drought(make_posterior(), wet, folder / "ledger", period=season, usual=usual, draws=1)
+    assert "irrigation beyond what the region declares" in drought_record(folder / "ledger")["not_held"]
 
 
 def test_what_cannot_be_added_says_why_and_the_error_of_the_amounts_moves_them(copies, tmp_path):
@@ -80,5 +85,5 @@ def test_what_cannot_be_added_says_why_and_the_error_of_the_amounts_moves_them(c
     options = ["--water", tmp_path / "w.csv", "--out", tmp_path / "more.zarr", "--shift", "1"]
     done = CliRunner().invoke(app, [str(one) for one in ("region", "irrigate", dry, *options)], catch_exceptions=False)
     assert done.exit_code == 0 and "north CRO: 239.0 mm (sd 20.6)" in done.output
-    more = open_region(tmp_path / "more.zarr").group.attrs["irrigation"]  # the store says what was added to it
+    more = open_region(tmp_path / "more.zarr").group.attrs[layout.IRRIGATION]  # the store says what was added to it
     assert max(row["mm"] for row in more["irrigated"]) == pytest.approx(214 + 25) and more["shift_sd"] == 1.0
