@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,21 +126,13 @@ def chain(folder: Path, size: int, days: np.ndarray, posterior, draws: int, part
     """Build, map and sum up, the functions of each part timed."""
     from hybridflux.ingest import run_build
     from hybridflux.ingest.build import build_region
-    from hybridflux.ingest.config import RegionConfig
     from hybridflux.products.budget import budget_table
     from hybridflux.region.draws.spread import Draws
     from hybridflux.region.map import map_region
     from hybridflux.region.outputs import KEEP, DailyMaps
     from hybridflux.region.run import run_job
 
-    config = RegionConfig.model_validate({
-        "id": "made-up", "title": "A made-up place", "utc_offset": 1,
-        "grid": {"crs": CRS, "west": WEST, "south": NORTH - 10 * size, "east": WEST + 10 * size, "north": NORTH, "tile": min(200, size)},
-        "period": {"start": str(days[YEAR]), "end": str(days[-1]), "lead": YEAR},
-        "imagery": [{"dataset": "sentinel-2-l2a", "place": str(folder / "items.json")}],
-        "weather": {"dataset": "agera5", "place": str(folder)}, "landcover": [{"dataset": "worldcover", "place": str(folder)}],
-        "soil": {"capacity": 120},
-    })  # fmt: skip
+    config = place_config(folder, size, days)
     timed(run_build, "_prepare", parts["land, weather"])
     timed(run_build, "learn_processes", parts["learning"])
     timed(run_build, "_run", parts["imagery"], parts["filling"])  # scenes, then tiles
@@ -151,6 +144,20 @@ def chain(folder: Path, size: int, days: np.ndarray, posterior, draws: int, part
     table = budget_table(folder / "run")
     parts["budget"][:] = time.perf_counter() - began, time.process_time() - used
     assert (table["q95"] > table["q05"]).any(), "the budget has an interval"
+
+
+def place_config(folder: Path, size: int, days: np.ndarray, also: Sequence[str] = ()):
+    """The configuration of the made-up place; the first year is warm-up."""
+    from hybridflux.ingest.config import RegionConfig
+
+    return RegionConfig.model_validate({
+        "id": "made-up", "title": "A made-up place", "utc_offset": 1,
+        "grid": {"crs": CRS, "west": WEST, "south": NORTH - 10 * size, "east": WEST + 10 * size, "north": NORTH, "tile": min(200, size)},
+        "period": {"start": str(days[YEAR]), "end": str(days[-1]), "lead": YEAR}, "vegetation": {"also": list(also)},
+        "imagery": [{"dataset": "sentinel-2-l2a", "place": str(folder / "items.json")}],
+        "weather": {"dataset": "agera5", "place": str(folder)}, "landcover": [{"dataset": "worldcover", "place": str(folder)}],
+        "soil": {"capacity": 120},
+    })  # fmt: skip
 
 
 def timed(module, name: str, *calls: list[float]) -> None:

@@ -1,9 +1,10 @@
-"""Whether a run costs what `--dry-run` told: time, memory, bytes, each the run over its estimate.
+"""Whether maps and builds of regions cost what `--dry-run` plans: time, and of maps memory and bytes, each the run over its plan.
 
-Each setting is estimated, run, and estimated again, each in a process of its own, and the run set beside the mean of the two, because
-a machine that others use is not as busy twice: the loads are printed. Runs above 20 s count. Issue: within 30 %.
+Five maps and five builds, small to large; each is planned, run, and planned again, each in a process of its own, and the run set beside the
+mean of the two, because a machine that others use is not as busy twice: the loads are printed. With `--processor` plan and run take their
+times by the clock of the processor, which other work lengthens less. Issue: within 30 %, on a quiet machine (some six minutes for all ten).
 
-    python benchmarks/bench_estimate.py [--only 64] [--quick]
+    python benchmarks/bench_estimate.py [--what maps builds] [--only 2] [--processor] [--quick]
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import astuple, dataclass
 from pathlib import Path
+
+import numpy as np
+import present
 
 from hybridflux.machine import prepare
 
 prepare()
+from bench_chain import made_up_place, place_config  # noqa: E402
 from bench_map_throughput import a_posterior, make_region, peak_memory  # noqa: E402
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One run: pixels along a side, of a tile, share outside, model, draws, daily maps."""
+class Map:
+    """A map: pixels along a side, of a tile, share outside, model, draws, daily maps."""
 
     size: int
     tile: int
@@ -36,71 +42,139 @@ class Setting:
 
     def __str__(self) -> str:
         days = "daily" if self.daily else "months"
-        return f"{self.size}^2, tiles of {self.tile}, {self.outside:.0%} outside, {self.model}, {self.draws} draws, {days}"
+        return f"map {self.size}^2, tiles of {self.tile}, {self.outside:.0%} outside, {self.model}, {self.draws} draws, {days}"
+
+    def make(self, folder: Path) -> None:
+        """The region store."""
+        make_region(folder / "region.zarr", self.size, self.tile, self.outside)
+
+    def plan(self, folder: Path) -> dict:
+        """Seconds, memory and bytes that are planned."""
+        from hybridflux.region.map import plan_map
+
+        planned = plan_map(a_posterior(self.draws, self.model), folder / "region.zarr", **self._settings())
+        return {"seconds": planned.seconds, "memory": planned.memory / 1e6, "out": planned.bytes_out / 1e6}
+
+    def run(self, folder: Path) -> dict:
+        """The same of the run."""
+        from hybridflux.region.map import map_region
+
+        out = folder / "run"
+        seconds = map_region(a_posterior(self.draws, self.model), folder / "region.zarr", out, **self._settings()).seconds
+        return {"seconds": seconds, "memory": peak_memory() * 1.048576, "out": _megabytes(out)}
+
+    def _settings(self) -> dict:
+        from hybridflux.region.draws.spread import Draws
+        from hybridflux.region.outputs import KEEP, DailyMaps
+
+        return {"draws": Draws(self.draws, "parameter"), "keep": (*KEEP, DailyMaps()) if self.daily else KEEP}
 
 
-SETTINGS = (
-    Setting(1024, 128, 0.3, "static", 8, False),
-    Setting(1024, 256, 0.0, "static", 8, True),
-    Setting(512, 128, 0.3, "static", 64, False),
-    Setting(1024, 256, 0.3, "static", 64, True),
-    Setting(512, 256, 0.0, "static", 100, False),
-    Setting(1024, 128, 0.3, "static", 100, False),
-    Setting(512, 128, 0.3, "hybrid", 8, True),
-    Setting(512, 128, 0.0, "hybrid", 64, False),
-    Setting(1024, 256, 0.3, "hybrid", 64, False),
-)
+@dataclass(frozen=True)
+class Build:
+    """A build: pixels along a side, days between views, indices; a year after one of warm-up."""
+
+    size: int
+    every: int
+    indices: int
+
+    def __str__(self) -> str:
+        return f"build {self.size}^2, a view every {self.every} days, {self.indices} ind{'ices' if self.indices > 1 else 'ex'}"
+
+    @property
+    def days(self) -> np.ndarray:
+        """Days of the region."""
+        return np.datetime64("2018-01-01") + np.arange(730)
+
+    def make(self, folder: Path) -> None:
+        """Imagery, weather and land cover."""
+        made_up_place(folder, self.size, self.days, self.every)
+
+    def plan(self, folder: Path) -> dict:
+        """Seconds and bytes that are planned."""
+        from hybridflux.ingest.build import plan_region
+
+        planned = plan_region(self._config(folder), folder / "region.zarr", trial=True)
+        print(f"  planned: {planned.compute}", file=sys.stderr)
+        return {"seconds": planned.seconds, "out": (planned.stored + planned.views) / 1e6}
+
+    def run(self, folder: Path) -> dict:
+        """The same of the build."""
+        from hybridflux.ingest.build import build_region
+
+        out = folder / "region.zarr"
+        seconds = build_region(self._config(folder), out).seconds
+        return {"seconds": seconds, "out": _megabytes(out) + _megabytes(out.with_suffix(".build"))}
+
+    def _config(self, folder: Path):
+        return place_config(folder, self.size, self.days, also=["kndvi"][: self.indices - 1])
+
+
+SETTINGS = {
+    "maps": (
+        Map(256, 64, 0.0, "static", 64, False),
+        Map(512, 128, 0.3, "static", 64, False),
+        Map(512, 256, 0.0, "static", 100, True),
+        Map(1024, 128, 0.3, "static", 32, False),
+        Map(512, 128, 0.3, "hybrid", 8, True),
+    ),
+    "builds": (Build(64, 10, 1), Build(128, 5, 2), Build(256, 5, 1), Build(512, 5, 2), Build(1000, 5, 1)),
+}
+QUICK = {"maps": (Map(256, 64, 0.3, "static", 8, False),), "builds": (Build(64, 20, 1),)}
+UNITS = {"seconds": ("s", 1), "memory": ("MB", 0), "out": ("MB", 0)}
 
 
 def main() -> None:
     """Run all settings and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--what", nargs="*", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--only", type=int, nargs="*", help="numbers of settings, from 0")
-    parser.add_argument("--quick", action="store_true", help="runs of 256 x 256 pixels, to see that it works")
-    parser.add_argument("--part", nargs=3, metavar=("WHAT", "FOLDER", "SETTING"), help=argparse.SUPPRESS)
+    parser.add_argument("--processor", action="store_true", help="by the clock of the processor")
+    parser.add_argument("--quick", action="store_true", help="one small setting of each, to see that it works")
+    parser.add_argument("--part", nargs=4, metavar=("VERB", "FOLDER", "WHAT", "SETTING"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.part:
-        print(json.dumps(part(chosen.part[0], Path(chosen.part[1]), Setting(*json.loads(chosen.part[2])))))
+        verb, folder, what, setting = chosen.part
+        if chosen.processor:
+            time.perf_counter = time.process_time
+        print(json.dumps(part(verb, Path(folder), what, json.loads(setting))))
         return
-    print(f"{os.cpu_count()} cores. What was measured, and in brackets measured / estimated\n")
-    for number, setting in enumerate(SETTINGS):
-        if chosen.only and number not in chosen.only:
+    print(f"{os.cpu_count()} cores. What was measured, and in brackets measured / planned\n")
+    for what in chosen.what:
+        if what == "builds" and not present.package("odc.stac", "builds of regions", "odc-stac"):
             continue
-        if chosen.quick:
-            setting = Setting(256, 64, *astuple(setting)[2:])
-        with tempfile.TemporaryDirectory() as folder:
-            make_region(Path(folder) / "region.zarr", setting.size, setting.tile, setting.outside)
-            before, found, after = (in_a_process(what, folder, setting) for what in ("estimate", "run", "estimate"))
-        told = {name: (before[name] + after[name]) / 2 for name in before}
-        shown = [f"{found[name]:.{digits}f} {unit} ({found[name] / told[name]:.2f})" for name, unit, digits in (
-            ("seconds", "s", 1), ("memory", "MB", 0), ("out", "MB", 0)
-        )]  # fmt: skip
-        loads = ", ".join(f"{one['load']:.1f}" for one in (before, found, after))
-        times = f"{before['seconds']:.0f} and {after['seconds']:.0f} s told"
-        print(f"{number} {str(setting):68s} {', '.join(shown)}; {times}; load {loads}", flush=True)
+        for number, setting in enumerate((QUICK if chosen.quick else SETTINGS)[what]):
+            if not chosen.only or number in chosen.only:
+                compare(what, number, setting, chosen.processor)
 
 
-def in_a_process(what: str, folder: str, setting: Setting) -> dict:
+def compare(what: str, number: int, setting: Map | Build, processor: bool) -> None:
+    """Plan, run, plan, and print the line of a setting."""
+    with tempfile.TemporaryDirectory() as folder:
+        in_a_process("make", folder, what, setting, processor)
+        before, found, after = (in_a_process(verb, folder, what, setting, processor) for verb in ("plan", "run", "plan"))
+    planned = {name: (before[name] + after[name]) / 2 for name in UNITS if name in before}
+    shown = [f"{found[name]:.{UNITS[name][1]}f} {UNITS[name][0]} ({found[name] / one:.2f})" for name, one in planned.items()]
+    loads = ", ".join(f"{one['load']:.1f}" for one in (before, found, after))
+    times = f"{before['seconds']:.0f} and {after['seconds']:.0f} s planned"
+    print(f"{number} {str(setting):72s} {', '.join(shown)}; {times}; load {loads}", flush=True)
+
+
+def in_a_process(verb: str, folder: str, what: str, setting: Map | Build, processor: bool) -> dict:
     """The result of a part, in a process of its own."""
-    command = [sys.executable, "-W", "ignore", __file__, "--part", what, folder, json.dumps(astuple(setting))]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    command = [sys.executable, "-W", "ignore", __file__, "--part", verb, folder, what, json.dumps(astuple(setting))]
+    done = subprocess.run(command + ["--processor"] * processor, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
-def part(what: str, folder: Path, setting: Setting) -> dict:
-    """Estimate, or run."""
-    from hybridflux.region.draws.spread import Draws
-    from hybridflux.region.map import map_region, plan_map
-    from hybridflux.region.outputs import KEEP, DailyMaps
+def part(verb: str, folder: Path, what: str, setting: list) -> dict:
+    """Make, plan or run."""
+    one = (Map if what == "maps" else Build)(*setting)
+    return (getattr(one, verb)(folder) or {}) | {"load": os.getloadavg()[0]}
 
-    posterior, region, out = a_posterior(setting.draws, setting.model), folder / "region.zarr", folder / "run"
-    settings = {"draws": Draws(setting.draws, "parameter"), "keep": (*KEEP, DailyMaps()) if setting.daily else KEEP}
-    if what == "estimate":
-        told = plan_map(posterior, region, **settings)
-        seconds, memory, size = told.seconds, told.memory / 1e6, told.bytes_out
-    else:
-        seconds, memory = map_region(posterior, region, out, **settings).seconds, peak_memory() * 1.048576
-        size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    return {"seconds": seconds, "memory": memory, "out": size / 1e6, "load": os.getloadavg()[0]}
+
+def _megabytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
 if __name__ == "__main__":

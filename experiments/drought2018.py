@@ -47,13 +47,13 @@ def departure(means: pd.Series) -> float | None:
     return float(means[YEAR] - others.mean()) if YEAR in means and len(others) >= LEAST_SUMMERS else None
 
 
-def usual_weather(data: Path) -> dict[str, str]:
-    """Changes of drivers that give the summer of 2018 the usual mean weather of the towers nearby."""
-    towers = open_towers(data / "towers", sites=",".join(WEATHER_AT), needs=("tair", *AMOUNTS))
+def usual_weather(data: Path, at: tuple[str, ...] = WEATHER_AT) -> dict[str, str]:
+    """Changes of drivers that give the summer of 2018 the usual mean weather of the towers nearby, or of those of some names."""
+    towers = open_towers(data / "towers", sites=",".join(at), needs=("tair", *AMOUNTS))
     days, changes = f"@{YEAR}-06-01:{YEAR}-08-31", {}
     for name in ("tair", *AMOUNTS):
         values = towers.daily[name].to_pandas()
-        values = values.T if values.shape[0] == len(WEATHER_AT) else values
+        values = values.T if values.shape[0] == len(at) else values
         means = [summer_means(values[site]) for site in values]
         if name == "tair":
             changes[name] = f"{-np.mean([departure(one) for one in means]):+.3f}{days}"

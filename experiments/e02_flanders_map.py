@@ -1,10 +1,11 @@
 r"""E02 - What does the towers' posterior say of a real patch of Flanders, every day at 10 m, in the dry year 2018?
 
 Builds the region `flanders-demo` of the catalog from real Sentinel-2 L2A and AgERA5 files, runs the posterior over its 64 x 64 pixels from
-December 2017 to November 2018 with the errors of the vegetation among the draws: maps, budgets by crop, one report. Then two questions of
-June to August 2018, by land cover and paired by draw: what two fifths less rain would have done to it, and what the drought did: the summer
-as it was against the same summer with the usual weather, and with the usual weather and vegetation, of the towers around
-(`drought2018.py`). NEE = RECO - GPP, positive to the atmosphere, gC m-2.
+December 2017 to November 2018 with the errors of the vegetation among the draws: maps, budgets by crop, one report. Then two questions
+of June to August 2018, by land cover and paired by draw: what two fifths less rain from April on would have done to it, with leaves that
+follow the water (E23) and with leaves held, and what the drought did: the summer as it was against the same summer with the usual rain,
+the usual weather, and the usual weather and vegetation, of the towers around (`drought2018.py`). NEE = RECO - GPP, positive to the
+atmosphere, gC m-2.
 
     python experiments/e02_flanders_map.py --data ../shared/data --model hybrid_nirv --out runs/e02
 
@@ -22,6 +23,7 @@ from fitted import arguments_of, built, posterior_of
 
 from hybridflux.inference import Posterior
 from hybridflux.ingest.region_report import check
+from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE, LeafResponse
 from hybridflux.products.budget import budget_table
 from hybridflux.products.scenario import run_scenario
 from hybridflux.products.totals import RunTotals, open_totals
@@ -33,7 +35,7 @@ from hybridflux.region.store.layout import LIKE
 from hybridflux.report.page import write_report
 
 SPREAD = "parameter+random_effects+vegetation"
-DRY = {"rain": "*0.6@2018-06-01:2018-08-31"}
+DRY = {"rain": "*0.6@2018-04-01:2018-08-31"}
 MAPPED = ("GRA", "CRO")
 FLUXES = ("GPP", "RECO", "NEE")
 
@@ -64,18 +66,24 @@ def drought(posterior: Posterior, region: Path, data: Path, out: Path, draws: in
     """
     read, store = posterior.model.needs(), open_region(region)
 
-    def mapped(name: str, changes: dict[str, str]) -> RunTotals:
-        changed = store.with_changes({driver: change for driver, change in changes.items() if driver in read})
+    def mapped(name: str, changes: dict[str, str], leaves: LeafResponse | None = None) -> RunTotals:
+        changed = store.with_changes({driver: change for driver, change in changes.items() if driver in read}).with_leaves(leaves)
         map_region(posterior, changed, out / name, draws=Draws(draws, "parameter", seed=1), keep=(ZoneTotals(),))
         return open_totals(out / name)
 
     actual, dry, weather = open_totals(out / "dry" / "control"), open_totals(out / "dry" / "changed"), usual_weather(data)
     of_weather, found = mapped("usual-weather", weather), []
+    follows = LEAF_RESPONSE if set(FOLLOWED) & set(read) else None
+    dry_held, of_rain = mapped("dry-held", DRY), mapped("usual-rain", {"rain": weather["rain"]}, follows)
+    of_water = mapped("usual-weather-leaves", weather, follows)
     departures = vegetation_departures(data).set_index(["land_cover", "index"])
     index = "nirv" if "nirv" in read else "ndvi"
     for number, cover in enumerate(MAPPED):
-        found += effects(summer(dry, cover), summer(actual, cover), "two fifths less rain", cover)
-        found += effects(summer(actual, cover), summer(of_weather, cover), "weather of 2018 for the usual one", cover)
+        found += effects(summer(dry, cover), summer(actual, cover), "two fifths less rain, leaves follow", cover)
+        found += effects(summer(dry_held, cover), summer(actual, cover), "two fifths less rain, leaves held", cover)
+        found += effects(summer(actual, cover), summer(of_rain, cover), "rain of 2018 for the usual one, leaves follow", cover)
+        found += effects(summer(actual, cover), summer(of_weather, cover), "weather of 2018 for the usual one, leaves held", cover)
+        found += effects(summer(actual, cover), summer(of_water, cover), "weather of 2018 for the usual one, leaves follow", cover)
         usual = usual_vegetation(departures, cover, line=LIKE in store.group["nirv"].attrs)
         whole, part = summer(mapped(f"usual-{cover}", weather | usual), cover), summer(of_weather, cover)
         error = abs(departures.error[cover, index] / departures["mean"][cover, index])

@@ -26,12 +26,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from known_errors import known_error
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.splits import only_days
 from hybridflux.inference import Ensemble
 from hybridflux.inference.batch import Indices
+from hybridflux.inference.conditioned_error import structural_error_given
 from hybridflux.inference.fit_effect_correlation import distances
 from hybridflux.inference.mean_residuals import residual_means
 from hybridflux.inference.posterior import Posterior
@@ -164,7 +164,7 @@ def with_error(posterior: Posterior, fluxes: dict, here: Sequences, informed: tu
     correlation = EffectCorrelation(**{name: posterior.info["structural_correlation"][name] for name in ("length", "nugget")})
     rho = sum(correlation.parts(distances(sequences.latitude[rows], sequences.longitude[rows])))
     numbers = [posterior.places.index(one) for one in towers]
-    drift = known_error(posterior, np.asarray(activity)[..., 0], here.days, posterior.residuals, numbers, rho, SEED)
+    drift = structural_error_given(posterior, np.asarray(activity)[..., 0], here.days, posterior.residuals, numbers, rho, SEED)
     return np.asarray(fluxes["nee"] + noise) + drift[..., None]
 
 

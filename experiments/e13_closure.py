@@ -29,9 +29,10 @@ from hybridflux.inference import Ensemble, Posterior
 from hybridflux.model.compositions import get
 from hybridflux.model.sequences import Sequences
 from hybridflux.products.assimilation import Assimilated, assimilate, assimilate_totals
-from hybridflux.products.assimilation_table import needed_of
+from hybridflux.products.assimilation_table import agreement_of
 from hybridflux.products.ensemble_update import prior_predictive_p
 from hybridflux.products.inventory import Entry, read_inventory
+from hybridflux.products.stock_agreement import UNDECIDABLE
 from hybridflux.products.totals import RunTotals, run_record
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import map_region
@@ -194,7 +195,7 @@ def report(cases: list[Case], towers: int, draws: int) -> str:
         "| place | years | NEE, prior | stock change | export | NEE by the ledger | p | NEE, assimilated | NEE, measured | model error |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
-    levers = ["", "| place | years to decide | plots, times | towers |", "|---|---|---|---|"]
+    answers = ["", "| place | verdict | gap, 90 % | gap that matters | years to decide | plots, times | towers |", "|" + 7 * "---|"]
     for case in cases:
         for change, after in zip(case.found.changes, case.found.updated, strict=True):
             (stock, stock_sd), (away, away_sd) = (change.measured, change.sd), change.entry.pools["export"]
@@ -207,9 +208,13 @@ def report(cases: list[Case], towers: int, draws: int) -> str:
                 f"| {pm(stock, stock_sd)} | {pm(away, away_sd)} | {pm(-stock - away, np.hypot(stock_sd, away_sd))} | {p:.2f} "
                 f"| {pm(after.nee.mean(), after.nee.std(ddof=1))} | {seen} | {bias} |"
             )
-            need = needed_of(change, case.nugget)
-            levers.append(f"| {name} | {known(need.years, 0)} | {known(need.plots, 1)} | {known(need.towers, 0)} |")
-    return "\n".join([*lines, *levers, ""])
+            said = agreement_of(change, after, case.nugget)
+            levers = (known(said.years_to_decide, 0), known(said.plots_to_decide, 1), known(said.towers_to_decide, 0))
+            answers.append(
+                f"| {name} | {said.verdict} | {said.gap:.0f} ({said.gap_q05:.0f} to {said.gap_q95:.0f}) | {said.gap_that_matters:.0f} | "
+                + " | ".join(levers if said.verdict == UNDECIDABLE else "-" * 3) + " |"
+            )
+    return "\n".join([*lines, *answers, ""])
 
 
 def pm(value: float, sd: float) -> str:

@@ -38,6 +38,7 @@ from hybridflux.process.declare import process as process
 from hybridflux.products.assimilation_table import assimilated_table as assimilated_table
 from hybridflux.products.budget import budget_table as budget_table
 from hybridflux.products.carbon_ledger import ledger_table as ledger_table
+from hybridflux.products.coarse_daily import CoarseDaily as CoarseDaily
 from hybridflux.products.drought import run_drought as run_drought
 from hybridflux.products.prior import export_prior as export_prior
 from hybridflux.products.region_events import region_events as region_events
@@ -51,7 +52,6 @@ from hybridflux.region.map import plan_map as plan_map
 from hybridflux.region.map import resume_run as resume_run
 from hybridflux.region.outputs import KEEP as KEEP
 from hybridflux.region.outputs import ArraySpec as ArraySpec
-from hybridflux.region.outputs import CoarseDaily as CoarseDaily
 from hybridflux.region.outputs import DailyMaps as DailyMaps
 from hybridflux.region.outputs import DailySeries as DailySeries
 from hybridflux.region.outputs import Output as Output

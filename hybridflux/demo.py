@@ -218,6 +218,7 @@ class _Demo:
         from hybridflux.products.assimilation_table import assimilated_table
         from hybridflux.products.budget import budget_table
         from hybridflux.products.sheet import write_table
+        from hybridflux.products.stock_agreement import in_words
         from hybridflux.products.totals import run_record
 
         run, inventory = self.out / "run", self.out / "world" / "inventory.csv"
@@ -226,6 +227,7 @@ class _Demo:
         if "assimilated.csv" in self.tables:  # an inventory is of whole years
             informed = assimilated_table(run, inventory, seed=self.seed)
             write_table(informed, self.out / "assimilated.csv", run_record(run), float_format="%.6g")
+            return f"fluxes and stocks: {in_words(informed['verdict'].tolist())}"
         return ", ".join(f"{count} {word}" for word, count in table["verdict"].value_counts().items())
 
     def _report(self, go_on: bool, notify: Progress) -> str:

@@ -1,4 +1,4 @@
-"""A command in a process of its own that kills itself at a named place: `python dying.py WHERE NUMBER COMMAND ...`.
+"""A command in a process of its own that kills itself at a named place.
 
 `replace` dies instead of the NUMBER-th renaming of a finished file (markers, totals, records), `chunk` in the middle of the NUMBER-th
 file of a store, with half of it written; anything else lives to the end.
@@ -43,8 +43,11 @@ def arm(where: str, number: int) -> None:
         _local._put = deadly_put
 
 
-if __name__ == "__main__":
-    where, number, *words = sys.argv[1:]
-    arm(where, int(number))
+def run(words: list[str], output: str, where: str, number: int) -> None:
+    """A command, as a shell starts it; what it prints goes into a file."""
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    arm(where, number)
     sys.argv = ["hybridflux", *words]
     main()

@@ -56,6 +56,17 @@ def test_every_command_explains_itself(run):
         assert code == 0 and len(text) > 100
 
 
+def test_commands_are_listed_by_what_a_user_does_each_under_one_heading(run):
+    from docs.site.commands import commands
+
+    _, listing, _ = run("--help")
+    parts = dict(part.split(":\n", 1) for part in listing.split("\n\n")[2:])
+    assert [*parts] == ["Options", "Begin", "Fit to towers", "Build a region", "Map", "Account", "Look and pass on"]
+    under = [line[2:].split("  ")[0] for heading, text in parts.items() if heading != "Options" for line in text.splitlines()]
+    assert sorted(under) == sorted(" ".join(path[1:]) for path, _ in commands()), "a command without a heading, or under two"
+    assert "  region build " in parts["Build a region"] and max(map(len, listing.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

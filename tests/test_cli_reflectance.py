@@ -56,6 +56,7 @@ def test_the_commands_go_through(chain):
     assert budget["NEE"] == pytest.approx(budget["RECO"] - budget["GPP"], rel=1e-4)
     assert effect["GPP"] < 0, "less rain, less uptake"
     assert "Response curves" in (here / "towers.html").read_text() and "What if: precipitation × 0.2" in (here / "run.html").read_text()
+    assert "NIRv and LSWI follow the rain deficit, memory 90 d" in (here / "run.html").read_text()
     scores = pd.read_csv(here / "scores.csv")
     assert scores.site.nunique() == 4 and (scores[scores.variable == "GPP"].r2 > 0.4).all()
 

@@ -81,3 +81,14 @@ def test_sample_regions_are_built_mapped_and_drawn(e03, shared, tmp_path):
     row = next(line.split("|") for line in results.splitlines() if "| all |" in line and "| GPP |" in line)
     mean, sd, given = (float(row[column]) for column in (6, 8, 9))
     assert 500 < mean < 3000 and sd >= given > 0
+
+
+@pytest.mark.slow
+def test_losses_of_summers_stand_beside_measured_soil_water(e03, shared, tmp_path):
+    """Three towers: `make test ARGS="-m slow -k measured_soil_water"`."""
+    run("e24_soil_moisture_management.py", "--data", shared / "data", "--posterior", e03 / "posterior.nc", "--out", tmp_path)
+    summers, slopes = pd.read_csv(tmp_path / "summers.csv"), pd.read_csv(tmp_path / "slopes.csv").set_index(["group", "what"])
+    assert set(summers.site) == {"DE-Geb", "IT-Ro1", "DK-Sor"} and summers.anomaly.abs().max() < 0.3
+    parts = summers.filter(like="GPP by").sum(axis=1)
+    assert (parts - summers.GPP).abs().max() < 1e-2  # causes add up
+    assert {"observed", "ledger", "ledger, soil water"} <= set(slopes.loc["all"].index) and (slopes.low <= slopes.high).all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'`,;]*[^\s\"'`,;.:)\]}>]")
+DOI = re.compile(r"\b10\.\d{4,9}/[^\s\"'`,;\]]*[^\s\"'`,;.:)\]}>]")
 """A DOI in a text. One that ends in a bracket of its own, such as 10.1016/S0304-3800(98)00205-1, is taken whole."""
 
 

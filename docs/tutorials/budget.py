@@ -59,7 +59,8 @@ compared[["zone", "land_cover", "period", "mean", "sd", "stock_change", "stock_c
 # - **undecidable**: they do not, and it would not have been seen. `limiting_term` says which measurement would help most.
 #
 # Here nothing can be decided: six towers leave the flux too uncertain, and `flux` is the limiting term. More towers would help, better inventories would not. Turned around,
-# [`hybridflux assimilate`](../reference/commands.md#hybridflux-assimilate) says what the measured stock changes tell about the fluxes.
+# [`hybridflux assimilate`](../reference/commands.md#hybridflux-assimilate) says what the measured stock changes tell about the fluxes, and whether the
+# two agree then (`agree`, `disagree`, or what would decide).
 
 # %%
 compared.verdict.value_counts().to_frame("comparisons")

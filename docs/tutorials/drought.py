@@ -42,6 +42,20 @@ gpp = whole.query("variable == 'GPP'")
 gpp[["cause", "mean", "q05", "q95", "percent", "units"]].round(1)
 
 # %% [markdown]
+# ## Where did it take more, and is the difference real?
+#
+# Losses by class are made of the finished ledger, without another map: by land cover they are there already, by soils, crops, mowing or polygons of yours they are one command
+# ([how to](../howto/drought.md)). `probability` is the share of draws in which the first class lost more.
+
+# %% language="bash"
+# hybridflux drought --out ledger --by soil_capacity
+
+# %%
+pairs = pd.concat([pd.read_csv(f"ledger/drought_by_{by}_differences.csv", comment="#") for by in ("land_cover", "soil_capacity")])
+pairs = pairs.query("variable == 'GPP' and cause == 'all' and units == 'gC m-2'")
+pairs[["first", "second", "mean", "q05", "q95", "probability"]].round(2)
+
+# %% [markdown]
 # ## What if?
 #
 # A scenario asks about weather that was not. It maps the region twice with the same draws; what these disagree about cancels in the difference.
@@ -80,5 +94,6 @@ print(f"if the two runs were independent, sd {np.hypot(usual.std(ddof=1), drier.
 # ## What to believe
 #
 # - Effects of places and the structural error are the same in both runs and cancel. What the model does not know about droughts is not in the interval.
-# - A scenario keeps the vegetation that was seen: leaves that would have browned stay green. The ledger has greenness as a cause of its own.
+# - A scenario of a model on fapar keeps the vegetation that was seen: leaves that would have browned stay green. Where the model reads NIRv and LSWI they
+#   follow the rain deficit (`--leaves`). The ledger has greenness as a cause of its own.
 # - Neither holds the years after: mortality, lost reserves, beetles.

@@ -53,10 +53,26 @@ with rasterio.open("my_files/cover/ESA_WorldCover_10m_2021_v200_N48E002_Map.tif"
 world = make_world("world", size=16, towers=6, seed=0)  # towers, with their weather
 
 # %% [markdown]
+# ## Where is it?
+#
+# The grid of a region is in metres, in any projected coordinate system, with edges that are multiples of the pixel. Of a box in degrees, west, south, east and
+# north as a map in the web gives them, the grid in its UTM zone is:
+
+# %%
+from odc.geo.geobox import GeoBox
+
+box = GeoBox.from_bbox((2.2929, 48.7286, 2.2993, 48.7328), crs="utm", resolution=10)
+print(box.crs, box.boundingbox)
+
+# %% [markdown]
 # ## The configuration
 #
 # One TOML file says where, when, and which dataset of the [catalog](../reference/catalog.md) gives what. `{data}` is the folder that you name on the command
 # line. `lead` days before the period let the soil water forget its start; a year is usual.
+#
+# Weather is that of the nearest tower here, so that nothing has to be asked for; `dataset = "era5-land"` with `place = "service"` asks the Climate Data Store,
+# for which `hybridflux catalog era5-land` says how to get an account. Where the towers of the posterior had reflectance, the model reads it, and the region
+# needs it too: `[vegetation]` with `also = ["nirv", "lswi"]`, and the bands for these. [Regions that were built](../reference/regions.md) are examples of all.
 
 # %%
 configuration = """

@@ -10,12 +10,14 @@ import typer
 
 from hybridflux.addresses import redacted
 from hybridflux.cli import accounts, design, export, look, maps, regions, reproduce, towers
+from hybridflux.cli.grouped import ACCOUNTS, BEGIN, LOOK, MAPS, REGIONS, TOWERS, Grouped
 from hybridflux.limits import brief
 from hybridflux.machine import prepare
 from hybridflux.terminal import is_for_user, message_of, redact_what_python_prints
 
 app = typer.Typer(
     name="hybridflux",
+    cls=Grouped,
     help="Hybrid carbon-flux model: fitted to eddy-covariance towers, mapped at 10 m. NEE = RECO - GPP, positive to the atmosphere.",
     no_args_is_help=True,
     add_completion=False,
@@ -23,32 +25,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command(rich_help_panel=BEGIN)(look.demo)
+
+app.command(rich_help_panel=TOWERS)(towers.fit)
+app.command(rich_help_panel=TOWERS)(towers.evaluate)
+app.command(rich_help_panel=TOWERS)(towers.responses)
+app.command(rich_help_panel=TOWERS)(design.next_tower)
+
 region_app = typer.Typer(name="region", help="Build and check the store of a region's drivers.", no_args_is_help=True)
-app.add_typer(region_app)
-
-export_app = typer.Typer(name="export", help="Write a run for other programs.", no_args_is_help=True)
-app.add_typer(export_app)
-
-app.command()(look.demo)
-app.command()(towers.fit)
-app.command()(towers.evaluate)
-app.command()(towers.responses)
-app.command("map")(maps.map_)
-app.command()(maps.scenario)
-app.command()(maps.drought)
-app.command()(accounts.budget)
-app.command()(accounts.assimilate)
-app.command()(accounts.events)
-app.command()(accounts.ledger)
-app.command()(accounts.report)
-app.command()(design.next_tower)
-app.command()(look.view)
-app.command()(look.catalog)
 region_app.command()(regions.build)
 region_app.command()(regions.check)
+region_app.command()(regions.irrigate)
+app.add_typer(region_app, rich_help_panel=REGIONS)
+app.command(rich_help_panel=REGIONS)(look.catalog)
+
+app.command("map", rich_help_panel=MAPS)(maps.map_)
+app.command(rich_help_panel=MAPS)(maps.scenario)
+app.command(rich_help_panel=MAPS)(maps.drought)
+
+app.command(rich_help_panel=ACCOUNTS)(accounts.budget)
+app.command(rich_help_panel=ACCOUNTS)(accounts.assimilate)
+app.command(rich_help_panel=ACCOUNTS)(accounts.events)
+app.command(rich_help_panel=ACCOUNTS)(accounts.ledger)
+
+app.command(rich_help_panel=LOOK)(accounts.report)
+app.command(rich_help_panel=LOOK)(look.view)
+export_app = typer.Typer(name="export", help="Write a run for other programs.", no_args_is_help=True)
 export_app.command()(export.prior)
-app.command()(look.info)
-app.command()(reproduce.reproduce)
+app.add_typer(export_app, rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(look.info)
+app.command(rich_help_panel=LOOK)(reproduce.reproduce)
 
 
 def _version(wanted: bool) -> None:

@@ -52,6 +52,7 @@ def budget(
     check_output(out, overwrite=overwrite)
 
     from hybridflux.products.budget import budget_table, outside_of
+    from hybridflux.products.closure import verdicts_of
     from hybridflux.products.sheet import write_table
     from hybridflux.products.totals import run_record
 
@@ -60,6 +61,8 @@ def budget(
     wrote(out)
     if said := outside_of(table):
         typer.echo(said)
+    if inventory:
+        typer.echo(verdicts_of(table))
 
 
 def assimilate(
@@ -73,17 +76,20 @@ def assimilate(
 ) -> None:
     """What measured stock changes say of a run: NBP, exported carbon, fluxes and the error of the model, before and after.
 
-    The draws of the totals are updated, in every zone, land cover, month and flux; maps stay as they are. Rows say `assimilated`.
+    The draws of the totals are updated, in every zone, land cover, month and flux; maps stay as they are. Rows say `assimilated`. Of each
+    stock change a line says whether fluxes and stocks agree, or what would decide.
     """
     check_output(out, overwrite=overwrite)
 
     from hybridflux.products.assimilation_table import assimilated_table
     from hybridflux.products.sheet import write_table
+    from hybridflux.products.stock_agreement import said_of
     from hybridflux.products.totals import run_record
 
     table = assimilated_table(run, inventory, method=method, seed=seed, reference=period_of(reference))
     write_table(table, out, run_record(run))
     wrote(out)
+    typer.echo("\n".join(said_of(table)))
 
 
 def ledger(
@@ -162,7 +168,9 @@ def report(
     sites: Sites = None,
     years: Years = None,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
-    drought: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux drought`: losses by cause.")] = None,
+    drought: Annotated[
+        list[Path] | None, typer.Option(exists=True, help="Folder of `hybridflux drought`: losses by cause; several side by side.")
+    ] = None,
     inventory: Annotated[Path | None, typer.Option(exists=True, help="CSV of measured stock changes: the closure.")] = None,
     events: EventsFile = None,
     yields: YieldsFile = None,
@@ -188,12 +196,12 @@ def report(
         wrote(write_slide(run[0], out, variable=png, year=year))
         return
     if run and len(run) > 1:
-        if posterior or towers or scenario or drought or events or yields:
-            raise ValueError("of several runs the page takes --inventory alone; the other options belong to the report of one run")
+        if posterior or towers or scenario or events or yields:
+            raise ValueError("of several runs the page takes --inventory and --drought; the other options belong to the report of one run")
 
         from hybridflux.report.runs_page import write_runs_report
 
-        wrote(write_runs_report(run, out, inventory=inventory))
+        wrote(write_runs_report(run, out, droughts=drought or (), inventory=inventory))
         return
     if not run and (posterior is None or towers is None):
         raise ValueError("a report is of a run (--run RUN) or of towers (--posterior FILE --towers FOLDER); name one of these")
@@ -213,6 +221,6 @@ def report(
         write_tower_report(fitted, measured, out)
     else:
         ledger = ledger_table(run[0], events=events, flows=yields) if events or yields else None
-        more = {"scenario": scenario, "drought": drought, "inventory": inventory, "ledger": ledger}
+        more = {"scenario": scenario, "droughts": drought or (), "inventory": inventory, "ledger": ledger}
         write_report(run[0], out, posterior=fitted, towers=measured, **more)
     wrote(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,15 @@ from hybridflux.cli.options import (
 from hybridflux.files import check_folder
 from hybridflux.region.draws.spread import Spread
 from hybridflux.terminal import progress_of, wrote
+
+
+class Leaves(StrEnum):
+    """What leaves do in a scenario."""
+
+    auto = "auto"
+    follow = "follow"
+    held = "held"
+
 
 SETTINGS = ("posterior", "out", "draws", "start", "end", "daily", "keep", "spread", "seed", "within", "towers", "resume", "dry_run")
 """Options of `map` that a run folder holds, or that make no sense for one."""
@@ -164,6 +174,13 @@ def scenario(
     control: Annotated[
         Path | None, typer.Option(exists=True, help="Folder `control` of another scenario of the same region, draws and days: mapped once.")
     ] = None,
+    leaves: Annotated[
+        Leaves,
+        typer.Option(
+            help="Whether NIRv and LSWI follow the rain deficit of the changes or are held as they were; auto: they follow where a change "
+            "moves rain, tair or par and the model reads them."
+        ),
+    ] = Leaves.auto,
     draws: Draws = 64,
     start: Start = None,
     end: End = None,
@@ -185,7 +202,8 @@ def scenario(
     read_changes(changes)  # a wrong change is refused before anything large is opened
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.products.scenario import run_scenario
+    from hybridflux.products.scenario import RECORD, run_scenario
+    from hybridflux.records import read_record
     from hybridflux.region.draws import spread as of_draws
     from hybridflux.region.drivers.calendar import Period
     from hybridflux.region.run.executors import choose
@@ -195,7 +213,8 @@ def scenario(
     options = {"executor": who, "draws": of_draws.Draws(draws, Spread.parameter, seed), "period": Period(start, end)}
     fitted = Posterior.load(posterior)
     with progress_of("mapping") as progress:
-        run_scenario(fitted, region, changes, out, **options, control=control, resume=resume, progress=progress)
+        run_scenario(fitted, region, changes, out, **options, control=control, leaves=leaves.value, resume=resume, progress=progress)
+    typer.echo(read_record(out / RECORD, "written by `hybridflux scenario`")["leaves"])
     if "stacking" in fitted.info:
         typer.echo("mapped by the process members alone: networks of weather and vegetation know no causes")
     wrote(out)
@@ -219,9 +238,9 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
 
 
 def drought(
-    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger.")],
-    start: Annotated[str, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")],
-    end: Annotated[str, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")],
+    out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger, or of a finished ledger.")],
+    start: Annotated[str | None, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")] = None,
     run: Annotated[Path | None, typer.Option(exists=True, help="Run folder whose posterior, region, draws and seed are taken.")] = None,
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
     region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
@@ -232,6 +251,17 @@ def drought(
     usual: Annotated[
         list[str] | None,
         typer.Option(help="What is usual of a driver, where the region does not say it: rain=*1.4, nirv=+0.02. May be repeated."),
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Losses by class, and the probability that two classes differ: land_cover, zone, mowing, irrigation, a map of the region "
+            "(soil_capacity), a raster, or polygons as fields.gpkg:COLUMN; land_cover,soil_capacity crosses two. May be repeated. Of a "
+            "finished ledger give --out and --by alone."
+        ),
+    ] = None,
+    pixels: Annotated[
+        bool | None, typer.Option(help="Keep the sums of every pixel and draw, of which --by is made; by default up to 1 GB.")
     ] = None,
     draws: Draws = 64,
     seed: Seed = 0,
@@ -246,6 +276,16 @@ def drought(
     The change of GPP, RECO and NEE of a season against the usual year of the same place, split into soil water, VPD, temperature, light,
     greenness and the rest, per zone and land cover, with intervals. `hybridflux report --drought OUT` shows it.
     """
+    from hybridflux.products.drought_classes import keeps_pixels, write_classes
+    from hybridflux.products.pixel_classes import classes_of
+
+    if not (start or end or run or posterior or region) and by:
+        for classes in by:
+            for path in write_classes(out, classes):
+                wrote(path)
+        return
+    if not (start and end):
+        raise ValueError("a ledger takes the first and the last day of the season: --start 2018-06-01 --end 2018-08-31")
     check_folder(out)
     if run is None and (posterior is None or region is None):
         raise ValueError("a ledger takes --run RUN, or --posterior FILE and --region STORE")
@@ -266,12 +306,19 @@ def drought(
     kind = "dask" if workers or scheduler else "serial"
     options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
     options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}
+    options |= {"pixels": True if by and pixels is None else pixels}
+    opened, season = open_region(region), Period(start, end)
+    for classes in by or ():
+        classes_of(classes, opened, int(end[:4]))  # what cannot be made is refused before anything is mapped
     with progress_of("mapping") as progress:
         run_drought(
-            Posterior.load(posterior), open_region(region), out, period=Period(start, end), usual=_by_driver(usual or []),
-            resume=resume, progress=progress, **options,
+            Posterior.load(posterior), opened, out, period=season, usual=_by_driver(usual or []), resume=resume, progress=progress,
+            **options,
         )  # fmt: skip
     wrote(out)
+    for classes in by or (("land_cover",) if keeps_pixels(out) else ()):
+        for path in write_classes(out, classes):
+            wrote(path)
 
 
 def _years(text: str | None) -> tuple[int, int] | None:

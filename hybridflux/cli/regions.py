@@ -1,4 +1,4 @@
-"""Commands over the drivers of a region: region build, region check."""
+"""Commands over the drivers of a region: region build, region check, region irrigate."""
 
 from __future__ import annotations
 
@@ -103,3 +103,22 @@ def check(
         wrote(figure)
     if report.level == "wrong":
         raise typer.Exit(2)
+
+
+def irrigate(
+    region: Annotated[Path, typer.Argument(exists=True, help="Region store, *.zarr; it is not changed.")],
+    water: Annotated[Path, typer.Option(exists=True, help="CSV zone,start,end,mm,sd: a season, or a day where end is empty.")],
+    out: Annotated[Path, typer.Option(help="Region store to write, a copy with that water.")],
+    shift: Annotated[
+        float, typer.Option(help="Standard deviations by which all amounts are moved: -1 and 1 say what their error does.")
+    ] = 0.0,
+) -> None:
+    """Add known irrigation to the rain of its parcels.
+
+    Writes a copy of a region whose irrigated zones get the water of a table, evenly over the days of each row; runs of the copy name it.
+    """
+    from hybridflux.ingest.irrigate import irrigate
+
+    for row in irrigate(region, water, out, shift=shift)["irrigated"]:
+        typer.echo(f"{row['zone'] or 'no zone'} {row['land_cover']}: {row['mm']:.1f} mm (sd {row['sd']:.1f}) on {row['area_ha']:.2f} ha")
+    wrote(out)

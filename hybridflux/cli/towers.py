@@ -121,6 +121,11 @@ def evaluate(
         typer.Option(help="Of --leave-site-out: what is scored beside the model: climatology,lightgbm ... or MODULE:CLASS. Trees read the "
             "satellites that it reads."),
     ] = None,
+    residuals: Annotated[
+        str,
+        typer.Option(help="Of --posterior: other-months, where sites of the fit are to know their residuals in months that are not scored; "
+            "else unused."),
+    ] = "unused",
     seed: Seed = 0,
     resume: Resume = False,
     overwrite: Overwrite = False,
@@ -134,6 +139,8 @@ def evaluate(
         raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
     if posterior and (model or resume or baseline):
         raise ValueError("--model, --baseline and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    if leave_site_out and residuals != "unused":
+        raise ValueError("--residuals belongs to --posterior: a site that a fit left out has none")
     check_output(out, overwrite=overwrite)
 
     from hybridflux.data.towers import open_towers
@@ -152,7 +159,7 @@ def evaluate(
     if posterior:
         loaded = Posterior.load(posterior)
         measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
-        table = score(loaded, measured, step=steps, seed=seed)
+        table = score(loaded, measured, step=steps, seed=seed, residuals=residuals)
     else:
         how = method_of(method, settings or ())
         fitted = compositions.get(model or _composition(how, towers))
@@ -163,7 +170,7 @@ def evaluate(
             options = {"folds": leave_site_out, "baselines": rivals, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
     of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "folds": leave_site_out, "model": model}
-    of |= {"baseline": baseline} if baseline else {}
+    of |= ({"baseline": baseline} if baseline else {}) | ({"residuals": residuals} if residuals != "unused" else {})
     write_table(table, out, {"provenance": provenance(of, seed)})
     typer.echo(scores_text(overview(table)))
     wrote(out)

@@ -130,8 +130,9 @@ def load_card(path: str | Path) -> dict:
 
 def _skill(group: pd.DataFrame, step: str) -> dict:
     row = {"sites": len(group), "n": int(group.n.sum()), "units": STEPS[step].units if step in STEPS else None}
+    quartiles = group[list(SPREAD)].astype(float).quantile([0.25, 0.5, 0.75])
     for name in SPREAD:
-        row |= {name: group[name].median(), f"{name}_q25": group[name].quantile(0.25), f"{name}_q75": group[name].quantile(0.75)}
+        row |= dict(zip((f"{name}_q25", name, f"{name}_q75"), quartiles[name].to_numpy(), strict=True))
     row["rmse_pooled"] = math.sqrt(np.average(group.rmse**2, weights=group.n))
     row["crps_pooled"] = np.average(group.crps, weights=group.n)
     for name in COVERAGE:

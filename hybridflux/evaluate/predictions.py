@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from hybridflux.inference.checks import warn_of_sensors
+from hybridflux.inference.conditioned_error import UNUSED
 from hybridflux.model.sequences import Sequences
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Prediction(NamedTuple):
 
 
 def predictions(
-    posterior: Posterior, sequences: Sequences, *, variables: Sequence[str], draws: int, seed: int = 0, left_out: bool = False
+    posterior: Posterior, sequences: Sequences, *, variables: Sequence[str], draws: int, seed: int = 0, left_out: bool = False,
+    residuals: str = UNUSED,
 ) -> Iterator[Prediction]:
     """Predict each tower.
 
@@ -45,6 +47,7 @@ def predictions(
         seed: seed of population effects and errors.
         left_out: predict towers of the fit as unseen, by the draws that were not fitted to them (members of an ensemble leave out towers
             in turn); towers without such draws are passed over.
+        residuals: as of `Posterior.predict`; then `point` has the mean of the structural error too.
     """
     warn_of_sensors(posterior.info.get("sensors", {}), sequences.sensors, "these towers", "give them reflectance of that dataset")
     key, thinned = jax.random.key(seed), posterior.thin(draws)
@@ -57,6 +60,7 @@ def predictions(
                 continue
             fitted = posterior.pick(away[place]).thin(draws)
             named = replace(here, places=(f"{place}, left out",))  # a name the posterior does not know: its effects are drawn anew
-        exact, noisy = (fitted.simulate(named, key=of_place, noise=noise, variables=tuple(variables)) for noise in (False, True))
+        options = {"variables": tuple(variables), "residuals": residuals}
+        exact, noisy = (fitted.simulate(named, key=of_place, noise=noise, **options) for noise in (False, True))
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
         yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, named.places[0] in posterior.places)

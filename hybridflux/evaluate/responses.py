@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from hybridflux.evaluate.corners import CORNERS, Corner, days_of_growth
 from hybridflux.inference.batch import names_of
@@ -127,7 +128,7 @@ def _of_type(posterior: Posterior, here: Sequences, code: str, measured: np.ndar
             low, high = (float(level) for level in np.quantile(series[driver][measured], SEEN))
             bounds, margin = VARIABLES[driver].bounds, BEYOND * (high - low)
             grid = np.linspace(max(low - margin, bounds[0]), min(high + margin, bounds[1]), POINTS)
-            flux, factors = jax.tree.map(np.asarray, _curves(model, own, today, driver, jnp.asarray(grid, jnp.float32)))
+            flux, factors = jax.tree.map(np.asarray, _curves(model, own, *_moved(today, driver, jnp.asarray(grid, jnp.float32))))
             moved = {name: drawn for name, drawn in factors.items() if np.ptp(drawn, axis=1).max() > 1e-6}
             yield Response(code, corner.name, driver, grid, flux, moved, (low, high), of_days[driver][chosen], len(here.places))
 
@@ -146,32 +147,43 @@ def _states(stacked, whole: dict, rows, shape: tuple[int, int]):
     return states, water.mean(axis=0) if watered else None
 
 
-@eqx.filter_jit
-def _curves(stacked, states: dict, today: dict, driver: str, grid):
-    """GPP and RECO, and factors by name, along the grid, mean over the days, `[draw, point]` each."""
-    of_draw = lambda model, own: jax.vmap(lambda value: _at(model, own, today, driver, value))(grid)  # noqa: E731
-    return eqx.filter_vmap(of_draw, in_axes=(draw_axes(stacked), 0))(stacked, states)
+def _moved(today: dict, driver: str, grid) -> tuple[dict, Array, Array]:
+    """Names of the days along the grid of a driver, the shift of temperatures in states, and the water that factors read, `[point, day]`.
 
-
-def _at(model, states: dict, today: dict, driver: str, value):
-    """Mean fluxes and factors of the days with the driver at one value."""
-    moved, own = dict(today), states
+    The water is NaN where it is that of the states. All drivers have the same shapes, so that one compiled program serves them.
+    """
+    value, none = grid[:, None], jnp.zeros((len(grid), len(today["tair"])), grid.dtype)
+    moved, shift, water = dict(today), none, none + jnp.nan
     if driver == "tair":
         shift = value - today["tair"]
         moved |= {name: today[name] + shift for name in TEMPERATURES if name in today}
-        own = {name: values + shift if name in TEMPERATURES else values for name, values in states.items()}
     elif driver == "vpd":
         ratio = value / jnp.maximum(today["vpd"], DRIEST_AIR)
-        moved |= {"vpd": jnp.full_like(today["vpd"], value)} | {name: today[name] * ratio for name in ("vpd_day",) if name in today}
+        moved |= {"vpd": value} | {name: today[name] * ratio for name in ("vpd_day",) if name in today}
     elif driver in OF_WEEKS:
-        shift = value - today[driver]
-        moved |= {name: today[name] + shift for name in (driver, *(f"{driver}_{days}d" for days in HISTORY_DAYS)) if name in today}
-    elif driver != READ:
-        moved[driver] = jnp.full_like(today[driver], value)
-    names = model.seen(own, moved, model.parameters(moved))
-    if driver == READ:
-        names = {**names, READ: jnp.full_like(today["tair"], value)}
+        running = (driver, *(f"{driver}_{days}d" for days in HISTORY_DAYS))
+        moved |= {name: today[name] + value - today[driver] for name in running if name in today}
+    elif driver == READ:
+        water = value + none
+    else:
+        moved[driver] = value
+    return {name: jnp.broadcast_to(values, none.shape) for name, values in moved.items()}, shift, water
+
+
+@eqx.filter_jit
+def _curves(stacked, states: dict, moved: dict, shift: Array, water: Array):
+    """GPP and RECO, and factors by name, mean over the days, `[draw, point]` each; arguments are those of `_moved`."""
+    of_draw = lambda model, own: jax.vmap(lambda *point: _at(model, own, *point))(moved, shift, water)  # noqa: E731
+    return eqx.filter_vmap(of_draw, in_axes=(draw_axes(stacked), 0))(stacked, states)
+
+
+def _at(model, states: dict, today: dict, shift: Array, water: Array):
+    """Mean fluxes and factors of the days at one point of the grid."""
+    own = {name: values + shift if name in TEMPERATURES else values for name, values in states.items()}
+    names = model.seen(own, today, model.parameters(today))
+    if READ in names:
+        names = {**names, READ: jnp.where(jnp.isnan(water), names[READ], water)}
     fluxes = model.fluxes_of(names)
     factors = {fn.__name__: call(fn, {**names, **fluxes}) for fn in (*model.gpp[1:], *model.reco[1:])}
-    mean = lambda values: jnp.mean(jnp.broadcast_to(values, today["tair"].shape))  # noqa: E731
+    mean = lambda values: jnp.mean(jnp.broadcast_to(values, shift.shape))  # noqa: E731
     return {name: mean(fluxes[name]) for name in ("gpp", "reco")}, {name: mean(values) for name, values in factors.items()}

@@ -12,6 +12,7 @@ from hybridflux.evaluate.calibration import PIT, pit_counts
 from hybridflux.evaluate.metrics import SCORES, score
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.evaluate.steps import step_named
+from hybridflux.inference.conditioned_error import ALL, OTHER, UNUSED
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import CARBON, PLANT_TYPES
 
@@ -37,6 +38,7 @@ def evaluate(
     draws: int = 100,
     seed: int = 0,
     step: str | Sequence[str] = "day",
+    residuals: str = UNUSED,
 ) -> pd.DataFrame:
     """Score a posterior at towers, one tower in memory at a time.
 
@@ -50,15 +52,19 @@ def evaluate(
         draws: predictive draws per site.
         seed: seed of population effects and observation errors.
         step: a name of `steps.STEPS`; several of them add a column `step`.
+        residuals: `unused`, or `other-months`: the structural error of a site of the fit passes through its residuals in the months of
+            the fit that are not scored, as maps have it; what is scored is never used.
 
     Returns:
         Columns `COLUMNS`: one row per site and variable, also where nothing was observed (`n` = 0).
 
     Raises:
-        ValueError: unknown step, or sequences without the drivers it reads.
+        ValueError: unknown step, or sequences without the drivers it reads; residuals of the months that are scored.
     """
+    if residuals == ALL:
+        raise ValueError(f"residuals `{ALL}` know the measured months that are scored; take `{OTHER}`, which leaves these out")
     sequences = towers if isinstance(towers, Sequences) else towers.sequences(needed(posterior.model, step))
-    predicted = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed)
+    predicted = predictions(posterior, sequences, variables=variables, draws=draws, seed=seed, residuals=residuals)
     return pd.concat([score_prediction(prediction, variables=variables, step=step) for prediction in predicted], ignore_index=True)
 
 

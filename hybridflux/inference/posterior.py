@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
+from hybridflux.inference.conditioned_error import UNUSED, simulate_given
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.inference.training_days import TrainingDays
 from hybridflux.model.flux import HybridFlux
@@ -148,7 +149,7 @@ class Posterior:
 
     def predict(
         self, towers: Sequences | HasSequences, *,
-        seed: int = 0, noise: bool = False, variables: Iterable[str] = CARBON, draws: int | None = None
+        seed: int = 0, noise: bool = False, variables: Iterable[str] = CARBON, draws: int | None = None, residuals: str = UNUSED,
     ) -> xr.Dataset:  # fmt: skip
         """Daily fluxes with their spread, as xarray.
 
@@ -159,6 +160,9 @@ class Posterior:
                 `parameter+random_effects`.
             variables: fluxes, what the model is compared with (`nee_night`, `swc`), and diagnostics such as `evapotranspiration`.
             draws: as many draws, see `thin`; all of the posterior by default.
+            residuals: months of the fit through whose residuals the structural error of a known tower passes (`conditioned_error`):
+                `unused`; `other-months`, those without a day asked for; `all-months`, as maps. With either of these the draws have a
+                structural error also without `noise`, and the spread says so; places without a residual draw theirs anew.
 
         Returns:
             Variables `(draw, time, place)` with `units` and `long_name`, fluxes in gC m-2 d-1, NEE positive to the atmosphere; along
@@ -166,7 +170,7 @@ class Posterior:
 
         Raises:
             KeyError: a variable that the model does not predict.
-            ValueError: a driver that the towers do not have.
+            ValueError: a driver that the towers do not have; residuals that the posterior does not remember.
         """
         predicted = tuple(dict.fromkeys((*CARBON, *self.model.observed, *sorted(self.model.states_and_diagnostics()))))
         variables = tuple(variables)
@@ -175,7 +179,7 @@ class Posterior:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
         sequences = sequences_of(towers, self.model.needs_at_towers())
         drawn = (self if draws is None else self.thin(draws)).simulate(
-            sequences, key=jax.random.key(seed), noise=noise, variables=variables
+            sequences, key=jax.random.key(seed), noise=noise, variables=variables, residuals=residuals
         )
         coords = {
             "time": ("time", sequences.days.astype("datetime64[ns]"), {"standard_name": "time", "long_name": "local standard day"}),
@@ -185,11 +189,13 @@ class Posterior:
         rows = {name: self.model.rows[name] for name in drawn}
         described = {name: {"units": row.units, "long_name": getattr(row, "long_name", name)} for name, row in rows.items()}
         data = {name: (("draw", "time", "place"), np.asarray(values), described[name]) for name, values in drawn.items()}
-        about = {"spread": "predictive" if noise else "parameter+random_effects", "sign": SIGN, "seed": seed}
+        drawn_errors = "" if residuals == UNUSED else "+structural_error"
+        about = {"spread": "predictive" if noise else f"parameter+random_effects{drawn_errors}", "sign": SIGN, "seed": seed}
+        about |= {} if residuals == UNUSED else {"residuals": residuals}
         return xr.Dataset(data, coords, about)
 
     def simulate(
-        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables: Sequence[str] = CARBON
+        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables: Sequence[str] = CARBON, residuals: str = UNUSED
     ) -> dict[str, Array]:
         """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
@@ -199,13 +205,16 @@ class Posterior:
             noise: add the errors of the model and of measuring (the spread named `predictive`), else the spread is
                 `parameter+random_effects`.
             variables: as `predict`. Only the three fluxes have a structural error.
+            residuals: as `predict`.
 
         Raises:
-            ValueError: noise of a state or diagnostic that no observation of the model is compared with.
+            ValueError: noise of a state or diagnostic that no observation of the model is compared with; residuals as `predict`.
         """
         unseen = [name for name in variables if name not in (*CARBON, *self.model.observed)]
         if noise and unseen:
             raise ValueError(f"no error of {', '.join(unseen)} is known: the model is compared with {', '.join(self.model.observed)} alone")
+        if residuals != UNUSED:
+            return simulate_given(self, sequences, key, noise, variables, residuals)
         effects, errors = jax.random.split(key)
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}

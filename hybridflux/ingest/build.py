@@ -76,7 +76,7 @@ def plan_region(
         out: store that would be written.
         data: folder of local files.
         catalog: folder with datasets of your own.
-        trial: do parts of the build in a temporary folder, some ten seconds, so that the plan says how long it takes on this machine.
+        trial: do parts of the build in a temporary folder, for half a minute, so that the plan says how long it takes on this machine.
     """
     config = config if isinstance(config, RegionConfig) else load_config(config)
     job = make_job(config.at(Path(LOCAL) if data is None else data), catalog, Path(out), seed=0)

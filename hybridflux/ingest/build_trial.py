@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from hybridflux.data.imagery.indices import bands_needed
 from hybridflux.ingest import views
 from hybridflux.ingest.build_job import BuildJob
+from hybridflux.ingest.config import SourceConfig
 from hybridflux.ingest.fill_tile import fill_tile
-from hybridflux.ingest.made_up import made_up_job, made_up_views
+from hybridflux.ingest.made_up import made_up_items, made_up_job, made_up_views
 from hybridflux.ingest.read_scene import BLOCK, read_scene
 from hybridflux.ingest.region_store import write_template
 from hybridflux.ingest.run_build import SCENES_AT_ONCE
@@ -37,7 +39,7 @@ class BuildTrial:
     Attributes:
         begin: seconds before and between the parts, whatever the size: to load and compile the programs.
         land: seconds of static maps and weather; 0 where they come from services.
-        scene: seconds a scene, while others are read; 0 where they come from a service.
+        scene: seconds a scene, while others are read; of a service, without those in which it arrives.
         learning: seconds of the hyperparameters of all indices and plant types.
         pixel_day: seconds to fill and write a pixel and day, all indices.
     """
@@ -53,7 +55,7 @@ class BuildTrial:
         return self.begin + self.land + self.scene * scenes + self.learning + self.pixel_day * pixel_days
 
     @classmethod
-    def of(cls, job: BuildJob, scenes: int, *, land: bool, imagery: bool) -> BuildTrial:
+    def of(cls, job: BuildJob, scenes: int, *, land: bool, imagery: bool, service: str = "") -> BuildTrial:
         """Do parts of a build.
 
         Args:
@@ -61,16 +63,17 @@ class BuildTrial:
             scenes: how many there are, or may be.
             land: whether static maps and weather are files of this machine.
             imagery: whether the scenes are.
+            service: dataset of the scenes of a service, which are made up; empty where there are none.
         """
         with tempfile.TemporaryDirectory(prefix="hybridflux-") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the build says it
-            of_land, of_scene, first_scene, kinds = _of_files(job, Path(folder), land, imagery)
+            of_land, of_scene, first_scene, kinds = _of_files(job, Path(folder), land, imagery, service)
             first_learn, of_learn = _of_learning(job, scenes)
             first_tile, pixel_day = _of_filling(job, Path(folder), scenes)
         return cls(first_scene + first_learn + first_tile, of_land, of_scene, of_learn * len(job.indices) * (1 + kinds), pixel_day)
 
 
-def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool) -> tuple[float, float, float, int]:
+def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool, service: str) -> tuple[float, float, float, int]:
     """Seconds of land and weather, of a scene, what the first one takes more, and number of plant types, by the middle of the region."""
     config, grid, share = job.config, job.config.grid, 1.0
     rows, columns = config.region_grid.shape
@@ -79,6 +82,10 @@ def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool) -> tuple[f
         west, north = grid.west + grid.pixel * ((columns - width) // 2), grid.north - grid.pixel * ((rows - height) // 2)
         share = height * width / (rows * columns)
         config = config.on(west=west, north=north, east=west + grid.pixel * width, south=north - grid.pixel * height)
+    if service:
+        bands = bands_needed(job.indices, [band.name for band in job.catalog[service].bands])
+        place = made_up_items(folder, config, job.catalog[service], bands, 1 + SCENES_AT_ONCE)
+        config = config.model_copy(update={"imagery": (SourceConfig(dataset=service, place=str(place)),)})
     out = folder / "middle.zarr"
     apart = dataclasses.replace(job, config=config, work=Work.beside(out), out=out)
     of_land, of_scene, first, kinds = 0.0, 0.0, 0.0, KINDS
@@ -88,7 +95,7 @@ def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool) -> tuple[f
         of_land = (time.perf_counter() - began) / share
         codes, counts = np.unique(zarr.open_array(out / "plant_type", mode="r")[:], return_counts=True)
         kinds = int(((codes < len(PLANT_TYPES)) & (counts >= LEAST_PIXELS * share)).sum())
-    if imagery:
+    if imagery or service:
         views.begin(apart.scenes, apart.indices, apart.config.region_grid, apart.work)
         numbers = np.unique(np.linspace(0, len(apart.scenes) - 1, 1 + 2 * SCENES_AT_ONCE).astype(int)).tolist()
         first = _seconds(read_scene, apart, numbers[:1])

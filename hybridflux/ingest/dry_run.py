@@ -18,10 +18,12 @@ from hybridflux.data.weather.climate_data_store import describe, requests_of
 from hybridflux.ingest.build_job import BuildJob
 from hybridflux.ingest.build_trial import BuildTrial
 from hybridflux.ingest.config import RegionConfig, SourceConfig
+from hybridflux.ingest.read_scene import BLOCK
+from hybridflux.ingest.run_build import SCENES_AT_ONCE
 from hybridflux.time import time_zone_name
 
 DOWNLOAD_RATE = 10e6  # bytes a second; a usual share of an academic line, printed in the plan
-SCENE_SECONDS = 1.5  # of opening the files of one scene over the network: about a dozen requests of 0.1 s
+REQUEST_SECONDS = 0.1  # from a request over the network to its answer, of which a scene in flight waits for one at a time
 LOCAL = "FOLDER"  # stands in a plan for the folder of local files where none is named
 ABSENT = "NOT THERE YET, obtain it: "
 SHOWN = 100  # characters of a place in a line
@@ -79,8 +81,12 @@ class BuildPlan:
     @property
     def seconds(self) -> float:
         """Expected duration [s], without the queues of services."""
-        tried = self.compute.seconds(self.pixel_days, self.scenes) if self.compute else 0.0
-        return sum(request.seconds for request in self.requests) + tried
+        asked = sum(request.seconds for request in self.requests)
+        if self.compute is None:
+            return asked
+        arriving = sum(request.seconds for request in self.requests if request.part == "imagery")
+        together = min(arriving, self.compute.scene * self.scenes)  # some scenes arrive while others are decoded
+        return asked + self.compute.seconds(self.pixel_days, self.scenes) - together
 
     @property
     def pixel_days(self) -> float:
@@ -153,12 +159,14 @@ def plan(config: RegionConfig, catalog: dict[str, Dataset], out: Path) -> BuildP
 def tried(planned: BuildPlan, job: BuildJob) -> BuildPlan:
     """The plan with the time of what this machine does: parts of the build are done, those of files that are here.
 
-    What services send is not tried; decoding and warping it are in the assumed seconds of a scene.
+    What services send is not tried; images of STAC that are not here are made up, decoded and warped.
     """
     absent = [request for request in planned.requests if request.count or "://" in request.what or ABSENT in request.note]
-    of_imagery = any(request.part == "imagery" for request in absent)
+    of_imagery = any(request.part == "imagery" and not request.count for request in absent)
+    service = next((request.dataset for request in absent if request.part == "imagery" and request.count), "")
     of_land = any(request.part != "imagery" for request in absent)
-    return dataclasses.replace(planned, compute=BuildTrial.of(job, round(planned.scenes), land=not of_land, imagery=not of_imagery))
+    found = BuildTrial.of(job, round(planned.scenes), land=not of_land, imagery=not (of_imagery or service), service=service)
+    return dataclasses.replace(planned, compute=found)
 
 
 def _requests(part: str, source: SourceConfig, config: RegionConfig, dataset: Dataset) -> Iterator[SourceRequest]:
@@ -188,10 +196,10 @@ def _imagery(source: SourceConfig, config: RegionConfig, dataset: Dataset) -> So
     if dataset.format == "stac" and not _is_here(source.place):
         names = (config.vegetation.index, *config.vegetation.also)
         bands = sorted({band for name in names for band in INDICES[name].bands})
-        search = expected(dataset, source.place, geobox, days[0], days[-1], bands)
-        seconds = search.bytes / DOWNLOAD_RATE + SCENE_SECONDS * search.scenes
+        search = expected(dataset, source.place, geobox, days[0], days[-1], bands, BLOCK)
+        seconds = max(search.bytes / DOWNLOAD_RATE, REQUEST_SECONDS * search.requests / SCENES_AT_ONCE)
         note = f"{search.scenes} scenes, {', '.join(bands)}"
-        return SourceRequest("imagery", dataset.id, json.dumps(search.request), search.bytes, seconds, note, 1)
+        return SourceRequest("imagery", dataset.id, json.dumps(search.request), search.bytes, seconds, note, search.requests)
     if not Path(source.place.partition("#")[0]).exists():
         guess = round(len(days) / (dataset.revisit or 1.0))
         return SourceRequest("imagery", dataset.id, source.place, note=f"{guess} scenes or so; {ABSENT}{dataset.access}")

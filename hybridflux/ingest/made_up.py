@@ -1,8 +1,8 @@
-"""A small build with made-up views and hyperparameters, to time what a build does on this machine."""
+"""A small build with made-up views and hyperparameters, and made-up images of a service, to time what a build does on this machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,9 @@ from hybridflux.region.store.create import RegionMaps, RegionWeather, create_reg
 from hybridflux.series import SeriesProcess
 from hybridflux.vocabulary import PLANT_TYPES
 
+RED_BAND = "B04"  # darker than the others, as vegetation is
 KINDS = ("CRO", "GRA", "DBF")
+PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
 FIELD, CLOUD = 20, 50  # pixels along the side of a field, and of a cloud
 PROCESS = SeriesProcess((0.5, -0.2, 0.05), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=1000.0, view_sd=0.03)
 
@@ -60,6 +62,47 @@ def made_up_job(
             stored[number] = view
         job.work.write(f"prior_{name}", {kind: asdict(PROCESS) for kind in (WHOLE, *KINDS)})
     return job
+
+
+def made_up_items(folder: Path, config: RegionConfig, dataset: Dataset, bands: Iterable[str], dates: int) -> Path:
+    """A STAC item collection of a grid: cloud-optimised files of vegetation without clouds, the same ones on all of some dates.
+
+    Args:
+        folder: where it lies.
+        config: grid and days are taken from it.
+        dataset: entry of the catalog, of format `stac`.
+        bands: names of bands; that of the mask is added.
+        dates: how many dates, spread over the days.
+    """
+    import pystac
+    import rasterio
+    from odc.geo.geobox import GeoBox
+
+    extent, days, random = config.region_grid.geobox.geographic_extent, config.period.days, np.random.default_rng(2)
+    longitude, latitude = extent.centroid.coords[0]
+    crs, assets = f"EPSG:{32600 + 100 * (latitude < 0) + int(longitude + 180) // 6 + 1}", {}
+    for band in dataset.bands:
+        of_mask = dataset.mask is not None and band.name == dataset.mask.band
+        if band.name not in bands and not of_mask:
+            continue
+        grid = GeoBox.from_bbox(extent.to_crs(crs).boundingbox, crs, resolution=band.resolution or config.grid.pixel)
+        reflectance = (0.04 if band.name == RED_BAND else 0.3) * (1 + 0.1 * random.standard_normal(grid.shape.yx))
+        values = np.full(grid.shape.yx, (*dataset.mask.clear, 0)[0]) if of_mask else (reflectance - band.offset) / band.scale
+        path, kind = folder / f"{band.name}.tif", np.uint8 if of_mask else np.int16
+        form = dict(driver="COG", count=1, dtype=kind, height=grid.shape.y, width=grid.shape.x, crs=crs, transform=grid.transform)
+        with rasterio.open(path, "w", compress="deflate", blocksize=1024, nodata=band.nodata, **form) as file:
+            file.write(np.rint(values).astype(kind), 1)
+        assets[band.name] = {"href": str(path), "proj:shape": list(grid.shape.yx), "proj:transform": list(grid.transform)}
+    items = []
+    for day in days[np.linspace(0, len(days) - 1, dates).astype(int)]:
+        when, properties = day.astype("datetime64[us]").item(), {"proj:code": crs, "s2:processing_baseline": "05.00"}
+        item = pystac.Item(f"made_up_{day}", extent.json, list(extent.boundingbox.bbox), when, properties, stac_extensions=[PROJECTION])
+        for name, fields in assets.items():
+            item.add_asset(name, pystac.Asset(fields["href"], extra_fields={key: fields[key] for key in ("proj:shape", "proj:transform")}))
+        items.append(item)
+    path = folder / "items.json"
+    pystac.ItemCollection(items).save_object(str(path))
+    return path
 
 
 def made_up_views(when: np.ndarray, days: int, size: int, clear: float) -> Iterator[np.ndarray]:

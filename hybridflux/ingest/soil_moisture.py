@@ -17,9 +17,6 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.region.drivers.open import Region, unpacked
 from hybridflux.region.store import layout
 
-GROUP = "moisture"
-"""Group of a region store with one group for each dataset: values `[time, cell]`, `latitude`, `longitude`, `time`."""
-
 
 def read(config: RegionConfig, catalog: dict) -> dict[str, Moisture]:
     """Soil moisture by dataset."""
@@ -69,7 +66,7 @@ def write(by_dataset: dict[str, Moisture], group: zarr.Group) -> list[dict]:
     """
     origins = []
     for name, moisture in by_dataset.items():
-        place = group.require_group(GROUP).create_group(name, overwrite=True)
+        place = group.require_group(layout.MOISTURE).create_group(name, overwrite=True)
         layout.put(place, "time", (moisture.days - layout.EPOCH).astype(np.int32), ("time",), fill=-1, units=layout.TIME_UNITS)
         layout.put(place, "latitude", moisture.latitude, ("cell",), units="degrees_north")
         layout.put(place, "longitude", moisture.longitude, ("cell",), units="degrees_east")
@@ -96,11 +93,11 @@ def bucket_of(region: Region) -> np.ndarray:
 
 def against_bucket(region: Region) -> Iterator[str]:
     """Lines of a report: each satellite series beside the bucket, mean over the cells of the region."""
-    if GROUP not in region.group:
+    if layout.MOISTURE not in region.group:
         return
     yield "soil moisture, beside the relative water of a bucket at typical parameters:"
     water = bucket_of(region).mean(axis=1)
-    for dataset, place in region.group[GROUP].groups():
+    for dataset, place in region.group[layout.MOISTURE].groups():
         days = layout.EPOCH + place["time"][:].astype("timedelta64[D]")
         for name, array in place.arrays():
             if array.metadata.dimension_names == ("time", "cell"):

@@ -1,40 +1,38 @@
 """A day against the same place in its usual year: the change of GPP and RECO, split into the causes of it.
 
 Two runs are walked side by side, one under the drivers that were and one under the usual ones, each with states of its own: what soil water
-has lost since winter belongs to soil water. The fluxes of a day are then a function of inputs (drivers and states), and their change along
-the straight path from the usual inputs to the actual ones is integrated cause by cause:
+has lost since winter belongs to soil water. The fluxes of a day are then a function of inputs (drivers and states), each of which belongs
+to a cause, and their change is shared out by its Shapley value (`model.shapley`): a cause is given the mean of what its switch to the
+actual day changes, over all orders of the causes. The parts add up to the change.
 
-    part of a cause = integral over a in [0, 1] of sum over its inputs x of (x_actual - x_usual) dF/dx (x_usual + a (x_actual - x_usual))
-
-Aumann & Shapley 1974 (Values of Non-Atomic Games); as integrated gradients Sundararajan et al. 2017, arXiv:1703.01365. All inputs change at
-the same pace on that path: its assumption, which shares out what causes do together. The parts add up to the change: what the quadrature
-leaves of it, where a ramp bends between its nodes, goes to the causes whose slope bends. `rest` has inputs of no named cause, such as CO2,
-and what no node sees.
+GPP is a product of factors. Where each factor reads one cause, the value is exact; a factor that reads several is first made a product of
+them in its logarithm. A parameter that a network gives is shared out in the unconstrained space (`region.kernels.networks_moved`). Both
+leave the sum what it is, and the parts near the sum over all subsets of the causes, which would evaluate each network sixteen times
+(`by_subsets`, which also takes what is no such product).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
-from math import factorial
+from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
 from hybridflux.causes import CAUSES, USUAL, change_name
+from hybridflux.model.factor_form import height_and_slope, is_line, is_proportional
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.rollout import remembers
+from hybridflux.model.shapley import Moved, constant, of_product, shapley
 from hybridflux.model.sources import Names
+from hybridflux.process.call import arguments
 from hybridflux.vocabulary import split_history
 
-NODES = 3
-"""Nodes of the Gauss-Legendre quadrature along the path, odd: 3 are exact for polynomials of degree 5."""
 SPLIT = ("gpp", "reco")
 REST = "rest"
 
-Fluxes = Callable[[Names], Mapping[str, Array]]
+Quantities = Mapping[str, Moved]
 
 
 def cause_of(name: str) -> str:
@@ -47,66 +45,80 @@ def cause_of(name: str) -> str:
     return next((cause for cause, row in CAUSES.items() if base in row.inputs), REST)
 
 
-def split(fluxes: Fluxes, usual: Names, actual: Names, nodes: int = NODES) -> dict[str, Array]:
+def causes_of(names: Iterable[str]) -> tuple[str, ...]:
+    """Causes that some inputs belong to, in the order of `CAUSES`."""
+    found = {cause_of(name) for name in names}
+    return tuple(cause for cause in CAUSES if cause in found)
+
+
+def split(model: HybridFlux, quantities: Quantities, *, full: bool = False) -> dict[str, Array]:
     """Changes of GPP and RECO by cause, `causes.change_name(flux, cause)` -> actual minus usual [gC m-2 d-1].
 
     Args:
-        fluxes: `gpp` and `reco` from the inputs; elementwise, any shapes that broadcast.
-        usual: inputs that change, in the usual year; their shapes may differ from those of `actual`.
-        actual: the same inputs as they were.
-        nodes: of the quadrature, odd.
+        model: whose factors are asked.
+        quantities: all that the factors read, under both runs.
+        full: by the sum over all subsets of the causes, as models are whose RECO is no line in GPP.
     """
-    at, weights = np.polynomial.legendre.leggauss(nodes)
-    step = {name: jnp.asarray(actual[name]) - jnp.asarray(usual[name]) for name in usual}
-    groups = {cause: [name for name in usual if cause_of(name) == cause] for cause in CAUSES}
-    ends = fluxes(usual), fluxes(actual)
-    change = {flux: ends[1][flux] - ends[0][flux] for flux in SPLIT}
-    parts: dict[tuple[str, str], Any] = {(flux, cause): jnp.zeros_like(change[flux]) for flux in SPLIT for cause in CAUSES}
-    middle = dict(parts)
-    for number, (share, weight) in enumerate(zip((0.5 * (at + 1.0)).tolist(), (0.5 * weights).tolist(), strict=True)):
-        point = {name: usual[name] + share * step[name] for name in usual}
-        for cause, names in groups.items():
-            if names:
-                moved = {name: point[name] for name in names}
-                along = {name: step[name] for name in names}
-                _, slope = jax.jvp(lambda some, point=point: {flux: fluxes({**point, **some})[flux] for flux in SPLIT}, (moved,), (along,))
-                for flux in SPLIT:
-                    parts[flux, cause] = parts[flux, cause] + weight * slope[flux]
-                    if number == nodes // 2:
-                        middle[flux, cause] = slope[flux]
-    for flux in SPLIT:
-        left = change[flux] - sum((parts[flux, cause] for cause in CAUSES), jnp.zeros(()))
-        bent = {cause: jnp.abs(parts[flux, cause] - middle[flux, cause]) for cause in groups if groups[cause]}
-        every = sum(bent.values(), jnp.zeros(()))
-        per = jnp.where(every > 0, left / jnp.where(every > 0, every, 1.0), 0.0)
-        for cause, amount in bent.items():
-            parts[flux, cause] = parts[flux, cause] + per * amount
-        parts[flux, REST] = parts[flux, REST] + jnp.where(every > 0, 0.0, left)
-    return {change_name(flux, cause): part for (flux, cause), part in parts.items()}
-
-
-def shapley(fluxes: Fluxes, usual: Names, actual: Names) -> dict[str, Array]:
-    """What `split` gives, by the sum over all subsets of the causes (Shapley 1953): the check of it, at 2^causes runs.
-
-    Args are those of `split`.
-    """
-    players = [cause for cause in CAUSES if any(cause_of(name) == cause for name in usual)]
-    worth = {}
-    for size in range(len(players) + 1):
-        for inside in combinations(players, size):
-            found = fluxes({name: (actual if cause_of(name) in inside else usual)[name] for name in usual})
-            worth[frozenset(inside)] = {flux: found[flux] for flux in SPLIT}
+    terms = None if full else _terms(model, quantities)
+    found = {flux: [of_product(factors) for factors in terms[flux]] for flux in SPLIT} if terms else by_subsets(model, quantities)
     parts: dict[str, Array] = {}
     for flux in SPLIT:
-        for cause in CAUSES:
-            part = jnp.zeros_like(worth[frozenset()][flux])
-            others = [one for one in players if one != cause]
-            subsets = [inside for size in range(len(players)) for inside in combinations(others, size)] if cause in players else []
-            for inside in subsets:
-                orders = factorial(len(inside)) * factorial(len(others) - len(inside)) / factorial(len(players))
-                part = part + orders * (worth[frozenset((*inside, cause))][flux] - worth[frozenset(inside)][flux])
-            parts[change_name(flux, cause)] = part
+        by_cause = {cause: [term[cause] for term in found[flux] if cause in term] for cause in CAUSES}
+        parts |= {change_name(flux, cause): sum(of[1:], of[0]) if of else jnp.zeros(()) for cause, of in by_cause.items()}
     return parts
+
+
+def by_subsets(model: HybridFlux, quantities: Quantities) -> dict[str, list[dict[str, Array]]]:
+    """Flux -> cause -> its Shapley value by the sum over all subsets of the causes, whatever the model (in a list, as one term)."""
+    causes = tuple(cause for cause in CAUSES if any(cause in one.causes for one in quantities.values()))
+
+    def fluxes(inside: frozenset[str]) -> Mapping[str, Array]:
+        return model.fluxes_of({name: one.at(inside & {*one.causes}) for name, one in quantities.items()})
+
+    worth: dict[frozenset[str], Mapping[str, Array]] = {}
+
+    def of(inside: frozenset[str], flux: str) -> Array:
+        if inside not in worth:
+            worth[inside] = fluxes(inside)
+        return worth[inside][flux]
+
+    return {flux: [shapley(partial(of, flux=flux), causes)] for flux in SPLIT}
+
+
+def _terms(model: HybridFlux, quantities: Quantities) -> dict[str, list[list[Moved]]] | None:
+    """GPP and RECO as sums of products: RECO has a term without GPP and one in proportion to it; None where it is no line in GPP."""
+    gpp = [factor for fn in model.gpp for factor in _factors(fn, quantities)]
+    reading = [fn for fn in model.reco if "gpp" in arguments(fn)]
+    others = [factor for fn in model.reco if fn not in reading for factor in _factors(fn, quantities)]
+    if not reading:
+        return {"gpp": [gpp], "reco": [others]}
+    if len(reading) > 1 or not is_line(reading[0], "gpp"):
+        return None
+    height, slope = (_factors(part, quantities) for part in height_and_slope(reading[0], "gpp"))
+    terms = [[*slope, *gpp, *others]]
+    return {"gpp": [gpp], "reco": terms if is_proportional(reading[0], "gpp") else [[*height, *others], *terms]}
+
+
+def _factors(fn: Callable, quantities: Quantities) -> list[Moved]:
+    """A factor, with what it is in proportion to taken out of it, so that fewer causes meet in what is left."""
+    names = arguments(fn)
+    read = {name: quantities[name] for name in names}
+    out = [name for name in names if len(read[name].causes) > 1 and read[name].logarithm and is_proportional(fn, name)]
+    kept = {name: constant(1.0) if name in out else one for name, one in read.items()}
+    causes = {cause for one in kept.values() for cause in one.causes}
+    for name in names:  # a driver, too, where another cause stays
+        if len(causes) > 1 and len(kept[name].causes) == 1 and is_proportional(fn, name):
+            out.append(name)
+            kept[name] = constant(1.0)
+            causes = {cause for one in kept.values() for cause in one.causes}
+    made: dict[frozenset[str], Any] = {}
+
+    def at(inside: frozenset[str]) -> Any:
+        if inside not in made:
+            made[inside] = fn(**{name: one.at(inside & {*one.causes}) for name, one in kept.items()})
+        return made[inside]
+
+    return [*(read[name] for name in out), Moved(tuple(cause for cause in CAUSES if cause in causes), at)]
 
 
 class AgainstUsual:
@@ -116,17 +128,20 @@ class AgainstUsual:
     the changes by cause of `split`, and `water_missing`.
     """
 
-    def __init__(self, model: HybridFlux, changing: Iterable[str], parameters: Callable[[Names], Names], nodes: int = NODES):
+    def __init__(
+        self, model: HybridFlux, changing: Iterable[str], follow: Callable[[Names, Names, Sequence[str]], Quantities], *, full: bool = False
+    ):
         """Pair a model with itself.
 
         Args:
-            model: of one draw, or with draws that `parameters` knows.
+            model: of one draw, or with draws that `follow` knows.
             changing: drivers, histories among them, that have a usual value: `usual_tair` is among the names of a day.
-            parameters: gives those parameters that follow such a driver, from the names of a day.
-            nodes: of the quadrature.
+            follow: gives those parameters that follow such a driver under both runs, from the names of the usual and of the actual day.
+            full: see `split`.
         """
-        self.model, self.parameters, self.nodes = model, parameters, nodes
+        self.model, self.follow, self.full = model, follow, full
         self.moving = moving(model, tuple(changing))
+        self.in_memory = tuple(name for name in self.moving if name in remembers(model))
 
     @property
     def settles(self) -> bool:
@@ -138,20 +153,21 @@ class AgainstUsual:
         actual, usual = _apart(today)
         return actual | usual
 
-    def _at(self, names: Names, parameters: Names) -> dict[str, Any]:
-        """Parameters where drivers have other values than those that they were made of."""
-        return {**parameters, **(self.parameters(names) if self.moving else {})}
+    def _usually(self, today: Names, parameters: Names) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Names and parameters of the usual day, as far as states depend on them."""
+        usual = self.usual(today)
+        found = self.follow(usual, today, self.in_memory) if self.in_memory else {}
+        return usual, {**parameters, **{name: one.usual for name, one in found.items()}}
 
     def start(self, today: Names, parameters: Names) -> dict[str, Array]:
         """Both states before the first day."""
-        usual = self.usual(today)
-        return _both(self.model.start(today, parameters), self.model.start(usual, self._at(usual, parameters)))
+        return _both(self.model.start(today, parameters), self.model.start(*self._usually(today, parameters)))
 
     def advance(self, state: Names, today: Names, parameters: Names) -> tuple[dict[str, Array], dict[str, Array]]:
         """Both states that the fluxes of a day see, and diagnostics of both."""
-        usual, (actual_state, usual_state) = self.usual(today), _apart(state)
+        actual_state, usual_state = _apart(state)
         moved, diagnostics = self.model.advance(actual_state, today, parameters)
-        usually, of_usual = self.model.advance(usual_state, usual, self._at(usual, parameters))
+        usually, of_usual = self.model.advance(usual_state, *self._usually(today, parameters))
         return _both(moved, usually), _both(diagnostics, of_usual)
 
     def seen(self, state: Names, today: Names, parameters: Names) -> dict[str, Any]:
@@ -164,24 +180,26 @@ class AgainstUsual:
 
     def exchange(self, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
         """Fluxes as they were, what has changed by cause, and the water that is missing."""
-        (actual_state, usual_state), (actual, usual) = _apart(state), _apart(today)
-        inputs = {name: actual[name] for name in usual} | actual_state
-        before = usual | usual_state
-        rest = {name: value for name, value in actual.items() if name not in before}
-
-        def fluxes(point: Names) -> Mapping[str, Array]:
-            names = {**rest, **point}
-            here = {name: names[name] for name in names if name not in usual_state}
-            return self.model.exchange({name: point[name] for name in usual_state}, here, self._at(here, parameters))
-
-        as_it_was = fluxes(inputs)
-        missing = sum((before[name] - inputs[name] for name in ("soil_water", "deep_water") if name in before), jnp.zeros(()))
-        return {**as_it_was, **split(fluxes, before, inputs, self.nodes), "water_missing": missing}
+        (actual_state, usual_state), (actual, changed) = _apart(state), _apart(today)
+        usual = actual | changed
+        moved = self.follow(usual, actual, self.moving)
+        before = self.model.seen(usual_state, usual, {**parameters, **{name: one.usual for name, one in moved.items()}})
+        after = self.model.seen(actual_state, actual, {**parameters, **{name: one.actual for name, one in moved.items()}})
+        still = {*actual, *parameters} - {*changed, *actual_state}
+        quantities = {name: constant(value) if name in still else _moved(name, before[name], value) for name, value in after.items()}
+        as_it_was, as_usual = self.model.fluxes_of(after), self.model.fluxes_of(before)
+        parts = split(self.model, {**quantities, **moved}, full=self.full)
+        for flux in SPLIT:  # what rounding leaves is in the rest, so that the parts are the change
+            named = [parts[change_name(flux, cause)] for cause in CAUSES if cause != REST]
+            parts[change_name(flux, REST)] = as_it_was[flux] - as_usual[flux] - sum(named[1:], named[0])
+        stores = [name for name in ("soil_water", "deep_water") if name in before]
+        missing = sum((jnp.asarray(before[name]) - jnp.asarray(after[name]) for name in stores), jnp.zeros(()))
+        return {**as_it_was, **parts, "water_missing": missing}
 
     def settle(self, state: Names, fluxes: Names, today: Names, parameters: Names) -> dict[str, Array]:
         """Both states at the end of a day; `fluxes` are those that were."""
-        (actual_state, usual_state), usual = _apart(state), self.usual(today)
-        at = self._at(usual, parameters)
+        actual_state, usual_state = _apart(state)
+        usual, at = self._usually(today, parameters)
         ended = self.model.settle(usual_state, self.model.exchange(usual_state, usual, at), usual, at)
         return _both(self.model.settle(actual_state, fluxes, today, parameters), ended)
 
@@ -194,13 +212,39 @@ class AgainstUsual:
         return self._each(self.model.spin_up, state, today, parameters)
 
     def _each(self, step: Callable, state: Names, today: Names, parameters: Names) -> dict[str, Array]:
-        (actual_state, usual_state), usual = _apart(state), self.usual(today)
-        return _both(step(actual_state, today, parameters), step(usual_state, usual, self._at(usual, parameters)))
+        actual_state, usual_state = _apart(state)
+        return _both(step(actual_state, today, parameters), step(usual_state, *self._usually(today, parameters)))
 
 
 def moving(model: HybridFlux, changing: Sequence[str]) -> tuple[str, ...]:
     """Parameters whose sources read a driver that has a usual value."""
     return tuple(name for name, source in model.sources.items() if {*source.reads()} & {*changing})
+
+
+def following(model: HybridFlux, changing: Sequence[str], value: Callable[[str, Names], Array]):
+    """A `follow` of `AgainstUsual` for any sources: each parameter at every subset of the causes that it follows.
+
+    Args:
+        model: whose sources are asked.
+        changing: names that have a usual value.
+        value: of a parameter from the names of a day.
+    """
+
+    def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Moved]:
+        found = {}
+        for name in only:
+            reads = [one for one in model.sources[name].reads() if one in changing]
+            at = lambda inside, name=name, reads=reads: value(  # noqa: E731
+                name, {**usual, **{one: actual[one] for one in reads if cause_of(one) in inside}}
+            )
+            found[name] = Moved(causes_of(reads), at)
+        return found
+
+    return follow
+
+
+def _moved(name: str, before: Any, after: Any) -> Moved:
+    return Moved((cause_of(name),), lambda inside: after if inside else before)
 
 
 def _both(actual: Names, usual: Names) -> dict[str, Any]:

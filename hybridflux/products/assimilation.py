@@ -108,8 +108,9 @@ def _with_exports(changes: Sequence[StockChange], used: Sequence[int], matrix, e
         replace(one, yearly=one.yearly @ matrix, carried=dict(one.carried), bias=None if one.bias is None else one.bias @ matrix)
         for one in changes
     ]
-    perturbed = errors_of(errors, len(matrix), np.random.default_rng([seed, len(used), 1]))
-    departure = np.array([out[number].measured - out[number].nbp for number in used]) + perturbed
+    predicted = np.array([out[number].nbp for number in used])
+    perturbed = errors_of(errors, predicted, np.random.default_rng([seed, len(used), 1]))
+    departure = np.array([out[number].measured for number in used])[:, None] + perturbed - predicted
     solved = np.linalg.lstsq(errors + sum(exports.values()), departure, rcond=1e-12)[0]
     for pool, covariance in exports.items():
         for number, moved in zip(used, -CARRIED[pool] * covariance @ solved, strict=True):

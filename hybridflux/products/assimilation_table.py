@@ -9,10 +9,11 @@ import pandas as pd
 
 from hybridflux.products.assimilation import Assimilated, assimilate
 from hybridflux.products.budget import budget_of
-from hybridflux.products.closure import ToDecide, needed, worth_detecting
+from hybridflux.products.closure import worth_detecting
 from hybridflux.products.ensemble_update import posterior_predictive_p, prior_predictive_p
-from hybridflux.products.measured_stocks import SUM, StockChange
+from hybridflux.products.measured_stocks import SUM, StockChange, region_of
 from hybridflux.products.rows import COLUMNS, budget_row
+from hybridflux.products.stock_agreement import StockAgreement, Uncertainties, agreement
 from hybridflux.products.years import named
 from hybridflux.records import run_record
 from hybridflux.region.draws.spread import ASSIMILATED
@@ -26,11 +27,13 @@ def assimilated_table(
 ) -> pd.DataFrame:
     """The budget of a run whose draws an inventory has informed, with the columns of `budget_table` and `stage` `assimilated`.
 
-    Rows NBP, export (and `import`, `fire`, `leaching`) and `structural bias` of each place of the inventory come before those of fluxes.
+    Rows NBP, export (and `import`, `fire`, `leaching`) and `structural bias` of each place of the inventory come before those of fluxes,
+    and before them those of the whole region, where stock changes of its parts make it up.
     `prior_mean` and `prior_sd` are those before the update, `shrinkage` is 1 - sd / prior_sd. Rows NBP have the measured `stock_change`,
     `prior_predictive_p` (how likely a measurement as far from the prior is: small where run and inventory contradict each other),
-    `posterior_predictive_p`, and what one lever alone would need to detect a gap worth detecting (`closure.needed`): `years_to_decide`,
-    `plots_to_decide` (times today's), `towers_to_decide`. `note` says why a stock change took no part.
+    `posterior_predictive_p`, and whether fluxes and stocks agree (`agreement`): `verdict` with its `reason`, `gap` with its interval, and
+    where that is undecidable `years_to_decide`, `plots_to_decide` (times today's), `towers_to_decide`, each alone. `note` says why a stock
+    change took no part.
 
     Args:
         run: folder written by `map_region`; it is not changed.
@@ -47,8 +50,9 @@ def assimilated_table(
 
 
 def table_of(found: Assimilated, *, nugget: float | None = None, reference: tuple[int, int] | None = None) -> pd.DataFrame:
-    """The table of an update; arguments as of `assimilated_table` and `closure.needed`."""
-    changes = pd.DataFrame([row for pair in zip(found.changes, found.updated, strict=True) for row in _rows(found, *pair, nugget)])
+    """The table of an update; arguments as of `assimilated_table` and `stock_agreement.Uncertainties`."""
+    whole, pairs = region_of(found.changes, found.updated, found.prior), zip(found.changes, found.updated, strict=True)
+    changes = pd.DataFrame([row for pair in [*([whole] if whole else []), *pairs] for row in _rows(found, *pair, nugget)])
     before, after = (budget_of(totals, reference) for totals in (found.prior, found.totals))
     known = before.set_index(KEYS)[["mean", "sd"]].rename(columns={"mean": "prior_mean", "sd": "prior_sd"})
     table = pd.concat([changes, after.merge(known, left_on=KEYS, right_index=True, how="left")], ignore_index=True)
@@ -59,11 +63,12 @@ def table_of(found: Assimilated, *, nugget: float | None = None, reference: tupl
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]]
 
 
-def needed_of(change: StockChange, nugget: float | None) -> ToDecide:
-    """What it would take to decide a comparison."""
-    export, exported_sd = change.entry.pools["export"]
+def agreement_of(change: StockChange, after: StockChange, nugget: float | None) -> StockAgreement:
+    """Whether fluxes and a stock change agree; arguments as of `stock_agreement.Uncertainties`."""
+    (export, exported_sd), (first, last) = change.entry.pools["export"], change.entry.years
     worth = worth_detecting(change.nee.mean(), export, change.measured)
-    return needed(change.yearly, exported_sd, change.sd, worth, nugget)
+    p = prior_predictive_p(change.nbp[None], np.array([change.measured]), np.array([change.sd]))[0]
+    return agreement(change.nbp, after.nbp, float(p), worth, Uncertainties(change.sd, exported_sd, last - first + 1, nugget))
 
 
 def _rows(found: Assimilated, change: StockChange, after: StockChange, nugget: float | None) -> list[dict]:
@@ -84,7 +89,7 @@ def _rows(found: Assimilated, change: StockChange, after: StockChange, nugget: f
                 measured, sd = np.array([change.measured]), np.array([change.sd])
                 row["prior_predictive_p"] = prior_predictive_p(draws[None], measured, sd)[0]
                 row["posterior_predictive_p"] = posterior_predictive_p(after.nbp[None], measured, sd)[0]
-                row |= {f"{name}_to_decide": value for name, value in vars(needed_of(change, nugget)).items()}
+                row |= vars(agreement_of(change, after, nugget))
         rows.append(row)
     return rows
 

@@ -3,7 +3,8 @@
     NBP = -NEE - export + import - fire        gain of the land, gC m-2 yr-1
 
 in every draw, so that intervals hold the errors of the fluxes, of harvest fractions, of detected events and of the tables of the user. A
-harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`), unless a table says what was exported in that place and
+harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`; of an event without a crop, that which the name of the
+zone or parcel shows, `harvest.crop_of`), unless a table says what was exported in that place and
 year. A table of events holds for the calendar years from its first event to its last. What is not known is empty, and said: without export
 there is no NBP; import and fire that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it
 needs a row `export`.
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.products.budget import periods, read_groups
-from hybridflux.products.harvest import decay, fraction_of
+from hybridflux.products.harvest import crop_of, decay, fraction_of
 from hybridflux.products.management import FLOWS, Event, Flow, place_of, read_events, read_flows
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import ALL, REGION, RunTotals, open_totals
@@ -143,7 +144,9 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
     for cells in np.array_split(order, range(AT_ONCE, len(order), AT_ONCE)):
         gpp = np.maximum(totals.total["GPP"][cells], 0.0)
         for cell, grown in zip(cells.tolist(), gpp, strict=True):
-            export[cell], residue[cell] = _harvested(months, str(totals.land_cover[cell]), grown, harvested[cell], seed)
+            cover = str(totals.land_cover[cell])
+            crop = crop_of(str(totals.zone[cell])) if cover == "CRO" else ""
+            export[cell], residue[cell] = _harvested(months, cover, crop, grown, harvested[cell], seed)
     spanned = [bool(events) and events[0].date.year <= year <= events[-1].date.year for year in years]
     export[:, np.invert(spanned)] = residue[:, np.invert(spanned)] = np.nan
     brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
@@ -190,12 +193,15 @@ class Months(NamedTuple):
         return grown[month, every] + part * gpp[month, every]
 
 
-def _harvested(months: Months, cover: str, gpp: np.ndarray, events: Sequence[Event], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _harvested(
+    months: Months, cover: str, crop: str, gpp: np.ndarray, events: Sequence[Event], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Exported and residual carbon of a cell `[year, draw]`, gC; NaN where a felling took wood of which no table says how much.
 
     Args:
         months: of the run.
         cover: plant type code of the cell.
+        crop: that its zone shows, for events that name none.
         gpp: of the cell `[month, draw]`, gC.
         events: of the cell, in the order of their dates.
         seed: of the random numbers.
@@ -210,14 +216,15 @@ def _harvested(months: Months, cover: str, gpp: np.ndarray, events: Sequence[Eve
         at = months.day(event.date) + event.date_sd * random.standard_normal(draws)
         inside = happens & (at >= 0.0) & (at < months.starts[-1] + months.days[-1])
         year = np.searchsorted(months.years, at, side="right")
-        fraction = fraction_of(event.crop, cover)
+        grows = event.crop or crop
+        fraction = fraction_of(grows, cover)
         if event.event == "felling" or fraction is None:
             export[year[inside], every[inside]] = np.nan
             continue
         begin = last if event.since is None else np.full(draws, months.day(event.since))
         taken = np.maximum(months.until(at, grown, gpp) - months.until(np.minimum(begin, at), grown, gpp), 0.0)
         taken = np.where(inside, event.share * taken, 0.0)
-        exported, stays = fraction.draw(draws, random_of(seed, f"fraction {event.crop or cover}"))
+        exported, stays = fraction.draw(draws, random_of(seed, f"fraction {grows or cover}"))
         np.add.at(export, (year, every), taken * exported)
         np.add.at(residue, (year, every), taken * stays)
         last = np.where(inside, at, last)

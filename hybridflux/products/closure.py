@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 
 LIMIT = 1.96
 DETECTABLE_SHARE = 0.5  # of the largest term of the ledger
-LONGEST_YEARS = 100
-MOST_TOWERS = 20
 DETECTABLE_FLOOR = 50.0  # gC m-2 yr-1: the best resolution of repeated inventories over about a decade
 
 
@@ -87,64 +86,20 @@ def judge(nee: np.ndarray, pools: Mapping[str, tuple[float, float]], *, years: t
     return Verdict(difference, sd, float(z), LIMIT * sd, verdict, limiting, "; ".join(notes))
 
 
+def verdicts_of(table: pd.DataFrame) -> str:
+    """A line for a terminal: how many comparisons of a budget have which verdict, and where an undecidable one is answered.
+
+    >>> verdicts_of(pd.DataFrame({"verdict": ["closed", "undecidable", None]}))
+    'run and inventory: 1 closed, 1 undecidable; what both together say, and what would decide: hybridflux assimilate'
+    """
+    counts = table["verdict"].dropna().value_counts()
+    more = "; what both together say, and what would decide: hybridflux assimilate" if counts.get("undecidable", 0) else ""
+    return "run and inventory: " + ", ".join(f"{count} {word}" for word, count in counts.items()) + more
+
+
 def worth_detecting(nee: float, export: float, stock: float) -> float:
     """The smallest gap that matters, from the means of the three terms, gC m-2 yr-1."""
     return max(DETECTABLE_FLOOR, DETECTABLE_SHARE * max(abs(nee), abs(export), abs(stock)))
-
-
-@dataclass(frozen=True)
-class ToDecide:
-    """What one lever alone would need so that a gap worth detecting is detected; NaN where it cannot.
-
-    Attributes:
-        years: mapped and measured, today's among them.
-        plots: times as many plots of the inventory as today.
-        towers: in the zone, of its plant type.
-    """
-
-    years: float
-    plots: float
-    towers: float
-
-
-def needed(yearly: np.ndarray, export_sd: float, stock_sd: float, worth: float, nugget: float | None) -> ToDecide:
-    """What it would take to decide, each lever alone.
-
-    More years average what differs between years; the error of exports falls by their number, that of a stock change, the difference of two
-    inventories, by their square. More plots divide the variances of the inventory. k towers leave nugget / (nugget + k (1 - nugget)) of the
-    variance of the flux, where that share of the variance belongs to each ecosystem alone and the rest to the zone.
-
-    Args:
-        yearly: NEE of each mapped year and draw `[year, draw]`, gC m-2 yr-1.
-        export_sd: of the mean export, gC m-2 yr-1.
-        stock_sd: of the stock change, gC m-2 yr-1.
-        worth: gap to be detected, gC m-2 yr-1.
-        nugget: share of the variance of the effects of places that belongs to each alone; None where the run does not know it.
-
-    >>> steady = np.repeat([[-60.0, 0.0, 60.0]], 4, axis=0)
-    >>> needed(steady, 10.0, 40.0, 100.0, 0.5)
-    ToDecide(years=nan, plots=nan, towers=3.0)
-    """
-    limit, count = (worth / LIMIT) ** 2, len(yearly)
-    covariance = np.atleast_2d(np.cov(yearly))
-    flux = covariance.mean()
-    own = max(float(np.trace(covariance) / count - (covariance.sum() - np.trace(covariance)) / max(count * (count - 1), 1)), 0.0)
-    lasting = max(flux - own / count, 0.0)
-    measured = export_sd**2 + stock_sd**2
-    longer = count / np.arange(count, LONGEST_YEARS + 1)
-    over_years = lasting + own / count * longer + export_sd**2 * longer + (stock_sd * longer) ** 2
-    towers = np.arange(MOST_TOWERS + 1)
-    left = nugget / (nugget + towers * (1.0 - nugget)) if nugget else np.where(towers == 0, 1.0, np.nan if nugget is None else 0.0)
-    return ToDecide(
-        _first(over_years <= limit, count) if count > 1 else np.nan,
-        max(measured / (limit - flux), 1.0) if limit > flux else np.nan,
-        _first(flux * left + measured <= limit, 0),
-    )
-
-
-def _first(enough: np.ndarray, start: int) -> float:
-    """Number of the first that is enough, counted from `start`; NaN for none."""
-    return float(start + np.argmax(enough)) if enough.any() else np.nan
 
 
 def _undecided(term: str, note: str) -> Verdict:

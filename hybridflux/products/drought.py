@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES, change_name
-from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtTotals
+from hybridflux.causes import CAUSES, SOIL_WATER, change_name
+from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtPixels, DroughtTotals
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
 from hybridflux.products.totals import file_of, read_totals, run_record
@@ -25,6 +25,8 @@ from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import ALONG, AMOUNTS, Change, read_changes
 from hybridflux.region.drivers.open import Region, open_region
+from hybridflux.region.run.keep import quantities_of
+from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import of_files
 from hybridflux.vocabulary import FLUXES, split_history
 
@@ -39,12 +41,15 @@ TRADED = -0.7
 WIDE = 0.5
 """Width of the 90 % interval of the share of soil water in what both did, above which the draws do not say which of them it was."""
 LEAST = 1.0  # gC m-2: less than this of both is not worth a verdict
+MOST_BYTES = 1e9  # of the sums of pixels, which are kept up to that without being asked for
 NOT_SEPARABLE, SEPARABLE = "not separable", "separable"
 NOT_HELD = (
-    "legacy of the drought in the years after it", "mortality of trees", "irrigation, which is not known", "groundwater and lateral flow",
+    "legacy of the drought in the years after it", "mortality of trees", "groundwater and lateral flow",
     "crop rotation, harvest and mowing, which are part of greenness where the series shows them",
 )  # fmt: skip
-"""What the ledger does not hold."""
+"""What no ledger holds."""
+UNKNOWN_IRRIGATION, FURTHER_IRRIGATION = "irrigation, which is not known", "irrigation beyond what the region declares"
+"""What else it does not hold, of a region without and with declared irrigation (`ingest.irrigate`)."""
 
 
 def usual_of(region: Region, needs: Sequence[str], years: tuple[int, int] | None = None) -> dict[str, Change]:
@@ -72,6 +77,7 @@ def run_drought(
     usual: Mapping[str, str | Change] | None = None,
     years: tuple[int, int] | None = None,
     draws: int | Draws = 64,
+    pixels: bool | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> pd.DataFrame:
@@ -88,6 +94,7 @@ def run_drought(
         usual: driver -> what is usual: `typical`, `climatology`, `*1.3`, `+0.02`; of others it is made of the record (`usual_of`).
         years: first and last reference year of the record; None: a climatology that came with the region, else all its years.
         draws: number, or `Draws`: of which spread, by which seed.
+        pixels: keep the sums of every pixel and draw, of which losses by any classes are made later; None: where they take at most 1 GB.
         progress: called with (tiles done, all, message).
         options: further arguments of `map_region`: `resume`, `executor`.
 
@@ -117,16 +124,25 @@ def run_drought(
     if held:
         warnings.warn(f"held as it was, so that it changes nothing: {', '.join(held)}; {next(iter(held.values()))}", stacklevel=2)
     draws = Draws.of(draws, Spread.random_effects)
-    map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=KEEP, progress=progress, **options)
+    of_pixels = DroughtPixels(SOIL_WATER in quantities_of(posterior.model))
+    if pixels is None:
+        pixels = 4 * len(of_pixels.sums) * draws.number * region.grid.shape[0] * region.grid.shape[1] <= MOST_BYTES
+    keep = (*KEEP, of_pixels) if pixels else KEEP
+    map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=keep, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {
-        "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": list(NOT_HELD),
+        "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": _not_held(region),
         "members": "all" if posterior.model is given.model else "process",
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }  # fmt: skip
     write_table(table, out / TABLE, record, float_format="%.6g")
     write_record(out / RECORD, record | {"checksums": of_files(out, (TABLE,))})  # last: it marks the ledger as complete
     return table
+
+
+def _not_held(region: Region) -> list[str]:
+    """What the ledger of a region does not hold, in words."""
+    return [*NOT_HELD, FURTHER_IRRIGATION if layout.IRRIGATION in region.group.attrs else UNKNOWN_IRRIGATION]
 
 
 def drought_record(folder: str | Path) -> dict:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, SOIL_WATER, change_name
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.outputs import DailySeries, PeriodMaps, ZoneTotals
-from hybridflux.region.outputs.base import ArraySpec, OfQuantities
+from hybridflux.region.outputs.base import ArraySpec, OfQuantities, Output
+from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.outputs.period_maps import over
 
 CHANGES = tuple(change_name(flux, cause) for flux in ("gpp", "reco") for cause in CAUSES)
@@ -85,6 +87,39 @@ class DroughtMaps(PeriodMaps):
             f"annual/{SENSITIVITY}": ratio.mean(0),
             f"annual/{SENSITIVITY}_sd": ratio.std(0, ddof=1) if len(ratio) > 1 else 0.0 * ratio[0],
         }
+
+
+@dataclass(frozen=True)
+class DroughtPixels(Output):
+    """Sums over the season of `KEPT` of each pixel and draw, float32, beside the totals of its tile: 64 bytes a pixel and draw.
+
+    `products.drought_classes` adds them up over classes of pixels that nobody had named when the ledger was made.
+
+    Attributes:
+        soil_water: whether the model has it: then the soil water left [share of capacity] is summed too.
+    """
+
+    soil_water: bool = True
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What is summed, in this order."""
+        return (*KEPT, SOIL_WATER) if self.soil_water else KEPT
+
+    sums = reads
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """The sums of all mapped months, as those of a single one."""
+        whole = over(self.sums, sums, 0, sums[WATER].shape[0])
+        return {name: whole[name][None] for name in self.sums}
+
+    def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
+        """The pixels of the block."""
+        totals.add_pixels(self.name, [kept[name] for name in self.sums], block)
+
+    def cost(self, calendar: Calendar, draws: int) -> float:
+        """Four bytes for each draw and sum."""
+        return 4 * len(self.sums) * draws
 
 
 KEEP = (DroughtTotals(), DroughtSeries(), DroughtMaps())

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
+from hybridflux.causes import CAUSES, USUAL, change_name
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.inference.batch import names_of
-from hybridflux.model.attribution import NODES, SPLIT, cause_of, shapley, split
-from hybridflux.model.flux import given_by
-from hybridflux.model.learned import over_draws
+from hybridflux.model.attribution import SPLIT, AgainstUsual, cause_of, following
+from hybridflux.model.flux import HybridFlux, given_by
+from hybridflux.model.learned import learned, over_draws, parameters_over_draws
 from hybridflux.model.rollout import remembers, states
 from hybridflux.region.drivers.driver_change import AMOUNTS, TEMPERATURES
 from hybridflux.region.drivers.usual_weather import Years, typical, usual_course
+from hybridflux.region.kernels.networks import Members, solve
+from hybridflux.region.kernels.networks_moved import following_networks
 from hybridflux.vocabulary import split_history
 
 if TYPE_CHECKING:
@@ -62,7 +65,6 @@ def drought_at_towers(
     years: Sequence[Years],
     *,
     seed: int = 0,
-    nodes: int = NODES,
     full: bool = False,
 ) -> dict[str, np.ndarray]:
     """Changes by cause at towers on the days of a season `[draw, day, place]`, gC m-2 d-1, with the fluxes of both runs.
@@ -73,8 +75,7 @@ def drought_at_towers(
         season: which days, `[time]` of bool.
         years: reference years of each place.
         seed: of the effects of towers that took no part in the fit.
-        nodes: of the quadrature.
-        full: by the sum over all subsets of the causes instead (`attribution.shapley`).
+        full: by the sum over all subsets of the causes, see `attribution.split`.
 
     Returns:
         `causes.change_name(flux, cause)`, `gpp`, `reco`, `usual_gpp`, `usual_reco`, and `water_missing` [mm] where the model has a bucket.
@@ -83,29 +84,39 @@ def drought_at_towers(
     needs = posterior.model.needs()
     usual = {name: jnp.asarray(values) for name, values in usual_drivers(sequences, needs, years).items()}
     names = {name: jnp.asarray(values) for name, values in names_of(posterior.model, sequences).items() if name in needs}
-    how = partial(shapley) if full else partial(split, nodes=nodes)
-    found = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, usual, jnp.asarray(at), how)
+    found = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, usual, jnp.asarray(at), full=full)
     return {name: np.asarray(values, float) for name, values in found.items()}
 
 
 @eqx.filter_jit
-def _walk(model, names: Mapping, usual: Mapping, at: np.ndarray, how: Callable):
-    def one(draw):
-        shape = (len(at), names["par"].shape[1])
-        kept = {name for memory in draw.memory for name in given_by(memory)[0]}
-        runs = [states(draw, drivers, draw.parameters(drivers, remembers(draw))) for drivers in ({**names, **usual}, names)]
-        before, after = ({name: run[name][at] for name in kept if name in run} for run in runs)
-        before |= {name: values[at] for name, values in usual.items()}
-        after |= {name: names[name][at] for name in usual}
-        fixed = {name: values if jnp.ndim(values) < 2 else values[at] for name, values in names.items() if name not in usual}
+def _walk(model: HybridFlux, names: Mapping, usual: Mapping, at: Array, *, full: bool) -> dict[str, Array]:
+    shape = (len(at), names["par"].shape[1])
 
-        def fluxes(point):
-            here = {**fixed, **point}
-            found = draw.exchange({name: point[name] for name in kept if name in point}, here, draw.parameters(here))
-            return {name: jnp.broadcast_to(found[name], shape) for name in SPLIT}
+    def runs_of(draw):
+        both = {"": names, USUAL: {**names, **usual}}
+        runs = {prefix: states(draw, run, draw.parameters(run, remembers(draw))) for prefix, run in both.items()}
+        return {prefix + name: values[at] for prefix, run in runs.items() for name, values in run.items()}
 
-        ends = {prefix + name: value for prefix, point in (("usual_", before), ("", after)) for name, value in fluxes(point).items()}
-        water = sum((before[name] - after[name] for name in ("soil_water", "deep_water") if name in before), jnp.zeros(shape))
-        return {**how(fluxes, before, after), **ends, "water_missing": water}
+    def flat(values):
+        of_days = values if jnp.ndim(values) < 2 else values[at]
+        return jnp.broadcast_to(of_days, shape).reshape(-1)
 
-    return over_draws(model, one)
+    kept = {name for memory in model.memory for name in given_by(memory)[0]}
+    walked = {name: values.reshape(len(values), -1) for name, values in over_draws(model, runs_of).items()}
+    state = {name: values for name, values in walked.items() if name.removeprefix(USUAL) in kept}
+    today = {name: flat(values) for name, values in names.items()} | {USUAL + name: flat(values) for name, values in usual.items()}
+    today |= {name: values for name, values in walked.items() if name not in state}
+    networks = {name: Members(network, None) for name, source in model.sources.items() if (network := source.network()) is not None}
+
+    def value(name, of_day):
+        """A parameter, its network evaluated anew."""
+        return parameters_over_draws(solve(model, {name: networks[name]} if name in networks else {}, of_day), of_day, (name,))[name]
+
+    follow = following(model, tuple(usual), value) if full else following_networks(model, networks, tuple(usual))
+    pair = AgainstUsual(model, usual, follow, full=full)
+    parameters = parameters_over_draws(model, today, [name for name in model.sources if name not in pair.moving])
+    found = pair.exchange(state, today, parameters)
+    for flux in SPLIT:
+        found[USUAL + flux] = found[flux] - sum(found[change_name(flux, cause)] for cause in CAUSES)
+    draws = len(jax.tree.leaves(learned(model))[0])
+    return {name: jnp.broadcast_to(values, (draws, shape[0] * shape[1])).reshape(-1, *shape) for name, values in found.items()}

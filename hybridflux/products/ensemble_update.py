@@ -6,6 +6,8 @@ An updated quantity is x T, with x `[..., draw]` and a matrix T `[draw, draw]` f
   observations of Evensen (2009, 10.1007/978-3-642-03711-5) on totals: x + K (y + e - h), K the gain of the draws' covariances, h what a
   draw predicts of y, e an error of y. Exact for Gaussian draws in great number. The gain of a draw is made of the draws of other folds
   (Houtekamer and Mitchell 1998, 10.1175/1520-0493(1998)126<0796:DAUAEK>2.0.CO;2): one that has seen the draw makes the interval too narrow.
+  The errors e have exactly their covariance, and none with h, where draws are enough for that (second-order exact sampling, Pham 2001,
+  10.1175/1520-0493(2001)129<1194:SMFSDA>2.0.CO;2): else the width of a sum over many places is a matter of the seed.
 * `weights`: draws are weighed by the likelihood of y, and drawn again by systematic resampling; exact for any distribution, while enough
   draws keep weight.
 """
@@ -35,7 +37,7 @@ def kalman(predicted: np.ndarray, observed: np.ndarray, covariance: np.ndarray, 
     measurements, draws = predicted.shape
     if draws < 4:
         raise ValueError(f"an update by covariances needs more than {draws} draws; map with 64 or more")
-    errors = errors_of(covariance, draws, np.random.default_rng([seed, measurements]))
+    errors = errors_of(covariance, predicted, np.random.default_rng([seed, measurements]))
     fold = np.arange(draws) % min(FOLDS, draws // 2)
     out = np.eye(draws)
     for number in np.unique(fold):
@@ -99,10 +101,26 @@ def posterior_predictive_p(updated: np.ndarray, observed: np.ndarray, sd: np.nda
     return erfc(np.abs(observed[:, None] - updated) / sd[:, None] / np.sqrt(2.0)).mean(1)
 
 
-def errors_of(covariance: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Normal errors `[measurement, draw]` of a covariance, which may be singular."""
+def errors_of(covariance: np.ndarray, apart: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Normal errors `[measurement, draw]` of a covariance, which may be singular, and of other draws that they do not correlate with.
+
+    With few draws neither can be exact: correlations by chance stay with `apart` first, then between the errors.
+
+    Args:
+        covariance: `[measurement, measurement]`.
+        apart: `[row, draw]`.
+        rng: of the numbers.
+    """
+    rows, draws = len(covariance), apart.shape[1]
     size, turn = np.linalg.eigh(covariance)
-    return turn * np.sqrt(np.maximum(size, 0.0)) @ normal_scores(rng, len(covariance), draws)
+    scores = normal_scores(rng, rows, draws)
+    if rows + len(apart) < draws - 1:
+        others = np.linalg.qr((apart - apart.mean(1, keepdims=True)).T)[0]
+        scores -= scores @ others @ others.T
+    if rows < draws - 1:
+        scores -= scores.mean(1, keepdims=True)
+        scores = np.linalg.solve(np.linalg.cholesky(np.cov(scores).reshape(rows, rows)), scores)
+    return turn * np.sqrt(np.maximum(size, 0.0)) @ scores
 
 
 def normal_scores(rng: np.random.Generator, rows: int, draws: int) -> np.ndarray:

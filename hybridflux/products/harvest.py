@@ -10,6 +10,8 @@ dies, so that r = CUE - h. For grass h is that of measured ledgers, and r the lo
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +65,27 @@ Harvest indices: Hay 1995 (10.1111/j.1744-7348.1995.tb05015.x), Unkovich et al. 
 share of the storage organ in the whole plant. Root to shoot ratios: IPCC 2006 guidelines, vol. 4, table 11.2. CRO: mean and spread of these
 crops. GRA: 335 gC m-2 yr-1 were exported at CH-Cha on the mean of 16 years (Feigenwinter et al. 2023, hdl 20.500.11850/623992), 0.12 of
 the GPP of that tower, most of which has grown since the last cut of its year (E18); a tenth to a fifth of hay is lost on the field."""
+
+
+NAMES: dict[str, str] = {
+    "wheat": "wheat ble bth btp bdh bdp froment weizen", "barley": "barley orge orh orp gerste", "silage maize": "mie ensilage silage",
+    "maize": "maize corn mais mis mid", "rapeseed": "rapeseed canola colza czh czp raps", "sunflower": "sunflower tournesol trn",
+    "soybean": "soybean soya soja soj", "sugar beet": "beet beets betterave btn zuckerrube",
+    "potato": "potato potatoes pomme ptc ptf kartoffel",
+}  # fmt: skip
+"""Crop -> words by which the names of zones and parcels show it, without accents; of the codes of the RPG (CODE_CULTU) those of three
+letters. A crop stands before one whose words its name may hold too: silage maize before maize."""
+
+
+def crop_of(name: str) -> str:
+    """The crop that the name of a zone or parcel shows, one of `FRACTIONS`; empty where it shows none.
+
+    >>> crop_of("1234 Maïs ensilage"), crop_of("77 BTH"), crop_of("Pomme de terre de consommation"), crop_of("north")
+    ('silage maize', 'wheat', 'potato', '')
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = set(re.findall(r"[a-z]+", plain))
+    return next((crop for crop, known in NAMES.items() if words & set(known.split())), "")
 
 
 def fraction_of(crop: str, land_cover: str) -> HarvestFraction | None:

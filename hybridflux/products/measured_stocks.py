@@ -17,7 +17,7 @@ import numpy as np
 from hybridflux.products.carbon_ledger import random_of
 from hybridflux.products.ensemble_update import normal_scores
 from hybridflux.products.inventory import CARRIED, STOCKS, Entry, places_of
-from hybridflux.products.totals import RunTotals
+from hybridflux.products.totals import ALL, REGION, RunTotals
 from hybridflux.products.years import FEWEST, named
 
 SUM = "the sum of other rows, and no measurement of its own"
@@ -104,6 +104,39 @@ def summed(changes: Sequence[StockChange] | Mapping[int, StockChange], parts: Se
     return {pool: sum(share * one[pool] for share, one in carried if pool in one) for pool in pools}
 
 
+def region_of(changes: Sequence[StockChange], updated: Sequence[StockChange], totals: RunTotals) -> tuple[StockChange, StockChange] | None:
+    """The stock change of a whole region, before and after an update, where those that took part make it up; None where they do not.
+
+    Args:
+        changes: of the prior.
+        updated: the same, updated.
+        totals: of the run.
+    """
+    everywhere = np.arange(len(totals.area))
+    if any((one.entry.zone, one.entry.land_cover) == (REGION, ALL) for one in changes):
+        return None
+    for years in dict.fromkeys(one.entry.years for one in changes):
+        used = {number: one.cells for number, one in enumerate(changes) if not one.left_out and one.entry.years == years}
+        parts = parts_of(used, everywhere)
+        if len(parts) > 1:
+            return _sum_of([changes[part] for part in parts], totals), _sum_of([updated[part] for part in parts], totals)
+    return None
+
+
+def _sum_of(parts: Sequence[StockChange], totals: RunTotals) -> StockChange:
+    """The stock change that some parts of a region make up, their errors correlated as campaigns say."""
+    area = totals.area.sum()
+    share = np.array([one.area for one in parts]) / area
+    sd = float(np.sqrt(share @ error_covariance(parts) @ share))
+    export_sd = float(np.sqrt(sum(share @ export_covariance(parts, pool) @ share for pool in CARRIED)))
+    export = float(share @ [one.entry.pools["export"][0] for one in parts]), export_sd
+    entry = Entry(REGION, ALL, parts[0].entry.years, {"export": export})
+    shares = tuple(enumerate(share.tolist()))
+    bias = None if any(one.bias is None for one in parts) else sum(part * one.bias for part, one in zip(share, parts, strict=True))
+    yearly, measured = (sum(part * getattr(one, name) for part, one in zip(share, parts, strict=True)) for name in ("yearly", "measured"))
+    return StockChange(entry, np.arange(len(totals.area)), area, yearly, summed(parts, shares), bias, float(measured), sd, left_out=SUM)
+
+
 def place_name(entry: Entry) -> str:
     """`north/DBF 2016-2020`."""
     return f"{entry.zone}/{entry.land_cover} {named(range(entry.years[0], entry.years[1] + 1))}"
@@ -161,7 +194,7 @@ def _without_sums(changes: list[StockChange]) -> list[StockChange]:
         others = [other for other in done if other != number and not changes[other].left_out]
         others = [other for other in others if changes[other].entry.years == change.entry.years]
         inside = [other for other in others if set(done[other].cells) <= set(change.cells)]
-        parts = _parts({other: done[other].cells for other in inside}, change.cells)
+        parts = parts_of({other: done[other].cells for other in inside}, change.cells)
         if parts:
             shares = tuple((other, done[other].area / change.area) for other in parts)
             done[number] = replace(change, carried=summed(done, shares), parts=shares, left_out=SUM)
@@ -173,7 +206,7 @@ def _without_sums(changes: list[StockChange]) -> list[StockChange]:
     return [done[number] for number in range(len(changes))]
 
 
-def _parts(inside: dict[int, np.ndarray], cells: np.ndarray) -> list[int]:
+def parts_of(inside: dict[int, np.ndarray], cells: np.ndarray) -> list[int]:
     """Numbers of places that make up some cells without overlap, the largest first; none where they do not."""
     parts, left = [], set(cells.tolist())
     for number in sorted(inside, key=lambda number: -len(inside[number])):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hybridflux.model.leaf_response import LEAF_RESPONSE, LeafResponse
 from hybridflux.products.budget import periods, rows_of
 from hybridflux.products.effect_maps import write_effect_maps
 from hybridflux.products.rows import COLUMNS
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hybridflux.inference.posterior import Posterior
 
 RECORD = "scenario.json"
+LEAVES = ("auto", "follow", "held")
 PRODUCTS = (RECORD, "effect.csv", "effect.zarr", "cog")
 """Products of the two runs, beside them."""
 
@@ -40,11 +42,13 @@ class Effect:
         control: totals as observed.
         changed: totals under the change, of the same draws.
         changes: changes of the drivers, as written by the user.
+        leaves: what NIRv and LSWI did, as a sentence; empty in scenarios of earlier versions.
     """
 
     control: RunTotals
     changed: RunTotals
     changes: tuple[str, ...]
+    leaves: str = ""
 
 
 def run_scenario(
@@ -56,6 +60,7 @@ def run_scenario(
     draws: int | Draws = 64,
     period: Period = Period(),  # noqa: B008
     control: str | Path | None = None,
+    leaves: str | LeafResponse = "auto",
     progress: Progress | None = None,
     **options: Any,
 ) -> Effect:
@@ -75,14 +80,16 @@ def run_scenario(
         draws: the same in both runs; a number takes the spread `parameter`, because an effect concerns the physics and not one place.
         period: days that are mapped.
         control: run folder of the same region, draws and period, `control` of another scenario: linked to instead of mapped again.
+        leaves: `follow`: NIRv and LSWI follow the rain deficit of the changes, by `model.leaf_response.LEAF_RESPONSE` or the response given
+            here, one draw for each of the posterior; `held`: both runs have the same; `auto`: they follow where they can.
         progress: called with (tiles done, all, message) over both runs.
         options: further arguments of `map_region`: `keep`, `resume`, `executor`.
 
     Raises:
         FileExistsError: the folder holds files that no scenario wrote.
-        ValueError: no change, or one that cannot be made.
+        ValueError: no change, or one that cannot be made; leaves that shall follow and cannot.
     """
-    from hybridflux.region.drivers.changeable import check_changes
+    from hybridflux.region.drivers.changeable import check_changes, check_leaves, why_leaves_are_held
     from hybridflux.region.map import map_region
 
     read = read_changes(changes)
@@ -93,7 +100,11 @@ def run_scenario(
     draws, changed = Draws.of(draws, Spread.parameter), region.with_changes(changes)
     given, posterior = posterior, posterior.of_causes()
     members = "all" if posterior.model is given.model else "process"
-    check_changes(changed, posterior.model.needs(), Calendar.of_region(region, period).days)  # before the control run
+    needs = posterior.model.needs()
+    held = why_leaves_are_held(changed, needs)
+    changed = changed.with_leaves(_response(leaves, held))
+    check_leaves(changed, needs)  # and the changes before the control run
+    check_changes(changed, needs, Calendar.of_region(region, period).days)
     if control is not None and not (out / "control").exists():
         out.mkdir(parents=True, exist_ok=True)
         (out / "control").symlink_to(Path(control).resolve(), target_is_directory=True)
@@ -107,14 +118,31 @@ def run_scenario(
         "changes": words,
         "spread": draws.spread.value,
         "members": members,
+        "leaves": _said_of_leaves(changed.leaves, held),
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }
-    effect = _effect(out, words)
+    effect = _effect(out, record)
     write_table(effect_table(effect), out / "effect.csv", record, float_format="%.6g")
     write_effect_maps(out, words)
     maps = sorted(path.relative_to(out).as_posix() for part in ("effect.zarr", "cog") for path in (out / part).rglob("*") if path.is_file())
     write_record(out / RECORD, record | {"checksums": of_files(out, ("effect.csv", *maps))})  # last: it marks the scenario as complete
     return effect
+
+
+def _response(leaves: str | LeafResponse, held: str | None) -> LeafResponse | None:
+    """The response of a scenario; None where leaves are held."""
+    if isinstance(leaves, LeafResponse):
+        return leaves
+    if leaves not in LEAVES:
+        raise ValueError(f"leaves=`{leaves}` is none of {', '.join(LEAVES)}")
+    return None if leaves == "held" or (leaves == "auto" and held) else LEAF_RESPONSE
+
+
+def _said_of_leaves(response: LeafResponse | None, held: str | None) -> str:
+    """What a record says of the leaves."""
+    if response is not None:
+        return f"NIRv and LSWI follow the rain deficit, memory {response.memory_days:g} d ({response.source})"
+    return f"NIRv and LSWI held{f': {held}' if held else ''}"
 
 
 def open_scenario(folder: str | Path) -> Effect:
@@ -127,16 +155,16 @@ def open_scenario(folder: str | Path) -> Effect:
     folder = Path(folder)
     if not (folder / RECORD).exists():
         raise FileNotFoundError(f"{folder} has no {RECORD}; write one with `hybridflux scenario --out {folder}`")
-    return _effect(folder, tuple(read_record(folder / RECORD, "written by `hybridflux scenario`; run it again")["changes"]))
+    return _effect(folder, read_record(folder / RECORD, "written by `hybridflux scenario`; run it again"))
 
 
-def _effect(folder: Path, changes: tuple[str, ...]) -> Effect:
-    """The effect of two finished runs."""
+def _effect(folder: Path, record: Mapping[str, Any]) -> Effect:
+    """The effect of two finished runs, with what the record of the scenario says."""
     control, changed = open_totals(folder / "control"), open_totals(folder / "changed")
     same = control.total["NEE"].shape == changed.total["NEE"].shape and np.array_equal(control.area, changed.area)
     if not same or control.spread != changed.spread:
         raise ValueError(f"{folder}: control and changed are not of the same region, period and draws; remove the folder and run it again")
-    return Effect(control, changed, changes)
+    return Effect(control, changed, tuple(record["changes"]), f"{record['leaves']}." if "leaves" in record else "")
 
 
 def _check_folder(folder: Path) -> None:

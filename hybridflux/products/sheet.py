@@ -34,7 +34,14 @@ COLUMNS = {
     "stock_change_sd": "standard deviation of its error, gC m-2 yr-1",
     "prior_predictive_p": "probability of a stock change at least as far from the prior; small where run and inventory disagree",
     "posterior_predictive_p": "probability of a repeated measurement at least as far from the updated draws",
-    "years_to_decide": "years of maps and inventory that would detect a gap worth detecting; empty where more years alone cannot",
+    "gap": "NBP of the run, its mean, minus NBP of the updated draws, gC m-2 yr-1: positive where the run gains too much carbon",
+    "gap_q05": "5 % quantile of the gap, gC m-2 yr-1",
+    "gap_q95": "95 % quantile of the gap, gC m-2 yr-1",
+    "gap_that_matters": "half of the largest of |NEE|, |export|, |stock change|, at least 50 gC m-2 yr-1",
+    "verdict": "of the budget closed, open or undecidable; of updated draws agree, disagree or undecidable; of two classes "
+    "the one that lost more with a probability of 0.95, of 20 draws at least",
+    "reason": "of the verdict, in words",
+    "years_to_decide": "years of the stock change, those of today among them, that would decide; empty where more years alone cannot",
     "plots_to_decide": "times as many plots of the inventory that would; empty where more plots alone cannot",
     "towers_to_decide": "towers of the plant type in the zone that would; empty where they alone cannot",
     "effective_draws": "draws that would keep weight if they were weighed by the stock changes (Kish); below 30 weights are refused",
@@ -54,15 +61,32 @@ COLUMNS = {
     "sign": "meaning of a positive value",
     "spread": "sources of error that the draws contain",
     "draws": "number of posterior draws",
+    "by": "what the classes of pixels are of",
+    "class": "class of pixels",
+    "pixels": "number of pixels",
+    "first": "class whose loss is the first of a difference",
+    "second": "class whose loss is taken from it",
+    "cause": "what the change is by; all: of all causes together",
+    "usual": "flux of the usual season, gC m-2",
+    "percent": "change in per cent of the usual flux",
+    "largest": "share of draws in which the cause takes most from the uptake, or gives most to NEE",
+    "separable": "whether the draws distinguish soil water from vapour pressure deficit",
+    "against": "water that a response is to: missing against the usual season by the ledger, or soil moisture against its usual",
+    "over": "pixels: of the season; days: of means of ten days of a land cover",
+    "water_units": "units of the water",
+    "water_from": "least water of the part of a curve, or of all of it",
+    "water_to": "most water of the part of a curve, or of all of it",
+    "water": "mean water",
     "note": "what is not known of the ledger of this row",
     "share": "share of the area of the zone and land cover",
-    "probability": "mean probability that the cut took place",
+    "probability": "mean probability that the cut took place; of two classes, the share of draws in which the first lost more",
     "date": "expected day",
     "date_sd": "standard deviation of the day [d], among pixels and of each",
     "year": "calendar year; a winter counts to the year in which it ends",
     "winter_days": "days of winter within the series: November to February, south of the tropics May to August",
     "winter_green": "expected share of these days with green ground",
     "crops": "crops that grew up in the year, mean over the area",
+    "crop": "of the harvest, where the name of the zone or parcel shows it; correct it here",
     "event": "mowing, harvest or felling",
     "since": "day from which the cut plants had grown",
 }
@@ -80,7 +104,10 @@ def write_table(table: pd.DataFrame, out: str | Path, record: Mapping, **options
         options: options of `DataFrame.to_csv`.
     """
     out = Path(out)
-    names = ("title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "attribution", "config_hash", "provenance")
+    names = (
+        "title", "spread", "spread_meaning", "sign", "start", "end", "days", "changes", "leaves", "attribution", "config_hash",
+        "provenance",
+    )  # fmt: skip
     described = {"@context": "http://www.w3.org/ns/csvw", "url": out.name} | {name: record[name] for name in names if name in record}
     described["made"] = provenance({"table": out.name, "of": record.get("config_hash", "")})
     columns = [{"titles": name, "dc:description": COLUMNS.get(name, COLUMNS.get(name.rpartition("_")[2], name))} for name in table]

@@ -33,6 +33,8 @@ NO_ZONE = "no zone"
 RESERVED = (REGION, ALL, NO_ZONE)
 """Words of the columns `zone` and `land_cover` that cannot name a zone."""
 AT_ONCE = 16 << 20  # bytes of carbon of one flux in memory
+SAME_DRAWS = ("posterior_fingerprint", "draws", "seed", "spread", "effect_length", "effect_nugget", "towers")
+"""Entries of `spec` in run.json that decide the draws."""
 GAP = 4  # unwanted cells that are read along instead of skipped
 
 
@@ -224,6 +226,11 @@ def file_of(run: str | Path, output: Output) -> Path:
         raise FileNotFoundError(f"{path} is missing: {state}; go on with `hybridflux map --run {run}`")
     check_file(Path(run), path.name, record)
     return path
+
+
+def draws_of(record: Mapping) -> tuple[str, ...]:
+    """What two runs have in common whose draws are the same, from their `run.json`."""
+    return tuple(str(record.get("spec", {}).get(name)) for name in SAME_DRAWS)
 
 
 def open_totals(run: str | Path) -> RunTotals:

@@ -17,7 +17,7 @@ from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.tower_effects import settled
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.drivers.calendar import Calendar, Period
-from hybridflux.region.drivers.changeable import check_changes
+from hybridflux.region.drivers.changeable import check_changes, check_leaves
 from hybridflux.region.drivers.open import EXTREMES, Region, open_region
 from hybridflux.region.drivers.plausible_drivers import warn_of_implausible
 from hybridflux.region.kernels.kernel_inputs import walked_model
@@ -148,7 +148,7 @@ def job_of_run(out: Path, region: str | Path | None = None) -> Job:
         if not needed.exists():
             raise FileNotFoundError(f"{out} cannot go on: {needed} is not there; {cure}")
     changed = open_region(path).with_changes(dict(change.split("=", 1) for change in spec.changes)).within(*spec.within)
-    changed = changed.against(dict(change.split("=", 1) for change in spec.usual))
+    changed = changed.with_leaves(spec.leaves).against(dict(change.split("=", 1) for change in spec.usual))
     made = make_job(Posterior.load(out / POSTERIOR), changed, draws=spec.draws, period=spec.period, keep=spec.keep)
     job = dataclasses.replace(made, out=out)
     check(job, resume=True)
@@ -182,6 +182,7 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
     for output in keep:
         output.check(posterior)
     check_changes(region, needs, calendar.days)
+    check_leaves(region, needs)
     if region.usual:
         check_changes(region.in_usual_year, needs, calendar.days)
     draws = settled(draws, posterior, region.grid)
@@ -190,7 +191,7 @@ def make_job(posterior: Posterior, region: str | Path | Region, *, draws: int | 
         region=region.path.name, region_fingerprint=region_fingerprint(region), posterior_fingerprint=posterior_fingerprint(posterior),
         draws=draws, period=Period(calendar.mapped[0], calendar.mapped[-1]), changes=tuple(str(change) for change in region.changes),
         within={name: tuple(sorted(at_towers) if name == PLANT_TYPE else ranges[name]) for name in region.limits}, keep=tuple(keep),
-        usual=tuple(str(change) for change in region.usual),
+        usual=tuple(str(change) for change in region.usual), leaves=region.leaves,
     )  # fmt: skip
     return Job(spec, region, posterior, Path(), calendar, one_cell_per_block(region), uncertain)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from hybridflux.inference.posterior import Posterior
+from hybridflux.model.leaf_response import LeafResponse
 from hybridflux.model.learned import learned
 from hybridflux.model.spec import to_spec
 from hybridflux.provenance import canonical_json, config_hash
@@ -34,6 +35,7 @@ WORDS = {
     "end": "last day",
     "changes": "changes of drivers",
     "usual": "drivers of the usual year",
+    "leaves": "response of leaves to missing rain",
     "within": "ranges outside which pixels are left out",
     "keep": "outputs",
 }
@@ -54,6 +56,7 @@ class RunSpec:
         within: covariate, or `plant_type`, outside whose range at the towers pixels are left out -> that range, or the plant types there.
         keep: outputs (`outputs.base.Output`).
         usual: changes of drivers that make the usual year, as text, where a run is mapped against that.
+        leaves: response by which NIRv and LSWI follow the rain deficit; None where they are held.
     """
 
     region: str
@@ -65,6 +68,7 @@ class RunSpec:
     within: Mapping[str, tuple]
     keep: tuple
     usual: tuple[str, ...] = ()
+    leaves: LeafResponse | None = None
 
     def to_json(self) -> dict:
         """As plain values of JSON; without a nugget and towers as in earlier versions, whose runs can go on."""
@@ -73,7 +77,7 @@ class RunSpec:
             "region": self.region, "region_fingerprint": self.region_fingerprint, "posterior_fingerprint": self.posterior_fingerprint,
             "draws": drawn.pop("number"), **drawn, **asdict(self.period), "changes": self.changes, "within": self.within,
             "keep": [output.to_json() for output in self.keep],
-        } | ({"usual": self.usual} if self.usual else {})  # fmt: skip
+        } | ({"usual": self.usual} if self.usual else {}) | ({"leaves": self.leaves.to_json()} if self.leaves else {})  # fmt: skip
         return json.loads(canonical_json(described))
 
     @classmethod
@@ -99,6 +103,7 @@ class RunSpec:
             {name: tuple(limits) for name, limits in values["within"].items()},
             outputs_of(values["keep"]),
             tuple(values.get("usual", ())),
+            LeafResponse(**values["leaves"]) if "leaves" in values else None,
         )
 
     @cached_property

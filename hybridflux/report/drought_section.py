@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hybridflux.products.drought import ALL, NOT_SEPARABLE, PER, RUN, drought_re
 from hybridflux.products.drought_outputs import DroughtSeries
 from hybridflux.products.totals import REGION, file_of
 from hybridflux.report.budget_tables import place_name, shown_places, when
+from hybridflux.report.drought_classes_section import classes_sections
 from hybridflux.report.markup import grid, paragraph, table
 from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
 
@@ -20,7 +22,8 @@ COLOURS = {
     "soil_water": "#3574b5", "vpd": "#dd8435", "temperature": "#bf4040", "light": "#c9a81c", "greenness": "#4d9a56", "rest": "#8c8c8c",
 }  # fmt: skip
 """Cause -> its colour, in every figure."""
-STEP = 10  # days in a bar of the course
+STEP = 10  # days in a bar of the course, at least
+BARS = 40  # of the course, at most: a ledger of many years has longer ones, so that the page does not grow with them
 SIDE = 400  # pixels of a map, at most
 UNIT = "gC m-2"
 LEAST = 1.0  # gC m-2: a pixel that lost less has no largest cause
@@ -39,6 +42,7 @@ def drought_section(folder: str | Path) -> str:
     parts.append(grid([largest_cause(Path(folder) / RUN), course(Path(folder) / RUN)], "large"))
     parts.append(f"<h3>By cause, {units(UNIT)} of the season</h3>{_table(rows)}")
     parts.append(f"<h3>In relation to soil water</h3>{_water(rows)}")
+    parts += classes_sections(folder, COLOURS)
     not_held = "; ".join(record["not_held"])
     held = f" Taken as it was, because its usual year is not known: {escape(', '.join(record['held']))}." if record["held"] else ""
     parts.append(paragraph(f"Not in this ledger: {escape(not_held)}.{held}", "note"))
@@ -54,7 +58,7 @@ def headline(rows: pd.DataFrame) -> str:
     text = (
         f"{when(whole['period'])}: against the usual season, this one {verb} <b>{number(abs(whole['mean']))} {units(UNIT)} of GPP</b> "
         f"({_span(whole, flip=whole['mean'] < 0)}), {number(abs(whole['percent']))} % of the usual, and NEE changed by "
-        f"{_signed(nee[ALL]['mean'])} ({interval(nee[ALL]['q05'], nee[ALL]['q95'])}; positive = lost to the atmosphere). "
+        f"{signed(nee[ALL]['mean'])} ({interval(nee[ALL]['q05'], nee[ALL]['q95'])}; positive = lost to the atmosphere). "
     )
     if causes[first]["mean"] < 0:
         text += (
@@ -70,9 +74,9 @@ def _note(record: dict, rows: pd.DataFrame) -> str:
     return (
         f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. "
         "GPP: negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to "
-        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. All inputs change "
-        "at the same pace on the way from the usual to the actual day (Aumann–Shapley), soil water with its state of both runs; what "
-        f"causes do together is shared out. Spread <code>{escape(record['spread'])}</code>."
+        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. A cause "
+        "has the mean of what its switch from the usual to the actual day changes over all orders of the causes (Shapley value), soil "
+        f"water with its state of both runs. Spread <code>{escape(record['spread'])}</code>."
         + (" Mapped by the process members alone." if record["members"] == "process" else "")
     )
 
@@ -80,29 +84,32 @@ def _note(record: dict, rows: pd.DataFrame) -> str:
 def losses(rows: pd.DataFrame, flux: str) -> str:
     """Changes of a flux by cause, stacked, for the region and its land covers."""
     region = rows[(rows["zone"] == REGION) & (rows["variable"] == flux)]
-    covers = list(dict.fromkeys(region["land_cover"]))
-    with figure(6.4, 1.15 + 0.4 * len(covers)) as (drawn, ax):
-        for place, cover in enumerate(covers):
-            of = region[region["land_cover"] == cover].set_index("cause")
+    of_covers = (region[region["land_cover"] == cover] for cover in dict.fromkeys(region["land_cover"]))
+    return stacked([(place_name(of.iloc[0]), of.set_index("cause")) for of in of_covers], flux)
+
+
+def stacked(bars: Sequence[tuple[str, pd.DataFrame]], flux: str) -> str:
+    """Changes of a flux by cause, a stacked bar for each name and its rows by cause."""
+    with figure(6.4, 1.15 + 0.4 * len(bars)) as (drawn, ax):
+        for place, (_, of) in enumerate(bars):
             ends = {-1.0: 0.0, 1.0: 0.0}
             for cause, colour in COLOURS.items():
                 value = float(of.loc[cause, "mean"])
                 side = float(np.sign(value)) or 1.0
-                ax.barh(place, value, left=ends[side], height=0.6, color=colour, linewidth=0, label=_word(cause))
+                ax.barh(place, value, left=ends[side], height=0.6, color=colour, linewidth=0, label=word(cause))
                 ends[side] += value
             whole = of.loc[ALL]
             if np.isfinite(whole["q05"]):
                 ax.plot([whole["q05"], whole["q95"]], [place, place], color=INK, linewidth=1.6)
             ax.plot(whole["mean"], place, "o", color=INK, markersize=5, label="all, 90 %")
         ax.axvline(0, color=FAINT, linewidth=0.8)
-        names = [place_name(region[region["land_cover"] == cover].iloc[0]) for cover in covers]
-        ax.set_yticks(range(len(covers)), names)
+        ax.set_yticks(range(len(bars)), [name for name, _ in bars])
         ax.invert_yaxis()
         what = "negative = uptake lost" if flux == "GPP" else "positive = lost to the atmosphere"
         ax.set_xlabel(f"change of {flux} against the usual season, {plain_units(UNIT)}\n{what}")
         handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
         ax.legend(handles.values(), handles.keys(), ncols=4, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=1.2)
-        return to_svg(drawn, f"Change of {flux} by cause and land cover against the usual season")
+        return to_svg(drawn, f"Change of {flux} by cause against the usual season")
 
 
 def largest_cause(run: Path) -> str:
@@ -127,14 +134,14 @@ def largest_cause(run: Path) -> str:
         ax.set_xlabel("largest cause of lost GPP, mean of the draws; white: nothing lost, or no vegetation")
         shares = {cause: float((first == number).sum() / max(known.sum(), 1)) for number, cause in enumerate(CAUSES)}
         handles = [
-            Patch(color=COLOURS[cause], label=f"{_word(cause)} {100 * share:.0f} %") for cause, share in shares.items() if share >= 0.005
+            Patch(color=COLOURS[cause], label=f"{word(cause)} {100 * share:.0f} %") for cause, share in shares.items() if share >= 0.005
         ]
         ax.legend(handles=handles, ncols=3, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=1.0)
         return to_svg(drawn, "Map of the cause that took most GPP from each pixel, share of the pixels")
 
 
 def course(run: Path) -> str:
-    """The season's course: changes of GPP by cause, means of ten days over the region."""
+    """The season's course: changes of GPP by cause, means of ten days (of more in a ledger of years) over the region."""
     from hybridflux.data.hdf5 import open_netcdf
 
     with open_netcdf(file_of(run, DroughtSeries())) as data:
@@ -143,7 +150,8 @@ def course(run: Path) -> str:
     names = [str(name).lower() for name in data["flux"].values]
     mean = (data["series"] * weight).sum("plant_type").transpose("flux", "draw", "time").values
     days = data["time"].values.astype("datetime64[D]")
-    starts = np.arange(0, len(days), STEP)
+    step = max(STEP, -(-len(days) // BARS))
+    starts = np.arange(0, len(days), step)
     width = np.diff([*starts, len(days)])
     binned = {name: np.add.reduceat(mean[number], starts, axis=-1) / width for number, name in enumerate(names)}
     middle = days[starts] + width // 2
@@ -162,7 +170,7 @@ def course(run: Path) -> str:
         ax.axhline(0, color=FAINT, linewidth=0.8)
         ax.set_ylabel(f"change of GPP, {plain_units('gC m-2 d-1')}\n(negative = uptake lost)")
         ax.xaxis.set_major_formatter(_dates())
-        return to_svg(drawn, "Course of the season: change of GPP by cause, means of ten days over the region")
+        return to_svg(drawn, f"Course of the season: change of GPP by cause, means of {step} days over the region")
 
 
 def _dates():
@@ -173,15 +181,15 @@ def _dates():
 
 def _table(rows: pd.DataFrame) -> str:
     """Region, land covers and largest zones: GPP by cause, NEE as a whole."""
-    head = ["Place", "GPP usual", "GPP change", "90 % interval", "%", *(f"by {_word(cause)}" for cause in CAUSES), "NEE change",
+    head = ["Place", "GPP usual", "GPP change", "90 % interval", "%", *(f"by {word(cause)}" for cause in CAUSES), "NEE change",
             "90 % interval", "soil water and VPD"]  # fmt: skip
     lines: list[list[str] | str] = []
     for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
         gpp, nee = (of[of["variable"] == flux].set_index("cause") for flux in ("GPP", "NEE"))
         whole = gpp.loc[ALL]
         lines.append([
-            place_name(of.iloc[0]), number(whole["usual"]), _signed(whole["mean"]), interval(whole["q05"], whole["q95"]),
-            _signed(whole["percent"]),            *(_signed(gpp.loc[cause, "mean"]) for cause in CAUSES), _signed(nee.loc[ALL, "mean"]),
+            place_name(of.iloc[0]), number(whole["usual"]), signed(whole["mean"]), interval(whole["q05"], whole["q95"]),
+            signed(whole["percent"]),            *(signed(gpp.loc[cause, "mean"]) for cause in CAUSES), signed(nee.loc[ALL, "mean"]),
             interval(nee.loc[ALL, "q05"], nee.loc[ALL, "q95"]), gpp.loc["soil_water", "separable"] or "–",
         ])  # fmt: skip
     return table(head, lines, whole=1)
@@ -195,8 +203,8 @@ def _water(rows: pd.DataFrame) -> str:
         part = of.set_index(["variable", "cause"])
         per = part.loc["sensitivity", "soil_water"]
         lines.append([
-            place_name(of.iloc[0]), number(part.loc[("water missing", ""), "mean"], 1), _signed(part.loc[("GPP", "soil_water"), "mean"]),
-            _signed(per["mean"], 1), number(per["sd"], 1),
+            place_name(of.iloc[0]), number(part.loc[("water missing", ""), "mean"], 1), signed(part.loc[("GPP", "soil_water"), "mean"]),
+            signed(per["mean"], 1), number(per["sd"], 1),
         ])  # fmt: skip
     return table(head, lines, whole=1)
 
@@ -206,11 +214,12 @@ def _of(rows: pd.DataFrame, flux: str) -> dict:
     return {row["cause"]: row for _, row in region.iterrows()}
 
 
-def _word(cause: str) -> str:
+def word(cause: str) -> str:
+    """A cause in a table or legend."""
     return SHORT.get(cause, CAUSES[cause].words)
 
 
-def _signed(value: float, digits: int = 0) -> str:
+def signed(value: float, digits: int = 0) -> str:
     """A change with its sign."""
     text = number(value, digits)
     return f"+{text}" if value > 0 and text.strip("0.") else text

@@ -67,7 +67,7 @@ def effect_section(effect: Effect, folder: str | Path) -> tuple[str, dict | None
     note = (
         f"The same region and days, run with and without the change on the same draws ({effect.control.draws}). "
         f"Effects are changed minus control, draw by draw, so errors that both runs share cancel{gain}. "
-        f"Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>."
+        f"Positive NEE = carbon lost to the atmosphere. Spread <code>{effect.control.spread}</code>. {effect.leaves}"
     )
     parts = [paragraph(note, "note")]
     if viewer:

@@ -26,12 +26,15 @@ ANOMALY = "NEE_anomaly"
 """Anomalies of the years, where the run keeps them (`AnomalyMaps`)."""
 ENDS = {
     "NEE": ("uptake (negative)", "release to the atmosphere (positive)"), "GPP": None, "RECO": None,
-    ANOMALY: ("more uptake (negative)", "less uptake (positive)"),
+    ANOMALY: ("more uptake (negative)", "less uptake (positive)"), "NEE_trend": ("uptake grows (negative)", "uptake falls (positive)"),
 }  # fmt: skip
 GROUPS = {"annual": "Years", "monthly": "Months", "daily": "Days"}
-MOST = {"annual": 800_000, "monthly": 1_200_000, "daily": 1_000_000}
+TREND = {"NEE_trend": "BrBG_r", "GPP_trend": "BrBG", "RECO_trend": "BrBG_r", "rising": "PuOr_r"}
+"""Colours of the trends of the record, where the run keeps them (`TrendMaps`); all are centred but the share of the draws that rise."""
+ON_PAGE = GROUPS | {"record": "Trend"}
+MOST = {"annual": 800_000, "monthly": 1_200_000, "daily": 700_000, "record": 300_000}
 """Characters of the maps of a group on the page, which stays below 5 MB for any region."""
-SIDES = {"annual": 400, "monthly": 300, "daily": 160}
+SIDES = {"annual": 400, "monthly": 300, "daily": 160, "record": 300}
 SMALLEST = 96
 RANGE = 0.995  # quantile of |value| at the end of a colour scale
 
@@ -81,13 +84,14 @@ def run_viewer(run: str | Path) -> dict | None:
         ValueError: maps differ from those that the run wrote; names them.
     """
     check_maps(Path(run))
-    groups = [fitted(partial(_group, data, name), MOST[name]) for name in GROUPS if (data := _opened(run, name)) is not None]
+    groups = [fitted(partial(_group, data, name), MOST[name]) for name in ON_PAGE if (data := _opened(run, name)) is not None]
     if not groups:
         return None
     first = "monthly" if any(group["id"] == "monthly" for group in groups) else groups[0]["id"]
     shown = next(group for group in groups if group["id"] == first)
     begin = first_frame(shown["frames"], latitude_of(open_group(run, first)))
-    return {"groups": groups, "first": first, "frame": begin, "luts": luts(COLOURS.values())}
+    colours = COLOURS | (TREND if any(group["id"] == "record" for group in groups) else {})
+    return {"groups": groups, "first": first, "frame": begin, "luts": luts(colours.values())}
 
 
 def panel(values: np.ndarray, name: str, title: str, colours: str, *, centred: bool, ends=None, top: float | None = None) -> dict:
@@ -146,6 +150,8 @@ def grid_of(data) -> dict:
 
 def unit_of(data, group: str) -> str:
     """Units of a group of maps; a sum over part of a year is not per year."""
+    if group == "record":
+        return "gC m-2 yr-2"
     if group != "annual":
         return "gC m-2 d-1"
     return "gC m-2 yr-1" if int(data["days"].min()) >= 365 else "gC m-2"
@@ -153,6 +159,9 @@ def unit_of(data, group: str) -> str:
 
 def dates(data, group: str) -> list[str]:
     """Labels of the frames: `2018`, `2018-06` or `2018-06-21`; with the number of days where only a part of the year or month is mapped."""
+    if group == "record":
+        first = data["time"].values.astype("datetime64[D]")
+        return [f"{str(day)[:4]}-{str(day + int(days) - 1)[:4]}" for day, days in zip(first, data["days"].values, strict=True)]
     return labels(data["time"].values, data["days"].values if "days" in data else None, group)
 
 
@@ -182,24 +191,25 @@ def _opened(run, name: str):
 
 
 def _group(data, name: str, room: int) -> dict:
-    """One group of frames: a layer per flux, each with a panel of the mean and one of the sd."""
-    fluxes = [flux for flux in (*FLUXES, ANOMALY) if flux in data]
-    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], 2 * len(fluxes), room)
+    """One group of frames: a layer per flux, each with a panel of the mean and one of the sd, of trends also of the draws that rise."""
+    trends = name == "record"
+    fluxes = [flux for flux in ([one for one in TREND if one != "rising"] if trends else (*FLUXES, ANOMALY)) if flux in data]
+    shown = sample(data.sizes["time"], data.sizes["y"], data.sizes["x"], SIDES[name], (2 + trends) * len(fluxes), room)
     data = data.isel(time=shown.frames, y=slice(None, None, shown.stride), x=slice(None, None, shown.stride))
     unit = units(unit_of(data, name))
     layers = []
     for flux in fluxes:
         mean, sd = data[flux].values, data[f"{flux}_sd"].values
         of, label = flux.partition("_")[0], flux.replace("_", " ")
-        layers.append({
-            "name": label,
-            "sd": True,
-            "panels": [
-                panel(mean, label, f"{label}, mean [{unit}]", COLOURS[of], centred=of == "NEE", ends=ENDS[flux]),
-                panel(sd, "sd", f"{label}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
-            ],
-        })  # fmt: skip
-    named = {"id": name, "label": GROUPS[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
+        panels = [
+            panel(mean, label, f"{label}, mean [{unit}]", TREND.get(flux, COLOURS[of]), centred=trends or of == "NEE", ends=ENDS.get(flux)),
+            panel(sd, "sd", f"{label}, standard deviation [{unit}]", COLOURS["sd"], centred=False),
+        ]  # fmt: skip
+        if trends:
+            title, ends = f"{label}, share of the draws above zero, without structural error", ("all fall", "all rise")
+            panels.append(panel(data[f"{flux}_rising"].values, "rising", title, TREND["rising"], centred=False, ends=ends, top=1.0))
+        layers.append({"name": label, "sd": True, "panels": panels})
+    named = {"id": name, "label": ON_PAGE[name], "units": unit, "frames": dates(data, name), "stride": shown.stride, "step": shown.step}
     return named | {"layers": layers} | grid_of(data)
 
 

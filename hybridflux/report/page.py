@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from hybridflux.products.totals import NO_ZONE, RunTotals, open_totals, run_reco
 from hybridflux.region.run.training_range import APPLICABILITY
 from hybridflux.report.assimilation_section import assimilation_section
 from hybridflux.report.budget_tables import area_ha, budget_section, closure_section, with_truth
-from hybridflux.report.drought_section import drought_section
+from hybridflux.report.droughts_section import droughts_section
 from hybridflux.report.effect import describe, effect_card, effect_section
 from hybridflux.report.ledger_section import ledger_section
 from hybridflux.report.map_viewer import open_group, run_viewer, viewer_data
@@ -45,7 +46,7 @@ def write_report(
     posterior: Posterior | None = None,
     towers: Sequences | HasSequences | None = None,
     scenario: str | Path | None = None,
-    drought: str | Path | None = None,
+    droughts: Sequence[str | Path] = (),
     budget: pd.DataFrame | None = None,
     inventory: str | Path | None = None,
     ledger: pd.DataFrame | None = None,
@@ -63,7 +64,7 @@ def write_report(
         posterior: fitted `Posterior`: adds prior and posterior of the parameters.
         towers: `Sequences`, or `Towers` they come from: with `posterior`, adds fits at towers.
         scenario: folder written by `run_scenario`: adds the effect of the change.
-        drought: folder written by `run_drought`: adds what a season has lost by cause.
+        droughts: folders written by `run_drought`: adds what each season has lost by cause.
         budget: table of `budget_table`; made from the run by default.
         inventory: CSV of measured stock changes: adds the closure, and what they say of the run where they can inform it.
         ledger: table of `carbon_ledger.ledger_table`: adds what management takes away and brings in, and NBP.
@@ -96,8 +97,8 @@ def write_report(
     if effect:
         body, maps["map-effect"] = effect_section(effect, scenario)
         sections.append(Section("scenario", "What if", f"What if: {describe(effect)}", body))
-    if drought is not None:
-        sections.append(Section("drought", "Drought", "What the season has lost, by cause", drought_section(drought)))
+    if droughts:
+        sections.append(Section("drought", "Drought", "What the season has lost, by cause", droughts_section(droughts)))
     if ledger is not None:
         sections.append(Section("ledger", "Ledger", "Carbon ledger, with management", ledger_section(ledger)))
     if "verdict" in budget:

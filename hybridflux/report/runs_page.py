@@ -11,9 +11,10 @@ import numpy as np
 
 from hybridflux.files import write_text
 from hybridflux.products.inventory import Entry, read_inventory
-from hybridflux.products.totals import ALL, REGION, RunTotals, open_totals, run_record
+from hybridflux.products.totals import ALL, REGION, RunTotals, draws_of, open_totals, run_record
 from hybridflux.region.store.checksums import check_maps
 from hybridflux.report.budget_tables import TONES
+from hybridflux.report.droughts_section import droughts_section
 from hybridflux.report.fitted_maps import fitted
 from hybridflux.report.map_viewer import COLOURS, ENDS, RANGE, SIDES, grid_of, luts, nice, open_group, panel, sample, unit_of, viewer_data
 from hybridflux.report.markup import Section, definitions, document, grid, interval_bar, paragraph, table
@@ -22,8 +23,6 @@ from hybridflux.vocabulary import FLUXES, SIGN
 
 MAPS = 2_500_000  # characters of all maps of the page
 MOST_PANELS = 12
-SAME = ("posterior_fingerprint", "draws", "seed", "spread", "effect_length", "effect_nugget", "towers")
-"""What two runs have in common whose draws are the same: entry of `spec` in run.json."""
 NORMAL_90 = 1.645  # standard deviations on each side that hold 90 % of a normal distribution
 UNIT, PART = "gC m-2 yr-1", "gC m-2"
 
@@ -46,13 +45,19 @@ class Column:
 
 
 def write_runs_report(
-    runs: Sequence[str | Path], out: str | Path, *, inventory: str | Path | None = None, title: str | None = None
+    runs: Sequence[str | Path],
+    out: str | Path,
+    *,
+    droughts: Sequence[str | Path] = (),
+    inventory: str | Path | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write the page of several runs of one region, of other years, other drivers or both.
 
     Args:
         runs: folders written by `map_region`; the first is what runs of the same period are compared with.
         out: HTML file.
+        droughts: folders written by `run_drought`, of these years and scenarios or others: adds what each has lost by cause.
         inventory: CSV of measured stock changes and exports: adds NBP and the measured gain to the sums over years.
         title: heading; by default from the region's name.
 
@@ -67,7 +72,7 @@ def write_runs_report(
         raise ValueError("side by side means two runs or more; name each with --run")
     records, totals = [run_record(path) for path in paths], [open_totals(path) for path in paths]
     names = _names(paths, records)
-    shared = len({tuple(str(record.get("spec", {}).get(name)) for name in SAME) for record in records}) == 1
+    shared = len({draws_of(record) for record in records}) == 1
     columns = [one for number, pair in enumerate(zip(names, totals, strict=True)) for one in _columns(number, *pair)]
     viewer = _viewer(paths, names)
     side_by_side = viewer and paragraph(_about_maps(viewer), "note") + '<div data-source="map-runs"></div>'
@@ -76,6 +81,7 @@ def write_runs_report(
         side_by_side and Section("maps", "Maps", "Side by side", side_by_side),
         _differences(columns, shared),
         _sums(columns, shared, totals[0], read_inventory(inventory) if inventory else []),
+        droughts and Section("drought", "Drought", "What each season has lost, by cause", droughts_section(droughts)),
         Section("origin", "Origin", "Provenance", _origin(paths, names, records)),
     ]
     lead = paragraph(

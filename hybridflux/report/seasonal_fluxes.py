@@ -14,7 +14,8 @@ from hybridflux.report.markup import grid, legend, paragraph
 from hybridflux.report.style import units
 from hybridflux.vocabulary import FLUXES, PLANT_TYPE_NAMES
 
-STEP = 10  # days in a mean
+STEP = 10  # days in a mean, or a multiple of it where the run is so long that there would be more than
+MOST_STEPS = 150  # means, which the page can hold
 COVERS = 9
 SMALLEST_SHARE = 0.003
 
@@ -24,12 +25,14 @@ class CoverFluxes:
     """Fluxes of each land cover: means over its area.
 
     Attributes:
-        days: middle of each ten-day step `[step]`, `datetime64[D]`.
+        days: middle of each step `[step]`, `datetime64[D]`.
+        step: days in a mean.
         flux: land cover -> flux -> draws `[step, draw]`, gC m-2 d-1.
         share: land cover -> share of the area.
     """
 
     days: np.ndarray
+    step: int
     flux: dict[str, dict[str, np.ndarray]]
     share: dict[str, float]
 
@@ -41,11 +44,11 @@ class CoverFluxes:
     def minus(self, other: CoverFluxes) -> CoverFluxes:
         """Difference of two runs, draw by draw."""
         flux = {cover: {name: draws - other.flux[cover][name] for name, draws in draws_of.items()} for cover, draws_of in self.flux.items()}
-        return CoverFluxes(self.days, flux, self.share)
+        return CoverFluxes(self.days, self.step, flux, self.share)
 
 
 def open_cover_fluxes(run: str | Path) -> CoverFluxes:
-    """Ten-day means of the daily series of a run, largest land cover first.
+    """Means over ten days or more of the daily series of a run, largest land cover first.
 
     Raises:
         FileNotFoundError: as `file_of`.
@@ -58,7 +61,8 @@ def open_cover_fluxes(run: str | Path) -> CoverFluxes:
     share = {str(cover): float(area) for cover, area in zip(data["plant_type"].values, data["area"].values, strict=True)}
     share = {cover: area / sum(share.values()) for cover, area in sorted(share.items(), key=lambda item: -item[1])}
     shown = [cover for cover in share if share[cover] >= SMALLEST_SHARE][:COVERS]
-    starts = np.arange(0, data.sizes["time"], STEP)
+    step = step_of(data.sizes["time"])
+    starts = np.arange(0, data.sizes["time"], step)
     count = np.diff([*starts, data.sizes["time"]])
     flux = {
         cover: {
@@ -67,7 +71,16 @@ def open_cover_fluxes(run: str | Path) -> CoverFluxes:
         }
         for cover in shown
     }
-    return CoverFluxes(data["time"].values.astype("datetime64[D]")[starts] + count // 2, flux, share)
+    return CoverFluxes(data["time"].values.astype("datetime64[D]")[starts] + count // 2, step, flux, share)
+
+
+def step_of(days: int) -> int:
+    """Days in a mean.
+
+    >>> step_of(365), step_of(1500), step_of(1501), step_of(20 * 365)
+    (10, 10, 20, 50)
+    """
+    return STEP * max(-(-days // (STEP * MOST_STEPS)), 1)
 
 
 def cycles(courses: CoverFluxes, truth: RunTotals | None = None) -> list[str]:
@@ -98,9 +111,9 @@ def seasons_section(run: str | Path, spread: str, truth: RunTotals | None) -> st
     entries.append(("90 % of draws", "--muted", "band"))
     if truth is not None:
         entries.append(("known truth, months", "--truth", "dot"))
-    note = (
-        f"Means over all pixels of a land cover and {STEP} days, {units('gC m-2 d-1')}, same scale in every panel; with the share of the "
-        f"area. Spread <code>{spread}</code>."
-    )
     courses = open_cover_fluxes(run)
+    note = (
+        f"Means over all pixels of a land cover and {courses.step} days, {units('gC m-2 d-1')}, same scale in every panel; with the share "
+        f"of the area. Spread <code>{spread}</code>."
+    )
     return paragraph(note, "note") + legend(*entries) + grid(cycles(courses, truth), "large" if courses.is_long else "")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from hybridflux.products.budget import budget_of
 from hybridflux.products.rows import budget_row
-from hybridflux.products.totals import REGION, RunTotals, totals_of
+from hybridflux.products.totals import ALL, REGION, RunTotals, totals_of
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ def read_truth(path: str | Path) -> Truth:
 
 
 def _ledger(record: dict) -> pd.DataFrame:
-    """Rows of NBP and export of each zone and land cover, and of the land covers of the region."""
+    """Rows of NBP and export of each zone and land cover, of the land covers of the region, and of all of it."""
     places = pd.DataFrame(record["places"])
     grams = places[["nee", "export"]].mul(places["area"], axis=0).assign(area=places["area"])
     region = grams.groupby(places["land_cover"]).sum().reset_index().assign(zone=REGION)
-    every = pd.concat([grams.assign(zone=places["zone"], land_cover=places["land_cover"]), region])
+    whole = grams.sum().to_frame().T.assign(zone=REGION, land_cover=ALL)
+    every = pd.concat([grams.assign(zone=places["zone"], land_cover=places["land_cover"]), region, whole])
     rows = [
         budget_row(place.zone, place.land_cover, place.area, variable, np.array([carbon]))
         for place in every.itertuples()

@@ -14,6 +14,8 @@ from hybridflux.report.style import FAINT, FLUX_COLOURS, NEE, TRUTH, figure, int
 from hybridflux.vocabulary import FLUXES
 
 RATE, AMOUNT = "gC m-2 yr-1", "gC m-2"
+COLUMNS = 12
+"""Years in the table of places, the latest ones: the page does not grow with places times years. All are in budget.csv."""
 
 
 def years_section(budget: pd.DataFrame) -> str:
@@ -134,15 +136,17 @@ def _years(whole: pd.DataFrame) -> str:
 def _places(anomalies: pd.DataFrame) -> str:
     """Anomalies of NEE of land covers and zones, a column a year; those that are decided are in bold."""
     rows = shown_places(anomalies[anomalies["variable"] == "NEE"])
-    years = list(dict.fromkeys(rows["period"]))
-    lines = []
+    every = list(dict.fromkeys(rows["period"]))
+    years = every[-COLUMNS:]
+    rows, lines = rows[rows["period"].isin(years)], []
     for _, of_place in rows.groupby(["zone", "land_cover"], sort=False):
         cells = []
         for _, row in of_place.iterrows():
             text = f"{number(row['mean'])} <small>({interval(row['q05'], row['q95'])})</small>"
             cells.append(f"<b>{text}</b>" if row["q05"] * row["q95"] > 0 else text)
         lines.append([place_name(of_place.iloc[0]), *cells])
-    note = paragraph("90 % intervals in brackets; in bold where they do not hold zero.", "note")
+    latest = f" The latest {len(years)} of {len(every)} years; all are in the budget as CSV." if len(years) < len(every) else ""
+    note = paragraph(f"90 % intervals in brackets; in bold where they do not hold zero.{latest}", "note")
     return table(["Place", *map(escape, years)], lines, whole=0) + note
 
 

@@ -15,7 +15,7 @@ DRIVERS = ("tair", "tmin", "par", "par_potential", "vpd", "rain", "fapar", "co2"
 
 @pytest.fixture(scope="module")
 def towers(shared):
-    return open_towers(shared / "data" / "towers", vegetation="modis_fpar_c5_8day")
+    return open_towers(shared / "data" / "towers", vegetation="modis_fpar_c5_8day", needs=DRIVERS)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +87,6 @@ def test_potential_radiation_agrees_with_the_sun(towers):
 
 
 def test_a_choice_of_sites_and_years(shared):
-    towers = open_towers(shared / "data" / "towers", sites="FR-Pue,DE-Tha", years=(2010, 2011))
+    towers = open_towers(shared / "data" / "towers", sites="FR-Pue,DE-Tha", years=(2010, 2011), needs=DRIVERS)
     assert dict(towers.daily.sizes) == {"time": 730, "site": 2}
     assert all(towers.daily[name].dtype == np.float32 for name in ("tair", "fapar", "nee"))

@@ -6,7 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from hybridflux.inference import fit_structural_correlation, tower_residuals, training_days
+from hybridflux.evaluate.scores import evaluate
+from hybridflux.inference import conditioned_error, fit_structural_correlation, tower_residuals, training_days
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.posterior import Posterior
@@ -14,9 +15,11 @@ from hybridflux.model import structural_covariance
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.sources import Pooled, Shared
+from hybridflux.model.sources import Pooled, Shared, to_raw
 from hybridflux.model.structural_covariance import Errors, Periods
+from hybridflux.model.structural_error import NAMES, StructuralError
 from hybridflux.process import light, respiration
+from hybridflux.vocabulary import PARAMETERS
 
 VALUES = {
     "structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_recurring": 0.7, "structural_year": 0.08,
@@ -77,6 +80,73 @@ def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences)
     assert weight["par"] / weight["fapar"] == pytest.approx(expected["par"] / expected["fapar"], rel=0.02)
     assert np.bincount(found.place).tolist() == [171, 90, 170]  # the second tower has no more
     np.testing.assert_allclose(found.dissimilarity(found.values), 0.0, atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def remembering(posterior, sequences):
+    """With a structural error whose hyperparameters are known, and residuals."""
+    raw = {name: np.full(3, to_raw(VALUES[name], PARAMETERS[name]), np.float32) for name in NAMES}
+    known = replace(posterior, structure=StructuralError(raw))
+    return replace(known, residuals=tower_residuals.of_posterior(known, sequences))
+
+
+def test_a_known_tower_is_predicted_through_its_residuals(remembering, sequences):
+    """Mean and sd of the error of a month of next year against the formulae of a Gaussian process; a measured month is known."""
+    draws, here = remembering.pick(np.zeros(150, int)), sequences.select(["A"])
+    next_year = replace(here, days=here.days + 365, targets={}, uncertainty={})
+    for asked, months, month in ((here, "all-months", 6), (next_year, "other-months", 3)):
+        exact = {name: np.asarray(one) for name, one in draws.simulate(asked, key=jax.random.key(5)).items()}
+        found = draws.simulate(asked, key=jax.random.key(5), residuals=months)
+        np.testing.assert_allclose(found["nee"], found["reco"] - found["gpp"], atol=1e-4)
+        inside = asked.days.astype("datetime64[M]").astype(int) % 12 == month
+        error = (np.asarray(found["nee"]) - exact["nee"])[:, inside, 0].mean(1)
+        known = draws.residuals.only(draws.residuals.place == 0)
+        day = asked.days[inside].astype(int)
+        wanted = Periods(day, day + 1)
+        every = lambda one, other: structural_covariance.unit_means(VALUES, one, other)  # noqa: E731
+        activity = 0.5 * (exact["gpp"] + exact["reco"])[0, inside, 0].astype(float)
+        size = lambda one: structural_covariance.size_of(VALUES, one)  # noqa: E731
+        rows = Errors(np.arange(len(known.first)), size(known.activity[0].astype(float)), known.activity[0].astype(float))
+        columns = Errors(np.arange(len(day)), size(activity), activity)
+        within = structural_covariance.covariance(VALUES, every(known.periods, known.periods), rows, rows, 1.0)
+        within += np.diag(known.noise(VALUES, 0))
+        across = structural_covariance.covariance(VALUES, every(wanted, known.periods), columns, rows, 1.0).mean(0)
+        prior = structural_covariance.covariance(VALUES, every(wanted, wanted), columns, columns, 1.0).mean()
+        sd = np.sqrt(prior - across @ np.linalg.solve(within, across))
+        assert error.mean() == pytest.approx(across @ np.linalg.solve(within, known.residual[0]), abs=4 * sd / 150**0.5)
+        assert error.std(ddof=1) == pytest.approx(sd, rel=0.2) and sd < 0.8 * np.sqrt(prior)
+
+
+def test_months_that_are_asked_for_are_not_used_unless_it_is_said(remembering, sequences, tmp_path):
+    few, there = remembering.thin(4), sequences.select(["A"])
+    fluxes = {name: np.asarray(one) for name, one in few.simulate(there, key=jax.random.key(0)).items()}
+    nothing = replace(few, residuals=few.residuals.only(np.zeros(len(few.residuals.place), bool)))
+    other, without, known = (
+        conditioned_error.with_error(one, fluxes, there, months, 7)["nee"] - fluxes["nee"]
+        for one, months in ((few, "other-months"), (nothing, "all-months"), (few, "all-months"))
+    )
+    np.testing.assert_array_equal(other, without)
+    march = few.residuals.residual[few.residuals.row, 2]
+    off = [np.abs(one[:, 59:90, 0].mean(1) - march).mean() for one in (known, other)]
+    assert off[0] < 0.3 and off[1] > 3 * off[0]
+    remembering.save(tmp_path / "posterior.nc")
+    options = {"seed": 2, "noise": True, "residuals": "all-months", "variables": ("nee",)}
+    one, again = (loaded.predict(there, **options) for loaded in (few, Posterior.load(tmp_path / "posterior.nc").thin(4)))
+    np.testing.assert_array_equal(one["nee"], again["nee"])
+    assert one.attrs["spread"] == "predictive" and one.attrs["residuals"] == "all-months"
+    options["noise"] = False
+    assert few.predict(there, **options).attrs["spread"] == "parameter+random_effects+structural_error"
+
+
+def test_residuals_that_cannot_be_used_are_refused(posterior, remembering, sequences):
+    with pytest.raises(ValueError, match="remembers no residuals of its towers: .* fit again, or leave them unused"):
+        posterior.predict(sequences, residuals="all-months")
+    with pytest.raises(ValueError, match="residuals `some` are not understood; they are unused, other-months, all-months"):
+        remembering.predict(sequences, residuals="some")
+    with pytest.raises(ValueError, match="know the measured months that are scored; take `other-months`"):
+        evaluate(remembering, sequences, residuals="all-months")
+    scores = evaluate(remembering, sequences.select(["A"]), variables=["nee"], draws=4, residuals="other-months")
+    assert scores["known"].all() and scores["rmse"].notna().all()
 
 
 @pytest.mark.parametrize("truth", [0.0, 0.8])

@@ -1,5 +1,6 @@
 """A made-up place on disk as a user would have it: a cube of images, a netCDF of weather, a land-cover map."""
 
+import hashlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import xarray as xr
 from pyproj import CRS
 from rasterio.transform import from_origin
 
+from hybridflux.ingest import smoother_fit
 from hybridflux.ingest.config import RegionConfig
 
 CRS_CODE, WEST, NORTH, SIZE = "EPSG:32631", 500_000.0, 5_400_000.0, (36, 40)
@@ -87,6 +89,22 @@ def configuration(folder, **changes) -> RegionConfig:
         "soil": {"capacity": 120},
     }  # fmt: skip
     return RegionConfig.model_validate(parts | changes)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def learned_once():
+    """The hyperparameters of a sample of pixels are searched once, not in each of the builds of the made-up place."""
+    known, learn = {}, smoother_fit.learn
+
+    def remembered(values, when, days):
+        key = hashlib.sha256(values.tobytes() + np.asarray(when).tobytes()).hexdigest(), values.shape, days
+        if key not in known:
+            known[key] = learn(values, when, days)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(smoother_fit, "learn", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")

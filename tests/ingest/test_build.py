@@ -1,19 +1,20 @@
-"""A region built from files: right values, resumable after a kill, the same whatever the tiles, errors before work is lost."""
+"""A region built from files: right values, the same whatever the tiles, errors before work is lost."""
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
 import pytest
 import zarr
+from odc.geo.geobox import GeoBox
 
 from hybridflux.data.catalog import load_catalog
+from hybridflux.data.imagery.stac import stac_scenes
+from hybridflux.data.imagery.stac_search import expected
+from hybridflux.ingest import build_trial
 from hybridflux.ingest.build import build_region, lines_of, plan_region
+from hybridflux.ingest.made_up import made_up_items
 from hybridflux.ingest.region_report import check
 from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError, sd_of
 from hybridflux.region.drivers.calendar import Calendar
@@ -175,41 +176,6 @@ def test_slurm_reads_then_fills_then_completes(place, make, tmp_path, monkeypatc
         build_region(make.configuration(place), out, resume=True, executor=Slurm(2))
 
 
-RUN = """
-    import sys
-    from hybridflux.ingest.build import build_region
-    from hybridflux.ingest.config import RegionConfig
-    config = RegionConfig.model_validate_json(open(sys.argv[1]).read())
-    build_region(config, sys.argv[2], resume=len(sys.argv) > 3, progress=lambda done, total, message: print(done, message, flush=True))
-"""
-
-
-def test_killed_and_resumed_is_the_same(built, place, make, tmp_path):
-    """SIGKILL three times: among the images, after them, among the tiles."""
-    config = tmp_path / "config.json"
-    config.write_text(make.configuration(place, vegetation={"also": ["kndvi"]}).model_dump_json())
-    out, script = tmp_path / "region.zarr", tmp_path / "run.py"
-    script.write_text(textwrap.dedent(RUN))
-    more = []
-    for until in ("20 ", "73 ", "2 tile"):
-        run = subprocess.Popen([sys.executable, script, config, out, *more], stdout=subprocess.PIPE, text=True)
-        for line in run.stdout:
-            if line.startswith(until.split()[0] + " ") and ("tile" in line) == ("tile" in until):
-                break
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
-        run.stdout.close()
-        with pytest.raises(ValueError, match="--resume"):
-            open_region(out)
-        more = ["resume"]
-    report = build_region(make.configuration(place, vegetation={"also": ["kndvi"]}), out, resume=True)
-    assert report.scenes == 73
-    whole, again = arrays(built[0]), arrays(out)
-    assert whole.keys() == again.keys()
-    for name, values in whole.items():
-        np.testing.assert_array_equal(values, again[name], err_msg=name)
-
-
 def test_a_finished_build_is_not_done_again(built, place, make):
     began = time.perf_counter()
     build_region(make.configuration(place, vegetation={"also": ["kndvi"]}), built[0], resume=True)
@@ -230,8 +196,36 @@ def test_plan_of_local_files(place, make, tmp_path):
     assert plan.compute is None and "time" not in text, "nothing was tried"
 
 
-def test_the_plan_is_tried_on_this_machine(place, make, tmp_path):
+def test_images_of_a_service_are_made_up_for_the_trial(place, make, tmp_path):
+    """They are read as those of the service would be, whatever its bands and mask."""
+    config, catalog = make.configuration(place), load_catalog()
+    for name, bands in (("sentinel-2-l2a", ("B04", "B08")), ("hls-s30", ("B04", "B8A"))):
+        (tmp_path / name).mkdir()
+        path = made_up_items(tmp_path / name, config, catalog[name], bands, 3)
+        scenes = stac_scenes(catalog[name], str(path), config.region_grid.geobox, *config.period.days[[0, -1]])
+        read = scenes[1].read(config.region_grid.geobox, bands)
+        red, near = (values[2:-2, 2:-2] for values in read.values())  # a turned grid sees beyond the edge of the files
+        assert len(scenes) == 3 and abs(np.median((near - red) / (near + red)) - 0.76) < 0.05
+
+
+def test_files_are_sent_by_blocks(place, make):
+    """A window takes 1024 pixels more of each file along each side than it has, so that a small one takes much more than it has."""
+    geobox, dataset = make.configuration(place).region_grid.geobox, load_catalog()["sentinel-2-l2a"]
+    days, bands = np.array(["2019-01-01", "2019-01-04"], "datetime64[D]"), ("B04", "B08")
+
+    def size(rows, columns, side=0):
+        return expected(dataset, "earth-search", GeoBox((rows, columns), geobox.affine, geobox.crs), *days, bands, side)
+
+    one, of_mask = ((1 + 2048 * scale / 1024) ** 2 for scale in (1.0, 0.5))
+    assert size(2048, 2048).bytes == pytest.approx(1.2 * (2 * 2 * one + of_mask) * 1024**2 * 0.6)
+    assert size(4096, 2048, side=2048).bytes == pytest.approx(2 * size(2048, 2048).bytes) and size(4096, 2048).bytes < 6e7
+    assert size(10, 10).bytes > 1e6 and size(4096, 2048, side=2048).requests > size(2048, 2048).requests > 3 * 4
+
+
+def test_the_plan_is_tried_on_this_machine(place, make, tmp_path, monkeypatch):
     """Scenes and land cover are read and made-up series filled in a folder that is thrown away; each part costs something."""
+    for name, few in (("SAMPLE", 100), ("SIDE", 16)):  # pixels, so that it takes less
+        monkeypatch.setattr(build_trial, name, few)
     plan = plan_region(make.configuration(place, vegetation={"also": ["kndvi"]}), tmp_path / "r.zarr", trial=True)
     found = plan.compute
     assert min(found.land, found.scene, found.learning, found.pixel_day) > 0

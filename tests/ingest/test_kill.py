@@ -15,7 +15,7 @@ pytestmark = pytest.mark.long
 
 DAYS = pd.date_range("2019-03-01", "2019-08-31").to_numpy()
 PERIOD = {"start": "2019-06-01", "end": "2019-08-31", "lead": 92}
-CALLS = (40, 60)  # renamings and chunks before which a build may die
+CALLS = {"replace": (148, 60), "chunk": (135, 35)}  # which a whole build makes, and which are left without template and weather
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +76,26 @@ def compare(whole, out):
 
 
 def kill(config, out, kills, seconds, seed):
-    return killed_until_done(command(config, out), kills, seconds, seed, CALLS, lambda: stage(out))
+    work = out.with_suffix(".build")
+    markers = lambda: [path for part in ("views", "tiles") for path in (work / part).glob("*.json")]  # noqa: E731
+    return killed_until_done(command(config, out), kills, seconds, seed, CALLS, lambda: stage(out), markers)
 
 
 def test_killed_a_few_times(tmp_path, config, whole):
-    hits, _ = kill(config, tmp_path / "r.zarr", 3, whole[1], seed=1)
-    assert sum(hits.values()) >= 2
+    deaths = kill(config, tmp_path / "r.zarr", 4, whole[1], seed=1)
+    assert deaths.number >= 3 and deaths.kept
     compare(whole[0], tmp_path / "r.zarr")
 
 
 @pytest.mark.slow
-def test_killed_fifty_times(tmp_path, config, whole):
-    """Several builds, so that there is always something left to be killed at."""
+def test_killed_fifty_times(tmp_path, config, whole, capsys):
+    """Several builds, so that there is always something left to be killed at; the counts are printed."""
     def one(number):
         deaths = kill(config, tmp_path / f"r{number}.zarr", 6, whole[1], seed=number)
         compare(whole[0], tmp_path / f"r{number}.zarr")
         return deaths
 
-    assert min(until_fifty(one, "builds").values()) >= 8
+    deaths, line = until_fifty(one, "builds")
+    with capsys.disabled():
+        print(f"\n{line}")
+    assert min(deaths.places.values()) >= 8

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from hybridflux.products.assimilation import assimilate_totals
-from hybridflux.products.assimilation_table import assimilated_table, table_of
-from hybridflux.products.closure import needed
-from hybridflux.products.ensemble_update import METHODS, kalman, posterior_predictive_p, prior_predictive_p, weights
+from hybridflux.products.assimilation_table import agreement_of, assimilated_table, table_of
+from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, posterior_predictive_p, prior_predictive_p, weights
 from hybridflux.products.inventory import Entry, read_inventory
+from hybridflux.products.measured_stocks import region_of
+from hybridflux.products.stock_agreement import VERDICTS, Uncertainties, agreement, said_of
 from hybridflux.products.totals import RunTotals
 
 AREA = 1e4  # m2
@@ -37,6 +38,16 @@ def test_a_measurement_without_error_is_met_and_one_without_worth_changes_nothin
     draws = np.random.default_rng(1).standard_normal((1, 40))
     np.testing.assert_allclose((draws @ kalman(draws, np.array([3.0]), np.zeros((1, 1)), 0)), 3.0)
     np.testing.assert_allclose(draws @ kalman(draws, np.array([3.0]), np.full((1, 1), 1e16), 0), draws, atol=1e-6)
+
+
+def test_the_width_of_a_sum_of_places_is_no_matter_of_the_seed():
+    """Errors have their covariance exactly and none with the draws, so the mean of 13 places has the error that theirs leave in it."""
+    draws, sds = 100.0 * np.random.default_rng(2).standard_normal((13, 64)), np.linspace(2.0, 6.0, 13)
+    errors = errors_of(np.diag(sds**2), draws, np.random.default_rng(1))
+    np.testing.assert_allclose(np.cov(errors), np.diag(sds**2), atol=1e-9)
+    np.testing.assert_allclose((draws - draws.mean(1, keepdims=True)) @ errors.T, 0.0, atol=1e-7)
+    widths = [(draws @ kalman(draws, np.zeros(13), np.diag(sds**2), seed)).mean(0).std(ddof=1) for seed in range(5)]
+    np.testing.assert_allclose(widths, np.sqrt((sds**2).sum()) / 13, rtol=0.05)
 
 
 def test_weights_are_refused_where_they_degenerate_and_tension_is_seen():
@@ -97,11 +108,14 @@ def a_world(seed, draws=64):
 
 def test_the_truth_of_synthetic_worlds_is_recovered():
     """90 % intervals of 200 worlds hold the truth .85 to .95 of the time, of every quantity, and the error falls where stocks speak."""
-    rows = []
+    rows, decided = [], []
     for seed in range(200):
         totals, entries, truth = a_world(seed)
         found = assimilate_totals(totals, entries, seed=seed)
         for change, after in zip(found.changes, found.updated, strict=True):
+            said = agreement_of(change, after, None)
+            off = abs(change.nbp.mean() - truth[change.entry.zone, change.entry.land_cover, "NBP"]) > said.gap_that_matters
+            decided += [(said.verdict == "disagree") == off] if "gap" in said.reason and said.verdict != "undecidable" else []
             pairs = {"NBP": (change.nbp, after.nbp), "NEE": (change.nee, after.nee), "structural bias": (change.bias, after.bias)}
             pairs["export"] = change.carried["export"], after.carried["export"]
             for name, (before, draws) in pairs.items():
@@ -113,6 +127,7 @@ def test_the_truth_of_synthetic_worlds_is_recovered():
     better = table["error"] / table["prior_error"]
     assert (better[["NBP", "NEE"]] < 0.35).all() and better["structural bias"] < 0.9 and better["export"] < 1.0
     assert (table["left"] <= 1.01).all()
+    assert np.mean(decided) > 0.9 and len(decided) > 200, (np.mean(decided), len(decided))
 
 
 def test_sums_anomalies_and_balances_of_an_update_add_up():
@@ -135,6 +150,22 @@ def test_sums_anomalies_and_balances_of_an_update_add_up():
         np.testing.assert_allclose(after.nbp, -after.nee - after.carried["export"])
         assert change.carried["export"] is not after.carried["export"]
     np.testing.assert_array_equal(table_of(assimilate_totals(totals, entries))["mean"], table["mean"])
+
+
+def test_the_verdict_of_a_region_is_that_of_the_sum_of_its_parts():
+    """Means, draws and errors of the eight places by hand; biomass of one campaign shares half of the variance of its errors."""
+    totals, entries, _ = a_world(2)
+    found = assimilate_totals(totals, entries)
+    before, after = region_of(found.changes, found.updated, found.prior)
+    np.testing.assert_allclose(after.nee, found.totals.sum("NEE", np.arange(8), np.ones(48, bool)) / 4 / totals.area.sum())
+    assert before.measured == pytest.approx(np.mean([one.measured for one in found.changes]))
+    assert before.sd == pytest.approx(np.sqrt((8 * STOCK**2 + 56 * 0.5 * STOCK**2 / 2) / 64))
+    exported = np.mean([one.pools["export"][0] for one in entries])
+    assert before.entry.pools["export"] == (pytest.approx(exported), pytest.approx(EXPORT / 8**0.5))
+    table = table_of(found)
+    assert (table["zone"][0], table["land_cover"][0], table["variable"][0]) == ("region", "all", "NBP")
+    assert table["mean"][0] == pytest.approx(after.nbp.mean()) and table["verdict"][0] in VERDICTS
+    assert region_of(found.changes[1:], found.updated[1:], found.prior) is None
 
 
 def an_inventory(folder, *rows, head=HEAD):
@@ -170,7 +201,9 @@ def test_the_run_is_not_touched_and_rows_say_their_stage(make_run, tmp_path):
     assert bias["shrinkage"] > 0.2
     nbp = table[table["variable"] == "NBP"].iloc[0]
     assert (nbp["period"], nbp["stock_change"], nbp["stage"]) == ("2016-2019", -30.0, "assimilated")
-    assert nbp["sd"] < nbp["prior_sd"] and nbp["stock_change_sd"] > np.hypot(5, 25) - 1e-9 and nbp["plots_to_decide"] != 0
+    assert nbp["sd"] < nbp["prior_sd"] and nbp["stock_change_sd"] > np.hypot(5, 25) - 1e-9 and nbp["verdict"] in VERDICTS
+    (first, second) = said_of(table)
+    assert first.startswith("do fluxes and stocks agree? of 1 place") and f"north/CRO 2016-2019: {nbp['verdict']}, " in second
 
 
 EXACT = [f"north,CRO,{pool},2018,2018,90,{sd},," for pool, sd in (("biomass", 0), ("soil", 0), ("export", 9))]
@@ -205,12 +238,28 @@ def test_campaigns_leaching_and_imports_are_read(tmp_path):
     assert entry.carried == {"export": (200.0, 10.0), "import": (50.0, 5.0), "leaching": (20.0, 8.0)}
 
 
-def test_what_it_would_take_to_decide():
-    """Yearly errors average out, lasting ones do not; plots and towers divide the variances that are theirs; by hand."""
-    rng = np.random.default_rng(0)
-    lasting, own = rng.standard_normal((1, 4000)), rng.standard_normal((4, 4000))
-    found = needed(100 * own, 0.0, 0.0, 1.96 * 20.0, None)
-    assert 22 <= found.years <= 30 and np.isnan(found.towers)  # 100 / sqrt(25) = 20
-    assert np.isnan(needed(100 * lasting + own, 0.0, 0.0, 1.96 * 20.0, 0.3).years)
-    assert needed(10 * lasting + own, 30.0, 40.0, 1.96 * 27.0, 0.3).plots == pytest.approx(2500 / (27**2 - 100), rel=0.1)
-    assert needed(100 * lasting + own, 0.0, 0.0, 1.96 * 50.0, 0.4).towers == 2  # .4 / (.4 + 2 * .6) = .25
+SPREAD = np.random.default_rng(0).standard_normal(4000)
+SPREAD = (SPREAD - SPREAD.mean()) / SPREAD.std(ddof=1)
+
+
+@pytest.mark.parametrize(
+    ("gap", "sd", "p", "verdict", "why"),
+    [
+        (0.0, 20.0, 0.6, "agree", "the gap is 0"),
+        (-200.0, 20.0, 0.6, "disagree", "the mean of the run is off, within the interval that the run declares"),
+        (10.0, 20.0, 0.01, "disagree", "run and inventory contradict each other"),
+        (80.0, 20.0, 0.6, "undecidable", "if it stays there, 7 years in place of 4 or 2.8 times the plots would decide"),
+        (100.0, 20.0, 0.6, "undecidable", "no more years, plots or towers alone would decide"),
+    ],
+)
+def test_whether_fluxes_and_stocks_agree(gap, sd, p, verdict, why):
+    """A gap of 100 matters; the prior is wide, so sd 20 is all of the stock change: 20 away needs 1.645^2 times the plots."""
+    found = agreement(1e6 * SPREAD + 100.0 + gap, 100.0 + sd * SPREAD, p, 100.0, Uncertainties(20.0, 0.0, 4))
+    assert found.verdict == verdict and why in found.reason and found.gap == pytest.approx(gap, abs=1e-6)
+    assert np.isfinite(found.plots_to_decide) == (gap == 80.0)
+
+
+def test_towers_that_would_decide():
+    """With an inventory of little worth k towers leave .4 / (.4 + .6 k) of the variance of the flux: three leave .18."""
+    found = agreement(50.0 * SPREAD, 60.0 + 50.0 * SPREAD, 0.6, 100.0, Uncertainties(1e6, 0.0, 4, nugget=0.4))
+    assert found.verdict == "undecidable" and found.towers_to_decide == 3  # (40 / 1.645 / 50)^2 = .236, and .4 / (.4 + .6 * 3) = .18

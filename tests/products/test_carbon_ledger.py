@@ -197,3 +197,16 @@ def test_a_table_with_nothing_of_the_mapped_days_is_refused(make_run, tmp_path):
     flows = written(tmp_path / "f.csv", "zone,land_cover,pool,start_year,end_year,value,sd\nnorth,GRA,export,2017,2017,200,20\n")
     with pytest.raises(ValueError, match=r"f.csv has no row export, import, fire of a year of the run, which maps 2018"):
         ledger_table(run, flows=flows)
+
+
+def test_a_zone_whose_name_shows_its_crop_needs_no_table_of_crops(make_run):
+    """A parcel of maize is harvested as maize where the event names no crop; what an event names holds, and grass stays grass."""
+    totals = open_totals(make_run(**YEAR))
+    fields = totals.regroup({"north": "12 MIS", "south": "beets"})
+    plain, named = Event("region", "CRO", DAY, "harvest"), Event("region", "CRO", DAY, "harvest", crop="wheat")
+    shown = carry(fields, [plain], [], 0)
+    of_crop = {crop: carry(fields, [Event("region", "CRO", DAY, "harvest", crop=crop)], [], 0) for crop in ("maize", "sugar beet")}
+    for cell, crop in ((0, "maize"), (2, "sugar beet")):
+        np.testing.assert_array_equal(shown.export[cell], of_crop[crop].export[cell])
+    assert shown.export[0].mean() != carry(totals, [plain], [], 0).export[0].mean()
+    np.testing.assert_array_equal(carry(fields, [named], [], 0).export, carry(totals, [named], [], 0).export)

@@ -23,6 +23,7 @@ from hybridflux.model.learned import draw_axes, learned, with_learned, with_plac
 from hybridflux.model.measured_water import MEASURED_WATER
 from hybridflux.model.sources import Given, Neural, PerClass, Pooled, Shared
 from hybridflux.process import deep_water, light, respiration, stress, water
+from hybridflux.products.coarse_daily import CoarseDaily
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.draws.vegetation_error import CalibrationLineError, VegetationError
@@ -34,7 +35,7 @@ from hybridflux.region.kernels.gpu.launch import Shape
 from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.kernels.unrolled import inputs_of, layers, resting, unrolled
 from hybridflux.region.map import make_job
-from hybridflux.region.outputs import KEEP, CoarseDaily, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
+from hybridflux.region.outputs import KEEP, DailyMaps, DailySeries, PeriodMaps, ZoneTotals
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Covariate
 
 pytestmark = pytest.mark.long

@@ -1,4 +1,4 @@
-"""Anomalies of each pixel: by hand from the draws, the same sums as the zones, refused where years are not whole."""
+"""Anomalies and trends of each pixel: by hand from the draws, the same sums as the zones, refused where years are not whole."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from hybridflux.records import run_record
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.kernels.contract import Static
 from hybridflux.region.map import map_region
-from hybridflux.region.outputs import AnomalyMaps, ZoneTotals
+from hybridflux.region.outputs import AnomalyMaps, TrendMaps, ZoneTotals
 from hybridflux.region.run.keep import read
 
 DAYS = np.arange(np.datetime64("2016-01-01"), np.datetime64("2019-01-01"))
@@ -32,19 +32,40 @@ def test_statistics_of_the_anomalies_of_each_draw(reference, chosen):
         np.testing.assert_allclose(np.asarray(found[key])[chosen].sum(0), 0.0, atol=1e-2)
 
 
-def test_pixels_add_up_to_the_anomaly_of_their_zones(make_region, make_posterior, tmp_path):
-    region = make_region(tmp_path / "small.zarr", size=(6, 5), tile=5, days=("2016-01-01", "2018-12-31")).path
-    posterior = make_posterior(draws=4)
-    period = Period("2017-01-01", "2018-12-31")
-    map_region(posterior, region, tmp_path / "run", draws=4, period=period, keep=(ZoneTotals(), AnomalyMaps(quantiles=())))
+def test_statistics_of_the_trend_of_each_draw():
+    output, rng, years = TrendMaps((0.05, 0.5)), np.random.default_rng(0), (2014, 2015, 2016, 2017, 2018)
+    sums = {name: rng.gamma(2.0, 20.0, (60, 7, 5)).astype("f") for name in ("gpp", "reco")}
+    months = tuple((12 * year, 12 * year + 12) for year in range(5))
+    static = Static(7, 5, 1826, months, (), (), (), (output,), years)
+    found = output.end((), {}, {name: jnp.asarray(one) for name, one in sums.items()}, static)
+    yearly = {name: one.reshape(5, 12, 7, 5).sum(1) for name, one in sums.items()}
+    yearly["nee"] = yearly["reco"] - yearly["gpp"]
+    for name, one in yearly.items():
+        slope, key = np.polyfit(np.arange(5.0), one.reshape(5, -1), 1)[0].reshape(7, 5), f"record/{name.upper()}_trend"
+        np.testing.assert_allclose(found[key], slope.mean(0)[None], atol=1e-2)
+        np.testing.assert_allclose(found[f"{key}_sd"], slope.std(0, ddof=1)[None], rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(found[f"{key}_q05"], np.quantile(slope, 0.05, axis=0)[None], atol=1e-2)
+        np.testing.assert_allclose(found[f"{key}_rising"], (slope > 0).mean(0)[None], atol=1e-6)
+
+
+def test_pixels_add_up_to_the_anomalies_and_the_trend_of_their_zones(make_region, make_posterior, tmp_path):
+    region = make_region(tmp_path / "small.zarr", size=(6, 5), tile=5, days=("2013-01-01", "2018-12-31")).path
+    keep, period = (ZoneTotals(), AnomalyMaps(quantiles=()), TrendMaps(quantiles=())), Period("2014-01-01", "2018-12-31")
+    map_region(make_posterior(draws=4), region, tmp_path / "run", draws=4, period=period, keep=keep)
     totals = open_totals(tmp_path / "run")
-    of_year = [totals.sum("NEE", np.arange(len(totals.area)), totals.months.year == year) / totals.area.sum() for year in (2017, 2018)]
+    yearly = [totals.sum("NEE", np.arange(len(totals.area)), totals.months.year == year) for year in range(2014, 2019)]
+    yearly = np.array(yearly) / totals.area.sum()
     with xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="annual") as annual:
         anomaly, anomaly_stage = annual["NEE_anomaly"].load(), annual.attrs["stage"]
-        assert annual["NEE_anomaly_sd"].max() > 0 and "minus the mean of 2017-2018" in anomaly.attrs["long_name"]
+        assert annual["NEE_anomaly_sd"].max() > 0 and "minus the mean of 2014-2018" in anomaly.attrs["long_name"]
     mapped = anomaly.mean(("y", "x")).values  # a water pixel, if any, is missing in both
-    np.testing.assert_allclose(mapped, [one.mean() - np.mean(of_year) for one in of_year], atol=0.2)
-    assert (tmp_path / "run" / "cog" / "NEE_anomaly_annual_2018.tif").exists()
+    np.testing.assert_allclose(mapped, yearly.mean(1) - yearly.mean(), atol=0.2)
+    with xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="record") as record:
+        trend = record["NEE_trend"].load()
+        assert trend.attrs["units"] == "g m-2 year-2" and "trend over 2014-2018" in trend.attrs["long_name"] and record["days"] == 1826
+        assert record["NEE_trend_sd"].max() > 0 and set(np.unique(record["NEE_trend_rising"].fillna(0))) <= {0, 0.25, 0.5, 0.75, 1}
+    assert float(trend.mean()) == pytest.approx(np.polyfit(np.arange(5.0), yearly.mean(1), 1)[0], abs=0.06)  # a step of the store is .05
+    assert all((tmp_path / "run" / "cog" / f"NEE_{name}.tif").exists() for name in ("anomaly_annual_2018", "trend_record_2014-2018"))
     assert run_record(tmp_path / "run")["stage"] == anomaly_stage == "prior"
 
 
@@ -54,6 +75,7 @@ def test_what_anomalies_need_is_said():
     assert len(list(AnomalyMaps().arrays(whole))) == 15
     for output, calendar, why in (
         (AnomalyMaps(), part, "whole calendar years, and the run maps 2016-03-01 to 2018-12-31; map two whole years or more"),
+        (TrendMaps(), whole, "TrendMaps compares whole calendar years, and the run maps 2016-01-01 to 2018-12-31; map five whole years or"),
         (AnomalyMaps("2010:2017"), whole, "needs 2010, 2011, .*, and the run maps 2016, 2017, 2018; name years among these"),
     ):
         with pytest.raises(ValueError, match=why):

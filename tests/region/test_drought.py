@@ -1,22 +1,37 @@
 """The drought ledger of a small region: it adds up in every pixel and draw, whatever the tiles, and says what it does not know."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import zarr
+from typer.testing import CliRunner
 
 from hybridflux.causes import CAUSES, change_name
+from hybridflux.cli import app
 from hybridflux.model.held_water import with_soil_water
-from hybridflux.products.drought import ALL, RUN, drought_record, run_drought, separable
-from hybridflux.products.drought_outputs import DroughtTotals
+from hybridflux.products import drought_pixels
+from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, drought_table, run_drought, separable
+from hybridflux.products.drought_classes import write_classes
+from hybridflux.products.drought_outputs import KEEP, DroughtTotals
+from hybridflux.products.drought_pixels import sums_of
+from hybridflux.products.drought_response import response_table
+from hybridflux.products.pixel_classes import Classes, crossed
 from hybridflux.products.scenario import run_scenario
+from hybridflux.products.totals import file_of, read_totals
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.usual_weather import typical
+from hybridflux.region.map import job_of_run
 from hybridflux.region.outputs import ZoneTotals
+from hybridflux.report.drought_section import signed
+from hybridflux.report.droughts_section import Season, droughts_section
+from hybridflux.report.style import interval
 
 pytestmark = pytest.mark.long
 SEASON = Period("2018-06-01", "2018-08-31")
@@ -68,10 +83,87 @@ def test_the_ledger_does_not_depend_on_tiles(ledgers):
     pd.testing.assert_frame_equal(ledgers[10][0].drop(columns=["sd"]), ledgers[8][0].drop(columns=["sd"]), rtol=1e-6, atol=1e-6)
 
 
+def test_losses_by_class_of_a_finished_ledger_are_those_of_its_zones_whatever_the_tiles(ledgers, tmp_path):
+    """By zone they are the rows of the ledger; crossed with a map, and by polygons, nothing changes with the size of the tiles."""
+    table, out = ledgers[10]
+    region = open_region(json.loads((out / RUN / "run.json").read_text())["region"])
+    grid = region.grid
+    left, middle, right = (grid.west + grid.pixel * column for column in (0, 7, grid.shape[1]))
+    bottom = grid.north - grid.pixel * grid.shape[0]
+    fields = [
+        {"type": "Feature", "properties": {"crop": crop}, "geometry": {"type": "Polygon", "coordinates": [
+            [[west, grid.north], [east, grid.north], [east, bottom], [west, bottom], [west, grid.north]]]}}
+        for crop, west, east in (("maize", left, middle), ("wheat", middle, right))
+    ]  # fmt: skip
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2154"}}
+    (tmp_path / "fields.geojson").write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": fields}))
+    found = {}
+    for by in ("zone", "land_cover,soil_capacity", f"{tmp_path / 'fields.geojson'}:crop"):
+        found[by] = [[pd.read_csv(path) for path in write_classes(ledgers[tile][1], by)] for tile in (10, 8)]
+        for one, other in zip(*found[by], strict=True):
+            pd.testing.assert_frame_equal(one, other, rtol=1e-4, atol=1e-4)
+    zones = table[table.land_cover == ALL].set_index(["zone", "variable", "cause"])["mean"].dropna()
+    by_zone = found["zone"][0][0].fillna({"cause": ""}).set_index(["class", "variable", "cause"])["mean"].dropna()
+    np.testing.assert_allclose(by_zone, zones[by_zone.index], rtol=1e-4, atol=1e-4)
+    crops = found[[*found][-1]][0][0].query("variable == 'GPP' and cause == 'all'")
+    assert list(crops["class"]) == ["maize", "wheat"]
+    assert np.average(crops["mean"], weights=crops["area_ha"]) == pytest.approx(zones["region", "GPP", ALL], rel=1e-4)
+    assert set(found["land_cover,soil_capacity"][0][0]["by"]) == {"land_cover, soil_capacity"}
+    assert 6 < found["land_cover,soil_capacity"][0][0]["class"].nunique() <= 12  # four types, three thirds of capacity
+
+
+def test_a_loss_that_follows_soil_moisture_has_its_slope(ledgers):
+    """Four cells of a product are put over the region, each as dry as its pixels have lost: 1 gC m-2 for 0.001 m3 m-3."""
+    out = ledgers[10][1]
+    job = job_of_run(out / RUN)
+    grid = job.region.grid
+    x, y = np.meshgrid(grid.x[[4, 15]], grid.y[[4, 15]])
+    longitude, latitude = grid.lonlat(x.reshape(-1), y.reshape(-1))
+    whole = Classes("all", ("all",), lambda tile: np.zeros(tile.shape[0] * tile.shape[1], int))
+    rows = lambda tile: np.repeat((np.arange(tile.y.start, tile.y.stop) >= 10).astype(int), tile.shape[1])  # noqa: E731
+    columns = lambda tile: np.tile((np.arange(tile.x.start, tile.x.stop) >= 10).astype(int), tile.shape[0])  # noqa: E731
+    halves = [Classes("half", ("first", "second"), number) for number in (rows, columns)]
+    loss = changes_of(sums_of(job, crossed(*halves)).sums)["GPP", ALL].mean(1)
+    days = np.arange(np.datetime64("2012-01-01"), np.datetime64("2019-01-01"))
+    dry = np.where(days[:, None] >= np.datetime64("2018-01-01"), 0.001 * loss, 0.0)
+    dry[np.isin(days, job.calendar.mapped)] *= np.linspace(0.5, 1.5, len(job.calendar.mapped))[:, None]  # drier from day to day
+    group = zarr.open_group(job.region.path, mode="r+").require_group("moisture").create_group("satellite")
+    coordinates = {"time": (days.astype(int), ("time",)), "latitude": (latitude, ("cell",)), "longitude": (longitude, ("cell",))}
+    for name, (values, dims) in (coordinates | {"ssm": (0.3 + dry, ("time", "cell"))}).items():
+        group.create_array(name, data=values, dimension_names=dims, attributes={"units": "m3 m-3"})
+    table = response_table(job_of_run(out / RUN), whole)
+    slope = table[(table.against == "satellite ssm") & (table.quantity == "slope") & (table.variable == "GPP") & (table.cause == ALL)]
+    assert slope.iloc[0]["mean"] == pytest.approx(10, rel=1e-3) and slope.iloc[0]["units"] == "gC m-2 per 0.01 m3 m-3"
+    curve = table[(table.against == "satellite ssm") & (table.quantity == "curve") & (table.variable == "GPP") & (table.cause == ALL)]
+    np.testing.assert_allclose(curve["water"], 0.001 * curve["mean"], rtol=1e-3)
+    missing = table[(table.against == "water missing") & (table.quantity == "curve") & (table.variable == "GPP") & (table.cause == ALL)]
+    for parts in (curve, missing):
+        assert np.average(parts["mean"], weights=parts["area_ha"]) == pytest.approx(np.average(loss), rel=0.05)
+        assert parts["pixels"].sum() == missing["pixels"].sum()
+    by_cover = pd.read_csv(write_classes(out, "land_cover")[2])
+    assert {"days", "pixels"} == set(by_cover["over"]) and by_cover.query("over == 'days'")["units"].str.startswith("gC m-2 d-1").all()
+
+
+def test_classes_that_cannot_be_made_say_what_can(ledgers, monkeypatch):
+    out = ledgers[10][1]
+    done = CliRunner().invoke(app, ["drought", "--out", str(out), "--by", "land_cover"], catch_exceptions=False)
+    assert done.exit_code == 0 and done.output.count("drought_by_land_cover") == 3  # of a finished ledger, with no other option
+    with pytest.raises(ValueError, match="a ledger takes the first and the last day"):
+        CliRunner().invoke(app, ["drought", "--out", str(out)], catch_exceptions=False)
+    with pytest.raises(ValueError, match="neither a file nor a map .* Did you mean `soil_capacity`"):
+        write_classes(out, "soil_capacty")
+    with pytest.raises(ValueError, match="changes from day to day"):
+        write_classes(out, "fapar")
+    monkeypatch.setattr(drought_pixels, "job_of_run", lambda run: replace(job := job_of_run(run), spec=replace(job.spec, keep=KEEP)))
+    with pytest.raises(ValueError, match="not of its pixels.*hybridflux drought --pixels"):
+        write_classes(out, "zone")
+
+
 def test_the_record_says_what_is_usual_and_what_is_not_held(ledgers):
     record = drought_record(ledgers[10][1])
     assert record["usual"] == ["tair=-2", "par=*0.95", "vpd=*0.7", "rain=*1.6", "fapar=*1.1"] and not record["held"]
     assert any("mortality" in one for one in record["not_held"]) and record["members"] == "all"
+    assert "irrigation, which is not known" in record["not_held"]
 
 
 def test_a_region_without_reference_years_says_so(make_posterior, region_path, tmp_path):
@@ -120,3 +212,56 @@ def test_typical_days_have_the_usual_mean_and_the_weather_of_days():
     assert np.std(usual["light"]) == pytest.approx(np.std(light), rel=0.1)
     assert np.corrcoef(usual["rain"].mean(1), usual["light"].mean(1))[0, 1] < -0.5  # clouds come with rain
     assert np.corrcoef(usual["light"].mean(1), light.mean(1))[0, 1] > 0.9  # bright days stand opposite bright ones
+
+
+def cells(html):
+    rows = html.split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    return [re.findall(r"<td>(.*?)</td>", row) for row in rows]
+
+
+def region_draws(folder):
+    totals = read_totals(file_of(folder / RUN, DroughtTotals()))
+    every, months = np.arange(len(totals.area)), np.arange(len(totals.months))
+    return changes_of({name.lower(): totals.sum(name, every, months) / totals.area.sum() for name in totals.total})
+
+
+@pytest.fixture(scope="module")
+def folders(ledgers, make_posterior):
+    """The summers of two years, of the same draws."""
+    out = ledgers[10][1]
+    summer = Period("2017-06-01", "2017-08-31")
+    run_drought(make_posterior(network=True), out.parent / "r10.zarr", out.parent / "2017", period=summer, usual=USUAL, draws=3)
+    return [out.parent / "2017", out]
+
+
+def test_each_season_has_its_losses_by_cause_and_its_interval(folders):
+    rows = cells(droughts_section(folders).split("By cause")[1])
+    assert [row[0] for row in rows] == ["2017<br>2017-06 to 2017-08", "10<br>2018-06 to 2018-08"]
+    for row, folder in zip(rows, folders, strict=True):
+        table = drought_table(folder / RUN)
+        of = table[(table.zone == "region") & (table.land_cover == ALL)].set_index(["variable", "cause"])
+        assert row[1 : len(CAUSES) + 1] == [signed(of.loc[("GPP", cause), "mean"]) for cause in CAUSES]
+        assert row[len(CAUSES) + 1 : len(CAUSES) + 3] == [signed(of.loc[("GPP", ALL), "mean"]),
+                                                          interval(*of.loc[("GPP", ALL), ["q05", "q95"]])]  # fmt: skip
+
+
+def test_differences_are_made_draw_by_draw(folders):
+    rows = cells(droughts_section(folders).split("GPP, less that of 2017")[1])
+    first, second = (region_draws(folder) for folder in folders)
+    assert len(rows) == 1 + len(CAUSES)
+    for row, cause in zip(rows, (ALL, *CAUSES), strict=True):
+        draws = second["GPP", cause] - first["GPP", cause]
+        assert row[1:] == [signed(draws.mean()), interval(*np.quantile(draws, [0.05, 0.95]))]
+    assert sum(float(row[1].replace("−", "-")) for row in rows[1:]) == pytest.approx(float(rows[0][1].replace("−", "-")), abs=3)
+
+
+def test_ledgers_of_other_draws_have_no_interval_of_their_difference(folders, monkeypatch):
+    plain = Season.of
+    monkeypatch.setattr(Season, "of", lambda path: plain(path).__class__(**plain(path).__dict__ | {"draws": (path.name,)}))
+    html = droughts_section(folders)
+    assert "do not share draws" in html and {row[2] for row in cells(html.split("GPP, less that of")[1])} == {"–"}
+
+
+def test_a_ledger_that_is_named_twice_is_refused(folders):
+    with pytest.raises(ValueError, match="named twice"):
+        droughts_section([folders[0], folders[0]])

@@ -8,7 +8,7 @@ from tests.killing import killed_until_done, leftovers, to_the_end, until_fifty
 
 pytestmark = pytest.mark.long
 
-CALLS = (8, 40)  # renamings and chunks before which a run may die
+CALLS = {"replace": (330, 150), "chunk": (404, 140)}  # which a whole run makes, and which are left without the empty store
 
 
 def command(inputs, out):
@@ -46,7 +46,7 @@ def whole(inputs, tmp_path_factory):
 
 
 def kill(inputs, out, kills, seconds, seed):
-    return killed_until_done(command(inputs, out), kills, seconds, seed, CALLS, lambda: stage(out))
+    return killed_until_done(command(inputs, out), kills, seconds, seed, CALLS, lambda: stage(out), lambda: (out / "tiles").glob("*.json"))
 
 
 def compare(whole, out):
@@ -59,17 +59,20 @@ def compare(whole, out):
 
 
 def test_killed_a_few_times(tmp_path, inputs, whole):
-    hits, _ = kill(inputs, tmp_path / "run", 4, whole[1], seed=1)
-    assert hits["replace"] and hits["chunk"]
+    deaths = kill(inputs, tmp_path / "run", 4, whole[1], seed=1)
+    assert deaths.places["replace"] and deaths.places["chunk"]
     compare(whole[0], tmp_path / "run")
 
 
 @pytest.mark.slow
-def test_killed_fifty_times(tmp_path, inputs, whole):
-    """Several runs, so that there is always something left to be killed at."""
+def test_killed_fifty_times(tmp_path, inputs, whole, capsys):
+    """Several runs, so that there is always something left to be killed at; the counts are printed."""
     def one(number):
         deaths = kill(inputs, tmp_path / f"run{number}", 6, whole[1], seed=number)
         compare(whole[0], tmp_path / f"run{number}")
         return deaths
 
-    assert min(until_fifty(one, "maps").values()) >= 8
+    deaths, line = until_fifty(one, "maps")
+    with capsys.disabled():
+        print(f"\n{line}")
+    assert min(deaths.places.values()) >= 8

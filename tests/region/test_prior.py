@@ -10,13 +10,15 @@ from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.products import prior_error
+from hybridflux.products.coarse_daily import CoarseDaily
 from hybridflux.products.hours_of_day import light_shares
 from hybridflux.products.prior import export_prior
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region
-from hybridflux.region.outputs import CoarseDaily, ZoneTotals
-from hybridflux.region.store.coarse_grid import CoarseGrid, edges_of_file
+from hybridflux.region.outputs import ZoneTotals
+from hybridflux.region.store.coarse_grid import CoarseGrid
+from hybridflux.region.store.coarse_grid_file import grid_of_file
 
 pytestmark = pytest.mark.long
 
@@ -185,12 +187,9 @@ def test_a_grid_file_is_read_by_its_bounds_or_centres(tmp_path, bounds):
         data["lat_bnds"] = ("lat", "b"), np.stack([lat + 0.25, lat - 0.25], 1)
         data["lon_bnds"] = ("lon", "b"), [[0.75, 1.25], [1.25, 1.8]]
     data.to_netcdf(tmp_path / "grid.nc", engine="h5netcdf")
-    latitude, longitude = edges_of_file(tmp_path / "grid.nc")
+    latitude, longitude = grid_of_file(tmp_path / "grid.nc")
     assert latitude == (48.75, 49.25, 49.75, 50.25) and longitude == (0.75, 1.25, 1.8 if bounds else 1.75)
     assert CoarseDaily(str(tmp_path / "grid.nc")) == CoarseDaily((latitude, longitude))
-    xr.Dataset({"lat": (("y", "x"), np.zeros((2, 2)))}).to_netcdf(tmp_path / "curved.nc", engine="h5netcdf")
-    with pytest.raises(ValueError, match="`lat` has 2 dimensions.*curvilinear"):
-        edges_of_file(tmp_path / "curved.nc")
 
 
 def test_a_step_that_does_not_divide_the_earth_is_refused():

@@ -45,16 +45,24 @@ def test_several_years_show_their_anomalies():
     assert years_section(budget_of(totals())) == ""
 
 
+def test_the_table_of_places_does_not_grow_with_the_years(monkeypatch):
+    monkeypatch.setattr("hybridflux.report.years_section.COLUMNS", 2)
+    text = years_section(budget_of(totals(years=(2016, 2017, 2018, 2019))))
+    head = text[text.index("by land cover and zone") :].split("</thead>")[0]
+    assert "2018" in head and "2019" in head and "2017" not in head and "The latest 2 of 4 years" in text
+
+
 def test_the_section_of_an_inventory_shows_before_and_after():
-    entries = [Entry("north", "CRO", (2018, 2018), {"biomass": (20.0, 9.0), "soil": (10.0, 9.0), "export": (60.0, 20.0)})]
+    entries = [Entry("north", "CRO", (2018, 2018), {"biomass": (75.0, 9.0), "soil": (10.0, 9.0), "export": (60.0, 20.0)})]
     entries += [Entry("north", "all", (2010, 2012), dict(entries[0].pools))]
     entries[0].carried["export"] = (60.0, 20.0)
     found = table_of(assimilate_totals(totals(), entries))
     text = assimilation_section(found)
     row = found[found["variable"] == "NBP"].iloc[0]
-    assert f"{row['mean']:.0f} ± {row['sd']:.0f}" in text and "30 ± 13" in text and "nan" not in text
+    assert f"{row['mean']:.0f} ± {row['sd']:.0f}" in text and "85 ± 13" in text and "nan" not in text
     assert f"{row['prior_mean']:.0f} ± {row['prior_sd']:.0f}" in text and row["prior_mean"] == pytest.approx(40)
     assert "all other tables of this page are prior" in text and "What it would take" in text
+    assert "Of 1 place 0 agree, 0 disagree, 1 undecidable" in text and '<span class="badge undecidable">' in text
 
 
 @pytest.mark.parametrize("zone", ["region", "north"])

@@ -48,6 +48,19 @@ def test_maps_that_do_not_compress_keep_to_their_size():
     assert made["stride"] > 1 and len(made["frames"]) == 24 and sum(map_viewer.MOST.values()) < 4e6
 
 
+def test_the_trend_of_the_record_is_shown_with_the_share_of_draws_that_rise():
+    rng, axes = np.random.default_rng(0), ("time", "y", "x")
+    maps = {f"NEE_trend{ending}": (axes, one) for ending, one in (("", rng.normal(size=(1, 8, 8))), ("_sd", rng.random((1, 8, 8))))}
+    maps |= {"NEE_trend_rising": (axes, rng.random((1, 8, 8))), "days": ("time", [1826])}
+    data = xr.Dataset(maps, {"time": [np.datetime64("2014-01-01", "ns")], "y": -10.0 * np.arange(8), "x": 10.0 * np.arange(8)})
+    made = map_viewer._group(data, "record", BYTES)
+    assert made["frames"] == ["2014-2018"] and made["label"] == "Trend" and "yr<sup>−2</sup>" in made["units"]
+    (layer,) = made["layers"]
+    mean, sd, rising = layer["panels"]
+    assert layer["name"] == "NEE trend" and mean["lo"] == -mean["hi"] and sd["name"] == "sd" and (rising["lo"], rising["hi"]) == (0.0, 1.0)
+    np.testing.assert_allclose(decoded(rising, (1, 8, 8)), data["NEE_trend_rising"], atol=0.003)
+
+
 def test_viewer_shows_the_store(mapped):
     viewer = run_viewer(mapped.run)
     assert [group["id"] for group in viewer["groups"]] == ["annual", "monthly"]

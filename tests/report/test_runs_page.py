@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hybridflux.cli import app
 from hybridflux.products.inventory import Entry
 from hybridflux.products.scenario import open_scenario
 from hybridflux.products.totals import open_totals
@@ -36,6 +38,18 @@ def test_maps_of_all_runs_have_one_scale(page):
     assert re.findall(r'<section id="(\w+)"', page) == ["numbers", "maps", "differences", "origin"]
     ends = re.findall(r'"hi":([\d.]+)', page)
     assert len(ends) == 6 and len(set(ends)) == 3 and len(page) < 5e6
+
+
+def test_ledgers_of_droughts_stand_beside_the_runs(mapped, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs_page, "droughts_section", lambda folders: f"ledgers of {', '.join(map(str, folders))}")
+    runs = [part for name in ("control", "changed") for part in ("--run", str(mapped.scenario / name))]
+    (tmp_path / "d2017").mkdir()
+    (tmp_path / "d2018").mkdir()
+    ledgers = [part for name in ("d2017", "d2018") for part in ("--drought", str(tmp_path / name))]
+    done = CliRunner().invoke(app, ["report", *runs, *ledgers, "--out", str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.output
+    section = (tmp_path / "page.html").read_text(encoding="utf-8").split('<section id="drought"')[1].split("</section>")[0]
+    assert f"ledgers of {tmp_path / 'd2017'}, {tmp_path / 'd2018'}" in section
 
 
 def test_runs_that_do_not_share_draws_have_no_interval_of_their_difference(mapped, tmp_path):

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PAGE = 100  # items an answer holds at most; services allow 250 to 10000, and slow ones stall with long answers
 _COMPRESSED = 0.6  # size of a compressed 10 m band over its 16 bit numbers: products of a tile have about 500 MB for 870 MB of reflectance
+_FILE_BLOCK = 1024  # pixels along the side of a block of a file, which is sent whole: those of earth-search, and of JPEG 2000 of 10 m
+_FILES = 1.2  # in which a pixel lies: tiles of Sentinel-2 have 109.8 km on a grid of 100 km; all are read, because a cloud in one counts
+_OPENING, _SAMPLING = 1, 3  # requests of a band to open a file, and to test its address and sample it for its offset, once
 _SIGNERS: dict[str, Callable[[str], str] | None] = {"none": None, "planetary-computer": signed}
 
 
@@ -204,15 +207,21 @@ class Expected:
         request: what would be sent, JSON-ready.
         scenes: days with a scene.
         bytes: read from the service.
+        requests: sent to it.
     """
 
     request: dict
     scenes: int
     bytes: int
+    requests: int
 
 
-def expected(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64, bands: Sequence[str] = ()) -> Expected:
-    """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits.
+def expected(
+    dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64, end: np.datetime64, bands: Sequence[str] = (), side: int = 0
+) -> Expected:  # fmt: skip
+    """What reading a region would ask of a service, without asking: scenes by the usual revisit, bytes by pixels of 16 bits, labels of 8.
+
+    Files are sent by blocks, so that a square of `n` pixels that lies anywhere takes `n / 1024 + 1` of them along each side.
 
     Args:
         dataset: entry of the catalog.
@@ -221,12 +230,19 @@ def expected(dataset: Dataset, place: str, geobox: GeoBox, start: np.datetime64,
         start: first day.
         end: last day, included.
         bands: names of bands; all where empty. The band of the mask is added.
+        side: pixels along the side of the squares that are read one by one; 0 for the whole grid at once.
     """
     names = {*(bands or (band.name for band in dataset.bands)), dataset.mask.band if dataset.mask else None}
     wanted = [band for band in dataset.bands if band.name in names]
     pixel, (rows, columns) = abs(geobox.resolution.x), geobox.shape
-    pixels = sum(rows * columns * (pixel / (band.resolution or pixel)) ** 2 for band in wanted)
+    heights, widths = ([min(side or length, length - first) for first in range(0, length, side or length)] for length in (rows, columns))
+    scales = [pixel / (band.resolution or pixel) for band in wanted]
+    size, asked = 0.0, 0.0
+    for band, scale in zip(wanted, scales, strict=True):
+        down, across = ([1 + length * scale / _FILE_BLOCK for length in lengths] for lengths in (heights, widths))
+        size += sum(down) * sum(across) * _FILE_BLOCK**2 * _COMPRESSED * (1 if dataset.mask and band.name == dataset.mask.band else 2)
+        asked += _SAMPLING + len(widths) * sum(_OPENING + one for one in down)  # a row of blocks is one request
     days = int((np.datetime64(end, "D") - np.datetime64(start, "D")).astype(int)) + 1
     scenes = math.ceil(days / (dataset.revisit or 1.0))
     sent = {"file": place} if is_file(place) else request(service_of(dataset, place), geobox, start, end)
-    return Expected(sent, scenes, round(pixels * 2 * _COMPRESSED * scenes))
+    return Expected(sent, scenes, round(_FILES * size * scenes), round(_FILES * asked * scenes))

@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from hybridflux.causes import SOIL_WATER
+from hybridflux.model.leaf_response import FOLLOWED
+from hybridflux.process.leaves import WATER
 from hybridflux.region.drivers.driver_change import ALONG, Change
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, unpacked
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
@@ -19,8 +21,8 @@ WORTH_SAYING = 0.01  # share of values kept at a bound from which on it is repor
 
 
 def changeable(region: Region, needs: Iterable[str]) -> list[str]:
-    """Drivers that a model reads and a region has; a driver counts that only moves others along, such as `tair` for `tmin`."""
-    read = {split_history(name)[0] for name in needs}
+    """Drivers that a model, or leaves that follow, read and a region has; one counts that only moves others along (`tair` for `tmin`)."""
+    read = {split_history(name)[0] for name in needs} | ({*WATER} if region.leaves else set())
     found = [name for name, row in VARIABLES.items() if row.kind == "driver" and name in region.names]
     return [name for name in found if read & {name, *ALONG.get(name, ())}]
 
@@ -45,6 +47,32 @@ def check_changes(region: Region, needs: Iterable[str], days: np.ndarray) -> Non
         if not change.holds(days).any():
             raise ValueError(f"`{change}` would change nothing: the run, spin-up included, is of {days[0]} to {days[-1]}")
         _check_bounds(unchanged, change, days)
+
+
+def why_leaves_are_held(region: Region, needs: Iterable[str]) -> str | None:
+    """Why NIRv and LSWI cannot follow the rain deficit of the changes of a region, in words; None where they can."""
+    followed = {split_history(name)[0] for name in needs} & FOLLOWED.keys()
+    named = next((str(change) for change in region.changes if change.name in FOLLOWED), None)
+    missing = [name for name in WATER if name not in region.names]
+    reasons = {
+        "the model reads neither NIRv nor LSWI": not followed,
+        f"`{named}` says what they do": named is not None,
+        f"{region.path} has no {', '.join(missing)} to make a rain deficit of": bool(missing),
+        "no change moves the rain deficit": not any(name in WATER for change in region.changes for name in change.names),
+        "a run against the usual year has the leaves that were": bool(region.usual),
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def check_leaves(region: Region, needs: Iterable[str]) -> None:
+    """Refuse leaves that shall follow the water and cannot.
+
+    Raises:
+        ValueError: it says why.
+    """
+    why = why_leaves_are_held(region, needs) if region.leaves is not None else None
+    if why:
+        raise ValueError(f"leaves cannot follow the water: {why}; hold them (`--leaves held`)")
 
 
 def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Periods of the maps of a run: days, months and calendar years, and how much of each the run covers."""
+"""Periods of the maps of a run: days, months, calendar years and the whole record, and how much of each the run covers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.store import layout
 
-_CALENDAR = {"daily": "D", "monthly": "M", "annual": "Y"}
+_CALENDAR = {"daily": "D", "monthly": "M", "annual": "Y", "record": "Y"}
 
 
 class MapPeriod(NamedTuple):
@@ -44,12 +44,14 @@ def bounds_of(calendar: Calendar, group: str) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         calendar: of the run.
-        group: `daily`, `monthly` or `annual`.
+        group: `daily`, `monthly`, `annual` or `record`.
     """
     days = (calendar.mapped - layout.EPOCH).astype(np.int32)
     bounds = calendar.bounds - calendar.warm_up
     if group == "daily":
         return days, days + 1
+    if group == "record":
+        bounds = bounds[[0, -1]]
     if group == "annual":
         bounds = bounds[[0, *(end for _, end in calendar.months_of_years)]]
     return days[bounds[:-1]], days[bounds[1:] - 1] + 1

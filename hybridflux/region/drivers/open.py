@@ -12,6 +12,7 @@ import numpy as np
 import zarr
 
 from hybridflux.data.gaps import trailing_mean
+from hybridflux.model.leaf_response import LeafResponse
 from hybridflux.region.drivers.driver_change import TEMPERATURES, Change, read_changes
 from hybridflux.region.drivers.usual_weather import typical, usual_course, usual_rain, within
 from hybridflux.region.store import layout
@@ -47,6 +48,7 @@ class Region:
         warm_up: days at the beginning that are not mapped unless asked for.
         changes: of drivers, applied whenever they are read.
         usual: changes of drivers that make the usual year of it, where it is mapped against that.
+        leaves: response by which NIRv and LSWI move with the rain deficit of the changes; None where leaves are held.
         limits: covariates, or `plant_type`, outside whose range at the towers of a posterior pixels are left out of its maps.
     """
 
@@ -61,6 +63,7 @@ class Region:
     changes: tuple[Change, ...] = ()
     usual: tuple[Change, ...] = ()
     limits: tuple[str, ...] = ()
+    leaves: LeafResponse | None = None
 
     @cached_property
     def group(self) -> zarr.Group:
@@ -95,6 +98,10 @@ class Region:
             ValueError: as `read_changes`.
         """
         return dataclasses.replace(self, changes=read_changes({change.name: change for change in self.changes} | dict(changes)))
+
+    def with_leaves(self, response: LeafResponse | None) -> Region:
+        """The same region, whose NIRv and LSWI follow the rain deficit of its changes (`draws.followed_leaves`), or are held (None)."""
+        return dataclasses.replace(self, leaves=response)
 
     def against(self, usual: Mapping[str, str | Change]) -> Region:
         """The same region, mapped against its usual year: every day has the drivers that were, and usual ones beside them.

@@ -93,6 +93,7 @@ class Static:
         outputs: what is kept.
         years: calendar years of `months_of_years`.
         usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
+        followed: daily maps that move with the rain deficit of changed weather.
     """
 
     draws: int
@@ -105,6 +106,7 @@ class Static:
     outputs: tuple[Accumulator, ...]
     years: tuple[int, ...] = ()
     usual: tuple[str, ...] = ()
+    followed: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ class SharedInputs(NamedTuple):
         effects: table -> weights of the waves and of the towers `[draw, plant_type, year, 2 wave + 2 tower]`; empty for none.
         vegetation_errors: daily map of vegetation -> its errors, one set a draw; empty where all are taken as they are.
         networks: parameter that changes from day to day -> its networks.
+        leaf_slopes: daily map that follows the rain deficit -> its slope `[plant_type, draw]`; the weather has the deficit's change.
     """
 
     weather: dict[str, Array]
@@ -144,6 +147,7 @@ class SharedInputs(NamedTuple):
     effects: dict[str, Array]
     vegetation_errors: dict[str, VegetationErrorDraws] = {}
     networks: dict[str, Members] = {}
+    leaf_slopes: dict[str, Array] = {}
 
 
 class Waves(NamedTuple):

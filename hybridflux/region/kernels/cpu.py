@@ -16,9 +16,10 @@ from jax import lax
 from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
-from hybridflux.model.attribution import AgainstUsual, moving
+from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import parameters_over_draws
+from hybridflux.region.draws.followed_leaves import change_of, follow
 from hybridflux.region.kernels.contract import (
     Pixels,
     Result,
@@ -34,6 +35,7 @@ from hybridflux.region.kernels.contract import (
     with_effects,
 )  # fmt: skip
 from hybridflux.region.kernels.networks import solve
+from hybridflux.region.kernels.networks_moved import following_networks
 
 
 @eqx.filter_jit
@@ -76,14 +78,14 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: unpacked(values[number, day]) for name, values in pixels.daily.items()}
         drawn = {name: errors.drawn(name, today, day, kind[0]) for name, errors in shared.vegetation_errors.items()}
+        for name, slope in shared.leaf_slopes.items():
+            drawn[name] = follow(name, (today | drawn)[name], slope[kind[0]], today[change_of(name)])
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, static.daily, drawn)
 
-    def following(names):
-        solved = solve(model, shared.networks, names)
-        return parameters_over_draws(solved, names, moving(model, static.usual))
-
-    walked = AgainstUsual(model, static.usual, following) if static.usual else model
+    walked = model
+    if static.usual:
+        walked = AgainstUsual(model, static.usual, following_networks(model, shared.networks, static.usual))
 
     def before(step, day, state):
         year = shared.year[day]

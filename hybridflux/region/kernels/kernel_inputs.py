@@ -17,6 +17,7 @@ from hybridflux.model.held_water import with_soil_water
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.driver_change import Change
 from hybridflux.region.drivers.open import Region
@@ -134,15 +135,17 @@ def _prepare(job: Job) -> KernelInputs:
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
     errors = _vegetation_errors(job, names)
+    moved = deficit_changes(region, names, window)
+    slopes = _leaf_slopes(job, [name for name in names if change_of(name) in moved])
     names = (*names, *map(sd_of, errors))
     towers = job.spec.draws.towers or ()
     weights = {name: _weights(job, name, by, years[by]) for name, by in tables.items()} if drawn else {}
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
-    static = _static(job, model)
+    static = _static(job, model, tuple(slopes))
     shared = contract.SharedInputs(
-        weather=_weather(region, coarse, window),
+        weather=_weather(region, coarse, window) | moved,
         bounds=calendar.bounds,
         spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         warm_up=np.int32(calendar.warm_up if model.memory else 0),
@@ -150,7 +153,8 @@ def _prepare(job: Job) -> KernelInputs:
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
         vegetation_errors=errors,
-        networks=_networks(model, static, apart=bool(errors)),
+        networks=_networks(model, static, apart=bool(errors or slopes)),
+        leaf_slopes=slopes,
     )
     per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()
@@ -195,6 +199,12 @@ def _vegetation_errors(job: Job, names: Iterable[str]) -> dict[str, VegetationEr
     return {name: drawn[base].of_history(days) if days else drawn[base] for name, (base, days) in read.items() if base in drawn}
 
 
+def _leaf_slopes(job: Job, followed: Iterable[str]) -> dict[str, np.ndarray]:
+    """Slopes of daily maps and of their running means `[plant_type, draw]`, which have the same; without those that are 0 everywhere."""
+    drawn = job.region.leaves.drawn(job.draws, job.seed) if job.region.leaves else {}
+    return {name: slope for name in followed if (slope := drawn[split_history(name)[0]]).any()}
+
+
 def _weights(job: Job, name: str, by: str, years: np.ndarray | None) -> np.ndarray:
     """Weights of the waves of a table of effects, and of the towers that it passes through."""
     draws, grid, table = job.spec.draws, job.region.grid, learned(job.posterior.model)[name]
@@ -212,7 +222,7 @@ def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dic
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
-def _static(job: Job, model: HybridFlux) -> contract.Static:
+def _static(job: Job, model: HybridFlux, followed: tuple[str, ...]) -> contract.Static:
     """Sort the parameters by how often they change."""
     several_years = len(job.calendar.all_years) > 1
     rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
@@ -224,9 +234,10 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
             rhythm["yearly"].append(name)
         else:
             rhythm["constant"].append(name)
+    usual = tuple(name for name in model.needs() if job.region.has_usual(name))
     return contract.Static(
         draws=job.draws,
-        n=block_size(job.draws, job.region.grid.tile),
+        n=block_size(job.draws * (2 if usual else 1), job.region.grid.tile),  # of two runs
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
         years=tuple(job.calendar.years.tolist()),
@@ -234,5 +245,6 @@ def _static(job: Job, model: HybridFlux) -> contract.Static:
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),
         outputs=job.keep,
-        usual=tuple(name for name in model.needs() if job.region.has_usual(name)),
+        usual=usual,
+        followed=followed,
     )

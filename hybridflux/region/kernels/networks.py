@@ -69,12 +69,20 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
         networks: parameter -> its networks.
         names: drivers and covariates of a block: `[n]`, `[1]`, or `[draw, n]` where draws differ.
     """
+    return solved(model, {name: of_draws(of, raw_of_members(of.network, model.rows[name], names)) for name, of in networks.items()})
+
+
+def solved(model: HybridFlux, raws: dict[str, Array]) -> HybridFlux:
+    """The model with the networks of some parameters replaced by the unconstrained parameter that they gave."""
     sources = dict(model.sources)
-    for name, (network, pick) in networks.items():
-        raw = raw_of_members(network, model.rows[name], names)
-        solved = Solved(raw if pick is None else jnp.matmul(pick, raw, precision=EXACT))
-        sources[name] = eqx.tree_at(lambda one: one.network(), sources[name], solved)
+    for name, raw in raws.items():
+        sources[name] = eqx.tree_at(lambda one: one.network(), sources[name], Solved(raw))
     return eqx.tree_at(lambda one: one.sources, model, sources)
+
+
+def of_draws(members: Members, raw: Array) -> Array:
+    """What members gave `[member, n]`, as `[draw, n]`."""
+    return raw if members.pick is None else jnp.matmul(members.pick, raw, precision=EXACT)
 
 
 def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array, "member n"]:

@@ -5,14 +5,14 @@ An output is an object with the contract of `base.py`; `KEEP` is what a run keep
 
 from hybridflux.region.outputs.base import ArraySpec, Output
 from hybridflux.region.outputs.daily_maps import DailyMaps
-from hybridflux.region.outputs.daily_series import CoarseDaily, DailySeries
-from hybridflux.region.outputs.period_maps import AnomalyMaps, Applicability, PeriodMaps
+from hybridflux.region.outputs.daily_series import DailySeries
+from hybridflux.region.outputs.period_maps import AnomalyMaps, Applicability, PeriodMaps, TrendMaps
 from hybridflux.region.outputs.zone_totals import PixelTotals, ZoneTotals
 
 KEEP: tuple[Output, ...] = (PeriodMaps(), ZoneTotals(), DailySeries())
 """Maps of months and years, totals of zones and the daily series of land covers, of NEE, GPP and RECO."""
 
 __all__ = [
-    "KEEP", "AnomalyMaps", "Applicability", "ArraySpec", "CoarseDaily", "DailyMaps", "DailySeries", "Output", "PeriodMaps", "PixelTotals",
-    "ZoneTotals",
+    "KEEP", "AnomalyMaps", "Applicability", "ArraySpec", "DailyMaps", "DailySeries", "Output", "PeriodMaps", "PixelTotals",
+    "TrendMaps", "ZoneTotals",
 ]  # fmt: skip

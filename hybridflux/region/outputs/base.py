@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hybridflux.region.spec import Job
     from hybridflux.region.store.grid import Grid, Tile
 
-GROUPS = ("monthly", "annual", "daily")
+GROUPS = ("monthly", "annual", "daily", "record")
 """Groups of the store of maps, by the periods of their arrays."""
 
 
@@ -38,7 +38,7 @@ class ArraySpec:
     """An array of the store, `[period, y, x]`, scaled int16 with a tile in a chunk.
 
     Attributes:
-        group: `daily`, `monthly` or `annual`: what its periods are.
+        group: `daily`, `monthly`, `annual`, or `record`, all mapped days in one period: what its periods are.
         name: in that group.
         long_name: what it is.
         units: of its values.

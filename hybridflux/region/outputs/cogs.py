@@ -46,9 +46,9 @@ class File(NamedTuple):
     """What one file holds.
 
     Attributes:
-        array: of the store, of months or of years.
+        array: of the store, of months, of years or of the record.
         window: its periods of that array.
-        bands: the periods themselves, all of one calendar year.
+        bands: the periods themselves, all of one calendar year; or the record.
     """
 
     array: ArraySpec
@@ -57,22 +57,24 @@ class File(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Array, periods and year."""
-        return f"{self.array.name}_{self.array.group}_{self.year}"
+        """Array, periods and year, or years."""
+        return f"{self.array.name}_{self.array.group}_{self.years}"
 
     @property
-    def year(self) -> int:
-        """Calendar year of all bands."""
-        return int(str(self.bands[0].first)[:4])
+    def years(self) -> str:
+        """Calendar year of all bands; of the record the first and the last one."""
+        first, last = (str(day)[:4] for day in (self.bands[0].first, self.bands[-1].last))
+        return first if first == last else f"{first}-{last}"
 
 
 def files(job: Job) -> Iterator[File]:
-    """A file for each array and year."""
-    years, months = (periods_of(job.calendar, group) for group in ("annual", "monthly"))
+    """A file for each array and year, and for each array of the record."""
+    years, months, record = (periods_of(job.calendar, group) for group in ("annual", "monthly", "record"))
     arrays = arrays_of(job.keep, job.calendar)
     for number, (first, end) in enumerate(job.calendar.months_of_years):
         yield from (File(one, slice(number, number + 1), years[number : number + 1]) for one in arrays.get("annual", ()) if one.geotiff)
         yield from (File(one, slice(first, end), months[first:end]) for one in arrays.get("monthly", ()) if one.geotiff)
+    yield from (File(one, slice(0, 1), record) for one in arrays.get("record", ()) if one.geotiff)
 
 
 def _write_cog(path: Path, job: Job, tiles: Sequence[Tile], array, content: File, attributes: Mapping) -> None:

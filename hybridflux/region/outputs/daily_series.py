@@ -1,4 +1,4 @@
-"""The daily course of each plant type, and of each cell of a coarse grid, draw by draw."""
+"""The daily course of each plant type, draw by draw."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from hybridflux.files import Enduring
 from hybridflux.model.sources import EXACT
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today
-from hybridflux.region.outputs.base import OfQuantities, Output
-from hybridflux.region.outputs.merge_totals import Block, Merged, PlacesOfOutput, TileTotals
+from hybridflux.region.outputs.base import OfQuantities
+from hybridflux.region.outputs.merge_totals import Block, Merged, TileTotals
 from hybridflux.region.outputs.quantities import CARBON, Quantity, names_of, value_of
 from hybridflux.region.outputs.zone_totals import DAYS, axis, bounds, labels
 from hybridflux.region.spec import Job
-from hybridflux.region.store.coarse_grid import OUTSIDE, CoarseGrid, edges_of_file
-from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import PLANT_TYPES
 
 
@@ -99,79 +97,3 @@ class DailySeries(OfQuantities):
             },
             attrs=attributes,
         ).to_netcdf(stream, engine="h5netcdf", encoding={"time": DAYS})
-
-
-_SERIES = DailySeries()
-
-
-@dataclass(frozen=True)
-class CoarseDaily(Output):
-    """`total(flux, cell, draw, time)`: grams of carbon of each cell of a coarse grid, day by day and draw by draw.
-
-    The sum over the pixels whose centre lies in the cell, each with its true area (`store.coarse_grid.CoarseGrid`). A block of pixels lies
-    in one cell, so a day costs what it costs for `DailySeries`. `hybridflux export prior` makes fluxes for inversions of it.
-
-    Attributes:
-        grid: step in degrees; or edges of rows and columns (latitude, longitude), rising; or a netCDF file with `lat` and `lon`, of which
-            the edges are kept.
-    """
-
-    grid: float | str | tuple[tuple[float, ...], tuple[float, ...]] = 0.1
-    file = "coarse_daily.nc"
-    title = "carbon of coarse cells by day and draw"
-    reads, program = _SERIES.reads, _SERIES.program
-    begin, day, end, cost = _SERIES.begin, _SERIES.day, _SERIES.end, _SERIES.cost
-
-    def __post_init__(self):
-        grid = self.grid
-        if isinstance(grid, str):
-            grid = float(grid) if grid.replace(".", "", 1).isdigit() else edges_of_file(grid)
-        object.__setattr__(self, "grid", float(grid) if not isinstance(grid, tuple) else grid)
-        CoarseGrid.of(self.grid)
-
-    def places(self, grid: Grid, tile: Tile) -> np.ndarray:
-        """The cell of each pixel."""
-        return CoarseGrid.of(self.grid).places(grid, tile)
-
-    def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
-        """Add the sums of a block to those of its cell."""
-        totals.add_to_place(self.name, np.stack([kept[name] for name in self.reads], 1) * block.pixel_area, block)
-
-    def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
-        """The cells first, then their carbon, group by group."""
-        import h5netcdf
-        import xarray as xr
-
-        grid, days = CoarseGrid.of(self.grid), len(job.calendar.mapped)
-        found = merged.places.get(self.name) or PlacesOfOutput.of(self.name, [])
-        row, column = np.where(found.place == OUTSIDE, OUTSIDE, np.divmod(found.place, grid.shape[1]))
-        tair, tmin = job.region.weather(("tair", "tmin"), job.region.window(*job.calendar.mapped[[0, -1]])).values()
-        words = {"row": "from the south", "column": "from the west"}
-        xr.Dataset(
-            {"time_bnds": bounds(job.calendar, "daily", "time")}
-            | {
-                name: ("time", np.nanmean(values, 1, dtype=float), {"units": "degC", "long_name": f"{what}, mean over the weather cells"})
-                for name, values, what in (("tair", tair, "air temperature"), ("tmin", tmin, "lowest air temperature of the day"))
-            },
-            coords=labels(job.draws, CARBON)
-            | {
-                "time": axis(job.calendar.mapped, "time", f"day, {job.region.time_zone}"),
-                "area": ("cell", found.area, {"units": "m2", "long_name": "true area of the mapped pixels", "standard_name": "cell_area"}),
-            }
-            | {
-                name: ("cell", at.astype(np.int32), {"long_name": f"{name} of the coarse grid {words[name]}, -1 outside of it"})
-                for name, at in (("row", row), ("column", column))
-            },
-            attrs={**attributes, "utc_offset": float(job.region.group.attrs.get("utc_offset", 0.0))},
-        ).to_netcdf(stream, engine="h5netcdf", encoding={"time": DAYS})
-        with h5netcdf.File(stream, "a") as file:
-            a_day = (1, max(len(row), 1), job.draws, 1)
-            total = file.create_variable("total", ("flux", "cell", "draw", "time"), np.float64, chunks=a_day)
-            total.attrs.update({
-                "units": "g", "cell_methods": "area: sum time: sum", "coordinates": "area row column",
-                "long_name": "carbon exchanged in the day by the mapped pixels of the cell",
-            })  # fmt: skip
-            for cells, sums in found.groups((days, len(self.reads), job.draws)):
-                parts = {name: sums[:, :, number] for number, name in enumerate(self.reads)}
-                for number, name in enumerate(CARBON):
-                    total[number, cells] = value_of(name, parts).swapaxes(1, 2)

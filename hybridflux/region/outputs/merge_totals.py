@@ -119,9 +119,9 @@ class TileTotals:
         found = self.of_plant_types.setdefault(name, {})
         found[block.plant_type] = found.get(block.plant_type, 0.0) + values.astype(np.float64)
 
-    def add_to_place(self, name: str, values: np.ndarray, block: Block) -> None:
-        """Add sums over the pixels of a block `[day, quantity, draw]` to those of its place."""
-        found, area, place = self.of_places.setdefault(name, {}), self.area_of_places.setdefault(name, {}), block.places[name]
+    def add_to_place(self, name: str, place: int, values: np.ndarray, block: Block) -> None:
+        """Add sums over the pixels of a block `[day, quantity, draw]` to those of a place."""
+        found, area = self.of_places.setdefault(name, {}), self.area_of_places.setdefault(name, {})
         found[place] = found.get(place, 0.0) + values.astype(np.float64)
         area[place] = area.get(place, 0.0) + float(block.area.sum())
 

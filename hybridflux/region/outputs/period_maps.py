@@ -18,6 +18,8 @@ from hybridflux.region.kernels.quantiles import statistics
 from hybridflux.region.outputs.base import ArraySpec, OfQuantities, Output
 from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, value_of
 
+FEWEST_YEARS = 5
+"""Years that a trend of pixels needs: of three or four a single dry year decides the sign."""
 _OF_PERIOD = {
     ("monthly", True): "mean rate of the mapped days of the month", ("annual", True): "sum over the mapped days of the calendar year",
     ("monthly", False): "mean of the mapped days of the month", ("annual", False): "mean of the mapped days of the calendar year",
@@ -91,7 +93,7 @@ class AnomalyMaps(Output):
         mean = lax.optimization_barrier({name: sum(one[name] for one in chosen) / len(chosen) for name in self.sums})
         departures = [{name: one[name] - mean[name] for name in self.sums} for one in years]
         found = [statistics_by_key("annual", CARBON, departure, self.quantiles) for departure in departures]
-        return {_anomaly(key): jnp.stack([year[key] for year in found]) for key in found[0]}
+        return {_of_years("anomaly", key): jnp.stack([year[key] for year in found]) for key in found[0]}
 
     def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
         """A mean, an sd and quantiles of each flux.
@@ -100,9 +102,7 @@ class AnomalyMaps(Output):
             ValueError: a mapped year is not whole, there are fewer than two, or a reference year is not mapped.
         """
         years, reference = calendar.years, self._reference(calendar.years)
-        if len(years) < 2 or not all(period.whole for period in periods_of(calendar, "annual")):
-            days = f"{calendar.mapped[0]} to {calendar.mapped[-1]}"
-            raise ValueError(f"AnomalyMaps compares whole calendar years, and the run maps {days}; map two whole years or more")
+        check_years(self, calendar, 2, "two")
         missing = [str(year) for year in reference if year not in years]
         if missing:
             mapped = ", ".join(map(str, years))
@@ -112,9 +112,10 @@ class AnomalyMaps(Output):
         for name in CARBON:
             for array in arrays_of_quantity(Quantity.of(name), "annual", self.quantiles):
                 own = [pair for pair in array.attributes if pair[0] != "ancillary_variables"]
-                own += [("ancillary_variables", _anomaly(value)) for key, value in array.attributes if key == "ancillary_variables"]
+                beside = [value for key, value in array.attributes if key == "ancillary_variables"]
+                own += [("ancillary_variables", _of_years("anomaly", value)) for value in beside]
                 yield replace(
-                    array, name=_anomaly(array.name), long_name=f"{array.long_name}; minus the mean of {refers}, draw by draw",
+                    array, name=_of_years("anomaly", array.name), long_name=f"{array.long_name}; minus the mean of {refers}, draw by draw",
                     largest=0.5 * array.largest, standard_name=None, attributes=tuple(own),
                 )  # fmt: skip
 
@@ -122,14 +123,90 @@ class AnomalyMaps(Output):
         return range(self.reference[0], self.reference[-1] + 1) if self.reference else years
 
 
-def _anomaly(key: str) -> str:
-    """`annual/NEE_sd` -> `annual/NEE_anomaly_sd`.
+def _of_years(what: str, key: str) -> str:
+    """Name of what compares years, from that of the quantity.
 
-    >>> _anomaly("annual/NEE"), _anomaly("GPP_q05")
-    ('annual/NEE_anomaly', 'GPP_anomaly_q05')
+    >>> _of_years("anomaly", "annual/NEE"), _of_years("trend", "GPP_q05")
+    ('annual/NEE_anomaly', 'GPP_trend_q05')
     """
     label, mark, ending = key.partition("_")
-    return f"{label}_anomaly{mark}{ending}"
+    return f"{label}_{what}{mark}{ending}"
+
+
+@dataclass(frozen=True)
+class TrendMaps(Output):
+    """Maps of the trend over all mapped years, the least-squares slope of the sums of each draw, and the probability that it is above zero.
+
+    What a draw gets wrong in the same way in all years cancels; the structural error of the model is not in maps: a probability near 0 or 1
+    says what the parameters agree on. `trend` of the budget has that error.
+
+    Attributes:
+        quantiles: of the slopes of each draw, exact.
+    """
+
+    quantiles: tuple[float, ...] = QUANTILES
+
+    reads = sums = carried(CARBON)
+
+    def __post_init__(self):
+        object.__setattr__(self, "quantiles", checked(self.quantiles))
+
+    def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
+        """Statistics of the slopes."""
+        weights = slope_weights(static.years)
+        years = [over(self.sums, sums, first, end) for first, end in static.months_of_years]
+        slopes = {name: sum(weight * one[name] for weight, one in zip(weights, years, strict=True)) for name in self.sums}
+        slopes = lax.optimization_barrier(slopes)
+        found = statistics_by_key("record", CARBON, slopes, self.quantiles)
+        found |= {f"record/{Quantity.of(name).label}{_RISING}": (value_of(name, slopes) > 0).mean(0) for name in CARBON}
+        return {_of_years("trend", key): values[None] for key, values in found.items()}
+
+    def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:
+        """A mean, an sd, quantiles and a probability of each flux.
+
+        Raises:
+            ValueError: a mapped year is not whole, or there are fewer than five.
+        """
+        check_years(self, calendar, FEWEST_YEARS, "five")
+        over_years = f"least-squares trend over {calendar.years[0]}-{calendar.years[-1]}"
+        for name in CARBON:
+            quantity = Quantity.of(name)
+            for array in arrays_of_quantity(quantity, "annual", self.quantiles):
+                _, _, what = array.long_name.rpartition("; ")
+                own = [("ancillary_variables", _of_years("trend", value)) if key == "ancillary_variables" else (key, value)
+                       for key, value in array.attributes]  # fmt: skip
+                yield replace(
+                    array, group="record", name=_of_years("trend", array.name), long_name=f"{quantity.long_name}, {over_years}; {what}",
+                    units=f"{quantity.amount} year-2", units_of_part="", largest=0.25 * array.largest, cell_methods="area: mean",
+                    standard_name=None, attributes=tuple(own),
+                )  # fmt: skip
+            what = f"{quantity.long_name}, {over_years}; share of the draws in which it is above zero"
+            yield ArraySpec("record", f"{quantity.label}_trend{_RISING}", what, "1", largest=1.0, cell_methods="area: mean")
+
+
+_RISING = "_rising"
+
+
+def slope_weights(years: Sequence[int]) -> list[float]:
+    """Weights of years whose sum of values is the least-squares slope through them.
+
+    >>> slope_weights([2018, 2019, 2020])
+    [-0.5, 0.0, 0.5]
+    """
+    away = [year - sum(years) / len(years) for year in years]
+    squares = sum(one**2 for one in away)
+    return [one / squares for one in away]
+
+
+def check_years(output: Output, calendar: Calendar, fewest: int, in_words: str) -> None:
+    """Refuse a run of parts of years, or of too few.
+
+    Raises:
+        ValueError: says what to map.
+    """
+    if len(calendar.years) < fewest or not all(period.whole for period in periods_of(calendar, "annual")):
+        days, name = f"{calendar.mapped[0]} to {calendar.mapped[-1]}", type(output).__name__
+        raise ValueError(f"{name} compares whole calendar years, and the run maps {days}; map {in_words} whole years or more")
 
 
 def over(names: Sequence[str], sums: Kept, first: int, end: int) -> dict[str, Array]:

@@ -27,9 +27,13 @@ OUTPUTS = Registry(
     "outputs", "output of a map",
     {
         name: f"hybridflux.region.outputs:{name}"
-        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "CoarseDaily", "AnomalyMaps", "PixelTotals", "Applicability")
+        for name in ("PeriodMaps", "DailyMaps", "ZoneTotals", "DailySeries", "AnomalyMaps", "TrendMaps", "PixelTotals", "Applicability")
     }
-    | {name: f"hybridflux.products.drought_outputs:{name}" for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps")},
+    | {"CoarseDaily": "hybridflux.products.coarse_daily:CoarseDaily"}
+    | {
+        name: f"hybridflux.products.drought_outputs:{name}"
+        for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps", "DroughtPixels")
+    },
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
@@ -87,7 +91,7 @@ def quantities_of(model: HybridFlux, usual: Sequence[str] = ()) -> tuple[str, ..
         model: that is mapped.
         usual: drivers that have a usual value, where it is walked against the usual year.
     """
-    walked = AgainstUsual(model, usual, lambda names: {}) if usual else model  # their parameters are given here
+    walked = AgainstUsual(model, usual, lambda *_: {}) if usual else model  # their parameters are given here
 
     def day(today, parameters):
         state, diagnostics = walked.advance(walked.start(today, parameters), today, parameters)

@@ -80,8 +80,8 @@ def _assets(job: Job) -> dict:
 
 
 def _title(file: File) -> str:
-    days = ", ".join(str(band) for band in file.bands if not band.whole)
-    return f"{file.array.long_name}; {file.year}" + (f", only {days}" if days else "")
+    days = ", ".join(str(band) for band in file.bands if not band.whole and file.array.group != "record")
+    return f"{file.array.long_name}; {file.years}" + (f", only {days}" if days else "")
 
 
 def _of_file(job: Job, file: File) -> dict:

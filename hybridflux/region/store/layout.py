@@ -29,6 +29,9 @@ FORMAT = "hybridflux region 1"
 WEATHER_DAYS = "weather_days"  # attribute that says what the days of the weather are, where they are not those of the region
 ATTRIBUTION = "attribution"  # attribute with the sentences that credit the sources of a region
 LIKE = "like"  # attribute of a daily index: dataset as whose instrument it is; without it, as the imagery of the region shows it
+IRRIGATION = "irrigation"  # attribute with the declared water that the rain holds (`ingest.irrigate`)
+MOISTURE = "moisture"
+"""Group of a region store with one group for each dataset of soil moisture: values `[time, cell]`, `latitude`, `longitude`, `time`."""
 COMPLETE = "complete"  # attribute `state` of a store; one that has none was written whole
 
 

@@ -1,19 +1,15 @@
-"""Real servers for tests, on free ports: files over HTTP that can be made to fail, a STAC API, an object store; and what they serve."""
+"""Real servers for tests, on free ports: a STAC API, an object store; and what they and `local_server` serve."""
 
 import json
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import time
 import urllib.request
-from collections import Counter
 from contextlib import contextmanager
 from functools import cache
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pystac
@@ -58,76 +54,6 @@ def collection_file(path, items):
     """A static item collection."""
     pystac.ItemCollection(items).save_object(str(path))
     return path
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    """Files with byte ranges, as object stores serve them; `server.faults` maps a part of a path to what befalls its next requests."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.seen[self.path] += 1
-        for part, faults in self.server.faults.items():
-            if part in self.path and faults["times"] > 0 and self.command in faults.get("methods", ("GET", "HEAD")):
-                faults["times"] -= 1
-                if status := faults.get("status"):
-                    return self._send(status, b"out of order")
-                if faults.get("reset"):  # SO_LINGER 0: the connection ends with RST
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    self.connection.close()
-                    self.close_connection = True
-                    return None
-                if "stall" in faults:
-                    time.sleep(faults["stall"])
-                if "cut" in faults:
-                    self.server.cut = faults["cut"]
-        path = Path(self.translate_path(self.path))
-        if not path.is_file():
-            return self._send(404, b"")
-        content = path.read_bytes()
-        asked = self.headers.get("Range")
-        if not asked:
-            return self._send(200, content)
-        first, last = asked.removeprefix("bytes=").split("-")
-        part = content[int(first) : int(last) + 1 if last else None]
-        if not part:
-            return self._send(416, b"")
-        return self._send(206, part, {"Content-Range": f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"})
-
-    do_HEAD = do_GET
-
-    def _send(self, status, body, headers=None):
-        try:
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body)), "Accept-Ranges": "bytes"} | (headers or {})).items():
-                self.send_header(name, value)
-            self.end_headers()
-            cut, self.server.cut = self.server.cut, None
-            if self.command == "GET":
-                self.wfile.write(body[:cut])
-            if cut is not None:  # less than was announced
-                self.close_connection = True
-        except OSError:  # who asked has lost patience
-            self.close_connection = True
-
-    def log_message(self, *args):
-        pass
-
-
-@contextmanager
-def files_server(folder):
-    """A web server of a folder; gives its address, the faults it can be told and the requests it has seen."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *args: _Handler(*args, directory=str(folder)))
-    server.faults, server.seen, server.cut, server.daemon_threads = {}, Counter(), None, True
-    server.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
+from benchmarks.local_server import local_server
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.imagery import masks
 from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.imagery.stac_search import expected, service_of
 from hybridflux.data.imagery.stac_signing import _known, signed
-from tests.data.imagery.stac_server import cog, collection_file, files_server, flanders, item, object_store, stac_api
+from tests.data.imagery.stac_server import cog, collection_file, flanders, item, object_store, stac_api
 
 CATALOG = load_catalog()
 S2 = CATALOG["sentinel-2-l2a"]
@@ -74,7 +75,7 @@ class Served:
 def served(shared, tmp_path_factory, patient):
     folder = tmp_path_factory.mktemp("stac")
     items = [write(folder, shared, index) for index in DIALECTS]
-    with files_server(folder) as files, stac_api(folder, at(items, files.address)) as api:
+    with local_server(folder) as files, stac_api(folder, at(items, files.address)) as api:
         yield Served(folder, items, files, api, flanders(shared, 53, "B04")[1], shared)
 
 

@@ -1,21 +1,19 @@
 """What a STAC service or a collection may lead to: real servers on this machine that answer with addresses of others."""
 
-import json
-import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
+from benchmarks.local_server import local_server
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.imagery import reader
 from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.network import answer
 from hybridflux.limits import Refused
-from tests.data.imagery.stac_server import cog, collection_file, files_server, item
+from tests.data.imagery.stac_server import cog, collection_file, item
 
 HLS = load_catalog()["hls-s30"]
 GRID = GeoBox((60, 60), rasterio.Affine(30, 0, 501360, 0, -30, 5629680), "EPSG:32631")
@@ -32,47 +30,9 @@ def impatient(monkeypatch):
 @contextmanager
 def service(answers):
     """A server; `answers(address)` gives path -> JSON, bytes, or an address to which it redirects."""
-    seen = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append(self.path)
-            body = self.server.answers.get(self.path.partition("?")[0])
-            if isinstance(body, str):
-                self.send_response(302)
-                self.send_header("Location", body)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            content = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def do_POST(self):
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.do_GET()
-
-        do_HEAD = do_GET
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.address, server.seen = f"http://127.0.0.1:{server.server_address[1]}", seen
-    server.answers = answers(server.address)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with local_server() as server:
+        server.answers = answers(server.address)
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def landing(address, search=None):
@@ -135,7 +95,7 @@ def test_a_redirection_to_another_host_is_refused_unless_the_user_trusts_it(tmp_
         port = files.server_address[1]
         return found | {f"/{tmp_path.name}_{name}.tif": f"http://localhost:{port}/{tmp_path.name}_{name}.tif" for name in ("B04", "Fmask")}
 
-    with files_server(tmp_path) as files, service(answers) as running:
+    with local_server(tmp_path) as files, service(answers) as running:
         if trusted:
             np.testing.assert_allclose(read(f"{running.address}/#scenes"), 0.07, atol=1e-6)
         else:

@@ -10,10 +10,11 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
+from benchmarks.local_server import local_server
 from hybridflux.data.catalog import load_catalog
 from hybridflux.data.imagery.stac import stac_scenes
 from hybridflux.data.network import Patience
-from tests.data.imagery.stac_server import BIG, cog, collection_file, files_server, item, stac_api
+from tests.data.imagery.stac_server import BIG, cog, collection_file, item, stac_api
 
 pytestmark = pytest.mark.long
 
@@ -36,7 +37,7 @@ def surface():
 
 @pytest.fixture
 def server(tmp_path):
-    with files_server(tmp_path) as running:
+    with local_server(tmp_path) as running:
         yield running
 
 

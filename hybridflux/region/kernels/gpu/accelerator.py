@@ -33,6 +33,8 @@ def supports(static: Static, model: HybridFlux) -> str | None:
             )
     if static.usual:
         return "the program for GPUs does not walk the usual year beside the one that was"
+    if static.followed:
+        return "the program for GPUs has no leaves that follow the water"
     if static.n & (static.n - 1):
         return f"blocks of {static.n} pixels are no power of two"
     for name in static.daily:

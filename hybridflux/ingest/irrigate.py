@@ -1,0 +1,200 @@
+"""Irrigation that is known: water of the user's parcels, added to the rain of their pixels in a copy of a region store.
+
+Rain is kept by weather cell. Pixels that are irrigated alike in one cell get a cell of their own: a copy of its weather with the water
+added to its rain, so that runs, scenarios and ledgers take it as they take rain. It reaches leaves and soil as that of a sprinkler does.
+Where a usual year is made by a factor of rain, the factor moves this water too.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import zarr
+
+from hybridflux.data.delimited import quoted, read_cells
+from hybridflux.files import whole
+from hybridflux.provenance import provenance
+from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, open_region
+from hybridflux.region.store import layout
+from hybridflux.region.store.checksums import record_all, seal
+from hybridflux.region.store.chunks import UNIFORM, only_value, uniform_tiles
+from hybridflux.vocabulary import PLANT_TYPES
+
+NEEDED, OPTIONAL = ("zone", "start", "mm"), {name: name for name in ("end", "sd", "land_cover")}
+EXAMPLE = "parcel 12,2018-06-01,2018-08-31,180,30 (a season) or parcel 12,2018-07-04,,30,5 (a day)"
+ALL = "all"
+MOST = 150.0  # mm on a day, beyond which an amount is taken for a mistake
+
+
+@dataclass(frozen=True)
+class Irrigation:
+    """Water of a zone.
+
+    Attributes:
+        zone: name of the zone, or `all`.
+        land_cover: plant type code, or `all`.
+        start: first day.
+        end: last day; the water comes evenly over all days.
+        mm: of all these days together.
+        sd: standard deviation of that.
+    """
+
+    zone: str
+    land_cover: str
+    start: np.datetime64
+    end: np.datetime64
+    mm: float
+    sd: float
+
+
+def read_irrigation(path: str | Path) -> list[Irrigation]:
+    """Rows of a table `zone,start,mm`, optionally `end,sd,land_cover`: a turn of irrigation on one day, or a sum over days.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a column is missing, or values are not valid; names file, rows and cure.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not a file; irrigation is a table {','.join((*NEEDED, *OPTIONAL))}")
+    cells = read_cells(path, NEEDED, OPTIONAL, f"{','.join(NEEDED)}, for instance zone,start,end,mm,sd: {EXAMPLE}")
+    text, faults = cells.text, {}
+    table = pd.DataFrame({"zone": text["zone"].replace({"": ALL, "region": ALL})})
+    table["land_cover"] = text["land_cover"].str.upper().replace({"": ALL, ALL.upper(): ALL}) if "land_cover" in cells else ALL
+
+    def refuse(wrong: pd.Series, column: str, reason: str) -> None:
+        for row in wrong.index[wrong]:
+            faults.setdefault(row, f"row {row}: {column} {quoted(text.at[row, column])} {reason}")
+
+    for column in ("start", "end"):
+        given = text[column] if column in cells else pd.Series("", text.index)
+        table[column] = pd.to_datetime(given.where(given != ""), format="%Y-%m-%d", errors="coerce")
+        refuse(table[column].isna() & ((given != "") | (column == "start")), column, "is not a date such as 2018-06-24")
+    table["end"] = table["end"].fillna(table["start"])
+    for column in ("mm", "sd"):
+        table[column] = 0.0
+        if column in cells:
+            values, wrong = cells.parsed(column)
+            for row, fault in wrong.items():
+                faults.setdefault(row, fault)
+            table[column] = values.fillna(0.0)
+            refuse(table[column] < 0, column, "is below 0")
+    refuse(table["end"] < table["start"], "start", "is after the end")
+    days = (table["end"] - table["start"]).dt.days + 1
+    refuse(table["mm"] > MOST * days, "mm", f"is more than {MOST:g} mm a day; is it in another unit?")
+    refuse(~table["land_cover"].isin([ALL, *PLANT_TYPES]), "land_cover", "is no plant type")
+    cells.refuse(dict(sorted(faults.items())))
+    to_day = lambda stamp: np.datetime64(stamp, "D")  # noqa: E731
+    return [
+        Irrigation(row.zone, row.land_cover, to_day(row.start), to_day(row.end), float(row.mm), float(row.sd)) for row in table.itertuples()
+    ]
+
+
+def irrigate(region: str | Path, water: str | Path, out: str | Path, *, shift: float = 0.0) -> dict:
+    """Write a copy of a region whose irrigated pixels have that water in their rain.
+
+    Args:
+        region: store.
+        water: table of `read_irrigation`.
+        out: store to write.
+        shift: standard deviations by which all amounts are moved, in one direction: two copies say what the error of the amounts is worth.
+
+    Returns:
+        The record `irrigation` of the copy: table, rows, and area, water [mm] and its sd of each zone and land cover.
+
+    Raises:
+        FileExistsError: `out` is there.
+        ValueError: a zone that the region does not have, days outside it, or no pixel is irrigated.
+    """
+    out, opened, rows = Path(out), open_region(region), read_irrigation(water)
+    if out.exists():
+        raise FileExistsError(f"{out} is there already; remove it or take another name")
+    known = set(opened.zone_names.values()) | {ALL}
+    unknown = sorted({row.zone for row in rows} - known)
+    if unknown:
+        raise ValueError(f"{water} has the zones {', '.join(unknown)[:200]}, and {region} has {', '.join(sorted(known))[:400]}")
+    outside = [row for row in rows if row.start < opened.days[0] or row.end > opened.days[-1]]
+    if outside:
+        raise ValueError(f"{water} has water on {outside[0].start}, and {region} holds {opened.days[0]} to {opened.days[-1]}")
+    amounts = np.array([max(row.mm + shift * row.sd, 0.0) for row in rows])
+    daily = np.array([amount * _share(row, opened.days) for amount, row in zip(amounts, rows, strict=True)])
+    source, added, cells, irrigated = _cells(opened, rows, daily)
+    if not irrigated:
+        raise ValueError(f"{water}: no pixel of {region} lies in its zones and land covers")
+    record = {"table": Path(water).name, "shift_sd": shift, "rows": [_row(row) for row in rows], "irrigated": irrigated}
+    with whole(out) as partial:
+        shutil.copytree(opened.path, partial, dirs_exist_ok=True)
+        _rewrite(partial, opened, source, added, cells)
+        group = zarr.open_group(partial, mode="r+", use_consolidated=False)
+        group.attrs[layout.IRRIGATION] = record
+        credit = f"Irrigation of {len(irrigated)} zones and land covers as declared in {Path(water).name}."
+        group.attrs[layout.ATTRIBUTION] = [*opened.attribution, credit]
+        group.attrs["irrigation_provenance"] = provenance({"region": str(region), "water": str(water), "shift": shift})
+        seal(partial)
+    return record
+
+
+def _share(row: Irrigation, days: np.ndarray) -> np.ndarray:
+    """Share of the water of a row that falls on each day `[time]`."""
+    inside = (days >= row.start) & (days <= row.end)
+    return inside / inside.sum()
+
+
+def _row(row: Irrigation) -> dict:
+    return {"zone": row.zone, "land_cover": row.land_cover, "start": str(row.start), "end": str(row.end), "mm": row.mm, "sd": row.sd}
+
+
+def _cells(region: Region, rows: list[Irrigation], daily: np.ndarray) -> tuple[list[int], list[np.ndarray], dict[str, np.ndarray], list]:
+    """New cells: whose weather each has, and the water added to it `[time]`; the map `cell` of each tile; what each zone gets."""
+    new: dict[tuple[tuple[int, ...], int], int] = {}
+    first = region.group["tair"].shape[1]
+    source, added, maps, sizes = [], [], {}, {}
+    for tile in region.tiles():
+        cell, zone, kind = (region.map_of(name, tile).copy() for name in ("cell", "zone", "plant_type"))
+        area = region.grid.area(tile).reshape(-1)
+        for one, code in np.unique(np.stack([zone, kind]), axis=1).T.tolist():
+            if code in (layout.OUTSIDE, *UNVEGETATED_CODES):
+                continue
+            name, cover = region.zone_names.get(one, ""), PLANT_TYPES[code]
+            mine = tuple(n for n, row in enumerate(rows) if row.zone in (ALL, name) and row.land_cover in (ALL, cover))
+            if mine:
+                here = (zone == one) & (kind == code)
+                sizes[name, cover] = sizes.get((name, cover), (0.0, mine))[0] + float(area[here].sum()), mine
+                for old in np.unique(cell[here & (cell < first)]).tolist():
+                    if (mine, old) not in new:
+                        new[mine, old] = first + len(new)
+                        source.append(old)
+                        added.append(daily[list(mine)].sum(0))
+                    cell[here & (cell == old)] = new[mine, old]
+        maps[tile.id] = cell.reshape(tile.shape)
+    irrigated = [
+        {"zone": name, "land_cover": cover, "area_ha": area / 1e4, "mm": float(daily[list(mine)].sum()),
+         "sd": float(np.sqrt(sum(rows[one].sd ** 2 for one in mine)))}
+        for (name, cover), (area, mine) in sorted(sizes.items())
+    ]  # fmt: skip
+    return source, added, maps, irrigated
+
+
+def _rewrite(path: Path, region: Region, source: list[int], added: list[np.ndarray], maps: dict[str, np.ndarray]) -> None:
+    """Put the new cells behind the others in every array by cell, the water into rain, and the map of cells in place."""
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    for name in region.names:
+        array = group[name]
+        dims, attributes, fill, old = array.metadata.dimension_names, dict(array.attrs), array.fill_value, array
+        if dims and "cell" in dims:
+            values = old[...]
+            more = np.take(values, source, axis=dims.index("cell"))
+            if name == "rain":
+                more = more + np.stack(added, axis=1).astype(values.dtype)
+            del group[name]
+            layout.put(group, name, np.concatenate([values, more], axis=dims.index("cell")), dims, fill=fill, **attributes)
+            record_all(path / name, group[name])
+    cell = group["cell"]
+    for tile in region.tiles():
+        cell[tile.y, tile.x] = maps[tile.id]
+    cell.attrs[UNIFORM] = uniform_tiles(region.grid.tile, [only_value(maps[tile.id]) for tile in region.tiles()])
+    record_all(path / "cell", cell)
