@@ -40,8 +40,9 @@ def inputs(make_region, make_posterior, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(inputs, tmp_path_factory):
-    """A run that nothing happens to, and its seconds."""
+    """A run that nothing happens to, and its seconds where all programs are compiled, as for those that are killed."""
     out = tmp_path_factory.mktemp("whole") / "run"
+    to_the_end(command(inputs, out.with_name("first")))
     return out, to_the_end(command(inputs, out))
 
 
