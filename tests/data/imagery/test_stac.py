@@ -251,7 +251,9 @@ def test_what_a_search_would_cost_without_asking():
     west, south, east, north = cost.request["bbox"]
     assert west < 4.36 < 4.63 < east and south < 48.66 < 48.74 < north
     assert cost.request["datetime"] == "2019-12-31T23:42:01Z/2020-12-31T23:42:00Z"  # days of the sun at 4.5 degrees east
-    assert cost.scenes == 92 and cost.bytes == round(2e6 * (1 + 1 + 0.25 + 0.25) * 2 * 0.6 * 92)  # two bands of 10 m, one and SCL of 20 m
+    fine, coarse = ((1 + 1000 * scale / 1024) * (1 + 2000 * scale / 1024) for scale in (1.0, 0.5))  # blocks of a file of 10 m and of 20 m
+    of_scene = 1.2 * 0.6 * 1024**2 * (2 * fine + 2 * fine + 2 * coarse + coarse)  # two bands of 10 m, one and SCL, of 8 bits, of 20 m
+    assert cost.scenes == 92 and cost.bytes == pytest.approx(of_scene * 92)
     assert json.dumps(cost.request)
 
 
