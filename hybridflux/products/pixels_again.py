@@ -18,6 +18,7 @@ from hybridflux.products.totals import RunTotals, read_totals
 from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.kernels.kernel_inputs import prepare
 from hybridflux.region.outputs import ZoneTotals
+from hybridflux.region.outputs.flux_store import TileWriter
 from hybridflux.region.run.lifecycle import attributes, read_run, write_totals
 from hybridflux.region.run.tile import compute
 from hybridflux.region.run.training_range import only_within
@@ -60,7 +61,7 @@ def pixels_again(
                 parts = {name: getattr(drivers, name)[kept] for name in ("pixel", "cell", "plant_type", "area")}
                 parts |= {"static": {name: values[kept] for name, values in drivers.static.items()}}
                 drivers = dataclasses.replace(drivers, **parts, zone=zone[parts["pixel"]].astype(np.int32))
-                compute(alone, prepared, drivers).totals.save(alone.totals(tile.id))
+                compute(alone, prepared, drivers, TileWriter.of(alone, tile)).totals.save(alone.totals(tile.id))
                 done.append(tile)
         if not done:
             raise ValueError("no pixel with vegetation is among those that were asked for")

@@ -97,14 +97,12 @@ class TileWriter:
     Attributes:
         job: the run; its template is written.
         tile: of the grid.
-        store: of the fluxes.
-        arrays: group of the store -> names of its maps.
+        arrays: group of the store -> names of its maps; empty where a run keeps totals alone, which needs no store.
         seconds: of writing so far.
     """
 
     job: Job
     tile: Tile
-    store: zarr.Group
     arrays: dict[str, list[str]]
     seconds: float = 0.0
 
@@ -112,7 +110,12 @@ class TileWriter:
     def of(cls, job: Job, tile: Tile) -> TileWriter:
         """The writer of a tile of a run."""
         arrays = {group: [spec.name for spec in specs] for group, specs in arrays_of(job.keep, job.calendar).items()}
-        return cls(job, tile, zarr.open_group(job.store, mode="r+"), arrays)
+        return cls(job, tile, arrays)
+
+    @cached_property
+    def store(self) -> zarr.Group:
+        """Of the fluxes."""
+        return zarr.open_group(self.job.store, mode="r+")
 
     @cached_property
     def height(self) -> dict[str, int]:
