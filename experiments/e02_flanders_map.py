@@ -73,23 +73,29 @@ def drought(posterior: Posterior, region: Path, data: Path, out: Path, draws: in
 
     actual, dry, weather = open_totals(out / "dry" / "control"), open_totals(out / "dry" / "changed"), usual_weather(data)
     of_weather, found = mapped("usual-weather", weather), []
-    follows = LEAF_RESPONSE if set(FOLLOWED) & set(read) else None
-    dry_held, of_rain = mapped("dry-held", DRY), mapped("usual-rain", {"rain": weather["rain"]}, follows)
-    of_water = mapped("usual-weather-leaves", weather, follows)
+    follow = bool(set(FOLLOWED) & set(read))  # else `dry` is a run whose leaves are held
+    pairs = {
+        "two fifths less rain, leaves held": (mapped("dry-held", DRY) if follow else dry, actual),
+        "weather of 2018 for the usual one, leaves held": (actual, of_weather),
+    }
+    if follow:
+        usual_rain = mapped("usual-rain", {"rain": weather["rain"]}, LEAF_RESPONSE)
+        pairs |= {
+            "two fifths less rain, leaves follow": (dry, actual),
+            "rain of 2018 for the usual one, leaves follow": (actual, usual_rain),
+            "weather of 2018 for the usual one, leaves follow": (actual, mapped("usual-weather-leaves", weather, LEAF_RESPONSE)),
+        }
     departures = vegetation_departures(data).set_index(["land_cover", "index"])
     index = "nirv" if "nirv" in read else "ndvi"
     for number, cover in enumerate(MAPPED):
-        found += effects(summer(dry, cover), summer(actual, cover), "two fifths less rain, leaves follow", cover)
-        found += effects(summer(dry_held, cover), summer(actual, cover), "two fifths less rain, leaves held", cover)
-        found += effects(summer(actual, cover), summer(of_rain, cover), "rain of 2018 for the usual one, leaves follow", cover)
-        found += effects(summer(actual, cover), summer(of_weather, cover), "weather of 2018 for the usual one, leaves held", cover)
-        found += effects(summer(actual, cover), summer(of_water, cover), "weather of 2018 for the usual one, leaves follow", cover)
+        for name, (one, other) in pairs.items():
+            found += effects(summer(one, cover), summer(other, cover), name, cover)
         usual = usual_vegetation(departures, cover, line=LIKE in store.group["nirv"].attrs)
         whole, part = summer(mapped(f"usual-{cover}", weather | usual), cover), summer(of_weather, cover)
         error = abs(departures.error[cover, index] / departures["mean"][cover, index])
         factor = 1.0 + error * np.random.default_rng(number).standard_normal(draws)
-        other = {flux: part[flux] + factor * (whole[flux] - part[flux]) for flux in FLUXES}
-        found += effects(summer(actual, cover), other, "weather and vegetation of 2018 for the usual ones", cover)
+        usually = {flux: part[flux] + factor * (whole[flux] - part[flux]) for flux in FLUXES}
+        found += effects(summer(actual, cover), usually, "weather and vegetation of 2018 for the usual ones", cover)
     return pd.DataFrame(found)
 
 
