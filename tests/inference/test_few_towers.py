@@ -63,7 +63,7 @@ def at_prior(model, sequences, draws=4):
 def test_fewer_towers_never_give_a_smaller_structural_error(bright_model, size):
     everyone = towers_of_error(bright_model, size)
     found = []
-    for count in (1, 2, 3, 5, 9):
+    for count in (1, 3, 5, 9):
         some = everyone.select(everyone.places[:count])
         away = np.arange(count)[None, :] % 4 == np.arange(4)[:, None] if count >= 5 else None
         found.append(drift_sd(learn(at_prior(bright_model, some), some, away, seed=0).error))
@@ -77,7 +77,7 @@ def test_the_interval_of_an_unseen_place_does_not_shrink_as_towers_are_removed(p
     new = dark_series([2.3], days=30)
     new = Sequences(("new",), new.days, new.drivers, new.targets, {})
     widths = []
-    for count in (1, 2, 3, 5, 9):
+    for count in (1, 3, 9):
         posterior = MAP(steps=60).fit(pooled_model, series.select(series.places[:count]), seed=0).thin(4000)
         month = np.asarray(posterior.simulate(new, key=jax.random.key(1), noise=True)["nee"])[:, :, 0].mean(axis=1)
         widths.append(float(np.diff(np.quantile(month, [0.05, 0.95]))[0]))
