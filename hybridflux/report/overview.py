@@ -15,8 +15,11 @@ NAMES = {"NEE": "Net exchange NEE (negative = uptake)", "GPP": "Photosynthesis G
 PART = "gC m-2"  # units of a period that is not a whole year
 
 
-def headline_section(budget: pd.DataFrame, independence: float | None, effect: str | None) -> str:
-    """Cards of the region's fluxes, the effect of assuming independent pixels, the scenario, truth and inventory."""
+def headline_section(budget: pd.DataFrame, independence: float | None, effect: str | None, updated: pd.DataFrame | None = None) -> str:
+    """Cards of the region's fluxes, the effect of assuming independent pixels, the scenario, truth and inventory.
+
+    Whether fluxes and stocks agree is answered by the table of the `updated` draws where there is one, since a budget alone decides little.
+    """
     period = main_period(budget)
     items = []
     for flux, name in NAMES.items():
@@ -39,10 +42,11 @@ def headline_section(budget: pd.DataFrame, independence: float | None, effect: s
         known = budget[(budget["truth"].notna()) & (budget["period"] == period) & (budget["quantity"] == "flux")]
         more = "budget rows (region, zones, land covers) whose 90 % interval holds the truth; rows share errors"
         items.append(card("Truth inside", f"{known['inside'].sum()} of {len(known)}", "", more, "--truth"))
-    verdicts = budget.loc[budget["variable"] == "NBP", "verdict"] if "verdict" in budget else ()
+    judged, what = (budget, "comparisons") if updated is None else (updated, "places, draws updated by it")
+    verdicts = judged.loc[judged["variable"] == "NBP", "verdict"] if "verdict" in judged else ()
     if len(verdicts):
         words = " ".join(f"{count} {badge(word)}" for word, count in verdicts.value_counts().items())
-        items.append(card("Against the inventory", str(len(verdicts)), "comparisons", words, "--accent"))
+        items.append(card("Against the inventory", str(len(verdicts)), what, words, "--accent"))
     return cards(items)
 
 

@@ -85,7 +85,8 @@ def write_report(
     effect = open_scenario(scenario) if scenario else None
     independence = independence_factor(open_group(run, "annual"), totals)
     maps = {"map-run": run_viewer(run)}
-    headline = headline_section(budget, independence, effect and effect_card(effect))
+    updated, why_not = _updated(run, inventory, reference, true)
+    headline = headline_section(budget, independence, effect and effect_card(effect), updated)
     sections = [
         Section("numbers", "In short", "In short", headline + _towers(record)),
         _maps_section(maps["map-run"]),
@@ -104,7 +105,7 @@ def write_report(
     if "verdict" in budget:
         sections.append(Section("inventory", "Inventory", "Against measured stock changes", closure_section(budget)))
     if inventory is not None:
-        body = _assimilated(run, inventory, reference, true)
+        body = paragraph(escape(why_not), "note") if updated is None else assimilation_section(updated)
         sections.append(Section("assimilated", "Assimilated", "What the inventory says of the run", body))
     if posterior is not None and towers is not None:
         towers = sequences_of(towers, posterior.model.needs_at_towers())
@@ -119,12 +120,16 @@ def write_report(
     return out
 
 
-def _assimilated(run: Path, inventory: str | Path, reference: tuple[int, int] | None, true: pd.DataFrame | None) -> str:
-    """The section of the update, or why there is none."""
+def _updated(
+    run: Path, inventory: str | Path | None, reference: tuple[int, int] | None, true: pd.DataFrame | None
+) -> tuple[pd.DataFrame | None, str]:
+    """The table of the draws updated by an inventory, beside the truth where it is known, or why there is none."""
+    if inventory is None:
+        return None, ""
     try:
-        return assimilation_section(with_truth(assimilated_table(run, inventory, reference=reference), true))
+        return with_truth(assimilated_table(run, inventory, reference=reference), true), ""
     except NothingToLearn as error:
-        return paragraph(escape(str(error)), "note")
+        return None, str(error)
 
 
 def _lead(record: dict, totals: RunTotals) -> str:

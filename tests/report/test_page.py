@@ -71,3 +71,12 @@ def test_ids_are_not_shared_between_figures(full):
 def test_a_title_cannot_break_the_page(mapped, tmp_path):
     text = write_report(mapped.run, tmp_path / "page.html", title="<script>alert(1)</script>").read_text(encoding="utf-8")
     assert "<script>alert" not in text
+
+
+def test_the_head_of_the_page_answers_as_the_updated_draws_do(full):
+    begun = [full[full.index(words) :][:500] for words in ("Against the inventory", "Do fluxes and stocks agree?")]
+    card, answer = (re.sub(r"<[^>]*>", " ", text) for text in begun)
+    places, said = re.search(r"(\d+)\s+places, draws updated by it", card)[1], re.search(r"of (\d+) places ([^.]*)", answer, re.IGNORECASE)
+    assert places == said[1]
+    counts = lambda text: {word: int(count) for count, word in re.findall(r"(\d+)\s+(agree|disagree|undecidable)", text)}  # noqa: E731
+    assert counts(card) == counts(said[2]) and sum(counts(card).values()) == int(places)
