@@ -19,6 +19,7 @@ from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_
 
 SHOWN, LEAST_SHARE = 10, 0.01  # classes of a figure, the largest; share of the area of all, below which a class stands in the table alone
 CURVES = 6  # classes of a figure of curves
+RARE = 0.03  # share of the area of a class below which a part of its curve is in the table alone
 UNIT = "gC m-2"
 TONES = ("#3574b5", "#dd8435", "#4d9a56", "#bf4040", "#8560a8", "#8c8c8c")
 
@@ -52,9 +53,12 @@ def section_of(losses: pd.DataFrame, differences: pd.DataFrame, responses: pd.Da
     figures = [bars(losses, gpp, colours)] + ([matrix(gpp, differences)] if len(gpp) > 1 else [])
     parts.append(grid(figures, "large"))
     parts.append(paragraph(responded(losses, gpp)))
-    if drawn := [curves(gpp, responses, water) for water in dict.fromkeys(_drawn(responses)["against"])]:
+    if drawn := [curves(gpp, responses, water) for water in dict.fromkeys(drawn_parts(responses)["against"])]:
         parts.append(grid(drawn, "large"))
-        parts.append(paragraph("Curves are of places as they are: greener ones use more water, dry ones have other leaves.", "note"))
+        parts.append(paragraph(
+            "Curves are of places as they are: greener ones use more water, dry ones have other leaves. Parts with less than "
+            f"{RARE:.0%} of a class are in the table alone.", "note",
+        ))  # fmt: skip
     parts.append(paragraph(f"Not in these probabilities: {escape(NOT_IN)}.", "note"))
     return "\n".join(parts)
 
@@ -142,10 +146,11 @@ def matrix(gpp: pd.DataFrame, differences: pd.DataFrame) -> str:
         return to_svg(drawn, f"Probability that two classes of {gpp['by'].iloc[0]} differ in their loss of GPP")
 
 
-def _drawn(responses: pd.DataFrame) -> pd.DataFrame:
-    """Parts of the curves of GPP, all causes together, of classes with at least two of them; not along the water missing (see there)."""
+def drawn_parts(responses: pd.DataFrame) -> pd.DataFrame:
+    """Parts of the curves of GPP, all causes together, that are not rare; of classes with two or more, not along the water missing."""
     rows = responses[(responses["quantity"] == "curve") & (responses["variable"] == "GPP") & (responses["cause"] == ALL)]
     rows = rows[rows["against"] != MISSING]
+    rows = rows[rows["area_ha"] >= RARE * rows.groupby(["against", "class"])["area_ha"].transform("sum")]
     return rows[rows.groupby(["against", "class"])["mean"].transform("size") > 1]
 
 
@@ -163,7 +168,7 @@ def responded(losses: pd.DataFrame, gpp: pd.DataFrame) -> str:
 
 def curves(gpp: pd.DataFrame, responses: pd.DataFrame, against: str) -> str:
     """Change of GPP along a quantity of water, a curve with its band of 90 % for each class."""
-    rows = _drawn(responses)
+    rows = drawn_parts(responses)
     rows = rows[rows["against"] == against]
     with figure(6.4, 3.6) as (drawn, ax):
         shown = [name for name in gpp.sort_values("area_ha", ascending=False)["class"] if name in set(rows["class"])][:CURVES]
