@@ -80,11 +80,28 @@ def drought_at_towers(
     Returns:
         `causes.change_name(flux, cause)`, `gpp`, `reco`, `usual_gpp`, `usual_reco`, and `water_missing` [mm] where the model has a bucket.
     """
+    usual = usual_drivers(sequences, posterior.of_causes().model.needs(), years)
+    return changes_at_towers(posterior, sequences, season, usual, seed=seed, full=full)
+
+
+def changes_at_towers(
+    posterior: Posterior, sequences: Sequences, season: np.ndarray, usual: Mapping[str, np.ndarray], *, seed: int = 0, full: bool = False
+) -> dict[str, np.ndarray]:
+    """The same against given drivers of a usual year.
+
+    Args:
+        posterior: as of `drought_at_towers`, as are `sequences`, `season`, `seed` and `full`.
+        sequences: of the towers.
+        season: which days `[time]`.
+        usual: those drivers that had other values `[time, place]`.
+        seed: of effects.
+        full: see there.
+    """
     posterior, at = posterior.of_causes(), np.flatnonzero(season)
     needs = posterior.model.needs()
-    usual = {name: jnp.asarray(values) for name, values in usual_drivers(sequences, needs, years).items()}
     names = {name: jnp.asarray(values) for name, values in names_of(posterior.model, sequences).items() if name in needs}
-    found = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, usual, jnp.asarray(at), full=full)
+    changed = {name: jnp.asarray(values) for name, values in usual.items()}
+    found = _walk(posterior.at(sequences, key=jax.random.key(seed)), names, changed, jnp.asarray(at), full=full)
     return {name: np.asarray(values, float) for name, values in found.items()}
 
 
