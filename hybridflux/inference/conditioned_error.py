@@ -1,6 +1,6 @@
 """Daily draws of the structural error of a place that pass through the residuals of towers, as maps have them for months.
 
-A tower of the fit has told the months that it measured. `region.draws.structural_field` conditions the error of a region on these; here is
+The months that a tower of the fit measured are known. `region.draws.structural_field` conditions the error of a region on these; here is
 the same at a tower, day by day (Matheron's rule with `model.structural_covariance`). Which months are taken says `MONTHS`:
 
     unused         no month: the structural error of a known tower is that of a new one
