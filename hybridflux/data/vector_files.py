@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from hybridflux.data.archives import UNREADABLE_ZIP
 from hybridflux.limits import MEMBER, Refused, shown
 
 DRIVERS = ("GPKG", "ESRI Shapefile", "GeoJSON", "FlatGeobuf")
@@ -48,7 +49,7 @@ def admitted(file: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             maps = [_check_member(archive, member, f"{file}:{member.filename}") for member in archive.infolist()]
-    except (zipfile.BadZipFile, IndexError, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
+    except (*UNREADABLE_ZIP, IndexError, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(f"{file} is not a readable zip ({shown(error)}); download it again") from error
     if not any(maps):
         raise Refused(f"{file} holds no file {', '.join(_STARTS)}; zip the map itself")

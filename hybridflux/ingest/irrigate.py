@@ -1,8 +1,8 @@
 """Irrigation that is known: water of the user's parcels, added to the rain of their pixels in a copy of a region store.
 
-Rain is kept by weather cell. Pixels that are irrigated alike in one cell get a cell of their own: a copy of its weather with the water
-added to its rain, so that runs, scenarios and ledgers take it as they take rain. It reaches leaves and soil as that of a sprinkler does.
-Where a usual year is made by a factor of rain, the factor moves this water too.
+Rain is stored by weather cell. Pixels of one cell that receive the same irrigation get a weather cell of their own: a copy of it with the
+water added to its rain, so that runs, scenarios and ledgers take it as they take rain. It reaches leaves and soil as that of a sprinkler
+does. Where a usual year is made by a factor of rain, the factor multiplies this water too.
 """
 
 from __future__ import annotations

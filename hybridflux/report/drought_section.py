@@ -150,8 +150,7 @@ def course(run: Path) -> str:
     names = [str(name).lower() for name in data["flux"].values]
     mean = (data["series"] * weight).sum("plant_type").transpose("flux", "draw", "time").values
     days = data["time"].values.astype("datetime64[D]")
-    step = max(STEP, -(-len(days) // BARS))
-    starts = np.arange(0, len(days), step)
+    starts = starts_of(len(days))
     width = np.diff([*starts, len(days)])
     binned = {name: np.add.reduceat(mean[number], starts, axis=-1) / width for number, name in enumerate(names)}
     middle = days[starts] + width // 2
@@ -170,7 +169,16 @@ def course(run: Path) -> str:
         ax.axhline(0, color=FAINT, linewidth=0.8)
         ax.set_ylabel(f"change of GPP, {plain_units('gC m-2 d-1')}\n(negative = uptake lost)")
         ax.xaxis.set_major_formatter(_dates())
-        return to_svg(drawn, f"Course of the season: change of GPP by cause, means of {step} days over the region")
+        return to_svg(drawn, f"Course of the season: change of GPP by cause, means of {width[0]} days over the region")
+
+
+def starts_of(days: int) -> np.ndarray:
+    """First day of each bar of a course of so many days.
+
+    >>> starts_of(31), len(starts_of(92)), len(starts_of(3650))
+    (array([ 0, 10, 20, 30]), 10, 40)
+    """
+    return np.arange(0, days, max(STEP, -(-days // BARS)))
 
 
 def _dates():
