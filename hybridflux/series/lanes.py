@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numba import config, njit
@@ -37,7 +38,9 @@ HELD = np.uint64(19) * L
 """First of the 28 rows that all days after a view have in common."""
 ROWS = 19 + 28
 ZERO, ONE, TWO, MISSING = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(np.nan)
-_OPTIONS = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}  # multiplications and additions together, nothing reordered
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+"""A multiplication and an addition may be one instruction; nothing is reordered."""
+_settings: Any = config
 
 
 def compiled(function):
@@ -45,13 +48,13 @@ def compiled(function):
     function = inspect.unwrap(function)  # tests check types by a wrapper
     sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(function.__code__.co_filename)]
     version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-    before, config.CACHE_DIR = config.CACHE_DIR, str(compile_cache().parent / f"numba-{version}")
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(compile_cache().parent / f"numba-{version}")
     try:
         return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written
         return njit(**_OPTIONS)(function)
     finally:
-        config.CACHE_DIR = before
+        _settings.CACHE_DIR = before
 
 
 def inside(function):
