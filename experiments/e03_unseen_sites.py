@@ -108,7 +108,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
 
 NOTES = (
     "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI; "
-    "networks of `stacked`, in unseen years of known sites, are trained on each flux too. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
+    "networks of `stacked`, in unseen years of known sites, are trained on each flux too. "
+    "NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
     "Command: `python experiments/e03_unseen_sites.py --data TOWERS --out runs/e03 [--split years|types|blocks]`.",
 )
 
