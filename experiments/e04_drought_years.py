@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from drought_differences import at_crops, compared, difference
 from short_of_water import SHORT, Fluxes, by_seed, means, water_factor, weeks_of_drought
 from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetation, summer_anomalies
 
@@ -256,17 +257,6 @@ def confounding(posterior: Posterior) -> dict[str, float]:
     return {name: float(np.corrcoef(vpd, values[name])[0, 1]) for name in WATER}
 
 
-def bootstrap(here: pd.DataFrame, there: pd.DataFrame, resamples: int) -> tuple[float, float, float]:
-    """Pooled RMSE of one table minus that of another of the same sites, with its 90 % interval over resampled sites."""
-    both = here.merge(there, on="site", suffixes=("", "_other"))
-    both = both[both.n > 0]
-    weights = np.random.default_rng(SEED).multinomial(len(both), np.full(len(both), 1 / len(both)), resamples)
-    weights = np.concatenate([np.ones((1, len(both))), weights])
-    rmse = [np.sqrt(weights @ (both.n * both[name] ** 2) / (weights @ both.n)) for name in ("rmse", "rmse_other")]
-    difference = rmse[0] - rmse[1]
-    return float(difference[0]), *(float(value) for value in np.quantile(difference[1:], (0.05, 0.95)))
-
-
 def report(scores: pd.DataFrame, thirsty: pd.DataFrame, said: pd.DataFrame, correlations: dict, summers: pd.DataFrame, counted: dict,
            size: dict) -> str:  # fmt: skip
     """The results as a Markdown page."""
@@ -308,22 +298,6 @@ def step_table(scores: pd.DataFrame, step: str) -> list[str]:
     return lines
 
 
-def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str = MAIN) -> list[str]:
-    """Differences of the RMSE of anomalies, one line a model."""
-    of = scores[scores.step == "drought"]
-    lines = [f"| model | NEE: RMSE minus that of {against} | GPP | RECO |", "|---|---|---|---|"]
-    for model in models:
-        cells = (difference(of[of.variable == flux], model, against, size) for flux in ("NEE", "GPP", "RECO"))
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    return lines
-
-
-def difference(scores: pd.DataFrame, model: str, against: str, size: dict) -> str:
-    """RMSE of a model minus that of another, and its 90 % interval."""
-    one, other = (scores[scores.model == name] for name in (model, against))
-    return "{:+.3f} ({:+.3f}, {:+.3f})".format(*bootstrap(one, other, size["resamples"]))
-
-
 def beside(scores: pd.DataFrame, size: dict) -> list[str]:
     """Both models against each baseline."""
     models = [name for name in scores.model.unique() if name not in MODELS]
@@ -332,14 +306,14 @@ def beside(scores: pd.DataFrame, size: dict) -> list[str]:
     for main in (MAIN, STACKED):
         others = [name for name in (MAIN, STACKED) if name != main]
         lines += ["", *compared(scores, [*others, *models], size, main)]
-    return lines
+    return lines + at_crops(scores, (MAIN, STACKED, "LightGBM", LGBM, AVERAGE), LGBM, size)
 
 
 def earned(scores: pd.DataFrame, thirsty: pd.DataFrame, size: dict) -> list[str]:
     """What the compositions before lacked, and what the response to soil water earns."""
     models = [name for name in size["models"] if name not in (MAIN, STACKED)]
     return ["", "## Does the response to soil water earn its place?", "", "Same seeds. Positive: the other model is worse.", "",
-             *compared(scores, models, size),
+             *compared(scores, models, size, MAIN),
              *by_seed(thirsty, MAIN, DRY, lambda part: difference(part, DRY, MAIN, size))]  # fmt: skip
 
 
