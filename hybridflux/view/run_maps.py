@@ -185,7 +185,7 @@ class RunMaps:
         return read
 
     def highest(self, group: str, array: str) -> float:
-        """The rounded end of the colour scale of an array, from tiles spread over what was mapped; one scale for all frames, 1 of a share."""
+        """The rounded end of the colour scale of an array, from tiles spread over what was mapped, one for all frames; 1 of a share."""
         if array.endswith(RISING):
             return 1.0
         marked = sorted(path.stem for path in (self.path / "tiles").glob("*.json"))
@@ -211,9 +211,10 @@ class RunMaps:
                 ready = {ending: self.pyramid(name, layer + ending).source.made.levels for ending in endings}
                 ends = {ending: self.highest(name, layer + ending) for ending in ("", "_sd") if ending in endings}
                 flux, _, compared = layer.partition("_")
+                centred = flux in FLUXES and (layer == "NEE" or compared in ("anomaly", "trend"))
                 layers[layer] = {
                     "units": group.units_of(layer), "scales": scales, "ends": ends, "ready": ready,
-                    "colours": colours_of(layer) or OTHER_COLOURS, "centred": flux in FLUXES and (layer == "NEE" or compared in ("anomaly", "trend")),
+                    "colours": colours_of(layer) or OTHER_COLOURS, "centred": centred,
                 }  # fmt: skip
             groups[name] = {"frames": group.frames, "layers": layers}
         return {
