@@ -122,6 +122,7 @@ def structural_error_given(
         mean[row, first - start : last - start] = 1.0 / (last - first)
     asked, daily, found, made = day - start, Periods(day, day + 1), np.empty(activity.shape), {}
     rng, alike, at = np.random.default_rng(seed), rho[np.ix_(tower, tower)], np.arange(len(tower))
+    nothing = np.zeros((len(day), 0)), np.zeros((len(day), 0))
     for draw in range(posterior.draws):
         of = {name: float(one[draw]) for name, one in values.items()}
         weeks, years, place = (one[draw] for one in units)
@@ -129,7 +130,7 @@ def structural_error_given(
         there, noise, residual = known.activity[row].astype(float), known.noise(of, row), known.residual[row].astype(float)
         if len(tower) and (memory := (of["structural_days"], of["structural_recurring"])) not in made:
             made[memory] = unit_means(of, known.periods, known.periods), unit_means(of, daily, known.periods)
-        within, across = made[memory] if len(tower) else (None, None)
+        within, across = made[memory] if len(tower) else (nothing, nothing)
         unscaled = Errors(at, size_of(of, there), there)
         scores = _scores(of, unscaled, within, tower, rho, residual, noise, rng)
         b = amplitude(of["structural_amplitude"], scores)
