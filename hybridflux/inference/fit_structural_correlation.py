@@ -5,8 +5,8 @@ covariance of `model.structural_covariance` and of the effects of places within 
 gives a likelihood of rho, pairs count as independent, and length and nugget (`model.effect_correlation`) have a posterior on the grid and
 under the prior of those of effects. Each tower's covariance is scaled to its own residuals, so that a tower that errs much does not decide.
 
-Regions use the posterior means. Draws of both in their place would hardly change an interval: with those of E12 (79 km, 50 to 122; nugget
-.58, .48 to .69) the 90 % interval of a neighbour 2 to 80 km away, or of a region that averages out what belongs to single ecosystems, gets
+Regions use the posterior means. Draws of both in their place would hardly change an interval: with 79 km (50 to 122) and a nugget of
+.58 (.48 to .69) the 90 % interval of a neighbour 2 to 80 km away, or of a region that averages out what belongs to single ecosystems, gets
 at most 1.1 % wider or narrower, and with a nugget drawn from the prior 1 %, because the variance of a mixture is that of its mean.
 """
 
