@@ -108,6 +108,7 @@ def test_the_trend_is_a_layer_of_its_own(server, made_up):
         browser.wait("viewer.pixel && viewer.pixel.row === 120")
         assert browser.run("[viewer.s.group, viewer.s.layer, viewer.frames[0]]") == ["record", "NEE_trend", "2021-2022"]
         assert value_of(browser, "NEE_trend") == pytest.approx(made_up.values["record/NEE_trend"][0, 120, 333] * 0.01)
+        assert browser.run("document.querySelectorAll('.side figure.chart').length") == 0  # there is one date
         shown = browser.run("document.querySelector('.legend').innerText").replace("\n", " ")
         assert shown.startswith("NEE trend, mean of the draws [gC m⁻² yr⁻²]") and "negative: uptake grows" in shown and "hatched" in shown
         browser.run("viewer.set({layer: 'NEE_trend_rising'})")

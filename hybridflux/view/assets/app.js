@@ -262,8 +262,8 @@ class App {
       for (const name of layers) {
         const of = series[name], value = of[""][frame], spec = run.groups[group].layers[name], digits = digitsOf(spec.ends[""] ?? Math.abs(value));
         const band = value === null || value === undefined ? "–" : of._q05 ? `${signed(of._q05[frame], digits)} … ${signed(of._q95[frame], digits)}` : of._sd ? `± ${signed(of._sd[frame], digits)}` : "";
-        parts.push(make("p", {className: "value", data: {layer: name, value: value ?? ""}}, make("b", {textContent: `${name.replaceAll("_", " ")} ${value === null || value === undefined ? "–" : signed(value, digits)}`}), ` ${band} ${raised(spec.units)} · ${run.groups[group].frames[frame] ?? ""}`));
-        parts.push(chart(run.groups[group].frames, of, spec.units, TONES[name.split("_")[0]] ?? "--accent", frame, name.replaceAll("_", " ")));
+        parts.push(make("p", {className: "value", data: {layer: name, value: value ?? ""}}, make("b", {textContent: `${name.replaceAll("_", " ")} ${value === null || value === undefined ? "–" : signed(value, digits)}`}), ` ${band} ${spec.units === "1" ? "" : raised(spec.units)} · ${run.groups[group].frames[frame] ?? ""}`));
+        if (group !== "record") parts.push(chart(run.groups[group].frames, of, spec.units, TONES[name.split("_")[0]] ?? "--accent", frame, name.replaceAll("_", " ")));
       }
       parts.push(make("p", {className: "note", textContent: word(series[layers[0]]._q05 ? "band" : "bandSd")}));
     }
