@@ -162,7 +162,8 @@ def test_a_budget_knows_the_months_of_its_tower_whatever_the_tiles(make_region, 
         months, posterior = known(6).only(known(6).place == 1), make_posterior()
         info = {**posterior.info, "places": {"a": place}, "structural_correlation": {"length": 20_000.0, "nugget": 0.0}}
         residuals = replace(months, place=0 * months.place)
-        posterior = replace(posterior, info=info, structure=structure_of(**VALUES, **PERSISTENT), residuals=residuals)
+        structure = structure_of(**VALUES, **PERSISTENT, structural_amplitude=0.4)
+        posterior = replace(posterior, info=info, structure=structure, residuals=residuals)
         settings = {"draws": Draws(6, towers=towers), "period": Period("2018-06-01", "2018-07-31"), "keep": (ZoneTotals(),)}
         map_region(posterior, region, out := tmp_path / f"run{size}{towers}", **settings)
         found[size, towers] = xr.load_dataset(out / "totals.nc", engine="h5netcdf")
