@@ -33,7 +33,7 @@ FINE = 121  # points of each, for the means
 
 
 def evidence(values: Mapping[str, float], months: Means, variance: np.ndarray, places: int) -> np.ndarray:
-    """Log likelihood of the months of each place at `NODES` `[place, recurring, amplitude]`, 0 of a place with few.
+    """Log likelihood of the months of each place at `NODES` `[place, recurring, amplitude]`, up to a constant; 0 of a place with few.
 
     Args:
         values: hyperparameters of the structural error.
@@ -52,10 +52,12 @@ def evidence(values: Mapping[str, float], months: Means, variance: np.ndarray, p
             continue
         none, all_of_it = (errors_of({**values, "structural_recurring": share}, months, rows) for share in (0.0, 1.0))
         rest = effects_of(variance, months, rows) + np.diag(noise_of(values, months, rows))
-        residual = np.asarray(months.residual, float)[rows]
+        root = np.linalg.cholesky(rest)  # what is not of the amplitude is made independent, of variance one
+        none, all_of_it = (np.linalg.solve(root, np.linalg.solve(root, part).T) for part in (none, all_of_it))
+        residual = np.linalg.solve(root, np.asarray(months.residual, float)[rows])
         for at, share in enumerate(recurring):
             error = (1.0 - share) * none + share * all_of_it
-            given = likelihood_of_amplitudes(error, rest, residual, np.exp(LOG_AMPLITUDES))
+            given = likelihood_of_amplitudes(error, np.ones(len(rows)), residual, np.exp(LOG_AMPLITUDES))
             found[place, at] = logsumexp(given + prior, axis=1)
     return found
 

@@ -121,25 +121,19 @@ def size_of(values: Mapping[str, float] | Mapping[str, np.ndarray], activity: np
     return values["structural_floor"] + values["structural_slope"] * activity
 
 
-def likelihood_of_amplitudes(error: np.ndarray, rest: np.ndarray, residual: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
-    """Log likelihood of residuals of a place at each amplitude, N(0, b^2 error + rest), up to the constant that no amplitude changes.
+def likelihood_of_amplitudes(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    """Log likelihood of residuals of a place at each amplitude, N(0, b^2 error + diag(noise)), up to a constant of the noise.
 
     Args:
         error: covariance of the structural error of amplitude one `[row, row]`.
-        rest: covariance of all else `[row, row]`, or its diagonal.
+        noise: variance of the rest `[row]`.
         residual: `[row]`.
         amplitudes: b.
     """
-    if rest.ndim == 1:
-        white, seen = error / np.sqrt(np.multiply.outer(rest, rest)), residual / np.sqrt(rest)
-        size = 0.5 * np.log(rest).sum()
-    else:
-        root = np.linalg.cholesky(rest)
-        half = np.linalg.solve(root, error)
-        white, seen, size = np.linalg.solve(root, half.T), np.linalg.solve(root, residual), np.log(np.diag(root)).sum()
-    values, vectors = np.linalg.eigh(white)
+    sd = np.sqrt(noise)
+    values, vectors = np.linalg.eigh(error / np.multiply.outer(sd, sd))
     variance = amplitudes[:, None] ** 2 * np.maximum(values, 0.0) + 1.0
-    return -0.5 * (np.log(variance) + (vectors.T @ seen) ** 2 / variance).sum(-1) - size
+    return -0.5 * (np.log(variance) + (vectors.T @ (residual / sd)) ** 2 / variance).sum(-1)
 
 
 def score_given(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, spread: float, share: float) -> float:
