@@ -13,13 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from hybridflux.data.harmonisation import ALL
 from hybridflux.ingest.build_job import BuildJob
 from hybridflux.ingest.smoother_fit import WHOLE
 from hybridflux.ingest.stored_days import fill_stored, line_numbers
-from hybridflux.machine import cores, give_back_memory
+from hybridflux.machine import give_back_memory
 from hybridflux.region.draws.vegetation_error import sd_of
 from hybridflux.region.store.create import RegionWriter
 from hybridflux.region.store.grid import Tile
@@ -86,7 +87,7 @@ def _filled(job: BuildJob, index: str, processes: dict[str, SeriesProcess], stor
         tables, pixels = unit
         return fill_stored(stored, pixels, *tables, maps, *room(len(stored)))
 
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(len(jax.local_devices(backend="cpu"))) as pool:  # a worker beside others has its share of the cores
         found = list(pool.map(fill_some, _units(job, index, names, processes, kinds)))
     layers = (name for layer in names for name in (layer, sd_of(layer)))
     return dict(zip(layers, maps, strict=True)), {"views": sum(one for one, _ in found), "rejected": sum(one for _, one in found)}
