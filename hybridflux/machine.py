@@ -15,8 +15,8 @@ def prepare() -> None:
     """Set XLA's flags and the compile cache for this machine. What the user has set stays.
 
     One XLA host device per core (tiles and chains then run side by side), 512-bit vectors where the processor has them
-    (XLA does not use them unasked), none of XLA's tiled loops (a sum of two arrays stores and loads each vector in between: three times
-    the time, the same bits; XLA of jaxlib 0.10.2), and a compile cache that keeps every program, one folder per processor type because
+    (XLA does not use them unasked), none of XLA's tiled loops (a sum of two arrays passes each vector through the stack there, which takes
+    longer for the same bits; jaxlib 0.10.2), and a compile cache that keeps every program, one folder per processor type because
     compiled code is not portable between them. Figures are files: the window of a notebook that calls hybridflux, which matplotlib may not
     know here, is not wanted.
     """
