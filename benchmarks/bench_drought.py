@@ -19,7 +19,7 @@ import numpy as np
 from bench_map_throughput import DAYS, a_posterior, made_up_weather, season_of
 
 from hybridflux.machine import prepare
-from hybridflux.region.drivers.read import read_tile
+from hybridflux.region.drivers.read import read_against_usual
 
 USUAL = {"tair": "-2", "par": "*0.95", "vpd": "*0.7", "rain": "*1.6"}
 GREEN = {"hybrid": {"fapar": "+0.03"}, "hybrid_water": {"nirv": "+0.03", "lswi": "+0.05"}}
@@ -93,7 +93,7 @@ class Pair:
         region, keep = self.cases[name]
         job = make_job(self.posterior, region, keep=keep, **self.options)
         ready = _prepare(job)
-        drivers = read_tile(job.region, next(job.region.tiles()), ready.names, ready.window)
+        drivers = read_against_usual(job.region, next(job.region.tiles()), ready.names, ready.window)
         waves = ready.waves(job, drivers)
         held = [pixels for _, pixels in ready.slabs(job, drivers)]
 

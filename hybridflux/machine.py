@@ -15,13 +15,14 @@ def prepare() -> None:
     """Set XLA's flags and the compile cache for this machine. What the user has set stays.
 
     One XLA host device per core (tiles and chains then run side by side), 512-bit vectors where the processor has them
-    (XLA does not use them unasked), and a compile cache that keeps every program, one folder per processor type because
+    (XLA does not use them unasked), none of XLA's tiled loops (a sum of two arrays passes each vector through the stack there, which takes
+    longer for the same bits; jaxlib 0.10.2), and a compile cache that keeps every program, one folder per processor type because
     compiled code is not portable between them. Figures are files: the window of a notebook that calls hybridflux, which matplotlib may not
     know here, is not wanted.
     """
     os.environ.pop("MPLBACKEND", None)
     flags = os.environ.get("XLA_FLAGS", "")
-    wanted = {"--xla_force_host_platform_device_count": str(cores())}
+    wanted = {"--xla_force_host_platform_device_count": str(cores()), "--xla_backend_extra_options": "xla_cpu_disable_tiled_emitter"}
     if "avx512f" in _processor():
         wanted["--xla_cpu_prefer_vector_width"] = "512"
     missing = [f"{flag}={value}" for flag, value in wanted.items() if flag not in flags]

@@ -2,7 +2,7 @@
 
 A cause is given the mean of what its switch from the usual to the actual value changes, over all orders in which the causes may be
 switched (Shapley 1953, A value for n-person games). `shapley` sums over all subsets of the causes. `of_product` gives the same of a product
-whose every factor belongs to one cause: there the sum over all subsets of one size is a coefficient of a product of polynomials.
+whose every factor belongs to one cause: there the mean over the orders is the integral of a polynomial.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import combinations
-from math import comb, factorial
+from math import factorial
 from operator import add, mul
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array
 
@@ -94,30 +95,24 @@ def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
     pairs = {cause: (_times(before), _times(after)) for cause, (before, after) in ends.items()}
     scale, pairs = lax.optimization_barrier((_times(common), pairs))  # else each part below evaluates the factors anew
     parts = {}
-    for cause in ends:
-        others = [sizes for other, sizes in pairs.items() if other != cause]
-        sums = _by_number(others)
-        orders = [1.0 / (len(ends) * comb(len(others), number)) for number in range(len(sums))]
-        mean = sum((weight * one for weight, one in zip(orders[1:], sums[1:], strict=True)), orders[0] * sums[0])
-        parts[cause] = scale * (pairs[cause][1] - pairs[cause][0]) * mean
+    for cause, (before, after) in pairs.items():
+        others = [pair for other, pair in pairs.items() if other != cause]
+        parts[cause] = scale * (after - before) * _mean_of_product(others)
     return parts
 
 
-def _by_number(pairs: Sequence[tuple]) -> list:
-    """Sums of products over all choices of one of each pair, by how many of them are the second of their pair.
+def _mean_of_product(pairs: Sequence[tuple]) -> Any:
+    """Mean over all orders of n + 1 switches of the product of n pairs, each at its second value if switched before the one left over.
 
-    >>> _by_number([(1.0, 2.0), (10.0, 30.0)])
-    [10.0, 50.0, 60.0]
+    It is the integral of the product along the straight path from first to second values, because that of `t^k (1 - t)^(n - k)` is one
+    over `(n + 1) (n over k)`, the share of the orders of any k (Owen 1972, 10.1287/mnsc.18.5.64). Gauss's nodes give it exactly.
+
+    >>> round(float(_mean_of_product([(1.0, 2.0), (10.0, 30.0)])), 5)  # (2 * 1 * 10 + 2 * 10 + 1 * 30 + 2 * 2 * 30) / 6
+    31.66667
     """
-    if len(pairs) < 2:
-        return [*pairs[0]] if pairs else [1.0]
-    middle = len(pairs) // 2
-    first, second = _by_number(pairs[:middle]), _by_number(pairs[middle:])
-    sums: list = [[] for _ in range(len(pairs) + 1)]
-    for number, one in enumerate(first):
-        for more, other in enumerate(second):
-            sums[number + more].append(one * other)
-    return [reduce(add, terms) for terms in sums]
+    nodes, weights = np.polynomial.legendre.leggauss(len(pairs) // 2 + 1)
+    along = zip((0.5 * (1.0 + nodes)).tolist(), (0.5 * weights).tolist(), strict=True)
+    return reduce(add, (weight * _times([before + at * (after - before) for before, after in pairs]) for at, weight in along))
 
 
 def _times(values: Sequence) -> Any:

@@ -1,4 +1,9 @@
-"""The ledger of a model that was fitted to towers of the twin, in a summer with both dry soil and dry air, beside the known truth."""
+"""The ledger of a model that was fitted to towers of the twin, in a summer with both dry soil and dry air, beside the known truth.
+
+`pytest -m slow tests/products/test_drought_twin.py`: some 30 s of the processor a seed. With 12 towers and 4 years, seeds 4 to 8 gave VPD
+87, 100, 98, 98 and 101 % of what it took and soil water 100 to 102 %; the 90 % interval of VPD is 11 to 17 % wide on either side, so that
+a single fit may miss by more than a tenth. 20 towers and 6 years bring it to 7 to 10 %.
+"""
 
 import warnings
 from dataclasses import replace
@@ -21,11 +26,14 @@ pytestmark = pytest.mark.slow
 DRY = {"rain": 0.4, "vpd": 1.5}  # factors of May to August of the last year
 
 
-@pytest.fixture(scope="module")
-def ledgers(tmp_path_factory):
+TOWERS, YEARS = 20, (2017, 2022)
+
+
+@pytest.fixture(scope="module", params=[4, 5, 6])
+def ledgers(request, tmp_path_factory):
     """Changes of GPP of June to August by cause: of the draws of the fit `[draw, place]`, and of the true model `[place]`."""
     folder = tmp_path_factory.mktemp("towers")
-    truth, model = make_towers(folder, 12, (2019, 2022), np.random.default_rng(4)), compositions.get("static")
+    truth, model = make_towers(folder, TOWERS, YEARS, np.random.default_rng(request.param)), compositions.get("static")
     measured = open_towers(folder).sequences(model.needs_at_towers())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InferenceWarning)
@@ -53,14 +61,12 @@ def ledgers(tmp_path_factory):
 
 
 def test_each_driver_is_given_what_it_took(ledgers):
-    """Over all towers the intervals hold it, or the draws say that they do not distinguish the two; nothing else is given a part."""
+    """Over all towers each within a tenth, or the draws say that they do not distinguish the two; nothing else is given a part."""
     fitted, exact = ledgers
     whole = {cause: parts.sum(-1) for cause, parts in fitted.items()}
     if separable(-whole["soil_water"], -whole["vpd"]) != NOT_SEPARABLE:
         for cause, truth in exact.items():
-            low, high = np.quantile(whole[cause], [0.05, 0.95])
-            assert low < truth.sum() < high, cause
-        assert whole["soil_water"].mean() == pytest.approx(exact["soil_water"].sum(), rel=0.1)  # which takes most
+            assert whole[cause].mean() == pytest.approx(truth.sum(), rel=0.1), cause
     loss = sum(truth.sum() for truth in exact.values())
     assert loss < 0 and all(abs(whole[cause].mean()) < 0.01 * abs(loss) for cause in CAUSES if cause not in exact)
 
