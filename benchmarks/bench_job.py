@@ -1,11 +1,12 @@
 """The whole job: drivers read from Zarr, daily maps, quantiles of months and years and totals per zone and draw written.
 
     python benchmarks/bench_job.py [--size 1000] [--draws 100] [--dynamic] [--threads 2 8] [--memory FIGURE] [--keep FOLDER]
+    python benchmarks/bench_job.py --size 600 --rounds 2 --in-turns static "hybrid, all different"
 
 The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute
 for, were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation
 and weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of
-several sizes and draws and draws their peak memory. `--threads` runs each job with these numbers of tiles in flight. Processor time
+several sizes and draws and draws their peak memory. `--in-turns` runs the jobs of some models one after the other, without the anchor. `--threads` runs each job with these numbers of tiles in flight. Processor time
 stands beside wall time: other work on the machine changes it less.
 """
 
@@ -28,7 +29,7 @@ from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors.serial import Serial
 
 TILE = 200
-MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
+MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different", "static")
 
 
 def main() -> None:
@@ -37,6 +38,8 @@ def main() -> None:
     arguments.add_argument("--size", type=int, default=1000, help="pixels along a side")
     arguments.add_argument("--draws", type=int, default=100)
     arguments.add_argument("--dynamic", action="store_true")
+    arguments.add_argument("--in-turns", nargs="+", choices=MODELS, metavar="MODEL", help="jobs of models beside that of the first")
+    arguments.add_argument("--rounds", type=int, default=2, help="turns of --in-turns")
     arguments.add_argument("--memory", type=Path, metavar="FIGURE", help="PNG to write")
     arguments.add_argument("--threads", type=int, nargs="+", default=[Serial().threads], help="tiles in flight")
     arguments.add_argument("--keep", type=Path, help="folder of regions, kept between calls")
@@ -47,15 +50,17 @@ def main() -> None:
         what, folder, size, draws, model = chosen.part
         print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model, *chosen.threads)))
         return
-    if not chosen.memory and not present.compiler("the job beside the C anchor"):
+    if not (chosen.memory or chosen.in_turns) and not present.compiler("the job beside the C anchor"):
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.keep or Path(scratch)
         if chosen.memory:
             memory(folder, chosen.memory)
+        elif chosen.in_turns:
+            in_turns(folder, chosen.size, chosen.draws, chosen.in_turns, chosen.rounds, chosen.threads[0])
         else:
             for threads in chosen.threads:
-                job(folder, chosen.size, chosen.draws, MODELS if chosen.dynamic else MODELS[:1], threads)
+                job(folder, chosen.size, chosen.draws, MODELS[:3] if chosen.dynamic else MODELS[:1], threads)
 
 
 def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: int) -> None:
@@ -79,6 +84,23 @@ def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: i
             f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores",
             flush=True,
         )
+
+
+def in_turns(folder: Path, size: int, draws: int, models: list[str], rounds: int, threads: int) -> None:
+    """Jobs of some models in turns; seconds of each and their ratio to those of the first in the same turn."""
+    region_of(folder, size)
+    for number in range(rounds):
+        first = None
+        for model in models:
+            measured = part("job", folder, size, draws, model, "--threads", threads)
+            first = first or measured
+            ratio = [measured[name] / first[name] for name in ("seconds", "cpu")]
+            print(
+                f"turn {number + 1}, {model:22s} {size} x {size} x {DAYS} days x {draws} draws: {measured['seconds']:6.1f} s "
+                f"({measured['cpu']:6.1f} s of the processor), over the first {ratio[0]:.2f} ({ratio[1]:.2f}); "
+                f"peak memory {measured['peak_mb']:.0f} MiB; load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
 
 
 def memory(folder: Path, figure: Path) -> None:
@@ -131,6 +153,8 @@ def posterior_of(model: str, draws: int):
     match model:
         case "networks of maps":
             return networks(draws)
+        case "static":
+            return named(draws, "static")
         case "hybrid, 8 members":
             return named(8, "hybrid").thin(draws)
         case _:
