@@ -3,8 +3,9 @@
 Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at
 towers, or in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters,
 LightGBM, XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same
-NIRv and LSWI as the hybrid model. Partitioned GPP and RECO only score. Then fits all towers for the maps. NEE = RECO - GPP, positive to the
-atmosphere, gC m-2 d-1.
+NIRv and LSWI as the hybrid model. Partitioned GPP and RECO only score. In unseen years of known sites `stacked`, half of whose members are
+networks that were fitted to these fluxes, stands beside. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere,
+gC m-2 d-1.
 
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03 --split years
@@ -12,7 +13,7 @@ atmosphere, gC m-2 d-1.
 
 Splits: `sites` (ten folds of whole sites), `years` (blocks of eight years at known sites: the ceiling of knowing the site), `types` (each
 plant type once), `blocks` (squares of 500 km). Folds that are done are not computed again; the card holds every split run so far.
-About 15 minutes for `sites`, 3 for `years`, on two cores.
+About 15 minutes for `sites`, 6 for `years`, on two cores.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ from hybridflux.report.card_table import markdown
 VEGETATION = "modis_fpar_c5_8day"
 SEED = 1
 STEPS = ("day", "week", "month", "year", "anomaly", "iav", "driest", "hottest")
-KNOWN_STEPS, KNOWN_DRAWS, YEARS = ("day", "year"), 24, 8  # of the split `years`: all sites are in every block
+STACKED = "stacked"  # beside the hybrid model in the split `years`
+KNOWN_STEPS, KNOWN_DRAWS, YEARS = ("day", "month", "year"), 32, 8  # of the split `years`: all sites are in every block
 FULL = {"members": 8, "steps": 800, "draws": 100, "trees": 400, "forest": 100, "folds": 10}
 SMOKE = {"members": 4, "steps": 60, "draws": 20, "trees": 20, "forest": 10, "folds": 2}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "DK-Sor", "CH-Cha", "BE-Lon", "FR-Fon", "IT-MBo", "FI-Hyy", "DE-Gri")
@@ -78,6 +80,7 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
     settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
+    settings |= {"known": (STACKED, KNOWN_STEPS, KNOWN_DRAWS)} if split == "years" else {}
     out.mkdir(parents=True, exist_ok=True)
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
         file = out / f"{split}-{number}-{config_hash({**settings, 'test': [*test.places, str(shown(test))]})[:12]}.csv"
@@ -104,7 +107,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
 
 
 NOTES = (
-    "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI. "
+    "The hybrid model (`hybrid_water`) is trained on NEE alone, every other model on each flux; trees see the same NIRv and LSWI; "
+    "networks of `stacked`, in unseen years of known sites, are trained on each flux too. "
     "NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.",
     "Command: `python experiments/e03_unseen_sites.py --data TOWERS --out runs/e03 [--split years|types|blocks]`.",
 )
@@ -137,10 +141,11 @@ def shown(sequences: Sequences) -> tuple:
 
 def one_fold(train: Sequences, test: Sequences, model, method, size: dict, number: int) -> pd.DataFrame:
     """Scores of the hybrid model and the baselines at what was left out; at known sites beside LightGBM that knows them too."""
-    posterior = method.fit(model, train, seed=SEED + number)
     if set(test.places) <= set(train.places):
-        few = evaluate(posterior, test, draws=KNOWN_DRAWS, seed=SEED, step=KNOWN_STEPS).assign(model="hybridflux")
-        return pd.concat([few, *knowing_the_site(train, test, size)], ignore_index=True)
+        fitted = {name: method.fit(one, train, seed=SEED + number) for name, one in (("hybridflux", model), (STACKED, get(STACKED)))}
+        parts = [evaluate(one, test, draws=KNOWN_DRAWS, seed=SEED, step=KNOWN_STEPS).assign(model=name) for name, one in fitted.items()]
+        return pd.concat([*parts, *knowing_the_site(train, test, size)], ignore_index=True)
+    posterior = method.fit(model, train, seed=SEED + number)
     parts = [evaluate(posterior, test, draws=size["draws"], seed=SEED, step=STEPS).assign(model="hybridflux")]
     for name, baseline in baselines(size).items():
         fitted = baseline.fit(train)

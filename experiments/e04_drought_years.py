@@ -2,8 +2,10 @@
 
 All towers with MODIS reflectance and FPAR are fitted without their days of drought (June to September of 2003, 2015 and 2018 to 2020, and
 the driest tenth of the measured days of May to September), and NEE and GPP of these days are scored beside all baselines, fitted to the
-same days; trees read the same satellites, one of them knows the site as the hybrid does. Then the same without the response to soil water;
-the posterior of the thresholds of soil water beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP,
+same days; trees read the same satellites, one of them knows the site as the hybrid does. Beside `hybrid_water`: `stacked`, whose second
+kind of member, networks, knows the site too, and the plain average of `hybrid_water` with LightGBM that knows the site. Then the same
+without the response to soil water, also on the days alone on which that response says that water is short (`short_of_water.py`); the
+posterior of the thresholds of soil water beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP,
 positive to the atmosphere, gC m-2 d-1.
 
     python experiments/e04_drought_years.py --data ../shared/data/towers --out runs/e04
@@ -23,6 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from drought_differences import at_crops, compared, difference
+from short_of_water import SHORT, Fluxes, by_seed, means, water_factor, weeks_of_drought
 from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetation, summer_anomalies
 
 from hybridflux.data.towers import open_towers
@@ -31,7 +35,8 @@ from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatol
 from hybridflux.evaluate.baselines.vprm import NEEDS as VPRM_NEEDS
 from hybridflux.evaluate.dryness import NEEDS as DRYNESS_NEEDS
 from hybridflux.evaluate.identify import identify
-from hybridflux.evaluate.scores import evaluate, pooled_rmse, score_table
+from hybridflux.evaluate.predictions import predictions
+from hybridflux.evaluate.scores import pooled_rmse, score_prediction, score_table
 from hybridflux.evaluate.splits import leave_drought_out, only_days
 from hybridflux.inference import Ensemble
 from hybridflux.inference.methods.base import AbstractMethod
@@ -43,16 +48,20 @@ from hybridflux.model.spec import to_spec
 from hybridflux.process import stress
 from hybridflux.process.call import arguments
 from hybridflux.provenance import config_hash, provenance
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.vocabulary import CARBON, PARAMETERS
 
 VEGETATION = "modis_fpar_c5_8day"
 SEED = 4
 EVENTS = (2003, 2018)
-MAIN = "hybrid_water"
+MAIN, STACKED, DRY = "hybrid_water", "stacked", "no water"
+LGBM = "LightGBM, site known"
+AVERAGE = f"mean of {MAIN} and {LGBM}"
 WATER = ("rew_critical", "drought_floor")
-MODELS = (MAIN, "no water", "hybrid_nirv", "hybrid")
-FULL = {"members": 8, "steps": 800, "draws": 60, "trees": 400, "forest": 50, "resamples": 2000, "models": MODELS}
-SMOKE = {"members": 2, "steps": 40, "draws": 20, "trees": 10, "forest": 20, "resamples": 200, "models": (MAIN, "no water")}
+PERIODS = ("day", "week", "month")  # of the days of drought, beside their weekly departures
+MODELS = (MAIN, STACKED, DRY, "hybrid_nirv", "hybrid")
+FULL = {"members": 8, "steps": 800, "draws": 60, "trees": 400, "forest": 50, "resamples": 2000, "models": MODELS, "seeds": (5, 6)}
+SMOKE = {**FULL, "members": 2, "steps": 40, "draws": 20, "trees": 10, "forest": 20, "resamples": 200, "models": (MAIN, STACKED, DRY)}
+SMOKE |= {"seeds": (5,)}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "CH-Cha")
 SMOKE_YEARS = (2003, 2008)
 PUBLISHED = (
@@ -88,21 +97,30 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     print(f"{counted['sites']} sites; days of NEE fitted {counted['fitted']}, left out {counted['tested']}", flush=True)
     method = Ensemble(members=size["members"], steps=size["steps"])
 
-    parts = []
+    parts, points = [], {}
     for name, model in models.items():
         posterior = fitted(out, name, model, method, usual, "without drought", SEED)
         settings = {"model": to_spec(model), "method": repr(method), "draws": size["draws"], "places": sequences.places, "seed": SEED}
-        parts.append(kept(out, f"scores-{name}", settings, lambda p=posterior: of_posterior(p, sequences, tested, size["draws"])))
-        parts[-1] = parts[-1].assign(model=name)
+        table, points[name] = kept_both(out, name, settings, lambda p=posterior: of_posterior(p, sequences, tested, size["draws"]))
+        parts.append(table.assign(model=name))
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
-    settings = {"baselines": size, "places": sequences.places}
-    parts.append(kept(out, "scores-baselines", settings, lambda: of_baselines(sequences, usual, tested, size)))
-    scores = pd.concat(parts, ignore_index=True)
+    settings = {"baselines": {name: size[name] for name in ("trees", "forest")}, "places": sequences.places}
+    table, points[LGBM] = kept_both(out, "baselines", settings, lambda: of_baselines(sequences, usual, tested, size))
+    average = {name: (points[MAIN][name] + points[LGBM][name]) / 2 for name in CARBON}
+    scores = pd.concat([*parts, table, scored(sequences, tested, average).assign(model=AVERAGE)], ignore_index=True)
     scores.to_csv(out / "scores.csv", index=False)
     print(f"baselines: {time.perf_counter() - began:.0f} s", flush=True)
 
     whole = fitted(out, MAIN, models[MAIN], method, sequences, "all days", SEED)
     usually = fitted(out, MAIN, models[MAIN], method, usual, "without drought", SEED)
+    short = water_factor(usually, sequences) < SHORT
+    tables = [weeks_of_drought(points[name], sequences, short).assign(model=name, seed=SEED) for name in (MAIN, DRY)]
+    for seed in size["seeds"]:
+        for name in (MAIN, DRY):
+            again = fitted(out, name, models[name], method, usual, "without drought", seed)
+            tables.append(weeks_of_drought(means(again, sequences), sequences, short).assign(model=name, seed=seed))
+    thirsty = pd.concat(tables, ignore_index=True)
+    thirsty.to_csv(out / "water_short.csv", index=False)
     water = {"all days": whole, "without drought": usually}
     said = pd.concat([water_parameters(posterior, sequences).assign(fit=name) for name, posterior in water.items()], ignore_index=True)
     said.to_csv(out / "water.csv", index=False)
@@ -110,7 +128,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     summers = summer_anomalies(usually, seen_without_vegetation(towers, names), EVENTS, size["draws"], SEED)
     summers.to_csv(out / "summers.csv", index=False)
     draw_figure(summers, EVENTS, out / "summers.png")
-    text = report(scores, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
+    text = report(scores, thirsty, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
     (out / "results.md").write_text(text)
     run_of = provenance({"size": size, "sites": sequences.places, "vegetation": VEGETATION}, SEED)
     (out / "run.json").write_text(json.dumps({**run_of, "seconds": time.perf_counter() - began}, indent=1))
@@ -123,9 +141,8 @@ def count(sequences: Sequences) -> int:
 
 
 def compositions() -> dict[str, HybridFlux]:
-    """The model, the same without a response to soil water, and the compositions before it."""
-    main = get(MAIN)
-    return {MAIN: main, "no water": without(main, stress.water_ramp_to_floor), "hybrid_nirv": get("hybrid_nirv"), "hybrid": get("hybrid")}
+    """The model, that with networks beside it, the same without a response to soil water, and the compositions before it."""
+    return {name: without(get(MAIN), stress.water_ramp_to_floor) if name == DRY else get(name) for name in MODELS}
 
 
 def without(model: HybridFlux, factor: Callable) -> HybridFlux:
@@ -162,37 +179,61 @@ def kept(out: Path, name: str, settings: dict, table: Callable[[], pd.DataFrame]
     return pd.read_csv(file)
 
 
-def of_posterior(posterior: Posterior, sequences: Sequences, tested: Sequences, draws: int) -> pd.DataFrame:
-    """Scores by day and week of the days left out, and of their departures from the usual."""
-    days = evaluate(posterior, tested, draws=draws, seed=SEED, step=("day", "week"))
-    return pd.concat([days, evaluate(posterior, sequences, draws=draws, seed=SEED, step=("drought",))], ignore_index=True)
+def kept_both(out: Path, name: str, settings: dict, made: Callable[[], tuple[pd.DataFrame, Fluxes]]) -> tuple[pd.DataFrame, Fluxes]:
+    """Scores and predictions, or what is kept of them in the run folder."""
+    settings = {**settings, "periods": PERIODS}
+    file = out / f"points-{name.replace(' ', '_')}-{config_hash(settings)[:12]}.npz"
+
+    def table() -> pd.DataFrame:
+        scores, point = made()
+        np.savez_compressed(file, **{flux: np.asarray(values, np.float32) for flux, values in point.items()})
+        return scores
+
+    scores = kept(out, f"scores-{name}", settings, table)
+    with np.load(file) as stored:
+        return scores, {flux: stored[flux] for flux in CARBON}
 
 
-def of_baselines(sequences: Sequences, usual: Sequences, tested: Sequences, size: dict) -> pd.DataFrame:
-    """The same of the baselines; each is trained on each flux, and but one does not know the site."""
+def of_posterior(posterior: Posterior, sequences: Sequences, tested: Sequences, draws: int) -> tuple[pd.DataFrame, Fluxes]:
+    """Scores by day, week and month of the days left out, and of their departures from the usual; the mean of the draws `[time, place]`."""
+    tables, points = [], []
+    for one in predictions(posterior, sequences, variables=CARBON, draws=draws, seed=SEED):
+        tables.append(score_prediction(one._replace(tower=tested.select(one.tower.places)), step=PERIODS))
+        tables.append(score_prediction(one, step=("drought",)))
+        points.append(one.point)
+    return pd.concat(tables, ignore_index=True), {flux: np.concatenate([one[flux] for one in points], axis=1) for flux in CARBON}
+
+
+def scored(sequences: Sequences, tested: Sequences, predicted: Fluxes, point: Fluxes | None = None) -> pd.DataFrame:
+    """The same scores of any other prediction."""
+    periods = score_table(tested, predicted, point, step=PERIODS)
+    return pd.concat([periods, score_table(sequences, predicted, point, step=("drought",))], ignore_index=True)
+
+
+def of_baselines(sequences: Sequences, usual: Sequences, tested: Sequences, size: dict) -> tuple[pd.DataFrame, Fluxes]:
+    """Scores of the baselines, and what the one predicts that knows the site; each is trained on each flux."""
     baselines = {
         "climatology": Climatology(),
         "LightGBM": LightGBM(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
-        "LightGBM, site known": LightGBM(trees=size["trees"], predictors=(*REFLECTANCE_PREDICTORS, "site")),
+        LGBM: LightGBM(trees=size["trees"], predictors=(*REFLECTANCE_PREDICTORS, "site")),
         "XGBoost": XGBoost(trees=size["trees"], predictors=REFLECTANCE_PREDICTORS),
         "VPRM re-fitted": RefittedVPRM(),
         "VPRM EU2007": VPRM("EU2007"),
     }
     number = np.arange(len(sequences.places), dtype=np.float32)
     sequences, usual, tested = (replace(one, drivers={**one.drivers, "site": number}) for one in (sequences, usual, tested))
-    tables = []
+    tables, known = [], {}
     for name, baseline in baselines.items():
         predicted = baseline.fit(usual).predict(sequences)
-        tables += [score_table(tested, predicted, step=("day", "week")).assign(model=name)]
-        tables += [score_table(sequences, predicted, step=("drought",)).assign(model=name)]
+        known = dict(predicted) if name == LGBM else known
+        tables.append(scored(sequences, tested, predicted).assign(model=name))
     forest = QuantileForest(predictors=REFLECTANCE_PREDICTORS)
     forest = replace(forest, settings={**forest.settings, "n_estimators": size["forest"]}).fit(usual)
     for number, place in enumerate(sequences.places):
         here = sequences.select([place])
         point, predicted = forest.predict(here), forest.draws(here, count=size["forest"], seed=SEED + number)
-        tables += [score_table(tested.select([place]), predicted, point, step=("day", "week")).assign(model="quantile forest")]
-        tables += [score_table(here, predicted, point, step=("drought",)).assign(model="quantile forest")]
-    return pd.concat(tables, ignore_index=True)
+        tables.append(scored(here, tested.select([place]), predicted, point).assign(model="quantile forest"))
+    return pd.concat(tables, ignore_index=True), known
 
 
 def water_parameters(posterior: Posterior, sequences: Sequences) -> pd.DataFrame:
@@ -216,21 +257,11 @@ def confounding(posterior: Posterior) -> dict[str, float]:
     return {name: float(np.corrcoef(vpd, values[name])[0, 1]) for name in WATER}
 
 
-def bootstrap(here: pd.DataFrame, there: pd.DataFrame, resamples: int) -> tuple[float, float, float]:
-    """Pooled RMSE of one table minus that of another of the same sites, with its 90 % interval over resampled sites."""
-    both = here.merge(there, on="site", suffixes=("", "_other"))
-    both = both[both.n > 0]
-    weights = np.random.default_rng(SEED).multinomial(len(both), np.full(len(both), 1 / len(both)), resamples)
-    weights = np.concatenate([np.ones((1, len(both))), weights])
-    rmse = [np.sqrt(weights @ (both.n * both[name] ** 2) / (weights @ both.n)) for name in ("rmse", "rmse_other")]
-    difference = rmse[0] - rmse[1]
-    return float(difference[0]), *(float(value) for value in np.quantile(difference[1:], (0.05, 0.95)))
-
-
-def report(scores: pd.DataFrame, said: pd.DataFrame, correlations: dict, summers: pd.DataFrame, counted: dict, size: dict) -> str:
+def report(scores: pd.DataFrame, thirsty: pd.DataFrame, said: pd.DataFrame, correlations: dict, summers: pd.DataFrame, counted: dict,
+           size: dict) -> str:  # fmt: skip
     """The results as a Markdown page."""
-    parts = (heading(counted, size), *(step_table(scores, step) for step in ("drought", "week", "day")), beside(scores, size),
-             earned(scores, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
+    parts = (heading(counted, size), *(step_table(scores, step) for step in ("drought", *reversed(PERIODS))), beside(scores, size),
+             earned(scores, thirsty, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -253,12 +284,12 @@ def heading(counted: dict, size: dict) -> list[str]:
 def step_table(scores: pd.DataFrame, step: str) -> list[str]:
     """One line a model and flux."""
     what = {"drought": "Weekly departures of drought days from the usual course of the year (anomalies)",
-            "week": "Weeks of drought days", "day": "Drought days"}[step]  # fmt: skip
+            "month": "Months of drought days", "week": "Weeks of drought days", "day": "Drought days"}[step]  # fmt: skip
     lines = ["", f"## {what}", "", "RMSE pooled over all periods, median over sites in brackets; CRPS and coverage pooled.", "",
              "| model | flux | n | RMSE | median NSE | bias | CRPS | cover 50 | cover 80 | cover 90 |",
              "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
     for (model, flux), part in scores[(scores.step == step) & (scores.n > 0)].groupby(["model", "variable"], sort=False):
-        if step != "drought" and model in MODELS and model != MAIN:
+        if step != "drought" and model in MODELS and model not in (MAIN, STACKED):
             continue
         pooled = {name: np.average(part[name], weights=part.n) for name in ("bias", "crps", "coverage50", "coverage80", "coverage90")}
         cover = " | ".join("-" if np.isnan(pooled[f"coverage{level}"]) else f"{pooled[f'coverage{level}']:.2f}" for level in (50, 80, 90))
@@ -267,32 +298,23 @@ def step_table(scores: pd.DataFrame, step: str) -> list[str]:
     return lines
 
 
-def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str = MAIN) -> list[str]:
-    """Differences of the RMSE of anomalies, one line a model."""
-    of = scores[scores.step == "drought"]
-    lines = [f"| model | NEE: RMSE minus that of {against} | GPP | RECO |", "|---|---|---|---|"]
-    for model in models:
-        cells = []
-        for flux in ("NEE", "GPP", "RECO"):
-            one, other = (of[(of.model == name) & (of.variable == flux)] for name in (model, against))
-            cells.append("{:+.3f} ({:+.3f}, {:+.3f})".format(*bootstrap(one, other, size["resamples"])))
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    return lines
-
-
 def beside(scores: pd.DataFrame, size: dict) -> list[str]:
-    """The hybrid model against each baseline."""
+    """Both models against each baseline."""
     models = [name for name in scores.model.unique() if name not in MODELS]
-    return ["", "## Beside the baselines", "",
-            "Pooled RMSE of drought anomalies, positive where the baseline is worse; 90 % interval over resampled sites.", "",
-            *compared(scores, models, size)]  # fmt: skip
+    lines = ["", "## Beside the baselines", "",
+             "Pooled RMSE of drought anomalies, positive where the baseline is worse; 90 % interval over resampled sites."]  # fmt: skip
+    for main in (MAIN, STACKED):
+        others = [name for name in (MAIN, STACKED) if name != main]
+        lines += ["", *compared(scores, [*others, *models], size, main)]
+    return lines + at_crops(scores, (MAIN, STACKED, "LightGBM", LGBM, AVERAGE), LGBM, size)
 
 
-def earned(scores: pd.DataFrame, size: dict) -> list[str]:
-    """What the response to soil water earns, and what the compositions before lacked."""
-    models = [name for name in size["models"] if name != MAIN]
+def earned(scores: pd.DataFrame, thirsty: pd.DataFrame, size: dict) -> list[str]:
+    """What the compositions before lacked, and what the response to soil water earns."""
+    models = [name for name in size["models"] if name not in (MAIN, STACKED)]
     return ["", "## Does the response to soil water earn its place?", "", "Same seeds. Positive: the other model is worse.", "",
-            *compared(scores, models, size)]  # fmt: skip
+             *compared(scores, models, size, MAIN),
+             *by_seed(thirsty, MAIN, DRY, lambda part: difference(part, DRY, MAIN, size))]  # fmt: skip
 
 
 def threshold_table(said: pd.DataFrame, correlations: dict[str, dict[str, float]]) -> list[str]:

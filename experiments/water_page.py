@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from e04_drought_years import bootstrap
+from drought_differences import bootstrap
 from water_forms import CHOSEN
 
 from hybridflux.process import observation

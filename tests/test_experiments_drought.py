@@ -28,12 +28,20 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
     run("e04_drought_years.py", shared, tmp_path)
     scores = pd.read_csv(tmp_path / "scores.csv")
     trees = {"LightGBM", "LightGBM, site known", "XGBoost", "quantile forest"}
-    assert {"hybrid_water", "no water", "climatology", "VPRM re-fitted", "VPRM EU2007", *trees} == set(scores.model)
+    average = "mean of hybrid_water and LightGBM, site known"
+    ours = {"hybrid_water", "stacked", "no water", average}
+    assert {*ours, "climatology", "VPRM re-fitted", "VPRM EU2007", *trees} == set(scores.model)
     days = scores[scores.variable == "NEE"].groupby(["step", "model"]).n.sum().unstack()
     assert (days.loc["drought"] > 20).all() and days.nunique(axis=1).eq(1).all()  # all models on the same periods
     water = pd.read_csv(tmp_path / "water.csv").set_index(["fit", "parameter"])
     assert 0.05 < water.loc[("all days", "rew_critical"), "median"] < 0.95
     assert (water[water.draws < 20].verdict == "undecided").all()  # a few members tell no contraction
+    weeks = pd.read_csv(tmp_path / "water_short.csv").set_index(["days of", "seed", "model", "variable", "site"]).sort_index()
+    all_days, short = (weeks.loc[name] for name in ("all days of drought", "water is short"))
+    again = scores[(scores.step == "drought") & (scores.n > 0)].set_index(["model", "variable", "site"]).rmse
+    for model in ("hybrid_water", "no water"):  # the same weeks as the step `drought` scores, to what a file of float32 holds
+        assert np.allclose(all_days.loc[4, model].rmse, again[model].reindex(all_days.loc[4, model].index), rtol=1e-4)
+    assert len(short) and (short.n <= all_days.n.reindex(short.index)).all() and (short.days < all_days.days.reindex(short.index)).any()
     summers = pd.read_csv(tmp_path / "summers.csv")
     assert set(summers.year) == {2003} and (summers.low < summers.high).all()
 
