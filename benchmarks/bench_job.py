@@ -1,12 +1,16 @@
 """The whole job: drivers read from Zarr, daily maps, quantiles of months and years and totals per zone and draw written.
 
     python benchmarks/bench_job.py [--size 1000] [--draws 100] [--dynamic] [--threads 2 8] [--memory FIGURE] [--keep FOLDER]
+    python benchmarks/bench_job.py --size 600 --rounds 2 --in-turns static "hybrid, all different"
+    python benchmarks/bench_job.py --size 800 --draws 1 --noise 0.02 --rounds 2 --in-turns static
+    python benchmarks/bench_job.py --size 1024 --draws 4 --tile 512 --noise 0.02 --rounds 1 --in-turns static
 
-The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute
-for, were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation
-and weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of
-several sizes and draws and draws their peak memory. `--threads` runs each job with these numbers of tiles in flight. Processor time
-stands beside wall time: other work on the machine changes it less.
+The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute for,
+were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation and
+weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of several sizes
+and draws and draws their peak memory. `--in-turns` runs the jobs of some models one after the other, without the anchor; of one draw
+beside what the bytes of its daily maps take alone. `--threads` runs each job with these numbers of tiles in flight. Processor time stands
+beside wall time: other work on the machine changes it less.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import present
 from bench_map_throughput import DAYS, make_region, peak_memory
 
@@ -27,8 +32,7 @@ from hybridflux.machine import prepare
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors.serial import Serial
 
-TILE = 200
-MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different")
+MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different", "static")
 
 
 def main() -> None:
@@ -36,7 +40,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--size", type=int, default=1000, help="pixels along a side")
     arguments.add_argument("--draws", type=int, default=100)
+    arguments.add_argument("--tile", type=int, default=200, help="pixels along the side of a tile, of --in-turns")
+    arguments.add_argument("--noise", type=float, default=0.0, help="sd of the vegetation from day to day, of --in-turns")
     arguments.add_argument("--dynamic", action="store_true")
+    arguments.add_argument("--in-turns", nargs="+", choices=MODELS, metavar="MODEL", help="jobs of models beside that of the first")
+    arguments.add_argument("--rounds", type=int, default=2, help="turns of --in-turns")
     arguments.add_argument("--memory", type=Path, metavar="FIGURE", help="PNG to write")
     arguments.add_argument("--threads", type=int, nargs="+", default=[Serial().threads], help="tiles in flight")
     arguments.add_argument("--keep", type=Path, help="folder of regions, kept between calls")
@@ -47,15 +55,17 @@ def main() -> None:
         what, folder, size, draws, model = chosen.part
         print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model, *chosen.threads)))
         return
-    if not chosen.memory and not present.compiler("the job beside the C anchor"):
+    if not (chosen.memory or chosen.in_turns) and not present.compiler("the job beside the C anchor"):
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.keep or Path(scratch)
         if chosen.memory:
             memory(folder, chosen.memory)
+        elif chosen.in_turns:
+            in_turns(folder, chosen)
         else:
             for threads in chosen.threads:
-                job(folder, chosen.size, chosen.draws, MODELS if chosen.dynamic else MODELS[:1], threads)
+                job(folder, chosen.size, chosen.draws, MODELS[:3] if chosen.dynamic else MODELS[:1], threads)
 
 
 def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: int) -> None:
@@ -81,17 +91,41 @@ def job(folder: Path, size: int, draws: int, models: tuple[str, ...], threads: i
         )
 
 
+def in_turns(folder: Path, chosen: argparse.Namespace) -> None:
+    """Jobs of some models in turns; seconds of each and their ratio to those of the first in the same turn."""
+    size, draws, folder = chosen.size, chosen.draws, folder / f"tiles of {chosen.tile}, noise {chosen.noise:g}"
+    region_of(folder, size, chosen.tile, chosen.noise)
+    for number in range(chosen.rounds):
+        first = None
+        for model in chosen.in_turns:
+            measured = part("job", folder, size, draws, model, "--threads", chosen.threads[0])
+            first = first or measured
+            ratio = [measured[name] / first[name] for name in ("seconds", "cpu")]
+            print(
+                f"turn {number + 1}, {model:22s} {size} x {size} x {DAYS} days x {draws} draws: {measured['seconds']:6.1f} s "
+                f"({measured['cpu']:6.1f} s of the processor), over the first {ratio[0]:.2f} ({ratio[1]:.2f}); "
+                f"peak memory {measured['peak_mb']:.0f} MiB; load {os.getloadavg()[0]:.1f}",
+                flush=True,
+            )
+            if draws == 1:
+                days, floor = size**2 * DAYS / 1e9, measured["floor"]
+                each = ", ".join(f"{name} {seconds / days:.1f}" for name, seconds in (floor | {"job": measured["cpu"]}).items())
+                all_of_it = sum(floor.values())
+                print(f"   nanoseconds of the processor a pixel-day: {each}; job / floor {measured['cpu'] / all_of_it:.2f}; "
+                      f"{measured['stored'] / days / 1e9:.2f} bytes a pixel-day stored", flush=True)  # fmt: skip
+
+
 def memory(folder: Path, figure: Path) -> None:
     """Peak memory by draws and by size, as numbers and as a figure."""
     import matplotlib.pyplot as plt
 
-    by_draws = [(400, draws) for draws in (1, 10, 25, 50, 100, 200)]
-    by_size = [(size, 10) for size in (200, 400, 800, 1200, 1600)]
+    by_draws = [(400, draws) for draws in (1, 10, 100)]
+    by_size = [(size, 10) for size in (200, 400, 800, 1200)]
     peaks = {}
     for size, draws in dict.fromkeys(by_draws + by_size):
         region_of(folder, size)
         peaks[size, draws] = part("job", folder, size, draws, "networks of maps")["peak_mb"]
-        print(f"{size:5d} x {size} pixels, {draws:4d} draws: {peaks[size, draws]:6.0f} MB", flush=True)
+        print(f"{size:5d} x {size} pixels, {draws:4d} draws: {peaks[size, draws]:6.0f} MiB", flush=True)
     panels, axes = plt.subplots(1, 2, figsize=(8, 3), sharey=True, layout="constrained")
     for axis, cases, at, title in zip(
         axes, (by_draws, by_size), (1, 0), ("draws, at 400 x 400 pixels", "pixels along a side, at 10 draws"), strict=True
@@ -115,11 +149,12 @@ def part(*words) -> dict:
     return json.loads(done.stdout.splitlines()[-1]) | {"process": time.perf_counter() - began}
 
 
-def region_of(folder: Path, size: int) -> Path:
+def region_of(folder: Path, size: int, tile: int = 200, noise: float = 0.0) -> Path:
     """The made-up region of this size, once."""
-    path = folder / f"region{size}_{TILE}.zarr"
+    path = folder / f"region{size}.zarr"
     if not path.exists():
-        make_region(path, size, TILE)
+        folder.mkdir(parents=True, exist_ok=True)
+        make_region(path, size, tile, noise=noise)
     return path
 
 
@@ -131,6 +166,8 @@ def posterior_of(model: str, draws: int):
     match model:
         case "networks of maps":
             return networks(draws)
+        case "static":
+            return named(draws, "static")
         case "hybrid, 8 members":
             return named(8, "hybrid").thin(draws)
         case _:
@@ -159,8 +196,34 @@ def whole_job(folder: Path, size: int, draws: int, model: str, threads: int) -> 
             posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()), executor=Serial(threads)
         )
         markers = [json.loads(path.read_text()) for path in (Path(out) / "run" / "tiles").glob("*.json")]
-    computing = sum(one["compute_s"] for one in markers)
-    return {"seconds": report.seconds, "cpu": time.process_time() - cpu, "computing": computing, "peak_mb": peak_memory()}
+        found = {"seconds": report.seconds, "cpu": time.process_time() - cpu, "peak_mb": peak_memory()}
+        found["computing"] = sum(one["compute_s"] for one in markers)
+        return found | (bytes_alone(region_of(folder, size), Path(out) / "run" / "fluxes.zarr", Path(out)) if draws == 1 else {})
+
+
+def bytes_alone(region: Path, maps: Path, scratch: Path) -> dict:
+    """Seconds of the processor that the bytes of daily maps take alone: decode drivers once, compress finished maps, write them."""
+    import zarr
+    from numcodecs import Blosc
+
+    codec = Blosc("zstd", clevel=1, shuffle=Blosc.BITSHUFFLE)  # as `layout.codecs`
+    took, stored, daily = dict.fromkeys(("read", "compress", "write"), 0.0), 0, zarr.open_group(maps, mode="r")["daily"]
+    fapar = zarr.open_array(region / "fapar", mode="r")
+    took["read"], _ = _timed(lambda: [fapar.blocks[place].shape for place in np.ndindex(fapar.cdata_shape)])
+    for name in (name for name, array in daily.arrays() if array.ndim == 3):
+        for place in np.ndindex(daily[name].cdata_shape):
+            chunk = daily[name].blocks[place]
+            seconds, compressed = _timed(lambda: codec.encode(chunk))  # noqa: B023
+            written, _ = _timed(lambda: (scratch / "chunk").write_bytes(compressed))  # noqa: B023
+            took["compress"], took["write"], stored = took["compress"] + seconds, took["write"] + written, stored + len(compressed)
+    return {"floor": took, "stored": stored}
+
+
+def _timed(work) -> tuple[float, object]:
+    """Seconds of the processor, and what it gave."""
+    began = time.process_time()
+    found = work()
+    return time.process_time() - began, found
 
 
 if __name__ == "__main__":

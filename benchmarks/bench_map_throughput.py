@@ -81,8 +81,11 @@ def in_turns(folder: Path, rounds: int, draws: int) -> None:
         print(f"{name:44s} {rate:25.2f} {rate / reference:11.2f}")
 
 
-def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) -> None:
-    """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years."""
+def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0, noise: float = 0.0) -> None:
+    """A made-up region: five plant types in blocks, a share of them outside, one weather cell, a zone for each block, two years.
+
+    Filled vegetation has a sd of `noise` from day to day, so that it compresses as that of imagery does.
+    """
     from hybridflux.region.store import layout
     from hybridflux.region.store.create import RegionMaps, RegionWeather, create_region
     from hybridflux.region.store.grid import Grid
@@ -102,7 +105,8 @@ def make_region(path: Path, size: int, tile: int = 128, outside: float = 0.0) ->
     writer = create_region(path, grid, RegionMaps(**maps), RegionWeather(days, weather), warm_up=DAYS, overwrite=True)
     greenness = 0.15 * random.random((size, size)).astype(np.float32)
     for one in grid.tiles():
-        writer.write(one, 0.5 + 0.3 * season_of(2 * DAYS)[:, :, None] + greenness[None, one.y, one.x])
+        values = 0.5 + 0.3 * season_of(2 * DAYS)[:, :, None] + greenness[None, one.y, one.x]
+        writer.write(one, values + noise * np.random.default_rng(1).standard_normal(values.shape, np.float32) if noise else values)
 
 
 def season_of(days: int) -> np.ndarray:

@@ -67,14 +67,15 @@ class BuildTrial:
         """
         with tempfile.TemporaryDirectory(prefix="hybridflux-") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the build says it
-            of_land, of_scene, first_scene, kinds = _of_files(job, Path(folder), land, imagery, service)
+            of_land, of_scene, first_scene, sizes = _of_files(job, Path(folder), land, imagery, service)
             first_learn, of_learn = _of_learning(job, scenes)
             first_tile, pixel_day = _of_filling(job, Path(folder), scenes)
-        return cls(first_scene + first_learn + first_tile, of_land, of_scene, of_learn * len(job.indices) * (1 + kinds), pixel_day)
+        begin = first_scene + first_learn * len({SAMPLE, *sizes}) + first_tile  # samples of a size have a program, which all indices share
+        return cls(begin, of_land, of_scene, of_learn * len(job.indices) * (1 + len(sizes)), pixel_day)
 
 
-def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool, service: str) -> tuple[float, float, float, int]:
-    """Seconds of land and weather, of a scene, what the first one takes more, and number of plant types, by the middle of the region."""
+def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool, service: str) -> tuple[float, float, float, list[int]]:
+    """Seconds of land and weather, of a scene, what comes before and with the first one, and sample of each plant type, by the middle."""
     config, grid, share = job.config, job.config.grid, 1.0
     rows, columns = config.region_grid.shape
     if max(rows, columns) > BLOCK:
@@ -88,20 +89,36 @@ def _of_files(job: BuildJob, folder: Path, land: bool, imagery: bool, service: s
         config = config.model_copy(update={"imagery": (SourceConfig(dataset=service, place=str(place)),)})
     out = folder / "middle.zarr"
     apart = dataclasses.replace(job, config=config, work=Work.beside(out), out=out)
-    of_land, of_scene, first, kinds = 0.0, 0.0, 0.0, KINDS
+    of_land, of_scene, first, sizes = 0.0, 0.0, 0.0, KINDS * [SAMPLE]
     if land:
         began = time.perf_counter()
         write_template(apart)
         of_land = (time.perf_counter() - began) / share
         codes, counts = np.unique(zarr.open_array(out / "plant_type", mode="r")[:], return_counts=True)
-        kinds = int(((codes < len(PLANT_TYPES)) & (counts >= LEAST_PIXELS * share)).sum())
+        sizes = sample_sizes(counts[codes < len(PLANT_TYPES)] / counts.sum(), rows * columns)
     if imagery or service:
+        began = time.perf_counter()
         views.begin(apart.scenes, apart.indices, apart.config.region_grid, apart.work)
+        listed = time.perf_counter() - began
         numbers = np.unique(np.linspace(0, len(apart.scenes) - 1, 1 + 2 * SCENES_AT_ONCE).astype(int)).tolist()
         first = _seconds(read_scene, apart, numbers[:1])
         of_scene = _seconds(read_scene, apart, numbers[1:]) / max(len(numbers) - 1, 1)
-        first, of_scene = max(first - of_scene, 0.0), of_scene / share
-    return of_land, of_scene, first, kinds
+        first, of_scene = listed + max(first - of_scene, 0.0), of_scene / share
+    return of_land, of_scene, first, sizes
+
+
+def sample_sizes(shares: np.ndarray, pixels: int) -> list[int]:
+    """Pixels from which the hyperparameters of each plant type are learned, of those common enough (`smoother_fit`).
+
+    Args:
+        shares: of the pixels that each plant type has.
+        pixels: of the region.
+
+    >>> sample_sizes(np.array([0.6, 0.39, 0.01]), 3000), sample_sizes(np.array([0.6, 0.39, 0.01]), 10**6)
+    ([1500, 1170], [1500, 1500, 225])
+    """
+    sampled = shares * min(pixels, len(PLANT_TYPES) * SAMPLE)
+    return np.minimum(sampled[sampled >= LEAST_PIXELS], SAMPLE).round().astype(int).tolist()
 
 
 def _of_learning(job: BuildJob, scenes: int) -> tuple[float, float]:

@@ -185,7 +185,7 @@ class Region:
         try:
             if array.ndim < 3:
                 return array[tile.y, tile.x].reshape(-1)
-            values = array[window or slice(None), tile.y, tile.x]
+            values = array.get_basic_selection((window or slice(None), tile.y, tile.x), prototype=layout.WHOLE_CHUNK)
             return values.reshape(len(values), -1)
         except READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error

@@ -26,6 +26,9 @@ from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 from hybridflux.region.store.grid import Tile
 
+PERIODS_AT_ONCE = 32
+"""Days of a map that are put in order together: they stay in the cache."""
+
 
 class NotANumber(ValueError):
     """A flux that is no number, though all its drivers are."""
@@ -154,15 +157,19 @@ class TileResult:
         kept = np.flatnonzero((place >= first) & (place < stop))
         slot[place[kept] - first] = kept
         periods = len(mapped_days(self.job.calendar, group))
+        slots = np.empty((min(periods, PERIODS_AT_ONCE), len(place) + 1), np.int16)
+        slots[:, -1] = layout.NODATA
         for name in names:
-            slots = np.empty((periods, len(place) + 1), np.int16)
-            slots[:, -1] = layout.NODATA
-            begun = 0
-            for part in parts:
-                values = part.maps.pop(name) if rows.stop == self.tile.shape[0] else part.maps[name]
-                slots[:, begun : begun + len(part.place)] = np.moveaxis(values, 0, 1).reshape(periods, -1)
-                begun += len(part.place)
-            yield Rows(group, name, rows, slots.take(slot, axis=1))
+            maps = [part.maps.pop(name) if rows.stop == self.tile.shape[0] else part.maps[name] for part in parts]
+            blocks, values = [block for found in maps for block in found], np.empty((periods, stop - first), np.int16)
+            for start in range(0, periods, PERIODS_AT_ONCE):
+                some, begun = values[start : start + PERIODS_AT_ONCE], 0
+                for block in blocks:
+                    slots[: len(some), begun : begun + block.shape[1]] = block[start : start + len(some)]
+                    begun += block.shape[1]
+                np.take(slots[: len(some)], slot, axis=1, out=some, mode="clip")  # `clip` writes into `out` without a buffer
+            del maps, blocks
+            yield Rows(group, name, rows, values)
 
 
 def _by_device(result: Result) -> Iterator[Result]:

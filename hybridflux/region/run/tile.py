@@ -124,12 +124,15 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers, writer: Tile
     height, width = drivers.tile.shape
     found = TileResult(job, drivers.tile, writer.height)
     waves, run_slab = prepared.waves(job, drivers), kernel_of(jax.default_backend(), prepared.model, prepared.static)
-    for slab, pixels in prepared.slabs(job, drivers, by_row=min(writer.height.values(), default=height) < height):
+    by_row = min(writer.height.values(), default=height) < height
+    for slab, pixels in prepared.slabs(job, drivers, by_row=by_row):
         result = run_slab(prepared.model, prepared.shared, waves, pixels, prepared.static)  # returns at once, computes behind
         if waiting:
             found.add(drivers, *waiting)
             for part in found.ready(int(drivers.pixel[slab.pixel[0, 0]]) // width):
                 writer.write(*part)
+            if by_row:
+                give_back_memory()  # of the rows that are written
         waiting = slab, result
     if waiting:
         found.add(drivers, *waiting)
