@@ -1,20 +1,26 @@
 """How fast the series of a region are filled, from stored views to stored daily maps, beside what the machine could do at least.
 
 A made-up region with clouds in patches, clouds that the mask missed, harvests, three plant types and views every fifth day: one index
-alone, and two indices with a calibration line. `fill_tile` reads, fills, applies the line, rounds and writes, as `region build` does. The
-floor is counted: arithmetic operations of the programs, each as one, at the rate of multiplications and additions of the processor, with as
-many passes of the cleaning as were needed; and bytes in and out of memory. Seconds of the processor are given beside those of the clock,
-because other work on the machine lengthens them less.
+alone, and two indices with a calibration line. Three rates are given, each by the clock on all cores and by seconds of the processor, which
+other work on the machine lengthens less: filling alone, from the views of a tile in memory to its daily maps in memory, cleaned, filled,
+with line and rounding; tiles as `region build` does them, with reading and writing; and these with the start of a process, in which
+the programs are loaded, or with `--cold` compiled.
 
-    python benchmarks/bench_build.py [--size 400] [--tile 200] [--rounds 3] [--indices 1]
+The floor is counted: the loops are run once in Python with numbers that count their additions, multiplications, divisions, comparisons and
+roots, each as one, at the rate of multiplications with additions of a core; and bytes in and out of memory.
+
+    python benchmarks/bench_build.py [--size 400] [--tile 200] [--rounds 3] [--indices 1] [--cold]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,8 +30,8 @@ import numpy as np
 from hybridflux.machine import prepare
 
 DAYS, EVERY, CLEAR = 730, 5, 0.45
-FULL = 2  # passes of the cleaning after which no more than a fourth of the pixels change, with these views
-CHAIN, LANES = 4096, 2048  # of the multiplications and additions that are timed
+CHAIN, LANES = 200_000, 256  # of the multiplications and additions that are timed
+COUNT = "--count"  # the process that counts, in which numba compiles nothing
 
 
 def main() -> None:
@@ -35,12 +41,19 @@ def main() -> None:
     arguments.add_argument("--tile", type=int, default=200)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--indices", type=int, choices=(1, 2), help="only one of the two")
+    arguments.add_argument("--cold", action="store_true", help="compile all programs anew")
+    arguments.add_argument(COUNT, action="store_true", help="print the operations of a pixel-day and no more")
     chosen = arguments.parse_args()
-    prepare()
-    for indices in (chosen.indices,) if chosen.indices else (1, 2):
-        with tempfile.TemporaryDirectory() as folder:
-            job = made_up(Path(folder), chosen.size, chosen.tile, ("ndvi", "kndvi")[:indices])
-            report(job, chosen.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.cold:
+            os.environ["XDG_CACHE_HOME"] = folder
+        prepare()
+        if chosen.count:
+            print(counted(made_up(Path(folder), LANES // 8, LANES // 8, ("ndvi",))))
+            return
+        for indices in (chosen.indices,) if chosen.indices else (1, 2):
+            job = made_up(Path(folder) / f"{indices}", chosen.size, chosen.tile, ("ndvi", "kndvi")[:indices])
+            report(job, chosen.rounds, chosen.cold)
 
 
 def made_up(folder: Path, size: int, tile: int, indices: tuple[str, ...]):
@@ -61,107 +74,118 @@ def made_up(folder: Path, size: int, tile: int, indices: tuple[str, ...]):
     return made_up_job(folder, config, catalog, lines_of(config, catalog), tiles=size // tile, tile=tile, scenes=DAYS // EVERY, clear=CLEAR)
 
 
-def report(job, rounds: int) -> None:
+def report(job, rounds: int, cold: bool) -> None:
     """Fill all tiles again and again."""
-    from hybridflux.ingest.fill_tile import fill_tile
+    began = time.perf_counter()
+    from hybridflux.ingest.fill_tile import _filled, fill_tile
     from hybridflux.region.run.executors import Serial
 
-    tiles = list(job.config.region_grid.tiles())
-    fill_tile(job, tiles[0])  # compiles
-    walls, processor = [], []
-    for _ in range(rounds):
-        wall, used = time.perf_counter(), time.process_time()
-        list(Serial().run(fill_tile, job, tiles))
-        walls.append(time.perf_counter() - wall)
-        processor.append(time.process_time() - used)
-    size, indices = job.config.region_grid.shape[0], len(job.indices)
-    filled, wall, used = size**2 * DAYS / 1e6, statistics.median(walls), statistics.median(processor)
+    tiles, index = list(job.config.region_grid.tiles()), job.indices[0]
+    fill_tile(job, tiles[0])  # loads or compiles
+    start = time.perf_counter() - began
+    again = _timed(lambda: fill_tile(job, tiles[0]))[0]
+    stored, kinds = job.views.stored(index, tiles[0]), job.plant_type(tiles[0]).reshape(-1)
+    alone = [_timed(lambda: _filled(job, index, job.processes[index], stored, kinds)) for _ in range(2 * rounds)]
+    whole = [_timed(lambda: list(Serial().run(fill_tile, job, tiles))) for _ in range(rounds)]
+    size, indices, tile = job.config.region_grid.shape[0], len(job.indices), job.config.region_grid.tile
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, median of {rounds}"
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    tile = job.config.region_grid.tile
-    print(f"\n{size} x {size} pixels, tiles of {tile}, {DAYS} days, {DAYS // EVERY} views, indices: {indices}; {machine}")
-    print(f"{filled / wall:8.1f} M pixel-days a second, {filled * indices / wall:.1f} M of all indices; peak memory {memory:.0f} MiB")
-    print(f"{filled / used:8.1f} M pixel-days a second of the processor, {filled * indices / used:.1f} M of all indices")
-    floor(job, used / (filled * indices) * 1e3)
+    print(f"\n{size} x {size} pixels, tiles of {tile}, {DAYS} days, {DAYS // EVERY} views, indices: {indices}; {machine}; {memory:.0f} MiB")
+    print("M pixel-days a second:                                    of the clock, of the processor")
+    wall, used = (statistics.median(part) for part in zip(*whole, strict=True))
+    wall_alone, used_alone = (statistics.median(part) for part in zip(*alone, strict=True))
+    begun, filled, one = max(start - again, 0.0), size**2 * DAYS / 1e6, tile**2 * DAYS / 1e6
+    how = "compiled" if cold else "loaded, or compiled where they are new"
+    print(f"{'filling alone, one index, memory to memory':56s} {one / wall_alone:13.1f} {one / used_alone:17.1f}")
+    print(f"{f'read, filled, written, pixel-days of {indices} at once':56s} {filled / wall:13.1f} {filled / used:17.1f}")
+    print(f"{'the same with the start of a process':56s} {filled / (wall + begun):13.1f}   ({begun:.1f} s, programs {how})")
+    floor(used_alone / one * 1e3, used / (filled * indices) * 1e3)
 
 
-def floor(job, nanoseconds: float) -> None:
-    """Operations and bytes of a pixel-day of one index, and how long they take at least."""
-    operations, passes = counted(job)
+def _timed(work) -> tuple[float, float]:
+    """Seconds of the clock and of the processor."""
+    wall, used = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - used
+
+
+def floor(alone: float, whole: float) -> None:
+    """Operations and bytes of a pixel-day of one index, how long they take at least, and the ratios of nanoseconds of the processor."""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    counting = subprocess.run([sys.executable, __file__, COUNT], env=environment, capture_output=True, text=True, check=True)
+    operations = float(counting.stdout)
     rate = multiplications()
-    kept = {"operations": operations / rate * 1e9, "bytes": (2 * DAYS / EVERY / DAYS + 2 * 2) / copied() * 1e9}
-    print(f"{operations:8.0f} operations a pixel-day and index with {passes} passes, at {rate / 1e9:.1f} G a second of one core: "
-          f"{kept['operations']:.1f} ns; bytes {kept['bytes']:.1f} ns; used {nanoseconds:.1f} ns, {nanoseconds / max(kept.values()):.1f} "
-          "times the floor")  # fmt: skip
+    least = {"operations": operations / rate * 1e9, "bytes": (2 / EVERY + 2 * 2) / copied() * 1e9}
+    print(f"floor: {operations:.0f} operations a pixel-day and index at {rate / 1e9:.0f} G a second of a core, "
+          f"{least['operations']:.2f} ns; bytes {least['bytes']:.2f} ns")  # fmt: skip
+    print(f"filling alone {alone:.1f} ns of the processor, {alone / max(least.values()):.1f} times the floor; "
+          f"read, filled, written {whole:.1f} ns, {whole / max(least.values()):.1f} times")  # fmt: skip
 
 
-def counted(job) -> tuple[float, int]:
-    """Floating-point operations a pixel-day of the programs of a block, and the passes of the cleaning that its pixels took."""
-    import jax
-    import jax.numpy as jnp
+class Counted(float):
+    """A number that counts what is done with it and its kind."""
 
+    __array_ufunc__ = None  # else numbers of numpy would do it uncounted
+    done = 0
+
+
+def _counting(name: str):
+    act = getattr(float, name)
+
+    def method(self, *other):
+        Counted.done += 1
+        found = act(self, *(float(one) for one in other))
+        return Counted(found) if isinstance(found, float) else found
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv", "pow", "lt", "gt", "ge", "ne", "abs"):
+    setattr(Counted, f"__{_name}__", _counting(f"__{_name}__"))
+
+
+def counted(job) -> float:
+    """Operations a pixel-day of `fill_stored`, done by Python with numbers that count."""
     from hybridflux.ingest import fill_tile as filling
-    from hybridflux.series import cleaning
+    from hybridflux.ingest import stored_days
+    from hybridflux.series import lanes
 
-    tile = next(iter(job.config.region_grid.tiles()))
-    kinds, index = job.plant_type(tile).reshape(-1), job.indices[0]
-    tables, pixels = next(iter(filling._units(job, index, job.maps_of(index), job.processes[index], kinds)))
-    block = job.views.stored(index, tile)[:, pixels]
-    whole = jax.make_jaxpr(lambda *a: filling._fill_block(*a, days=DAYS))(block, tables)
-    views = jnp.asarray(np.where(block < -30000, np.nan, block * 1e-4) - tables.season[:, None], jnp.float32)
-    passes = next(number for number in range(1, cleaning.PASSES + 2) if _settled(views, tables, number))
-    return _operations(whole.jaxpr, passes, days=DAYS) / (DAYS * block.shape[1]), passes
-
-
-def _settled(views, tables, passes: int) -> bool:
-    """Whether a further pass changes nothing."""
-    from hybridflux.series import cleaning
-
-    before, most = cleaning.PASSES, []
-    for cleaning.PASSES in (passes - 1, passes):
-        most.append(np.asarray(cleaning.clean(views, tables.axis, tables.variances).views))
-    cleaning.PASSES = before
-    return np.array_equal(np.isnan(most[0]), np.isnan(most[1])) or passes == before + 1
+    tile, index = next(iter(job.config.region_grid.tiles())), job.indices[0]
+    kinds, stored = job.plant_type(tile).reshape(-1), job.views.stored(index, tile)
+    tables, pixels = next(filling._units(job, index, job.maps_of(index), job.processes[index], kinds))
+    pixels = pixels[: lanes.LANES]
+    kept, rows = (np.array([Counted(0.0)] * array.size, object) for array in lanes.room(len(stored)))
+    root = math.sqrt
+    math.sqrt = lambda number: abs(Counted(root(number)))  # counts as one
+    stored_days.fill_stored(stored, pixels, *_numbers(tables), np.zeros((2 * len(tables.lines), DAYS, stored.shape[1])), kept, rows)
+    return Counted.done / (len(pixels) * DAYS)
 
 
-def _operations(jaxpr, passes: int, days: int, inside: bool = False, few: bool = False) -> float:
-    """Floating-point operations: a loop of known length so often, that of the days in all `days`.
-
-    `FULL` passes of the cleaning are of all pixels, the others of those put side by side, in the branch that has fewer operations.
-    """
-    total = 0.0
-    for equation in jaxpr.eqns:
-        name, size = equation.primitive.name, max((int(np.prod(out.aval.shape)) for out in equation.outvars), default=0)
-        if name == "scan":
-            body, length = equation.params["jaxpr"].jaxpr, equation.params["length"]
-            total += length * _operations(body, passes, days / length, inside=True, few=few)
-        elif name == "while":
-            times = days if inside else passes - FULL if few else FULL
-            total += times * _operations(equation.params["body_jaxpr"].jaxpr, passes, days, inside, few)
-        elif name == "cond":
-            total += min(_operations(branch.jaxpr, passes, days, inside, few=True) for branch in equation.params["branches"])
-        elif inner := equation.params.get("jaxpr"):
-            total += _operations(getattr(inner, "jaxpr", inner), passes, days, inside, few)
-        elif name in ("add", "sub", "mul", "div", "max", "min", "select_n", "sqrt", "rsqrt", "exp", "gt", "ge", "lt", "and", "ne", "abs"):
-            total += size
-    return total
+def _numbers(tables):
+    """The same tables, of numbers that count; days stay integers."""
+    if isinstance(tables, tuple):
+        return type(tables)(*map(_numbers, tables))
+    if tables.dtype != np.float32:
+        return tables
+    return np.vectorize(Counted, otypes=[object])(tables) if tables.ndim else Counted(tables)
 
 
 def multiplications() -> float:
     """Multiplications and additions a second of one core, in chains that stay in the cache; the largest of three."""
-    import jax
-    import jax.numpy as jnp
+    from numba import njit
 
-    @jax.jit
-    def chain(x):
-        def step(_, x):
-            for _ in range(16):
-                x = x * jnp.float32(0.999) + jnp.float32(0.001)
-            return x
+    @njit(fastmath={"contract"})
+    def chain(x, factor, term):
+        for _ in range(CHAIN):
+            for i in range(LANES):
+                one = x[i]
+                for _ in range(16):
+                    one = one * factor + term
+                x[i] = one
+        return x
 
-        return jax.lax.fori_loop(0, CHAIN, step, x)
-
-    return max(CHAIN * 16 * 2 * LANES / _seconds(chain, jnp.ones(LANES)) for _ in range(3))
+    x, factor, term = np.ones(LANES, np.float32), np.float32(0.999), np.float32(0.001)
+    return max(CHAIN * 16 * 2 * LANES / _seconds(lambda given: chain(given, factor, term), x) for _ in range(3))
 
 
 def copied() -> float:
@@ -171,10 +195,8 @@ def copied() -> float:
 
 
 def _seconds(run, given) -> float:
-    np.asarray(run(given))
-    began = time.process_time()
-    np.asarray(run(given))
-    return time.process_time() - began
+    run(given)
+    return _timed(lambda: run(given))[1]
 
 
 if __name__ == "__main__":

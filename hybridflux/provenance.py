@@ -21,7 +21,7 @@ import numpy as np
 from hybridflux.addresses import redacted, without_secrets
 from hybridflux.machine import cores
 
-PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "equinox", "numpy", "pandas", "xarray", "rasterio", "zarr", "arviz")
+PACKAGES = ("jax", "jaxlib", "numpyro", "optax", "equinox", "numba", "numpy", "pandas", "xarray", "rasterio", "zarr", "arviz")
 """Packages whose version can change a number."""
 
 MOST_BYTES = 4 << 30

@@ -25,7 +25,7 @@ FLOORS = {
 }  # fmt: skip
 LIBRARIES = {
     0: {"numpy"},
-    1: {"numpy", "jax", "scipy"},
+    1: {"numpy", "jax", "scipy", "numba"},
     2: {"numpy", "jax", "equinox", "jaxtyping"},
 }
 """What the lowest floors may import besides the standard library and hybridflux."""

@@ -1,7 +1,8 @@
 """Daily draws of the structural error of a place that pass through the residuals of towers, as maps have them for months.
 
 The months that a tower of the fit measured are known. `region.draws.structural_field` conditions the error of a region on these; here is
-the same at a tower, day by day (Matheron's rule with `model.structural_covariance`). Which months are taken says `MONTHS`:
+the same at a tower, day by day (Matheron's rule with `model.structural_covariance`). The amplitude of the error of a tower is drawn first,
+given its months, that of a place in their neighbourhood given theirs. Which months are taken says `MONTHS`:
 
     unused         no month: the structural error of a known tower is that of a new one
     other-months   months of the fit without a day that is asked about: what the record says of other years, so that scores of years that
@@ -22,8 +23,8 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.structural_covariance import Errors, Periods, covariance, size_of, unit_means
-from hybridflux.model.structural_error import YEAR_DAYS, of_weeks, ornstein_uhlenbeck
+from hybridflux.model.structural_covariance import Errors, Periods, covariance, score_given, size_of, unit_means
+from hybridflux.model.structural_error import YEAR_DAYS, amplitude, of_weeks, ornstein_uhlenbeck
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
@@ -120,29 +121,43 @@ def structural_error_given(
     for row, (first, last) in enumerate(zip(known.first, known.end, strict=True)):
         mean[row, first - start : last - start] = 1.0 / (last - first)
     asked, daily, found, made = day - start, Periods(day, day + 1), np.empty(activity.shape), {}
-    rng, alike = np.random.default_rng(seed), rho[np.ix_(tower, tower)]
+    rng, alike, at = np.random.default_rng(seed), rho[np.ix_(tower, tower)], np.arange(len(tower))
+    nothing = np.zeros((len(day), 0)), np.zeros((len(day), 0))
     for draw in range(posterior.draws):
         of = {name: float(one[draw]) for name, one in values.items()}
         weeks, years, place = (one[draw] for one in units)
-        here = size_of(of, activity[draw])
-        found[draw] = here * weeks[asked, 0]
-        found[draw] += activity[draw] * (of["structural_year"] * years[asked, 0] + of["structural_place"] * place[0])
+        row = int(known.row[draw])
+        there, noise, residual = known.activity[row].astype(float), known.noise(of, row), known.residual[row].astype(float)
+        if len(tower) and (memory := (of["structural_days"], of["structural_recurring"])) not in made:
+            made[memory] = unit_means(of, known.periods, known.periods), unit_means(of, daily, known.periods)
+        within, across = made[memory] if len(tower) else (nothing, nothing)
+        unscaled = Errors(at, size_of(of, there), there)
+        scores = _scores(of, unscaled, within, tower, rho, residual, noise, rng)
+        b = amplitude(of["structural_amplitude"], scores)
+        here = Errors(np.arange(len(day)), b[0] * size_of(of, activity[draw]), b[0] * activity[draw].astype(float))
+        found[draw] = here.size * weeks[asked, 0]
+        found[draw] += here.activity * (of["structural_year"] * years[asked, 0] + of["structural_place"] * place[0])
         if not len(tower):
             continue
-        row = int(known.row[draw])
-        there, noise = known.activity[row].astype(float), known.noise(of, row)
-        at = np.arange(len(tower))
-        prior = size_of(of, there) * (mean @ weeks)[at, tower]
-        prior += there * (of["structural_year"] * (mean @ years)[at, tower] + of["structural_place"] * place[tower])
-        left = known.residual[row] - prior - noise**0.5 * rng.standard_normal(len(at))
-        if (memory := (of["structural_days"], of["structural_recurring"])) not in made:
-            made[memory] = unit_means(of, known.periods, known.periods), unit_means(of, daily, known.periods)
-        within, across = made[memory]
-        rows = Errors(at, size_of(of, there), there)
+        rows = Errors(at, b[tower] * unscaled.size, b[tower] * there)
+        prior = rows.size * (mean @ weeks)[at, tower]
+        prior += rows.activity * (of["structural_year"] * (mean @ years)[at, tower] + of["structural_place"] * place[tower])
+        left = residual - prior - noise**0.5 * rng.standard_normal(len(at))
         gain = np.linalg.solve(covariance(of, within, rows, rows, alike) + np.diag(noise), left)
-        wanted = Errors(np.arange(len(day)), here, activity[draw].astype(float))
-        found[draw] += covariance(of, across, wanted, rows, rho[0, tower]) @ gain
+        found[draw] += covariance(of, across, here, rows, rho[0, tower]) @ gain
     return found
+
+
+def _scores(of, rows: Errors, within, tower: np.ndarray, rho: np.ndarray, residual: np.ndarray, noise: np.ndarray, rng) -> np.ndarray:
+    """Scores of the amplitudes of a place, then of towers, `[1 + tower]`; those of towers given what each measured."""
+    shared = rho + 1e-6 * np.eye(len(rho))
+    scores = np.linalg.cholesky(shared) @ rng.standard_normal(len(rho))
+    seen = np.unique(tower)
+    given = np.array([
+        score_given(covariance(of, within, mine, mine, 1.0), noise[own], residual[own], of["structural_amplitude"], rng.uniform())
+        for own in (tower == one for one in seen) for mine in [Errors(*(part[own] for part in rows))]
+    ])  # fmt: skip
+    return scores + shared[:, seen] @ np.linalg.solve(shared[np.ix_(seen, seen)], given - scores[seen])
 
 
 def _unit_fields(values: dict[str, np.ndarray], days: int, rho: np.ndarray, seed: int) -> list[np.ndarray]:

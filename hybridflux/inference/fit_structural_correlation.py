@@ -5,8 +5,8 @@ covariance of `model.structural_covariance` and of the effects of places within 
 gives a likelihood of rho, pairs count as independent, and length and nugget (`model.effect_correlation`) have a posterior on the grid and
 under the prior of those of effects. Each tower's covariance is scaled to its own residuals, so that a tower that errs much does not decide.
 
-Regions use the posterior means. Draws of both in their place would hardly change an interval: with those of E12 (79 km, 50 to 122; nugget
-.58, .48 to .69) the 90 % interval of a neighbour 2 to 80 km away, or of a region that averages out what belongs to single ecosystems, gets
+Regions use the posterior means. Draws of both in their place would hardly change an interval: with 79 km (50 to 122) and a nugget of
+.58 (.48 to .69) the 90 % interval of a neighbour 2 to 80 km away, or of a region that averages out what belongs to single ecosystems, gets
 at most 1.1 % wider or narrower, and with a nugget drawn from the prior 1 %, because the variance of a mixture is that of its mean.
 """
 
@@ -19,14 +19,12 @@ import numpy as np
 from hybridflux.inference import fit_effect_correlation as of_effects
 from hybridflux.inference.fit_structural_error import Learned
 from hybridflux.inference.mean_residuals import Means, residual_means, site_populations
-from hybridflux.model import structural_covariance
+from hybridflux.inference.month_covariance import FEWEST_MONTHS, MONTHS, effects_of, errors_of, noise_of
 from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sequences import Sequences
 
 NEIGHBOURS = 300_000.0  # m; pairs that are counted
-MONTHS, MONTH = 2, 365 / 12  # place in `PERIODS`, and its length [d]
-FEWEST_MONTHS = 12  # of each tower of a pair
 RHO = np.linspace(0.0, 0.95, 12)
 
 
@@ -86,20 +84,10 @@ def of_pair(values: Mapping[str, float], months: Means, variance: np.ndarray, pa
     if min(map(len, rows)) < FEWEST_MONTHS:
         return None
     at, split = np.concatenate(rows), len(rows[0])
-    number = np.asarray(months.number)[at]
-    first, end = (np.floor((number + step) * MONTH).astype(int) for step in (0, 1))
-    periods = structural_covariance.Periods(first, end)
-    activity = np.asarray(months.activity, float)[at]
-    here = structural_covariance.Errors(np.arange(len(at)), structural_covariance.size_of(values, activity), activity)
-    error = structural_covariance.covariance(values, structural_covariance.unit_means(values, periods, periods), here, here, 1.0)
-    slope = np.asarray(months.slope, float)[:, at]
-    effects = (slope * variance[:, None]).T @ slope
-    known_sq, flux, flux_sq, count = (np.asarray(one, float)[at] for one in (months.known_sq, months.flux, months.flux_sq, months.count))
-    floor, rising = values["noise_floor"], values["noise_slope"]
-    noise = (known_sq + floor**2 + 2.0 * floor * rising * flux + rising**2 * flux_sq) / count
+    error, effects = errors_of(values, months, at), effects_of(variance, months, at)
     residual, own = np.asarray(months.residual, float)[at], np.zeros((len(at), len(at)), bool)
     own[:split, :split] = own[split:, split:] = True
-    alone = error + effects + np.diag(noise)
+    alone = error + effects + np.diag(noise_of(values, months, at))
     scale = np.empty(len(at))
     for part in (slice(None, split), slice(split, None)):
         here_only = alone[part, part]

@@ -7,9 +7,10 @@ of each of these means is fitted to all five at once:
 
 A likelihood of the days alone would be ruled by the shortest lags and say little about a year; this one looks at the periods that
 budgets are made of. Differences of a month, and of a year, from those one and four years before are fitted beside them: what persists at a
-place cancels there, which identifies it apart from what belongs to a year or to weeks. Every tower counts the same, one of less than a
-year as the share of it that was seen. Towers are resampled (bootstrap), so that the spread of a population of some forty towers is not
-taken for known.
+place cancels there, which identifies it apart from what belongs to a year or to weeks. How much the amplitude of the error differs between
+places, and what share of the error of weeks comes again, is learned after that from all months of a tower together (`fit_amplitude`).
+Every tower counts the same, one of less than a year as the share of it that was seen. Towers are resampled (bootstrap), so that the spread
+of a population of some forty towers is not taken for known.
 
 The prior of the error (`model.structural_error`) counts as `PRIOR_TOWERS` towers, and each resampled fit is pulled towards a draw of it:
 without evidence the result is the prior, and with more towers the data take over. A tower that a draw was fitted to says less than one it
@@ -29,6 +30,7 @@ from jaxtyping import Array
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
+from hybridflux.inference import fit_amplitude
 from hybridflux.inference.mean_residuals import (
     APART,
     PERIODS,
@@ -39,6 +41,7 @@ from hybridflux.inference.mean_residuals import (
     site_populations,
     years_apart,
 )
+from hybridflux.inference.month_covariance import MONTHS
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
 from hybridflux.model.sequences import Sequences
@@ -171,7 +174,8 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     weight, enlarged = evidence(model, sequences, left_out)
     sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
     means = residual_means(model, sequences, left_out) if weight.any() else []
-    whole = jax.device_put(joined([one._replace(residual=enlarged * one.residual) for one in means])) if means else None
+    means = [one._replace(residual=enlarged * one.residual) for one in means]
+    whole = jax.device_put(joined(means)) if means else None
     pairs = jax.device_put(years_apart(means)) if means else None
     observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
     (centre_raw, centre_sd), tail = prior_of(int(observed.sum())), PARAMETERS["noise_tail"]
@@ -196,11 +200,15 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     everyone = best(weight, start, start)
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
     scatter[:, len(SEARCHED) :] *= not held
-    found = []
-    for offset in scatter:
-        again = rng.multinomial(places, np.full(places, 1.0 / places)) * weight
-        found.append(best(jnp.asarray(again, jnp.float32), start + width * offset, everyone))
-    draws = np.array(found, np.float32)
+    again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
+    draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
+    if means:
+        at = [SEARCHED.index(name) for name in fit_amplitude.LEARNED]
+        values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
+        together = fit_amplitude.evidence(values, means[MONTHS], np.exp(2.0 * everyone[len(SEARCHED) :]), places)
+        draws[:, at] = fit_amplitude.means(together, again, start[at] + width[at] * scatter[:, at], width[at])
+        everyone[at] = fit_amplitude.means(together, [weight], start[None, at], width[at])[0]
+    draws = draws.astype(np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})
     spread = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})

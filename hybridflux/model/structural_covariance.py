@@ -9,6 +9,8 @@ The processes of `model.structural_error` as Gaussian processes of variance one,
 activity a of a place, and the correlation rho of places (`model.effect_correlation`), the error of period j at place p has
 
     cov(e_pj, e_qk) = rho_pq (s_pj s_qk weeks_jk + a_pj a_qk (year^2 years_jk + place^2))
+
+where s and a are multiplied by the amplitude of their place. That is drawn first, given all that the place measured (`score_given`).
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridflux.model.structural_error import RECURRING_DAYS, SEASONS, YEAR_DAYS
+from hybridflux.model.structural_error import RECURRING_DAYS, SEASONS, YEAR_DAYS, amplitude
 
 JITTER = 1e-7
 """Added to the diagonal of a covariance of unit processes before its root: equal periods make it singular."""
+
+
+SCORES = np.linspace(-5.0, 6.0, 221)
+"""Standard normal scores at which the amplitude of a place is looked for."""
 
 
 class Periods(NamedTuple):
@@ -113,6 +119,37 @@ def covariance(
 def size_of(values: Mapping[str, float] | Mapping[str, np.ndarray], activity: np.ndarray) -> np.ndarray:
     """Size of the error of weeks at an activity, gC m-2 d-1."""
     return values["structural_floor"] + values["structural_slope"] * activity
+
+
+def likelihood_of_amplitudes(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    """Log likelihood of residuals of a place at each amplitude, N(0, b^2 error + diag(noise)), up to a constant of the noise.
+
+    Args:
+        error: covariance of the structural error of amplitude one `[row, row]`.
+        noise: variance of the rest `[row]`.
+        residual: `[row]`.
+        amplitudes: b.
+    """
+    sd = np.sqrt(noise)
+    values, vectors = np.linalg.eigh(error / np.multiply.outer(sd, sd))
+    variance = amplitudes[:, None] ** 2 * np.maximum(values, 0.0) + 1.0
+    return -0.5 * (np.log(variance) + (vectors.T @ (residual / sd)) ** 2 / variance).sum(-1)
+
+
+def score_given(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, spread: float, share: float) -> float:
+    """A draw of the score of a place (`structural_error.amplitude`), given what was measured there.
+
+    Args:
+        error: covariance of its structural error with amplitude one `[row, row]`.
+        noise: variance of the measuring errors `[row]`.
+        residual: `[row]`.
+        spread: `structural_amplitude`.
+        share: uniform random number: the share of the posterior below the draw.
+    """
+    found = likelihood_of_amplitudes(error, noise, residual, amplitude(spread, SCORES)) - 0.5 * SCORES**2
+    weight = np.exp(found - found.max())
+    below = np.cumsum(weight) - 0.5 * weight
+    return float(np.interp(share * weight.sum(), below, SCORES))
 
 
 def roots(covariances: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """Structural error: what the model itself gets wrong, for weeks, for years and for good, beside the error of measuring.
 
-    observed = model + s_t u_t + a_t (v_t + w) + e_t,   s_t = structural_floor + structural_slope a_t,   a_t = (GPP + RECO) / 2
+    observed = model + b (s_t u_t + a_t (v_t + w)) + e_t,   s_t = structural_floor + structural_slope a_t,   a_t = (GPP + RECO) / 2
 
-`u` has variance one and forgets in `structural_days` (Ornstein-Uhlenbeck, AR(1)); the share `structural_recurring` of it comes again in the
-same season of every year, with a pattern that changes over ten years. `v` is such a process of about a year times `structural_year`, `w`
-is `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a
+The amplitude `b` is of a place: log-normal, with E b^2 = 1 and the standard deviation `structural_amplitude` of its logarithm. It makes
+the error of a place that nobody measured heavy-tailed, and what a tower measured says how large its own errors are (E12). `u` has variance
+one and forgets in `structural_days` (Ornstein-Uhlenbeck, AR(1)); the share `structural_recurring` of it comes again in the same season of
+every year, with a pattern that changes over ten years. `v` is such a process of about a year times `structural_year`, `w` is
+`structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a
 year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974). A model that is wrong about a
 place or a season is wrong there next year too: in the difference of two years only v and what does not recur of u are left.
 
@@ -26,7 +28,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.vocabulary import PARAMETERS
 
-LASTING = ("structural_recurring", "structural_year", "structural_place")
+LASTING = ("structural_recurring", "structural_year", "structural_place", "structural_amplitude")
 NAMES = ("structural_floor", "structural_slope", "structural_days", *LASTING, "noise_floor", "noise_slope")
 SEASONS = 365  # d, after which the recurring part comes again
 RECURRING_DAYS = 10.0 * SEASONS  # d, e-folding time over which its pattern changes: stands grow, rotations and management change
@@ -47,7 +49,7 @@ class StructuralError(eqx.Module):
 
     Attributes:
         raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters; files of earlier versions have no
-            `structural_recurring` and no `structural_place`, which are zero then.
+            `structural_recurring`, `structural_place` and `structural_amplitude`, which are zero then: all places have the amplitude one.
     """
 
     raw: Mapping[str, ArrayLike]
@@ -76,7 +78,8 @@ class StructuralError(eqx.Module):
         drift *= of_weeks(weeks, flux.shape, p["structural_days"], p["structural_recurring"])
         drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
         drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
-        return flux + drift + self.noise(key, flux, known)
+        normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
+        return flux + amplitude(p["structural_amplitude"], normal) * drift + self.noise(key, flux, known)
 
     def noise(self, key: PRNGKeyArray, flux: Array, known: Array) -> Array:
         """The measuring error alone, for one draw of the hyperparameters; arguments as for `sample`."""
@@ -85,7 +88,7 @@ class StructuralError(eqx.Module):
         return sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(jax.random.split(key, 3)[2], TAIL, flux.shape, flux.dtype)
 
     def variance_of_mean(self, activity: Array, flux: Array, flux_sq: Array, known_sq: Array, count: Array, span: Array):
-        """Variance of the mean error over a period, (gC m-2 d-1)^2, for one draw; elementwise over periods.
+        """Variance of the mean error over a period, (gC m-2 d-1)^2, at a place not known, for one draw; elementwise over periods.
 
         Args:
             activity: mean over the observed days of a period of (GPP + RECO) / 2.
@@ -146,6 +149,24 @@ def prior_of(towers: int) -> tuple[np.ndarray, np.ndarray]:
     grown = ("structural_floor", "structural_slope", "structural_year", "structural_place")
     values = [min(row.typical * (growth(towers) if row.name in grown else 1.0), 0.9 * row.upper) for row in rows]
     return np.array([to_raw(value, row) for value, row in zip(values, rows, strict=True)]), np.array([row.prior_sd for row in rows])
+
+
+def amplitude(spread, normal, variance=1.0):
+    """Amplitude of the structural error of a place, or mean of the amplitudes of the places of a cell; numpy or jax.
+
+    b = exp(spread g - spread^2) has E b^2 = 1 where the score g has variance one. Where g is the mean of the scores of many places, of less
+    variance, the mean of their amplitudes is exp(spread g - spread^2 (1 + variance) / 2).
+
+    Args:
+        spread: `structural_amplitude`.
+        normal: score of the place.
+        variance: of that score a priori.
+
+    >>> [round(float(amplitude(0.5, score)), 3) for score in (-1.0, 0.5, 2.0)]
+    [0.472, 1.0, 2.117]
+    """
+    xp = jnp if isinstance(normal, jax.Array) or isinstance(spread, jax.Array) else np
+    return xp.exp(spread * normal - 0.5 * spread**2 * (1.0 + variance))
 
 
 def ornstein_uhlenbeck(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float) -> Array:

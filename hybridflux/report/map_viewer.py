@@ -157,11 +157,20 @@ def unit_of(data, group: str) -> str:
     return "gC m-2 yr-1" if int(data["days"].min()) >= 365 else "gC m-2"
 
 
+def colours_of(layer: str) -> str | None:
+    """Colours of a layer by the name of its array, `NEE`, `NEE_anomaly` or `NEE_trend_rising`; None where it is no carbon flux.
+
+    >>> colours_of("GPP"), colours_of("GPP_anomaly"), colours_of("tair")
+    ('YlGn', 'BrBG', None)
+    """
+    flux, _, compared = layer.partition("_")
+    if compared == "trend_rising" and flux in FLUXES:
+        return TREND["rising"]
+    return TREND[f"{flux}_trend"] if flux in FLUXES and compared in ("anomaly", "trend") else COLOURS.get(layer)
+
+
 def dates(data, group: str) -> list[str]:
     """Labels of the frames: `2018`, `2018-06` or `2018-06-21`; with the number of days where only a part of the year or month is mapped."""
-    if group == "record":
-        first = data["time"].values.astype("datetime64[D]")
-        return [f"{str(day)[:4]}-{str(day + int(days) - 1)[:4]}" for day, days in zip(first, data["days"].values, strict=True)]
     return labels(data["time"].values, data["days"].values if "days" in data else None, group)
 
 
@@ -171,11 +180,14 @@ def labels(first: np.ndarray, mapped: np.ndarray | None, group: str) -> list[str
     Args:
         first: first mapped day of each frame.
         mapped: number of mapped days in each; None where all are whole.
-        group: `annual`, `monthly` or `daily`.
+        group: `annual`, `monthly`, `daily`, or `record`, whose frame is named by its first and last year.
 
     >>> labels(np.array(["2018-01-01", "2018-02-01"], "datetime64[D]"), np.array([31, 5]), "monthly")
     ['2018-01', '2018-02, 5 days']
     """
+    if group == "record":
+        day = first.astype("datetime64[D]")
+        return [f"{str(one)[:4]}-{str(one + int(days) - 1)[:4]}" for one, days in zip(day, mapped, strict=True)]
     unit = {"annual": "Y", "monthly": "M", "daily": "D"}[group]
     begun = first.astype(f"datetime64[{unit}]")
     whole = ((begun + 1).astype("datetime64[D]") - begun.astype("datetime64[D]")).astype(int)

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from hybridflux.series.hyperparameters import SeriesProcess
-from hybridflux.series.outliers import LARGEST_SQUARE, excess_of, opened_by_drops, variance_factor
-from hybridflux.series.smoother import Steps, after_views, backward, before_views, forward, steps
+from hybridflux.series.lanes import (
+    COUNT,
+    EXCESS,
+    FACTOR,
+    G0,
+    G1,
+    G2,
+    LANES,
+    LEVEL,
+    ONE,
+    OPENING,
+    SQUARES,
+    STATE,
+    VIEW,
+    ZERO,
+    A,
+    L,
+    backward_step,
+    begin,
+    compiled,
+    forward_step,
+    inside,
+    keep_nine,
+    keep_views,
+    nine,
+    nothing_behind,
+    record,
+    room,
+    step_of,
+)  # fmt: skip
+from hybridflux.series.outliers import CLOUD, GLINT, LARGEST_SQUARE, open_drops
+from hybridflux.series.smoother import Steps, steps
 
-FEW = 4  # where no more than a fourth of the pixels change, the search goes on with these alone
 PASSES = 4  # of the search for outliers; each takes the worst of neighbouring ones
+_PER_CLOUD, _PER_GLINT, _LARGEST = np.float32(-1 / CLOUD), np.float32(1 / GLINT), np.float32(LARGEST_SQUARE)
 
 
 class Variances(NamedTuple):
-    """A `SeriesProcess` as the numbers that a compiled program takes: variances, `fast_days` [d], and `widening` squared."""
+    """A `SeriesProcess` as the numbers that a compiled program takes, float32: variances, `fast_days` [d], and `widening` squared.
 
-    fast: ArrayLike
-    slow: ArrayLike
-    fast_days: ArrayLike
-    view: ArrayLike
-    freedom: ArrayLike
-    widening: ArrayLike
+    Attributes:
+        fast, slow: of the two parts.
+        fast_days: length scale of the fast part [d].
+        noise: of a view about the signal.
+        freedom: degrees of freedom of the variance factor of a pixel.
+        widening: factor on the variances that are returned.
+    """
+
+    fast: np.float32
+    slow: np.float32
+    fast_days: np.float32
+    noise: np.float32
+    freedom: np.float32
+    widening: np.float32
 
 
 class ViewAxis(NamedTuple):
@@ -47,17 +83,9 @@ class ViewAxis(NamedTuple):
 class Cleaned(NamedTuple):
     """Views without outliers, NaN where none is used, the variance per day that drops add `[view, pixel]`, variance factor `[pixel]`."""
 
-    views: jax.Array
-    opening: jax.Array
-    factor: jax.Array
-
-
-class Search(NamedTuple):
-    """The search for outliers: number of the next pass, the pixels that the latest one changed, and what is found so far."""
-
-    number: jax.Array | int
-    changed: jax.Array
-    cleaned: Cleaned
+    views: np.ndarray
+    opening: np.ndarray
+    factor: np.ndarray
 
 
 def variances_of(process: SeriesProcess) -> Variances:
@@ -73,85 +101,109 @@ def view_axis(process: SeriesProcess, when: np.ndarray) -> ViewAxis:
     return ViewAxis(into, Steps(*(np.roll(part, -1) for part in into)), when.astype(np.float32), gap.astype(np.float32))
 
 
-def clean(departures, axis: ViewAxis, variances: Variances) -> Cleaned:
+def clean(departures: np.ndarray, axis: ViewAxis, variances: Variances) -> Cleaned:
     """Reject, pass by pass, the views that the others contradict.
 
-    A pixel of which a pass changes neither a view nor a drop is done: what follows would be the same to the last bit. So the search ends
-    early where no pixel changes, and goes on with a `FEW`-th of the pixels, put side by side, where no more than these do.
-
     Args:
-        departures: views minus the season `[view, pixel]`, NaN where not clear.
+        departures: views minus the season `[view, pixel]`, float32, NaN where not clear.
         axis: time steps of the views.
         variances: hyperparameters of the process.
     """
-    pixels = departures.shape[1]
-    factor = jnp.ones(pixels, jnp.float32)
-    views, opening = opened_by_drops(departures, jnp.full(departures.shape, -0.0, jnp.float32), axis.day, factor, variances)
-    few = 0 if pixels % FEW else pixels // FEW
-    search = _passes(Search(0, jnp.ones(pixels, bool), Cleaned(views, opening, factor)), axis, variances, few)
-    if not few:
-        return _finished(search, axis, variances)
-
-    def side_by_side(search: Search) -> Cleaned:
-        lanes = jnp.nonzero(search.changed, size=few, fill_value=0)[0]
-        part = Search(search.number, search.changed[lanes], jax.tree.map(lambda one: one[..., lanes], search.cleaned))
-        at = jnp.clip(jnp.cumsum(search.changed) - 1, 0, few - 1)  # of each pixel among the few
-        found = _finished(part, axis, variances)
-        return jax.tree.map(lambda new, old: jnp.where(search.changed, new[..., at], old), found, search.cleaned)
-
-    return jax.lax.cond(search.changed.sum() <= few, side_by_side, lambda search: _finished(search, axis, variances), search)
+    views = np.array(departures, np.float32, order="C")
+    opening, factor = np.zeros_like(views), np.empty(views.shape[1], np.float32)
+    _clean(views, opening, factor, axis, variances, *room(len(views)))
+    return Cleaned(views, opening, factor)
 
 
-def _passes(search: Search, axis: ViewAxis, variances: Variances, few: int) -> Search:
-    """Passes until the last but one, or until no more than `few` pixels changed in the latest one."""
-
-    def one_pass(search: Search) -> Search:
-        views, opening, _ = search.cleaned
-        factor, predicted = _factor(search.cleaned, axis, variances)
-        found, opened = opened_by_drops(views, _excess(views, predicted, factor, axis, variances), axis.day, factor, variances)
-        changed = jnp.any((opened != opening) | (jnp.isnan(found) != jnp.isnan(views)), 0)
-        return Search(search.number + 1, changed, Cleaned(found, opened, factor))
-
-    return jax.lax.while_loop(lambda search: (search.number < PASSES) & (search.changed.sum() > few), one_pass, search)
-
-
-def _finished(search: Search, axis: ViewAxis, variances: Variances) -> Cleaned:
-    """All passes; the last one has the variance factor of the views that are left."""
-    cleaned = _passes(search, axis, variances, 0).cleaned
-    return cleaned._replace(factor=_factor(cleaned, axis, variances)[0])
+@compiled
+def _clean(views, opening, factor, axis, variances, kept, rows):
+    for first in range(0, views.shape[1], LANES):
+        count = keep_views(kept, views, opening, first)
+        clean_lanes(kept, rows, axis, variances)
+        for number in range(len(views)):
+            at = record(number + 1)
+            for i in range(count):
+                views[number, first + i], opening[number, first + i] = kept[at + VIEW + np.uint64(i)], kept[at + OPENING + np.uint64(i)]
+        for i in range(count):
+            factor[first + i] = rows[FACTOR + np.uint64(i)]
 
 
-def _factor(cleaned: Cleaned, axis: ViewAxis, variances: Variances):
-    """Variance factor `[pixel]`, and what the smoother needs of the filter."""
-    squares, predicted = _filtered(cleaned.views, cleaned.opening, axis, variances)
-    return variance_factor(squares, jnp.sum(~jnp.isnan(cleaned.views), 0, dtype=jnp.float32), variances.freedom), predicted
+@compiled
+def clean_lanes(kept, rows, axis, variances):
+    """Clean the views that are `kept`, and find their openings and the variance factors.
+
+    A pixel of which a pass changes neither a view nor an opening is done: what follows would be the same to the last bit. So a pass that
+    changes no pixel is the last one.
+    """
+    for i in range(L):
+        rows[FACTOR + i] = ONE
+    for number in range(len(axis.day)):
+        at = record(number + 1)
+        for i in range(L):
+            kept[at + OPENING + i] = kept[at + EXCESS + i] = ZERO
+    open_drops(kept, rows, axis, variances)
+    for _ in range(PASSES):
+        filter_views(kept, rows, axis, variances)
+        excess_of_views(kept, rows, axis, variances)
+        if not open_drops(kept, rows, axis, variances):
+            return
+    filter_views(kept, rows, axis, variances)
 
 
-def _filtered(views, opening, axis: ViewAxis, variances: Variances):
-    """Sum of the squared standardised innovations `[pixel]`, and the predicted views and covariances that the smoother needs."""
+@inside
+def variance_factor(squares, count, freedom):
+    """Factor on all variances of a pixel: an inverse gamma prior of mean one, updated with the innovations.
 
-    def step(carry, now):
-        state, squares = carry
-        into, view, rate, gap = now
-        state, predicted = forward(into, (view, variances.view, rate * gap), state)
-        level, g0, _, g2 = predicted
-        square = jnp.minimum((view - level) ** 2 / (g0 + g2 + variances.view), LARGEST_SQUARE)
-        return (state, squares + jnp.where(jnp.isnan(view), 0.0, square)), predicted
-
-    begin = before_views(views.shape[1], (variances.fast, variances.slow)), jnp.zeros(views.shape[1], jnp.float32)
-    (_, squares), predicted = jax.lax.scan(step, begin, (axis.into, views, opening, axis.gap))
-    return squares, predicted
+    Args:
+        squares: sum of the squared standardised innovations, each up to `LARGEST_SQUARE`.
+        count: number of views.
+        freedom: degrees of freedom of the prior.
+    """
+    return (freedom + squares) / (freedom + count)
 
 
-def _excess(views, predicted, factor, axis: ViewAxis, variances: Variances):
-    """`outliers.excess_of` each view `[view, pixel]`."""
+@compiled
+def filter_views(kept, rows, axis, variances):
+    """Forward over the views: variance factors, and the predicted views and covariances that the smoother needs."""
+    begin(rows, variances.fast, variances.slow)
+    for i in range(L):
+        rows[SQUARES + i] = rows[COUNT + i] = ZERO
+    for number in range(len(axis.day)):
+        at, step, gap = record(number + 1), step_of(axis.into, number), axis.gap[number]
+        for i in range(L):
+            view = kept[at + VIEW + i]
+            there = ONE if view == view else ZERO
+            seen = (view if view == view else ZERO, there, variances.noise, kept[at + OPENING + i] * gap)
+            state, predicted, innovation, precision = forward_step(step, seen, nine(rows, STATE + i))
+            keep_nine(rows, STATE + i, state)
+            kept[at + LEVEL + i], kept[at + G0 + i], kept[at + G1 + i], kept[at + G2 + i] = predicted
+            square = innovation * innovation * precision
+            rows[SQUARES + i] += square if square < _LARGEST else _LARGEST
+            rows[COUNT + i] += there
+    for i in range(L):
+        rows[FACTOR + i] = variance_factor(rows[SQUARES + i], rows[COUNT + i], variances.freedom)
 
-    def step(carry, now):
-        later, following = carry
-        out_of, view, predicted = now
-        later, error, precision = backward(out_of, (view, variances.view), predicted, later)
-        excess = excess_of(error, precision, factor, following)
-        return (later, jnp.where(jnp.isnan(view), following, jnp.abs(excess))), excess
 
-    begin = after_views(views.shape[1]), jnp.zeros(views.shape[1], jnp.float32)
-    return jax.lax.scan(step, begin, (axis.out_of, views, predicted), reverse=True)[1]
+@compiled
+def excess_of_views(kept, rows, axis, variances):
+    """Backward over the views: how far each is beyond its threshold, of all others, in standard deviations of the pixel.
+
+    The excess is negative unless the view is an outlier, beyond 1, and the next view is not a worse one.
+    """
+    nothing_behind(rows)
+    for i in range(L):
+        rows[A + i] = ZERO  # excess of the next view
+    for back in range(len(axis.day)):
+        number = len(axis.day) - 1 - back
+        at, step = record(number + 1), step_of(axis.out_of, number)
+        for i in range(L):
+            view = kept[at + VIEW + i]
+            there = ONE if view == view else ZERO
+            predicted = kept[at + LEVEL + i], kept[at + G0 + i], kept[at + G1 + i], kept[at + G2 + i]
+            seen = (view if view == view else ZERO, there, variances.noise)
+            later, error, precision = backward_step(step, seen, predicted, nine(rows, STATE + i))
+            keep_nine(rows, STATE + i, later)
+            z = error / math.sqrt(precision * rows[FACTOR + i] if there > ZERO else ONE)
+            size, following = max(z * _PER_GLINT, z * _PER_CLOUD), rows[A + i]
+            kept[at + EXCESS + i] = size if (size > ONE) & (size >= following) else -size
+            rows[A + i] = size if there > ZERO else following

@@ -15,15 +15,44 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.series.cleaning import Cleaned, Variances
 from hybridflux.series.hyperparameters import SeriesProcess, season_of, season_sd
-from hybridflux.series.smoother import Steps, after_views, backward, before_views, forward, steps
+from hybridflux.series.lanes import (
+    AFTER,
+    G0,
+    G1,
+    G2,
+    HELD,
+    LANES,
+    LEVEL,
+    MEAN,
+    MISSING,
+    ONE,
+    OPENING,
+    STATE,
+    TWO,
+    VARIANCE,
+    VIEW,
+    ZERO,
+    L,
+    backward_step,
+    begin,
+    compiled,
+    forward_step,
+    keep_nine,
+    keep_views,
+    nine,
+    nothing_behind,
+    record,
+    room,
+    step_of,
+)  # fmt: skip
+from hybridflux.series.smoother import Steps, steps
 
 SEES = np.array([1.0, 0.0, 1.0])  # a view sees the two levels, not the speed
+_R = tuple(HELD + np.uint64(row) * L for row in range(28))
 STEP = 0.5  # of `opening`: the share of each level, a day
 
 
@@ -84,7 +113,8 @@ def calendar_of(process: SeriesProcess, when: np.ndarray, days: int) -> tuple[Be
     )  # fmt: skip
     over_gap = np.stack([opened[gap, 0, 0], opened[gap, 0, 1], opened[gap, 1, 1], opened[gap, 2, 2]], axis=1).astype(np.float32)
     first = np.searchsorted(row, np.arange(len(at) + 1)).astype(np.int32)
-    return Between(steps(process, gap), over_gap, steps(process, ahead), first), EachDay(*(np.asarray(one, np.float32) for one in of_day))
+    each_day = EachDay(*(np.ascontiguousarray(one, np.float32) for one in of_day))
+    return Between(steps(process, gap), over_gap, steps(process, ahead), first), each_day
 
 
 def season_uncertainty(process: SeriesProcess, days: int) -> np.ndarray:
@@ -109,77 +139,116 @@ def _transitions(process: SeriesProcess, longest: int) -> tuple[np.ndarray, np.n
     return move, settled - move @ settled @ move.transpose(0, 2, 1), opened
 
 
-def every_day(cleaned: Cleaned, between: Between, each_day: EachDay, variances: Variances, write, out):
-    """Mean and variance of the departure of every day, handed to `write` one day at a time.
+def every_day(cleaned: Cleaned, between: Between, each_day: EachDay, variances: Variances) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of the departure of every day `[time, pixel]`, float32; the variance is for a factor of one.
 
     Args:
-        cleaned: the views `[view, pixel]`.
+        cleaned: the views.
         between: steps from view to view.
         each_day: what the days need.
         variances: hyperparameters of the process.
-        write: `write(out, day, mean, variance)` returns `out` with a day of it `[pixel]` taken in; the variance is for a factor of one.
-        out: the arrays that `write` fills, any tree.
-
-    Returns:
-        `out` with all days.
     """
-    pixels = cleaned.views.shape[1]
-    views = jnp.concatenate([jnp.full((1, pixels), jnp.nan), cleaned.views])
-    nothing = jnp.zeros((1, pixels))
-    opening, opening_ahead = (jnp.concatenate(parts) for parts in ((nothing, cleaned.opening), (cleaned.opening, nothing)))
-
-    def filtered(state, now):
-        into, opened, view, rate = now
-        q00, q01, q11, q22 = (noise + rate * opened[part] for part, noise in enumerate(into[5:]))
-        step = into._replace(q00=q00, q01=q01, q11=q11, q22=q22)
-        state, predicted = forward(step, (view, variances.view, 0.0), state)
-        return state, (state, predicted)
-
-    start = before_views(pixels, (variances.fast, variances.slow))
-    _, found = jax.lax.scan(filtered, start, (between.into, between.opened, views, opening))
-
-    def smoothed(carry, now):
-        later, out = carry
-        out_of, first, behind, view, rate, (state, predicted) = now
-        held = jax.lax.optimization_barrier((rate, *_held(out_of, state, later)))
-        out = jax.lax.fori_loop(first, behind, lambda day, out: write(out, day, *_of_day(each_day, day, held)), out)
-        later, _, _ = backward(out_of, (view, variances.view), predicted, later)
-        return (later, out), None
-
-    given = between.out_of, between.first[:-1], between.first[1:], views, opening_ahead, found
-    return jax.lax.scan(smoothed, (after_views(pixels), out), given, reverse=True)[0][1]
+    shape = len(each_day.season), cleaned.views.shape[1]
+    mean, variance = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    _every_day(cleaned.views, cleaned.opening, between, each_day, variances, mean, variance, *room(len(cleaned.views)))
+    return mean, variance
 
 
-def _held(out_of: Steps, state, later):
-    """What all days after a view have in common: smoothed state (3), r (3), smoothed covariance (6), 2 F' N (9), N (6)."""
-    a, b, c, d, e = out_of[:5]
-    x, v, l, p00, p01, p11, p02, p12, p22 = state  # noqa: E741
-    r0, r1, r2, n00, n01, n11, n02, n12, n22 = later
-    columns = (
-        (a * p00 + b * p01, c * p00 + d * p01, e * p02), (a * p01 + b * p11, c * p01 + d * p11, e * p12),
-        (a * p02 + b * p12, c * p02 + d * p12, e * p22),
-    )  # fmt: skip
-    mean = tuple(one + f0 * r0 + f1 * r1 + f2 * r2 for one, (f0, f1, f2) in zip((x, v, l), columns, strict=True))
-    across = tuple(
-        (f0 * n00 + f1 * n01 + f2 * n02, f0 * n01 + f1 * n11 + f2 * n12, f0 * n02 + f1 * n12 + f2 * n22) for f0, f1, f2 in columns
-    )
-
-    def known(row: int, column: int):
-        return sum(one * other for one, other in zip(across[row], columns[column], strict=True))
-
-    covariance = (p00 - known(0, 0), p01 - known(0, 1), p11 - known(1, 1), p02 - known(0, 2), p12 - known(1, 2), p22 - known(2, 2))
-    return mean, (r0, r1, r2), covariance, tuple(2.0 * one for row in across for one in row), (n00, n01, n11, n02, n12, n22)
+@compiled
+def _every_day(views, opening, between, each_day, variances, mean, variance, kept, rows):
+    for first in range(0, views.shape[1], LANES):
+        count = keep_views(kept, views, opening, first)
+        filter_to_days(kept, rows, between, variances)
+        for back in range(len(views) + 1):
+            number = len(views) - back
+            hold(kept, rows, between, number)
+            for day in range(between.first[number], between.first[number + 1]):
+                day_of_lanes(rows, each_day, day)
+                for i in range(count):
+                    mean[day, first + i], variance[day, first + i] = rows[MEAN + np.uint64(i)], rows[VARIANCE + np.uint64(i)]
+            look_back(kept, rows, between, variances, number)
 
 
-def _of_day(each_day: EachDay, day, held):
-    """Mean and variance of the departure of a day `[pixel]`, by the formulae at the head of this file."""
-    rate, (x, v, l), (r0, r1, r2), (s00, s01, s11, s02, s12, s22), twice, (n00, n01, n11, n02, n12, n22) = held  # noqa: E741
-    a0, a1, a2 = (each_day.sees[day, part] for part in range(3))
-    b0, b1, b2 = (each_day.ahead[day, part] + rate * each_day.ahead_opened[day, part] for part in range(3))
-    mean = a0 * x + a1 * v + a2 * l + b0 * r0 + b1 * r1 + b2 * r2
-    variance = a0 * (a0 * s00 + 2 * a1 * s01 + 2 * a2 * s02) + a1 * (a1 * s11 + 2 * a2 * s12) + a2 * a2 * s22
-    variance = variance + each_day.variance[day] + rate * each_day.variance_opened[day]
-    m0, m1, m2 = (a0 * twice[part] + a1 * twice[3 + part] + a2 * twice[6 + part] for part in range(3))
-    known = b0 * (m0 + b0 * n00 + b1 * n01 + b2 * n02) + b1 * (m1 + b0 * n01 + b1 * n11 + b2 * n12)
-    known = known + b2 * (m2 + b0 * n02 + b1 * n12 + b2 * n22)
-    return mean, jnp.maximum(variance - known, 0.0)
+@compiled
+def filter_to_days(kept, rows, between, variances):
+    """Forward from view to view, whose states are kept; then what nothing behind the last view says."""
+    for i in range(L):
+        kept[VIEW + i], kept[OPENING + i] = MISSING, ZERO
+    begin(rows, variances.fast, variances.slow)
+    for number in range(len(between.first) - 1):
+        at, (a, b, c, d, e, q00, q01, q11, q22) = record(number), step_of(between.into, number)
+        o00, o01, o11, o22 = between.opened[number, 0], between.opened[number, 1], between.opened[number, 2], between.opened[number, 3]
+        for i in range(L):
+            view, rate = kept[at + VIEW + i], kept[at + OPENING + i]
+            step = (a, b, c, d, e, q00 + rate * o00, q01 + rate * o01, q11 + rate * o11, q22 + rate * o22)
+            seen = (view if view == view else ZERO, ONE if view == view else ZERO, variances.noise, ZERO)
+            state, predicted, _, _ = forward_step(step, seen, nine(rows, STATE + i))
+            keep_nine(rows, STATE + i, state)
+            keep_nine(kept, at + AFTER + i, state)
+            kept[at + LEVEL + i], kept[at + G0 + i], kept[at + G1 + i], kept[at + G2 + i] = predicted
+    nothing_behind(rows)
+
+
+@compiled
+def look_back(kept, rows, between, variances, number):
+    """One step of the smoother, from the next view to this one."""
+    at, step = record(number), step_of(between.out_of, number)
+    for i in range(L):
+        view = kept[at + VIEW + i]
+        predicted = kept[at + LEVEL + i], kept[at + G0 + i], kept[at + G1 + i], kept[at + G2 + i]
+        seen = (view if view == view else ZERO, ONE if view == view else ZERO, variances.noise)
+        later, _, _ = backward_step(step, seen, predicted, nine(rows, STATE + i))
+        keep_nine(rows, STATE + i, later)
+
+
+@compiled
+def hold(kept, rows, between, number):
+    """What all days after a view have in common: opening, smoothed state (3), r (3), smoothed covariance (6), 2 F' N (9), N (6).
+
+    What stands beside the diagonals of the two covariances is twice there, as the variance of a day needs it.
+    """
+    at, (a, b, c, d, e, _, _, _, _) = record(number), step_of(between.out_of, number)
+    behind = record(number + 1 if number + 2 < len(between.first) else 0)  # the opening of the first record is 0
+    for i in range(L):
+        x, v, l, p00, p01, p11, p02, p12, p22 = nine(kept, at + AFTER + i)  # noqa: E741
+        r0, r1, r2, n00, n01, n11, n02, n12, n22 = nine(rows, STATE + i)
+        f00, f01, f02 = a * p00 + b * p01, c * p00 + d * p01, e * p02
+        f10, f11, f12 = a * p01 + b * p11, c * p01 + d * p11, e * p12
+        f20, f21, f22 = a * p02 + b * p12, c * p02 + d * p12, e * p22
+        h00, h01, h02 = f00 * n00 + f01 * n01 + f02 * n02, f00 * n01 + f01 * n11 + f02 * n12, f00 * n02 + f01 * n12 + f02 * n22
+        h10, h11, h12 = f10 * n00 + f11 * n01 + f12 * n02, f10 * n01 + f11 * n11 + f12 * n12, f10 * n02 + f11 * n12 + f12 * n22
+        h20, h21, h22 = f20 * n00 + f21 * n01 + f22 * n02, f20 * n01 + f21 * n11 + f22 * n12, f20 * n02 + f21 * n12 + f22 * n22
+        rows[HELD + i] = kept[behind + OPENING + i]
+        rows[_R[1] + i], rows[_R[2] + i] = x + f00 * r0 + f01 * r1 + f02 * r2, v + f10 * r0 + f11 * r1 + f12 * r2
+        rows[_R[3] + i] = l + f20 * r0 + f21 * r1 + f22 * r2
+        rows[_R[4] + i], rows[_R[5] + i], rows[_R[6] + i] = r0, r1, r2
+        rows[_R[7] + i], rows[_R[8] + i] = p00 - (h00 * f00 + h01 * f01 + h02 * f02), TWO * (p01 - (h00 * f10 + h01 * f11 + h02 * f12))
+        rows[_R[9] + i], rows[_R[10] + i] = p11 - (h10 * f10 + h11 * f11 + h12 * f12), TWO * (p02 - (h00 * f20 + h01 * f21 + h02 * f22))
+        rows[_R[11] + i], rows[_R[12] + i] = TWO * (p12 - (h10 * f20 + h11 * f21 + h12 * f22)), p22 - (h20 * f20 + h21 * f21 + h22 * f22)
+        rows[_R[13] + i], rows[_R[14] + i], rows[_R[15] + i] = TWO * h00, TWO * h01, TWO * h02
+        rows[_R[16] + i], rows[_R[17] + i], rows[_R[18] + i] = TWO * h10, TWO * h11, TWO * h12
+        rows[_R[19] + i], rows[_R[20] + i], rows[_R[21] + i] = TWO * h20, TWO * h21, TWO * h22
+        rows[_R[22] + i], rows[_R[23] + i], rows[_R[24] + i] = n00, TWO * n01, n11
+        rows[_R[25] + i], rows[_R[26] + i], rows[_R[27] + i] = TWO * n02, TWO * n12, n22
+
+
+@compiled
+def day_of_lanes(rows, each_day, day):
+    """Mean and variance of the departure of a day, by the formulae at the head of this file, from what `hold` left."""
+    a0, a1, a2 = each_day.sees[day, 0], each_day.sees[day, 1], each_day.sees[day, 2]
+    c0, c1, c2 = each_day.ahead[day, 0], each_day.ahead[day, 1], each_day.ahead[day, 2]
+    o0, o1, o2 = each_day.ahead_opened[day, 0], each_day.ahead_opened[day, 1], each_day.ahead_opened[day, 2]
+    noise, opened = each_day.variance[day], each_day.variance_opened[day]
+    for i in range(L):
+        rate = rows[HELD + i]
+        b0, b1, b2 = c0 + rate * o0, c1 + rate * o1, c2 + rate * o2
+        mean = a0 * rows[_R[1] + i] + a1 * rows[_R[2] + i] + a2 * rows[_R[3] + i]
+        rows[MEAN + i] = mean + b0 * rows[_R[4] + i] + b1 * rows[_R[5] + i] + b2 * rows[_R[6] + i]
+        variance = a0 * (a0 * rows[_R[7] + i] + a1 * rows[_R[8] + i] + a2 * rows[_R[10] + i])
+        variance += a1 * (a1 * rows[_R[9] + i] + a2 * rows[_R[11] + i]) + a2 * a2 * rows[_R[12] + i] + noise + rate * opened
+        m0 = a0 * rows[_R[13] + i] + a1 * rows[_R[16] + i] + a2 * rows[_R[19] + i]
+        m1 = a0 * rows[_R[14] + i] + a1 * rows[_R[17] + i] + a2 * rows[_R[20] + i]
+        m2 = a0 * rows[_R[15] + i] + a1 * rows[_R[18] + i] + a2 * rows[_R[21] + i]
+        known = b0 * (m0 + b0 * rows[_R[22] + i] + b1 * rows[_R[23] + i] + b2 * rows[_R[25] + i])
+        known += b1 * (m1 + b1 * rows[_R[24] + i] + b2 * rows[_R[26] + i]) + b2 * (m2 + b2 * rows[_R[27] + i])
+        rows[VARIANCE + i] = max(variance - known, ZERO)

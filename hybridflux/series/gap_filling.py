@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from hybridflux.series.cleaning import Variances, ViewAxis, clean, variances_of, view_axis
-from hybridflux.series.every_day import Between, EachDay, calendar_of, every_day
+from hybridflux.series.cleaning import clean, variances_of, view_axis
+from hybridflux.series.every_day import calendar_of, every_day
 from hybridflux.series.hyperparameters import SeriesProcess, season_of
 
-BLOCK, LEAST_BLOCK = 512, 64  # pixels computed at once, in the cache; blocks are padded, so that few programs serve tiles of any size
+BLOCK, LEAST_BLOCK = 512, 64  # pixels that JAX computes at once; blocks are padded, so that few programs serve any number of pixels
 
 
 @dataclass(frozen=True)
@@ -46,15 +43,14 @@ def fill(values: np.ndarray, when: np.ndarray, days: int, *, process: SeriesProc
         ValueError: shapes that do not fit, a day out of order or out of the series, infinite values; names the view.
     """
     values, when = checked(values, when, days)
-    tables = view_axis(process, when), *calendar_of(process, when, days), variances_of(process)
-    season, pixels = season_of(process, when).astype(np.float32)[:, None], values.shape[1]
-    mean, sd = np.empty((days, pixels), np.float32), np.empty((days, pixels), np.float32)
-    used, view_sd = np.empty(values.shape, bool), np.empty(pixels, np.float32)
-    for part, block in blocks(values - season):
-        found, width = _fill_block(block, *tables, days=days), part.stop - part.start
-        for array, filled in zip((mean, sd, used, view_sd), found, strict=True):
-            array[..., part] = np.asarray(filled)[..., :width]
-    return Daily(mean, sd, used, view_sd)
+    variances, (between, each_day) = variances_of(process), calendar_of(process, when, days)
+    cleaned = clean(values - season_of(process, when).astype(np.float32)[:, None], view_axis(process, when), variances)
+    mean, sd = every_day(cleaned, between, each_day, variances)
+    factor = cleaned.factor * variances.widening
+    for day, season in enumerate(each_day.season):  # in the cache
+        mean[day] += season
+        sd[day] = np.sqrt(sd[day] * factor) * each_day.season_factor[day]
+    return Daily(mean, sd, ~np.isnan(cleaned.views), np.sqrt(variances.noise * factor))
 
 
 def blocks(departures: np.ndarray, most: int = BLOCK):
@@ -90,19 +86,3 @@ def checked(values: np.ndarray, when: np.ndarray, days: int) -> tuple[np.ndarray
         view = int(np.argwhere(np.isinf(values))[0, 0])
         raise ValueError(f"view {view} of day {when[view]} has an infinite value; give NaN where the index is not defined")
     return values, when.astype(np.int64)
-
-
-@partial(jax.jit, static_argnames="days")
-def _fill_block(departures, axis: ViewAxis, between: Between, each_day: EachDay, variances: Variances, *, days: int):
-    """Mean and sd of a block `[time, pixel]`, views used `[view, pixel]`, sd of a view `[pixel]`."""
-    cleaned = clean(departures, axis, variances)
-    factor = cleaned.factor * variances.widening
-
-    def write(out, day, mean, variance):
-        sd = jnp.sqrt(variance * factor) * each_day.season_factor[day]
-        found = mean + each_day.season[day], sd
-        return tuple(jax.lax.dynamic_update_index_in_dim(array, one, day, 0) for array, one in zip(out, found, strict=True))
-
-    empty = jnp.zeros((days, departures.shape[1]), jnp.float32)
-    mean, sd = every_day(cleaned, between, each_day, variances, write, (empty, empty))
-    return mean, sd, ~jnp.isnan(cleaned.views), jnp.sqrt(variances.view * factor)

@@ -57,10 +57,8 @@ def learn(values: np.ndarray, when: np.ndarray, days: int, *, harmonics_count: i
         slow_sd=0.5 * views_sd, slow_days=1000.0, view_sd=0.2 * views_sd, freedom=10.0,
     )  # fmt: skip
     for _ in range(ROUNDS):
-        departures = sample - season_of(process, when).astype(np.float32)[:, None]
-        _, block = next(blocks(departures, MOST_PIXELS))
-        cleaned = _clean(block, view_axis(process, when), variances_of(process))
-        used = np.isfinite(cleaned.views)[:, : sample.shape[1]]
+        cleaned = clean(sample - season_of(process, when).astype(np.float32)[:, None], view_axis(process, when), variances_of(process))
+        used = np.isfinite(cleaned.views)
         season, error = fit_season(sample, used, when, harmonics_count)
         process = _search(replace(process, season=season, season_error=error), views_sd, sample, used, when, cleaned.opening)
     return widened(process, sample, when, days)
@@ -115,6 +113,7 @@ def _search(process: SeriesProcess, views_sd: float, sample, used, when, opening
     """The hyperparameters of highest likelihood, the season kept."""
     departures = np.where(used, sample - season_of(process, when).astype(np.float32)[:, None], np.nan)
     _, block = next(blocks(departures, MOST_PIXELS))
+    opening = np.pad(opening, ((0, 0), (0, block.shape[1] - opening.shape[1])))
     units = np.array([[views_sd if name.endswith("_sd") else 1.0] for name in SEARCHED])
     low, high = np.log(np.array(list(SEARCHED.values())) * units).T
 
@@ -132,9 +131,6 @@ def _search(process: SeriesProcess, views_sd: float, sample, used, when, opening
     return process_at(minimize(cost, start, method="Nelder-Mead", options=options).x)
 
 
-_clean = jax.jit(clean)
-
-
 @jax.jit
 def _log_likelihood(departures, opening, axis: ViewAxis, variances: Variances):
     """Sum over pixels of the log density of their views, the variance factor of each pixel integrated out (multivariate t)."""
@@ -143,9 +139,11 @@ def _log_likelihood(departures, opening, axis: ViewAxis, variances: Variances):
     def step(carry, now):
         state, squares, logs = carry
         into, view, rate, gap = now
-        state, (predicted, g0, _, g2) = forward(into, (view, variances.view, rate * gap), state)
-        variance = jnp.where(jnp.isnan(view), 1.0, g0 + g2 + variances.view)
-        square = jnp.where(jnp.isnan(view), 0.0, (view - predicted) ** 2 / variance)
+        there = ~jnp.isnan(view)
+        seen = jnp.where(there, view, 0.0), there.astype(jnp.float32), variances.noise, rate * gap
+        state, (predicted, g0, _, g2), _, _ = forward(into, seen, state)
+        variance = jnp.where(there, g0 + g2 + variances.noise, 1.0)
+        square = jnp.where(there, (view - predicted) ** 2 / variance, 0.0)
         return (state, squares + square, logs + jnp.log(variance)), None
 
     first = before_views(departures.shape[1], (variances.fast, variances.slow)), zero, zero

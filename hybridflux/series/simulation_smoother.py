@@ -16,10 +16,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.lax import dynamic_update_index_in_dim as update
 
-from hybridflux.series.cleaning import Cleaned, Variances, ViewAxis, clean, variances_of, view_axis
-from hybridflux.series.every_day import Between, EachDay, calendar_of, every_day
+from hybridflux.series.cleaning import Cleaned, Variances, clean, variances_of, view_axis
+from hybridflux.series.every_day import calendar_of, every_day
 from hybridflux.series.gap_filling import blocks, checked
 from hybridflux.series.hyperparameters import SeriesProcess, season_of
 from hybridflux.series.smoother import Steps, steps
@@ -53,34 +52,26 @@ def draw(
         raise ValueError(f"`common` is {common}; it is a share of variance, from 0 to 1")
     values, when = checked(values, when, days)
     season = season_of(process, np.arange(days)).astype(np.float32)[:, None]
-    tables = *calendar_of(process, when, days), variances_of(process)
+    variances = variances_of(process)
+    tables = *calendar_of(process, when, days), variances
     axis, daily = view_axis(process, when), EveryDay(steps(process, np.ones(days)), np.searchsorted(when, np.arange(days)))
     width = values.shape[1]
-    smoothed = [(part, _smoothed(block, axis, *tables)) for part, block in blocks(values - season[when])]
+    smoothed = []
+    for part, block in blocks(values - season[when]):
+        cleaned = clean(block, axis, variances)
+        smoothed.append((part, every_day(cleaned, *tables)[0], np.sqrt(cleaned.factor * variances.widening), cleaned))
     for key in jax.random.split(jax.random.key(seed), draws):
         path = np.empty((days, width), np.float32)
-        for number, (part, (mean, error_factor, cleaned)) in enumerate(smoothed):
-            error = _error(key, number, common, cleaned, when, daily, *tables)
-            path[:, part] = np.asarray(mean + error_factor * error)[:, : part.stop - part.start] + season
+        for number, (part, mean, error_factor, cleaned) in enumerate(smoothed):
+            made, seen = (np.asarray(one) for one in _path(key, number, common, cleaned, when, daily, variances))
+            error = made - every_day(cleaned._replace(views=seen), *tables)[0]
+            path[:, part] = (mean + error_factor * error)[:, : part.stop - part.start] + season
         yield path
 
 
 @jax.jit
-def _smoothed(departures, axis: ViewAxis, between: Between, each_day: EachDay, variances: Variances):
-    """Mean of a block `[time, pixel]`, factor on its errors `[pixel]`, and the used views."""
-    cleaned = clean(departures, axis, variances)
-    return _mean(cleaned, between, each_day, variances), jnp.sqrt(cleaned.factor * variances.widening), cleaned
-
-
-def _mean(cleaned: Cleaned, between: Between, each_day: EachDay, variances: Variances):
-    """Mean of the departure of every day `[time, pixel]`."""
-    empty = jnp.zeros((len(each_day.season), cleaned.views.shape[1]), jnp.float32)
-    return every_day(cleaned, between, each_day, variances, lambda out, day, mean, _: update(out, mean, day, 0), empty)
-
-
-@jax.jit
-def _error(key, block, common, cleaned: Cleaned, when, daily: EveryDay, between: Between, each_day: EachDay, variances: Variances):
-    """A path of the process minus its smoothed mean `[time, pixel]`."""
+def _path(key, block, common, cleaned: Cleaned, when, daily: EveryDay, variances: Variances):
+    """A path of the process `[time, pixel]`, and views of it where there are any `[view, pixel]`."""
     start_key, path_key, view_key = jax.random.split(key, 3)
     views, pixels = cleaned.views.shape
     opening = jnp.concatenate([cleaned.opening, jnp.zeros((1, pixels))])
@@ -105,6 +96,5 @@ def _error(key, block, common, cleaned: Cleaned, when, daily: EveryDay, between:
 
     first = normal(start_key, 3) * jnp.sqrt(jnp.array([variances.fast, variances.fast, variances.slow]))[:, None]
     _, path = jax.lax.scan(step, tuple(first), (daily, jax.random.split(path_key, len(daily.following))))
-    seen = path[when] + jnp.sqrt(variances.view) * normal(view_key, views)
-    again = cleaned._replace(views=jnp.where(jnp.isnan(cleaned.views), jnp.nan, seen))
-    return path - _mean(again, between, each_day, variances)
+    seen = path[when] + jnp.sqrt(variances.noise) * normal(view_key, views)
+    return path, jnp.where(jnp.isnan(cleaned.views), jnp.nan, seen)

@@ -4,7 +4,8 @@ States: level and scaled speed of a Matern-3/2 process (speed over sqrt(3) / len
 the sum of the two levels. Hartikainen and Sarkka 2010 (10.1109/MLSP.2010.5589113) for the process as a state space; de Jong 1989
 (10.1080/01621459.1989.10478870) for the smoother, which needs no inverse and, of the forward pass, only the predicted view and its
 covariance with the states. All pixels share the time steps; which of the steps have a view differs between pixels. `cleaning.py` walks over
-the views alone, `every_day.py` from view to view and over the days between them.
+the views alone, `every_day.py` from view to view and over the days between them. A step is arithmetic and nothing else, so that JAX takes
+it with arrays and numba with the numbers of a pixel.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from hybridflux.series.hyperparameters import SeriesProcess
+
+HALF = np.float32(0.5)
 
 
 class Steps(NamedTuple):
@@ -53,17 +56,18 @@ def forward(step, seen, state):
 
     Args:
         step: `Steps` of this step.
-        seen: departure of the view from the season (NaN without a view), its variance, and the process variance that a drop adds, half
-            of it to each level.
+        seen: departure of the view from the season and 1, or two zeros without a view; its variance, and the process variance that a drop
+            adds, half of it to each level.
         state: means (3) and covariances (00, 01, 11, 02, 12, 22) after the step before, each `[pixel]`.
 
     Returns:
-        The state after this view, and what the smoother needs: the predicted view and its covariance with the three states.
+        The state after this view; what the smoother needs: the predicted view and its covariance with the three states; and the
+        innovation and its precision, both 0 without a view.
     """
     a, b, c, d, e, q00, q01, q11, q22 = step
-    view, noise, opened = seen
+    view, there, noise, opened = seen
     x, v, l, p00, p01, p11, p02, p12, p22 = state  # noqa: E741
-    opened = 0.5 * opened
+    opened = HALF * opened
     x, v, l = a * x + b * v, c * x + d * v, e * l  # noqa: E741
     top, side = a * p00 + b * p01, a * p01 + b * p11
     p00, p01, p11 = (
@@ -73,13 +77,12 @@ def forward(step, seen, state):
     )
     p02, p12, p22 = e * (a * p02 + b * p12), e * (c * p02 + d * p12), e * e * p22 + q22 + opened
     g0, g1, g2 = p00 + p02, p01 + p12, p02 + p22
-    there = ~jnp.isnan(view)
-    innovation_precision = jnp.where(there, 1.0 / (g0 + g2 + noise), 0.0)
-    k0, k1, k2 = g0 * innovation_precision, g1 * innovation_precision, g2 * innovation_precision  # Kalman gain
-    innovation = jnp.where(there, view - x - l, 0.0)
+    precision = there / (g0 + g2 + noise)
+    k0, k1, k2 = g0 * precision, g1 * precision, g2 * precision  # Kalman gain
+    innovation = there * (view - x - l)
     after = (x + k0 * innovation, v + k1 * innovation, l + k2 * innovation,
              p00 - k0 * g0, p01 - k0 * g1, p11 - k1 * g1, p02 - k0 * g2, p12 - k1 * g2, p22 - k2 * g2)  # fmt: skip
-    return after, (x + l, g0, g1, g2)
+    return after, (x + l, g0, g1, g2), innovation, precision
 
 
 def backward(step, seen, predicted, later):
@@ -87,7 +90,7 @@ def backward(step, seen, predicted, later):
 
     Args:
         step: `Steps` out of this step, into the next.
-        seen: departure of the view from the season (NaN without a view), and its variance.
+        seen: departure of the view from the season and 1, or two zeros without a view; and its variance.
         predicted: the predicted view of this step and its covariance with the three states, from `forward`.
         later: de Jong's r (3) and N (6: 00, 01, 11, 02, 12, 22) of the views after this one.
 
@@ -96,21 +99,20 @@ def backward(step, seen, predicted, later):
         prediction from all other views is u / precision, and the variance of that residual 1 / precision.
     """
     a, b, c, d, e = step[:5]
-    view, noise = seen
+    view, there, noise = seen
     predicted_view, g0, g1, g2 = predicted
     r0, r1, r2, n00, n01, n11, n02, n12, n22 = later
     r0, r1, r2 = a * r0 + c * r1, b * r0 + d * r1, e * r2
     top, side = a * n00 + c * n01, a * n01 + c * n11
     n00, n01, n11 = a * top + c * side, b * top + d * side, b * (b * n00 + d * n01) + d * (b * n01 + d * n11)
     n02, n12, n22 = e * (a * n02 + c * n12), e * (b * n02 + d * n12), e * e * n22
-    there = ~jnp.isnan(view)
-    innovation_precision = jnp.where(there, 1.0 / (g0 + g2 + noise), 0.0)
+    innovation_precision = there / (g0 + g2 + noise)
     k0, k1, k2 = g0 * innovation_precision, g1 * innovation_precision, g2 * innovation_precision
     w0, w1, w2 = n00 * k0 + n01 * k1 + n02 * k2, n01 * k0 + n11 * k1 + n12 * k2, n02 * k0 + n12 * k1 + n22 * k2
-    u = jnp.where(there, (view - predicted_view) * innovation_precision - (k0 * r0 + k1 * r1 + k2 * r2), 0.0)
+    u = (view - predicted_view) * innovation_precision - (k0 * r0 + k1 * r1 + k2 * r2)
     precision = innovation_precision + k0 * w0 + k1 * w1 + k2 * w2
     r0, r2 = r0 + u, r2 + u
-    n00, n02, n22 = n00 - 2 * w0 + precision, n02 - w0 - w2 + precision, n22 - 2 * w2 + precision
+    n00, n02, n22 = n00 - w0 - w0 + precision, n02 - w0 - w2 + precision, n22 - w2 - w2 + precision
     n01, n12 = n01 - w1, n12 - w1
     return (r0, r1, r2, n00, n01, n11, n02, n12, n22), u, precision
 
@@ -120,8 +122,3 @@ def before_views(pixels: int, variances: tuple[ArrayLike, ArrayLike]) -> tuple[j
     zero = jnp.zeros(pixels, jnp.float32)
     fast, slow = variances
     return (zero, zero, zero, zero + fast, zero, zero + fast, zero, zero, zero + slow)
-
-
-def after_views(pixels: int) -> tuple[jax.Array, ...]:
-    """What nothing behind the last view says: r and N of `backward`, all 0 `[pixel]`."""
-    return (jnp.zeros(pixels, jnp.float32),) * 9

@@ -19,7 +19,7 @@ from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import check_template
 from hybridflux.region.store.chunks import READ_ERRORS
 from hybridflux.region.store.grid import Grid
-from hybridflux.report.map_viewer import COLOURS, GROUPS, RANGE, labels, nice, unit_of
+from hybridflux.report.map_viewer import ON_PAGE, RANGE, colours_of, labels, nice, unit_of
 from hybridflux.view.pyramid import BlockMemory, MapSource, Pyramid
 from hybridflux.view.ready_overviews import ReadyOverviews
 from hybridflux.vocabulary import FLUXES
@@ -27,13 +27,14 @@ from hybridflux.vocabulary import FLUXES
 CACHE = "view.cache"
 """Folder of overviews in a run folder; it may be removed at any time."""
 OTHER_COLOURS = "viridis"  # of a quantity that is no carbon flux
+RISING = "_rising"  # ending of the share of the draws whose trend is above zero; it has no other
 ENDING = re.compile(r"(?<=.)_(?:sd|q\d\d)$")
 LOOKED_AT, OF_DAYS = 8, 3  # tiles of the store from which a colour scale is made; of daily maps, whose chunks hold a year
 
 
 @dataclass(frozen=True)
 class GroupMaps:
-    """Frames of one kind: years, months or days.
+    """Frames of one kind: years, months, days, or the trend over the record.
 
     Attributes:
         frames: label of each, `2018-06`.
@@ -47,16 +48,18 @@ class GroupMaps:
 
     @property
     def layers(self) -> dict[str, list[str]]:
-        """Quantity -> endings of its arrays, the mean first; carbon fluxes first."""
+        """Quantity -> endings of its arrays, the mean first; carbon fluxes first, then their anomalies and trends."""
         found: dict[str, list[str]] = {}
         for name in sorted(self.arrays):
             found.setdefault(ENDING.sub("", name), []).append(name[len(ENDING.sub("", name)) :])
-        carbon = [name for name in FLUXES if name in found]
-        return {name: found[name] for name in (*carbon, *(one for one in found if one not in carbon)) if "" in found[name]}
+        place = {flux: number for number, flux in enumerate(FLUXES)}
+        order = sorted(found, key=lambda name: (name not in place, place.get(name.partition("_")[0], len(place)), name))
+        return {name: found[name] for name in order if "" in found[name]}
 
     def units_of(self, layer: str) -> str:
-        """Units of a layer."""
-        return self.units if layer in FLUXES else str(self.arrays[layer].attrs.get("units", ""))
+        """Units of a layer; anomalies and trends have those of their group, as the fluxes have."""
+        of_group = layer.partition("_")[0] in FLUXES and not layer.endswith(RISING)
+        return self.units if of_group else str(self.arrays[layer].attrs.get("units", ""))
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,9 @@ class RunMaps:
 
     @cached_property
     def groups(self) -> dict[str, GroupMaps]:
-        """Years, months and days, as far as they are there."""
+        """Years, months, days and the record, as far as they are there."""
         store, found = zarr.open_group(self.path / "fluxes.zarr", mode="r", use_consolidated=False), {}
-        for name in (one for one in GROUPS if one in store):
+        for name in (one for one in ON_PAGE if one in store):
             group = store[name]
             three = {key: one for key, one in group.arrays() if one.metadata.dimension_names == ("time", "y", "x") and one.shape[0]}
             days = {"days": group["days"][:]}
@@ -182,7 +185,9 @@ class RunMaps:
         return read
 
     def highest(self, group: str, array: str) -> float:
-        """The rounded end of the colour scale of an array, from tiles spread over what was mapped; one scale for all frames."""
+        """The rounded end of the colour scale of an array, from tiles spread over what was mapped, one for all frames; 1 of a share."""
+        if array.endswith(RISING):
+            return 1.0
         marked = sorted(path.stem for path in (self.path / "tiles").glob("*.json"))
         stored, side = self.groups[group].arrays[array], self.grid.tile
         found, read, number = [], self._reader(stored), OF_DAYS if group == "daily" else LOOKED_AT
@@ -205,9 +210,11 @@ class RunMaps:
                 scales = {ending: float(group.arrays[layer + ending].attrs["scale_factor"]) for ending in endings}
                 ready = {ending: self.pyramid(name, layer + ending).source.made.levels for ending in endings}
                 ends = {ending: self.highest(name, layer + ending) for ending in ("", "_sd") if ending in endings}
+                flux, _, compared = layer.partition("_")
+                centred = flux in FLUXES and (layer == "NEE" or compared in ("anomaly", "trend"))
                 layers[layer] = {
                     "units": group.units_of(layer), "scales": scales, "ends": ends, "ready": ready,
-                    "colours": COLOURS.get(layer, OTHER_COLOURS), "centred": layer == "NEE", "carbon": layer in FLUXES,
+                    "colours": colours_of(layer) or OTHER_COLOURS, "centred": centred,
                 }  # fmt: skip
             groups[name] = {"frames": group.frames, "layers": layers}
         return {

@@ -31,7 +31,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
 }  # fmt: skip
 NUMBER = r"(\d{1,7})"
-TILE = re.compile(rf"tile/{NUMBER}/(annual|monthly|daily|{ZONE})/(\w{{1,80}})/{NUMBER}/{NUMBER}/{NUMBER}/{NUMBER}", re.ASCII)
+TILE = re.compile(rf"tile/{NUMBER}/(annual|monthly|daily|record|{ZONE})/(\w{{1,80}})/{NUMBER}/{NUMBER}/{NUMBER}/{NUMBER}", re.ASCII)
 PIXEL = re.compile(rf"pixel/{NUMBER}/{NUMBER}/{NUMBER}", re.ASCII)
 ZONES = re.compile(rf"zones/{NUMBER}/(\d{{4}}(?:-\d\d)?)/{NUMBER}", re.ASCII)
 POLYGON = re.compile(rf"polygon/{NUMBER}", re.ASCII)

@@ -114,7 +114,7 @@ class Viewer:
             whole_path = maps.path.resolve()
             run["name"] = f"{whole_path.parent.name}/{whole_path.name}" if alike else run["name"]
             run["draw"] = region.is_dir()
-            known = region.is_dir() and (maps.path / "totals.nc").exists()
+            known = region.is_dir() and (maps.path / "totals.nc").exists() and bool(maps.groups.keys() - {"record"})
             names = self.zones[0].variables if self.ledger and number == 0 else FLUXES
             run["zones"] = [
                 {"name": name, "colours": OF_ZONES.get(name, OTHER_COLOURS), "centred": name in CENTRED} for name in names if known

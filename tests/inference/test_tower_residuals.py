@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hybridflux.evaluate.scores import evaluate
-from hybridflux.inference import conditioned_error, fit_structural_correlation, tower_residuals, training_days
+from hybridflux.inference import conditioned_error, fit_structural_correlation, month_covariance, tower_residuals, training_days
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.posterior import Posterior
@@ -23,7 +23,7 @@ from hybridflux.vocabulary import PARAMETERS
 
 VALUES = {
     "structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_recurring": 0.7, "structural_year": 0.08,
-    "structural_place": 0.1, "noise_floor": 0.3, "noise_slope": 0.1,
+    "structural_place": 0.1, "structural_amplitude": 1e-6, "noise_floor": 0.3, "noise_slope": 0.1,
 }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_the_likelihood_of_a_pair_finds_the_correlation_of_its_errors(truth):
     """Residuals of two towers of ten years, drawn with a correlation; the second one errs twice as much."""
     random, months, best = np.random.default_rng(3), 120, []
     number = np.tile(np.arange(months), 2).astype(np.int32)
-    first, end = (np.floor((number + step) * fit_structural_correlation.MONTH).astype(int) for step in (0, 1))
+    first, end = (np.floor((number + step) * month_covariance.MONTH).astype(int) for step in (0, 1))
     activity = (4.0 - 3.0 * np.cos(2 * np.pi * number / 12)).astype(np.float32)
     units = structural_covariance.unit_means(VALUES, Periods(first, end), Periods(first, end))
     rows = Errors(np.arange(2 * months), structural_covariance.size_of(VALUES, activity), activity.astype(float))

@@ -1,6 +1,8 @@
 """Maps for GIS: every number as in the store, overviews where a map is large, nothing stored where no tile is."""
 
 import resource
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -145,6 +147,22 @@ def test_a_write_that_fails_unsaid_is_found(tmp_path, job):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["NEE.tif"]
+
+
+def test_memory_that_slurm_does_not_grant_is_named(tmp_path, job):
+    """GDAL keeps to the limit of resident memory that SLURM sets to what a job has asked for."""
+    program = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_RSS, (1 << 20, 1 << 20))
+import rasterio.shutil
+from pathlib import Path
+from hybridflux.region.outputs.geotiff import whole_geotiff
+with whole_geotiff(Path("{tmp_path}/NEE.tif")) as partial:
+    rasterio.shutil.copy("{job.out}/cog/NEE_monthly_2018.tif", partial, driver="COG", compress="ZSTD")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "GDAL may not take memory: this process is allowed 1048576 bytes (SLURM: give --mem)" in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_cut_short_is_not_complete(tmp_path, job):

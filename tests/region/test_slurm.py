@@ -50,7 +50,9 @@ SelectType=select/cons_tres
 ReturnToService=2
 MpiDefault=none
 KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+MinJobAge=2
+DefMemPerCPU=1500
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=3000 State=UNKNOWN
 PartitionName=test Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -147,7 +149,9 @@ def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, 
     report = map_region(posterior, region_path, out, **SETTINGS, executor=Slurm(2, "--cpus-per-task=2"), resume=True)
     assert "3 of 6 tiles are left; submitted 1 tasks as" in str(report)
     assert "#SBATCH --array=1\n" in (out / "slurm" / "tasks.sh").read_text()
-    until(lambda: (out / "totals.nc").exists() and ended(), what="the end of the run")
+    until(ended, what="the end of the run")
+    (finished,) = (out / "slurm").glob("*_finish.log")
+    assert "6 tiles (6 done before)" in finished.read_text()
 
     map_region(posterior, region_path, tmp_path / "here", **SETTINGS)
     here, there = (zarr.open_group(run / "fluxes.zarr", mode="r") for run in (tmp_path / "here", out))
@@ -156,6 +160,7 @@ def test_a_cancelled_task_and_the_rest_of_the_run(slurm, tmp_path, region_path, 
             assert (array[...] == there[group][name][...]).all(), f"{group}/{name}"
     one, other = (xr.open_dataset(run / "totals.nc", engine="h5netcdf").load().drop_attrs() for run in (tmp_path / "here", out))
     xr.testing.assert_identical(one, other)
+    assert {path.name for path in (out / "cog").iterdir()} == {path.name for path in (tmp_path / "here" / "cog").iterdir()}
 
 
 def test_a_running_task_is_cancelled(slurm, tmp_path, region_path, make_posterior):

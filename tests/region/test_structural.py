@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
+from hybridflux.inference.conditioned_error import structural_error_given
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model import structural_covariance
 from hybridflux.model.effect_correlation import EffectCorrelation
@@ -160,7 +162,8 @@ def test_a_budget_knows_the_months_of_its_tower_whatever_the_tiles(make_region, 
         months, posterior = known(6).only(known(6).place == 1), make_posterior()
         info = {**posterior.info, "places": {"a": place}, "structural_correlation": {"length": 20_000.0, "nugget": 0.0}}
         residuals = replace(months, place=0 * months.place)
-        posterior = replace(posterior, info=info, structure=structure_of(**VALUES, **PERSISTENT), residuals=residuals)
+        structure = structure_of(**VALUES, **PERSISTENT, structural_amplitude=0.4)
+        posterior = replace(posterior, info=info, structure=structure, residuals=residuals)
         settings = {"draws": Draws(6, towers=towers), "period": Period("2018-06-01", "2018-07-31"), "keep": (ZoneTotals(),)}
         map_region(posterior, region, out := tmp_path / f"run{size}{towers}", **settings)
         found[size, towers] = xr.load_dataset(out / "totals.nc", engine="h5netcdf")
@@ -175,6 +178,32 @@ def test_a_budget_knows_the_months_of_its_tower_whatever_the_tiles(make_region, 
     np.testing.assert_array_equal(informed[~forest], blind[~forest])
     said = [json.loads((tmp_path / name / "run.json").read_text())["structural_error"] for name in ("run10None", "run10()")]
     assert [one["towers"] for one in said] == [["a"], []] and said[0]["length"] == 20_000.0
+
+
+def test_a_tower_with_large_residuals_keeps_a_wide_interval_and_its_neighbours_with_it():
+    """The amplitude of the errors of a place is learned from what it measured; regions and known towers have the same errors."""
+    draws, months = 1500, months_of("2018-04", "2018-08")
+    tower = KnownTower("A", *reversed([float(one) for one in GRID.lonlat(GRID.x[20], GRID.y[30])]), "DBF")
+    basis, days = FieldBasis(CORRELATION, (tower,), GRID), (months.end - months.first)[:, None]
+    at = basis.at(basis.at_towers + [[0.0, 0.0], [4_000.0, 0.0], [4e5, 0.0]])
+    few, day, sd = known(draws).only(np.arange(16) < 12), np.arange(months.first[0], months.end[-1]), {}
+    few = replace(few, residual=few.residual - few.residual.mean())
+    for factor, spread in ((0.2, 0.6), (2.5, 0.6), (0.2, 1e-6), (2.5, 1e-6)):
+        values = {**VALUES, **PERSISTENT, "structural_amplitude": spread}
+        residuals = replace(few, residual=np.float32(factor) * few.residual)
+        carbon = np.broadcast_to(4.0 * days[:, None], (3, 4, 2, draws))
+        found = field_of(months, draws, basis, residuals, **values).error(carbon, np.ones(3), np.full(3, KIND), at) / days
+        sd[factor, spread] = found.std(axis=-1).mean(axis=1)
+        posterior = SimpleNamespace(structure=structure_of(**values), draws=draws)
+        daily = structural_error_given(
+            posterior, np.full((draws, len(day)), 4.0), day.astype("datetime64[D]"), residuals, [0], np.ones((2, 2)), 5
+        )
+        of_months = np.stack([daily[:, (day >= one) & (day < end)].mean(1) for one, end in zip(*months, strict=True)])
+        np.testing.assert_allclose(found[0].std(axis=-1), of_months.std(axis=1), rtol=0.12)
+        np.testing.assert_allclose(found[0].mean(axis=-1), of_months.mean(axis=1), atol=0.12)
+    assert sd[2.5, 0.6][0] > 2.0 * sd[0.2, 0.6][0] and sd[2.5, 0.6][1] > 1.2 * sd[0.2, 0.6][1]
+    assert sd[2.5, 1e-6][:2] == pytest.approx(sd[0.2, 1e-6][:2], rel=1e-3)  # Gaussian errors shrink alike, whatever was measured
+    assert sd[2.5, 0.6][2] == pytest.approx(sd[2.5, 1e-6][2], rel=0.15)  # far away the amplitude has a mean square of one
 
 
 def test_residuals_inform_nothing_where_nobody_knows_how_far_they_reach(region_path, make_posterior):

@@ -6,9 +6,38 @@ import numpy as np
 import pytest
 
 from hybridflux.series import SeriesProcess
+from hybridflux.series.cleaning import variances_of, view_axis
+from hybridflux.series.lanes import EXCESS, FACTOR, LANES, OPENING, RECORD_ROWS, VIEW, keep_views, room
+from hybridflux.series.outliers import open_drops
 
 DAYS = 300
 PROCESS = SeriesProcess(season=(0.6, -0.1, 0.05), fast_sd=0.12, fast_days=25.0, slow_sd=0.08, slow_days=400.0, view_sd=0.03, freedom=1e9)
+
+
+def row(first) -> slice:
+    """A row of lanes."""
+    return slice(int(first), int(first) + LANES)
+
+
+def records(kept: np.ndarray, first, pixels: int) -> np.ndarray:
+    """One row of the records of all views `[view, pixel]`, a view of `kept`."""
+    return kept.reshape(-1, RECORD_ROWS * LANES)[1:, row(first)][:, :pixels]
+
+
+def lanes_of(views: np.ndarray, opening: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`kept` and `rows` with a few pixels, views and openings `[view, pixel]`."""
+    kept, rows = room(len(views))
+    keep_views(kept, np.float32(views), np.float32(opening), 0)
+    return kept, rows
+
+
+def drops(views, excess, when, factor, process: SeriesProcess) -> tuple[np.ndarray, np.ndarray]:
+    """`outliers.open_drops` of a few pixels: views that are kept, and openings, from views `[view, pixel]`, excess and factor."""
+    kept, rows = lanes_of(views, np.zeros_like(views))
+    records(kept, EXCESS, views.shape[1])[:] = excess
+    rows[row(FACTOR)] = factor
+    open_drops(kept, rows, view_axis(process, np.asarray(when, int)), variances_of(process))
+    return tuple(records(kept, one, views.shape[1]).copy() for one in (VIEW, OPENING))
 
 
 def _kernel(process: SeriesProcess, lag: np.ndarray) -> np.ndarray:

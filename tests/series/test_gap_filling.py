@@ -7,18 +7,16 @@ import numpy as np
 import pytest
 
 from hybridflux.series import SeriesProcess, fill
-from hybridflux.series.cleaning import variances_of
-from hybridflux.series.gap_filling import BLOCK
-from hybridflux.series.outliers import opened_by_drops
-from tests.series.conftest import PROCESS
+from hybridflux.series.lanes import LANES
+from tests.series.conftest import PROCESS, drops
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
 def drops_of(made, used):
     """Where the cleaning saw a drop `[view, pixel]`."""
-    views, one = np.where(used, made.values, np.nan), np.ones(made.values.shape[1], np.float32)
-    return np.asarray(opened_by_drops(views, np.zeros_like(views), np.float32(made.when), one, variances_of(made.process))[1]) > 0
+    views, pixels = np.where(used, made.values, np.nan), range(0, made.values.shape[1], LANES)
+    return np.concatenate([drops(views[:, one : one + LANES], 0.0, made.when, 1.0, made.process)[1] for one in pixels], axis=1) > 0
 
 
 def test_mean_and_sd_equal_dense_process(made, dense):
@@ -77,7 +75,7 @@ def test_lively_pixels_get_wider_intervals(made):
 
 
 def test_pixels_do_not_know_of_each_other(made):
-    values = np.tile(made.values, (1, 3))[:, : BLOCK + 100]
+    values = np.tile(made.values, (1, 3))[:, : 8 * LANES + 100]
     whole = fill(values, made.when, made.days, process=made.process)
     order = np.random.default_rng(0).permutation(values.shape[1])
     mixed = fill(values[:, order], made.when, made.days, process=made.process)

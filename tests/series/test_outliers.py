@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from hybridflux.series import SeriesProcess, cleaning, fill
-from hybridflux.series.cleaning import variances_of
-from hybridflux.series.outliers import LARGEST_SQUARE, opened_by_drops, variance_factor
+from hybridflux.series import SeriesProcess, fill
+from hybridflux.series.cleaning import clean, variance_factor, variances_of, view_axis
+from hybridflux.series.lanes import LANES
+from hybridflux.series.outliers import LARGEST_SQUARE
+from tests.series.conftest import drops
 
 PROCESS = SeriesProcess(season=(0.6,), fast_sd=0.1, fast_days=30.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03)
 WHEN = np.arange(2, 297, 5)
@@ -64,24 +66,24 @@ def test_smooth_senescence_is_no_drop():
     filled = fill(values, WHEN, 300, process=PROCESS)
     assert filled.used.mean() > 0.99
     assert np.abs(filled.mean[150] - (0.75 - 0.225)).max() < 0.06
-    kept, opening = opened_by_drops(np.float32(values), np.zeros(values.shape), np.float32(WHEN), np.ones(30), variances_of(PROCESS))
-    assert not np.asarray(opening).any() and np.isfinite(kept).all()
+    kept, opening = drops(values, 0.0, WHEN, 1.0, PROCESS)
+    assert not opening.any() and np.isfinite(kept).all()
 
 
 def test_drop_opens_the_days_between_its_two_views():
     values = np.array([0.8, 0.8, np.nan, 0.3, 0.3, 0.3], np.float32)[:, None]
-    when, one = np.array([0, 5, 10, 15, 20, 25], np.float32), np.ones(1, np.float32)
-    _, opening = opened_by_drops(values, np.zeros((6, 1)), when, one, variances_of(PROCESS))
+    when = np.array([0, 5, 10, 15, 20, 25])
+    _, opening = drops(values, 0.0, when, 1.0, PROCESS)
     np.testing.assert_allclose(opening[:, 0], [0, 0, 0.025, 0.025, 0, 0], rtol=1e-5)
-    _, opening = opened_by_drops(values, np.zeros((6, 1)), when, 30 * one, variances_of(PROCESS))
-    assert not np.asarray(opening).any(), "a pixel that varies so much has no drop there"
+    _, opening = drops(values, 0.0, when, 30.0, PROCESS)
+    assert not opening.any(), "a pixel that varies so much has no drop there"
 
 
 def test_only_the_worst_of_neighbouring_outliers_goes():
     """The excess of a view is positive where it is an outlier and the next view is not a worse one."""
-    values, when = np.full((6, 1), 0.5, np.float32), np.arange(6, dtype=np.float32)
+    values, when = np.full((6, 1), 0.5, np.float32), np.arange(6)
     excess = np.array([-0.2, -1.2, 1.5, 1.1, -0.0, 1.3], np.float32)[:, None]
-    kept, _ = opened_by_drops(values, excess, when, np.ones(1), variances_of(PROCESS))
+    kept, _ = drops(values, excess, when, 1.0, PROCESS)
     assert np.isnan(kept[:, 0]).tolist() == [False, False, True, False, False, True]
 
 
@@ -92,17 +94,19 @@ def test_variance_factor_is_between_prior_and_data():
     assert (wild.view_sd <= PROCESS.view_sd * np.sqrt((10 + 40 * LARGEST_SQUARE) / 50) + 1e-6).all()
 
 
-@pytest.mark.parametrize("cloudy", [5, 40], ids=["few go on side by side", "most go on, all together"])
-def test_the_search_is_that_of_all_pixels_to_the_last_bit(monkeypatch, cloudy):
+def test_a_pixel_is_cleaned_alike_beside_any_others():
+    """A pass that changes no pixel of a block is its last one: blocks of one kind of pixel, and of all kinds, to the last bit."""
     process = SeriesProcess((0.5,), fast_sd=0.1, fast_days=30.0, slow_sd=0.05, slow_days=1000.0, view_sd=0.02)
     random, when = np.random.default_rng(0), np.arange(0, 400, 5)
-    values = (0.02 * random.normal(size=(80, 64))).astype(np.float32)
-    values[10:14, :cloudy] -= [[0.3], [0.7], [0.25], [0.4]]  # of neighbouring clouds each pass takes the worst
-    values[40:42, :cloudy] -= [[0.5], [0.2]]
-    found = []
-    for few in (cleaning.FEW, 1000):  # 64 pixels are not to be cut into a thousand parts: all go on
-        monkeypatch.setattr(cleaning, "FEW", few)
-        found.append(cleaning.clean(values, cleaning.view_axis(process, when), cleaning.variances_of(process)))
-    assert np.isnan(found[1].views[:, :cloudy]).sum(0).min() >= 2, "several passes reject views"
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, other)
+    values = (0.02 * random.normal(size=(80, 2 * LANES))).astype(np.float32)
+    cloudy = np.arange(2 * LANES) % 3 == 0
+    values[10:14, cloudy] -= [[0.3], [0.7], [0.25], [0.4]]  # of neighbouring clouds each pass takes the worst
+    values[40:42, cloudy] -= [[0.5], [0.2]]
+    values[60:, cloudy] -= 0.4
+    axis, variances = view_axis(process, when), variances_of(process)
+    mixed = clean(values, axis, variances)
+    assert np.isnan(mixed.views[:, cloudy]).sum(0).min() >= 2, "several passes reject views"
+    assert mixed.opening[60, cloudy].min() > 0
+    for kind in (cloudy, ~cloudy):
+        for one, other in zip(clean(values[:, kind], axis, variances), mixed, strict=True):
+            np.testing.assert_array_equal(one, other[..., kind])

@@ -1,16 +1,16 @@
 """The written-out algebra of three states against dense covariance matrices in float64."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.linalg import expm
 
 from hybridflux.series import SeriesProcess
-from hybridflux.series.cleaning import Cleaned, _excess, _filtered, variances_of, view_axis
+from hybridflux.series.cleaning import Cleaned, excess_of_views, filter_views, variances_of, view_axis
 from hybridflux.series.every_day import calendar_of, every_day
+from hybridflux.series.lanes import EXCESS, FACTOR, SQUARES
 from hybridflux.series.outliers import CLOUD, GLINT
 from hybridflux.series.smoother import steps
+from tests.series.conftest import lanes_of, records, row
 
 PROCESS = SeriesProcess((0.0,), fast_sd=0.15, fast_days=20.0, slow_sd=0.1, slow_days=300.0, view_sd=0.04)
 SEES = np.array([1.0, 0.0, 1.0])
@@ -64,13 +64,7 @@ def seen():
 def test_every_day_equals_dense_process_of_days(seen):
     when, values, rate = seen
     days, variances = int(when[-1]) + 20, variances_of(PROCESS)
-    between, each_day = jax.tree.map(jnp.asarray, calendar_of(PROCESS, when, days))
-
-    def write(out, day, mean, variance):
-        return out[0].at[day].set(mean), out[1].at[day].set(variance)
-
-    cleaned, empty = Cleaned(jnp.asarray(values), jnp.asarray(rate), jnp.ones(6)), jnp.zeros((days, 6))
-    means, spreads = every_day(cleaned, between, each_day, variances, write, (empty, empty))
+    means, spreads = every_day(Cleaned(values, rate, np.ones(6, np.float32)), *calendar_of(PROCESS, when, days), variances)
     step = np.append(np.searchsorted(np.arange(days), when), np.arange(days))  # the views one by one, then days without one among them
     order = np.argsort(step, kind="stable")
     gaps = np.diff(step[order], prepend=0).astype(float)
@@ -87,8 +81,11 @@ def test_every_day_equals_dense_process_of_days(seen):
 def test_excess_is_what_the_other_views_say(seen):
     when, values, rate = seen
     axis, variances = view_axis(PROCESS, when), variances_of(PROCESS)
-    squares, predicted = _filtered(jnp.asarray(values), jnp.asarray(rate), axis, variances)
-    said = np.asarray(_excess(jnp.asarray(values), predicted, jnp.ones(6), axis, variances))
+    kept, rows = lanes_of(values, rate)
+    filter_views(kept, rows, axis, variances)
+    squares, rows[row(FACTOR)] = rows[row(SQUARES)][:6].copy(), 1.0
+    excess_of_views(kept, rows, axis, variances)
+    said = records(kept, EXCESS, 6)
     for pixel in range(6):
         noise = np.where(np.isfinite(values[:, pixel]), PROCESS.view_sd**2, np.inf)
         _, _, left_out = dense(axis.gap.astype(float), values[:, pixel], noise, rate[:, pixel] * axis.gap)
@@ -96,7 +93,7 @@ def test_excess_is_what_the_other_views_say(seen):
             z = miss / np.sqrt(spread)
             assert abs(said[view, pixel]) == pytest.approx(max(-z / CLOUD, z / GLINT), rel=1e-3, abs=1e-4)
         assert (said[~np.isfinite(values[:, pixel]), pixel] == 0).all()
-    assert (np.asarray(squares) > 0).all()
+    assert (squares > 0).all()
 
 
 def test_steps_compose():

@@ -19,7 +19,7 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 def made_up_run(path, *, shape=SHAPE, west=500_000.0):
-    """A run of monthly and annual maps; a corner is outside. Returns its values by array as stored."""
+    """A run of monthly and annual maps and of a trend; a corner is outside. Returns its values by array as stored."""
     rng, grid, values = np.random.default_rng(0), Grid("EPSG:2154", west, 6_800_000.0, 10.0, shape, TILE), {}
     spec = {"start": "2021-01-01", "end": "2022-02-28", "spread": "parameter", "draws": 4, "changes": []}
     record = {"state": "done", "title": f"Valley {EVIL}", "region": str(path / "gone.zarr"), "spec": spec, "config_hash": "0" * 64}
@@ -27,6 +27,10 @@ def made_up_run(path, *, shape=SHAPE, west=500_000.0):
     (path / "run.json").write_text(json.dumps(record | {"provenance": {"hybridflux": "0"}}))
     root = zarr.create_group(path / "fluxes.zarr")
     firsts = {"annual": np.array(["2021", "2022"], "datetime64[Y]"), "monthly": np.arange("2021-01", "2022-03", dtype="datetime64[M]")}
+    firsts["record"] = firsts["annual"][:1]
+    mapped = {"annual": np.array([365, 59]), "record": np.array([424])}
+    fluxes = {"NEE": 0.01, "NEE_sd": 0.01, "NEE_q05": 0.01, "NEE_q95": 0.01, "GPP": 0.02}
+    trends = {"NEE_trend": 0.01, "NEE_trend_sd": 0.01, "NEE_trend_rising": 1e-3, "GPP_trend": 0.01}
     for name, first in firsts.items():
         group = root.create_group(name)
         for axis, (at, described) in layout.axes(grid.x, grid.y).items():
@@ -35,13 +39,13 @@ def made_up_run(path, *, shape=SHAPE, west=500_000.0):
         day = first.astype("datetime64[D]")
         days = (first + 1).astype("datetime64[D]") - day
         layout.put(group, "time", (day - layout.EPOCH).astype(int), ("time",), **layout.TIME, units=layout.TIME_UNITS, calendar="standard")
-        layout.put(group, "days", days.astype(int) if name == "monthly" else np.array([365, 59]), ("time",))
-        for array, scale in {"NEE": 0.01, "NEE_sd": 0.01, "NEE_q05": 0.01, "NEE_q95": 0.01, "GPP": 0.02}.items():
+        layout.put(group, "days", mapped.get(name, days.astype(int)), ("time",))
+        for array, scale in (trends if name == "record" else fluxes).items():
             made = rng.integers(-900, 900, (len(first), *shape)).astype(np.int16)
             made += {"NEE_q05": -500, "NEE_q95": 500}.get(array, 0)
-            made = np.abs(made) if array in ("NEE_sd", "GPP") else made
+            made = np.abs(made) if array.endswith(("_sd", "_rising")) or array == "GPP" else made
             made[:, :TILE, :TILE] = layout.NODATA
-            attributes = {"units": "g m-2", "scale_factor": scale, "_FillValue": layout.NODATA}
+            attributes = {"units": "1" if array.endswith("_rising") else "g m-2", "scale_factor": scale, "_FillValue": layout.NODATA}
             stored = group.create_array(
                 array, shape=made.shape, dtype=np.int16, chunks=(len(first), TILE, TILE), compressors=layout.codecs(),
                 dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=attributes,

@@ -100,6 +100,23 @@ def test_keys_reach_everything(server):
         assert browser.run("document.querySelector('dialog[open]').innerText.includes('swipe')")
 
 
+def test_the_trend_is_a_layer_of_its_own(server, made_up):
+    with page(server.address) as browser:
+        browser.press("t")
+        browser.click(*place_of(browser, 120, 333))
+        browser.settle()
+        browser.wait("viewer.pixel && viewer.pixel.row === 120")
+        assert browser.run("[viewer.s.group, viewer.s.layer, viewer.frames[0]]") == ["record", "NEE_trend", "2021-2022"]
+        assert value_of(browser, "NEE_trend") == pytest.approx(made_up.values["record/NEE_trend"][0, 120, 333] * 0.01)
+        assert browser.run("document.querySelectorAll('.side figure.chart').length") == 0  # there is one date
+        shown = browser.run("document.querySelector('.legend').innerText").replace("\n", " ")
+        assert shown.startswith("NEE trend, mean of the draws [gC m⁻² yr⁻²]") and "negative: uptake grows" in shown and "hatched" in shown
+        browser.run("viewer.set({layer: 'NEE_trend_rising'})")
+        browser.settle()
+        scale = browser.run("(({low, high, ends}) => [low, high, ends])(viewer.map.sides[0])")
+        assert scale == [0, 1, ["all fall", "all rise"]]
+
+
 def test_a_swipe_and_a_difference_are_of_two_dates(server, made_up):
     with page(server.address) as browser:
         browser.run("viewer.go(0)")

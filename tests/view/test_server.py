@@ -14,7 +14,7 @@ from hybridflux.cli import app
 from hybridflux.limits import Refused
 from hybridflux.region.store.layout import NODATA
 from hybridflux.view.pyramid import SIDE, BlockMemory
-from hybridflux.view.run_maps import RunMaps
+from hybridflux.view.run_maps import ENDING, RunMaps
 from hybridflux.view.server import LARGEST, ViewerServer, serve
 from tests.view.conftest import EVIL, ask, made_up_run, served
 
@@ -31,9 +31,9 @@ def test_the_series_of_a_pixel_is_the_store(server, made_up):
     found = json.loads(ask(server, "pixel/0/333/212")[2])
     for name, values in made_up.values.items():
         group, array = name.split("/")
-        layer, _, ending = array.partition("_")
-        scale = 0.02 if layer == "GPP" else 0.01
-        np.testing.assert_allclose(found["series"][group][layer][ending and f"_{ending}"], values[:, 333, 212] * scale, rtol=1e-9)
+        layer = ENDING.sub("", array)
+        scale = {"GPP": 0.02, "NEE_trend_rising": 1e-3}.get(layer, 0.01)
+        np.testing.assert_allclose(found["series"][group][layer][array.removeprefix(layer)], values[:, 333, 212] * scale, rtol=1e-9)
     outside = json.loads(ask(server, "pixel/0/5/5")[2])
     assert outside["series"]["annual"]["NEE"][""] == [None, None] and made_up.values["annual/NEE"][0, 5, 5] == NODATA
 

@@ -32,12 +32,12 @@ def tile_of(file):
 def test_tiles_are_those_of_the_pyramid(small, tmp_path):
     write_static([small], tmp_path / "static")
     files = sorted((tmp_path / "static" / "tiles").glob("*.js"))
-    assert len(files) == 2 * 5 * (4 + 1)  # groups, arrays, tiles of two levels
+    assert len(files) == (2 * 5 + 4) * (4 + 1)  # arrays of years, months and the trend, tiles of two levels
     run = RunMaps.open(small, BlockMemory())
     for file in files[::7]:
         name, values = tile_of(file)
         assert name == file.stem
-        group, array, level, row, column = re.fullmatch(r"0_(annual|monthly)_(\w+?)_(\d)_(\d)_(\d)_0", name).groups()
+        group, array, level, row, column = re.fullmatch(r"0_(annual|monthly|record)_(\w+?)_(\d)_(\d)_(\d)_0", name).groups()
         pyramid = run.pyramid(group, array)
         np.testing.assert_array_equal(values[-1], pyramid.tile(len(values) - 1, int(level), int(row), int(column)))
 

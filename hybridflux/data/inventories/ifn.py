@@ -1,6 +1,6 @@
 """The national forest inventory of France (IGN): its published tables -> carbon stocks of zones.
 
-Each plot of these tables was visited once, so that they give stocks, not changes. Plots lie in forests only.
+One visit of a plot gives a stock, not a change; for plots that were visited twice see `revisits`. Plots lie in forests only.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ the same in all cells of a plant type, an upper bound.
 Towers are known as effects are (`tower_effects`, Matheron's rule): what the prior field at the months of the towers and a draw of their
 measuring errors leave of their residuals goes through the gain of a Gaussian process. So the months that a tower measured are known at its
 ecosystem, what comes again every year or lasts is known there in other years too, and with distance the field becomes that of the prior.
-A cell is the mean over its pixels, with its mean activity.
+A cell is the mean over its pixels, with its mean activity and its mean amplitude: the score of the amplitude is a field of the same
+correlation, which passes through the scores that a draw has at the towers, given all that each measured.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ import numpy as np
 
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.tower_residuals import TowerResiduals
-from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, size_of, unit_means
+from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, score_given, size_of, unit_means
+from hybridflux.model.structural_error import amplitude
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.vocabulary import PLANT_TYPES
 
 PARTS = 3  # weeks, years, place
+SCORE = PARTS  # number of the random stream of amplitudes
 _NAME = crc32(b"structural error")
 
 
@@ -69,12 +72,16 @@ class OfKind(NamedTuple):
     Attributes:
         waves: weights of the waves of the fields of weeks and of years `[wave, month, draw]`, and for good `[wave, 1, draw]`.
         tower: numbers of the towers in the basis `[tower]`.
+        score: weights of the waves of the score of the amplitude `[wave, draw]`.
+        scores: what the towers add to it, per correlation with a tower `[tower, draw]`.
         weeks: per correlation with a tower, to be multiplied by the size `[tower, month, draw]`.
         lasting: the same, to be multiplied by the activity.
     """
 
     waves: list[np.ndarray]
     tower: np.ndarray
+    score: np.ndarray
+    scores: np.ndarray
     weeks: np.ndarray
     lasting: np.ndarray
 
@@ -135,7 +142,10 @@ class StructuralField:
         if kind not in self._made:
             self._made[kind] = self._make(kind)
         made, of, waves = self._made[kind], self.hyperparameters, means[:, : self.basis.waves]
-        size, near = size_of(of, activity), means[:, self.basis.waves + made.tower]
+        near = means[:, self.basis.waves + made.tower]
+        variance = ((waves * self.basis.weights(np.ones(self.basis.waves))) ** 2).sum(axis=1)[:, None]
+        of_cell = amplitude(of["structural_amplitude"], waves @ made.score + near @ made.scores, variance)[:, None]
+        size, activity = of_cell * size_of(of, activity), of_cell * activity
         error = size * np.tensordot(waves, made.waves[0], 1)
         lasting = of["structural_year"] * np.tensordot(waves, made.waves[1], 1)
         lasting += of["structural_place"] * np.tensordot(waves, made.waves[2], 1)  # the same in all months
@@ -167,11 +177,12 @@ class StructuralField:
         waves = [np.empty((self.basis.waves, months, draws), np.float32) for months in (mapped, mapped, 1)]
         prior, normal = np.empty((PARTS, len(measured.rows), draws)), np.empty((len(measured.rows), draws))
         units: dict[tuple[float, float], Units] = {}
+        score = np.empty((self.basis.waves, draws))
         for draw in range(draws):
             values = self._of_draw(draw)
             if (memory := _memory(values)) not in units:
                 units[memory] = Units(found := unit_means(values, every, every), [roots(one) for one in found])
-            random = [np.random.default_rng([self.seed, _NAME, kind, draw, part]) for part in range(PARTS)]
+            random = [self._random(kind, draw, part) for part in range(PARTS)]
             for part, root in enumerate(units[memory].roots):
                 shock = random[part].standard_normal((len(every.first), self.basis.waves), np.float32)  # mapped months first
                 path = root @ self.basis.weights(shock)
@@ -180,9 +191,34 @@ class StructuralField:
             place = self.basis.weights(random[2].standard_normal(self.basis.waves, np.float32))
             waves[2][:, 0, draw], prior[2, :, draw] = place, (measured.waves @ place)[measured.of_tower]
             normal[:, draw] = random[2].standard_normal(len(measured.rows))
-        return OfKind(waves, measured.tower, *self._through(measured, units, prior, normal))
+            score[:, draw] = self.basis.weights(self._random(kind, draw, SCORE).standard_normal(self.basis.waves))
+        scores, amplitudes = self._amplitudes(kind, measured, units, measured.waves @ score)
+        return OfKind(waves, measured.tower, score, scores, *self._through(measured, units, prior, normal, amplitudes))
 
-    def _through(self, measured: Measured, units: dict, prior: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    def _amplitudes(self, kind: int, measured: Measured, units: dict, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the towers add to the scores of a field `[tower, draw]`, and their amplitudes `[tower, draw]`.
+
+        Args:
+            kind: plant type.
+            measured: months of the towers.
+            units: as of `_through`.
+            prior: scores of the field at the towers `[tower, draw]`.
+        """
+        mapped, known, given = len(self.months.first), self.residuals, prior.copy()
+        for draw in range(prior.shape[1]) if known is not None else ():
+            values, row, random = self._of_draw(draw), int(known.row[draw]), self._random(kind, draw, SCORE + 1)
+            noise = known.noise(values, row)
+            for tower, share in enumerate(random.uniform(size=len(measured.tower))):
+                own = measured.of_tower == tower
+                rows, activity = measured.rows[own], known.activity[row, measured.rows[own]].astype(float)
+                here = Errors(mapped + measured.of_month[own], size_of(values, activity), activity)
+                error = covariance(values, units[_memory(values)].means, here, here, 1.0)
+                residual = known.residual[row, rows].astype(float)
+                given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], share)
+        shared = measured.correlation + 1e-6 * np.eye(len(prior))
+        return np.linalg.solve(shared, given - prior), amplitude(self.hyperparameters["structural_amplitude"], given)
+
+    def _through(self, measured: Measured, units: dict, prior: np.ndarray, normal: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
         """What the towers add to weeks, and to what lasts `[2, tower, month, draw]`.
 
         Args:
@@ -190,13 +226,14 @@ class StructuralField:
             units: of mapped months, then those of the towers, by `_memory`.
             prior: unit fields there `[part, row, draw]`.
             normal: standard normal numbers for their measuring errors `[row, draw]`.
+            amplitudes: of the towers `[tower, draw]`.
         """
         mapped, of, known = len(self.months.first), self.hyperparameters, self.residuals
         found = np.zeros((2, len(measured.tower), mapped, normal.shape[1]))
         if known is None or not len(measured.rows):
             return found
         activity, residual = (values[known.row][:, measured.rows].T.astype(float) for values in (known.activity, known.residual))
-        size = size_of(of, activity)
+        size, activity = (amplitudes[measured.of_tower] * one for one in (size_of(of, activity), activity))
         noise = np.stack([known.noise(self._of_draw(draw), row)[measured.rows] for draw, row in enumerate(known.row.tolist())], axis=1)
         error = size * prior[0] + activity * (of["structural_year"] * prior[1] + of["structural_place"] * prior[2]) + noise**0.5 * normal
         left = residual - (error - error.mean(axis=1, keepdims=True))
@@ -212,6 +249,9 @@ class StructuralField:
             found[0, ..., draw] = (weeks[:mapped, here.period] @ (here.size[:, None] * gain)).T
             found[1, ..., draw] = (lasting @ (here.activity[:, None] * gain)).T
         return found
+
+    def _random(self, kind: int, draw: int, part: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, _NAME, kind, draw, part])
 
     def _of_draw(self, draw: int) -> dict[str, float]:
         return {name: float(values[draw]) for name, values in self.hyperparameters.items()}

@@ -58,4 +58,7 @@ def _of_the_disk(partial: Path, path: Path, error: Exception) -> OSError:
         return OSError(errno.ENOSPC, "No space left on device", str(path))
     if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
         return OSError(errno.EFBIG, "File too large", str(path))
+    memory = resource.getrlimit(resource.RLIMIT_RSS)[0]
+    if "output buffer" in str(error) and memory != resource.RLIM_INFINITY:  # GDAL keeps to this limit, SLURM sets it
+        return OSError(errno.ENOMEM, f"GDAL may not take memory: this process is allowed {memory} bytes (SLURM: give --mem)", str(path))
     return OSError(errno.EIO, f"GDAL could not write it: {str(error)[:200]}", str(path))

@@ -4,7 +4,7 @@ class App {
   constructor(description, root) {
     this.d = description;
     this.luts = Object.fromEntries(Object.entries(description.luts).map(([name, text]) => [name, lutOf(text)]));
-    const [run] = description.runs, group = ["monthly", "annual", "daily"].find(name => run.groups[name]);
+    const [run] = description.runs, group = ["monthly", "annual", "daily", "record"].find(name => run.groups[name]);
     this.s = {run: 0, group, layer: Object.keys(run.groups[group].layers)[0], ending: "", frame: 0, compare: "none", other: description.runs.length > 1 ? 1 : 0, otherFrame: description.runs.length > 1 ? "same" : "others", hatch: true};
     this.s.frame = Math.floor(this.group.frames.length / 2);
     this.fields = new Map(); this.zones = new Map(); this.drawn = [];
@@ -23,7 +23,7 @@ class App {
   get run() { return this.d.runs[this.s.run]; }
   get isZones() { return this.s.group === "zone"; }
   get group() { return this.run.groups[this.isZones ? this.zoneGroup : this.s.group]; }
-  get zoneGroup() { return this.run.groups.annual ? "annual" : Object.keys(this.run.groups)[0]; }
+  get zoneGroup() { return ["annual", "monthly", "daily", "record"].find(name => this.run.groups[name]); }
   get variable() { return this.run.zones.find(one => one.name === this.s.variable) ?? this.run.zones[0]; }
   get frames() { return this.group.frames; }
   get layers() { return Object.keys(this.group.layers); }
@@ -37,7 +37,7 @@ class App {
     if (!other.length) return [this.cached(mine, {...look, note: word("noOther")})];
     if (s.compare === "swipe") return [this.cached(mine, look), this.cached(other, {...look, unsure: other.length === 1 && look.unsure})];
     const apart = [...mine, ...other.map(term => ({...term, weight: -term.weight}))], key = `${s.run}/${s.other}/${s.otherFrame}/${s.group}/${s.layer}${s.ending}`;
-    const size = (this.apart ??= new Map()).get(key) ?? look.high / (s.ending ? 2 : 3), name = `${s.layer}${s.ending ? " sd" : ""}`;
+    const size = (this.apart ??= new Map()).get(key) ?? look.high / (s.ending ? 2 : 3), name = `${s.layer.replaceAll("_", " ")}${s.ending ? " sd" : ""}`;
     return [this.cached(apart, {...look, low: -size, high: size, lut: this.luts.BrBG_r, unsure: false, title: `${name}: ${this.nameOf(s.run, s.frame)} − ${this.otherName()}`, ends: [word("lower", name), word("higher", name)], note: word("notExact"), scaleKey: key})];
   }
   cached(terms, look) {
@@ -70,7 +70,8 @@ class App {
     if (!spec) return {};
     const high = Math.max(...of.map(one => one.ends[ending] ?? 1)), centred = spec.centred && !ending;
     const unsure = this.s.hatch && centred && (spec.scales._q05 !== undefined && spec.scales._q95 !== undefined ? "quantiles" : spec.scales._sd !== undefined && "sd");
-    return {low: centred ? -high : 0, high, lut: this.luts[ending ? "BuPu" : spec.colours], unsure, units: spec.units, title: `${layer}, ${word(ending ? "sd" : "mean")}`, ends: centred ? [word("uptake"), word("release")] : null};
+    const name = layer.replaceAll("_", " "), what = ending ? "sd" : layer.endsWith("_rising") ? "share" : "mean", ends = ending ? null : ENDS[layer] ?? ENDS[layer.slice(layer.indexOf("_") + 1)];
+    return {low: centred ? -high : 0, high, lut: this.luts[ending ? "BuPu" : spec.colours], unsure, units: spec.units, title: `${name}, ${word(what)}`, ends: ends?.map(one => word(one))};
   }
   zoneField(run, frame) {
     const spec = this.variable, label = this.frames[frame].slice(0, 7), key = `${run}/${label.split(",")[0]}/${this.run.zones.indexOf(spec)}`;
@@ -102,7 +103,7 @@ class App {
     box.setAttribute("role", "group"); box.setAttribute("aria-label", label);
     return box;
   }
-  few(label, names, value, act) { return this[names.length > 4 ? "select" : "choice"](label, names.map(name => [name, name]), value, act); }
+  few(label, names, value, act) { return this[names.length > 4 ? "select" : "choice"](label, names.map(name => [name, name.replaceAll("_", " ")]), value, act); }
   button(name, act, more = {}) { return make("button", {type: "button", className: "plain", textContent: word(name), onclick: act, data: {act: name}, ...more}); }
   set(change) { Object.assign(this.s, change); this.build(); if (this.pixel) this.showPixel(); }
   setGroup(group) {
@@ -261,8 +262,8 @@ class App {
       for (const name of layers) {
         const of = series[name], value = of[""][frame], spec = run.groups[group].layers[name], digits = digitsOf(spec.ends[""] ?? Math.abs(value));
         const band = value === null || value === undefined ? "–" : of._q05 ? `${signed(of._q05[frame], digits)} … ${signed(of._q95[frame], digits)}` : of._sd ? `± ${signed(of._sd[frame], digits)}` : "";
-        parts.push(make("p", {className: "value", data: {layer: name, value: value ?? ""}}, make("b", {textContent: `${name} ${value === null || value === undefined ? "–" : signed(value, digits)}`}), ` ${band} ${raised(spec.units)} · ${run.groups[group].frames[frame] ?? ""}`));
-        parts.push(chart(run.groups[group].frames, of, spec.units, TONES[name] ?? "--accent", frame, name));
+        parts.push(make("p", {className: "value", data: {layer: name, value: value ?? ""}}, make("b", {textContent: `${name.replaceAll("_", " ")} ${value === null || value === undefined ? "–" : signed(value, digits)}`}), ` ${band} ${spec.units === "1" ? "" : raised(spec.units)} · ${run.groups[group].frames[frame] ?? ""}`));
+        if (group !== "record") parts.push(chart(run.groups[group].frames, of, spec.units, TONES[name.split("_")[0]] ?? "--accent", frame, name.replaceAll("_", " ")));
       }
       parts.push(make("p", {className: "note", textContent: word(series[layers[0]]._q05 ? "band" : "bandSd")}));
     }
@@ -333,7 +334,7 @@ class App {
       "+": () => map.zoom(1.5), "=": () => map.zoom(1.5), "-": () => map.zoom(1 / 1.5), 0: () => map.whole(), ",": () => this.go(s.frame - 1), ".": () => this.go(s.frame + 1),
       " ": () => this.player && (this.timer ? this.stop() : this.play()), Enter: () => map.clicked(), Escape: () => map.corners ? this.leave() : (map.picked = null, this.describePanel(), map.redraw()),
       p: () => this.d.live && this.run.draw && (map.corners ? this.finish() : this.startPolygon()), h: () => this.set({hatch: !s.hatch}), u: () => "_sd" in this.group.layers[s.layer].scales && this.set({ending: s.ending ? "" : "_sd"}),
-      y: () => this.run.groups.annual && this.setGroup("annual"), m: () => this.run.groups.monthly && this.setGroup("monthly"), d: () => this.run.groups.daily && this.setGroup("daily"),
+      y: () => this.run.groups.annual && this.setGroup("annual"), m: () => this.run.groups.monthly && this.setGroup("monthly"), d: () => this.run.groups.daily && this.setGroup("daily"), t: () => this.run.groups.record && this.setGroup("record"),
       c: () => this.set({compare: {none: "swipe", swipe: "difference", difference: "none"}[s.compare]}), "[": () => map.swipe(map.split - .03), "]": () => map.swipe(map.split + .03), s: () => this.save(), l: () => this.translate(), "?": () => this.help(),
     };
     const act = /^[1-9]$/.test(event.key) ? () => this.layers[event.key - 1] && this.set({layer: this.layers[event.key - 1]}) : acts[event.key];

@@ -2,11 +2,13 @@
 // Words of the viewer in each language; `{}` is where a value goes.
 const WORDS = {
   en: {
-    language: "Français", annual: "Years", monthly: "Months", daily: "Days", zone: "Zones", mean: "mean of the draws", sd: "standard deviation of the draws",
+    language: "Français", annual: "Years", monthly: "Months", daily: "Days", record: "Trend", zone: "Zones", mean: "mean of the draws", sd: "standard deviation of the draws", share: "share of the draws above zero, without structural error",
     value: "Mean", spread: "Uncertainty (sd)", run: "Run", layer: "Layer", period: "Period", date: "Date", show: "Show",
     compare: "Compare", none: "one map", swipe: "swipe", difference: "difference", with: "with", same: "same date", others: "mean of the other years",
     hatch: "Hatch where the sign is not sure", hatched: "hatched: the sign is not sure, zero lies between the 5 % and 95 % quantiles of the draws",
     hatchedSd: "hatched: |mean| below 1.645 sd, the sign is not sure", uptake: "negative: uptake by the land", release: "positive: release to the atmosphere",
+    moreUptake: "negative: more uptake", lessUptake: "positive: less uptake", uptakeGrows: "negative: uptake grows", uptakeFalls: "positive: uptake falls", less: "negative: less", more: "positive: more",
+    falls: "negative: falls", grows: "positive: grows", allFall: "all fall", allRise: "all rise",
     lower: "{} lower", higher: "{} higher", play: "Play", pause: "Pause", whole: "Whole map", draw: "Draw a polygon", finish: "Finish the polygon", cancel: "Cancel",
     png: "Save as PNG", gpkg: "Polygons as GeoPackage", help: "Keys", close: "Close", click: "Click on the map to read a pixel.", pixel: "Pixel", row: "row {}, column {}",
     nothing: "No flux is mapped at this pixel.", reading: "Reading …", zoneOf: "Zone {}", noZone: "This pixel lies in no zone with totals, or the region store is not there.",
@@ -18,15 +20,17 @@ const WORDS = {
     offline: "Static page: polygons and zones need `hybridflux view`.",
     overview: "1:{} overview, a pixel shown is {} m", exact: "full resolution, {} m", north: "grid north", noOther: "There is no such date to compare with.", zoomIn: "zoom in for the hatching", failed: "Not to be had: {}", loading: "Loading {} tiles …",
     incomplete: "This run is not finished; what is not mapped yet is empty.", zonesOf: "{} of each zone, sum per draw over its area", loss: "negative: loss of the land", gain: "positive: gain of the land", cumulative: "{}, cumulated", unknown: "not known", variable: "Flux", sign: "NEE = RECO − GPP, positive to the atmosphere",
-    keys: [["arrows", "pan"], ["+ −", "zoom"], ["0", "whole map"], [", .", "date before, after"], ["space", "play"], ["1 … 9", "layer"], ["u", "mean or uncertainty"], ["y m d", "years, months, days"],
+    keys: [["arrows", "pan"], ["+ −", "zoom"], ["0", "whole map"], [", .", "date before, after"], ["space", "play"], ["1 … 9", "layer"], ["u", "mean or uncertainty"], ["y m d t", "years, months, days, trend"],
       ["c", "one map, swipe, difference"], ["[ ]", "move the swipe"], ["h", "hatching"], ["Enter", "read the middle pixel; corner of a polygon"], ["p", "polygon; again: finish"], ["Esc", "leave"], ["s", "PNG"], ["l", "language"], ["?", "these keys"]],
   },
   fr: {
-    language: "English", annual: "Années", monthly: "Mois", daily: "Jours", zone: "Zones", mean: "moyenne des tirages", sd: "écart-type des tirages",
+    language: "English", annual: "Années", monthly: "Mois", daily: "Jours", record: "Tendance", zone: "Zones", mean: "moyenne des tirages", sd: "écart-type des tirages", share: "part des tirages au-dessus de zéro, sans erreur structurelle",
     value: "Moyenne", spread: "Incertitude (écart-type)", run: "Simulation", layer: "Couche", period: "Période", date: "Date", show: "Afficher",
     compare: "Comparer", none: "une carte", swipe: "volet", difference: "différence", with: "avec", same: "même date", others: "moyenne des autres années",
     hatch: "Hachurer où le signe est incertain", hatched: "hachuré : signe incertain, zéro est entre les quantiles 5 % et 95 % des tirages",
     hatchedSd: "hachuré : |moyenne| inférieure à 1,645 écart-type, signe incertain", uptake: "négatif : absorption par la terre", release: "positif : émission vers l’atmosphère",
+    moreUptake: "négatif : plus d’absorption", lessUptake: "positif : moins d’absorption", uptakeGrows: "négatif : l’absorption augmente", uptakeFalls: "positif : l’absorption diminue", less: "négatif : moins", more: "positif : plus",
+    falls: "négatif : diminue", grows: "positif : augmente", allFall: "toutes en baisse", allRise: "toutes en hausse",
     lower: "{} plus faible", higher: "{} plus forte", play: "Lire", pause: "Pause", whole: "Carte entière", draw: "Dessiner un polygone", finish: "Terminer le polygone", cancel: "Annuler",
     png: "Enregistrer en PNG", gpkg: "Polygones en GeoPackage", help: "Touches", close: "Fermer", click: "Cliquez sur la carte pour lire un pixel.", pixel: "Pixel", row: "ligne {}, colonne {}",
     nothing: "Aucun flux n’est cartographié à ce pixel.", reading: "Lecture …", zoneOf: "Zone {}", noZone: "Ce pixel n’appartient à aucune zone avec totaux, ou les données de la région sont absentes.",
@@ -38,10 +42,12 @@ const WORDS = {
     offline: "Page statique : polygones et zones demandent `hybridflux view`.",
     overview: "aperçu 1:{}, un pixel affiché mesure {} m", exact: "pleine résolution, {} m", north: "nord de la grille", noOther: "Aucune date correspondante à comparer.", zoomIn: "zoomez pour les hachures", failed: "Impossible : {}", loading: "Chargement de {} tuiles …",
     incomplete: "Cette simulation n’est pas terminée ; ce qui n’est pas encore cartographié est vide.", zonesOf: "{} de chaque zone, somme par tirage sur sa surface", loss: "négatif : perte de la terre", gain: "positif : gain de la terre", cumulative: "{}, cumulé", unknown: "inconnu", variable: "Flux", sign: "NEE = RECO − GPP, positif vers l’atmosphère",
-    keys: [["flèches", "déplacer"], ["+ −", "zoom"], ["0", "carte entière"], [", .", "date précédente, suivante"], ["espace", "lire"], ["1 … 9", "couche"], ["u", "moyenne ou incertitude"], ["y m d", "années, mois, jours"],
+    keys: [["flèches", "déplacer"], ["+ −", "zoom"], ["0", "carte entière"], [", .", "date précédente, suivante"], ["espace", "lire"], ["1 … 9", "couche"], ["u", "moyenne ou incertitude"], ["y m d t", "années, mois, jours, tendance"],
       ["c", "une carte, volet, différence"], ["[ ]", "déplacer le volet"], ["h", "hachures"], ["Entrée", "lire le pixel central ; sommet d’un polygone"], ["p", "polygone ; encore : terminer"], ["Échap", "quitter"], ["s", "PNG"], ["l", "langue"], ["?", "ces touches"]],
   },
 };
+// Words at the two ends of the scale of a layer, or of all that are compared in one way.
+const ENDS = {NEE: ["uptake", "release"], NEE_anomaly: ["moreUptake", "lessUptake"], NEE_trend: ["uptakeGrows", "uptakeFalls"], anomaly: ["less", "more"], trend: ["falls", "grows"], trend_rising: ["allFall", "allRise"]};
 let language = (navigator.language || "en").startsWith("fr") ? "fr" : "en";
 const word = (name, ...values) => values.reduce((text, value) => text.replace("{}", () => value), WORDS[language][name] ?? name);
 const raised = text => text.replace(/([a-zA-Z])(-?)([1-9])\b/g, (_, unit, minus, digit) => unit + (minus ? "⁻" : "") + "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]);
