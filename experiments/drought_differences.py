@@ -20,7 +20,8 @@ def bootstrap(here: pd.DataFrame, there: pd.DataFrame, resamples: int) -> tuple[
     weights = np.concatenate([np.ones((1, len(both))), weights])
     rmse = [np.sqrt(weights @ (both.n * both[name] ** 2) / (weights @ both.n)) for name in ("rmse", "rmse_other")]
     difference = rmse[0] - rmse[1]
-    return float(difference[0]), *(float(value) for value in np.quantile(difference[1:], (0.05, 0.95)))
+    low, high = np.quantile(difference[1:], (0.05, 0.95))
+    return float(difference[0]), float(low), float(high)
 
 
 def compared(scores: pd.DataFrame, models: Sequence[str], size: dict, against: str) -> list[str]:

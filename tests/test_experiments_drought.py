@@ -35,7 +35,8 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
     assert (days.loc["drought"] > 20).all() and days.nunique(axis=1).eq(1).all()  # all models on the same periods
     water = pd.read_csv(tmp_path / "water.csv").set_index(["fit", "parameter"])
     assert 0.05 < water.loc[("all days", "rew_critical"), "median"] < 0.95
-    assert (water[water.draws < 20].verdict == "undecided").all()  # a few members tell no contraction
+    few = water[water.draws < 20]  # members tell no contraction: undecided, if fluxes depend on the parameter at all
+    assert few.contraction.isna().all() and set(few.verdict) <= {"undecided", "dead"}
     weeks = pd.read_csv(tmp_path / "water_short.csv").set_index(["days of", "seed", "model", "variable", "site"]).sort_index()
     all_days, short = (weeks.loc[name] for name in ("all days of drought", "water is short"))
     again = scores[(scores.step == "drought") & (scores.n > 0)].set_index(["model", "variable", "site"]).rmse
