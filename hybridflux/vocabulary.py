@@ -365,9 +365,10 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     # structural error: what the model gets wrong for a while; standard deviations are those of a prior worth ten towers
     Parameter("structural_floor", "gC m-2 d-1", "structural error of a day without fluxes", 0.46, 0.01, 4.0, 0.26, _STRUCTURAL),
     Parameter("structural_slope", "1", "growth of the structural error per unit of (GPP + RECO) / 2", 0.32, 0.0, 1.0, 0.33, _STRUCTURAL),
-    Parameter("structural_days", "d", "e-folding time of the structural error", 29.0, 3.0, 120.0, 0.32, _STRUCTURAL),
-    Parameter("structural_recurring", "1", "share of the structural error of weeks that comes again every year", 0.50, 0.0, 1.0, 0.5, _PERSISTENT),
-    Parameter("structural_year", "1", "size of the structural error of years per unit of (GPP + RECO) / 2", 0.065, 0.0, 0.5, 0.26, _STRUCTURAL),
+    Parameter("structural_days", "d", "e-folding time of the structural error that comes again every year", 71.0, 3.0, 120.0, 0.56, _PERSISTENT),
+    Parameter("structural_transient_days", "d", "e-folding time of the structural error of weeks that does not come again", 17.0, 2.0, 120.0, 0.29, _PERSISTENT),
+    Parameter("structural_recurring", "1", "share of the structural error of weeks that comes again every year", 0.58, 0.0, 1.0, 0.5, _PERSISTENT),
+    Parameter("structural_year", "1", "size of the structural error of years per unit of (GPP + RECO) / 2", 0.02, 0.0, 0.5, 0.8, _PERSISTENT),
     Parameter("structural_place", "1", "size of the structural error of a place in all years, per unit of (GPP + RECO) / 2", 0.12, 0.0, 0.5, 0.29, _PERSISTENT),
-    Parameter("structural_amplitude", "1", "standard deviation between places of the logarithm of the amplitude of the structural error", 0.49, 0.0, 1.5, 0.3, _PERSISTENT),
+    Parameter("structural_amplitude", "1", "standard deviation between places of the logarithm of the amplitude of the structural error", 0.48, 0.0, 1.5, 0.3, _PERSISTENT),
 )  # fmt: skip

@@ -24,7 +24,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, score_given, size_of, unit_means
-from hybridflux.model.structural_error import YEAR_DAYS, amplitude, of_weeks, ornstein_uhlenbeck
+from hybridflux.model.structural_error import YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def structural_error_given(
         weeks, years, place = (one[draw] for one in units)
         row = int(known.row[draw])
         there, noise, residual = known.activity[row].astype(float), known.noise(of, row), known.residual[row].astype(float)
-        if len(tower) and (memory := (of["structural_days"], of["structural_recurring"])) not in made:
+        if len(tower) and (memory := memory_of(of)) not in made:
             made[memory] = unit_means(of, known.periods, known.periods), unit_means(of, daily, known.periods)
         within, across = made[memory] if len(tower) else (nothing, nothing)
         unscaled = Errors(at, size_of(of, there), there)
@@ -164,17 +164,17 @@ def _unit_fields(values: dict[str, np.ndarray], days: int, rho: np.ndarray, seed
     """Processes of weeks and of years of some places, and what lasts, of variance one and correlation rho."""
     draws, root = len(values["structural_days"]), np.linalg.cholesky(rho + 1e-6 * np.eye(len(rho))).astype(np.float32)
     keys = jax.random.split(jax.random.key(seed), draws)
-    fields = _independent(keys, values["structural_days"], values["structural_recurring"], days, len(rho))
+    fields = _independent(keys, memory_of(values), days, len(rho))
     return [np.asarray(field) @ root.T for field in fields]
 
 
-@partial(jax.jit, static_argnums=(3, 4))
-def _independent(keys: Array, memory: ArrayLike, recurring: ArrayLike, days: int, places: int) -> tuple[Array, Array, Array]:
+@partial(jax.jit, static_argnums=(2, 3))
+def _independent(keys: Array, memory: tuple[ArrayLike, ...], days: int, places: int) -> tuple[Array, Array, Array]:
     """The same of places that do not correlate `[draw, time, place]`, and `[draw, place]`."""
 
-    def one(key, memory, recurring):
+    def one(key, memory):
         weeks, years, place = jax.random.split(key, 3)
         shape = days, places
-        return of_weeks(weeks, shape, memory, recurring), ornstein_uhlenbeck(years, shape, YEAR_DAYS), jax.random.normal(place, shape[1:])
+        return of_weeks(weeks, shape, *memory), ornstein_uhlenbeck(years, shape, YEAR_DAYS), jax.random.normal(place, shape[1:])
 
-    return jax.vmap(one)(keys, memory, recurring)
+    return jax.vmap(one)(keys, memory)

@@ -8,7 +8,8 @@ of each of these means is fitted to all five at once:
 A likelihood of the days alone would be ruled by the shortest lags and say little about a year; this one looks at the periods that
 budgets are made of. Differences of a month, and of a year, from those one and four years before are fitted beside them: what persists at a
 place cancels there, which identifies it apart from what belongs to a year or to weeks. How much the amplitude of the error differs between
-places, and what share of the error of weeks comes again, is learned after that from all months of a tower together (`fit_amplitude`).
+places, what share of the error of weeks comes again, both memories and the part of a year are learned after that from all months of a tower
+together (`fit_amplitude`).
 Every tower counts the same, one of less than a year as the share of it that was seen. Towers are resampled (bootstrap), so that the spread
 of a population of some forty towers is not taken for known.
 
@@ -203,11 +204,12 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
     draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
     if means:
-        at = [SEARCHED.index(name) for name in fit_amplitude.LEARNED]
         values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
-        together = fit_amplitude.evidence(values, means[MONTHS], np.exp(2.0 * everyone[len(SEARCHED) :]), places)
-        draws[:, at] = fit_amplitude.means(together, again, start[at] + width[at] * scatter[:, at], width[at])
-        everyone[at] = fit_amplitude.means(together, [weight], start[None, at], width[at])[0]
+        every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
+        anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
+        of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
+        for name, raw in fit_amplitude.learn(anchors, widths, [weight, *again], values, means[MONTHS], of_effects).items():
+            everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
     draws = draws.astype(np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})
     spread = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}

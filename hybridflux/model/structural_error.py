@@ -4,11 +4,12 @@
 
 The amplitude `b` is of a place: log-normal, with E b^2 = 1 and the standard deviation `structural_amplitude` of its logarithm. It makes
 the error of a place that nobody measured heavy-tailed, and what a tower measured says how large its own errors are (E12). `u` has variance
-one and forgets in `structural_days` (Ornstein-Uhlenbeck, AR(1)); the share `structural_recurring` of it comes again in the same season of
-every year, with a pattern that changes over ten years. `v` is such a process of about a year times `structural_year`, `w` is
-`structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a
-year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974). A model that is wrong about a
-place or a season is wrong there next year too: in the difference of two years only v and what does not recur of u are left.
+one; the share `structural_recurring` of it comes again in the same season of every year, with a pattern that changes over ten years, and
+forgets in `structural_days`; the rest forgets in `structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a
+year times `structural_year`, `w` is `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent
+errors of days average out in a year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
+A model that is wrong about a place or a season is wrong there next year too: in the difference of two years only v and what does not recur
+of u are left.
 
 A few towers say little of it, so it has a prior: the size and memory found at 45 European towers, which agree with those of other models
 (the rows `structural_*` of the vocabulary), worth `PRIOR_TOWERS` towers. A model whose centre was fitted to few towers is wrong by more
@@ -29,7 +30,7 @@ from hybridflux.model.sources import to_raw, to_value
 from hybridflux.vocabulary import PARAMETERS
 
 LASTING = ("structural_recurring", "structural_year", "structural_place", "structural_amplitude")
-NAMES = ("structural_floor", "structural_slope", "structural_days", *LASTING, "noise_floor", "noise_slope")
+NAMES = ("structural_floor", "structural_slope", "structural_days", "structural_transient_days", *LASTING, "noise_floor", "noise_slope")
 SEASONS = 365  # d, after which the recurring part comes again
 RECURRING_DAYS = 10.0 * SEASONS  # d, e-folding time over which its pattern changes: stands grow, rotations and management change
 YEAR_DAYS = 400.0  # d, e-folding time of the part that lasts: correlated within a year, hardly with the next but one
@@ -49,7 +50,8 @@ class StructuralError(eqx.Module):
 
     Attributes:
         raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters; files of earlier versions have no
-            `structural_recurring`, `structural_place` and `structural_amplitude`, which are zero then: all places have the amplitude one.
+            `structural_recurring`, `structural_place` and `structural_amplitude`, which are zero then: all places have the amplitude one;
+            nor `structural_transient_days`, which is `structural_days` then.
     """
 
     raw: Mapping[str, ArrayLike]
@@ -57,7 +59,8 @@ class StructuralError(eqx.Module):
     def values(self) -> dict[str, Array]:
         """Name -> values in the units of the parameters."""
         nothing = jnp.zeros_like(jnp.asarray(self.raw[NAMES[0]]))
-        return {name: to_value(self.raw[name], PARAMETERS[name]) if name in self.raw else nothing for name in NAMES}
+        found = {name: to_value(self.raw[name], PARAMETERS[name]) if name in self.raw else nothing for name in NAMES}
+        return found if "structural_transient_days" in self.raw else {**found, "structural_transient_days": found["structural_days"]}
 
     def of_draws(self, draws: int) -> StructuralError:
         """As many draws as asked for, in turn."""
@@ -75,7 +78,7 @@ class StructuralError(eqx.Module):
         p = self.values()
         weeks, years, _ = jax.random.split(key, 3)
         drift = p["structural_floor"] + p["structural_slope"] * activity
-        drift *= of_weeks(weeks, flux.shape, p["structural_days"], p["structural_recurring"])
+        drift *= of_weeks(weeks, flux.shape, *memory_of(p))
         drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
         drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
         normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
@@ -100,9 +103,9 @@ class StructuralError(eqx.Module):
         """
         p = self.values()
         floor, slope, year = p["structural_floor"], p["structural_slope"], p["structural_year"]
-        again, memory = p["structural_recurring"], p["structural_days"]
+        memory, again, transient = memory_of(p)
         recurring = persistence_of_season(span, memory) * persistence(span - SEASONS, RECURRING_DAYS)
-        weeks = again * recurring + (1.0 - again) * persistence(span, memory)
+        weeks = again * recurring + (1.0 - again) * persistence(span, transient)
         weeks *= floor**2 + 2.0 * floor * slope * activity + slope**2 * activity**2
         own = p["noise_floor"] ** 2 + 2.0 * p["noise_floor"] * p["noise_slope"] * flux + p["noise_slope"] ** 2 * flux_sq
         lasting = year**2 * persistence(span, YEAR_DAYS) + p["structural_place"] ** 2
@@ -190,14 +193,20 @@ def persistence_of_season(span: Array, days: Array | float) -> Array:
     return jnp.maximum(persistence(jnp.minimum(span, SEASONS), days), (1.0 - jnp.exp(-half)) / half)
 
 
-def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float, recurring: Array | float) -> Array:
+def memory_of(values):
+    """Hyperparameters that decide the correlation of the error of weeks, in the order of `of_weeks`."""
+    return values["structural_days"], values["structural_recurring"], values["structural_transient_days"]
+
+
+def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: ArrayLike, recurring: ArrayLike, transient: ArrayLike) -> Array:
     """What the model gets wrong for weeks, of variance one `[time, ...]`.
 
     Args:
         key: random key.
         shape: of the result, every day once.
-        days: e-folding time [d].
+        days: e-folding time of what comes again [d].
         recurring: share of the variance that comes again every `SEASONS` days, slowly changing.
+        transient: e-folding time of the rest [d].
     """
     around = jnp.minimum(jnp.arange(SEASONS), SEASONS - jnp.arange(SEASONS))
     spectrum = jnp.fft.fft(jnp.exp(-around / jnp.asarray(days))).real  # of a process on a circle: its correlation matrix is circulant
@@ -205,7 +214,7 @@ def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float, rec
     shock = ornstein_uhlenbeck(jax.random.fold_in(key, 1), (years, SEASONS, *shape[1:]), RECURRING_DAYS / SEASONS)
     season = jnp.fft.ifft(jnp.fft.fft(shock, axis=1) * jnp.sqrt(spectrum).reshape(-1, *[1] * (len(shape) - 1)), axis=1).real
     again = season.reshape(years * SEASONS, *shape[1:])[: shape[0]]
-    return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, days) + jnp.sqrt(recurring) * again
+    return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, transient) + jnp.sqrt(recurring) * again
 
 
 def persistence(span: Array, days: Array | float) -> Array:

@@ -91,7 +91,7 @@ def test_one_tower_leaves_the_prior(pooled_model, pooled_series):
     for name in ("structural_floor", "structural_slope", "structural_year", "structural_place"):
         assert found["prior"][name] == pytest.approx(growth(1) * PARAMETERS[name].typical, rel=1e-3)
         assert found["quantiles"][name][0] == pytest.approx(found["prior"][name], rel=0.03)
-    assert found["prior"]["structural_days"] == pytest.approx(29.0, rel=1e-3)
+    assert found["prior"]["structural_days"] == pytest.approx(71.0, rel=1e-3)
 
 
 def test_nine_towers_of_a_right_model_say_less_than_the_prior(bright_model):
@@ -132,7 +132,7 @@ def test_a_tower_of_a_month_counts_as_part_of_one(pooled_model):
 
 def test_the_width_of_the_prior_is_what_its_towers_are_worth():
     """Standard error of a log standard deviation from n values: 1 / sqrt(2 n) (e.g. Kendall & Stuart, vol. 1, 10.10)."""
-    for name in ("structural_floor", "structural_slope", "structural_days", "structural_year", "structural_place"):
+    for name in ("structural_floor", "structural_slope", "structural_days", "structural_transient_days", "structural_place"):
         row = PARAMETERS[name]
         raw, step = float(to_raw(row.typical, row)), 1e-4
         slope = (float(to_raw(row.typical * np.exp(step), row)) - raw) / step

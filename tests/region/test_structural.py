@@ -29,7 +29,7 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 VALUES = {"structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.08}
 DRAWS = 3000
-PERSISTENT = {"structural_recurring": 0.7, "structural_place": 0.1}
+PERSISTENT = {"structural_recurring": 0.7, "structural_transient_days": 15.0, "structural_place": 0.1}
 """Beside `VALUES`, which are those of files of earlier versions."""
 NOISE = {"noise_floor": 0.3, "noise_slope": 0.1}
 GRID = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, (100, 100), 100)
@@ -89,7 +89,7 @@ def test_months_remember_the_month_before(error):
 
 def test_two_years_share_what_lasts_so_that_their_difference_is_known_better():
     found = error_of("2020-01", **PERSISTENT)[0].reshape(2, 12, DRAWS).sum(axis=1)
-    x, weeks = 365.0 / 400.0, (0.5 + 0.3 * 4.0) ** 2 * 0.15086
+    x, weeks = 365.0 / 400.0, (0.5 + 0.3 * 4.0) ** 2 * 0.07881  # what does not come again: 2 / y - 2 (1 - exp(-y)) / y^2, y = 365 / 15
     of_years, again = 2.0 / x - 2.0 * (1.0 - np.exp(-x)) / x**2, np.exp(-x) * (np.sinh(x / 2) / (x / 2)) ** 2
     season = (1.7**2) * (1.0 - np.exp(-365.0 / 60.0)) * 60.0 / 365.0  # the recurring part closes the circle of a year
     year = 0.3 * weeks + 0.7 * season + (0.08 * 4.0) ** 2 * of_years + (0.1 * 4.0) ** 2
@@ -100,11 +100,12 @@ def test_two_years_share_what_lasts_so_that_their_difference_is_known_better():
 
 def test_the_covariance_of_means_is_the_mean_over_pairs_of_days():
     periods, others = Periods(np.array([3, 40]), np.array([31, 500])), Periods(np.array([0, 365, 20]), np.array([30, 396, 21]))
-    found = structural_covariance.unit_means({"structural_days": 29.0, "structural_recurring": 0.8}, periods, others)
+    memory = {"structural_days": 29.0, "structural_transient_days": 12.0, "structural_recurring": 0.8}
+    found = structural_covariance.unit_means(memory, periods, others)
     for row in range(2):
         for column in range(3):
             lag = np.abs(np.arange(periods.first[row], periods.end[row])[:, None] - np.arange(others.first[column], others.end[column]))
-            assert found[0][row, column] == pytest.approx(structural_covariance.of_weeks(lag, 29.0, 0.8).mean(), rel=1e-9)
+            assert found[0][row, column] == pytest.approx(structural_covariance.of_weeks(lag, 29.0, 0.8, 12.0).mean(), rel=1e-9)
             assert found[1][row, column] == pytest.approx(structural_covariance.of_years(lag).mean(), rel=1e-9)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, score_given, size_of, unit_means
-from hybridflux.model.structural_error import amplitude
+from hybridflux.model.structural_error import amplitude, memory_of
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -176,11 +176,11 @@ class StructuralField:
         every = self.months.and_then(measured.months)
         waves = [np.empty((self.basis.waves, months, draws), np.float32) for months in (mapped, mapped, 1)]
         prior, normal = np.empty((PARTS, len(measured.rows), draws)), np.empty((len(measured.rows), draws))
-        units: dict[tuple[float, float], Units] = {}
+        units: dict[tuple[float, ...], Units] = {}
         score = np.empty((self.basis.waves, draws))
         for draw in range(draws):
             values = self._of_draw(draw)
-            if (memory := _memory(values)) not in units:
+            if (memory := memory_of(values)) not in units:
                 units[memory] = Units(found := unit_means(values, every, every), [roots(one) for one in found])
             random = [self._random(kind, draw, part) for part in range(PARTS)]
             for part, root in enumerate(units[memory].roots):
@@ -212,7 +212,7 @@ class StructuralField:
                 own = measured.of_tower == tower
                 rows, activity = measured.rows[own], known.activity[row, measured.rows[own]].astype(float)
                 here = Errors(mapped + measured.of_month[own], size_of(values, activity), activity)
-                error = covariance(values, units[_memory(values)].means, here, here, 1.0)
+                error = covariance(values, units[memory_of(values)].means, here, here, 1.0)
                 residual = known.residual[row, rows].astype(float)
                 given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], share)
         shared = measured.correlation + 1e-6 * np.eye(len(prior))
@@ -223,7 +223,7 @@ class StructuralField:
 
         Args:
             measured: months of the towers.
-            units: of mapped months, then those of the towers, by `_memory`.
+            units: of mapped months, then those of the towers, by `memory_of`.
             prior: unit fields there `[part, row, draw]`.
             normal: standard normal numbers for their measuring errors `[row, draw]`.
             amplitudes: of the towers `[tower, draw]`.
@@ -241,7 +241,7 @@ class StructuralField:
         of_tower = measured.of_tower[:, None] == np.arange(len(measured.tower))
         for draw in range(normal.shape[1]):
             values = self._of_draw(draw)
-            weeks, years = units[_memory(values)].means
+            weeks, years = units[memory_of(values)].means
             here = Errors(mapped + measured.of_month, size[:, draw], activity[:, draw])
             within = covariance(values, (weeks, years), here, here, alike) + np.diag(noise[:, draw])
             gain = np.linalg.solve(within, left[:, draw])[:, None] * of_tower  # [row, tower]
@@ -255,8 +255,3 @@ class StructuralField:
 
     def _of_draw(self, draw: int) -> dict[str, float]:
         return {name: float(values[draw]) for name, values in self.hyperparameters.items()}
-
-
-def _memory(values: dict[str, float]) -> tuple[float, float]:
-    """Hyperparameters that decide the covariance of the unit processes."""
-    return values["structural_days"], values["structural_recurring"]
