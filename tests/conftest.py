@@ -14,9 +14,18 @@ ENOUGH = 1_200_000_000  # bytes of a worker
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("MPLBACKEND", "agg")
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  # before jax is imported
+COMPILED_QUICKLY = "--xla_backend_optimization_level=1"
+"""XLA's flag of the usual run: of a cold run two thirds of the processor time went into compiling. Slow tests, benchmarks and those of
+an accelerator run what users run."""
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # as on the command line: workers and commands share all programs
+
+
+def pytest_configure(config):
+    """Set what XLA reads once, when it first compiles."""
+    chosen = config.option.markexpr.startswith(("slow", "gpu", "benchmark"))
+    flags = ["--xla_force_host_platform_device_count=2", *([] if chosen else [COMPILED_QUICKLY])]
+    os.environ.setdefault("XLA_FLAGS", " ".join(flags))
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
