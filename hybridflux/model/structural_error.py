@@ -214,7 +214,7 @@ def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: ArrayLike, recurri
     shock = ornstein_uhlenbeck(jax.random.fold_in(key, 1), (years, SEASONS, *shape[1:]), RECURRING_DAYS / SEASONS)
     season = jnp.fft.ifft(jnp.fft.fft(shock, axis=1) * jnp.sqrt(spectrum).reshape(-1, *[1] * (len(shape) - 1)), axis=1).real
     again = season.reshape(years * SEASONS, *shape[1:])[: shape[0]]
-    return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, transient) + jnp.sqrt(recurring) * again
+    return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, jnp.asarray(transient)) + jnp.sqrt(recurring) * again
 
 
 def persistence(span: Array, days: Array | float) -> Array:
