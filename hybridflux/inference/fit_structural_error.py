@@ -9,7 +9,7 @@ A likelihood of the days alone would be ruled by the shortest lags and say littl
 budgets are made of. Differences of a month, and of a year, from those one and four years before are fitted beside them: what persists at a
 place cancels there, which identifies it apart from what belongs to a year or to weeks. How much the amplitude of the error differs between
 places, what share of the error of weeks comes again, both memories and the part of a year are learned after that from all months of a tower
-together (`fit_amplitude`).
+together (`fit_months_together`).
 Every tower counts the same, one of less than a year as the share of it that was seen. Towers are resampled (bootstrap), so that the spread
 of a population of some forty towers is not taken for known.
 
@@ -31,7 +31,7 @@ from jaxtyping import Array
 from scipy.optimize import minimize
 from scipy.special import ndtri
 
-from hybridflux.inference import fit_amplitude
+from hybridflux.inference import fit_months_together
 from hybridflux.inference.mean_residuals import (
     APART,
     PERIODS,
@@ -208,7 +208,7 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
         anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
         of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
-        for name, raw in fit_amplitude.learn(anchors, widths, [weight, *again], values, means[MONTHS], of_effects).items():
+        for name, raw in fit_months_together.learn(anchors, widths, [weight, *again], values, means[MONTHS], of_effects).items():
             everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
     draws = draws.astype(np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})

@@ -57,6 +57,14 @@ def compiled(function):
         _settings.CACHE_DIR = before
 
 
+def version_of(function) -> str:
+    """Digest of what its compiled code holds: sources of this folder and of its file, and constants that its file has from others."""
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(function.__code__.co_filename)]
+    constants = {name: value for name, value in function.__globals__.items() if isinstance(value, np.generic | int | float)}
+    frozen = repr(sorted((name, repr(value)) for name, value in constants.items())).encode()
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources) + frozen).hexdigest()[:12]
+
+
 def inside(function):
     """A function that becomes a part of those that call it."""
     return njit(forceinline=True, **_OPTIONS)(inspect.unwrap(function))

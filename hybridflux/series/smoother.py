@@ -5,7 +5,7 @@ the sum of the two levels. Hartikainen and Sarkka 2010 (10.1109/MLSP.2010.558911
 (10.1080/01621459.1989.10478870) for the smoother, which needs no inverse and, of the forward pass, only the predicted view and its
 covariance with the states. All pixels share the time steps; which of the steps have a view differs between pixels. `cleaning.py` walks over
 the views alone, `every_day.py` from view to view and over the days between them. A step is arithmetic and nothing else, so that JAX takes
-it with arrays and numba with the numbers of a pixel.
+it with arrays of pixels and numba with scalars of one pixel.
 """
 
 from __future__ import annotations

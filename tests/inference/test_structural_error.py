@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.inference import fit_amplitude
+from hybridflux.inference import fit_months_together
 from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, misfit, variance
 from hybridflux.inference.mean_residuals import Means, joined, years_apart
 from hybridflux.inference.methods.ensemble import left_out
@@ -107,13 +107,13 @@ def test_amplitude_recurring_share_both_memories_and_the_year_are_recovered_from
     values = {name: float(value) for name, value in error.values().items()} | wrong
     prior = {name: np.array([to_raw(({**truth, **wrong})[name], PARAMETERS[name])] * 2) for name in truth}
     width = dict.fromkeys(truth, 2.0)
-    found = fit_amplitude.learn(prior, width, [np.ones(places), np.zeros(places)], values, Means(*columns), np.zeros(0))
+    found = fit_months_together.learn(prior, width, [np.ones(places), np.zeros(places)], values, Means(*columns), np.zeros(0))
     one = {name: float(to_value(raw[0], PARAMETERS[name])) for name, raw in found.items()}
     assert one["structural_recurring"] == pytest.approx(0.4, abs=0.06)
     assert one["structural_amplitude"] == pytest.approx(0.5, abs=0.11)  # of 50 amplitudes a spread is known to .05
     assert one["structural_days"] == pytest.approx(70.0, rel=0.25) and one["structural_transient_days"] == pytest.approx(15.0, rel=0.3)
     assert one["structural_year"] < 0.05  # of the variance of a year .02 is a hundredth here: its upper limit is learned
-    nothing = fit_amplitude.means(np.zeros((1, 7)), [np.ones(1)], np.array([[-3.0]]), np.array([0.3]), ["structural_year"])
+    nothing = fit_months_together.means(np.zeros((1, 7)), [np.ones(1)], np.array([[-3.0]]), np.array([0.3]), ["structural_year"])
     np.testing.assert_allclose(nothing, [[-3.0]], atol=1e-3)
 
 
@@ -139,7 +139,7 @@ def test_numbers_are_recovered_from_residuals():
         found.append(Means(*(np.asarray(v, np.float32) for v in columns), place, np.asarray(ones / count, np.float32), number))
     start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])
     width = np.array([PARAMETERS[name].prior_sd for name in SEARCHED])
-    for name in sum(fit_amplitude.GROUPS, ()):  # learned apart, see `fit_amplitude`
+    for name in sum(fit_months_together.GROUPS, ()):  # learned apart, see `fit_months_together`
         start[SEARCHED.index(name)] = to_raw(TRUTH[name], PARAMETERS[name])
     slope, whole, pairs = jax.jit(jax.value_and_grad(misfit)), joined(found), years_apart(found)
     assert sum(pairs.share > 0) == places * (60 + 24 + 5 + 2)  # months and years that lie one and four years apart

@@ -1,5 +1,7 @@
 """Stored days are those of `fill` with the calibration line, wherever the pixels of a kind lie in a tile."""
 
+import inspect
+
 import numpy as np
 
 from hybridflux.data.harmonisation import CalibrationLine
@@ -10,7 +12,7 @@ from hybridflux.series import SeriesProcess, fill
 from hybridflux.series.cleaning import variances_of, view_axis
 from hybridflux.series.every_day import calendar_of
 from hybridflux.series.hyperparameters import season_of
-from hybridflux.series.lanes import room
+from hybridflux.series.lanes import room, version_of
 
 PROCESS = SeriesProcess((0.55, -0.2, 0.05), fast_sd=0.1, fast_days=25.0, slow_sd=0.1, slow_days=500.0, view_sd=0.03, widening=1.2)
 DAYS, PIXELS, UNTOUCHED = 200, 150, -7
@@ -40,3 +42,11 @@ def test_stored_days_are_those_of_fill_with_the_line():
     for map_, values in zip(maps, (*fapar, filled.mean, filled.sd), strict=True):
         assert np.abs(map_[:, pixels] - values / layout.SCALE).max() < 0.51
         assert (map_[:, np.arange(PIXELS) % 5 == 3] == UNTOUCHED).all()
+
+
+def test_another_step_of_the_store_is_compiled_anew(monkeypatch):
+    """Compiled code holds constants of other files; what is cached on disk must not outlive them."""
+    function = inspect.unwrap(fill_stored.py_func)
+    before = version_of(function)
+    monkeypatch.setitem(function.__globals__, "_SCALE", np.float32(2.0 * layout.SCALE))
+    assert version_of(function) != before

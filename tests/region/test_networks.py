@@ -1,4 +1,4 @@
-"""Networks of the day in a block: the numbers of the model itself, whatever its draws share."""
+"""Networks of the day in a block: the parameters of the model itself, whatever its draws share."""
 
 import equinox as eqx
 import jax
