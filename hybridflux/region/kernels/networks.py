@@ -81,10 +81,8 @@ def solved(model: HybridFlux, raws: dict[str, Array]) -> HybridFlux:
 
 
 def of_draws(members: Members, raw: Array) -> Array:
-    """What members gave `[member, ...]`, as `[draw, ...]`."""
-    if members.pick is None:
-        return raw
-    return jnp.matmul(members.pick, raw.reshape(len(raw), -1), precision=EXACT).reshape(-1, *raw.shape[1:])
+    """What members gave `[member, n]`, as `[draw, n]`."""
+    return raw if members.pick is None else jnp.matmul(members.pick, raw, precision=EXACT)
 
 
 def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array, "member n"]:

@@ -58,8 +58,7 @@ def following_networks(model: HybridFlux, networks: dict[str, Members], changing
 def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[str], usual: Names, actual: Names) -> Moved:
     row, network = model.row_of(name), members.network
     raw, steps = raw_and_steps(network, row, changing, usual, actual)
-    together = of_draws(members, jnp.stack(jnp.broadcast_arrays(raw, *steps.values()), 1))
-    raw, steps = together[:, 0], {cause: together[:, number] for number, cause in enumerate(steps, 1)}
+    raw, steps = of_draws(members, raw), {cause: of_draws(members, step) for cause, step in steps.items()}
 
     def at(inside: frozenset[str]) -> Array:
         here = sum((step for cause, step in steps.items() if cause in inside), raw)
