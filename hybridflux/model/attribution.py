@@ -24,7 +24,7 @@ from hybridflux.causes import CAUSES, USUAL, change_name
 from hybridflux.model.factor_form import height_and_slope, is_line, is_proportional
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.rollout import remembers
-from hybridflux.model.shapley import Moved, constant, of_product, shapley
+from hybridflux.model.shapley import Moved, constant, evaluated, of_product, shapley
 from hybridflux.model.sources import Names
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import split_history
@@ -172,7 +172,7 @@ class AgainstUsual:
         actual_state, usual_state = _apart(state)
         moved, diagnostics = self.model.advance(actual_state, today, parameters)
         usually, of_usual = self.model.advance(usual_state, *self._usually(today, parameters))
-        return _both(moved, usually), _both(diagnostics, of_usual)
+        return evaluated(_both(moved, usually)), _both(diagnostics, of_usual)
 
     def seen(self, state: Names, today: Names, parameters: Names) -> dict[str, Any]:
         """All that the factors see of the run that was, and what the states of the usual one were."""

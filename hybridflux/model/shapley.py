@@ -14,6 +14,7 @@ from math import factorial
 from operator import add, mul
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -101,7 +102,7 @@ def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
             for cause, ratio in (factor.ratios() if factor.causes else {}).items():
                 ends[cause][1].append(ratio)
     pairs = {cause: (_times(before), _times(after)) for cause, (before, after) in ends.items()}
-    scale, pairs = lax.optimization_barrier((_times(common), pairs))  # else each part below evaluates the factors anew
+    scale, pairs = evaluated((_times(common), pairs))
     parts = {}
     for cause, (before, after) in pairs.items():
         others = [pair for other, pair in pairs.items() if other != cause]
@@ -125,3 +126,17 @@ def _mean_of_product(pairs: Sequence[tuple]) -> Any:
 
 def _times(values: Sequence) -> Any:
     return reduce(mul, values) if values else 1.0
+
+
+def evaluated(values: Any) -> Any:
+    """The same values, made before anything is made of them, where each that reads them would make them anew.
+
+    XLA fuses through an optimization barrier, but not through a loop. This one has no turn, which is not known when it is compiled, and
+    would change nothing in one.
+    """
+    leaves, structure = jax.tree.flatten(values)
+    leaves = [jnp.asarray(one, jnp.result_type(one)) for one in leaves]
+    never = jnp.isnan(jnp.ravel(leaves[-1])[0])
+    turn = lambda all: (False, *(jnp.where(all[0], one, 0) for one in all[1:]))  # noqa: E731
+    _, *leaves = lax.while_loop(lambda all: all[0], turn, (never, *leaves))
+    return jax.tree.unflatten(structure, leaves)

@@ -13,7 +13,7 @@ from hybridflux.model.attribution import AgainstUsual, cause_of, following
 from hybridflux.model.compositions import hybrid, static
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.rollout import states
-from hybridflux.model.shapley import Moved, of_product, shapley
+from hybridflux.model.shapley import Moved, evaluated, of_product, shapley
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.kernels.networks_moved import following_networks
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
@@ -219,3 +219,19 @@ def changed(names, prefix):
 def test_every_cause_knows_its_inputs():
     named = [name for cause in CAUSES.values() for name in cause.inputs]
     assert len(named) == len(set(named)) and set(named) <= set(VARIABLES)
+
+
+def test_two_causes_of_a_factor_multiply_it_by_the_mean_of_their_orders():
+    """Square roots of ratios are the exponents of the Shapley value of the logarithm, and make the actual value of the usual one."""
+    values = {frozenset(): 0.8, frozenset({"light"}): 0.5, frozenset({"greenness"}): 0.7, frozenset({"light", "greenness"}): 0.3}
+    factor = Moved(("light", "greenness"), lambda inside: jnp.float32(values[inside]))
+    ratios = factor.ratios()
+    for cause, part in factor.log_parts().items():
+        np.testing.assert_allclose(ratios[cause], np.exp(part), rtol=1e-6)
+    np.testing.assert_allclose(ratios["light"] * ratios["greenness"] * factor.usual, factor.actual, rtol=1e-6)
+
+
+def test_what_is_evaluated_first_stays_what_it_is():
+    given = {"a": jnp.array([jnp.nan, 2.0]), "b": jnp.array([3.0, 4.0]), "c": jnp.array([jnp.nan, 5.0])}  # gaps at the first place too
+    for name, values in jax.jit(evaluated)(given).items():
+        np.testing.assert_array_equal(values, given[name])
