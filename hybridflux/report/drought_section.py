@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, LEAF_DRIVERS, change_name, greenness_by
 from hybridflux.products.drought import ALL, NOT_SEPARABLE, PER, RUN, drought_record, drought_table
 from hybridflux.products.drought_outputs import DroughtSeries
 from hybridflux.products.totals import REGION, file_of
@@ -30,6 +30,15 @@ LEAST = 1.0  # gC m-2: a pixel that lost less has no largest cause
 SHORT = {"vpd": "VPD"}
 
 
+HATCH = {"greenness_by_water": "////"}
+"""Part of a cause -> how it is drawn inside of the bar of that cause."""
+GREENNESS_NOTE = (
+    "What greenness changed of GPP, by what leaves followed: the response of NIRv to rain missing over some 90 days, and to warmth, light "
+    "and dry air of the last month, fitted at towers to satellite views alone. The rest is harvest, mowing, sowing, late spring, legacies, "
+    "and what these responses do not explain. Intervals hold the difference between places, so that they often cross 0."
+)
+
+
 def drought_section(folder: str | Path) -> str:
     """The section of a ledger: a sentence, losses by land cover, map, course, table, and what the ledger does not hold.
 
@@ -42,6 +51,8 @@ def drought_section(folder: str | Path) -> str:
     parts.append(grid([largest_cause(Path(folder) / RUN), course(Path(folder) / RUN)], "large"))
     parts.append(f"<h3>By cause, {units(UNIT)} of the season</h3>{_table(rows)}")
     parts.append(f"<h3>In relation to soil water</h3>{_water(rows)}")
+    if record.get("greenness"):
+        parts.append(f"<h3>Greenness: what leaves followed, {units(UNIT)}</h3>{paragraph(GREENNESS_NOTE, 'note')}{_greenness(rows)}")
     parts += classes_sections(folder, COLOURS)
     not_held = "; ".join(record["not_held"])
     held = f" Taken as it was, because its usual year is not known: {escape(', '.join(record['held']))}." if record["held"] else ""
@@ -98,6 +109,11 @@ def stacked(bars: Sequence[tuple[str, pd.DataFrame]], flux: str) -> str:
                 side = float(np.sign(value)) or 1.0
                 ax.barh(place, value, left=ends[side], height=0.6, color=colour, linewidth=0, label=word(cause))
                 ends[side] += value
+                for part, hatch in HATCH.items() if cause == "greenness" else ():
+                    if part in of.index and np.sign(inside := float(of.loc[part, "mean"])) == side:
+                        inside = side * min(abs(inside), abs(value))
+                        ax.barh(place, inside, left=ends[side] - value, height=0.6, color="none", edgecolor="white", hatch=hatch,
+                                linewidth=0, label="of which by missing rain")  # fmt: skip
             whole = of.loc[ALL]
             if np.isfinite(whole["q05"]):
                 ax.plot([whole["q05"], whole["q95"]], [place, place], color=INK, linewidth=1.6)
@@ -213,6 +229,22 @@ def _water(rows: pd.DataFrame) -> str:
         lines.append([
             place_name(of.iloc[0]), number(part.loc[("water missing", ""), "mean"], 1), signed(part.loc[("GPP", "soil_water"), "mean"]),
             signed(per["mean"], 1), number(per["sd"], 1),
+        ])  # fmt: skip
+    return table(head, lines, whole=1)
+
+
+def _greenness(rows: pd.DataFrame) -> str:
+    """Parts of what greenness changed of GPP, with intervals."""
+    heads = [f"by {LEAF_DRIVERS[driver][0]}" for driver in LEAF_DRIVERS]
+    head = ["Place", "GPP by greenness", *(one for name in heads for one in (name, "90 % interval")), "the rest"]
+    lines: list[list[str] | str] = []
+    for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
+        gpp = of[of["variable"] == "GPP"].set_index("cause")
+        parts = [gpp.loc[greenness_by(driver)] for driver in LEAF_DRIVERS]
+        lines.append([
+            place_name(of.iloc[0]), signed(gpp.loc["greenness", "mean"]),
+            *(cell for part in parts for cell in (signed(part["mean"]), interval(part["q05"], part["q95"]))),
+            signed(gpp.loc[greenness_by("rest"), "mean"]),
         ])  # fmt: skip
     return table(head, lines, whole=1)
 

@@ -17,7 +17,7 @@ from hybridflux.model.held_water import with_soil_water
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
-from hybridflux.region.draws.followed_leaves import change_of, deficit_changes
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, leaf_departures
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.driver_change import Change
 from hybridflux.region.drivers.open import Region
@@ -135,7 +135,7 @@ def _prepare(job: Job) -> KernelInputs:
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
     errors = _vegetation_errors(job, names)
-    moved = deficit_changes(region, names, window)
+    moved = deficit_changes(region, names, window) | leaf_departures(region, {one for of in job.keep for one in of.reads}, window)
     slopes = _leaf_slopes(job, [name for name in names if change_of(name) in moved])
     names = (*names, *map(sd_of, errors))
     towers = job.spec.draws.towers or ()
