@@ -35,6 +35,8 @@ def supports(static: Static, model: HybridFlux) -> str | None:
         return "the program for GPUs does not walk the usual year beside the one that was"
     if static.followed:
         return "the program for GPUs has no leaves that follow the water"
+    if static.irrigated:
+        return "the program for GPUs has no irrigation that differs between the draws"
     if static.n & (static.n - 1):
         return f"blocks of {static.n} pixels are no power of two"
     for name in static.daily:
