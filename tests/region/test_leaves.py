@@ -29,6 +29,8 @@ from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.changeable import check_leaves, why_leaves_are_held
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import job_of_run, map_region
+from hybridflux.report.drought_section import drought_section
+from hybridflux.report.style import interval, number
 
 pytestmark = pytest.mark.long
 
@@ -202,6 +204,10 @@ def test_parts_of_greenness_add_up_and_have_the_error_of_the_response(ledgers):
         np.testing.assert_allclose(of[names].sum(axis=1), of["greenness"], rtol=1e-5, atol=1e-5)
     mean, sd = (greenness_of(table, column)["greenness_by_water"] for column in ("mean", "sd"))
     assert (sd > 0.15 * mean.abs()).all() and (mean < 0).all()
+    html, whole = drought_section(ledgers / "12"), table[(table.zone == "region") & (table.land_cover == "all") & (table.variable == "GPP")]
+    of_water = whole.set_index("cause").loc["greenness_by_water"]
+    said = f"{number(-of_water['mean'])} ({interval(-of_water.q95, -of_water.q05)}) went with leaves that followed missing rain"
+    assert said in html and f"{number(of_water['mean'])}<br>" in html and "of greenness, by missing rain" in html
     drawn = slopes(4, 1)
     assert len({tuple(of[0]) for of in drawn.values()}) == len(LEAF_DRIVERS)
     np.testing.assert_array_equal(drawn["water"], LEAF_RESPONSE.drawn(4, 1)["nirv"])  # a scenario of this seed has the same leaves
