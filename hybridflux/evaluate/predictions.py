@@ -61,7 +61,11 @@ def predictions(
                 continue
             fitted = posterior.pick(away[place]).thin(draws)
             named = replace(here, places=(f"{place}, left out",))  # a name the posterior does not know: its effects are drawn anew
-        options = {"variables": tuple(variables), "residuals": residuals, "discrepancy": residuals == UNUSED}
-        exact, noisy = (fitted.simulate(named, key=of_place, noise=noise, **options) for noise in (False, True))
+        exact, noisy = (
+            fitted.simulate(
+                named, key=of_place, noise=noise, variables=tuple(variables), residuals=residuals, discrepancy=residuals == UNUSED
+            )
+            for noise in (False, True)
+        )
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
         yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, named.places[0] in posterior.places)

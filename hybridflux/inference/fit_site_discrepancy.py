@@ -40,7 +40,7 @@ class Weeks(NamedTuple):
         direction: of the features `[direction, feature]`.
         along: residuals along the directions `[direction, row, flux]`.
         rest: sum of squares of the mean residual of all rows, off the directions `[flux]`.
-        count: weeks.
+        weeks: how many.
     """
 
     place: int
@@ -48,7 +48,7 @@ class Weeks(NamedTuple):
     direction: np.ndarray
     along: np.ndarray
     rest: np.ndarray
-    count: int
+    weeks: int
 
 
 def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> SiteDiscrepancy | None:
@@ -99,7 +99,8 @@ def weeks_of(place: int, residual: np.ndarray, days: np.ndarray, of_days: np.nda
     error = WEEKS**2 * np.exp(-apart / MEMORY_DAYS) + YEARS**2 * np.exp(-apart / YEAR_DAYS)
     root = np.linalg.cholesky(error + np.diag(ALONE**2 * WEEK_DAYS / count[kept]))
     left, gain, direction = np.linalg.svd(np.linalg.solve(root, mean @ of_days[seen]), full_matrices=False)
-    white = np.linalg.solve(root, np.moveaxis(mean @ residual[:, seen], 0, 1).reshape(len(mean), -1)).reshape(len(mean), *residual[:, 0].shape)
+    rows = np.moveaxis(mean @ residual[:, seen], 0, 1)
+    white = np.linalg.solve(root, rows.reshape(len(rows), -1)).reshape(rows.shape)
     along = np.einsum("wk,wrf->krf", left, white)
     rest = np.sum(white.mean(1) ** 2, axis=0) - np.sum(along.mean(1) ** 2, axis=0)
     return Weeks(place, gain, direction, along, np.maximum(rest, 0.0), len(mean))
@@ -107,7 +108,7 @@ def weeks_of(place: int, residual: np.ndarray, days: np.ndarray, of_days: np.nda
 
 def amplitude(weeks: list[Weeks], flux: int) -> tuple[float, float]:
     """Amplitude of the discrepancy in units of the size of the errors, and this size [gC m-2 d-1], most likely for some places."""
-    count, best = sum(one.count for one in weeks), (-np.inf, 0.0, 0.0)
+    count, best = sum(one.weeks for one in weeks), (-np.inf, 0.0, 0.0)
     for a in AMPLITUDES:
         size_sq, spread = 0.0, 0.0
         for one in weeks:

@@ -1,10 +1,10 @@
 """What a model gets wrong at a place that it knows, as a smooth function of the season, the weather and the vegetation.
 
-Fluxes of a known place are those of a draw plus a discrepancy (Kennedy & O'Hagan 2001, 10.1111/1467-9868.00294), a Gaussian process of each
-place in the space of its inputs, written as a linear model of random Fourier features (Rahimi & Recht 2007, "Random features for
-large-scale kernel machines", NIPS 20). Its prior has mean zero, and no place tells of another: where no flux was measured nothing is added,
-and the structural error, which was learned at places that draws had not seen, says how wrong a flux may be. `inference.fit_site_discrepancy`
-finds the weights.
+Fluxes of a known place are those of a draw plus a discrepancy (Kennedy & O'Hagan 2001, 10.1111/1467-9868.00294), a Gaussian process of
+each place in the space of its inputs, written as a linear model of random Fourier features (Rahimi & Recht 2007, "Random features for
+large-scale kernel machines", NIPS 20). Its prior has mean zero and no place tells of another, so where no flux was measured nothing is
+added; the structural error, which was learned at places that draws had not seen, says how wrong a flux may be there. The weights are found
+by `inference.fit_site_discrepancy`.
 """
 
 from __future__ import annotations

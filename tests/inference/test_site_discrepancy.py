@@ -100,11 +100,19 @@ def test_the_file_keeps_it(known, sequences, tmp_path):
     np.testing.assert_array_equal(again.pick([5]).predict(sequences)["nee"], known.pick([5]).predict(sequences)["nee"])
 
 
+def errors(weeks: int) -> np.ndarray:
+    """Covariance of weeks one after the other, all of seven days."""
+    apart = 7.0 * np.abs(np.subtract.outer(np.arange(weeks), np.arange(weeks)))
+    return fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(weeks)
+
+
 def residuals_of_weeks(seed: int, discrepancy: np.ndarray | float = 0.0) -> np.ndarray:
     """Residuals of two fluxes `[row, time, flux]` with the errors that the fit assumes, of size 1."""
     random = np.random.default_rng(seed)
     apart = 7.0 * np.abs(np.subtract.outer(np.arange(len(DAYS) // 7 + 1), np.arange(len(DAYS) // 7 + 1)))
-    error = fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(len(apart))
+    error = (
+        fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(len(apart))
+    )
     weeks = np.linalg.cholesky(error) @ random.standard_normal((len(apart), 2))
     return (np.repeat(weeks, 7, axis=0)[: len(DAYS)] + np.reshape(discrepancy, (-1, 1)))[None]
 
@@ -129,8 +137,7 @@ def test_the_mean_is_that_of_a_gaussian_process_on_the_weeks(sequences, monkeypa
     days, phi = slice(start, start + whole - 7), of_days[start : start + whole - 7].reshape(-1, 7, of_days.shape[1]).mean(1)
     residual = residuals_of_weeks(4)
     r = residual[0, days, 0].reshape(-1, 7).mean(1)
-    apart = 7.0 * np.abs(np.subtract.outer(np.arange(len(r)), np.arange(len(r))))
-    error = fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(len(r))
+    error = errors(len(r))
     expected = of_days @ (0.25 * phi.T @ np.linalg.solve(0.25 * phi @ phi.T + error, r))
     found = fit.weeks_of(0, residual[:, days], DAYS[days], of_days[days])
     weight = fit.draw_weights([found], np.array([8]), 1, 1, seed=0)
