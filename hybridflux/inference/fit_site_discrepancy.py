@@ -68,7 +68,7 @@ def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> S
     weeks = []
     for start in range(0, len(sequences.places), step):
         here = sequences.select(sequences.places[start : start + step])
-        fluxes = {name: np.asarray(values) for name, values in few.simulate(here, key=jax.random.key(0), variables=FLUXES).items()}
+        fluxes = {name: np.asarray(values) for name, values in few.simulate(here, key=jax.random.key(0)).items()}
         for at in range(len(here.places)):
             residual = np.stack([here.targets[name][:, at] - fluxes[name][:, :, at] for name in FLUXES], axis=-1)
             found = weeks_of(start + at, residual, here.days, features(here, at, inputs, frequency))
@@ -87,7 +87,7 @@ def weeks_of(place: int, residual: np.ndarray, days: np.ndarray, of_days: np.nda
         days: `datetime64[D]` `[time]`.
         of_days: features `[time, feature]`.
     """
-    seen = np.flatnonzero(np.isfinite(residual).all(axis=(0, 2)))
+    seen = np.flatnonzero(np.isfinite(residual).all(axis=(0, 2)) & np.isfinite(of_days).all(axis=1))
     week, group, count = np.unique(days[seen].astype("datetime64[D]").astype(int) // WEEK_DAYS, return_inverse=True, return_counts=True)
     kept = count >= LEAST_DAYS
     if kept.sum() < LEAST_WEEKS:

@@ -86,7 +86,8 @@ def features(sequences: Sequences, place: int, inputs: Sequence[str], frequency:
     """
     days = sequences.days.astype("datetime64[D]")
     angle = 2.0 * np.pi * (days - days.astype("datetime64[Y]")).astype(int) / YEAR_DAYS
-    names = {name: np.asarray(sequences.drivers[name])[:, place] for name in inputs}
+    shape = len(days), len(sequences.places)
+    names = {name: np.broadcast_to(sequences.drivers[name], shape)[:, place] for name in inputs}
     season = [2.0**0.5 * np.sin(angle), 2.0**0.5 * np.cos(angle)]
     columns = np.stack([*season, *(np.asarray(standardised(name, names)) for name in inputs)], axis=-1)
     phase = columns @ frequency
