@@ -80,7 +80,7 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
     settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
-    settings |= {"known": (STACKED, KNOWN_STEPS, KNOWN_DRAWS)} if split == "years" else {}
+    settings |= {"known": (STACKED, KNOWN_STEPS, KNOWN_DRAWS, "discrepancy")} if split == "years" else {}
     out.mkdir(parents=True, exist_ok=True)
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
         file = out / f"{split}-{number}-{config_hash({**settings, 'test': [*test.places, str(shown(test))]})[:12]}.csv"
@@ -143,6 +143,7 @@ def one_fold(train: Sequences, test: Sequences, model, method, size: dict, numbe
     """Scores of the hybrid model and the baselines at what was left out; at known sites beside LightGBM that knows them too."""
     if set(test.places) <= set(train.places):
         fitted = {name: method.fit(one, train, seed=SEED + number) for name, one in (("hybridflux", model), (STACKED, get(STACKED)))}
+        fitted |= {f"{name}, no discrepancy": replace(one, discrepancy=None) for name, one in fitted.items()}
         parts = [evaluate(one, test, draws=KNOWN_DRAWS, seed=SEED, step=KNOWN_STEPS).assign(model=name) for name, one in fitted.items()]
         return pd.concat([*parts, *knowing_the_site(train, test, size)], ignore_index=True)
     posterior = method.fit(model, train, seed=SEED + number)
