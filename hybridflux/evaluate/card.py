@@ -129,7 +129,7 @@ def load_card(path: str | Path) -> dict:
 
 
 def _skill(group: pd.DataFrame, step: str) -> dict:
-    row = {"sites": len(group), "n": int(group.n.sum()), "units": STEPS[step].units if step in STEPS else None}
+    row: dict = {"sites": len(group), "n": int(group.n.sum()), "units": STEPS[step].units if step in STEPS else None}
     of = {name: group[name].to_numpy(float) for name in (*SPREAD, *COVERAGE, "n")}
     for name in SPREAD:
         known = of[name][~np.isnan(of[name])]
