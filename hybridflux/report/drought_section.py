@@ -39,7 +39,7 @@ def drought_section(folder: str | Path) -> str:
     parts = [paragraph(headline(rows), "lead"), paragraph(_note(rows), "note")]
     parts.append(grid([losses(rows, "GPP"), losses(rows, "NEE")], "large"))
     parts.append(grid([largest_cause(Path(folder) / RUN), course(Path(folder) / RUN)], "large"))
-    parts.append(f"<h3>By cause, {units(UNIT)} of the season</h3>{_table(rows)}")
+    parts.append(f"<h3>GPP by cause, and NEE, {units(UNIT)} of the season</h3>{_table(rows)}")
     if record.get("greenness"):
         parts.append(f"<h3>GPP by greenness: what leaves followed, {units(UNIT)}</h3>{paragraph(GREENNESS_NOTE, 'note')}{_greenness(rows)}")
     parts.append(f"<h3>In relation to soil water</h3>{_water(rows)}")
