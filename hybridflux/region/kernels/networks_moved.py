@@ -10,6 +10,8 @@ derivative of tanh, which is added, damped where steps are large. The parts of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
@@ -110,38 +112,39 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
                 by[1].append((after[..., number] - before[..., number], weights[:, number]))
     causes = tuple(cause for cause in causes_of(changing) if cause in of_cause)
 
-    at_once = units_at_once(*w2.shape)
-
-    def some(totals, weights):
-        start, slopes, moves, out = weights  # [unit, member]
-        here = start[..., None] + sum(slope[..., None] * column for slope, (column, _) in zip(slopes, own, strict=True))
-        by = [
+    def changes(moves) -> list[Array]:
+        """What each cause moves the arguments of units by `[unit, member, 1]` or `[unit, member, n]`."""
+        return [
             sum((one[..., None] for one in alike), jnp.zeros(()))
             + sum((slope[..., None] * column for slope, (column, _) in zip(each, of_cause[cause][1], strict=True)), jnp.zeros(()))
             for cause, (alike, each) in zip(causes, moves, strict=True)
         ]
+
+    def some(_, weights):
+        start, slopes, moves, out = weights
+        here = start[..., None] + sum(slope[..., None] * column for slope, (column, _) in zip(slopes, own, strict=True))
+        by = changes(moves)
         step = sum(by[1:], by[0])
         low, high = jnp.tanh(here), jnp.tanh(here + step)
-        low, high, step, by = lax.optimization_barrier((low, high, step, by))
         flat = jnp.abs(step) < FLAT
         middle, over = 0.5 * (low + high), 1.0 / jnp.where(flat, 1.0, step)
         bend = lambda value: 2.0 * value * (value * value - 1.0)  # noqa: E731 - the second derivative of tanh, by its value
         slope = jnp.where(flat, 1.0 - middle * middle, (high - low) * over)
         squares = sum((one * one for one in by), jnp.zeros(()))
         third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * over) / (12.0 + 2.0 * squares)
-        of_units = out[..., None] * low, out[..., None] * (slope + third * squares), out[..., None] * (third * step), by
-        raw, slope, third, by = lax.optimization_barrier(of_units)  # else each sum below evaluates the units anew
-        for unit in range(at_once):
-            each = (one[unit] * (slope[unit] - third[unit] * one[unit]) for one in by)
-            totals = [total + part for total, part in zip(totals, (raw[unit], *each), strict=True)]
-        return totals, None
+        found = out[..., None] * low, out[..., None] * (slope + third * squares), out[..., None] * (third * step)
+        return None, [jnp.broadcast_to(one, (*start.shape, shape[-1])) for one in found]
 
     columns = [column for column, _ in own] + [column for cause in causes for column, _ in of_cause[cause][1]]
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column in columns))
     moves = [([one.T for one in of_cause[cause][0]], [slope.T for _, slope in of_cause[cause][1]]) for cause in causes]
     units = shared.T, [slope.T for _, slope in own], moves, w2.T
-    units = jax.tree.map(lambda weights: weights.reshape(-1, at_once, len(b1)), units)
-    totals, _ = lax.scan(some, [jnp.zeros(shape, jnp.float32) for _ in ("raw", *causes)], units)
+    parts = jax.tree.map(lambda weights: weights.reshape(-1, units_at_once(*w2.shape), len(b1)), units)
+    _, found = lax.scan(some, None, parts)  # a loop, else each sum below evaluates the units anew
+    low, slope, third = (one.reshape(-1, *shape) for one in found)
+    totals = [reduce(add, low)]
+    for one in changes(moves):
+        totals.append(reduce(add, (one[unit] * (slope[unit] - third[unit] * one[unit]) for unit in range(len(low)))))
     raw, *steps = [network.reach * row.prior_sd / network.width**0.5 * total for total in totals]
     return network.centre(row, usual) + raw, dict(zip(causes, steps, strict=True))
 
@@ -150,6 +153,7 @@ def units_at_once(members: int, width: int) -> int:
     """Hidden units that are evaluated together: with few members the calls of small programs would take longer than what they do.
 
     >>> units_at_once(8, 8), units_at_once(8, 16), units_at_once(64, 16)
-    (8, 8, 1)
+    (4, 8, 1)
     """
-    return next(number for number in range(width, 0, -1) if width % number == 0 and (number * members <= TOGETHER or number == 1))
+    fits = [number for number in range(1, width) if width % number == 0 and number * members <= TOGETHER]
+    return max(fits, default=1)  # not all of them: a loop of one turn would be none
