@@ -57,7 +57,7 @@ class Accumulator(Protocol):
         reads: quantities of a day it wants, by the names of the model: `gpp`, `rew`, `evapotranspiration`.
         sums: those of them whose sums over each month it wants.
         program: the part of the program for GPUs that does its days: `maps`, mean and sd of NEE, GPP and RECO by the names and steps of
-            `scales`; `series`, sums of GPP and RECO over the pixels; empty where it has none.
+            `scales`, of which those are kept that `made` names; `series`, sums of GPP and RECO over the pixels; empty where it has none.
     """
 
     name: str

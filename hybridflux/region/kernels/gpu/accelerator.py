@@ -110,7 +110,8 @@ def _is_constant(source) -> bool:
 def _kept(output, static: Static, sums: dict[str, Array], maps: tuple[Array, ...], series: tuple[Array, ...]) -> dict[str, Array]:
     """What an output keeps of all blocks: from the program where that does its days, else of the sums of the months."""
     if output.program == "maps":
-        return dict(zip(output.scales, maps, strict=True))
+        found = dict(zip(output.scales, maps, strict=True))
+        return {name: found[name] for name in output.made(static.draws)}
     if output.program == "series":
         return dict(zip(output.reads, series, strict=True))
     of_month = partial(output.month, output.begin(static))
