@@ -3,7 +3,9 @@
 All towers with MODIS reflectance and FPAR are fitted without their days of drought (June to September of 2003, 2015 and 2018 to 2020, and
 the driest tenth of the measured days of May to September), and NEE and GPP of these days are scored beside all baselines, fitted to the
 same days; trees read the same satellites, one of them knows the site as the hybrid does. Beside `hybrid_water`: `stacked`, whose second
-kind of member, networks, knows the site too, and the plain average of `hybrid_water` with LightGBM that knows the site. Then the same
+kind of member, networks, knows the site too, both with the discrepancy of each place (`model.site_discrepancy`), and the plain average of
+`hybrid_water` with LightGBM that knows the site; what each errs by on drought summers, of which nothing was seen, apart from dry days
+whose neighbours were. Without that discrepancy the same
 without the response to soil water, also on the days alone on which that response says that water is short (`short_of_water.py`); the
 posterior of the thresholds of soil water beside published ones; and the anomalies of the summers of 2003 and 2018. NEE = RECO - GPP,
 positive to the atmosphere, gC m-2 d-1.
@@ -26,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from drought_differences import at_crops, compared, difference
-from short_of_water import SHORT, Fluxes, by_seed, means, water_factor, weeks_of_drought
+from short_of_water import SHORT, SHORT_DAYS, Fluxes, by_seed, means, water_factor, weeks_of_drought
 from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetation, summer_anomalies
 
 from hybridflux.data.towers import open_towers
@@ -34,6 +36,7 @@ from hybridflux.evaluate.alive import raw_of
 from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
 from hybridflux.evaluate.baselines.vprm import NEEDS as VPRM_NEEDS
 from hybridflux.evaluate.dryness import NEEDS as DRYNESS_NEEDS
+from hybridflux.evaluate.extremes import DRIEST, Drought
 from hybridflux.evaluate.identify import identify
 from hybridflux.evaluate.predictions import predictions
 from hybridflux.evaluate.scores import pooled_rmse, score_prediction, score_table
@@ -57,6 +60,8 @@ MAIN, STACKED, DRY = "hybrid_water", "stacked", "no water"
 LGBM = "LightGBM, site known"
 AVERAGE = f"mean of {MAIN} and {LGBM}"
 WATER = ("rew_critical", "drought_floor")
+KNOWN = {name: f"{name}, discrepancy" for name in (MAIN, STACKED)}
+SUMMERS, DRIEST_DAYS = "summers of great droughts", "driest days of other months"
 PERIODS = ("day", "week", "month")  # of the days of drought, beside their weekly departures
 MODELS = (MAIN, STACKED, DRY, "hybrid_nirv", "hybrid")
 FULL = {"members": 8, "steps": 800, "draws": 60, "trees": 400, "forest": 50, "resamples": 2000, "models": MODELS, "seeds": (5, 6)}
@@ -101,8 +106,10 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     for name, model in models.items():
         posterior = fitted(out, name, model, method, usual, "without drought", SEED)
         settings = {"model": to_spec(model), "method": repr(method), "draws": size["draws"], "places": sequences.places, "seed": SEED}
-        table, points[name] = kept_both(out, name, settings, lambda p=posterior: of_posterior(p, sequences, tested, size["draws"]))
-        parts.append(table.assign(model=name))
+        kinds = {name: replace(posterior, discrepancy=None)} | ({KNOWN[name]: posterior} if name in KNOWN else {})
+        for label, one in kinds.items():
+            table, points[label] = kept_both(out, label, settings, lambda p=one: of_posterior(p, sequences, tested, size["draws"]))
+            parts.append(table.assign(model=label))
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
     settings = {"baselines": {name: size[name] for name in ("trees", "forest")}, "places": sequences.places}
     table, points[LGBM] = kept_both(out, "baselines", settings, lambda: of_baselines(sequences, usual, tested, size))
@@ -111,6 +118,13 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     scores.to_csv(out / "scores.csv", index=False)
     print(f"baselines: {time.perf_counter() - began:.0f} s", flush=True)
 
+    events = Drought(extreme=replace(DRIEST, share=0.0)).days(sequences)
+    labels = [MAIN, KNOWN[MAIN], STACKED, KNOWN[STACKED], LGBM, AVERAGE]
+    of_days = [weeks_of_drought({**points, AVERAGE: average}[name], sequences, one).assign(model=name, days=kind)
+               for name in labels for kind, one in ((SUMMERS, events), (DRIEST_DAYS, ~events))]  # fmt: skip
+    parted = pd.concat(of_days, ignore_index=True)
+    parted = parted[parted["days of"] == SHORT_DAYS]
+    parted.to_csv(out / "summers_and_driest.csv", index=False)
     whole = fitted(out, MAIN, models[MAIN], method, sequences, "all days", SEED)
     usually = fitted(out, MAIN, models[MAIN], method, usual, "without drought", SEED)
     short = water_factor(usually, sequences) < SHORT
@@ -128,7 +142,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     summers = summer_anomalies(usually, seen_without_vegetation(towers, names), EVENTS, size["draws"], SEED)
     summers.to_csv(out / "summers.csv", index=False)
     draw_figure(summers, EVENTS, out / "summers.png")
-    text = report(scores, thirsty, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
+    text = report(scores, parted, thirsty, said, {name: confounding(p) for name, p in water.items()}, summers, counted, size)
     (out / "results.md").write_text(text)
     run_of = provenance({"size": size, "sites": sequences.places, "vegetation": VEGETATION}, SEED)
     (out / "run.json").write_text(json.dumps({**run_of, "seconds": time.perf_counter() - began}, indent=1))
@@ -257,11 +271,11 @@ def confounding(posterior: Posterior) -> dict[str, float]:
     return {name: float(np.corrcoef(vpd, values[name])[0, 1]) for name in WATER}
 
 
-def report(scores: pd.DataFrame, thirsty: pd.DataFrame, said: pd.DataFrame, correlations: dict, summers: pd.DataFrame, counted: dict,
-           size: dict) -> str:  # fmt: skip
+def report(scores: pd.DataFrame, parted: pd.DataFrame, thirsty: pd.DataFrame, said: pd.DataFrame, correlations: dict,
+           summers: pd.DataFrame, counted: dict, size: dict) -> str:  # fmt: skip
     """The results as a Markdown page."""
     parts = (heading(counted, size), *(step_table(scores, step) for step in ("drought", *reversed(PERIODS))), beside(scores, size),
-             earned(scores, thirsty, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
+             apart(parted, size), earned(scores, thirsty, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -275,7 +289,8 @@ def heading(counted: dict, size: dict) -> list[str]:
         "of 2003, 2015, 2018-2020 and the driest tenth of the measured days of May to September. FPAR ends in 2016, so no day of 2018-2020 "
         "counts in the scores.",
         "The hybrids are fitted to NEE, NEE by day and NEE by night and know the site; baselines are trained on each flux, and but one do "
-        "not know the site. NEE = RECO - GPP,",
+        "not know the site. `discrepancy`: with what the draws get wrong at the place, from weekly GPP and RECO of the days fitted. NEE = "
+        "RECO - GPP,",
         "positive to the atmosphere, gC m-2 d-1. Command: `python experiments/e04_drought_years.py --data TOWERS --out runs/e04`,",
         f"sizes {json.dumps(size)}, seed {SEED}.",
     ]  # fmt: skip
@@ -303,10 +318,25 @@ def beside(scores: pd.DataFrame, size: dict) -> list[str]:
     models = [name for name in scores.model.unique() if name not in MODELS]
     lines = ["", "## Beside the baselines", "",
              "Pooled RMSE of drought anomalies, positive where the baseline is worse; 90 % interval over resampled sites."]  # fmt: skip
-    for main in (MAIN, STACKED):
-        others = [name for name in (MAIN, STACKED) if name != main]
-        lines += ["", *compared(scores, [*others, *models], size, main)]
-    return lines + at_crops(scores, (MAIN, STACKED, "LightGBM", LGBM, AVERAGE), LGBM, size)
+    for main in (MAIN, KNOWN[STACKED]):
+        others = [name for name in (MAIN, STACKED, *models) if name != main]
+        lines += ["", *compared(scores, others, size, main)]
+    return lines + at_crops(scores, (MAIN, STACKED, *KNOWN.values(), "LightGBM", LGBM, AVERAGE), LGBM, size)
+
+
+def apart(parted: pd.DataFrame, size: dict) -> list[str]:
+    """Summers of which no day was fitted, and dry days whose neighbours were: there a model may interpolate."""
+    lines = ["", f"Drought summers and dry days of other months apart; in brackets RMSE minus that of {LGBM}, and its 90 % interval. Of "
+             "the summers no day was fitted; most driest days have neighbours in the same weeks that were, between which a model that "
+             "knows the site can interpolate.", "", "| days | model | weeks | NEE | GPP | RECO |", "|---|---|---|---|---|---|"]  # fmt: skip
+    for kind, days in parted.groupby("days", sort=False):
+        for model, own in days.groupby("model", sort=False):
+            cells = []
+            for flux in ("NEE", "GPP", "RECO"):
+                part = days[days.variable == flux]
+                cells.append(f"{pooled_rmse(own)[flux]:.3f} [{difference(part, model, LGBM, size)}]")
+            lines.append(f"| {kind} | {model} | {own[own.variable == 'NEE'].n.sum()} | {' | '.join(cells)} |")
+    return lines
 
 
 def earned(scores: pd.DataFrame, thirsty: pd.DataFrame, size: dict) -> list[str]:

@@ -43,8 +43,8 @@ def water_factor(posterior: Posterior, sequences: Sequences) -> np.ndarray:
 
 
 def means(posterior: Posterior, sequences: Sequences) -> Fluxes:
-    """Mean of the draws at known towers, `[time, place]`."""
-    here = [posterior.predict(sequences.select([place])).mean("draw") for place in sequences.places]
+    """Mean of the draws at known towers, without the discrepancy of the place, `[time, place]`."""
+    here = [posterior.predict(sequences.select([place]), discrepancy=False).mean("draw") for place in sequences.places]
     return {flux: np.concatenate([one[flux].to_numpy() for one in here], axis=1) for flux in CARBON}
 
 

@@ -23,6 +23,7 @@ from hybridflux.inference.training_days import TrainingDays
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
+from hybridflux.model.site_discrepancy import FLUXES, SiteDiscrepancy
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.stacked import MemberKind, Stacked
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import arviz
     import pandas as pd
 
-RESIDUALS, TRAINING = "tower_residuals", "training_days"
+RESIDUALS, TRAINING, DISCREPANCY = "tower_residuals", "training_days", "site_discrepancy"
 """Groups of a file."""
 
 
@@ -52,6 +53,7 @@ class Posterior:
         structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
         residuals: what the draws get wrong at the towers of the fit; None in files of before.
         training: a sample of the days of the fit; None in files of before.
+        discrepancy: what the draws get wrong at each place of the fit, by season, weather and vegetation; None in files of before.
     """
 
     model: HybridFlux
@@ -63,6 +65,7 @@ class Posterior:
     structure: StructuralError | None = None
     residuals: TowerResiduals | None = None
     training: TrainingDays | None = None
+    discrepancy: SiteDiscrepancy | None = None
 
     @property
     def draws(self) -> int:
@@ -85,10 +88,11 @@ class Posterior:
     def pick(self, numbers: ArrayLike) -> Posterior:
         """Only some draws, by their numbers from 0, in the order asked for."""
         pick = np.asarray(numbers, int)
-        values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
+        values = {name: jnp.asarray(np.asarray(leaf)[pick]) for name, leaf in learned(self.model).items()}  # host: nothing to compile
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()},
             residuals=None if self.residuals is None else self.residuals.pick(pick),
+            discrepancy=None if self.discrepancy is None else self.discrepancy.pick(pick),
         )  # fmt: skip
 
     def of_kind(self, kind: str) -> Posterior:
@@ -102,7 +106,7 @@ class Posterior:
         kinds = self.model.kinds() if isinstance(self.model, Stacked) else {"process": self.model}
         if kind not in kinds:
             raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
-        return self if kinds[kind] is self.model else replace(self, model=kinds[kind], residuals=None)
+        return self if kinds[kind] is self.model else replace(self, model=kinds[kind], residuals=None, discrepancy=None)
 
     def of_causes(self) -> Posterior:
         """The draws that know causes, which scenarios and the ledger of a drought take: of a stacked posterior its process members.
@@ -150,6 +154,7 @@ class Posterior:
     def predict(
         self, towers: Sequences | HasSequences, *,
         seed: int = 0, noise: bool = False, variables: Iterable[str] = CARBON, draws: int | None = None, residuals: str = UNUSED,
+        discrepancy: bool = True,
     ) -> xr.Dataset:  # fmt: skip
         """Daily fluxes with their spread, as xarray.
 
@@ -163,6 +168,8 @@ class Posterior:
             residuals: months of the fit through whose residuals the structural error of a known tower passes (`conditioned_error`):
                 `unused`; `other-months`, those without a day asked for; `all-months`, as maps. With either of these the draws have a
                 structural error also without `noise`, and the spread says so; places without a residual draw theirs anew.
+            discrepancy: add to GPP, RECO and NEE of known places what the draws get wrong there (`model.site_discrepancy`), where the fit
+                found that and `residuals`, which know the same otherwise, are unused. Maps and budgets are without it.
 
         Returns:
             Variables `(draw, time, place)` with `units` and `long_name`, fluxes in gC m-2 d-1, NEE positive to the atmosphere; along
@@ -179,8 +186,9 @@ class Posterior:
             raise KeyError(f"the model does not predict {', '.join(unknown)[:80]}; it predicts {', '.join(predicted)}")
         sequences = sequences_of(towers, self.model.needs_at_towers())
         drawn = (self if draws is None else self.thin(draws)).simulate(
-            sequences, key=jax.random.key(seed), noise=noise, variables=variables, residuals=residuals
-        )
+            sequences, key=jax.random.key(seed), noise=noise, variables=variables, residuals=residuals,
+            discrepancy=discrepancy and residuals == UNUSED,
+        )  # fmt: skip
         coords = {
             "time": ("time", sequences.days.astype("datetime64[ns]"), {"standard_name": "time", "long_name": "local standard day"}),
             "place": list(sequences.places),
@@ -192,11 +200,13 @@ class Posterior:
         drawn_errors = "" if residuals == UNUSED else "+structural_error"
         about = {"spread": "predictive" if noise else f"parameter+random_effects{drawn_errors}", "sign": SIGN, "seed": seed}
         about |= {} if residuals == UNUSED else {"residuals": residuals}
+        about["site_discrepancy"] = int(discrepancy and residuals == UNUSED and self.discrepancy is not None)
         return xr.Dataset(data, coords, about)
 
     def simulate(
-        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables: Sequence[str] = CARBON, residuals: str = UNUSED
-    ) -> dict[str, Array]:
+        self, sequences: Sequences, *, key: PRNGKeyArray, noise: bool = False, variables: Sequence[str] = CARBON, residuals: str = UNUSED,
+        discrepancy: bool = False,
+    ) -> dict[str, Array]:  # fmt: skip
         """What `predict` gives, as arrays of JAX `[draw, time, place]`, for loops over places.
 
         Args:
@@ -206,6 +216,7 @@ class Posterior:
                 `parameter+random_effects`.
             variables: as `predict`. Only the three fluxes have a structural error.
             residuals: as `predict`.
+            discrepancy: as `predict`; here asked for.
 
         Raises:
             ValueError: noise of a state or diagnostic that no observation of the model is compared with; residuals as `predict`.
@@ -213,6 +224,8 @@ class Posterior:
         unseen = [name for name in variables if name not in (*CARBON, *self.model.observed)]
         if noise and unseen:
             raise ValueError(f"no error of {', '.join(unseen)} is known: the model is compared with {', '.join(self.model.observed)} alone")
+        if discrepancy and residuals != UNUSED:
+            raise ValueError(f"residuals `{residuals}` and the discrepancy of known places say the same twice; take one of them")
         if residuals != UNUSED:
             return simulate_given(self, sequences, key, noise, variables, residuals)
         effects, errors = jax.random.split(key)
@@ -221,7 +234,13 @@ class Posterior:
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
-        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables), shape)
+        added = self._discrepancy_at(sequences) if discrepancy else None
+        return _predict(self.at(sequences, key=effects), names, known, keys, structure, added, noise, tuple(variables), shape)
+
+    def _discrepancy_at(self, sequences: Sequences) -> Array | None:
+        """Discrepancy of GPP and RECO `[draw, time, place, flux]`; None where no place is known."""
+        known = [self.places.index(place) if place in self.places else -1 for place in sequences.places]
+        return None if self.discrepancy is None or max(known) < 0 else jnp.asarray(self.discrepancy.of(sequences, known))
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -238,6 +257,8 @@ class Posterior:
         groups = {} if self.residuals is None else {RESIDUALS: self.residuals.to_arrays()}
         if self.training is not None:
             header[TRAINING], groups[TRAINING] = self.training.to_file()
+        if self.discrepancy is not None:
+            header[DISCREPANCY], groups[DISCREPANCY] = list(self.discrepancy.inputs), self.discrepancy.to_arrays()
         contents, physical = posterior_file.Contents(leaves, self.chains, dict(self.stats), header, groups), self.parameter_draws()
         posterior_file.write(path, contents, physical, self.observed, {name: self.model.row_of(name) for name in physical})
 
@@ -256,8 +277,12 @@ class Posterior:
         structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
         residuals = TowerResiduals(**groups[RESIDUALS]) if RESIDUALS in groups else None
         training = TrainingDays.from_file(header[TRAINING], groups[TRAINING]) if TRAINING in groups else None
-        indices = Indices(tuple(header["places"]), tuple(header["years"]))
-        return cls(model, indices, chains, stats, header["info"], structure=structure, residuals=residuals, training=training)
+        found = DISCREPANCY in groups
+        discrepancy = SiteDiscrepancy(tuple(header[DISCREPANCY]), **groups[DISCREPANCY]) if found else None
+        return cls(
+            model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure,
+            residuals=residuals, training=training, discrepancy=discrepancy,
+        )  # fmt: skip
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
         """Values of learned parameters that do not change by day, at the centre of the population: `[draw]` or `[draw, plant_type]`."""
@@ -298,11 +323,14 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int]):
+def _predict(model, names, known, keys, structure: StructuralError | None, added: Array | None, noise: bool, variables, shape):
     def one(parts):
-        draw, key, error = parts
+        draw, key, error, more = parts
         found = draw.fluxes(names, variables)
         fluxes = {name: jnp.broadcast_to(values, shape) for name, values in found.items()}  # one may be the same every day
+        if more is not None:
+            fluxes |= {name: jnp.maximum(fluxes[name] + more[..., at], 0.0) for at, name in enumerate(FLUXES)}
+            fluxes["nee"] = fluxes["reco"] - fluxes["gpp"]
         if not noise:
             return {name: fluxes[name] for name in variables}
         observed = {}
@@ -315,7 +343,9 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
                 observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)
         return observed
 
-    return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, None if structure is None else 0),))((model, keys, structure))
+    return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, *(None if one is None else 0 for one in (structure, added))),))(
+        (model, keys, structure, added)
+    )
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference import fit_effect_correlation, fit_structural_correlation, tower_residuals, training_days
+from hybridflux.inference import fit_effect_correlation, fit_site_discrepancy, fit_structural_correlation, tower_residuals, training_days
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
@@ -183,9 +183,10 @@ class AbstractMethod(eqx.Module):
 
 
 def _remembering(posterior: Posterior, sequences: Sequences) -> Posterior:
-    """With what a map needs of the towers of the fit."""
+    """With what a map needs of the towers of the fit, and a prediction at one of them."""
     training = training_days.of_posterior(posterior, sequences)
-    return replace(posterior, residuals=tower_residuals.of_posterior(posterior, sequences), training=training)
+    residuals, discrepancy = (room.of_posterior(posterior, sequences) for room in (tower_residuals, fit_site_discrepancy))
+    return replace(posterior, residuals=residuals, training=training, discrepancy=discrepancy)
 
 
 def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:

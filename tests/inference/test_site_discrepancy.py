@@ -1,0 +1,150 @@
+"""What the draws get wrong at each place that they know: recovered from weeks, zero elsewhere, the same after saving."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from hybridflux.evaluate.predictions import predictions
+from hybridflux.inference import fit_site_discrepancy as fit
+from hybridflux.inference.batch import Indices
+from hybridflux.inference.posterior import Posterior
+from hybridflux.model.flux import HybridFlux
+from hybridflux.model.learned import learned, with_learned, with_places
+from hybridflux.model.sequences import Sequences
+from hybridflux.model.site_discrepancy import features, frequencies
+from hybridflux.model.sources import Pooled, Shared
+from hybridflux.process import light, respiration
+
+DAYS = np.arange(np.datetime64("2015-01-01"), np.datetime64("2019-01-01"))
+FITTED = DAYS < np.datetime64("2018-01-01")
+SEASON = np.sin(2 * np.pi * (np.arange(len(DAYS)) - 110) / 365.25)
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    """Places A and B of one plant type, and C, with light of a season and of weeks; no fluxes."""
+    random = np.random.default_rng(0)
+    clouds = np.stack([np.convolve(random.standard_normal(len(DAYS) + 6), np.ones(7) / 7**0.5, "valid") for _ in "ABC"], axis=1)
+    par = np.clip(6.0 + 3.0 * SEASON[:, None] + 1.5 * clouds, 0.5, 13.0)
+    fapar = np.repeat(0.5 + 0.3 * SEASON[:, None], 3, axis=1)
+    drivers = {"par": par.astype(np.float32), "fapar": fapar.astype(np.float32), "plant_type": np.array([8, 8, 0], np.int32)}
+    return Sequences(("A", "B", "C"), DAYS, drivers, {}, {})
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    model = HybridFlux(
+        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"light_use_efficiency": Pooled(Shared()), "respiration_ref": Shared()}
+    )
+    model = with_places(model, {"site": 3, "site_year": 12})
+    leaves = {name: 0.1 * jax.random.normal(jax.random.key(1), (8, *leaf.shape)) for name, leaf in learned(model).items()}
+    return Posterior(with_learned(model, leaves), Indices(("A", "B", "C"), (2015, 2016, 2017, 2018)), info={"method": "made up"})
+
+
+@pytest.fixture(scope="module")
+def truth(sequences):
+    """What is added to the GPP of A: more than the model has in dim weeks of spring, less in bright ones."""
+    return 1.5 * np.cos(2 * np.pi * np.arange(len(DAYS)) / 365.25) * np.tanh((sequences.drivers["par"][:, 0] - 6.0) / 3.0)
+
+
+@pytest.fixture(scope="module")
+def known(posterior, sequences, truth):
+    """The posterior with the discrepancy of A and B, found from three years; nothing was measured at C."""
+    fluxes = {name: np.asarray(values).mean(0) for name, values in posterior.simulate(sequences, key=jax.random.key(0)).items()}
+    targets, random = {}, np.random.default_rng(3)
+    for name in ("gpp", "reco"):
+        weeks = np.repeat(random.standard_normal((len(DAYS) // 7 + 1, 3)), 7, axis=0)[: len(DAYS)]
+        targets[name] = (fluxes[name] + 0.3 * weeks).astype(np.float32)
+        targets[name][~FITTED], targets[name][:, 2] = np.nan, np.nan
+    targets["gpp"][:, 0] += truth
+    return replace(posterior, discrepancy=fit.of_posterior(posterior, replace(sequences, targets=targets)))
+
+
+def test_an_unseen_year_of_a_known_place_has_its_discrepancy(known, sequences, truth):
+    found = known.discrepancy.of(sequences, [0])[:, ~FITTED, 0]
+    left = truth[~FITTED]
+    assert np.std(found[..., 0].mean(0) - left) < 0.35 * np.std(left)
+    low, high = np.quantile(found[..., 0], (0.05, 0.95), axis=0)
+    assert np.mean((low < left) & (left < high)) > 0.6  # of eight draws, whose 5 and 95 % lie well within 90 %
+    assert np.abs(found[..., 1].mean(0)).max() < 0.35  # RECO lacks nothing
+
+
+def test_places_that_were_not_measured_and_unknown_places_are_as_without_it(known, posterior, sequences):
+    abroad = replace(sequences, places=("A", "elsewhere", "C"))
+    of, without = (one.predict(abroad, seed=2, noise=True) for one in (known, posterior))
+    for name in ("gpp", "reco", "nee"):
+        np.testing.assert_allclose(of[name][:, :, 1:], without[name][:, :, 1:], atol=1e-5)
+    assert float(abs(of["gpp"] - without["gpp"])[:, :, 0].max()) > 0.5
+    assert of.site_discrepancy == 1 and without.site_discrepancy == 0
+
+
+def test_fluxes_stay_positive_and_balanced_and_can_be_had_without(known, posterior, sequences):
+    found = known.predict(sequences.select(["A"]))
+    assert float(found["gpp"].min()) >= 0.0
+    np.testing.assert_allclose(found["nee"], found["reco"] - found["gpp"], atol=1e-5)
+    plain = posterior.predict(sequences.select(["A"]))
+    np.testing.assert_array_equal(known.predict(sequences.select(["A"]), discrepancy=False)["gpp"], plain["gpp"])
+    np.testing.assert_array_equal(known.simulate(sequences.select(["A"]), key=jax.random.key(0))["gpp"], plain["gpp"])
+    one = next(predictions(known, sequences, variables=("gpp",), draws=8))
+    np.testing.assert_allclose(one.point["gpp"], found["gpp"].mean("draw"), atol=1e-4)
+    with pytest.raises(ValueError, match="the same twice"):
+        known.simulate(sequences, key=jax.random.key(0), residuals="other-months", discrepancy=True)
+
+
+def test_the_file_keeps_it(known, sequences, tmp_path):
+    known.save(tmp_path / "posterior.nc")
+    again = Posterior.load(tmp_path / "posterior.nc")
+    assert again.discrepancy.inputs == ("fapar", "par")
+    np.testing.assert_array_equal(again.pick([5]).predict(sequences)["nee"], known.pick([5]).predict(sequences)["nee"])
+
+
+def errors(weeks: int) -> np.ndarray:
+    """Covariance of weeks one after the other, all of seven days."""
+    apart = 7.0 * np.abs(np.subtract.outer(np.arange(weeks), np.arange(weeks)))
+    return fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(weeks)
+
+
+def residuals_of_weeks(seed: int, discrepancy: np.ndarray | float = 0.0) -> np.ndarray:
+    """Residuals of two fluxes `[row, time, flux]` with the errors that the fit assumes, of size 1."""
+    random = np.random.default_rng(seed)
+    apart = 7.0 * np.abs(np.subtract.outer(np.arange(len(DAYS) // 7 + 1), np.arange(len(DAYS) // 7 + 1)))
+    error = (
+        fit.WEEKS**2 * np.exp(-apart / fit.MEMORY_DAYS) + fit.YEARS**2 * np.exp(-apart / fit.YEAR_DAYS) + fit.ALONE**2 * np.eye(len(apart))
+    )
+    weeks = np.linalg.cholesky(error) @ random.standard_normal((len(apart), 2))
+    return (np.repeat(weeks, 7, axis=0)[: len(DAYS)] + np.reshape(discrepancy, (-1, 1)))[None]
+
+
+def test_its_size_is_found_and_vanishes_where_residuals_are_errors(sequences):
+    inputs = ("fapar", "par")
+    of_days = features(sequences, 0, inputs, frequencies(inputs))
+    made = of_days @ np.random.default_rng(9).standard_normal((of_days.shape[1], 6))
+    nothing = [fit.weeks_of(0, residuals_of_weeks(seed), DAYS, of_days) for seed in range(6)]
+    something = [fit.weeks_of(0, residuals_of_weeks(seed, made[:, seed]), DAYS, of_days) for seed in range(6)]
+    (none, size), (a, same) = fit.amplitude(nothing, 0), fit.amplitude(something, 0)
+    assert none < 0.25 and 0.6 < a < 1.6
+    assert size == pytest.approx(1.0, rel=0.1) and same == pytest.approx(1.0, rel=0.15)
+
+
+def test_the_mean_is_that_of_a_gaussian_process_on_the_weeks(sequences, monkeypatch):
+    """Against k(x, X) [k(X, X) + N]^-1 r, Rasmussen & Williams 2006, eq. 2.23, solved densely."""
+    monkeypatch.setattr(fit, "AMPLITUDES", np.array([0.5]))
+    inputs = ("fapar", "par")
+    of_days, whole = features(sequences, 0, inputs, frequencies(inputs)), len(DAYS) // 7 * 7
+    start = int(-DAYS[0].astype(int) % 7)  # weeks begin where days since 1970 are a multiple of seven
+    days, phi = slice(start, start + whole - 7), of_days[start : start + whole - 7].reshape(-1, 7, of_days.shape[1]).mean(1)
+    residual = residuals_of_weeks(4)
+    r = residual[0, days, 0].reshape(-1, 7).mean(1)
+    error = errors(len(r))
+    expected = of_days @ (0.25 * phi.T @ np.linalg.solve(0.25 * phi @ phi.T + error, r))
+    found = fit.weeks_of(0, residual[:, days], DAYS[days], of_days[days])
+    weight = fit.draw_weights([found], np.array([8]), 1, 1, seed=0)
+    np.testing.assert_allclose(of_days @ weight[0, 0, 0], expected, atol=2e-5)
+    many = fit.draw_weights([found._replace(along=np.repeat(found.along, 400, axis=1))], np.array([8]), 1, 400, seed=0)
+    np.testing.assert_allclose((of_days @ many[:, 0, 0].T).mean(1), expected, atol=2e-4)
+    size = fit.amplitude([found], 0)[1]
+    variance = 0.25 * size**2 * np.linalg.inv(np.eye(phi.shape[1]) + 0.25 * phi.T @ np.linalg.solve(error, phi))
+    some = of_days[::50]
+    np.testing.assert_allclose(np.var(some @ many[:, 0, 0].T, axis=1), np.einsum("tk,kl,tl->t", some, variance, some), rtol=0.35)
