@@ -7,6 +7,7 @@ drought of 2018 against the other summers), brought to the instrument of the reg
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ def departure(means: pd.Series) -> float | None:
     return float(means[YEAR] - others.mean()) if YEAR in means and len(others) >= LEAST_SUMMERS else None
 
 
+@cache  # reading takes seconds
 def usual_weather(data: Path, at: tuple[str, ...] = WEATHER_AT) -> dict[str, str]:
     """Changes of drivers that give the summer of 2018 the usual mean weather of the towers nearby, or of those of some names."""
     towers = open_towers(data / "towers", sites=",".join(at), needs=("tair", *AMOUNTS))
@@ -62,6 +64,7 @@ def usual_weather(data: Path, at: tuple[str, ...] = WEATHER_AT) -> dict[str, str
     return changes
 
 
+@cache
 def vegetation_departures(data: Path) -> pd.DataFrame:
     """Departure of NDVI, NIRv and LSWI in the summer of 2018 by land cover: mean over towers, its standard error, towers."""
     near = _near(data)

@@ -48,8 +48,8 @@ SEED = 1
 STEPS = ("day", "week", "month", "year", "anomaly", "iav", "driest", "hottest")
 STACKED = "stacked"  # beside the hybrid model in the split `years`
 KNOWN_STEPS, KNOWN_DRAWS, YEARS = ("day", "month", "year"), 32, 8  # of the split `years`: all sites are in every block
-FULL = {"members": 8, "steps": 800, "draws": 100, "trees": 400, "forest": 100, "folds": 10}
-SMOKE = {"members": 4, "steps": 60, "draws": 20, "trees": 20, "forest": 10, "folds": 2}
+FULL = {"members": 8, "steps": 800, "draws": 100, "trees": 400, "forest": 100, "folds": 10, "years": None}
+SMOKE = {"members": 4, "steps": 60, "draws": 20, "trees": 20, "forest": 10, "folds": 2, "years": (2006, 2009)}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "DK-Sor", "CH-Cha", "BE-Lon", "FR-Fon", "IT-MBo", "FI-Hyy", "DE-Gri")
 SPLITS = ("sites", "years", "types", "blocks")
 NAMES = {"sites": "unseen sites", "years": "known sites, unseen years", "types": "unseen plant types", "blocks": "unseen regions of 500 km"}
@@ -75,7 +75,7 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     began = time.perf_counter()
     model = get(composition)
     needs = {*model.needs_at_towers(), *REFLECTANCE_PREDICTORS, *NEEDS} - {"day_of_year"}
-    towers = open_towers(data, sites=sites, vegetation=VEGETATION, needs=needs)
+    towers = open_towers(data, sites=sites, years=size["years"], vegetation=VEGETATION, needs=needs)
     sequences = towers.sequences(needs)
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])

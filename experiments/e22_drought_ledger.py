@@ -33,7 +33,7 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.products.drought import separable
 from hybridflux.products.drought_towers import drought_at_towers
 from hybridflux.provenance import provenance
-from hybridflux.report.drought_section import COLOURS
+from hybridflux.report.drought_bars import COLOURS
 
 EVENTS = (2003, 2015, 2018)
 FRENCH, FRENCH_EVENTS = ("FR-Fon", "FR-Gri", "FR-Hes", "FR-LGt", "FR-Pue", "FR-Tou"), (2003, 2015, 2018, 2019, 2020)

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from e22_drought_ledger import EVENTS, LAST, departure, looked_at
 from e22_drought_ledger import SEED as E22_SEED
+from greenness_parts import Z90, beside_water, parts_of_greenness, parts_table
 
 from hybridflux.causes import CAUSES, change_name
 from hybridflux.data.catalog import load_catalog
@@ -43,7 +44,6 @@ GROUPS, LEAST_YEARS, LEAST_STEPS, SEED = 6, 4, 5, 1
 SUMMER_FROM = 31 / 152.5  # of the warm season: 1 June
 SOURCE = "experiments/results/e23_leaf_response.md: MODIS at 1 km and weather of European towers, 2000-2018"
 TREES = {"n_estimators": 200, "learning_rate": 0.03, "num_leaves": 15, "min_child_samples": 40, "verbose": -1, "n_jobs": 1, "seed": SEED}
-Z90 = 1.645
 
 
 def main() -> None:
@@ -65,6 +65,7 @@ def main() -> None:
     text = page(towers, response, by_heat, summers)
     if arguments.posterior:
         text += "\n".join(ledger_table(of_ledger(arguments.data, arguments.posterior, without_droughts(towers)))) + "\n"
+        text += "\n".join(parts_table(parts_of_greenness(arguments.data, arguments.posterior))) + "\n"
     (out / "results.md").write_text(text)
     print(text)
 
@@ -219,7 +220,7 @@ def page(towers: Sequence[TowerSteps], response: LeafResponse, by_heat: LeafResp
         f"{min(years)} to {max(years)} years a tower. No flux is used.",
         "Rain deficit: mean of reference evapotranspiration (Makkink) minus rain with an exponential memory, at least 0, mm d-1.",
         "Command: `python experiments/e23_leaf_response.py --data TOWERS --posterior FILE --out runs/e23`.", "",
-        *slopes_table(towers, response, by_heat), "", *memory_table(towers), "",
+        *slopes_table(towers, response, by_heat), *beside_water(towers, response.memory_days), "", *memory_table(towers), "",
     ]  # fmt: skip
     for check in table["check"].unique():
         lines += ["", *score_table(table, check), "", resampled(summers[summers.check == check])]

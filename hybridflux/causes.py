@@ -34,6 +34,11 @@ CAUSES: Mapping[str, Cause] = {
 }  # fmt: skip
 """Name of a cause -> what belongs to it (`model.attribution`)."""
 
+LEAF_DRIVERS: Mapping[str, tuple[str, str]] = {
+    "water": ("missing rain", "mm d-1"), "temperature": ("warmth", "K"), "light": ("light", "MJ m-2 d-1"), "vpd": ("dry air", "hPa"),
+}  # fmt: skip
+"""What greenness follows: words and units (`model.leaf_response`)."""
+
 
 def change_name(flux: str, cause: str) -> str:
     """The variable that holds the change of a flux by a cause.
@@ -42,3 +47,30 @@ def change_name(flux: str, cause: str) -> str:
     'gpp_by_soil_water'
     """
     return f"{flux}_by_{cause}"
+
+
+def exposure_name(flux: str, driver: str) -> str:
+    """The variable that holds the change of a flux by leaves whose log NIRv follows a driver by a slope of 1.
+
+    >>> exposure_name("gpp", "water")
+    'gpp_exposure_to_water'
+    """
+    return f"{flux}_exposure_to_{driver}"
+
+
+def departure_name(driver: str) -> str:
+    """The departure of a driver of leaves from the usual year.
+
+    >>> departure_name("vpd")
+    'leaf_vpd_departure'
+    """
+    return f"leaf_{driver}_departure"
+
+
+def greenness_by(driver: str) -> str:
+    """The part of greenness that goes through a driver of leaves, or its `rest`, as a cause in tables.
+
+    >>> greenness_by("water")
+    'greenness_by_water'
+    """
+    return f"greenness_by_{driver}"

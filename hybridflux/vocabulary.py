@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, LEAF_DRIVERS, change_name, departure_name, exposure_name
 
 MISSING_FLUXNET = -9999.0
 SIGN = "NEE = RECO - GPP, positive to the atmosphere; GPP >= 0, RECO >= 0"
@@ -164,6 +164,19 @@ def _change(flux: str, cause: str) -> Variable:
     return Variable(change_name(flux, cause), "gC m-2 d-1", long_name, (-60, 60), "flux", positive=None if flux == "gpp" else "up")
 
 
+def _exposure(flux: str, driver: str) -> Variable:
+    """The row of the change of a flux by leaves that follow a driver."""
+    words, units = LEAF_DRIVERS[driver]
+    long_name = f"change of {flux.upper()} by leaves whose log NIRv follows {words} by a slope of 1 for each {units}"
+    return Variable(exposure_name(flux, driver), "gC m-2 d-1", long_name, (-3000, 3000), "flux")
+
+
+def _departure(driver: str) -> Variable:
+    """The row of the departure of a driver of leaves."""
+    words, units = LEAF_DRIVERS[driver]
+    return Variable(departure_name(driver), units, f"departure of {words} from the usual year, as leaves follow it", (-100, 100), "state")
+
+
 def _error(name: str) -> Variable:
     """The row of the standard deviation of a daily map of vegetation."""
     return Variable(f"{name}_sd", "1", f"standard deviation of the error of {name}", (0, 1), "driver", 0.05, 0.05)
@@ -231,6 +244,8 @@ VARIABLES: Mapping[str, Variable] = _rows(
     Variable("drainage", "mm d-1", "water leaving the root zone downwards or sideways", (0, 500), "flux"),
     Variable("water_missing", "mm", "water that roots can reach, in the usual year minus in this one", (-2500, 2500), "state"),
     *(_change(flux, cause) for flux in ("gpp", "reco") for cause in CAUSES),
+    *(_departure(driver) for driver in LEAF_DRIVERS),
+    *(_exposure(flux, driver) for flux in ("gpp", "reco") for driver in LEAF_DRIVERS),
 )  # fmt: skip
 
 HISTORY_DAYS: tuple[int, ...] = (7, 30, 90)

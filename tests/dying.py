@@ -13,6 +13,7 @@ from pathlib import Path
 from zarr.storage import _local
 
 from hybridflux.cli import main
+from hybridflux.region.outputs import flux_store
 
 
 def die():
@@ -22,25 +23,29 @@ def die():
 def arm(where: str, number: int) -> None:
     """Make the NUMBER-th call deadly."""
     calls = count(1)
-    replace, put = os.replace, _local._put
+    replace = os.replace
 
     def deadly_replace(source, target, **options):
         if next(calls) == number:
             die()
         return replace(source, target, **options)
 
-    def deadly_put(path, value, exclusive=False):
-        if next(calls) == number:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            raw = bytes(value.as_buffer_like())
-            Path(f"{path}.0123.partial").write_bytes(raw[: len(raw) // 2])
-            die()
-        return put(path, value, exclusive)
+    def deadly(put, bytes_of):
+        def deadly_put(path, value, *rest):
+            if next(calls) == number:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                raw = bytes_of(value)
+                Path(f"{path}.0123.partial").write_bytes(raw[: len(raw) // 2])
+                die()
+            return put(path, value, *rest)
+
+        return deadly_put
 
     if where == "replace":
         os.replace = deadly_replace
     elif where == "chunk":
-        _local._put = deadly_put
+        _local._put = deadly(_local._put, lambda value: bytes(value.as_buffer_like()))
+        flux_store._put = deadly(flux_store._put, b"".join)
 
 
 def run(words: list[str], output: str, where: str, number: int) -> None:

@@ -115,7 +115,8 @@ def irrigate(
 ) -> None:
     """Add known irrigation to the rain of its parcels.
 
-    Writes a copy of a region whose irrigated zones get the water of a table, evenly over the days of each row; runs of the copy name it.
+    Writes a copy of a region whose irrigated zones get the water of a table, evenly over the days of each row; runs of the copy name it,
+    and draw it with its standard deviation where no --shift is given.
     """
     from hybridflux.ingest.irrigate import irrigate
 

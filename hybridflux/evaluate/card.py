@@ -129,15 +129,17 @@ def load_card(path: str | Path) -> dict:
 
 
 def _skill(group: pd.DataFrame, step: str) -> dict:
-    row = {"sites": len(group), "n": int(group.n.sum()), "units": STEPS[step].units if step in STEPS else None}
-    quartiles = group[list(SPREAD)].astype(float).quantile([0.25, 0.5, 0.75])
+    row: dict = {"sites": len(group), "n": int(group.n.sum()), "units": STEPS[step].units if step in STEPS else None}
+    of = {name: group[name].to_numpy(float) for name in (*SPREAD, *COVERAGE, "n")}
     for name in SPREAD:
-        row |= dict(zip((f"{name}_q25", name, f"{name}_q75"), quartiles[name].to_numpy(), strict=True))
-    row["rmse_pooled"] = math.sqrt(np.average(group.rmse**2, weights=group.n))
-    row["crps_pooled"] = np.average(group.crps, weights=group.n)
+        known = of[name][~np.isnan(of[name])]
+        quartiles = np.quantile(known, (0.25, 0.5, 0.75)) if len(known) else [np.nan] * 3
+        row |= dict(zip((f"{name}_q25", name, f"{name}_q75"), quartiles, strict=True))
+    row["rmse_pooled"] = math.sqrt(np.average(of["rmse"] ** 2, weights=of["n"]))
+    row["crps_pooled"] = np.average(of["crps"], weights=of["n"])
     for name in COVERAGE:
-        scored = group[group[name].notna()]
-        row[name] = np.average(scored[name], weights=scored.n) if len(scored) else None
+        scored = ~np.isnan(of[name])
+        row[name] = np.average(of[name][scored], weights=of["n"][scored]) if scored.any() else None
     return row
 
 

@@ -1,8 +1,9 @@
 """The response of leaves to missing rain, fitted to towers: a slope of each tower, partially pooled over towers and plant types.
 
 At a tower log NIRv and LSWI, in steps of ten days of the warm season, are regressed on the rain deficit beside the season of the place and
-the temperature, light and VPD of the last month, so that the slope is that of missing rain and not of heat. Slopes b of towers are
-b = B(type) + N(0, place_sd) + error, B = centre + N(0, type_sd); both spreads are integrated over on a grid, all else in closed form.
+the temperature, light and VPD of the last month, so that the slope is that of missing rain and not of heat; the slopes of these beside
+it are fitted alike. Slopes b of towers are b = B(type) + N(0, place_sd) + error, B = centre + N(0, type_sd); both spreads are integrated
+over on a grid, all else in closed form.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridflux.model.leaf_response import FOLLOWED, OTHER, LeafResponse
+from hybridflux.model.leaf_response import FOLLOWED, MONTH, OTHER, LeafResponse
 
 MEMORIES = (15.0, 30.0, 45.0, 60.0, 90.0, 120.0)
 """Memories of the deficit to choose from [d]."""
 SCALE = {"nirv": 0.1, "lswi": 0.03}
 """Prior standard deviation of the centre, and scale of the half-normal priors of the spreads [d mm-1]: a place that loses a tenth of its
 NIRv for each mm d-1 of deficit. Weak beside 42 towers."""
+CONTROLS: Mapping[str, float] = {"temperature": 0.3, "light": 0.5, "vpd": 0.3}
+"""Means of the last month beside the deficit, in the order of `TowerSteps.controls` -> factor of `SCALE` of their slopes, per K,
+MJ m-2 d-1 and hPa. Within May to September they depart by 1.3 K, 0.7 MJ m-2 d-1 and 1.5 hPa, the deficit by 0.4 mm d-1 (standard deviations
+from the course of the season, mean of 42 towers)."""
 SPREADS = np.linspace(0.02, 2.5, 40)  # in units of SCALE
 HARMONICS = 5
 LEAST_STEPS = 30
+WATER = "water"
 NOTHING = 1e-6  # sum of squares of a deficit that never is: its slope is not known
 
 
@@ -38,7 +44,7 @@ class TowerSteps:
         weight: clear views of a step, bounded `[step]`.
         values: `nirv` -> its logarithm, `lswi` -> itself `[step]`.
         deficit: memory [d] -> mean rain deficit [mm d-1] `[step]`.
-        controls: temperature, light and VPD of the last month `[step, control]`.
+        controls: means of the last month of `CONTROLS` `[step, control]`.
     """
 
     place: str
@@ -73,14 +79,17 @@ class Slope(NamedTuple):
     variance: float
 
 
-def slope(steps: TowerSteps, index: str, memory: float, *, controls: bool = True) -> Slope:
+def slope(steps: TowerSteps, index: str, memory: float, *, controls: bool = True, of: str = WATER) -> Slope:
     """Least squares of an index on the deficit, beside season and controls; errors of neighbouring steps are correlated.
 
     The variance of independent errors is multiplied by (1 + r s) / (1 - r s), r and s the lag-one correlations of residuals and deficit.
+    `of` names a control whose slope is wanted in place of that of the deficit, which then stands beside it.
     """
-    beside = np.column_stack([steps.usual_course(), steps.controls]) if controls else steps.usual_course()
+    drivers = {WATER: steps.deficit[memory]} | (dict(zip(CONTROLS, steps.controls.T, strict=True)) if controls else {})
+    driver = drivers.pop(of)
+    beside = np.column_stack([steps.usual_course(), *drivers.values()])
     root = np.sqrt(steps.weight)[:, None]
-    both = np.column_stack([steps.values[index], steps.deficit[memory]]) * root
+    both = np.column_stack([steps.values[index], driver]) * root
     own, water = _without(both, beside * root).T
     information = max(float(water @ water), NOTHING)
     value = float(water @ own) / information
@@ -155,25 +164,58 @@ def fit_leaf_response(
     Raises:
         ValueError: no tower has enough steps.
     """
+    used = _used(towers)
+    found = {memory: _Fit.of(used, memory, controls=controls) for memory in memories}
+    memory = max(found, key=lambda one: sum(of.evidence for of in found[one].pooled.values()))
+    return found[memory].response(float(memory), source)
+
+
+def fit_beside_water(towers: Iterable[TowerSteps], memory: float, *, source: str = "towers of the user") -> dict[str, LeafResponse]:
+    """Slopes against each of `CONTROLS`, the mean of the last month, beside the deficit of a memory and the other controls.
+
+    Args:
+        towers: as of `fit_leaf_response`.
+        memory: of the deficit [d], as `fit_leaf_response` chose it.
+        source: where the towers come from.
+
+    Raises:
+        ValueError: no tower has enough steps.
+    """
+    used = _used(towers)
+    return {name: _Fit.of(used, memory, of=name).response(float(MONTH), source) for name in CONTROLS}
+
+
+def _used(towers: Iterable[TowerSteps]) -> list[TowerSteps]:
     used = [one for one in towers if len(one) >= LEAST_STEPS]
     if not used:
         raise ValueError(f"no tower has {LEAST_STEPS} steps of ten days with a clear view and measured weather; give longer records")
-    kinds = [one.plant_type for one in used]
-    found = {}
-    for memory in memories:
-        slopes = {index: [slope(one, index, memory, controls=controls) for one in used] for index in FOLLOWED}
-        found[memory] = slopes, {index: pool(slopes[index], kinds, SCALE[index]) for index in FOLLOWED}
-    memory = max(found, key=lambda one: sum(of.evidence for of in found[one][1].values()))
-    slopes, pooled = found[memory]
-    return LeafResponse(
-        float(memory),
-        {index: dict(zip(of.types, of.mean.tolist(), strict=True)) for index, of in pooled.items()},
-        {index: dict(zip(of.types, np.sqrt(np.diag(of.covariance)).tolist(), strict=True)) for index, of in pooled.items()},
-        {index: _common_sd(of.covariance[:-1, :-1]) for index, of in pooled.items()},
-        {index: of.place_sd for index, of in pooled.items()},
-        _correlation(slopes, pooled, kinds),
-        source,
-    )
+    return used
+
+
+class _Fit(NamedTuple):
+    """Slopes of towers against one driver of leaves, and what is pooled of them, of each index."""
+
+    kinds: list[str]
+    slopes: dict[str, list[Slope]]
+    pooled: dict[str, PooledSlopes]
+
+    @classmethod
+    def of(cls, used: Sequence[TowerSteps], memory: float, *, controls: bool = True, of: str = WATER) -> _Fit:
+        kinds = [one.plant_type for one in used]
+        slopes = {index: [slope(one, index, memory, controls=controls, of=of) for one in used] for index in FOLLOWED}
+        scale = CONTROLS.get(of, 1.0)
+        return cls(kinds, slopes, {index: pool(slopes[index], kinds, scale * SCALE[index]) for index in FOLLOWED})
+
+    def response(self, memory: float, source: str) -> LeafResponse:
+        return LeafResponse(
+            memory,
+            {index: dict(zip(of.types, of.mean.tolist(), strict=True)) for index, of in self.pooled.items()},
+            {index: dict(zip(of.types, np.sqrt(np.diag(of.covariance)).tolist(), strict=True)) for index, of in self.pooled.items()},
+            {index: _common_sd(of.covariance[:-1, :-1]) for index, of in self.pooled.items()},
+            {index: of.place_sd for index, of in self.pooled.items()},
+            _correlation(self.slopes, self.pooled, self.kinds),
+            source,
+        )
 
 
 def _common_sd(covariance: np.ndarray) -> float:

@@ -110,15 +110,17 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
     draws = next(iter(learned(model).values())).shape[0]
     places = len(sequences.places)
     judge = np.arange(places) % draws if left_out is None else left_out.argmax(axis=0)
+    leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}  # on the host: nothing to compile
     parts: dict[int, list] = {at: [] for at in range(len(PERIODS))}
     for draw in np.unique(judge):
         mine = np.flatnonzero(judge == draw)
         group = sequences.select([sequences.places[at] for at in mine])
-        one = with_learned(model, {name: leaf[draw] for name, leaf in learned(model).items()})
-        names = {name: jnp.asarray(values) for name, values in names_of(one, group).items()}
-        names["site"] = jnp.zeros_like(names["site"])
-        if "site_year" in names:
-            names["site_year"] = jnp.full_like(names["site_year"], -1)
+        one = with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()})
+        here = names_of(one, group)
+        here["site"] = np.zeros_like(here["site"])
+        if "site_year" in here:
+            here["site_year"] = np.full_like(here["site_year"], -1)
+        names = {name: jnp.asarray(values) for name, values in here.items()}
         fluxes, slopes = jax.tree.map(np.asarray, centre(one, names))
         known = np.nan_to_num(group.uncertainty.get("nee", np.zeros(1, np.float32))) + np.zeros_like(fluxes["nee"])
         for row, place in enumerate(mine):

@@ -88,7 +88,7 @@ class Posterior:
     def pick(self, numbers: ArrayLike) -> Posterior:
         """Only some draws, by their numbers from 0, in the order asked for."""
         pick = np.asarray(numbers, int)
-        values = {name: leaf[pick] for name, leaf in learned(self.model).items()}
+        values = {name: jnp.asarray(np.asarray(leaf)[pick]) for name, leaf in learned(self.model).items()}  # host: nothing to compile
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()},
             residuals=None if self.residuals is None else self.residuals.pick(pick),

@@ -2,7 +2,8 @@
 
 Rain is stored by weather cell. Pixels of one cell that receive the same irrigation get a weather cell of their own: a copy of it with the
 water added to its rain, so that runs, scenarios and ledgers take it as they take rain. It reaches leaves and soil as that of a sprinkler
-does. Where a usual year is made by a factor of rain, the factor multiplies this water too.
+does. Where a usual year is made by a factor of rain, the factor multiplies this water too. The copy keeps the water of each new cell and
+its standard deviation in a year, by which runs draw it (`region.draws.irrigation_error`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import zarr
 from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.files import whole
 from hybridflux.provenance import provenance
+from hybridflux.region.draws.irrigation_error import CELL, ERROR, PARCEL, WATER
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region, open_region
 from hybridflux.region.store import layout
 from hybridflux.region.store.checksums import record_all, seal
@@ -101,18 +103,21 @@ def irrigate(region: str | Path, water: str | Path, out: str | Path, *, shift: f
         region: store.
         water: table of `read_irrigation`.
         out: store to write.
-        shift: standard deviations by which all amounts are moved, in one direction: two copies say what the error of the amounts is worth.
+        shift: standard deviations by which all amounts are moved, in one direction: two copies say what an error of all amounts at once is
+            worth, and have no other. Without it runs draw the amount of each parcel and year.
 
     Returns:
         The record `irrigation` of the copy: table, rows, and area, water [mm] and its sd of each zone and land cover.
 
     Raises:
         FileExistsError: `out` is there.
-        ValueError: a zone that the region does not have, days outside it, or no pixel is irrigated.
+        ValueError: a zone that the region does not have, days outside it, no pixel is irrigated, or the region is irrigated already.
     """
     out, opened, rows = Path(out), open_region(region), read_irrigation(water)
     if out.exists():
         raise FileExistsError(f"{out} is there already; remove it or take another name")
+    if WATER in opened.names:
+        raise ValueError(f"{region} is irrigated already; put all rows into one table, and start from the region without irrigation")
     known = set(opened.zone_names.values()) | {ALL}
     unknown = sorted({row.zone for row in rows} - known)
     if unknown:
@@ -122,16 +127,20 @@ def irrigate(region: str | Path, water: str | Path, out: str | Path, *, shift: f
         raise ValueError(f"{water} has water on {outside[0].start}, and {region} holds {opened.days[0]} to {opened.days[-1]}")
     amounts = np.array([max(row.mm + shift * row.sd, 0.0) for row in rows])
     daily = np.array([amount * _share(row, opened.days) for amount, row in zip(amounts, rows, strict=True)])
-    source, added, cells, irrigated = _cells(opened, rows, daily)
+    source, mine, cells, irrigated = _cells(opened, rows, daily)
+    added = [daily[list(one)].sum(0) for one in mine]
     if not irrigated:
         raise ValueError(f"{water}: no pixel of {region} lies in its zones and land covers")
     record = {"table": Path(water).name, "shift_sd": shift, "rows": [_row(row) for row in rows], "irrigated": irrigated}
     with whole(out) as partial:
         shutil.copytree(opened.path, partial, dirs_exist_ok=True)
         _rewrite(partial, opened, source, added, cells)
+        relative = np.array([0.0 if shift or not row.mm else row.sd / row.mm for row in rows])
+        _keep_error(partial, opened, mine, np.stack(added, axis=1), daily * relative[:, None])
         group = zarr.open_group(partial, mode="r+", use_consolidated=False)
         group.attrs[layout.IRRIGATION] = record
-        credit = f"Irrigation of {len(irrigated)} zones and land covers as declared in {Path(water).name}."
+        credit = f"Irrigation of {len(irrigated)} zones and land covers as declared in {Path(water).name}"
+        credit += ", its standard deviation in the draws." if relative.any() else ", taken as exact."
         group.attrs[layout.ATTRIBUTION] = [*opened.attribution, credit]
         group.attrs["irrigation_provenance"] = provenance({"region": str(region), "water": str(water), "shift": shift})
         seal(partial)
@@ -148,11 +157,39 @@ def _row(row: Irrigation) -> dict:
     return {"zone": row.zone, "land_cover": row.land_cover, "start": str(row.start), "end": str(row.end), "mm": row.mm, "sd": row.sd}
 
 
-def _cells(region: Region, rows: list[Irrigation], daily: np.ndarray) -> tuple[list[int], list[np.ndarray], dict[str, np.ndarray], list]:
-    """New cells: whose weather each has, and the water added to it `[time]`; the map `cell` of each tile; what each zone gets."""
+def _keep_error(path: Path, region: Region, mine: list[tuple[int, ...]], water: np.ndarray, sd: np.ndarray) -> None:
+    """Write the arrays of `irrigation_error`.
+
+    Args:
+        path: of the copy.
+        region: that is copied.
+        mine: rows of the table that each new cell has.
+        water: of each new cell `[time, irrigated]`.
+        sd: of the water of each row, of a day as its share of that of the row `[row, time]`.
+    """
+    year = region.days.astype("datetime64[Y]").astype(int)
+    years = np.unique(year)
+    total, of_row = (np.stack([values[year == one].sum(0) for one in years]) for values in (water, sd.T))
+    squares = np.stack([(of_row[:, list(one)] ** 2).sum(1) for one in mine], axis=1)
+    error = np.sqrt(squares) / np.where(total > 0, total, 1.0)
+    parcels = {one: number for number, one in enumerate(sorted(set(mine)))}
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    first = region.group["tair"].shape[1]
+    for name, values, dims in (
+        (WATER, water.astype(np.float32), ("time", "irrigated")), (ERROR, error.astype(np.float32), ("year", "irrigated")),
+        (CELL, first + np.arange(len(mine)), ("irrigated",)), (PARCEL, np.array([parcels[one] for one in mine]), ("irrigated",)),
+    ):  # fmt: skip
+        layout.put(group, name, values, dims, units={WATER: "mm d-1"}.get(name, "1"))
+        record_all(path / name, group[name])
+
+
+def _cells(
+    region: Region, rows: list[Irrigation], daily: np.ndarray
+) -> tuple[list[int], list[tuple[int, ...]], dict[str, np.ndarray], list]:
+    """New cells: whose weather each has, and the rows of its water; the map `cell` of each tile; what each zone gets."""
     new: dict[tuple[tuple[int, ...], int], int] = {}
     first = region.group["tair"].shape[1]
-    source, added, maps, sizes = [], [], {}, {}
+    source, rows_of, maps, sizes = [], [], {}, {}
     for tile in region.tiles():
         cell, zone, kind = (region.map_of(name, tile).copy() for name in ("cell", "zone", "plant_type"))
         area = region.grid.area(tile).reshape(-1)
@@ -168,7 +205,7 @@ def _cells(region: Region, rows: list[Irrigation], daily: np.ndarray) -> tuple[l
                     if (mine, old) not in new:
                         new[mine, old] = first + len(new)
                         source.append(old)
-                        added.append(daily[list(mine)].sum(0))
+                        rows_of.append(mine)
                     cell[here & (cell == old)] = new[mine, old]
         maps[tile.id] = cell.reshape(tile.shape)
     irrigated = [
@@ -176,7 +213,7 @@ def _cells(region: Region, rows: list[Irrigation], daily: np.ndarray) -> tuple[l
          "sd": float(np.sqrt(sum(rows[one].sd ** 2 for one in mine)))}
         for (name, cover), (area, mine) in sorted(sizes.items())
     ]  # fmt: skip
-    return source, added, maps, irrigated
+    return source, rows_of, maps, irrigated
 
 
 def _rewrite(path: Path, region: Region, source: list[int], added: list[np.ndarray], maps: dict[str, np.ndarray]) -> None:

@@ -51,12 +51,13 @@ def causes_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(cause for cause in CAUSES if cause in found)
 
 
-def split(model: HybridFlux, quantities: Quantities, *, full: bool = False) -> dict[str, Array]:
+def split(model: HybridFlux, quantities: Quantities, change: Mapping[str, Array], *, full: bool = False) -> dict[str, Array]:
     """Changes of GPP and RECO by cause, `causes.change_name(flux, cause)` -> actual minus usual [gC m-2 d-1].
 
     Args:
         model: whose factors are asked.
         quantities: all that the factors read, under both runs.
+        change: of each flux; the last of its causes has what the others leave, so that the parts are the change in spite of rounding.
         full: by the sum over all subsets of the causes, as models are whose RECO is no line in GPP.
     """
     terms = None if full else _terms(model, quantities)
@@ -64,7 +65,10 @@ def split(model: HybridFlux, quantities: Quantities, *, full: bool = False) -> d
     parts: dict[str, Array] = {}
     for flux in SPLIT:
         by_cause = {cause: [term[cause] for term in found[flux] if cause in term] for cause in CAUSES}
-        parts |= {change_name(flux, cause): sum(of[1:], of[0]) if of else jnp.zeros(()) for cause, of in by_cause.items()}
+        acting = {cause: sum(of[1:], of[0]) for cause, of in by_cause.items() if of}
+        last = acting.popitem()[0] if acting else REST
+        acting[last] = sum((-part for part in acting.values()), change[flux])
+        parts |= {change_name(flux, cause): acting.get(cause, jnp.zeros(())) for cause in CAUSES}
     return parts
 
 
@@ -188,10 +192,8 @@ class AgainstUsual:
         still = {*actual, *parameters} - {*changed, *actual_state}
         quantities = {name: constant(value) if name in still else _moved(name, before[name], value) for name, value in after.items()}
         as_it_was, as_usual = self.model.fluxes_of(after), self.model.fluxes_of(before)
-        parts = split(self.model, {**quantities, **moved}, full=self.full)
-        for flux in SPLIT:  # what rounding leaves is in the rest, so that the parts are the change
-            named = [parts[change_name(flux, cause)] for cause in CAUSES if cause != REST]
-            parts[change_name(flux, REST)] = as_it_was[flux] - as_usual[flux] - sum(named[1:], named[0])
+        change = {flux: as_it_was[flux] - as_usual[flux] for flux in SPLIT}
+        parts = split(self.model, {**quantities, **moved}, change, full=self.full)
         stores = [name for name in ("soil_water", "deep_water") if name in before]
         missing = sum((jnp.asarray(before[name]) - jnp.asarray(after[name]) for name in stores), jnp.zeros(()))
         return {**as_it_was, **parts, "water_missing": missing}

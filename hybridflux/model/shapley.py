@@ -65,6 +65,14 @@ class Moved(NamedTuple):
         """Its value as it was."""
         return self.at(frozenset(self.causes))
 
+    def ratios(self) -> dict[str, Any]:
+        """Cause -> what it multiplies the quantity by, so that the product of all is the actual over the usual value: `exp(log_parts)`."""
+        if self.logarithm or len(self.causes) != 2:
+            return {cause: jnp.exp(part) for cause, part in self.log_parts().items()}
+        one, other = self.causes  # two causes have two orders, so that the mean of logarithms is a square root
+        none, first, second, both = (jnp.maximum(self.at(frozenset(inside)), LEAST) for inside in ((), {one}, {other}, self.causes))
+        return {one: jnp.sqrt(first / none * (both / second)), other: jnp.sqrt(second / none * (both / first))}
+
     def log_parts(self) -> Mapping[str, Any]:
         """Cause -> its part of the change of the logarithm."""
         return self.logarithm() if self.logarithm else shapley(lambda inside: jnp.log(jnp.maximum(self.at(inside), LEAST)), self.causes)
@@ -90,8 +98,8 @@ def of_product(factors: Sequence[Moved]) -> dict[str, Array]:
             actual.append(factor.actual)
         else:
             common.append(factor.usual)
-            for cause, part in (factor.log_parts() if factor.causes else {}).items():
-                ends[cause][1].append(jnp.exp(part))
+            for cause, ratio in (factor.ratios() if factor.causes else {}).items():
+                ends[cause][1].append(ratio)
     pairs = {cause: (_times(before), _times(after)) for cause, (before, after) in ends.items()}
     scale, pairs = lax.optimization_barrier((_times(common), pairs))  # else each part below evaluates the factors anew
     parts = {}

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.causes import CAUSES, SOIL_WATER, change_name
+from hybridflux.products.drought_leaves import GREENNESS, RESPONSES, LeafTotals, can_be_split, greenness_rows, parts_of_totals
 from hybridflux.products.drought_outputs import KEEP, PER, WATER, DroughtPixels, DroughtTotals
 from hybridflux.products.rows import SIGN, summary
 from hybridflux.products.sheet import write_table
-from hybridflux.products.totals import file_of, read_totals, run_record
+from hybridflux.products.totals import RunTotals, file_of, read_totals, run_record
 from hybridflux.progress import Progress
 from hybridflux.records import read_record, write_record
 from hybridflux.region.draws.spread import Draws, Spread
@@ -83,6 +84,8 @@ def run_drought(
 ) -> pd.DataFrame:
     """Map a season against the usual year of the region, and write the ledger of it.
 
+    Where the model reads NIRv and its usual course is known, greenness is split too (`products.drought_leaves`).
+
     Written into `out`: the run folder `run` (maps, daily series and totals per zone and draw of every change by cause), `drought.csv`,
     `drought.json`. Of a stacked posterior only the process members are mapped.
 
@@ -127,12 +130,14 @@ def run_drought(
     of_pixels = DroughtPixels(SOIL_WATER in quantities_of(posterior.model))
     if pixels is None:
         pixels = 4 * len(of_pixels.sums) * draws.number * region.grid.shape[0] * region.grid.shape[1] <= MOST_BYTES
-    keep = (*KEEP, of_pixels) if pixels else KEEP
+    split = can_be_split(region, needs, [*wanted])
+    keep = (*KEEP, *((LeafTotals(),) if split else ()), *((of_pixels,) if pixels else ()))
     map_region(posterior, region.against(wanted), out / RUN, draws=draws, period=period, keep=keep, progress=progress, **options)
     table, run = drought_table(out / RUN), run_record(out / RUN)
     record = {
         "usual": [str(change) for change in wanted.values()], "held": held, "spread": str(draws.spread), "not_held": _not_held(region),
         "members": "all" if posterior.model is given.model else "process",
+        "greenness": {driver: of.source for driver, of in RESPONSES.items()} if split else {},
         **{name: run[name] for name in ("sign", "start", "end", "days", "attribution", "provenance")},
     }  # fmt: skip
     write_table(table, out / TABLE, record, float_format="%.6g")
@@ -172,13 +177,29 @@ def drought_table(run: str | Path) -> pd.DataFrame:
     months = np.arange(len(totals.months))
     days, period = int(totals.days.sum()), totals.part_of(months)
     found = {name.lower(): totals.sums(name, [cells for *_, cells in groups], months) for name in totals.total}
+    leaves = _leaves(run)
+    parts_of = {name: leaves.sums(name, [cells for *_, cells in groups], months) for name in leaves.total} if leaves else {}
     rows = []
     for number, (zone, cover, cells) in enumerate(groups):
         area = totals.area[cells].sum()
         place = {"zone": zone, "land_cover": cover, "area_ha": area / 1e4, "period": period, "days": days}
         here = {name: values[number] / area for name, values in found.items()}
-        rows += [place | row for row in rows_of_place(here, days)]
+        of_place = list(rows_of_place(here, days))
+        if parts_of:
+            changes = changes_of(here)
+            usual = {row["variable"]: row["usual"] for row in of_place if row["cause"] == ALL}
+            parts = {name: of[number] / area for name, of in parts_of.items()}
+            of_place += greenness_rows(parts, {flux: changes[flux, GREENNESS] for flux in FLUXES}, usual)
+        rows += [place | row for row in of_place]
     return pd.DataFrame(rows).assign(spread=totals.spread, draws=totals.draws)
+
+
+def _leaves(run: str | Path) -> RunTotals | None:
+    """Parts of greenness of a ledger, by the names of `parts_of_totals`; None where it does not split greenness."""
+    record = run_record(run)
+    if not any(one["output"] == LeafTotals.__name__ for one in record.get("keep", ())):
+        return None
+    return parts_of_totals(read_totals(file_of(run, LeafTotals())), int(record["seed"]))
 
 
 def rows_of_place(here: Mapping[str, np.ndarray], days: int) -> Iterator[dict]:

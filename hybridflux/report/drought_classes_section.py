@@ -2,55 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL
 from hybridflux.products.drought_classes import BY, DIFFERENCES, NOT_IN, RESPONSE
 from hybridflux.products.drought_outputs import PER
 from hybridflux.products.drought_response import LEFT, MISSING
+from hybridflux.report.drought_bars import UNIT, stacked
 from hybridflux.report.markup import grid, paragraph
-from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
+from hybridflux.report.style import FAINT, figure, interval, number, plain_units, to_svg, units
+from hybridflux.vocabulary import PLANT_TYPE_NAMES
 
 SHOWN, LEAST_SHARE = 10, 0.01  # classes of a figure, the largest; share of the area of all, below which a class stands in the table alone
 CURVES = 6  # classes of a figure of curves
 RARE = 0.03  # share of the area of a class below which a part of its curve is in the table alone
-UNIT = "gC m-2"
 TONES = ("#3574b5", "#dd8435", "#4d9a56", "#bf4040", "#8560a8", "#8c8c8c")
 
 
-def classes_sections(folder: str | Path, colours: Mapping[str, str]) -> Iterator[str]:
+def classes_sections(folder: str | Path) -> Iterator[str]:
     """HTML of each table of classes in the folder of a ledger.
 
     Args:
         folder: written by `run_drought`, with tables of `write_classes`.
-        colours: cause -> its colour.
     """
     for path in sorted(Path(folder).glob(f"{BY}*{RESPONSE}.csv")):
         stem = path.name.removesuffix(f"{RESPONSE}.csv")
         losses, differences, responses = (_read(path.with_name(f"{stem}{ending}.csv")) for ending in ("", DIFFERENCES, RESPONSE))
-        yield section_of(losses, differences, responses, colours)
+        yield section_of(losses, differences, responses)
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """A table of classes; texts without the mark that a spreadsheet needs."""
+    """A table of classes; texts without the mark that a spreadsheet needs, plant types by name."""
     table = pd.read_csv(path, keep_default_na=True)
     texts = [name for name in ("by", "class", "first", "second", "cause") if name in table]
-    return table.assign(**{name: table[name].fillna("").astype(str).str.removeprefix("'") for name in texts})
+    table = table.assign(**{name: table[name].fillna("").astype(str).str.removeprefix("'") for name in texts})
+    return table.replace({name: PLANT_TYPE_NAMES for name in ("class", "first", "second") if name in table})
 
 
-def section_of(losses: pd.DataFrame, differences: pd.DataFrame, responses: pd.DataFrame, colours: Mapping[str, str]) -> str:
+def section_of(losses: pd.DataFrame, differences: pd.DataFrame, responses: pd.DataFrame) -> str:
     """One table of classes: two sentences, bars and matrix, curves."""
     gpp = losses[(losses["variable"] == "GPP") & (losses["cause"] == ALL)]
     gpp = gpp[gpp["area_ha"] >= LEAST_SHARE * gpp["area_ha"].sum()].nlargest(SHOWN, "area_ha").sort_values("mean")
     name = escape(gpp["by"].iloc[0].replace("_", " "))
     parts = [f"<h3>By {name}</h3>", paragraph(compared(gpp, differences))]
-    figures = [bars(losses, gpp, colours)] + ([matrix(gpp, differences)] if len(gpp) > 1 else [])
+    figures = [bars(losses, gpp)] + ([matrix(gpp, differences)] if len(gpp) > 1 else [])
     parts.append(grid(figures, "large"))
     parts.append(paragraph(responded(losses, gpp)))
     if drawn := [curves(gpp, responses, water) for water in dict.fromkeys(drawn_parts(responses)["against"])]:
@@ -109,26 +109,11 @@ def probability(differences: pd.DataFrame, one: str, other: str) -> float:
     return float(forth.iloc[0]) if len(forth) else 1.0 - float(back.iloc[0]) if len(back) else np.nan
 
 
-def bars(losses: pd.DataFrame, gpp: pd.DataFrame, colours: Mapping[str, str]) -> str:
+def bars(losses: pd.DataFrame, gpp: pd.DataFrame) -> str:
     """Changes of GPP by cause, stacked, of the classes in the order of their loss."""
-    with figure(6.4, 1.2 + 0.36 * len(gpp)) as (drawn, ax):
-        for place, row in enumerate(gpp.to_dict("records")):
-            of = losses[(losses["class"] == row["class"]) & (losses["variable"] == "GPP")].set_index("cause")["mean"]
-            ends = {-1.0: 0.0, 1.0: 0.0}
-            for cause, colour in colours.items():
-                side = float(np.sign(of[cause])) or 1.0
-                ax.barh(place, of[cause], left=ends[side], height=0.6, color=colour, linewidth=0, label=CAUSES[cause].words)
-                ends[side] += of[cause]
-            if np.isfinite(row["q05"]):
-                ax.plot([row["q05"], row["q95"]], [place, place], color=INK, linewidth=1.6)
-            ax.plot(row["mean"], place, "o", color=INK, markersize=5, label="all, 90 %")
-        ax.axvline(0, color=FAINT, linewidth=0.8)
-        ax.set_yticks(range(len(gpp)), [f"{one['class']} · {number(one['area_ha'], 1)} ha" for one in gpp.to_dict("records")])
-        ax.invert_yaxis()
-        ax.set_xlabel(f"change of GPP against the usual season, {plain_units(UNIT)}\nnegative = uptake lost")
-        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        ax.legend(handles.values(), handles.keys(), ncols=3, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=1.2)
-        return to_svg(drawn, f"Change of GPP by cause and {gpp['by'].iloc[0]}")
+    of_class = losses[losses["variable"] == "GPP"].groupby("class")
+    names = ((f"{one['class']} · {number(one['area_ha'], 1)} ha", one["class"]) for one in gpp.to_dict("records"))
+    return stacked([(name, of_class.get_group(label).set_index("cause")) for name, label in names], "GPP")
 
 
 def matrix(gpp: pd.DataFrame, differences: pd.DataFrame) -> str:

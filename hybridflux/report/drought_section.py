@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hybridflux.causes import CAUSES, change_name
+from hybridflux.causes import CAUSES, LEAF_DRIVERS, change_name, greenness_by
 from hybridflux.products.drought import ALL, NOT_SEPARABLE, PER, RUN, drought_record, drought_table
 from hybridflux.products.drought_outputs import DroughtSeries
 from hybridflux.products.totals import REGION, file_of
 from hybridflux.report.budget_tables import place_name, shown_places, when
+from hybridflux.report.drought_bars import BY_WATER, COLOURS, UNIT, stacked, word
 from hybridflux.report.drought_classes_section import classes_sections
 from hybridflux.report.markup import grid, paragraph, table
 from hybridflux.report.style import FAINT, INK, figure, interval, number, plain_units, to_svg, units
 
-COLOURS = {
-    "soil_water": "#3574b5", "vpd": "#dd8435", "temperature": "#bf4040", "light": "#c9a81c", "greenness": "#4d9a56", "rest": "#8c8c8c",
-}  # fmt: skip
-"""Cause -> its colour, in every figure."""
 STEP = 10  # days in a bar of the course, at least
 BARS = 40  # of the course, at most: a ledger of many years has longer ones, so that the page does not grow with them
 SIDE = 400  # pixels of a map, at most
-UNIT = "gC m-2"
 LEAST = 1.0  # gC m-2: a pixel that lost less has no largest cause
-SHORT = {"vpd": "VPD"}
+GREENNESS_NOTE = (
+    "What greenness changed of GPP, by what leaves followed: the response of NIRv to rain missing over some 90 days, and to warmth, light "
+    "and dry air of the last month, fitted at towers to satellite views alone. The rest is harvest, mowing, sowing, late spring, legacies, "
+    "and what these responses do not explain. Intervals hold the difference between places, so that they often cross 0."
+)
 
 
 def drought_section(folder: str | Path) -> str:
@@ -37,15 +36,17 @@ def drought_section(folder: str | Path) -> str:
         folder: written by `run_drought`.
     """
     record, rows = drought_record(folder), drought_table(Path(folder) / RUN)
-    parts = [paragraph(headline(rows), "lead"), paragraph(_note(record, rows), "note")]
+    parts = [paragraph(headline(rows), "lead"), paragraph(_note(rows), "note")]
     parts.append(grid([losses(rows, "GPP"), losses(rows, "NEE")], "large"))
     parts.append(grid([largest_cause(Path(folder) / RUN), course(Path(folder) / RUN)], "large"))
-    parts.append(f"<h3>By cause, {units(UNIT)} of the season</h3>{_table(rows)}")
+    parts.append(f"<h3>GPP by cause, and NEE, {units(UNIT)} of the season</h3>{_table(rows)}")
+    if record.get("greenness"):
+        parts.append(f"<h3>GPP by greenness: what leaves followed, {units(UNIT)}</h3>{paragraph(GREENNESS_NOTE, 'note')}{_greenness(rows)}")
     parts.append(f"<h3>In relation to soil water</h3>{_water(rows)}")
-    parts += classes_sections(folder, COLOURS)
-    not_held = "; ".join(record["not_held"])
+    parts += classes_sections(folder)
     held = f" Taken as it was, because its usual year is not known: {escape(', '.join(record['held']))}." if record["held"] else ""
-    parts.append(paragraph(f"Not in this ledger: {escape(not_held)}.{held}", "note"))
+    parts.append(paragraph(f"Not in this ledger: {escape('; '.join(record['not_held']))}.{held}", "note"))
+    parts.append(paragraph(_method(record), "note"))
     return "\n".join(parts)
 
 
@@ -65,19 +66,27 @@ def headline(rows: pd.DataFrame) -> str:
             f"<b>{CAUSES[first].words.capitalize()}</b> took most of it: {number(-causes[first]['mean'])} "
             f"({_span(causes[first], flip=True)}), the largest in {100 * causes[first]['largest']:.0f} % of the draws."
         )
+    if BY_WATER in gpp and causes["greenness"]["mean"] < 0:
+        part = gpp[BY_WATER]
+        text += f" Of what greenness took, {number(-part['mean'])} ({_span(part, flip=True)}) went with leaves that followed missing rain."
     if causes["soil_water"]["separable"] == NOT_SEPARABLE:
         text += " The draws do not distinguish soil water from VPD: read both together."
     return text
 
 
-def _note(record: dict, rows: pd.DataFrame) -> str:
+def _note(rows: pd.DataFrame) -> str:
     return (
         f"Changes are this season minus the usual season of the same place, {units(UNIT)} over {int(rows['days'].iloc[0])} days. "
         "GPP: negative = uptake lost. NEE = RECO − GPP: positive = lost to the atmosphere. Bars are means over the draws and add up to "
-        f"the black mark, with the 90 % interval of the draws. Usual: <code>{escape(' '.join(record['usual']))}</code>. A cause "
-        "has the mean of what its switch from the usual to the actual day changes over all orders of the causes (Shapley value), soil "
-        f"water with its state of both runs. Spread <code>{escape(record['spread'])}</code>."
-        + (" Mapped by the process members alone." if record["members"] == "process" else "")
+        "the black mark, with the 90 % interval of the draws."
+    )
+
+
+def _method(record: dict) -> str:
+    return (
+        f"Usual: <code>{escape(' '.join(record['usual']))}</code>. A cause has the mean of what its switch from the usual to the actual "
+        "day changes over all orders of the causes (Shapley value), soil water with its state of both runs. Spread "
+        f"<code>{escape(record['spread'])}</code>." + (" Mapped by the process members alone." if record["members"] == "process" else "")
     )
 
 
@@ -86,30 +95,6 @@ def losses(rows: pd.DataFrame, flux: str) -> str:
     region = rows[(rows["zone"] == REGION) & (rows["variable"] == flux)]
     of_covers = (region[region["land_cover"] == cover] for cover in dict.fromkeys(region["land_cover"]))
     return stacked([(place_name(of.iloc[0]), of.set_index("cause")) for of in of_covers], flux)
-
-
-def stacked(bars: Sequence[tuple[str, pd.DataFrame]], flux: str) -> str:
-    """Changes of a flux by cause, a stacked bar for each name and its rows by cause."""
-    with figure(6.4, 1.15 + 0.4 * len(bars)) as (drawn, ax):
-        for place, (_, of) in enumerate(bars):
-            ends = {-1.0: 0.0, 1.0: 0.0}
-            for cause, colour in COLOURS.items():
-                value = float(of.loc[cause, "mean"])
-                side = float(np.sign(value)) or 1.0
-                ax.barh(place, value, left=ends[side], height=0.6, color=colour, linewidth=0, label=word(cause))
-                ends[side] += value
-            whole = of.loc[ALL]
-            if np.isfinite(whole["q05"]):
-                ax.plot([whole["q05"], whole["q95"]], [place, place], color=INK, linewidth=1.6)
-            ax.plot(whole["mean"], place, "o", color=INK, markersize=5, label="all, 90 %")
-        ax.axvline(0, color=FAINT, linewidth=0.8)
-        ax.set_yticks(range(len(bars)), [name for name, _ in bars])
-        ax.invert_yaxis()
-        what = "negative = uptake lost" if flux == "GPP" else "positive = lost to the atmosphere"
-        ax.set_xlabel(f"change of {flux} against the usual season, {plain_units(UNIT)}\n{what}")
-        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        ax.legend(handles.values(), handles.keys(), ncols=4, loc="lower left", bbox_to_anchor=(0, 1), columnspacing=1.2, handlelength=1.2)
-        return to_svg(drawn, f"Change of {flux} by cause against the usual season")
 
 
 def largest_cause(run: Path) -> str:
@@ -126,7 +111,7 @@ def largest_cause(run: Path) -> str:
     loss = -np.stack([data[change_name("gpp", cause)].values for cause in CAUSES])
     known = np.isfinite(loss).all(axis=0)
     first = np.where(known & (np.nan_to_num(loss).max(0) >= LEAST), np.nan_to_num(loss).argmax(0).astype(float), np.nan)
-    with figure(6.4, 0.9 + 5.4 * min(first.shape[0] / first.shape[1], 1.1)) as (drawn, ax):
+    with figure(6.4, 0.9 + 5.4 * min(first.shape[0] / first.shape[1], 0.6)) as (drawn, ax):
         colours = ListedColormap(list(COLOURS.values()))
         ax.imshow(first, cmap=colours, vmin=-0.5, vmax=len(CAUSES) - 0.5, interpolation="nearest")
         ax.set_xticks([])
@@ -188,19 +173,32 @@ def _dates():
 
 
 def _table(rows: pd.DataFrame) -> str:
-    """Region, land covers and largest zones: GPP by cause, NEE as a whole."""
-    head = ["Place", "GPP usual", "GPP change", "90 % interval", "%", *(f"by {word(cause)}" for cause in CAUSES), "NEE change",
-            "90 % interval", "soil water and VPD"]  # fmt: skip
+    """Region, land covers and largest zones: GPP by cause, NEE as a whole; causes that changed nothing anywhere are left out.
+
+    Whether soil water and VPD are separable is said where they are not, somewhere.
+    """
+    shown = shown_places(rows)
+    gpp = shown[shown["variable"] == "GPP"]
+    causes = [cause for cause in CAUSES if (gpp.loc[gpp["cause"] == cause, "mean"].abs() >= 0.5).any()]
+    head = ["Place", "GPP usual", "GPP change, 90 %", "%", *(word(cause) for cause in causes), "NEE change, 90 %"]
+    doubtful = (gpp["separable"] == NOT_SEPARABLE).any()
+    head += ["soil water and VPD"] if doubtful else []
     lines: list[list[str] | str] = []
-    for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
+    for (_, _), of in shown.groupby(["zone", "land_cover"], sort=False):
         gpp, nee = (of[of["variable"] == flux].set_index("cause") for flux in ("GPP", "NEE"))
         whole = gpp.loc[ALL]
         lines.append([
-            place_name(of.iloc[0]), number(whole["usual"]), signed(whole["mean"]), interval(whole["q05"], whole["q95"]),
-            signed(whole["percent"]),            *(signed(gpp.loc[cause, "mean"]) for cause in CAUSES), signed(nee.loc[ALL, "mean"]),
-            interval(nee.loc[ALL, "q05"], nee.loc[ALL, "q95"]), gpp.loc["soil_water", "separable"] or "–",
+            place_name(of.iloc[0]), number(whole["usual"]), _with_interval(whole), signed(whole["percent"]),
+            *(signed(gpp.loc[cause, "mean"]) for cause in causes), _with_interval(nee.loc[ALL]),
+            *([gpp.loc["soil_water", "separable"] or "–"] if doubtful else []),
         ])  # fmt: skip
     return table(head, lines, whole=1)
+
+
+def _with_interval(row: pd.Series) -> str:
+    """A change and, below it, its 90 % interval."""
+    low_to_high = interval(row["q05"], row["q95"])
+    return signed(row["mean"]) + (f'<br><span class="note">{low_to_high}</span>' if np.isfinite(row["q05"]) else "")
 
 
 def _water(rows: pd.DataFrame) -> str:
@@ -217,14 +215,21 @@ def _water(rows: pd.DataFrame) -> str:
     return table(head, lines, whole=1)
 
 
+def _greenness(rows: pd.DataFrame) -> str:
+    """Parts of what greenness changed of GPP, with intervals."""
+    parts = [greenness_by(part) for part in (*LEAF_DRIVERS, "rest")]
+    head = ["Place", "greenness, 90 %", *(words for words, _ in LEAF_DRIVERS.values()), "the rest"]
+    lines: list[list[str] | str] = []
+    for (_, _), of in shown_places(rows).groupby(["zone", "land_cover"], sort=False):
+        gpp = of[of["variable"] == "GPP"].set_index("cause")
+        cells = [_with_interval(gpp.loc[cause]) for cause in ("greenness", *parts)]
+        lines.append([place_name(of.iloc[0]), *cells])
+    return table(head, lines, whole=1)
+
+
 def _of(rows: pd.DataFrame, flux: str) -> dict:
     region = rows[(rows["zone"] == REGION) & (rows["land_cover"] == ALL) & (rows["variable"] == flux)]
     return {row["cause"]: row for _, row in region.iterrows()}
-
-
-def word(cause: str) -> str:
-    """A cause in a table or legend."""
-    return SHORT.get(cause, CAUSES[cause].words)
 
 
 def signed(value: float, digits: int = 0) -> str:

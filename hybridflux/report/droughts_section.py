@@ -14,7 +14,8 @@ from hybridflux.causes import CAUSES
 from hybridflux.products.drought import ALL, NOT_SEPARABLE, RUN, changes_of, drought_record, drought_table
 from hybridflux.products.drought_outputs import DroughtTotals
 from hybridflux.products.totals import REGION, draws_of, file_of, read_totals, run_record
-from hybridflux.report.drought_section import UNIT, drought_section, signed, stacked, word
+from hybridflux.report.drought_bars import UNIT, stacked, word
+from hybridflux.report.drought_section import drought_section, signed
 from hybridflux.report.markup import grid, paragraph, table
 from hybridflux.report.style import interval, units
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from hybridflux.inference.fit_leaf_response import TowerSteps, fit_leaf_response
+from hybridflux.inference.fit_leaf_response import CONTROLS, TowerSteps, fit_beside_water, fit_leaf_response
 from hybridflux.model.leaf_response import LEAF_RESPONSE, LeafResponse
 from hybridflux.process.leaves import FIRST_DAYS, REFERENCE_EVAPORATION, rain_deficit
 from hybridflux.process.water import potential_evaporation
@@ -68,6 +68,14 @@ def test_known_slopes_are_found_beside_heat():
     assert unseen == fit.of_type("nirv", "other") and unseen[1] > fit.of_type("nirv", "CRO")[1]
     confounded = fit_leaf_response(towers(heat=-0.1), memories=(MEMORY,), controls=False)
     assert confounded.mean["nirv"]["CRO"] < fit.mean["nirv"]["CRO"] - 0.03
+
+
+def test_what_heat_does_beside_the_deficit_is_found_and_the_rest_does_nothing():
+    found = fit_beside_water(towers(heat=-0.1), MEMORY)
+    assert list(found) == list(CONTROLS)
+    for driver, truth in (("temperature", -0.1), ("light", 0.0), ("vpd", 0.0)):
+        for kind in TRUE:
+            assert abs(found[driver].mean["nirv"][kind] - truth) < 2.5 * found[driver].sd["nirv"][kind] < 0.03, (driver, kind)
 
 
 def test_a_tower_that_is_never_dry_says_nothing_and_none_is_refused():

@@ -2,16 +2,46 @@
 
 import numpy as np
 
+from hybridflux.causes import change_name
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE
 from hybridflux.model.sequences import Sequences
 from hybridflux.process.leaves import rain_deficit
-from hybridflux.products.drought_leaves import leaves_without_the_deficit
+from hybridflux.products.drought_leaves import PARTS, greenness_at_towers, leaves_without_the_deficit, slopes
 from hybridflux.products.drought_towers import usual_drivers
+from hybridflux.region.draws.followed_leaves import WEATHER, leaf_drivers
 from hybridflux.vocabulary import PLANT_TYPES
 
 DAYS = np.arange(np.datetime64("2015-01-01"), np.datetime64("2019-01-01"))
 KINDS = ("GRA", "ENF")
+
+
+def test_parts_of_greenness_at_towers_are_slope_times_elasticity_times_departure():
+    """GPP in proportion to NIRv, RECO to its square root: departures of NIRv of 30 % in a season of a dry year, whatever made them."""
+    random, season = np.random.default_rng(4), np.sin(2 * np.pi * (np.arange(len(DAYS)) - 110) / 365.25)[:, None] * np.ones(2)
+    rain = random.gamma(0.3, 6.0, (len(DAYS), 2)) * np.where((DAYS >= np.datetime64("2018-01-01"))[:, None], 0.4, 1.0)
+    usual = 0.2 + 0.1 * season
+    drivers = {"tair": 10 + 8 * season, "par": 6 + 4 * season, "rain": rain, "vpd": 5 + 3 * season, "nirv": 0.7 * usual,
+               "plant_type": np.array([PLANT_TYPES.index(k) for k in KINDS])}  # fmt: skip
+    summer = (DAYS >= np.datetime64("2018-06-01")) & (DAYS < np.datetime64("2018-09-01"))
+    years = [frozenset({2015, 2016, 2017})] * 2
+    towers = Sequences(("a", "b"), DAYS, drivers, {}, {})
+    light = np.stack([np.full(season[summer].shape, 1.0), np.full(season[summer].shape, 2.0)])  # draw, day, place
+    found = {}
+    for flux, power in (("gpp", 1.0), ("reco", 0.5)):
+        found[flux] = 30 * light * drivers["nirv"][summer] ** power
+        found[change_name(flux, "greenness")] = found[flux] - 30 * light * usual[summer] ** power
+    parts = greenness_at_towers(found, towers, summer, {"nirv": usual}, years, seed=5)
+    weather = usual_drivers(towers, WEATHER, years)
+    for flux, power in (("gpp", 1.0), ("reco", 0.5)):
+        total = found[change_name(flux, "greenness")].sum(1)
+        np.testing.assert_allclose(sum(parts[f"{flux}_{part}"] for part in PARTS), total, rtol=1e-5)
+        mean = total / len(found[flux][0]) / (power * np.log(0.7))  # flux between, on the mean of the days
+        deficit = np.subtract(*(leaf_drivers(one, LEAF_RESPONSE.memory_days)["water"][summer] for one in (drivers, weather)))
+        slope = np.stack([slopes(2, 5, (n,))["water"][PLANT_TYPES.index(kind)] for n, kind in enumerate(KINDS)], 1)
+        expected = slope * power * (mean * deficit.mean(0)) * summer.sum()
+        np.testing.assert_allclose(parts[f"{flux}_water"], expected, rtol=0.03)
+        assert parts[f"{flux}_water"].std() > 0
 
 
 def test_leaves_moved_back_are_those_before_the_drought():

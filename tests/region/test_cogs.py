@@ -42,7 +42,8 @@ def job(tmp_path_factory):
         for name in ("NEE", "NEE_sd", "GPP", "GPP_sd", "RECO", "RECO_sd"):
             for tile in made.tiles:
                 values = random.integers(-3000, 3000, (count, *tile.shape)).astype(np.int16)
-                write_tile(root[group], tile, name, np.where(random.random(values.shape) < 0.1, layout.NODATA, values))
+                folder = made.store / group / name
+                write_tile(root[group][name], folder, tile, np.where(random.random(values.shape) < 0.1, layout.NODATA, values))
     (out / "cog").mkdir()
     made.written = cogs.write_cogs(made, made.tiles, {"title": "made up", "spread": "parameter"})
     return made

@@ -1,6 +1,7 @@
 """The kernel in its own numbers, before they are packed."""
 
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -35,6 +36,11 @@ def results_of(job, tile_id="r000_c000"):
     return drivers, found
 
 
+@eqx.filter_jit
+def whole_series(model, names):
+    return model.fluxes(names)
+
+
 @pytest.mark.parametrize("cells", [1, 2])
 def test_against_float64(tmp_path, make_region, make_posterior, cells):
     path = make_region(tmp_path / "r.zarr", cells=cells).path
@@ -50,7 +56,7 @@ def test_against_float64(tmp_path, make_region, make_posterior, cells):
     with jax.enable_x64(True):
         for draw in range(2):
             leaves = {name: np.asarray(leaf, float)[draw] for name, leaf in learned(posterior.model).items()} | zeros
-            whole = jax.jit(lambda model: model.fluxes(names))(with_learned(posterior.model, leaves))
+            whole = whole_series(with_learned(posterior.model, leaves), names)
             assert whole["gpp"].dtype == np.float64
             expected = {name: np.asarray(whole[name])[365:].sum(0) for name in ("gpp", "reco")}
             for slab, result in found:

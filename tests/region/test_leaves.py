@@ -7,24 +7,30 @@ import numpy as np
 import pytest
 import zarr
 
+from hybridflux.causes import LEAF_DRIVERS, departure_name, greenness_by
 from hybridflux.data.gaps import trailing_mean
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.leaf_response import LEAF_RESPONSE
+from hybridflux.model.leaf_response import BESIDE_WATER, LEAF_RESPONSE
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sources import Neural, Pooled
 from hybridflux.process import light, respiration, stress
 from hybridflux.process import water as water_balance
+from hybridflux.products import drought_leaves
+from hybridflux.products.drought import RUN, drought_table, run_drought, usual_of
+from hybridflux.products.drought_leaves import PARTS, slopes
 from hybridflux.products.scenario import run_scenario
 from hybridflux.products.totals import open_totals
 from hybridflux.records import read_record
-from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, follow
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, follow, leaf_departures
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.changeable import check_leaves, why_leaves_are_held
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import job_of_run, map_region
+from hybridflux.report.drought_section import drought_section
+from hybridflux.report.style import interval, number
 
 pytestmark = pytest.mark.long
 
@@ -37,11 +43,11 @@ ONE = replace(NONE, mean={"nirv": {"other": -0.2}, "lswi": {"other": 0.0}}, sd={
 """Every place loses a fifth of its NIRv for each mm d-1, and no LSWI."""
 
 
-def green_region(path, make_region, tile=12):
-    """Two years of a made-up region with NIRv and LSWI."""
+def green_region(path, make_region, tile=12, factor=lambda path: 1.0):
+    """Two years of a made-up region with NIRv and LSWI; NIRv times what a function of the store gives."""
     writer = make_region(path, size=(12, 12), tile=tile, days=("2017-01-01", "2018-08-31"), daily={"nirv": {}, "lswi": {}})
     fapar = zarr.open_array(path / "fapar", mode="r")[:] * np.float32(1e-4)
-    writer.write_all(fapar, nirv=0.4 * fapar, lswi=0.6 * fapar - 0.2)
+    writer.write_all(fapar, nirv=0.4 * fapar * factor(path), lswi=0.6 * fapar - 0.2)
     return path
 
 
@@ -149,3 +155,59 @@ def test_a_run_goes_on_with_its_response(scenarios):
     assert job.region.leaves == LEAF_RESPONSE and job.spec.leaves == LEAF_RESPONSE
     assert job.hash != replace(job.spec, leaves=None).hash
     assert "leaves" not in job_of_run(scenarios / "held" / "control").spec.to_json()
+
+
+WET, SLOPE = {"rain": "*3", "nirv": "climatology:2017"}, -0.5
+KNOWN = replace(NONE, mean={"nirv": dict.fromkeys(ZERO, SLOPE), "lswi": ZERO})
+
+
+def follows(path):
+    """Of NIRv, whose leaves of 2018 have followed the water by a known slope and nothing else."""
+    opened, name = open_region(path, check=False), departure_name("water")
+    usual = usual_of(opened, ("tair", "par", "rain"), (2017, 2017)) | WET
+    deficit = leaf_departures(opened.against(usual), [name], slice(0, len(opened.days)))[name]
+    last = (opened.days >= np.datetime64("2018-01-01"))[:, None, None]
+    return np.exp(np.where(last, SLOPE * deficit[:, zarr.open_array(path / "cell", mode="r")[:]], 0.0))
+
+
+@pytest.fixture(scope="module")
+def ledgers(make_region, tmp_path_factory):
+    """Of a summer in which GPP is in proportion to such leaves, in tiles of 12 and of 5 pixels."""
+    folder, posterior = tmp_path_factory.mktemp("ledger"), green_posterior("vpd", water=True)
+    for tile in (12, 5):
+        path = green_region(folder / f"r{tile}.zarr", make_region, tile, follows)
+        run_drought(posterior, path, folder / str(tile), period=SUMMER, usual=WET, years=(2017, 2017), draws=posterior.draws)
+    return folder
+
+
+def greenness_of(table, column="mean"):
+    """Greenness and its parts `[place, part]`, of GPP."""
+    of = table[(table.variable == "GPP") & table.cause.str.startswith("greenness")]
+    return of.pivot_table(index=["zone", "land_cover"], columns="cause", values=column)
+
+
+def test_greenness_that_only_followed_the_water_goes_through_it(ledgers, monkeypatch):
+    """By the slope that made it, applied to the finished run; tiles do not matter, and neither do the other drivers."""
+    monkeypatch.setattr(drought_leaves, "RESPONSES", {"water": KNOWN, **dict.fromkeys(BESIDE_WATER, NONE)})
+    found = {tile: greenness_of(drought_table(ledgers / tile / RUN)) for tile in ("12", "5")}
+    np.testing.assert_allclose(found["12"], found["5"], rtol=1e-4, atol=1e-4)
+    assert found["12"].greenness.max() < -5
+    np.testing.assert_allclose(found["12"]["greenness_by_water"], found["12"].greenness, rtol=0.1)
+    assert (found["12"][[greenness_by(driver) for driver in BESIDE_WATER]] == 0).all(axis=None)
+
+
+def test_parts_of_greenness_add_up_and_have_the_error_of_the_response(ledgers):
+    table = drought_table(ledgers / "12" / RUN)
+    names = [greenness_by(part) for part in PARTS]
+    for flux in ("GPP", "RECO", "NEE"):
+        of = table[table.variable == flux].pivot_table(index=["zone", "land_cover"], columns="cause", values="mean")
+        np.testing.assert_allclose(of[names].sum(axis=1), of["greenness"], rtol=1e-5, atol=1e-5)
+    mean, sd = (greenness_of(table, column)["greenness_by_water"] for column in ("mean", "sd"))
+    assert (sd > 0.15 * mean.abs()).all() and (mean < 0).all()
+    html, whole = drought_section(ledgers / "12"), table[(table.zone == "region") & (table.land_cover == "all") & (table.variable == "GPP")]
+    of_water = whole.set_index("cause").loc["greenness_by_water"]
+    said = f"{number(-of_water['mean'])} ({interval(-of_water.q95, -of_water.q05)}) went with leaves that followed missing rain"
+    assert said in html and f"{number(of_water['mean'])}<br>" in html and "of greenness, by missing rain" in html
+    drawn = slopes(4, 1)
+    assert len({tuple(of[0]) for of in drawn.values()}) == len(LEAF_DRIVERS)
+    np.testing.assert_array_equal(drawn["water"], LEAF_RESPONSE.drawn(4, 1)["nirv"])  # a scenario of this seed has the same leaves

@@ -42,17 +42,23 @@ def names(draws=None, one_cell=True):
 
 
 def solved(model, given, drawn=None):
+    """The networks of a block, the parameters that they give, and those of the model itself."""
     networks = {name: members_of(model.sources[name].network(), apart=drawn is not None) for name in DAILY}
-    return networks, parameters_over_draws(solve(model, networks, given | (drawn or {})), given, DAILY, drawn)
+    return networks, *both(model, networks, given, drawn)
+
+
+@eqx.filter_jit  # as a kernel does: operation by operation it is some hundred programs
+def both(model, networks, given, drawn):
+    found = parameters_over_draws(solve(model, networks, given | (drawn or {})), given, DAILY, drawn)
+    return found, parameters_over_draws(model, given, DAILY, drawn)
 
 
 @pytest.mark.parametrize(("draws", "distinct"), [(1, 1), (6, 6), (20, 8)])
 @pytest.mark.parametrize("one_cell", [True, False])
 def test_the_same_as_the_model(draws, distinct, one_cell):
     model, given = a_model(draws, distinct), names(one_cell=one_cell)
-    networks, found = solved(model, given)
+    networks, found, expected = solved(model, given)
     assert all(len(jax.tree.leaves(members.network)[0]) == distinct for members in networks.values())
-    expected = parameters_over_draws(model, given, DAILY)
     for name in DAILY:
         assert found[name].shape == (draws, N)
         np.testing.assert_allclose(found[name], expected[name], rtol=3e-6)
@@ -68,9 +74,8 @@ def test_draws_with_the_same_network_and_effect_are_the_same_to_the_last_bit():
 def test_each_draw_has_its_own_vegetation():
     model, given = a_model(20, 8), names()
     drawn = {"fapar": names(draws=20)["fapar"]}
-    networks, found = solved(model, given, drawn)
+    networks, found, expected = solved(model, given, drawn)
     assert all(members.pick is None for members in networks.values())
-    expected = parameters_over_draws(model, given, DAILY, drawn)
     for name in DAILY:
         np.testing.assert_allclose(found[name], expected[name], rtol=3e-6)
 

@@ -6,8 +6,8 @@ import pandas as pd
 
 from hybridflux.causes import CAUSES
 from hybridflux.products.drought_classes import class_table, difference_table
+from hybridflux.report.drought_bars import COLOURS
 from hybridflux.report.drought_classes_section import classes_sections, drawn_parts, section_of
-from hybridflux.report.drought_section import COLOURS
 from tests.products.test_drought_classes import made_up
 
 ROW = {"by": "crop", "class": "maize", "against": "soil water left", "over": "pixels", "water_units": "share of capacity"}
@@ -22,7 +22,7 @@ def plain(html):
 
 def test_the_order_of_the_losses_and_how_sure_it_is_stand_in_a_sentence():
     found = made_up()
-    html = section_of(class_table("crop", found), difference_table("crop", found), pd.DataFrame(CURVE), COLOURS)
+    html = section_of(class_table("crop", found), difference_table("crop", found), pd.DataFrame(CURVE))
     text = plain(html)
     assert html.count("<svg") == 3 and len(CAUSES) == len(COLOURS)
     assert re.search(r"(Maize|Grass) lost 1[45]\d gC m -2 of GPP .* orchard lost (9|10)\d gC m -2 .* with a probability of 9\d %", text)
@@ -35,4 +35,4 @@ def test_a_part_of_few_pixels_is_not_drawn():
 
 
 def test_a_ledger_without_tables_of_classes_has_no_such_section(tmp_path):
-    assert list(classes_sections(tmp_path, COLOURS)) == []
+    assert list(classes_sections(tmp_path)) == []

@@ -8,15 +8,16 @@ responses of their days; quantiles (`nirv_top`), what a place is, keep their val
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from hybridflux.causes import LEAF_DRIVERS, departure_name
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.model.leaf_response import FOLLOWED
+from hybridflux.model.leaf_response import FOLLOWED, LEAF_RESPONSE, MONTH
 from hybridflux.process.leaves import WATER, rain_deficit
 from hybridflux.region.drivers.open import Region
 from hybridflux.vocabulary import split_history, variable
@@ -49,6 +50,39 @@ def deficit_changes(region: Region, names: Iterable[str], window: slice) -> dict
         return {}
     histories = {name: split_history(name)[1] for name in followed}
     return {change_of(name): (trailing_mean(change, days) if days else change)[window] for name, days in histories.items()}
+
+
+WEATHER = ("tair", "par", "rain", "vpd")
+"""What the drivers of leaves are made of."""
+BY_MONTH = {"temperature": "tair", "light": "par", "vpd": "vpd"}
+"""Driver of leaves -> the weather whose mean over the last month it is."""
+
+
+def leaf_drivers(weather: Mapping[str, np.ndarray], memory_days: float) -> dict[str, np.ndarray]:
+    """What moves leaves `[time, ...]`: the rain deficit [mm d-1], and means of the last month in the units of the weather.
+
+    Args:
+        weather: `tair`, `par`, `rain`, `vpd` on all days.
+        memory_days: of the deficit.
+    """
+    deficit = rain_deficit(**{name: weather[name] for name in WATER}, memory_days=memory_days)
+    return {"water": deficit} | {driver: trailing_mean(np.asarray(weather[name]), MONTH) for driver, name in BY_MONTH.items()}
+
+
+def leaf_departures(region: Region, names: Iterable[str], window: slice) -> dict[str, np.ndarray]:
+    """Departures of what moves leaves from the usual year of a region `[time, cell]`.
+
+    Args:
+        region: with its usual year.
+        names: `causes.departure_name` of those that an output reads, beside other names; nothing is given where it reads none.
+        window: days of the region.
+    """
+    wanted = {departure_name(driver): driver for driver in LEAF_DRIVERS if departure_name(driver) in names}
+    if not wanted or not region.usual:
+        return {}
+    days, memory = slice(0, len(region.days)), LEAF_RESPONSE.memory_days
+    actual, usual = (leaf_drivers(one.weather(WEATHER, days), memory) for one in (region, region.in_usual_year))
+    return {name: (actual[driver] - usual[driver]).astype(np.float32)[window] for name, driver in wanted.items()}
 
 
 def follow(name: str, values: Array, slope: Array, change: Array) -> Array:

@@ -17,6 +17,7 @@ from hybridflux.region.drivers.tiles_to_map import TilesToMap
 from hybridflux.region.store import layout
 from hybridflux.vocabulary import VARIABLES, split_history
 
+ENOUGH = 2048  # pixels of a tile that say how far a change of a daily map goes
 WORTH_SAYING = 0.01  # share of values kept at a bound from which on it is reported
 
 
@@ -105,9 +106,10 @@ def _check_bounds(region: Region, change: Change, days: np.ndarray) -> None:
 
 
 def _some_pixels(region: Region, name: str) -> np.ndarray:
-    """A daily map `[time, pixel]` of the tile in the middle of those with vegetation, pixels without a missing day."""
+    """A daily map `[time, pixel]` of the tile in the middle of those with vegetation, at most `ENOUGH` pixels without a missing day."""
     tiles = TilesToMap.of(region).tiles
     tile = tiles[len(tiles) // 2]
     bare = np.isin(region.group["plant_type"][tile.y, tile.x].reshape(-1), [*UNVEGETATED_CODES, layout.OUTSIDE])
     stored = region.group[name][:, tile.y, tile.x].reshape(len(region.days), -1)[:, ~bare]
-    return unpacked(stored[:, (stored != layout.NODATA).all(axis=0)])
+    whole = np.flatnonzero((stored != layout.NODATA).all(axis=0))
+    return unpacked(stored[:, whole[:: -(-len(whole) // ENOUGH) or 1]])

@@ -20,6 +20,7 @@ from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES
 LEVELS = ("ok", "odd", "wrong")
 LEAST_DAYS = 10  # of a month, for its mean to be judged
 SOME = 4  # tiles that a run looks at
+SOME_PIXELS = 10_000  # of a tile, about, that a run looks at
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
 LOW = "images that still hold the offset of Sentinel-2 (+1000 since January 2022) look like this: NDVI 0.51 for 0.75 in July"
 
@@ -69,15 +70,16 @@ class Course:
     gaps: int
 
 
-def findings(region: Region, tiles: Sequence[Tile] | None = None) -> tuple[Finding, ...]:
+def findings(region: Region, tiles: Sequence[Tile] | None = None, every: int = 1) -> tuple[Finding, ...]:
     """All lines: vegetation by land cover and month, its shares, weather, soil.
 
     Args:
         region: opened.
         tiles: looked at; all by default.
+        every: one pixel of so many is looked at for the vegetation.
     """
     latitude = middle_latitude(region)
-    courses = list(vegetation_courses(region, latitude, tiles))
+    courses = list(vegetation_courses(region, latitude, tiles, every))
     found = [*(_of_course(course, latitude) for course in courses), *_shares(courses), *_weather(region, latitude), *_soil(region, tiles)]
     return tuple(found)
 
@@ -91,7 +93,7 @@ def some_tiles(region: Region) -> list[Tile]:
 def warn_of_implausible(region: Region) -> None:
     """Warn before a run of what is wrong in some tiles of a region, and of a forest that is less green there than is usual in summer."""
     forests = tuple(f" of {code} " for code in FORESTS)
-    found = findings(region, some_tiles(region))
+    found = findings(region, some_tiles(region), max(region.grid.tile**2 // SOME_PIXELS, 1))
     odd = [one for one in found if one.level == "odd" and one.hint.endswith(LOW) and any(forest in one.what for forest in forests)]
     said = [one for one in found if one.level == "wrong"] + odd
     if said:
@@ -110,8 +112,8 @@ def middle_latitude(region: Region) -> float:
     return float(grid.lonlat(np.array(grid.x[len(grid.x) // 2]), np.array(grid.y[len(grid.y) // 2]))[1])
 
 
-def vegetation_courses(region: Region, latitude: float, tiles: Sequence[Tile] | None = None) -> Iterator[Course]:
-    """The year of `fapar`, and of `ndvi` where the store has it, for each land cover; one tile in memory at a time."""
+def vegetation_courses(region: Region, latitude: float, tiles: Sequence[Tile] | None = None, every: int = 1) -> Iterator[Course]:
+    """The year of `fapar`, and of `ndvi` where there is one, for each land cover; one tile in memory at a time, one pixel of `every`."""
     month = region.days.astype("datetime64[M]").astype(int) % 12
     summer = np.isin(month + 1, warm_season(latitude))
     limits = {"fapar": (1, round(1 / layout.SCALE) - 1), "ndvi": (round(-0.2 / layout.SCALE), round(0.98 / layout.SCALE))}
@@ -119,7 +121,7 @@ def vegetation_courses(region: Region, latitude: float, tiles: Sequence[Tile] | 
     for name in (name for name in VEGETATION if region.is_daily(name)):
         sums: dict[int, tuple] = {}
         for tile in tiles:
-            for code, added in _sums(region, name, tile, summer, limits[name]):
+            for code, added in _sums(region, name, tile, every, summer, limits[name]):
                 before = sums.get(code, (0,) * len(added))
                 sums[code] = tuple(one + other for one, other in zip(before, added, strict=True))
         for code, (total, count, pixels, strange, warm, gaps) in sorted(sums.items()):
@@ -128,9 +130,9 @@ def vegetation_courses(region: Region, latitude: float, tiles: Sequence[Tile] | 
             yield Course(name, PLANT_TYPES[code], pixels, np.where(days >= LEAST_DAYS, mean, np.nan), strange, warm, gaps)
 
 
-def _sums(region: Region, name: str, tile: Tile, summer: np.ndarray, limits: tuple[int, int]) -> Iterator[tuple[int, tuple]]:
+def _sums(region: Region, name: str, tile: Tile, every: int, summer: np.ndarray, limits: tuple[int, int]) -> Iterator[tuple[int, tuple]]:
     """Plant type, and what is added to the sums of its course, of some pixels of a tile at a time."""
-    kinds, stored, (low, high) = region.map_of("plant_type", tile), region.map_of(name, tile), limits
+    kinds, stored, (low, high) = region.map_of("plant_type", tile)[::every], region.map_of(name, tile)[:, ::every], limits
     for start in range(0, len(kinds), COLUMNS_AT_ONCE):
         here, values = kinds[start : start + COLUMNS_AT_ONCE], stored[:, start : start + COLUMNS_AT_ONCE]
         for code in np.setdiff1d(here, [*UNVEGETATED_CODES, layout.OUTSIDE]):

@@ -89,13 +89,14 @@ def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -
     calm = np.ones(region.group["tair"].shape[1], bool)
     for values in weather.values():
         calm &= np.isfinite(values).all(0)
+    ends_of = {base: (values.min(0), values.max(0)) for base, values in raw.items()}
     checks = {
         "outside": kind == layout.OUTSIDE,
         "no vegetation": np.isin(kind, UNVEGETATED_CODES),
         "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
         "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
-        OUT_OF_RANGE: np.any([_impossible(base, values) for base, values in raw.items()] or [np.zeros(kind.shape, bool)], 0),
-        "no vegetation series": np.any([v.min(0) == layout.NODATA for v in raw.values()] or [np.zeros(kind.shape, bool)], 0),
+        OUT_OF_RANGE: np.any([_impossible(base, *ends) for base, ends in ends_of.items()] or [np.zeros(kind.shape, bool)], 0),
+        "no vegetation series": np.any([low == layout.NODATA for low, _ in ends_of.values()] or [np.zeros(kind.shape, bool)], 0),
     }
     valid, masked = np.ones(kind.shape, bool), {}
     for reason, where in checks.items():
@@ -156,13 +157,12 @@ def _extremes(base: str, series: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(shares, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
 
 
-def _impossible(name: str, values: np.ndarray) -> np.ndarray:
-    """Where a daily map `[time, pixel]`, as stored, is outside the bounds of its quantity on any day `[pixel]`."""
-    if name not in VARIABLES or not len(values):
-        return np.zeros(values.shape[1:], bool)
+def _impossible(name: str, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Where a daily map, as stored, is outside the bounds of its quantity on any day, given its ends over the days `[pixel]`."""
+    if name not in VARIABLES:
+        return np.zeros(least.shape, bool)
     low, high = (round(bound / layout.SCALE) for bound in VARIABLES[name].bounds)
-    least = values.min(0)
-    return ((least < low) & (least != layout.NODATA)) | (values.max(0) > high)
+    return ((least < low) & (least != layout.NODATA)) | (most > high)
 
 
 def _running_mean(values: np.ndarray, window: int) -> np.ndarray:

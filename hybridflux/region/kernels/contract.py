@@ -57,7 +57,7 @@ class Accumulator(Protocol):
         reads: quantities of a day it wants, by the names of the model: `gpp`, `rew`, `evapotranspiration`.
         sums: those of them whose sums over each month it wants.
         program: the part of the program for GPUs that does its days: `maps`, mean and sd of NEE, GPP and RECO by the names and steps of
-            `scales`; `series`, sums of GPP and RECO over the pixels; empty where it has none.
+            `scales`, of which those are kept that `made` names; `series`, sums of GPP and RECO over the pixels; empty where it has none.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Static:
         years: calendar years of `months_of_years`.
         usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
         followed: daily maps that move with the rain deficit of changed weather.
+        irrigated: rain and running means of it that hold declared water with an error.
     """
 
     draws: int
@@ -107,6 +108,7 @@ class Static:
     years: tuple[int, ...] = ()
     usual: tuple[str, ...] = ()
     followed: tuple[str, ...] = ()
+    irrigated: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -135,6 +137,7 @@ class SharedInputs(NamedTuple):
         effects: table -> weights of the waves and of the towers `[draw, plant_type, year, 2 wave + 2 tower]`; empty for none.
         vegetation_errors: daily map of vegetation -> its errors, one set a draw; empty where all are taken as they are.
         networks: parameter that changes from day to day -> its networks.
+        irrigation: error of declared water, F - 1 `[draw, year, cell]`; empty where none is drawn.
         leaf_slopes: daily map that follows the rain deficit -> its slope `[plant_type, draw]`; the weather has the deficit's change.
     """
 
@@ -148,6 +151,7 @@ class SharedInputs(NamedTuple):
     vegetation_errors: dict[str, VegetationErrorDraws] = {}
     networks: dict[str, Members] = {}
     leaf_slopes: dict[str, Array] = {}
+    irrigation: Array | tuple = ()
 
 
 class Waves(NamedTuple):

@@ -20,6 +20,7 @@ from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import parameters_over_draws
 from hybridflux.region.draws.followed_leaves import change_of, follow
+from hybridflux.region.draws.irrigation_error import water_of, with_error
 from hybridflux.region.kernels.contract import (
     Pixels,
     Result,
@@ -78,6 +79,8 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
         today = fixed | {"site_year": year} | {name: values[day] for name, values in weather.items()}
         today |= {name: unpacked(values[number, day]) for name, values in pixels.daily.items()}
         drawn = {name: errors.drawn(name, today, day, kind[0]) for name, errors in shared.vegetation_errors.items()}
+        for name in static.irrigated:
+            drawn[name] = with_error(today[name], today[water_of(name)], shared.irrigation[:, year, pixels.cell[number]])
         for name, slope in shared.leaf_slopes.items():
             drawn[name] = follow(name, (today | drawn)[name], slope[kind[0]], today[change_of(name)])
         solved = solve(model, shared.networks, today | drawn)

@@ -17,7 +17,8 @@ from hybridflux.model.held_water import with_soil_water
 from hybridflux.model.learned import learned, physics_effects, with_learned
 from hybridflux.process.call import SPIN_UP_DAYS
 from hybridflux.region.draws import random_effects, tower_effects
-from hybridflux.region.draws.followed_leaves import change_of, deficit_changes
+from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, leaf_departures
+from hybridflux.region.draws.irrigation_error import declared_water, factors, water_of
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.driver_change import Change
 from hybridflux.region.drivers.open import Region
@@ -135,7 +136,8 @@ def _prepare(job: Job) -> KernelInputs:
     years = {"site": None, "site_year": calendar.all_years}
     drawn = job.spread.has_random_effects and bool(tables)
     errors = _vegetation_errors(job, names)
-    moved = deficit_changes(region, names, window)
+    moved = deficit_changes(region, names, window) | leaf_departures(region, {one for of in job.keep for one in of.reads}, window)
+    water = declared_water(region, names, window)
     slopes = _leaf_slopes(job, [name for name in names if change_of(name) in moved])
     names = (*names, *map(sd_of, errors))
     towers = job.spec.draws.towers or ()
@@ -143,9 +145,9 @@ def _prepare(job: Job) -> KernelInputs:
     if not drawn:
         rows = {"site": 1, "site_year": len(calendar.all_years)}
         model = with_learned(model, {name: jnp.zeros((job.draws, rows[by], 1)) for name, by in tables.items()})
-    static = _static(job, model, tuple(slopes))
+    static = _static(job, model, tuple(slopes), tuple(name for name in names if water_of(name) in water))
     shared = contract.SharedInputs(
-        weather=_weather(region, coarse, window) | moved,
+        weather=_weather(region, coarse, window) | moved | water,
         bounds=calendar.bounds,
         spin_up=np.int32(min(SPIN_UP_DAYS, len(calendar.days)) if model.memory else 0),
         warm_up=np.int32(calendar.warm_up if model.memory else 0),
@@ -153,8 +155,9 @@ def _prepare(job: Job) -> KernelInputs:
         year_of_month=calendar.year_of_day[calendar.bounds[:-1]],
         effects=weights,
         vegetation_errors=errors,
-        networks=_networks(model, static, apart=bool(errors or slopes)),
+        networks=_networks(model, static, apart=bool(errors or slopes or water)),
         leaf_slopes=slopes,
+        irrigation=factors(region, calendar.all_years, job.draws, job.seed) if water else (),
     )
     per_block = static.n * sum(output.cost(calendar, static.draws) for output in static.outputs)
     share = jax.local_device_count()
@@ -222,7 +225,7 @@ def _networks(model: HybridFlux, static: contract.Static, *, apart: bool) -> dic
     return {name: members_of(network, apart=apart) for name, network in found.items() if network is not None}
 
 
-def _static(job: Job, model: HybridFlux, followed: tuple[str, ...]) -> contract.Static:
+def _static(job: Job, model: HybridFlux, followed: tuple[str, ...], irrigated: tuple[str, ...]) -> contract.Static:
     """Sort the parameters by how often they change."""
     several_years = len(job.calendar.all_years) > 1
     rhythm: dict[str, list[str]] = {"constant": [], "yearly": [], "daily": []}
@@ -247,4 +250,5 @@ def _static(job: Job, model: HybridFlux, followed: tuple[str, ...]) -> contract.
         outputs=job.keep,
         usual=usual,
         followed=followed,
+        irrigated=irrigated,
     )

@@ -10,7 +10,10 @@ derivative of tanh, which is added, damped where steps are large. The parts of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
@@ -25,6 +28,8 @@ from hybridflux.process.call import arguments
 from hybridflux.region.kernels.networks import Members, of_draws, solved
 from hybridflux.vocabulary import Parameter
 
+TOGETHER = 64
+"""Units times members that are evaluated at once, at most: their arrays are then as large as those of so many draws."""
 FLAT = 1e-2
 """Change of the argument of a unit below which its slope is taken at the middle, to 1e-5 of it."""
 
@@ -107,14 +112,18 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
                 by[1].append((after[..., number] - before[..., number], weights[:, number]))
     causes = tuple(cause for cause in causes_of(changing) if cause in of_cause)
 
-    def unit(totals, weights):
-        start, slopes, moves, out = weights
-        here = start[:, None] + sum(slope[:, None] * column for slope, (column, _) in zip(slopes, own, strict=True))
-        by = [
-            sum((one[:, None] for one in alike), jnp.zeros(()))
-            + sum((slope[:, None] * column for slope, (column, _) in zip(each, of_cause[cause][1], strict=True)), jnp.zeros(()))
+    def changes(moves) -> list[Array]:
+        """What each cause moves the arguments of units by `[unit, member, 1]` or `[unit, member, n]`."""
+        return [
+            sum((one[..., None] for one in alike), jnp.zeros(()))
+            + sum((slope[..., None] * column for slope, (column, _) in zip(each, of_cause[cause][1], strict=True)), jnp.zeros(()))
             for cause, (alike, each) in zip(causes, moves, strict=True)
         ]
+
+    def some(_, weights):
+        start, slopes, moves, out = weights
+        here = start[..., None] + sum(slope[..., None] * column for slope, (column, _) in zip(slopes, own, strict=True))
+        by = changes(moves)
         step = sum(by[1:], by[0])
         low, high = jnp.tanh(here), jnp.tanh(here + step)
         flat = jnp.abs(step) < FLAT
@@ -123,14 +132,28 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
         slope = jnp.where(flat, 1.0 - middle * middle, (high - low) * over)
         squares = sum((one * one for one in by), jnp.zeros(()))
         third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * over) / (12.0 + 2.0 * squares)
-        of_unit = out[:, None] * low, out[:, None] * (slope + third * squares), out[:, None] * (third * step), by
-        raw, slope, third, by = lax.optimization_barrier(of_unit)  # else each sum below evaluates the unit anew
-        return [totals[0] + raw, *(total + one * (slope - third * one) for total, one in zip(totals[1:], by, strict=True))], None
+        found = out[..., None] * low, out[..., None] * (slope + third * squares), out[..., None] * (third * step)
+        return None, [jnp.broadcast_to(one, (*start.shape, shape[-1])) for one in found]
 
     columns = [column for column, _ in own] + [column for cause in causes for column, _ in of_cause[cause][1]]
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column in columns))
     moves = [([one.T for one in of_cause[cause][0]], [slope.T for _, slope in of_cause[cause][1]]) for cause in causes]
     units = shared.T, [slope.T for _, slope in own], moves, w2.T
-    totals, _ = lax.scan(unit, [jnp.zeros(shape, jnp.float32) for _ in ("raw", *causes)], units)
+    parts = jax.tree.map(lambda weights: weights.reshape(-1, units_at_once(*w2.shape), len(b1)), units)
+    _, found = lax.scan(some, None, parts)  # a loop, else each sum below evaluates the units anew
+    low, slope, third = (one.reshape(-1, *shape) for one in found)
+    totals = [reduce(add, low)]
+    for one in changes(moves):
+        totals.append(reduce(add, (one[unit] * (slope[unit] - third[unit] * one[unit]) for unit in range(len(low)))))
     raw, *steps = [network.reach * row.prior_sd / network.width**0.5 * total for total in totals]
     return network.centre(row, usual) + raw, dict(zip(causes, steps, strict=True))
+
+
+def units_at_once(members: int, width: int) -> int:
+    """Hidden units that are evaluated together: with few members the calls of small programs would take longer than what they do.
+
+    >>> units_at_once(8, 8), units_at_once(8, 16), units_at_once(64, 16)
+    (4, 8, 1)
+    """
+    fits = [number for number in range(1, width) if width % number == 0 and number * members <= TOGETHER]
+    return max(fits, default=1)  # not all of them: a loop of one turn would be none

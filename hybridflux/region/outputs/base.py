@@ -49,6 +49,7 @@ class ArraySpec:
         standard_name: of CF, of `units`, not of `units_of_part`.
         geotiff: whether it is copied into GeoTIFFs.
         linear: whether a mean over pixels means something, which the overviews of a GeoTIFF need.
+        is_sd: whether it is a standard deviation over the draws, which is 0 of a single draw and need not be made by a kernel then.
         attributes: more attributes of CF, name and value.
     """
 
@@ -63,6 +64,7 @@ class ArraySpec:
     standard_name: str | None = None
     geotiff: bool = True
     linear: bool = True
+    is_sd: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.kernels.contract import Kept, Static, Today, packed
 from hybridflux.region.outputs.base import ArraySpec, OfQuantities, step_of
 from hybridflux.region.outputs.period_maps import arrays_of_quantity, statistics_by_key
-from hybridflux.region.outputs.quantities import CARBON, Quantity, endings
+from hybridflux.region.outputs.quantities import CARBON, SD, Quantity, endings
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,19 @@ class DailyMaps(OfQuantities):
             found |= {f"daily/{quantity.label}{ending}": step_of(quantity.largest) for ending in endings(self.quantiles)}
         return found
 
+    def made(self, draws: int) -> list[str]:
+        """Names of the arrays that kernels give; the standard deviation of a single draw is not among them (`base.ArraySpec.is_sd`)."""
+        return [key for key in self.scales if draws > 1 or not key.endswith(SD)]
+
     def begin(self, static: Static) -> dict[str, Array]:
         """Empty maps. One array for each statistic: stacked, they would be computed element by element."""
-        return {key: jnp.zeros((static.days, static.n), jnp.int16) for key in self.scales}
+        return {key: jnp.zeros((static.days, static.n), jnp.int16) for key in self.made(static.draws)}
 
     def day(self, carry: dict[str, Array], values: Mapping[str, Array], today: Today) -> dict[str, Array]:
         """Write the statistics of a day in place."""
         found, scales = statistics_by_key("daily", self.quantities, values, self.quantiles), self.scales
         return {
-            key: lax.dynamic_update_index_in_dim(carry[key], packed(value, scales[key]), today.row, 0) for key, value in found.items()
+            key: lax.dynamic_update_index_in_dim(maps, packed(found[key], scales[key]), today.row, 0) for key, maps in carry.items()
         }  # fmt: skip
 
     def end(self, carry: dict[str, Array], months: Kept, sums: Kept, static: Static) -> Kept:

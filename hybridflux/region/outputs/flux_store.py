@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+import uuid
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import zarr
+from numcodecs import Blosc
 
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.drivers.calendar import Calendar
@@ -24,7 +29,10 @@ from hybridflux.vocabulary import SIGN
 
 CHUNK_DAYS = 366  # in a chunk of daily maps, at most
 CHUNK_BYTES = 1 << 25  # of a chunk, beyond which it holds some rows of a tile: 32 MiB, a tile of 214 pixels and a year
+ROW_BYTES = 1 << 24  # of a chunk of some rows: maps wait in memory until all of its rows are there
 FEWEST_ROWS = 16  # of a tile in a chunk
+CODEC = Blosc(layout.COMPRESSOR, layout.LEVEL, shuffle=Blosc.BITSHUFFLE)
+"""As `layout.codecs`, for the bytes that zarr writes without the tasks and copies it needs to write to any kind of store."""
 
 
 def create_store(path: Path, region: Region, calendar: Calendar, attributes: Mapping, arrays: Mapping[str, Sequence[ArraySpec]]) -> None:
@@ -70,24 +78,91 @@ def create_store(path: Path, region: Region, calendar: Calendar, attributes: Map
 
 
 def chunk_of(periods: int, tile: int) -> tuple[int, int, int]:
-    """Periods, rows and columns of a chunk of a map: a tile, or so many of its rows that a chunk has `CHUNK_BYTES` at most.
+    """Periods, rows and columns of a chunk of a map: a tile of `CHUNK_BYTES` at most, or so many of its rows that a chunk has `ROW_BYTES`.
 
     Args:
         periods: of the map.
         tile: pixels along the side of a tile.
 
     >>> chunk_of(365, 200), chunk_of(730, 512), chunk_of(12, 512), chunk_of(365, 509)
-    ((365, 200, 200), (366, 64, 512), (12, 512, 512), (365, 509, 509))
+    ((365, 200, 200), (366, 32, 512), (12, 512, 512), (365, 509, 509))
     """
     deep = min(periods, CHUNK_DAYS)
-    rows = [rows for rows in range(tile, FEWEST_ROWS - 1, -1) if tile % rows == 0 and 2 * deep * rows * tile <= CHUNK_BYTES]
-    return deep, rows[0] if rows else tile, tile
+    if 2 * deep * tile * tile <= CHUNK_BYTES:
+        return deep, tile, tile
+    whole_rows = [rows for rows in range(tile, FEWEST_ROWS - 1, -1) if tile % rows == 0]
+    found = [rows for most in (ROW_BYTES, CHUNK_BYTES) for rows in whole_rows if 2 * deep * rows * tile <= most]
+    return deep, found[0] if found else tile, tile
 
 
-def write_tile(group: zarr.Group, tile: Tile, name: str, values: np.ndarray, rows: slice | None = None) -> None:
-    """Write one array over a tile, or some of its rows; `values` are int16 `[time, pixels of the tile or of the rows]`."""
+def write_tile(array: zarr.Array, folder: Path, tile: Tile, values: np.ndarray, rows: slice | None = None) -> dict[str, str]:
+    """Write a map over a tile, or some of its rows.
+
+    Args:
+        array: one of its group in the store, all of which have the same chunks.
+        folder: of the map.
+        tile: of the grid.
+        values: `[period, pixel of the tile or of the rows]`, int16.
+        rows: of the tile, those of some chunks; all by default.
+
+    Returns:
+        Key of each chunk -> its digest, empty for one that is left out because no value is there.
+    """
     first, stop, _ = (rows or slice(None)).indices(tile.shape[0])
-    group[name][:, tile.y.start + first : tile.y.start + stop, tile.x] = values.reshape(-1, stop - first, tile.shape[1])
+    values = values.reshape(-1, stop - first, tile.shape[1])
+    (deep, high, wide), found = array.chunks, {}
+    for begun in range(0, len(values), deep):
+        for row in range(0, stop - first, high):
+            chunk = values[begun : begun + deep, row : row + high]
+            lacking = [(0, size - have) for size, have in zip((deep, high, wide), chunk.shape, strict=True)]
+            chunk = np.pad(chunk, lacking, constant_values=layout.NODATA) if any(lack for _, lack in lacking) else chunk
+            key = array.metadata.encode_chunk_key((begun // deep, (tile.y.start + first + row) // high, tile.x.start // wide))
+            found[key] = write_chunk(folder / key, chunk)
+    return found
+
+
+def write_chunk(file: Path, values: np.ndarray) -> str:
+    """Write a chunk of int16, or leave it out where it holds nothing but missing values.
+
+    Args:
+        file: of the chunk; replaced whole.
+        values: of the whole chunk; those that are the same in all periods may look at one of them (`numpy.broadcast_to`).
+
+    Returns:
+        Its digest as `checksums.digest` makes it of the file; empty where it is left out.
+    """
+    first = values[0]
+    if first.flat[0] == layout.NODATA and (values == layout.NODATA).all():
+        file.unlink(missing_ok=True)
+        return ""
+    data = _of_one_period(first.tobytes(), values.shape) if values.strides[0] == 0 else encoded(values)
+    _put(file, data)
+    return f"{zlib.crc32(data[1], zlib.crc32(data[0])):08x}"
+
+
+def encoded(values: np.ndarray) -> tuple[bytes, bytes]:
+    """Numbers as `layout.codecs` encodes them: compressed, and the checksum of that."""
+    data = CODEC.encode(np.ascontiguousarray(values))
+    return data, google_crc32c.value(data).to_bytes(4, "little")
+
+
+@lru_cache(maxsize=4)
+def _of_one_period(row: bytes, shape: tuple[int, ...]) -> tuple[bytes, bytes]:
+    """All periods the same: three maps of a tile and its neighbours often have the same one."""
+    return encoded(np.broadcast_to(np.frombuffer(row, np.int16).reshape(shape[1:]), shape))
+
+
+def _put(file: Path, data: tuple[bytes, ...]) -> None:
+    """Write a file whole or not at all; what a killed process leaves has the name that zarr gives it (`files.sweep`)."""
+    left = file.with_suffix(f".{uuid.uuid4().hex}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(left, "wb") as stream:
+            stream.writelines(data)
+        os.replace(left, file)
+    except BaseException:
+        left.unlink(missing_ok=True)
+        raise
 
 
 @dataclass
@@ -99,12 +174,14 @@ class TileWriter:
         tile: of the grid.
         arrays: group of the store -> names of its maps; empty where a run keeps totals alone, which needs no store.
         seconds: of writing so far.
+        digests: file, below the run folder -> digest of the chunk that is written, empty where it holds no value and is left out.
     """
 
     job: Job
     tile: Tile
     arrays: dict[str, list[str]]
     seconds: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: Job, tile: Tile) -> TileWriter:
@@ -118,28 +195,34 @@ class TileWriter:
         return zarr.open_group(self.job.store, mode="r+")
 
     @cached_property
+    def first(self) -> dict[str, zarr.Array]:
+        """Group of the store -> the first of its maps, which all have the same chunks."""
+        return {group: self.store[group][names[0]] for group, names in self.arrays.items()}
+
+    @property
     def height(self) -> dict[str, int]:
         """Group of the store -> rows of a chunk of its maps; a run of an earlier version has all rows of a tile."""
-        return {group: self.store[group][names[0]].chunks[1] for group, names in self.arrays.items()}
+        return {group: array.chunks[1] for group, array in self.first.items()}
 
     def write(self, group: str, name: str, rows: slice, values: np.ndarray) -> None:
         """Write a map on some rows of the tile (`tile_result.Rows`)."""
         began = time.perf_counter()
-        write_tile(self.store[group], self.tile, name, values, rows)
+        path = f"{self.job.store.name}/{group}/{name}"
+        written = write_tile(self.first[group], self.job.out / path, self.tile, values, rows)
+        self.digests |= {f"{path}/{key}": digest for key, digest in written.items()}
         self.seconds += time.perf_counter() - began
 
-    def files(self) -> list[str]:
-        """The chunks of the tile, below the run folder."""
-        window = self.tile.y, self.tile.x
-        found = [(f"{group}/{name}", self.store[group][name]) for group, names in self.arrays.items() for name in names]
-        return [f"{self.job.store.name}/{path}/{key}" for path, array in found for key in checksums.keys_of(array, window)]
-
     def take_back(self) -> None:
-        """Remove what is written of the tile."""
-        for file in self.files():
-            (self.job.out / file).unlink(missing_ok=True)
+        """Remove what is written of the tile, by an earlier process too."""
+        for group, names in self.arrays.items():
+            for key in checksums.keys_of(self.first[group], (self.tile.y, self.tile.x)):
+                for name in names:
+                    (self.job.store / group / name / key).unlink(missing_ok=True)
 
 
-def packed(values: np.ndarray, scale: float) -> np.ndarray:
-    """Scaled integers of numbers that are all there, int16."""
-    return np.clip(np.rint(values / scale), -LIMIT, LIMIT).astype(np.int16)
+def packed(values: np.ndarray, scale: float, over: np.ndarray | float = 1.0) -> np.ndarray:
+    """Scaled integers of numbers that are all there, int16, each divided by `over` first."""
+    exact = values / over
+    for step in (partial(np.divide, exact, scale), partial(np.rint, exact), partial(np.clip, exact, -LIMIT, LIMIT)):
+        step(out=exact)  # in place, because new memory costs more than the step
+    return exact.astype(np.int16)

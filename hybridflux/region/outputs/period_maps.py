@@ -16,7 +16,7 @@ from hybridflux.region.drivers.map_periods import periods_of
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
 from hybridflux.region.outputs.base import ArraySpec, OfQuantities, Output
-from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, Quantity, carried, checked, endings, value_of
+from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, SD, Quantity, carried, checked, endings, value_of
 
 FEWEST_YEARS = 5
 """Years that a trend of pixels needs: of three or four a single dry year decides the sign."""
@@ -259,9 +259,9 @@ def arrays_of_quantity(quantity: Quantity, group: str, levels: Sequence[float]) 
     summed = group == "annual" and quantity.is_rate
     period = "" if group == "daily" else f", {_OF_PERIOD[group, quantity.is_rate]}"
     for ending in endings(levels):
-        what = {"": "mean over the draws", "_sd": "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
+        what = {"": "mean over the draws", SD: "standard deviation over the draws"}.get(ending, f"{ending[2:]} % quantile of the draws")
         attributes = {"comment": quantity.comment, "positive": quantity.positive}
-        attributes["ancillary_variables"] = "" if ending else f"{quantity.label}_sd"
+        attributes["ancillary_variables"] = "" if ending else quantity.label + SD
         yield ArraySpec(
             group, quantity.label + ending, f"{quantity.long_name}{period}; {what}", quantity.units_of(group, True),
             largest=quantity.largest * (LARGEST_YEAR if summed else 1.0),
@@ -269,7 +269,8 @@ def arrays_of_quantity(quantity: Quantity, group: str, levels: Sequence[float]) 
             per_day=group == "monthly" or (group == "annual" and not summed),
             cell_methods=f"area: mean time: {'sum' if summed else 'mean'}",
             standard_name=None if ending else quantity.standard_name,
-            geotiff=ending in ("", "_sd") and group != "daily",
-            linear=ending != "_sd",  # the mean of sds is not the sd of the mean
+            geotiff=ending in ("", SD) and group != "daily",
+            linear=ending != SD,  # the mean of sds is not the sd of the mean
+            is_sd=ending == SD,
             attributes=tuple((name, value) for name, value in attributes.items() if value),
         )  # fmt: skip

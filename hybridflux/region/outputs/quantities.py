@@ -9,6 +9,7 @@ from hybridflux.process.declare import DECLARED
 from hybridflux.vocabulary import CARBON, PARAMETERS, Parameter, variable
 
 QUANTILES = (0.05, 0.5, 0.95)
+SD = "_sd"  # ending of the name of a standard deviation over the draws
 LARGEST_YEAR = 0.29 * 366
 """Sum over a year of a flux, in largest daily ones: 60 gC m-2 d-1 give 6400 gC m-2; no forest comes near."""
 
@@ -130,4 +131,4 @@ def endings(levels: Sequence[float]) -> tuple[str, ...]:
     >>> endings((0.05, 0.5))
     ('', '_sd', '_q05', '_q50')
     """
-    return ("", "_sd", *(f"_q{round(100 * level):02d}" for level in levels))
+    return ("", SD, *(f"_q{round(100 * level):02d}" for level in levels))

@@ -19,7 +19,7 @@ from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels.contract import Result
 from hybridflux.region.kernels.pixel_blocks import Slab
-from hybridflux.region.outputs.base import arrays_of
+from hybridflux.region.outputs.base import ArraySpec, arrays_of
 from hybridflux.region.outputs.flux_store import packed
 from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.spec import Job
@@ -53,7 +53,7 @@ class Rows(NamedTuple):
         group: of the store.
         name: in the group.
         rows: of the tile.
-        values: `[period, pixel of the rows]`, int16.
+        values: `[period, pixel of the rows]`, int16; the memory of the next map of the group, too.
     """
 
     group: str
@@ -109,7 +109,7 @@ class TileResult:
             for spec in (one for one in output.arrays(calendar) if one.key in part.kept[output.name]):
                 values = part.kept[output.name][spec.key]
                 over = mapped_days(calendar, spec.group)[None, :, None] if spec.per_day else 1.0
-                whole = values if values.dtype == np.int16 else packed(values / over, spec.scale)
+                whole = values if values.dtype == np.int16 else packed(values, spec.scale, over)
                 found.setdefault(spec.group, {})[spec.name] = whole
         place = np.where(real, drivers.pixel[pixel], -1).reshape(-1)
         for group, maps in found.items():
@@ -142,13 +142,13 @@ class TileResult:
         for group, specs in arrays_of(self.job.keep, self.job.calendar).items():
             step = min(self.height.get(group, height), height)
             while (first := self.begun.get(group, 0)) < height and row >= (stop := min(first + step, height)):
-                yield from self._rows(group, [spec.name for spec in specs if (group, spec.name) not in self.whole], slice(first, stop))
+                yield from self._rows(group, [spec for spec in specs if (group, spec.name) not in self.whole], slice(first, stop))
                 left = stop * self.tile.shape[1]
                 self.begun[group], self.parts[group] = stop, [part for part in self.parts.get(group, ()) if part.place.max() >= left]
         for group, name in list(self.whole) if row >= height else ():
             yield Rows(group, name, slice(0, height), self.whole.pop((group, name)))
 
-    def _rows(self, group: str, names: list[str], rows: slice) -> Iterator[Rows]:
+    def _rows(self, group: str, specs: list[ArraySpec], rows: slice) -> Iterator[Rows]:
         """Maps of a group on some rows of the tile."""
         first, stop = rows.start * self.tile.shape[1], rows.stop * self.tile.shape[1]
         parts = [part for part in self.parts.get(group, ()) if ((part.place >= first) & (part.place < stop)).any()]
@@ -159,9 +159,15 @@ class TileResult:
         periods = len(mapped_days(self.job.calendar, group))
         slots = np.empty((min(periods, PERIODS_AT_ONCE), len(place) + 1), np.int16)
         slots[:, -1] = layout.NODATA
-        for name in names:
+        values = np.empty((periods, stop - first), np.int16)  # of one map after the other: new memory costs as much as the copy
+        for spec in specs:
+            name = spec.name
+            if spec.is_sd and self.job.draws == 1 and not any(name in part.maps for part in parts):
+                zeros = np.where(slot < len(place), np.int16(0), np.int16(layout.NODATA))
+                yield Rows(group, name, rows, np.broadcast_to(zeros, (periods, stop - first)))
+                continue
             maps = [part.maps.pop(name) if rows.stop == self.tile.shape[0] else part.maps[name] for part in parts]
-            blocks, values = [block for found in maps for block in found], np.empty((periods, stop - first), np.int16)
+            blocks = [block for found in maps for block in found]
             for start in range(0, periods, PERIODS_AT_ONCE):
                 some, begun = values[start : start + PERIODS_AT_ONCE], 0
                 for block in blocks:

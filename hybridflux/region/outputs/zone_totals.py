@@ -56,6 +56,11 @@ class ZoneTotals(OfQuantities):
     sums = OfQuantities.reads
 
     @property
+    def given(self) -> tuple[str, ...]:
+        """What `end` gives of each pixel, month and draw, in the order of the totals of a tile."""
+        return carried(self.quantities)
+
+    @property
     def has_structural_error(self) -> bool:
         """Of the carbon fluxes."""
         return self.quantities == CARBON
@@ -66,11 +71,11 @@ class ZoneTotals(OfQuantities):
 
     def tile(self, totals: TileTotals, kept: Mapping[str, np.ndarray], block: Block) -> None:
         """Sums over the pixels of each zone, weighted by area."""
-        totals.add_to_cells(self.name, [kept[name] for name in self.sums], block)
+        totals.add_to_cells(self.name, [kept[name] for name in self.given], block)
 
     def cost(self, calendar: Calendar, draws: int) -> float:
         """Four bytes for each month, draw and sum."""
-        return 4 * len(self.sums) * len(calendar.months) * draws
+        return 4 * len(self.given) * len(calendar.months) * draws
 
     def merge(self, stream: Enduring, job: Job, merged: Merged, attributes: Mapping) -> None:
         """The coordinates first, then the totals, group by group of cells."""
@@ -110,8 +115,8 @@ class ZoneTotals(OfQuantities):
                 error.attrs.update(
                     methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
                 )
-            for cells, sums in merged.groups(self.name, (len(first), len(self.sums), job.draws)):
-                parts = {name: sums[:, :, number] for number, name in enumerate(self.sums)}
+            for cells, sums in merged.groups(self.name, (len(first), len(self.given), job.draws)):
+                parts = {name: sums[:, :, number] for number, name in enumerate(self.given)}
                 for number, name in enumerate(self.quantities):
                     total[number, cells] = value_of(name, parts).swapaxes(1, 2)
                 if field is not None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hybridflux.causes import USUAL
+from hybridflux.causes import LEAF_DRIVERS, USUAL, departure_name
 from hybridflux.model.attribution import AgainstUsual
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.outside import module_named
@@ -33,7 +33,8 @@ OUTPUTS = Registry(
     | {
         name: f"hybridflux.products.drought_outputs:{name}"
         for name in ("DroughtTotals", "DroughtSeries", "DroughtMaps", "DroughtPixels")
-    },
+    }
+    | {"LeafTotals": "hybridflux.products.drought_leaves:LeafTotals"},
 )  # fmt: skip
 """Outputs by name: those of hybridflux, of installed packages, of files that the user loads."""
 SMALL = 2  # draws, and pixels of a block, of a rehearsal
@@ -99,7 +100,8 @@ def quantities_of(model: HybridFlux, usual: Sequence[str] = ()) -> tuple[str, ..
         return {**walked.seen(state, today, parameters), **walked.exchange(state, today, parameters)}
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    names = (*model.needs(), *(USUAL + name for name in usual))
+    beside = (*(USUAL + name for name in usual), *map(departure_name, LEAF_DRIVERS)) if usual else ()
+    names = (*model.needs(), *beside)
     return tuple(jax.eval_shape(day, dict.fromkeys(names, number), dict.fromkeys(model.sources, number)))
 
 

@@ -19,10 +19,12 @@ from hybridflux.region.kernels.select import kernel_of
 from hybridflux.region.outputs.flux_store import TileWriter
 from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE
 from hybridflux.region.outputs.tile_result import NotANumber, TileResult
+from hybridflux.region.run.executors.serial import is_large
 from hybridflux.region.run.training_range import APPLICABILITY, only_within, outside, without_tower
 from hybridflux.region.spec import Job
 from hybridflux.region.store import checksums
 from hybridflux.region.store.grid import Tile
+from hybridflux.vocabulary import PLANT_TYPES
 
 _COMPUTING = threading.Lock()  # one tile computes on all cores while others read and write
 
@@ -97,12 +99,13 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     for part in found.ready(tile.shape[0]):
         writer.write(*part)
     totals = [path.relative_to(job.out).as_posix() for path in found.totals.save(job.totals(tile.id))]
-    about["checksums"] = checksums.of_files(job.out, [*writer.files(), *totals])
+    about["checksums"] = writer.digests | checksums.of_files(job.out, totals)
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
     write_record(job.marker(tile.id), asdict(report))
     del found
-    give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
+    if is_large(job.tile_size):
+        give_back_memory()  # else the heap keeps what this tile needed beside what the next one needs
     return report
 
 
@@ -136,8 +139,8 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers, writer: Tile
         waiting = slab, result
     if waiting:
         found.add(drivers, *waiting)
-    cells, cell = np.unique(np.stack([drivers.zone, drivers.plant_type]).astype(int), axis=1, return_inverse=True)
-    keys = [(int(zone), int(kind)) for zone, kind in cells.T]
+    cells, cell = np.unique(drivers.zone.astype(np.int64) * len(PLANT_TYPES) + drivers.plant_type, return_inverse=True)
+    keys = [divmod(number, len(PLANT_TYPES)) for number in cells.tolist()]
     if job.posterior.training is not None and len(drivers.pixel):
         unlike = found.applicability = dissimilarity(drivers, job.posterior.training, job.calendar)
         found.totals.of_cells[OUTSIDE] = dict(zip(keys, np.bincount(cell, unlike.share * drivers.area, len(keys)), strict=True))

@@ -101,7 +101,7 @@ def _maps_for_gis(job: Job, tiles: Sequence[Tile], name: str) -> float:
         height, width = tile.shape
         places.append(Tile(f"r000_c{number:03d}", slice(0, height), slice(number * side, number * side + width)))
         for array in (one for found in arrays.values() for one in found):
-            write_tile(store[array.group], places[-1], array.name, source[array.key][:, tile.y, tile.x])
+            write_tile(store[array.key], apart.store / array.key, places[-1], source[array.key][:, tile.y, tile.x])
     began = time.perf_counter()
     write_cogs(apart, places, {"title": "", "spread": job.spread.value})
     return time.perf_counter() - began

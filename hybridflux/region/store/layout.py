@@ -20,6 +20,7 @@ WEATHER = ("tair", "tmin", "par", "vpd", "rain", "par_potential", "day_fraction"
 OUTSIDE = 255  # plant_type of a pixel that is not part of the region
 SCALE = 1e-4  # of fapar, int16
 NODATA = -32768
+COMPRESSOR, LEVEL = "zstd", 1  # of all arrays, behind shuffled bits
 EPOCH = np.datetime64("1970-01-01", "D")
 TIME_UNITS = "days since 1970-01-01"
 _STEPS = {"day": "D", "hour": "h", "minute": "m", "second": "s", "millisecond": "ms", "microsecond": "us", "nanosecond": "ns"}
@@ -63,7 +64,7 @@ def days_of(time) -> np.ndarray:
 
 def codecs() -> tuple[BloscCodec, Crc32cCodec]:
     """Fast and small for scaled integers: zstd level 1 on shuffled bits; then a checksum of what is on the disk."""
-    return BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"), Crc32cCodec()
+    return BloscCodec(cname=COMPRESSOR, clevel=LEVEL, shuffle="bitshuffle"), Crc32cCodec()
 
 
 class _Taken(cpu.NDBuffer):

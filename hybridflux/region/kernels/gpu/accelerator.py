@@ -35,6 +35,8 @@ def supports(static: Static, model: HybridFlux) -> str | None:
         return "the program for GPUs does not walk the usual year beside the one that was"
     if static.followed:
         return "the program for GPUs has no leaves that follow the water"
+    if static.irrigated:
+        return "the program for GPUs has no irrigation that differs between the draws"
     if static.n & (static.n - 1):
         return f"blocks of {static.n} pixels are no power of two"
     for name in static.daily:
@@ -108,7 +110,8 @@ def _is_constant(source) -> bool:
 def _kept(output, static: Static, sums: dict[str, Array], maps: tuple[Array, ...], series: tuple[Array, ...]) -> dict[str, Array]:
     """What an output keeps of all blocks: from the program where that does its days, else of the sums of the months."""
     if output.program == "maps":
-        return dict(zip(output.scales, maps, strict=True))
+        found = dict(zip(output.scales, maps, strict=True))
+        return {name: found[name] for name in output.made(static.draws)}
     if output.program == "series":
         return dict(zip(output.reads, series, strict=True))
     of_month = partial(output.month, output.begin(static))

@@ -24,13 +24,18 @@ def tiles_in_flight() -> int:
 LARGE = 400e6  # bytes of the maps of a tile, beyond which no second one is in flight, so that large tiles do not double the memory
 
 
+def is_large(size: float) -> bool:
+    """Whether the memory of a tile counts, given the bytes of its maps; that of a small one stays with the process for the next one."""
+    return size > LARGE
+
+
 def tiles_at_once(size: float) -> int:
     """Tiles in flight in one process: one where its maps are large, else as many as the executor takes (0).
 
     Args:
         size: bytes of the maps of a tile.
     """
-    return 1 if size > LARGE else 0
+    return 1 if is_large(size) else 0
 
 
 @dataclass(frozen=True)
