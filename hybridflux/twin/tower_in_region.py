@@ -51,7 +51,7 @@ def add_tower(world: World, towers: Path, row: int, column: int, years: tuple[in
     seen = (year >= years[0]) & (year <= years[1])
     longitude, latitude = grid.lonlat(float(grid.x[column]), float(grid.y[row]))
     others = pd.read_csv(towers / "sites.csv")
-    name = f"XX-N{len(others) + 1}"
+    name = f"XX-N{len(others) + 1:02d}"  # three letters or digits, as readers of file names want
     site = {
         "site_id": name, "name": f"Twin {code} in the region", "lat": round(float(latitude), 6), "lon": round(float(longitude), 6),
         "elev": 120.0, "igbp": code, "utc_offset": 1, "soil_capacity": float(drivers["soil_capacity"][0]),
