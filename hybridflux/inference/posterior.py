@@ -221,7 +221,8 @@ class Posterior:
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
-        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables), shape)
+        kinds = sequences.drivers.get("plant_type")
+        return _predict(self.at(sequences, key=effects), names, known, keys, structure, noise, tuple(variables), shape, kinds)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -298,7 +299,7 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int]):
+def _predict(model, names, known, keys, structure: StructuralError | None, noise: bool, variables, shape: tuple[int, int], kinds):
     def one(parts):
         draw, key, error = parts
         found = draw.fluxes(names, variables)
@@ -310,7 +311,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, noise
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
             if error is not None and name in CARBON:
-                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+                observed[name] = error.sample(own, fluxes[name], activity, random_error, kinds)
             else:  # partitioned fluxes carry the error of the NEE they were made from
                 observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)
         return observed
