@@ -46,6 +46,7 @@ FULL = {"members": 8, "steps": 800}
 LEAST = {"month": 15, "year": 200, "5 years": 700}  # observed days
 WAYS = ("without the neighbour", "with its effects", "with its effects and residuals", "effects of the place itself")
 OTHER_YEARS = ("without the tower", "its effects", "its effects and residuals")
+RESAMPLES = 2000
 FEWEST_YEARS = 4  # of a tower of which every second year is left out
 
 
@@ -78,7 +79,7 @@ def main() -> None:
     persistent.to_csv(arguments.out / "persistence.csv", index=False)
     space = pd.DataFrame(between_towers(everyone, sequences))
     space.to_csv(arguments.out / "space.csv", index=False)
-    text = report(table, years, persistent, space, everyone)
+    text = report(table, years, persistent, space, everyone) + "\n".join(each_tower(table, sequences)) + "\n"
     (arguments.out / "results.md").write_text(text)
     print(text)
 
@@ -157,14 +158,16 @@ def with_error(posterior: Posterior, fluxes: dict, here: Sequences, informed: tu
     known, activity = jnp.nan_to_num(jnp.asarray(here.uncertainty["nee"])), 0.5 * (fluxes["gpp"] + fluxes["reco"])
     keys, error = jax.random.split(jax.random.key(SEED + 1), posterior.draws), posterior.structure.of_draws(posterior.draws)
     if informed is None:
-        return jax.vmap(lambda one, key, nee, size: one.sample(key, nee, size, known))(error, keys, fluxes["nee"], activity)
+        kinds = np.asarray(here.drivers["plant_type"])
+        return jax.vmap(lambda one, key, nee, size: one.sample(key, nee, size, known, kinds))(error, keys, fluxes["nee"], activity)
     noise = jax.vmap(lambda one, key, nee: one.noise(key, nee, known))(error, keys, fluxes["nee"])
     sequences, towers = informed
     rows = [sequences.places.index(one) for one in (here.places[0], *towers)]
     correlation = EffectCorrelation(**{name: posterior.info["structural_correlation"][name] for name in ("length", "nugget")})
     rho = sum(correlation.parts(distances(sequences.latitude[rows], sequences.longitude[rows])))
     numbers = [posterior.places.index(one) for one in towers]
-    drift = structural_error_given(posterior, np.asarray(activity)[..., 0], here.days, posterior.residuals, numbers, rho, SEED)
+    kind = int(here.drivers["plant_type"][0])
+    drift = structural_error_given(posterior, np.asarray(activity)[..., 0], here.days, posterior.residuals, numbers, rho, kind, SEED)
     return np.asarray(fluxes["nee"] + noise) + drift[..., None]
 
 
@@ -302,6 +305,35 @@ def around(correlation: EffectCorrelation, kilometres: float, points: int = 1500
     between = sum(correlation.parts(np.hypot(*(at[:, None] - at).transpose(2, 0, 1))))
     mean, to_tower = between[~np.eye(points, dtype=bool)].mean(), sum(correlation.parts(radius)).mean()
     return float(mean**0.5), float((mean - to_tower**2) ** 0.5)
+
+
+def each_tower(table: pd.DataFrame, sequences: Sequences) -> Iterator[str]:
+    """What decides the coverage at neighbours: each tower, what it measured, the share held without it; then the bootstrap of towers."""
+    of_way = table[table.way == WAYS[2]].set_index("place")
+    counts = of_way[["year: inside", "year: n", "month: inside", "month: n"]]
+    names = "tower", "type", "neighbours", "NEE", "RECO / GPP", "years held", "months held", "without it: years", "months"
+    yield from ("", f"| {' | '.join(names)} |", "|" + "---|" * len(names))
+    for place, row in of_way.iterrows():
+        rest = counts.drop(place).sum()
+        nee, ratio = measured(sequences, place)
+        yield (
+            f"| {place} | {row.plant_type} | {row.neighbours} | {nee:.0f} | {ratio:.2f} | {row['year: inside']} of {row['year: n']} "
+            f"| {row['month: inside']} of {row['month: n']} | {100 * rest['year: inside'] / rest['year: n']:.0f} % "
+            f"| {100 * rest['month: inside'] / rest['month: n']:.0f} % |"
+        )
+    random = np.random.default_rng(SEED).integers(0, len(counts), (RESAMPLES, len(counts)))
+    for what in ("year", "month"):
+        inside, number = (counts[f"{what}: {one}"].to_numpy(float) for one in ("inside", "n"))
+        pooled = inside[random].sum(1) / number[random].sum(1)
+        alike = np.nanmean((inside / np.where(number > 0, number, np.nan))[random], axis=1)
+        ends = [" to ".join(f"{100 * one:.0f}" for one in np.quantile(shares, (0.05, 0.95))) for shares in (pooled, alike)]
+        yield from ("", f"Towers drawn anew, {what}s held, 90 %: {ends[0]} % of all, {ends[1]} % with each tower alike.")
+
+
+def measured(sequences: Sequences, place: str) -> tuple[float, float]:
+    """Mean NEE of the days that a tower measured, gC m-2 yr-1, and what it says to be respired of what is taken up."""
+    gpp, reco, nee = (np.nanmean(sequences.select([place]).targets[name]) for name in ("gpp", "reco", "nee"))
+    return 365.0 * float(nee), float(reco / gpp)
 
 
 def report(table: pd.DataFrame, years: pd.DataFrame, persistent: pd.DataFrame, space: pd.DataFrame, everyone: Posterior) -> str:

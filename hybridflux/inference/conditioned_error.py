@@ -24,7 +24,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, score_given, size_of, unit_means
-from hybridflux.model.structural_error import YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
+from hybridflux.model.structural_error import LEVEL, YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def with_error(
     error = np.empty(gpp.shape)
     for at, place in enumerate(sequences.places):
         towers = [number for number in np.unique(residuals.place).tolist() if posterior.places[number] == place]
-        alike = np.ones((1 + len(towers), 1 + len(towers)))
+        alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.drivers["plant_type"][at])
         activity = 0.5 * (gpp[..., at] + reco[..., at])
-        error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, seed + at)
+        error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, kind, seed + at)
     share = gpp / np.maximum(gpp + reco, 1e-9)
     gpp, reco = gpp - share * error, reco + (1.0 - share) * error
     return {"nee": reco - gpp, "gpp": gpp, "reco": reco}
@@ -97,8 +97,9 @@ def _asked(residuals: TowerResiduals, days: np.ndarray) -> np.ndarray:
 
 
 def structural_error_given(
-    posterior: Posterior, activity: np.ndarray, days: np.ndarray, residuals: TowerResiduals, towers: list[int], rho: np.ndarray, seed: int
-) -> np.ndarray:
+    posterior: Posterior, activity: np.ndarray, days: np.ndarray, residuals: TowerResiduals, towers: list[int], rho: np.ndarray,
+    plant_type: int, seed: int,
+) -> np.ndarray:  # fmt: skip
     """Draws of the structural error of a place `[draw, time]`, gC m-2 d-1, that pass through the residuals of towers.
 
     Args:
@@ -108,6 +109,7 @@ def structural_error_given(
         residuals: of the posterior.
         towers: places of the posterior whose residuals are known.
         rho: correlation of the place, then the towers `[1 + tower, 1 + tower]`.
+        plant_type: of the place and the towers, index into PLANT_TYPES.
         seed: of the draws.
     """
     assert posterior.structure is not None
@@ -115,7 +117,7 @@ def structural_error_given(
     tower = 1 + np.array([towers.index(place) for place in known.place], int)
     day = days.astype("datetime64[D]").astype(int)
     start, end = min([day[0], *known.first]), max([day[-1] + 1, *known.end])
-    values = {name: np.asarray(one) for name, one in posterior.structure.of_draws(posterior.draws).values().items()}
+    values = posterior.structure.of_draws(posterior.draws).of_type(plant_type)
     units = _unit_fields(values, int(end - start), rho, seed)  # weeks, years `[draw, time, place]`, place `[draw, place]`
     mean = np.zeros((len(known.first), end - start), np.float32)
     for row, (first, last) in enumerate(zip(known.first, known.end, strict=True)):
@@ -133,7 +135,7 @@ def structural_error_given(
         within, across = made[memory] if len(tower) else (nothing, nothing)
         unscaled = Errors(at, size_of(of, there), there)
         scores = _scores(of, unscaled, within, tower, rho, residual, noise, rng)
-        b = amplitude(of["structural_amplitude"], scores)
+        b = amplitude(of["structural_amplitude"], scores, level=of[LEVEL])
         here = Errors(np.arange(len(day)), b[0] * size_of(of, activity[draw]), b[0] * activity[draw].astype(float))
         found[draw] = here.size * weeks[asked, 0]
         found[draw] += here.activity * (of["structural_year"] * years[asked, 0] + of["structural_place"] * place[0])
@@ -153,8 +155,9 @@ def _scores(of, rows: Errors, within, tower: np.ndarray, rho: np.ndarray, residu
     shared = rho + 1e-6 * np.eye(len(rho))
     scores = np.linalg.cholesky(shared) @ rng.standard_normal(len(rho))
     seen = np.unique(tower)
+    spread, level = of["structural_amplitude"], of[LEVEL]
     given = np.array([
-        score_given(covariance(of, within, mine, mine, 1.0), noise[own], residual[own], of["structural_amplitude"], rng.uniform())
+        score_given(covariance(of, within, mine, mine, 1.0), noise[own], residual[own], spread, level, rng.uniform())
         for own in (tower == one for one in seen) for mine in [Errors(*(part[own] for part in rows))]
     ])  # fmt: skip
     return scores + shared[:, seen] @ np.linalg.solve(shared[np.ix_(seen, seen)], given - scores[seen])

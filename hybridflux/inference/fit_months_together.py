@@ -1,15 +1,18 @@
-"""How much the structural error differs between places, how much of it comes again every year, how long it lasts, and what is of a year.
+"""How much the structural error differs between places and plant types, how much comes again, how long it lasts, and what is of a year.
 
 All monthly residuals of a tower together are Gaussian given its amplitude b (`model.structural_error.amplitude`):
 
     r ~ N(0, b^2 error + effects + measuring error)
 
-with the full covariance of its months. Sums over a grid of amplitudes leave a likelihood of the spread of the logarithm of the amplitude
-between places, of the share of the error of weeks that comes again, of the memory of that and of the rest, and of the part of a year.
+with the full covariance of its months. Sums over a grid of amplitudes, and of the levels of plant types (`structural_error.prior_level`),
+leave a likelihood of the spread of the logarithm of the amplitude between places of a plant type, of the share of the error of weeks that
+comes again, of the memory of that and of the rest, and of the part of a year.
 Periods one by one and their differences from the year before, which the other hyperparameters are fitted to (`fit_structural_error`), say
 nothing of the first and hardly move the others from their priors. The hyperparameters of one of `GROUPS` are learned at a time, given the
-means of the others. (Log likelihood of the 4270 months of the 51 towers of E12: amplitudes that differ add 1490, a share of 0.5 in place
-of 0.8 another 123 ± 30, by towers, two memories and a smaller part of a year another 63 ± 21.)
+means of the others, and so is the level of each plant type, which the towers of that type decide. (Log likelihood of the 4270 months of the
+51 towers of E12: amplitudes that differ add 1490, a share of 0.5 in place of 0.8 another 123 ± 30, by towers, two memories and a smaller
+part of a year another 63 ± 21, levels of plant types another 10, and 13.5 ± 5.1 where each tower is predicted from the others, 11 of these
+at crops.)
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.month_covariance import FEWEST_MONTHS, effects_of, errors_of, noise_of
 from hybridflux.model.sources import to_value
 from hybridflux.model.structural_covariance import likelihood_of_amplitudes
+from hybridflux.model.structural_error import LEVEL, prior_level
 from hybridflux.vocabulary import PARAMETERS
 
 SPREAD = "structural_amplitude"
@@ -37,6 +41,7 @@ NODES = {
 """Unconstrained values at which the likelihood is found; between them it is interpolated."""
 ROUNDS = 2
 LOG_AMPLITUDES = np.linspace(-4.0, 3.0, 141)
+LEVELS = np.linspace(-2.5, 2.5, 51)
 FINE = 121  # points of each, for the means
 
 
@@ -47,8 +52,10 @@ def learn(
     at: Mapping[str, float],
     months: Means,
     variance: np.ndarray,
+    plant_types: np.ndarray,
+    scores: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Posterior means of the unconstrained hyperparameters of `GROUPS`, for some weights of the places: name -> values `[draw]`.
+    """Posterior means of the unconstrained hyperparameters of `GROUPS` `[draw]`, and of `LEVEL` `[draw, plant type]`, for some weights.
 
     Args:
         anchors: prior means, name -> `[draw]`; the first draw is the one that the groups have of each other.
@@ -57,69 +64,118 @@ def learn(
         at: hyperparameters of the structural error.
         months: mean residuals.
         variance: of each population effect, in units of its prior.
+        plant_types: of the places, indices into PLANT_TYPES.
+        scores: of the levels a priori, standard normal `[draw, plant type]`; 0 of the first draw.
     """
-    values, found = dict(at), dict[str, np.ndarray]()
+    values, found, every = dict(at), dict[str, np.ndarray](), np.broadcast_to(LEVELS, (len(plant_types), len(LEVELS)))
     for last in (False,) * (ROUNDS - 1) + (True,):
+        draws = slice(None if last else 1)
         for names in GROUPS:
-            together = evidence(values, months, variance, len(weights[0]), names)
-            prior = np.stack([anchors[name] for name in names], axis=1)
-            raw = means(
-                together, weights if last else weights[:1], prior if last else prior[:1], np.array([width[name] for name in names]), names
-            )
+            together = evidence(values, months, variance, every if SPREAD in names else found[LEVEL][0, plant_types, None], names)
+            spreads = np.asarray(to_value(NODES[SPREAD], PARAMETERS[SPREAD]), float) if SPREAD in names else None
+            totals = [total(together, weight, plant_types, spreads) for weight in weights[draws]]
+            prior = np.stack([anchors[name] for name in names], axis=1)[draws]
+            raw = means(totals, prior, np.array([width[name] for name in names]), names)
             found |= dict(zip(names, raw.T, strict=True))
             values |= {name: float(to_value(found[name][0], PARAMETERS[name])) for name in names}
+            if SPREAD in names:
+                alone = evidence(values, months, variance, every, ())
+                found[LEVEL] = levels_of(alone, weights[draws], plant_types, values[SPREAD], scores[draws])
     return found
 
 
-def evidence(values: Mapping[str, float], months: Means, variance: np.ndarray, places: int, names: Sequence[str]) -> np.ndarray:
-    """Log likelihood of the months of each place at the `NODES` of a group `[place, node, ...]`, up to a constant; 0 of a place with few.
+def evidence(values: Mapping[str, float], months: Means, variance: np.ndarray, levels: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Log likelihood of the months of each place at the `NODES` of a group and some levels, up to a constant; 0 of a place with few.
 
     Args:
         values: hyperparameters of the structural error.
         months: mean residuals.
         variance: of each population effect, in units of its prior.
-        places: how many there are.
+        levels: of each place `[place, level]`.
         names: of the group; `SPREAD` is the last one if it is there.
+
+    Returns:
+        `[place, node, ..., level]`.
     """
     nodes = {name: np.asarray(to_value(NODES[name], PARAMETERS[name]), float) for name in names}
     spreads = nodes.pop(SPREAD, np.array([values[SPREAD]]))
-    away = (LOG_AMPLITUDES + spreads[:, None] ** 2) / spreads[:, None]
-    prior = -0.5 * away**2
-    prior -= logsumexp(prior, axis=1, keepdims=True)
+    spreads = spreads[:, None, None]
     cases = [dict(zip(nodes, case, strict=True)) for case in product(*nodes.values())]
-    found = np.zeros((places, len(cases), len(spreads)))
-    for place in range(places):
+    found = np.zeros((len(levels), len(cases), len(spreads), levels.shape[1]))
+    for place, of_type in enumerate(levels):
         rows = np.flatnonzero(np.asarray(months.place) == place)
         if len(rows) < FEWEST_MONTHS:
             continue
         rest = effects_of(variance, months, rows) + np.diag(noise_of(values, months, rows))
         unit = np.linalg.inv(np.linalg.cholesky(rest))  # what is not of the amplitude is made independent, of variance one
         residual = unit @ np.asarray(months.residual, float)[rows]
+        prior = -0.5 * ((LOG_AMPLITUDES - of_type[:, None] + spreads**2) / spreads) ** 2
+        prior -= logsumexp(prior, axis=-1, keepdims=True)
         for at, case in enumerate(cases):
             error = unit @ errors_of({**values, **case}, months, rows) @ unit.T
             given = likelihood_of_amplitudes(error, np.ones(len(rows)), residual, np.exp(LOG_AMPLITUDES))
-            found[place, at] = logsumexp(given + prior, axis=1)
-    return found.reshape(places, *(len(NODES[name]) for name in names))
+            found[place, at] = logsumexp(given + prior, axis=-1)
+    return found.reshape(len(levels), *(len(NODES[name]) for name in names), levels.shape[1])
 
 
-def means(found: np.ndarray, weights: Sequence[np.ndarray], anchors: np.ndarray, width: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Posterior means of the unconstrained hyperparameters of a group for some weights of the places `[draw, name]`.
+def total(found: np.ndarray, weight: np.ndarray, plant_types: np.ndarray, spreads: np.ndarray | None) -> np.ndarray:
+    """Log likelihood of all places at the nodes of a group `[node, ...]`, the levels of plant types summed over.
 
     Args:
-        found: `evidence`.
+        found: `evidence`, with `LEVELS` where spreads are given, or one level of each place.
+        weight: of the places.
+        plant_types: of the places.
+        spreads: at the nodes of the last axis but one, or None.
+    """
+    if spreads is None:
+        return np.tensordot(np.asarray(weight, float), found[..., 0], 1)
+    prior = log_prior(spreads[:, None], 0.0)
+    alike = [np.flatnonzero(plant_types == one) for one in np.unique(plant_types)]
+    return sum(logsumexp(np.tensordot(np.asarray(weight, float)[here], found[here], 1) + prior, axis=-1) for here in alike)
+
+
+def levels_of(found: np.ndarray, weights: Sequence[np.ndarray], plant_types: np.ndarray, spread: float, scores: np.ndarray) -> np.ndarray:
+    """Posterior means of the levels of all plant types for some weights of the places `[draw, plant type]`.
+
+    Args:
+        found: `evidence` at `LEVELS`.
         weights: of the places, for each draw.
+        plant_types: of the places.
+        spread: `SPREAD`.
+        scores: of the levels a priori `[draw, plant type]`.
+    """
+    levels = np.asarray(prior_level(spread, scores), float)  # of a type without towers
+    for kind in np.unique(plant_types):
+        here = plant_types == kind
+        for draw, weight in enumerate(weights):
+            share = np.asarray(weight, float)[here] @ found[here] + log_prior(spread, scores[draw, kind])
+            share = np.exp(share - share.max())
+            levels[draw, kind] = share @ LEVELS / share.sum()
+    return levels
+
+
+def log_prior(spread, score: float) -> np.ndarray:
+    """Logarithm of the prior of a level at `LEVELS`, of which the mean has a score."""
+    found = -0.5 * ((LEVELS - prior_level(spread, score)) / spread) ** 2
+    return found - logsumexp(found, axis=-1, keepdims=True)
+
+
+def means(totals: Sequence[np.ndarray], anchors: np.ndarray, width: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Posterior means of the unconstrained hyperparameters of a group `[draw, name]`.
+
+    Args:
+        totals: log likelihood at the nodes, of each draw.
         anchors: prior means `[draw, name]`.
         width: prior standard deviations `[name]`.
         names: of the group.
     """
     fine = [np.linspace(NODES[name][0], NODES[name][-1], FINE) for name in names]
-    out = np.empty((len(weights), len(names)))
-    for draw, (weight, anchor) in enumerate(zip(weights, anchors, strict=True)):
-        total = np.tensordot(np.asarray(weight, float), found, 1)
+    out = np.empty((len(totals), len(names)))
+    for draw, (found, anchor) in enumerate(zip(totals, anchors, strict=True)):
         for axis, name in enumerate(names):
-            total = CubicSpline(NODES[name], total, axis)(fine[axis])
-        total = sum(np.ix_(*(-0.5 * ((one - mean) / sd) ** 2 for one, mean, sd in zip(fine, anchor, width, strict=True))), total)
-        share = np.exp(total - total.max())
+            found = CubicSpline(NODES[name], found, axis)(fine[axis])
+        found = sum(np.ix_(*(-0.5 * ((one - mean) / sd) ** 2 for one, mean, sd in zip(fine, anchor, width, strict=True))), found)
+        share = np.exp(found - found.max())
         for axis in range(len(names)):
             out[draw, axis] = np.moveaxis(share, axis, -1).reshape(-1, FINE).sum(0) @ fine[axis] / share.sum()
     return out

@@ -47,8 +47,8 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structural_error import CENTRE_VALUES, NAMES, PRIOR_TOWERS, StructuralError, prior_of
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.model.structural_error import CENTRE_VALUES, LEVEL, NAMES, PRIOR_TOWERS, StructuralError, prior_level, prior_of
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 RESAMPLES = 20
 SEARCHED = (*NAMES, "noise_tail")
@@ -173,6 +173,7 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         seed: of the resampling of towers.
     """
     weight, enlarged = evidence(model, sequences, left_out)
+    plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(len(weight))), int)
     sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
     means = residual_means(model, sequences, left_out) if weight.any() else []
     means = [one._replace(residual=enlarged * one.residual) for one in means]
@@ -202,28 +203,34 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
     scatter[:, len(SEARCHED) :] *= not held
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
+    scores = ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES)
+    spread = PARAMETERS[fit_months_together.SPREAD]
+    levels = prior_level(np.asarray(to_value(everyone[SEARCHED.index(spread.name)], spread), float), scores)
     draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
     if means:
         values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
         every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
         anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
         of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
-        for name, raw in fit_months_together.learn(anchors, widths, [weight, *again], values, means[MONTHS], of_effects).items():
+        months, every_score = means[MONTHS], np.vstack([0.0 * scores[:1], scores])
+        found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score)
+        levels = found.pop(LEVEL)[1:]
+        for name, raw in found.items():
             everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
     draws = draws.astype(np.float32)
-    error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)})
-    spread = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}
+    error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)} | {LEVEL: jnp.asarray(levels, jnp.float32)})
+    spreads_of = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
     summary = {
         "prior_towers": PRIOR_TOWERS,
         "data_towers": round(float(weight.sum()), 2),
         "prior": {name: round(float(value), 4) for name, value in prior.values().items()},
         "residuals": "none: the prior alone" if not means else _ORIGIN[held],
-        **_summary(error, draws[:, len(SEARCHED) :], [one.effect for one in sites]),
+        **_summary(error, draws[:, len(SEARCHED) :], [one.effect for one in sites], np.unique(plant_types[observed])),
         "inside_50_90": {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs),
     }
     unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(everyone, np.float32), whole)), means)
-    return Learned(error, spread, summary, unseen)
+    return Learned(error, spreads_of, summary, unseen)
 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:
@@ -237,9 +244,10 @@ def _densities(density: np.ndarray, means: list[Means]) -> Densities:
 _ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
 
 
-def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str]) -> dict:
+def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str], plant_types: np.ndarray) -> dict:
     """Median, 5 and 95 % of everything learned."""
     rows = {name: np.asarray(values, float) for name, values in error.values().items()}
+    rows |= {f"root mean square amplitude, {PLANT_TYPES[kind]}": np.exp(error.level(kind)) for kind in plant_types}
     rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}
     return {"quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()}}
 

@@ -235,7 +235,9 @@ class Posterior:
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
         added = self._discrepancy_at(sequences) if discrepancy else None
-        return _predict(self.at(sequences, key=effects), names, known, keys, structure, added, noise, tuple(variables), shape)
+        kinds = sequences.drivers.get("plant_type")
+        drawn = self.at(sequences, key=effects)
+        return _predict(drawn, names, known, keys, structure, added, noise, tuple(variables), shape, kinds)
 
     def _discrepancy_at(self, sequences: Sequences) -> Array | None:
         """Discrepancy of GPP and RECO `[draw, time, place, flux]`; None where no place is known."""
@@ -323,7 +325,7 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, added: Array | None, noise: bool, variables, shape):
+def _predict(model, names, known, keys, structure: StructuralError | None, added: Array | None, noise: bool, variables, shape, kinds):
     def one(parts):
         draw, key, error, more = parts
         found = draw.fluxes(names, variables)
@@ -338,7 +340,7 @@ def _predict(model, names, known, keys, structure: StructuralError | None, added
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
             if error is not None and name in CARBON:
-                observed[name] = error.sample(own, fluxes[name], activity, random_error)
+                observed[name] = error.sample(own, fluxes[name], activity, random_error, kinds)
             else:  # partitioned fluxes carry the error of the NEE they were made from
                 observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)
         return observed

@@ -144,6 +144,7 @@ def _either(process: StructuralError | None, network: StructuralError | None, sh
     """Draws of the structural errors of both kinds, as many of each as their shares, in turn."""
     if process is None or network is None:
         return process
-    count = np.size(next(iter(process.raw.values())))
+    count = len(np.asarray(next(iter(process.raw.values()))))
     turn = np.floor((np.arange(count) + 1) * share) > np.floor(np.arange(count) * share)
-    return StructuralError({name: jnp.where(turn, network.raw[name], values) for name, values in process.raw.items()})
+    turns = {name: turn.reshape(-1, *[1] * (np.ndim(one) - 1)) for name, one in process.raw.items()}
+    return StructuralError({name: jnp.where(turns[name], network.raw[name], one) for name, one in process.raw.items()})

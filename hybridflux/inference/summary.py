@@ -13,7 +13,7 @@ import pandas as pd
 
 from hybridflux.model.learned import all_sources, learned, populations
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structural_error import NAMES, prior_of
+from hybridflux.model.structural_error import LEVEL, NAMES, prior_level, prior_of
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, Parameter
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PRIOR_DRAWS = 2000
 FEWEST_FOR_SPREAD = 5  # draws from which on a variance means something
 MOST_SITES = 40  # lines of the text
+AMPLITUDE = "structural_amplitude.of_type"
 COLUMNS = (
     "parameter", "plant_type", "units", "prior_q05", "prior_median", "prior_q95", "q05", "median", "q95", "contraction", "r_hat", "ess",
 )  # fmt: skip
@@ -33,7 +34,8 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     Columns: `parameter`; `plant_type`, of the sites of the fit, where the parameter differs by it; `units`; 5, 50 and 95 % of the prior
     and of the posterior; `contraction`, 1 - variance of the posterior over that of the prior, both unconstrained (1: the data decide, 0:
     they say nothing; missing below five draws); `r_hat` (split) and `ess`, effective draws, where there are chains. Then follow the
-    standard deviations of populations of sites, and the hyperparameters of the structural error.
+    standard deviations of populations of sites, the hyperparameters of the structural error, and the root mean square of its amplitude at
+    each plant type.
     """
     rows = []
     present = {place.get("plant_type") for place in posterior.info.get("places", {}).values()} - {None}
@@ -54,6 +56,12 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
             row, values = PARAMETERS[name], np.atleast_1d(np.asarray(posterior.structure.values()[name], float))
             before = np.asarray(to_value(centre[at] + sd[at] * normal[:, at], row), float)
             rows.append(_row(f"{name}.of_model", "", row, values, before, None))
+        spread = to_value(prior_of(len(posterior.places))[0][NAMES.index("structural_amplitude")], PARAMETERS["structural_amplitude"])
+        unseen = np.asarray(prior_level(spread, normal[:, 0]), float)
+        for at, code in enumerate(PLANT_TYPES):
+            if code in present and LEVEL in posterior.structure.raw:
+                level = np.atleast_1d(np.asarray(posterior.structure.level(at), float))
+                rows.append(_numbers(AMPLITUDE, code, "1", np.exp(level), np.exp(unseen), level, unseen, None))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

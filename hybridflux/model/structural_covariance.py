@@ -136,7 +136,7 @@ def likelihood_of_amplitudes(error: np.ndarray, noise: np.ndarray, residual: np.
     return -0.5 * (np.log(variance) + (vectors.T @ (residual / sd)) ** 2 / variance).sum(-1)
 
 
-def score_given(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, spread: float, share: float) -> float:
+def score_given(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, spread: float, level: float, share: float) -> float:
     """A draw of the score of a place (`structural_error.amplitude`), given what was measured there.
 
     Args:
@@ -144,9 +144,10 @@ def score_given(error: np.ndarray, noise: np.ndarray, residual: np.ndarray, spre
         noise: variance of the measuring errors `[row]`.
         residual: `[row]`.
         spread: `structural_amplitude`.
+        level: of the plant type.
         share: uniform random number: the share of the posterior below the draw.
     """
-    found = likelihood_of_amplitudes(error, noise, residual, amplitude(spread, SCORES)) - 0.5 * SCORES**2
+    found = likelihood_of_amplitudes(error, noise, residual, amplitude(spread, SCORES, level=level)) - 0.5 * SCORES**2
     weight = np.exp(found - found.max())
     below = np.cumsum(weight) - 0.5 * weight
     return float(np.interp(share * weight.sum(), below, SCORES))

@@ -1,12 +1,17 @@
 """Where one more tower would tell most of a region: the expected sd of its total, given the fluxes of one pixel, from the draws alone.
 
-With the region's NEE T and a tower's observations y of one pixel (GPP and RECO of the same period, with measuring errors), the draws of a
+With the region's NEE T and a tower's observations y of one pixel (NEE and GPP of the same period, with measuring errors), the draws of a
 run as samples of a joint Gaussian have, whatever the tower will measure,
 
     var(T | y) = var(T) - c' (C + N)^-1 c,     c = cov(T, y),  C = cov(y),  N = diag(sd of measuring)^2.
 
 Effects of places, the structural error, and shared parameters all act through the draws. R2 = 1 - var(T | y) / var(T) of a few draws is too
 large by chance: it is adjusted for the two predictors, 1 - (1 - R2) (n - 1) / (n - 3), and not below zero.
+
+Left out is what a tower teaches of the spread of populations and of how large the structural error is at places like it, which changes how
+wide draws are and not where they lie. Fitted anew with such a tower (E25), the own pixel of the tower has the expected sd; the region and
+its plant type get narrower than expected where the model is right at the tower, and would get wider where it is wrong.
+The tower is one of the mapped period: another year of its ecosystem is known less well.
 """
 
 from __future__ import annotations
@@ -25,8 +30,12 @@ from hybridflux.region.spec import Job
 from hybridflux.region.store import layout
 
 FEWEST_DRAWS = 16
-MEASURING = 0.05
-"""Standard deviation of a tower's sums of GPP and RECO, as a share of the larger: assumed, for gaps and partitioning."""
+MEASURING = 1.0
+"""Random error of a day of NEE at a tower, gC m-2 d-1: that of the prior of fits (`noise_floor`, `noise_slope`) at 4 gC m-2 d-1."""
+MEASURED = 0.6
+"""Share of the days of a period that a tower measures: assumed."""
+PARTITIONING = 0.05
+"""Standard deviation of a tower's sum of GPP, as a share of it: assumed, for the partitioning."""
 COLUMNS = ("rank", "x", "y", "longitude", "latitude", "plant_type", "sd", "sd_with_tower", "reduction", "standard_error", "units")
 
 
@@ -64,8 +73,8 @@ def next_tower(
         cell = np.flatnonzero(pixels.zone == f"candidate {number}")
         if not len(cell):
             continue  # masked: outside of the limits of the run, or without a driver
-        gpp, reco = (pixels.sum(flux, cell, months) / pixels.area[cell].sum() for flux in ("GPP", "RECO"))
-        share, error = reduction(region, np.stack([gpp, reco]), MEASURING * max(gpp.mean(), reco.mean()))
+        nee, gpp = (pixels.sum(flux, cell, months) / pixels.area[cell].sum() for flux in ("NEE", "GPP"))
+        share, error = expected(region, nee, gpp, int(totals.days.sum()))
         longitude, latitude = (float(one) for one in job.region.grid.lonlat(x, y))
         rows.append((x, y, longitude, latitude, str(pixels.land_cover[cell[0]]), share, error))
     sd = float(region.std(ddof=1))
@@ -75,13 +84,25 @@ def next_tower(
     return table[list(COLUMNS)]
 
 
-def reduction(region: np.ndarray, observed: np.ndarray, measuring: float) -> tuple[float, float]:
+def expected(total: np.ndarray, nee: np.ndarray, gpp: np.ndarray, days: int) -> tuple[float, float]:
+    """`reduction` of the sd of a total by a tower.
+
+    Args:
+        total: of a region `[draw]`, gC m-2.
+        nee: sum of the pixel of the tower over the period, with the structural error `[draw]`, gC m-2.
+        gpp: the same of GPP.
+        days: of the period.
+    """
+    return reduction(total, np.stack([nee, gpp]), np.array([MEASURING * (days / MEASURED) ** 0.5, PARTITIONING * gpp.mean()]))
+
+
+def reduction(region: np.ndarray, observed: np.ndarray, measuring: float | np.ndarray) -> tuple[float, float]:
     """Share by which observations reduce the sd of a total, and its standard error.
 
     Args:
         region: of the total `[draw]`.
         observed: what the tower would see `[quantity, draw]`.
-        measuring: sd of its errors.
+        measuring: sd of its errors, of each quantity or of all.
 
     >>> total = np.random.default_rng(0).normal(size=4000)
     >>> [round(one, 1) for one in reduction(total, np.stack([total, 0 * total]), 1.0)]
@@ -89,7 +110,7 @@ def reduction(region: np.ndarray, observed: np.ndarray, measuring: float) -> tup
     """
     draws, quantities = len(region), len(observed)
     joint = np.cov(np.vstack([region, observed]))
-    explained = joint[0, 1:] @ np.linalg.solve(joint[1:, 1:] + measuring**2 * np.eye(quantities), joint[1:, 0]) / joint[0, 0]
+    explained = joint[0, 1:] @ np.linalg.solve(joint[1:, 1:] + np.square(measuring) * np.eye(quantities), joint[1:, 0]) / joint[0, 0]
     adjusted = max(1.0 - (1.0 - explained) * (draws - 1) / (draws - 1 - quantities), 0.0)
     error = 2.0 * explained**0.5 * (1.0 - explained) / draws**0.5  # of R2 (Olkin & Finn 1995, 10.1037/0033-2909.118.1.155)
     left = float(1.0 - adjusted) ** 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SLOTS = 48  # half-hours of a day
 WILTING, FIELD = 0.11, 0.31  # m3 m-3, of the soil water sensor
 OUTAGE = 0.012, 0.022  # chance of an instrument failing on a summer and on a winter day
 OUTAGE_DAYS = 9.0
+SEEN = "fapar", "par", "par_potential"  # drivers that decide what a satellite sees of a place
 POOR_DAY = 0.16, 0.34  # chance of less than 75 % good half-hours on other days, in summer and in winter
 
 
@@ -58,7 +60,7 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
     folder = Path(folder)
     days = np.arange(f"{years[0]}-01-01", f"{years[1] + 1}-01-01", dtype="datetime64[D]")
     sites, climate = _sites(number, rng)
-    drivers = _whole_half_hours(make_weather(climate, days, rng))
+    drivers = whole_half_hours(make_weather(climate, days, rng))
     plant_type = sites["igbp"].map(PLANT_TYPES.index).to_numpy()
     drivers["soil_capacity"] = sites["soil_capacity"].to_numpy(np.float32)
     drivers["fapar"] = _vegetation(sites, drivers, days, plant_type, rng)
@@ -70,10 +72,10 @@ def make_towers(folder: str | Path, number: int, years: tuple[int, int], rng: np
     means = pd.Series(_co2(days), days.astype("datetime64[Y]").astype(int) + 1970).groupby(level=0).mean()
     write_csv(means.rename("co2_ppm").rename_axis("year").round(2).reset_index(), folder / "co2_annual.csv")
     for i, site in enumerate(sites["site_id"]):
-        table = _fluxnet(days, {name: v[:, i] for name, v in drivers.items() if v.ndim == 2}, {n: v[:, i] for n, v in fluxes.items()}, rng)
-        name = f"FLX_{site}_FLUXNET2015_FULLSET_DD_{years[0]}-{years[1]}.csv.gz"
-        write_csv(table, folder / "fluxnet_dd" / name, float_format="%.5g")
-    _satellite(folder, sites, days, drivers, rng)
+        of_site = {name: v[:, i] for name, v in drivers.items() if v.ndim == 2}
+        write_fluxes(folder, site, days, of_site, {name: v[:, i] for name, v in fluxes.items()}, rng)
+    series = [seen_from_space(site, days, {name: drivers[name][:, i] for name in SEEN}, rng) for i, site in enumerate(sites["site_id"])]
+    write_csv(pd.concat(series), folder / "satellite" / "sentinel2_fapar.csv.gz")
     if reflectance:
         _reflectance(folder, sites, days, drivers, rng.spawn(1)[0])
     return TowerTruth(sites, days, drivers, places, fluxes)
@@ -103,7 +105,7 @@ def _sites(number, rng):
     return sites, climate
 
 
-def _whole_half_hours(weather):
+def whole_half_hours(weather):
     """Day length as a tower counts it, in half-hours."""
     return weather | {"day_fraction": (np.round(weather["day_fraction"] * SLOTS) / SLOTS).astype(np.float32)}
 
@@ -122,15 +124,18 @@ def _vegetation(sites, drivers, days, plant_type, rng):
     return wilt(green.fapar, water_stress(green.fapar, weather, drivers["soil_capacity"]), plant_type).astype(np.float32)
 
 
-def _satellite(folder, sites, days, drivers, rng):
-    """A daily series per site from 3 x 3 pixels, made by the same observation and filling as the region's."""
-    parts = []
-    for i, site in enumerate(sites["site_id"]):
-        truth = np.repeat(drivers["fapar"][:, i], 9).reshape(-1, 3, 3)
-        clearness = drivers["par"][:, i] / drivers["par_potential"][:, i]
-        seen = fill_daily(observe(truth, clearness, rng), len(days)).mean(axis=(1, 2))
-        parts.append(pd.DataFrame({"site_id": site, "date": days, "fapar": seen.round(4)}))
-    write_csv(pd.concat(parts), folder / "satellite" / "sentinel2_fapar.csv.gz")
+def seen_from_space(site: str, days: np.ndarray, drivers: Mapping[str, np.ndarray], rng: np.random.Generator) -> pd.DataFrame:
+    """A daily series of fapar from 3 x 3 pixels, made by the same observation and filling as the region's: site_id, date, fapar.
+
+    Args:
+        site: its site_id.
+        days: `[time]`.
+        drivers: `SEEN` at the site `[time]`.
+        rng: of clouds and noise.
+    """
+    truth = np.repeat(drivers["fapar"], 9).reshape(-1, 3, 3)
+    seen = fill_daily(observe(truth, drivers["par"] / drivers["par_potential"], rng), len(days)).mean(axis=(1, 2))
+    return pd.DataFrame({"site_id": site, "date": days, "fapar": seen.round(4)})
 
 
 def _reflectance(folder, sites, days, drivers, rng):
@@ -142,6 +147,23 @@ def _reflectance(folder, sites, days, drivers, rng):
         clear = np.isfinite(fapar)
         parts.append(pd.DataFrame({"site_id": site, "date": days[seen.when[clear]]} | reflectance_of(fapar[clear])))
     write_csv(pd.concat(parts), folder / "reflectance" / "reflectance.csv.gz", float_format="%.5f")
+
+
+def write_fluxes(
+    folder: Path, site: str, days: np.ndarray, drivers: Mapping[str, np.ndarray], fluxes: Mapping[str, np.ndarray], rng: np.random.Generator
+) -> None:
+    """Write what a tower measures, as a daily FLUXNET file.
+
+    Args:
+        folder: of the towers.
+        site: its site_id.
+        days: of whole years `[time]`.
+        drivers: true ones `[time]`.
+        fluxes: true ones `[time]`.
+        rng: of errors and gaps.
+    """
+    name = f"FLX_{site}_FLUXNET2015_FULLSET_DD_{str(days[0])[:4]}-{str(days[-1])[:4]}.csv.gz"
+    write_csv(_fluxnet(days, drivers, fluxes, rng), folder / "fluxnet_dd" / name, float_format="%.5g")
 
 
 def _fluxnet(days, drivers, fluxes, rng):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,12 +17,12 @@ from hybridflux.region.store.grid import Grid
 from hybridflux.region.store.layout import LIKE, WEATHER
 from hybridflux.twin.landscape import CRS, NORTH, PIXEL, WEST, Landscape, centres, make_landscape, with_earlier_crops
 from hybridflux.twin.ledger import make_ledger, pools, write_inventory
-from hybridflux.twin.phenology import make_greenness
+from hybridflux.twin.phenology import Greenness, make_greenness
 from hybridflux.twin.pixel_fapar import pixel_fapar, water_stress
 from hybridflux.twin.region_truth import simulate, write_truth
 from hybridflux.twin.satellite import fill_daily, observe, reflectance_of
 from hybridflux.twin.tower_records import make_towers
-from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, draw_places
+from hybridflux.twin.true_model import BY_CLASS, NOISE, REGIONAL, SHARED, SPREAD, Places, draw_places
 from hybridflux.twin.weather_generator import Climate, make_weather
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -104,7 +105,7 @@ def make_world(
         raise ValueError(f"the twin's calendar has two years to map, not {days} days; take 1 to {LONGEST}")
     if not 1 <= years <= MOST_YEARS:
         raise ValueError(f"the twin's weather has {MOST_YEARS} years to map and one to warm up, not {years}; take 1 to {MOST_YEARS}")
-    world = _WorldBuilder(Path(folder), size, days, years, seed, ("nirv", "lswi") if reflectance else ())
+    world = WorldBuilder(Path(folder), size, days, years, seed, ("nirv", "lswi") if reflectance else ())
     world.folder.mkdir(parents=True, exist_ok=True)
     tower_truth = make_towers(world.folder / "towers", towers, TOWER_YEARS, world.chance("towers"), reflectance)
     parcels = world.make_region()
@@ -119,7 +120,29 @@ def make_world(
     return World(world.folder, world.start, world.end)
 
 
-class _WorldBuilder:
+class Nature(NamedTuple):
+    """What is true of a region, before anyone looks at it.
+
+    Attributes:
+        land: parcels, soil and crops.
+        weather: name -> `[time, cell]`.
+        climatology: name -> `[day of year, cell]`.
+        cell: weather cell of each pixel `[y, x]`.
+        green: vegetation of the parcels.
+        fapar: of the pixels `[time, y, x]`.
+        places: true parameters of the parcels.
+    """
+
+    land: Landscape
+    weather: dict[str, np.ndarray]
+    climatology: dict[str, np.ndarray]
+    cell: np.ndarray
+    green: Greenness
+    fapar: np.ndarray
+    places: Places
+
+
+class WorldBuilder:
     """The steps of making a region, with its days and random generators."""
 
     def __init__(self, folder, size, days, years, seed, indices):
@@ -140,8 +163,8 @@ class _WorldBuilder:
         """Random generator of one purpose, independent of the others."""
         return np.random.default_rng([self._seed, *purpose.encode()])
 
-    def make_region(self) -> dict[str, np.ndarray]:
-        """Write `region.zarr`, `inventory.csv` and `truth.nc`; give the true parameters of the parcels."""
+    def nature(self) -> Nature:
+        """The truth of the region, the same whenever it is asked for."""
         land = make_landscape(self.size, self.chance("landscape"))
         weather, climatology, cell = self._weather()
         crops = with_earlier_crops(land.crops, YEAR - self.years[0], self.chance("rotation"))
@@ -152,8 +175,12 @@ class _WorldBuilder:
         fapar = pixel_fapar(land, green.fapar, dry, self.chance("texture"))
         kinds = np.array([PLANT_TYPES.index(code) for code in land.cover])
         places = draw_places(kinds, self.chance("parcels"), one_region=True)
-        truth = simulate(land, places, fapar, weather, cell, self.days, self.mapped)
+        return Nature(land, weather, climatology, cell, green, fapar, places)
 
+    def make_region(self) -> dict[str, np.ndarray]:
+        """Write `region.zarr`, `inventory.csv` and `truth.nc`; give the true parameters of the parcels."""
+        land, weather, climatology, cell, green, fapar, places = self.nature()
+        truth = simulate(land, places, fapar, weather, cell, self.days, self.mapped)
         grid = Grid(CRS, WEST, NORTH, PIXEL, (self.size, self.size), min(TILE, self.size))
         area = np.empty(grid.shape)
         for tile in grid.tiles():

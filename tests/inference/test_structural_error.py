@@ -11,9 +11,18 @@ from hybridflux.inference import fit_months_together
 from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, misfit, variance
 from hybridflux.inference.mean_residuals import Means, joined, years_apart
 from hybridflux.inference.methods.ensemble import left_out
+from hybridflux.model import structural_covariance
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structural_error import StructuralError, amplitude, of_weeks, ornstein_uhlenbeck, persistence
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.model.structural_error import (
+    LEVEL,
+    StructuralError,
+    amplitude,
+    of_weeks,
+    ornstein_uhlenbeck,
+    persistence,
+    prior_level,
+)
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
@@ -91,15 +100,17 @@ def test_the_amplitude_has_a_mean_square_of_one_and_of_a_cell_the_mean_of_its_pl
     assert amplitude(0.5, places).mean() == pytest.approx(amplitude(0.5, 0.3, 0.36), rel=5e-3)
 
 
-def test_amplitude_recurring_share_both_memories_and_the_year_are_recovered_from_all_months_of_a_tower():
-    """Fifty towers of six years that differ in the amplitude of their errors; single periods would take the share for larger."""
-    truth = {"structural_recurring": 0.4, "structural_amplitude": 0.5, "structural_days": 70.0, "structural_transient_days": 15.0}
+def test_amplitudes_recurring_share_both_memories_and_the_year_are_recovered_from_all_months_of_a_tower():
+    """Fifty towers of six years and two plant types that differ in their errors; single periods would take the share for larger."""
+    truth = {"structural_recurring": 0.4, "structural_amplitude": 0.35, "structural_days": 70.0, "structural_transient_days": 15.0}
     truth |= {"structural_year": 0.02}
     error, places, months = error_of(**truth), 50, 72
     number = np.tile(np.arange(months), places)
     activity = 4.0 + 4.0 * np.sin(np.arange(2190) / 365.0 * 2 * np.pi)
     many = jnp.asarray(np.repeat(activity[:, None], places, 1), jnp.float32)
-    residual = period_means(np.asarray(error.sample(jax.random.key(4), 0.0 * many, many, jnp.zeros(()))), 365 / 12)
+    kinds, levels = np.where(np.arange(places) < 20, 9, 4), jnp.zeros(len(PLANT_TYPES)).at[9].set(0.5).at[4].set(-0.4)
+    error = StructuralError(error.raw | {LEVEL: levels})
+    residual = period_means(np.asarray(error.sample(jax.random.key(4), 0.0 * many, many, jnp.zeros(()), kinds)), 365 / 12)
     mean, ones = period_means(np.asarray(many), 365 / 12), np.ones(len(number))
     place = np.repeat(np.arange(places), months)
     columns = residual, np.zeros((0, len(ones))), mean, 0 * ones, 0 * ones, 0 * ones, 30 * ones, 30 * ones, place, ones / months, number
@@ -107,14 +118,34 @@ def test_amplitude_recurring_share_both_memories_and_the_year_are_recovered_from
     values = {name: float(value) for name, value in error.values().items()} | wrong
     prior = {name: np.array([to_raw(({**truth, **wrong})[name], PARAMETERS[name])] * 2) for name in truth}
     width = dict.fromkeys(truth, 2.0)
-    found = fit_months_together.learn(prior, width, [np.ones(places), np.zeros(places)], values, Means(*columns), np.zeros(0))
+    weights, scores = [np.ones(places), np.zeros(places)], np.stack([np.zeros(len(PLANT_TYPES)), np.full(len(PLANT_TYPES), 1.5)])
+    found = fit_months_together.learn(prior, width, weights, values, Means(*columns), np.zeros(0), kinds, scores)
+    level, spread = found.pop(LEVEL), float(to_value(found["structural_amplitude"][0], PARAMETERS["structural_amplitude"]))
+    assert level[0, [9, 4]] == pytest.approx([0.5, -0.4], abs=0.2)  # of 20 and 30 amplitudes a mean is known to .08
+    nobody = prior_level(spread, np.array([0.0, 1.5]))
+    np.testing.assert_allclose(level[:, 3], nobody, rtol=1e-6)  # a plant type without a tower
+    np.testing.assert_allclose(level[1, [9, 4]], nobody[1], atol=1e-3)  # towers without weight
     one = {name: float(to_value(raw[0], PARAMETERS[name])) for name, raw in found.items()}
     assert one["structural_recurring"] == pytest.approx(0.4, abs=0.06)
-    assert one["structural_amplitude"] == pytest.approx(0.5, abs=0.11)  # of 50 amplitudes a spread is known to .05
+    assert one["structural_amplitude"] == pytest.approx(0.35, abs=0.08)  # of 50 amplitudes a spread is known to .04
     assert one["structural_days"] == pytest.approx(70.0, rel=0.25) and one["structural_transient_days"] == pytest.approx(15.0, rel=0.3)
     assert one["structural_year"] < 0.05  # of the variance of a year .02 is a hundredth here: its upper limit is learned
-    nothing = fit_months_together.means(np.zeros((1, 7)), [np.ones(1)], np.array([[-3.0]]), np.array([0.3]), ["structural_year"])
+    nothing = fit_months_together.means([np.zeros(7)], np.array([[-3.0]]), np.array([0.3]), ["structural_year"])
     np.testing.assert_allclose(nothing, [[-3.0]], atol=1e-3)
+
+
+def test_the_level_of_a_plant_type_scales_its_structural_error():
+    """In sampled errors, and in what the months of a tower say of its score; without levels all types have the same."""
+    error, plain = error_of(), (jnp.zeros((40, 3)), jnp.full((40, 3), 5.0), jnp.zeros(()))
+    levels = jnp.zeros(len(PLANT_TYPES)).at[9].set(0.7)
+    drawn = StructuralError(error.raw | {LEVEL: levels}).sample(jax.random.key(1), *plain, np.array([4, 9, 9]))
+    before, noise = (np.asarray(one(jax.random.key(1), *args)) for one, args in ((error.sample, plain), (error.noise, plain[::2])))
+    np.testing.assert_allclose(drawn - noise, (before - noise) * np.exp([0.0, 0.7, 0.7]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(before, error.sample(jax.random.key(1), *plain, np.array([4, 9, 9])))  # of an earlier version
+    assert set(error.of_type(9)) == {*NAMES, LEVEL} and error.of_type(9)[LEVEL] == 0.0
+    covariance, residual = np.diag([1.0, 0.5, 2.0]), np.array([1.0, -2.0, 0.5])
+    given = structural_covariance.score_given(covariance, np.full(3, 0.1), residual, 0.4, 0.7, 0.3)
+    assert given == pytest.approx(structural_covariance.score_given(np.exp(1.4) * covariance, np.full(3, 0.1), residual, 0.4, 0.0, 0.3))
 
 
 def test_numbers_are_recovered_from_residuals():

@@ -15,7 +15,7 @@ from hybridflux.model import structural_covariance
 from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_covariance import Errors, Periods
-from hybridflux.model.structural_error import StructuralError
+from hybridflux.model.structural_error import LEVEL, StructuralError
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws
@@ -46,8 +46,10 @@ def months_of(first, end):
 
 
 def field_of(months, draws, basis, residuals=None, **values):
-    hyperparameters = {name: np.asarray(one, float) for name, one in structure_of(**values).of_draws(draws).values().items()}
-    return StructuralField(basis, months, 3, hyperparameters, ("A", "B"), residuals)
+    structure = structure_of(**{name: value for name, value in values.items() if name != LEVEL}).of_draws(draws)
+    hyperparameters = {name: np.asarray(one, float) for name, one in structure.values().items()}
+    levels = np.full((len(PLANT_TYPES), draws), values.get(LEVEL, 0.0))
+    return StructuralField(basis, months, 3, hyperparameters | {LEVEL: levels}, ("A", "B"), residuals)
 
 
 def error_of(end, **more):
@@ -63,6 +65,11 @@ def error_of(end, **more):
 @pytest.fixture(scope="module")
 def error():
     return error_of("2019-01")
+
+
+def test_the_level_of_a_plant_type_scales_the_error_of_its_cells():
+    plain, scaled = error_of("2018-02"), error_of("2018-02", structural_level=0.7)
+    np.testing.assert_allclose(scaled, np.exp(0.7) * plain, rtol=1e-9)
 
 
 def test_its_mean_over_the_draws_is_zero_so_that_budgets_agree_with_maps(error):
@@ -135,7 +142,7 @@ def test_conditioning_on_towers_is_that_of_a_gaussian_process():
     carbon = np.broadcast_to(4.0 * days, (4, 4, 2, draws))
     found = (field.error(carbon, np.ones(4), np.full(4, KIND), basis.at(points)) / days[:, 0]).reshape(16, draws)
 
-    values = {name: float(one[0]) for name, one in field.hyperparameters.items()}
+    values = {name: float(one[0]) for name, one in field.hyperparameters.items() if name != LEVEL}
     every, place = months.and_then(residuals.periods), np.r_[np.repeat([0, 1, 2, 3], 4), residuals.place]
     all_points = points[place]
     rho = sum(CORRELATION.parts(np.hypot(*(all_points[:, None] - all_points).transpose(2, 0, 1))))
@@ -197,7 +204,7 @@ def test_a_tower_with_large_residuals_keeps_a_wide_interval_and_its_neighbours_w
         sd[factor, spread] = found.std(axis=-1).mean(axis=1)
         posterior = SimpleNamespace(structure=structure_of(**values), draws=draws)
         daily = structural_error_given(
-            posterior, np.full((draws, len(day)), 4.0), day.astype("datetime64[D]"), residuals, [0], np.ones((2, 2)), 5
+            posterior, np.full((draws, len(day)), 4.0), day.astype("datetime64[D]"), residuals, [0], np.ones((2, 2)), KIND, 5
         )
         of_months = np.stack([daily[:, (day >= one) & (day < end)].mean(1) for one, end in zip(*months, strict=True)])
         np.testing.assert_allclose(found[0].std(axis=-1), of_months.std(axis=1), rtol=0.12)

@@ -23,7 +23,7 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, score_given, size_of, unit_means
-from hybridflux.model.structural_error import amplitude, memory_of
+from hybridflux.model.structural_error import LEVEL, amplitude, memory_of
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -94,7 +94,7 @@ class StructuralField:
         basis: of the fields.
         months: mapped days of each month.
         seed: of the run.
-        hyperparameters: name -> value of each draw `[draw]`.
+        hyperparameters: name -> value of each draw `[draw]`, and `LEVEL` `[plant type, draw]`.
         places: of the posterior, to whose numbers the residuals refer.
         residuals: of the draws at the towers of the fit; None where they are not known.
     """
@@ -111,7 +111,8 @@ class StructuralField:
     def of(cls, basis: FieldBasis, posterior: Posterior, months: Periods, seed: int) -> StructuralField:
         """Of a posterior that knows its structural error."""
         assert posterior.structure is not None
-        values = posterior.structure.of_draws(posterior.draws).values()
+        error = posterior.structure.of_draws(posterior.draws)
+        values = error.values() | {LEVEL: error.level(np.arange(len(PLANT_TYPES))).T}
         values = {name: np.asarray(one, float) for name, one in values.items()}
         return cls(basis, months, seed, values, posterior.places, posterior.residuals)
 
@@ -144,7 +145,7 @@ class StructuralField:
         made, of, waves = self._made[kind], self.hyperparameters, means[:, : self.basis.waves]
         near = means[:, self.basis.waves + made.tower]
         variance = ((waves * self.basis.weights(np.ones(self.basis.waves))) ** 2).sum(axis=1)[:, None]
-        of_cell = amplitude(of["structural_amplitude"], waves @ made.score + near @ made.scores, variance)[:, None]
+        of_cell = amplitude(of["structural_amplitude"], waves @ made.score + near @ made.scores, variance, of[LEVEL][kind])[:, None]
         size, activity = of_cell * size_of(of, activity), of_cell * activity
         error = size * np.tensordot(waves, made.waves[0], 1)
         lasting = of["structural_year"] * np.tensordot(waves, made.waves[1], 1)
@@ -204,8 +205,9 @@ class StructuralField:
             units: as of `_through`.
             prior: scores of the field at the towers `[tower, draw]`.
         """
-        mapped, known, given = len(self.months.first), self.residuals, prior.copy()
+        mapped, of, known, given = len(self.months.first), self.hyperparameters, self.residuals, prior.copy()
         for draw in range(prior.shape[1]) if known is not None else ():
+            level = float(of[LEVEL][kind, draw])
             values, row, random = self._of_draw(draw), int(known.row[draw]), self._random(kind, draw, SCORE + 1)
             noise = known.noise(values, row)
             for tower, share in enumerate(random.uniform(size=len(measured.tower))):
@@ -214,9 +216,9 @@ class StructuralField:
                 here = Errors(mapped + measured.of_month[own], size_of(values, activity), activity)
                 error = covariance(values, units[memory_of(values)].means, here, here, 1.0)
                 residual = known.residual[row, rows].astype(float)
-                given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], share)
+                given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], level, share)
         shared = measured.correlation + 1e-6 * np.eye(len(prior))
-        return np.linalg.solve(shared, given - prior), amplitude(self.hyperparameters["structural_amplitude"], given)
+        return np.linalg.solve(shared, given - prior), amplitude(of["structural_amplitude"], given, level=of[LEVEL][kind])
 
     def _through(self, measured: Measured, units: dict, prior: np.ndarray, normal: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
         """What the towers add to weeks, and to what lasts `[2, tower, month, draw]`.
@@ -254,4 +256,4 @@ class StructuralField:
         return np.random.default_rng([self.seed, _NAME, kind, draw, part])
 
     def _of_draw(self, draw: int) -> dict[str, float]:
-        return {name: float(values[draw]) for name, values in self.hyperparameters.items()}
+        return {name: float(values[draw]) for name, values in self.hyperparameters.items() if name != LEVEL}
