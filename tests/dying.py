@@ -31,13 +31,13 @@ def arm(where: str, number: int) -> None:
         return replace(source, target, **options)
 
     def deadly(put, bytes_of):
-        def deadly_put(path, value, *rest):
+        def deadly_put(path, value, **options):
             if next(calls) == number:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 raw = bytes_of(value)
                 Path(f"{path}.0123.partial").write_bytes(raw[: len(raw) // 2])
                 die()
-            return put(path, value, *rest)
+            return put(path, value, **options)
 
         return deadly_put
 
