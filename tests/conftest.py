@@ -14,7 +14,7 @@ ENOUGH = 1_200_000_000  # bytes of a worker
 ROOT = Path(__file__).resolve().parent.parent
 
 os.environ.setdefault("MPLBACKEND", "agg")
-COMPILED_QUICKLY = "--xla_backend_optimization_level=1"
+COMPILED_QUICKLY = "--xla_backend_optimization_level=0"
 """XLA's flag of the usual run: of a cold run two thirds of the processor time went into compiling. Slow tests, benchmarks and those of
 an accelerator run what users run."""
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
