@@ -45,7 +45,7 @@ from hybridflux.twin.world import YEAR, World, make_world
 MODEL = "static"
 WORLDS, SIZE, CANDIDATES = 6, 64, 60
 CHAIN = {"warmup": 200, "draws": 200, "chains": 2}
-SMOKE_CHAIN = {"warmup": 30, "draws": 20, "chains": 1}
+SMOKE_CHAIN = {"warmup": 30, "draws": 20, "chains": 2}
 RANKS = "best", "middle", "worst"
 BEFORE, AGAIN, EARLIER = "twelve towers", "twelve towers again", "best, the year before alone"
 WITHOUT = BEFORE, AGAIN
