@@ -1,4 +1,4 @@
-"""Checks of tower data: wrong units, values out of bounds, a latitude that contradicts the radiation."""
+"""Checks of tower data: wrong units, values out of bounds, a latitude that contradicts the radiation, next to no respiration."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ _WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _DRIEST, _WETTEST = 5.0, 12000.0  # mm yr-1: hyper-arid deserts have some 10, the wettest places on earth 11,900
 _SATURATED_SHARE = 0.1  # of saturation vapour pressure; the driest hundredth of days exceeds 0.47 at each of 117 towers, 0.047 in kPa
 _NIGHT_UPTAKE = -1.0  # gC m-2 d-1, median of nights; the least of 117 towers is -0.35
+_LEAST_RESPIRATION = 0.35  # RECO over GPP of two years or more; of 117 towers one has less (IT-Lav, 0.17), the next has 0.52
+_TWO_YEARS = 700  # days; records of the growing season alone, which are shorter, go down to 0.31
 _LATITUDE_ERROR = 0.12  # share of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
 
 
@@ -68,6 +70,27 @@ def _check_sign(frame: pd.DataFrame, where: str) -> None:
     if opposite or (len(night) > 100 and night.median() < _NIGHT_UPTAKE):
         why = "falls where RECO - GPP rises" if opposite else f"is {night.median():.1f} gC m-2 d-1 in the usual night"
         raise ValueError(f"{where}, column NEE_VUT_REF {why}; FLUXNET counts NEE positive to the atmosphere: change its sign")
+
+
+def warn_of_respiration(frame: pd.DataFrame, where: str) -> None:
+    """Warn of a record that respires next to nothing: carbon dioxide that drains from a slope at night, or a sensor, rather than a sink.
+
+    Ecosystems respire four fifths of their GPP on the mean (Baldocchi 2008, 10.1071/BT07151).
+
+    Args:
+        frame: daily `gpp` and `reco`, where they are measured.
+        where: name of the file, for messages.
+    """
+    both = frame[["gpp", "reco"]].dropna()
+    if len(both) < _TWO_YEARS or both["gpp"].sum() <= 0:
+        return
+    share = both["reco"].sum() / both["gpp"].sum()
+    if share < _LEAST_RESPIRATION:
+        _LOG.warning(
+            "%s: RECO is %.2f of GPP over %d measured days, and of other towers 0.5 or more; does CO2 drain from the site at night? "
+            "Look at its nights, and leave it out with `sites` if they cannot be explained",
+            where, share, len(both),
+        )  # fmt: skip
 
 
 def drop_outliers(frame: pd.DataFrame, where: str, more: Mapping[str, Variable] = MappingProxyType({})) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
-from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
+from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers, warn_of_respiration
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, suggestion, variable
@@ -319,4 +319,6 @@ def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Va
     frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
     check_units(frame, str(archive))
     check_latitude(frame, site["lat"], str(archive))
-    return drop_outliers(frame, str(archive), {row.name: row for row in more})
+    frame = drop_outliers(frame, str(archive), {row.name: row for row in more})
+    warn_of_respiration(frame, str(archive))
+    return frame

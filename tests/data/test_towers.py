@@ -235,6 +235,14 @@ def test_a_few_wild_values_are_dropped_and_reported(one_site, table, caplog):
     assert towers.daily["vpd_flag"].to_numpy()[5:7, 0].tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(("share", "warned"), [(0.3, True), (0.4, False)])
+def test_a_record_of_next_to_no_respiration_is_reported(one_site, table, caplog, share, warned):
+    one_site.write("FR-Aaa", table.assign(**{f"RECO_{way}_VUT_REF": share * table[f"GPP_{way}_VUT_REF"] for way in ("NT", "DT")}))
+    with caplog.at_level(logging.WARNING):
+        open_towers(one_site.path)
+    assert ("RECO is 0.30 of GPP over 730 measured days" in caplog.text) == warned and ("of GPP" in caplog.text) == warned
+
+
 def test_one_excluded_source_may_be_a_text(one_site, table):
     one_site.write("FR-Aaa", table.assign(MET_SOURCE="tower"))
     with pytest.raises(ValueError, match="no site left: FR-Aaa: no day of measured NEE"):

@@ -127,12 +127,18 @@ class Change:
             changed = usual
         else:
             changed = values * self.value if self.operation == "*" else values + self.value
-        return np.where(self.holds(days).reshape(-1, *(1,) * (values.ndim - 1)), changed, values).astype(values.dtype)
+        return self._where_it_acts(changed, values, days)
 
     def apply(self, values: np.ndarray, days: np.ndarray, usual: np.ndarray | None = None, name: str | None = None) -> np.ndarray:
         """Changed values, kept inside the bounds of the driver; arguments as `unbounded`, `name` of one that moves along."""
         changed = np.clip(self.unbounded(values, days, usual), *VARIABLES[name or self.name].bounds)
-        return np.where(self.holds(days).reshape(-1, *(1,) * (values.ndim - 1)), changed, values).astype(values.dtype)
+        return self._where_it_acts(changed, values, days)
+
+    def _where_it_acts(self, changed: np.ndarray, values: np.ndarray, days: np.ndarray) -> np.ndarray:
+        acts = self.holds(days)
+        if not acts.all():
+            changed = np.where(acts.reshape(-1, *(1,) * (values.ndim - 1)), changed, values)
+        return changed.astype(values.dtype, copy=False)
 
     def holds(self, days: np.ndarray) -> np.ndarray:
         """Whether it acts on a day `[time]`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,11 +54,12 @@ class TileDrivers:
 
 def read_against_usual(region: Region, tile: Tile, names: Sequence[str], window: slice) -> TileDrivers:
     """`read_tile`, with the usual daily maps beside those that were where the region has a usual year; weather is read elsewhere."""
-    drivers = read_tile(region, tile, names, window)
+    names = list(names)
+    stored = _stored(region, tile, names, window)
+    drivers = _drivers(region, tile, names, window, stored)
     daily = [name for name in names if region.has_usual(name) and region.is_daily(name)]
-    if daily:
-        usual = read_tile(region.in_usual_year, tile, daily, window).daily
-        drivers.daily.update({USUAL + name: values for name, values in usual.items()})
+    usual = _daily(region.in_usual_year, tile, daily, window, stored) if daily else {}
+    drivers.daily.update({USUAL + name: values for name, values in usual.items()})
     return drivers
 
 
@@ -77,13 +79,29 @@ def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -
         UnreadableTile: a chunk cannot be read.
     """
     names = list(names)
-    before = max((split_history(name)[1] for name in names if region.is_daily(name)), default=0)
-    first = max(window.start - before, 0)
+    return _drivers(region, tile, names, window, _stored(region, tile, names, window))
+
+
+class _Stored(NamedTuple):
+    """Daily maps of a tile as stored `[time, pixel]`, by name, and the days of the region that they are of."""
+
+    maps: dict[str, np.ndarray]
+    days: slice
+
+
+def _stored(region: Region, tile: Tile, names: Sequence[str], window: slice) -> _Stored:
+    """Daily maps that `names` are made of, from as many days before the window as running means need."""
+    histories = [split_history(name) for name in names if region.is_daily(name)]
+    days = slice(max(window.start - max((before for _, before in histories), default=0), 0), window.stop)
+    return _Stored({base: region.map_of(base, tile, days) for base in {base for base, _ in histories}}, days)
+
+
+def _drivers(region: Region, tile: Tile, names: Sequence[str], window: slice, stored: _Stored) -> TileDrivers:
+    """`read_tile` of daily maps that were read."""
+    raw = stored.maps
     weather = region.weather([name for name in names if region.is_coarse(name)], window)
     kind, zone, cell = (region.map_of(name, tile) for name in ("plant_type", "zone", "cell"))
     rest = [name for name in names if name not in INDICES and not (region.is_coarse(name) or region.is_daily(name))]
-    daily_names = {split_history(name)[0] for name in names if region.is_daily(name)}
-    raw = {base: region.map_of(base, tile, slice(first, window.stop)) for base in daily_names}
     static = _static(region, rest, tile, raw)
 
     calm = np.ones(region.group["tair"].shape[1], bool)
@@ -103,16 +121,21 @@ def read_tile(region: Region, tile: Tile, names: Iterable[str], window: slice) -
         masked |= {reason: count} if (count := int((valid & where).sum())) or reason != OUT_OF_RANGE else {}
         valid &= ~where
     pixel = np.flatnonzero(valid)
-    daily = {}
-    for name in names:
-        if region.is_daily(name):
-            base, history = split_history(name)
-            series = _series(region, base, raw[base], slice(first, window.stop), tile)
-            daily[name] = (_running_mean(series, history) if history else series)[window.start - first :]
+    daily = _daily(region, tile, names, window, stored)
     return TileDrivers(
         tile, pixel.astype(np.int32), daily, weather, cell[pixel], {name: v[pixel] for name, v in static.items()},
         kind[pixel].astype(np.int32), zone[pixel], region.grid.area(tile).reshape(-1)[pixel], masked,
     )  # fmt: skip
+
+
+def _daily(region: Region, tile: Tile, names: Sequence[str], window: slice, stored: _Stored) -> dict[str, np.ndarray]:
+    """Daily series of the window, and running means of them, under the changes of a region."""
+    daily = {}
+    for name in (name for name in names if region.is_daily(name)):
+        base, history = split_history(name)
+        series = _series(region, base, stored.maps[base], stored.days, tile)
+        daily[name] = (_running_mean(series, history) if history else series)[window.start - stored.days.start :]
+    return daily
 
 
 def _static(region: Region, names: Iterable[str], tile: Tile, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
