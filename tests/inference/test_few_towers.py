@@ -97,7 +97,7 @@ def test_one_tower_leaves_the_prior(pooled_model, pooled_series):
 def test_nine_towers_of_a_right_model_say_less_than_the_prior(bright_model):
     """Each was left out, none is wrong for weeks: the error of a month falls below its prior, which still counts as ten towers."""
     nine = towers_of_error(bright_model, 0.0)
-    found = learn(at_prior(bright_model, nine), nine, np.eye(9, dtype=bool), seed=0)
+    found = learn(at_prior(bright_model, nine, draws=9), nine, np.eye(9, dtype=bool), seed=0)
     prior = StructuralError(dict(zip(NAMES, jnp.asarray(prior_of(9)[0], jnp.float32), strict=True)))
     assert 0.5 < drift_sd(found.error) / drift_sd(prior) < 0.9
     assert found.summary["data_towers"] == 9.0 and found.summary["inside_50_90"]["30 d"][1] > 0.9
@@ -126,7 +126,7 @@ def test_a_tower_of_a_month_counts_as_part_of_one(pooled_model):
     sizes = []
     for nee in (calm.targets["nee"], wild):
         some = Sequences(calm.places, calm.days, calm.drivers, {"nee": nee}, {})
-        sizes.append(drift_sd(learn(at_prior(pooled_model, some), some, np.eye(6, dtype=bool), seed=0).error))
+        sizes.append(drift_sd(learn(at_prior(pooled_model, some, draws=6), some, np.eye(6, dtype=bool), seed=0).error))
     assert sizes[1] < 1.25 * sizes[0]
 
 
