@@ -71,6 +71,7 @@ class Pair:
 
     def __init__(self, region: Path, model: str, draws: int, members: int):
         """Describe both jobs."""
+        from hybridflux.products.drought_leaves import LeafTotals, can_be_split
         from hybridflux.products.drought_outputs import KEEP as LEDGER
         from hybridflux.region.drivers.open import open_region
         from hybridflux.region.outputs import KEEP
@@ -79,7 +80,8 @@ class Pair:
         self.posterior = first.thin(draws) if draws > members else first
         opened = open_region(region)
         usual = USUAL | GREEN[model]
-        self.cases = {"map": (opened, KEEP), "ledger": (opened.against(usual), LEDGER)}
+        split = can_be_split(opened, first.model.needs(), [*usual])
+        self.cases = {"map": (opened, KEEP), "ledger": (opened.against(usual), (*LEDGER, *((LeafTotals(),) if split else ())))}
         self.options = {"draws": draws, "period": season()}
 
     def kernel(self, name: str):
