@@ -103,6 +103,7 @@ def test_keys_reach_everything(server):
 def test_the_trend_is_a_layer_of_its_own(server, made_up):
     with page(server.address) as browser:
         browser.press("t")
+        browser.settle()
         browser.click(*place_of(browser, 120, 333))
         browser.settle()
         browser.wait("viewer.pixel && viewer.pixel.row === 120")
