@@ -82,7 +82,7 @@ def with_error(
     error = np.empty(gpp.shape)
     for at, place in enumerate(sequences.places):
         towers = [number for number in np.unique(residuals.place).tolist() if posterior.places[number] == place]
-        alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.drivers["plant_type"][at])
+        alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.plant_types[at])
         activity = 0.5 * (gpp[..., at] + reco[..., at])
         error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, kind, seed + at)
     share = gpp / np.maximum(gpp + reco, 1e-9)

@@ -157,7 +157,7 @@ def evidence(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | Non
     towers = seen.sum()
     if left_out is not None or not towers:
         return seen.astype(float), 1.0
-    taken = centre_takes(model, np.asarray(sequences.drivers.get("plant_type", np.zeros(len(seen))))[seen])
+    taken = centre_takes(model, sequences.plant_types[seen])
     if taken >= towers:
         return np.zeros(len(seen)), 1.0
     return seen * (1.0 - taken / towers), float(((towers + CENTRE_VALUES) / (towers - taken)) ** 0.5)
@@ -173,7 +173,7 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         seed: of the resampling of towers.
     """
     weight, enlarged = evidence(model, sequences, left_out)
-    plant_types = np.asarray(sequences.drivers.get("plant_type", np.zeros(len(weight))), int)
+    plant_types = sequences.plant_types
     sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
     means = residual_means(model, sequences, left_out) if weight.any() else []
     means = [one._replace(residual=enlarged * one.residual) for one in means]

@@ -235,8 +235,7 @@ class Posterior:
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
         added = self._discrepancy_at(sequences) if discrepancy else None
-        kinds = sequences.drivers.get("plant_type")
-        drawn = self.at(sequences, key=effects)
+        drawn, kinds = self.at(sequences, key=effects), sequences.plant_types
         return _predict(drawn, names, known, keys, structure, added, noise, tuple(variables), shape, kinds)
 
     def _discrepancy_at(self, sequences: Sequences) -> Array | None:

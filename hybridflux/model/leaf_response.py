@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -70,87 +70,57 @@ class LeafResponse:
         return found
 
 
+FITTED = ("CRO", "DBF", "EBF", "ENF", "GRA", "MF", "OSH", "WET", OTHER)
+"""Plant types of the towers of E23, in the order of the values below."""
 SOURCE = "E23: MODIS at 1 km and weather of 42 European towers, 2000-2018"
+Values = tuple[Sequence[float], Sequence[float], float, float]
 
-LEAF_RESPONSE = LeafResponse(
-    memory_days=90.0,
-    mean={
-        "nirv": {"CRO": -0.0863, "DBF": -0.0471, "EBF": -0.0616, "ENF": -0.0296,
-                 "GRA": -0.0797, "MF": -0.0621, "OSH": -0.1095, "WET": -0.0401, "other": -0.0626},
-        "lswi": {"CRO": -0.0302, "DBF": -0.0187, "EBF": -0.0240, "ENF": -0.0193,
-                 "GRA": -0.0296, "MF": -0.0221, "OSH": -0.0177, "WET": -0.0142, "other": -0.0215},
+
+def _of_e23(memory_days: float, correlation: float, values: Mapping[str, Values]) -> LeafResponse:
+    """A response of index -> means of `FITTED`, their standard errors, the part that all types share, the spread of places."""
+    mean = {index: dict(zip(FITTED, of, strict=True)) for index, (of, *_) in values.items()}
+    sd = {index: dict(zip(FITTED, of, strict=True)) for index, (_, of, _, _) in values.items()}
+    common, place = {index: of for index, (*_, of, _) in values.items()}, {index: of for index, (*_, of) in values.items()}
+    return LeafResponse(memory_days, mean, sd, common, place, correlation, SOURCE)
+
+
+LEAF_RESPONSE = _of_e23(
+    90.0, 0.45, {
+        "nirv": ((-0.0863, -0.0471, -0.0616, -0.0296, -0.0797, -0.0621, -0.1095, -0.0401, -0.0626),
+                 (0.0284, 0.0205, 0.0344, 0.0199, 0.0271, 0.0296, 0.0402, 0.0459, 0.0543),
+                 0.0084, 0.0513),
+        "lswi": ((-0.0302, -0.0187, -0.0240, -0.0193, -0.0296, -0.0221, -0.0177, -0.0142, -0.0215),
+                 (0.0093, 0.0070, 0.0103, 0.0056, 0.0092, 0.0087, 0.0092, 0.0130, 0.0143),
+                 0.003, 0.0175),
     },
-    sd={
-        "nirv": {"CRO": 0.0284, "DBF": 0.0205, "EBF": 0.0344, "ENF": 0.0199,
-                 "GRA": 0.0271, "MF": 0.0296, "OSH": 0.0402, "WET": 0.0459, "other": 0.0543},
-        "lswi": {"CRO": 0.0093, "DBF": 0.0070, "EBF": 0.0103, "ENF": 0.0056,
-                 "GRA": 0.0092, "MF": 0.0087, "OSH": 0.0092, "WET": 0.0130, "other": 0.0143},
-    },
-    common_sd={"nirv": 0.0084, "lswi": 0.0030},
-    place_sd={"nirv": 0.0513, "lswi": 0.0175},
-    correlation=0.45,
-    source=SOURCE,
 )  # fmt: skip
 """Of European ecosystems, beside temperature, light and VPD of the last month (experiments/results/e23_leaf_response.md); fitted by
 `inference.fit_leaf_response`, which makes one of other towers."""
 
 BESIDE_WATER: Mapping[str, LeafResponse] = {
-    "temperature": LeafResponse(
-        memory_days=30.0,
-        mean={
-            "nirv": {"CRO": 0.0181, "DBF": 0.0176, "EBF": 0.0167, "ENF": 0.0182,
-                     "GRA": 0.0173, "MF": 0.018, "OSH": 0.0148, "WET": 0.0181, "other": 0.0172},
-            "lswi": {"CRO": 0.0048, "DBF": 0.0043, "EBF": 0.0041, "ENF": 0.0049,
-                     "GRA": 0.0054, "MF": 0.0048, "OSH": 0.0039, "WET": 0.0052, "other": 0.0046},
-        },
-        sd={
-            "nirv": {"CRO": 0.0055, "DBF": 0.0051, "EBF": 0.0067, "ENF": 0.0042,
-                     "GRA": 0.0051, "MF": 0.0059, "OSH": 0.0074, "WET": 0.0071, "other": 0.0078},
-            "lswi": {"CRO": 0.0017, "DBF": 0.0018, "EBF": 0.0023, "ENF": 0.0012,
-                     "GRA": 0.0017, "MF": 0.0019, "OSH": 0.0022, "WET": 0.0023, "other": 0.0026},
-        },
-        common_sd={"nirv": 0.0033, "lswi": 0.0009},
-        place_sd={"nirv": 0.0149, "lswi": 0.0042},
-        correlation=0.81,
-        source=SOURCE,
-    ),
-    "light": LeafResponse(
-        memory_days=30.0,
-        mean={
-            "nirv": {"CRO": 0.0273, "DBF": 0.0072, "EBF": 0.0083, "ENF": 0.0012,
-                     "GRA": 0.0191, "MF": 0.0103, "OSH": 0.0132, "WET": 0.0119, "other": 0.0121},
-            "lswi": {"CRO": 0.0165, "DBF": 0.0054, "EBF": 0.0031, "ENF": 0.0009,
-                     "GRA": 0.0088, "MF": 0.005, "OSH": 0.0047, "WET": 0.0057, "other": 0.0061},
-        },
-        sd={
-            "nirv": {"CRO": 0.0152, "DBF": 0.0074, "EBF": 0.0106, "ENF": 0.0064,
-                     "GRA": 0.0083, "MF": 0.0101, "OSH": 0.0095, "WET": 0.0143, "other": 0.018},
-            "lswi": {"CRO": 0.006, "DBF": 0.0033, "EBF": 0.005, "ENF": 0.0021,
-                     "GRA": 0.003, "MF": 0.004, "OSH": 0.0034, "WET": 0.0051, "other": 0.0083},
-        },
-        common_sd={"nirv": 0.0031, "lswi": 0.0008},
-        place_sd={"nirv": 0.0069, "lswi": 0.0037},
-        correlation=0.65,
-        source=SOURCE,
-    ),
-    "vpd": LeafResponse(
-        memory_days=30.0,
-        mean={
-            "nirv": {"CRO": -0.0295, "DBF": -0.0194, "EBF": -0.0115, "ENF": -0.0076,
-                     "GRA": -0.0231, "MF": -0.0117, "OSH": -0.002, "WET": -0.0157, "other": -0.0146},
-            "lswi": {"CRO": -0.0137, "DBF": -0.0063, "EBF": -0.0024, "ENF": -0.0036,
-                     "GRA": -0.0156, "MF": -0.0059, "OSH": -0.0017, "WET": -0.0083, "other": -0.0067},
-        },
-        sd={
-            "nirv": {"CRO": 0.0113, "DBF": 0.0068, "EBF": 0.0111, "ENF": 0.0061,
-                     "GRA": 0.0086, "MF": 0.0102, "OSH": 0.0112, "WET": 0.0138, "other": 0.0175},
-            "lswi": {"CRO": 0.0036, "DBF": 0.0025, "EBF": 0.0044, "ENF": 0.0018,
-                     "GRA": 0.0031, "MF": 0.0035, "OSH": 0.003, "WET": 0.0047, "other": 0.0077},
-        },
-        common_sd={"nirv": 0.0026, "lswi": 0.0006},
-        place_sd={"nirv": 0.0143, "lswi": 0.0038},
-        correlation=0.73,
-        source=SOURCE,
-    ),
+    "temperature": _of_e23(float(MONTH), 0.81, {
+        "nirv": ((0.0181, 0.0176, 0.0167, 0.0182, 0.0173, 0.0180, 0.0148, 0.0181, 0.0172),
+                 (0.0055, 0.0051, 0.0067, 0.0042, 0.0051, 0.0059, 0.0074, 0.0071, 0.0078),
+                 0.0033, 0.0149),
+        "lswi": ((0.0048, 0.0043, 0.0041, 0.0049, 0.0054, 0.0048, 0.0039, 0.0052, 0.0046),
+                 (0.0017, 0.0018, 0.0023, 0.0012, 0.0017, 0.0019, 0.0022, 0.0023, 0.0026),
+                 0.0009, 0.0042),
+    }),
+    "light": _of_e23(float(MONTH), 0.65, {
+        "nirv": ((0.0273, 0.0072, 0.0083, 0.0012, 0.0191, 0.0103, 0.0132, 0.0119, 0.0121),
+                 (0.0152, 0.0074, 0.0106, 0.0064, 0.0083, 0.0101, 0.0095, 0.0143, 0.0180),
+                 0.0031, 0.0069),
+        "lswi": ((0.0165, 0.0054, 0.0031, 0.0009, 0.0088, 0.0050, 0.0047, 0.0057, 0.0061),
+                 (0.0060, 0.0033, 0.0050, 0.0021, 0.0030, 0.0040, 0.0034, 0.0051, 0.0083),
+                 0.0008, 0.0037),
+    }),
+    "vpd": _of_e23(float(MONTH), 0.73, {
+        "nirv": ((-0.0295, -0.0194, -0.0115, -0.0076, -0.0231, -0.0117, -0.0020, -0.0157, -0.0146),
+                 (0.0113, 0.0068, 0.0111, 0.0061, 0.0086, 0.0102, 0.0112, 0.0138, 0.0175),
+                 0.0026, 0.0143),
+        "lswi": ((-0.0137, -0.0063, -0.0024, -0.0036, -0.0156, -0.0059, -0.0017, -0.0083, -0.0067),
+                 (0.0036, 0.0025, 0.0044, 0.0018, 0.0031, 0.0035, 0.0030, 0.0047, 0.0077),
+                 0.0006, 0.0038),
+    }),
 }  # fmt: skip
 """Driver of leaves -> response to its mean over the last month, beside the rain deficit and the other two; of the same fit."""

@@ -36,6 +36,11 @@ class Sequences:
     left_out: Mapping[str, str] = field(default_factory=dict)
     sensors: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def plant_types(self) -> np.ndarray:
+        """Index of each place into PLANT_TYPES `[place]`; all the first one, which makes them one kind, where nobody said."""
+        return np.asarray(self.drivers.get("plant_type", np.zeros(len(self.places))), int)
+
     def __post_init__(self):
         shape = (len(self.days), len(self.places))
         for name, values in self.drivers.items():

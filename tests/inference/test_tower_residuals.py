@@ -17,9 +17,9 @@ from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Pooled, Shared, to_raw
 from hybridflux.model.structural_covariance import Errors, Periods
-from hybridflux.model.structural_error import NAMES, StructuralError
+from hybridflux.model.structural_error import LEVEL, NAMES, StructuralError
 from hybridflux.process import light, respiration
-from hybridflux.vocabulary import PARAMETERS
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 VALUES = {
     "structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_recurring": 0.7, "structural_year": 0.08,
@@ -115,6 +115,21 @@ def test_a_known_tower_is_predicted_through_its_residuals(remembering, sequences
         sd = np.sqrt(prior - across @ np.linalg.solve(within, across))
         assert error.mean() == pytest.approx(across @ np.linalg.solve(within, known.residual[0]), abs=4 * sd / 150**0.5)
         assert error.std(ddof=1) == pytest.approx(sd, rel=0.2) and sd < 0.8 * np.sqrt(prior)
+
+
+@pytest.mark.parametrize("residuals", ["unused", "all-months"])
+def test_places_whose_plant_type_nobody_said_are_one_kind(remembering, sequences, residuals):
+    """The level of the amplitude is that of the first type, which a fit without plant types learns for all."""
+    few, said = remembering.thin(2), replace(sequences.select(["A"]), targets={}, uncertainty={})
+    raw = {**few.structure.raw, LEVEL: np.tile(np.eye(1, len(PLANT_TYPES), dtype=np.float32), (3, 1))}
+    levelled = replace(few, structure=StructuralError(raw))
+    unsaid, first, second = (
+        replace(said, drivers={name: one for name, one in said.drivers.items() if name != "plant_type"} | kind)
+        for kind in ({}, {"plant_type": np.array([0])}, {"plant_type": np.array([1])})
+    )
+    found = [levelled.simulate(one, key=jax.random.key(3), noise=True, residuals=residuals)["nee"] for one in (unsaid, first, second)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert np.abs(found[0] - found[2]).max() > 0.01
 
 
 def test_months_that_are_asked_for_are_not_used_unless_it_is_said(remembering, sequences, tmp_path):

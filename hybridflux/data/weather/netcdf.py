@@ -89,7 +89,7 @@ def parts(place: str | Path | Iterable[str | Path], endings: tuple[str, ...] = E
             continue
         try:
             archive = zipfile.ZipFile(path)
-        except (*_DAMAGE, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise _damaged(path.name, error) from error
         with archive:
             members = [name for name in archive.namelist() if name.endswith(tuple(ending for ending in endings if ending != ".zip"))]

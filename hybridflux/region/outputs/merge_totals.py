@@ -325,7 +325,7 @@ def _named(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file that is read inside is said with its name and the cure."""
     try:
         yield
-    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, IndexError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, OSError, KeyError, EOFError, ValueError, IndexError, RuntimeError) as error:
         run, marker = path.parent.parent, f"tiles/{path.name.partition('.')[0]}.json"
         cure = f"remove {run / marker} and go on with `hybridflux map --run {run}`"
         raise ValueError(f"the totals of a tile, {path}, are lost or damaged ({error}); {cure}") from error
