@@ -75,7 +75,7 @@ def test_every_flipped_byte_of_a_sealed_chunk_is_seen(tmp_path):
     whole = file.read_bytes()
     for place in range(len(whole)):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
-        with pytest.raises(ValueError, match="chunk c/0/0/1 does not agree with the crc32c at its end"):
+        with pytest.raises(ValueError, match="chunk c/0/0/1 does not agree with its checksum"):
             blocks.read_chunk(array, (0, 0, 1))
 
 

@@ -120,7 +120,7 @@ def _decode(file: np.ndarray, form: _Form, out: np.ndarray, key: str) -> None:
     if form.sealed:
         file, seal = file[:-SEAL], file[-SEAL:]
         if google_crc32c.value(file).to_bytes(SEAL, "little") != seal.tobytes():
-            raise ValueError(f"chunk {key} does not agree with the crc32c at its end")
+            raise ValueError(f"chunk {key} does not agree with its checksum")
     if not form.compressed:
         if file.size != out.nbytes:
             raise ValueError(f"chunk {key} has {file.size} bytes in place of {out.nbytes}")
