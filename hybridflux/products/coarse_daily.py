@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridflux.files import Enduring
+from hybridflux.products.coarse_grid_file import grid_of_file
 from hybridflux.region.outputs.base import Output
 from hybridflux.region.outputs.daily_series import DailySeries
 from hybridflux.region.outputs.merge_totals import Block, Merged, PlacesOfOutput, TileTotals
@@ -15,7 +16,6 @@ from hybridflux.region.outputs.quantities import CARBON, value_of
 from hybridflux.region.outputs.zone_totals import DAYS, axis, bounds, labels
 from hybridflux.region.spec import Job
 from hybridflux.region.store.coarse_grid import OUTSIDE
-from hybridflux.region.store.coarse_grid_file import grid_of_file
 from hybridflux.region.store.curvilinear_grid import coarse_grid
 from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import PLANT_TYPES
@@ -34,7 +34,7 @@ class CoarseDaily(Output):
 
     Attributes:
         grid: step in degrees; or edges of rows and columns, or corners of cells (latitude, longitude); or a netCDF file with `lat` and
-            `lon`, of which the edges or corners are kept (`store.coarse_grid_file`). On the command line `,land_cover` may follow.
+            `lon`, of which the edges or corners are kept (`coarse_grid_file`). On the command line `,land_cover` may follow.
         sectors: `land_cover` for an entry of `cell` for each plant type of a cell; empty for one entry for the whole cell.
     """
 

@@ -21,6 +21,7 @@ from hybridflux.region.draws.known_tower import KnownTower
 from hybridflux.region.draws.spread import Draws, Spread
 from hybridflux.region.drivers.calendar import Calendar, Period
 from hybridflux.region.drivers.open import Region
+from hybridflux.region.store import blocks
 
 WORDS = {
     "region": "name of the region store",
@@ -229,7 +230,7 @@ def region_fingerprint(region: Region) -> str:
     """Hash of the maps and the weather of a region, and of the checksums of its daily maps: of their sizes, where it carries none."""
     digest = hashlib.sha256(repr(region.grid).encode() + region.days[[0, -1]].tobytes())
     for name in region.names:
-        array = region.group[name]
+        array = region.array(name)
         if array.metadata.dimension_names == ("time", "y", "x"):
             kept, files = region.recorded.get(name), sorted((region.path / name).rglob("*"))
             if kept is None:
@@ -238,5 +239,5 @@ def region_fingerprint(region: Region) -> str:
                 digest.update(repr(kept.fingerprint(array)).encode())
         elif array.ndim and array.size and name not in ("x", "y", "time", "spatial_ref"):
             for start in range(0, array.shape[0], array.chunks[0]):
-                digest.update(np.ascontiguousarray(array[start : start + array.chunks[0]]).tobytes())
+                digest.update(blocks.read(array, (slice(start, start + array.chunks[0]),)).tobytes())
     return digest.hexdigest()[:16]

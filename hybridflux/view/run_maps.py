@@ -16,8 +16,8 @@ import zarr
 from hybridflux.limits import Refused
 from hybridflux.records import run_record
 from hybridflux.region.store import layout
+from hybridflux.region.store.blocks import READ_ERRORS
 from hybridflux.region.store.checksums import check_template
-from hybridflux.region.store.chunks import READ_ERRORS
 from hybridflux.region.store.grid import Grid
 from hybridflux.report.map_viewer import ON_PAGE, RANGE, colours_of, labels, nice, unit_of
 from hybridflux.view.pyramid import BlockMemory, MapSource, Pyramid

@@ -37,21 +37,3 @@ def test_what_is_changed_afterwards_is_seen_by_ours_at_once(store):
     assert "comment" not in xr.open_zarr(store)["tair"].attrs  # of others, after `consolidate`
     layout.consolidate(store)
     assert xr.open_zarr(store)["tair"].attrs["comment"] == "warmer"
-
-
-def test_a_whole_chunk_is_taken_over_and_a_part_is_copied(tmp_path):
-    values = np.random.default_rng(0).integers(0, 9000, (6, 8, 8)).astype(np.int16)
-    array = zarr.create_array(
-        tmp_path / "a.zarr", shape=(6, 8, 12), chunks=(6, 8, 8), dtype="int16", fill_value=layout.NODATA, compressors=layout.codecs()
-    )
-    array[:, :, :8] = values
-    whole = array.get_basic_selection((slice(None), slice(0, 8), slice(0, 8)), prototype=layout.WHOLE_CHUNK)
-    np.testing.assert_array_equal(whole, values)
-    assert not whole.flags.writeable, "the memory of the decoded chunk"
-    for part in (
-        (slice(2, 5), slice(0, 8), slice(0, 8)),
-        (slice(None), slice(0, 8), slice(4, 12)),
-    ):  # some days; half of it in a chunk that is not there
-        found = array.get_basic_selection(part, prototype=layout.WHOLE_CHUNK)
-        np.testing.assert_array_equal(found, array[part])
-        assert found.flags.writeable

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.products import prior_error
 from hybridflux.products.coarse_daily import CoarseDaily
+from hybridflux.products.coarse_grid_file import grid_of_file
 from hybridflux.products.hours_of_day import light_shares
 from hybridflux.products.prior import export_prior
 from hybridflux.region.drivers.calendar import Period
@@ -18,7 +19,6 @@ from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import ZoneTotals
 from hybridflux.region.store.coarse_grid import CoarseGrid
-from hybridflux.region.store.coarse_grid_file import grid_of_file
 
 pytestmark = pytest.mark.long
 

@@ -10,13 +10,13 @@ from typer.testing import CliRunner
 
 from hybridflux.cli import app
 from hybridflux.products.coarse_daily import CoarseDaily
+from hybridflux.products.coarse_grid_file import grid_of_file
 from hybridflux.products.prior import export_prior
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.map import map_region
 from hybridflux.region.outputs import PixelTotals, ZoneTotals
 from hybridflux.region.store.coarse_grid import OUTSIDE
-from hybridflux.region.store.coarse_grid_file import grid_of_file
 from hybridflux.region.store.curvilinear_grid import CurvilinearGrid, around, coarse_grid
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES

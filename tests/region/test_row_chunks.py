@@ -34,9 +34,9 @@ def four_rows(monkeypatch):
     monkeypatch.setattr(kernel_inputs, "_LATEST", {})
     seen, write = [], flux_store.TileWriter.write
 
-    def spy(self, group, name, rows, values):
-        seen.append((group, name, self.tile.id, rows.start, values.shape))
-        write(self, group, name, rows, values)
+    def spy(self, group, names, rows, values):
+        seen.append((group, names, self.tile.id, rows.start, values.shape))
+        write(self, group, names, rows, values)
 
     monkeypatch.setattr(flux_store.TileWriter, "write", spy)
     return seen
@@ -45,7 +45,7 @@ def four_rows(monkeypatch):
 def test_rows_are_written_one_after_the_other_and_are_those_of_a_whole_tile(tmp_path, make_region, make_posterior, four_rows, monkeypatch):
     region = make_region(tmp_path / "region.zarr", tile=20).path  # tiles of 20 and of 4 rows
     map_region(make_posterior(), region, tmp_path / "rows", **SETTINGS)
-    steps = [(row, shape) for group, name, tile, row, shape in four_rows if (group, name, tile) == ("daily", "NEE", "r000_c000")]
+    steps = [(row, shape) for group, names, tile, row, shape in four_rows if (group, names, tile) == ("daily", ("NEE",), "r000_c000")]
     assert steps == [(row, (DAYS, 80)) for row in range(0, 20, 4)]
     monkeypatch.setattr(flux_store, "CHUNK_BYTES", 1 << 25)  # the slabs stay: a slab of other size is another compiled program
     map_region(make_posterior(), region, tmp_path / "whole", **SETTINGS)

@@ -20,7 +20,8 @@ from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, plan_map
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors import Serial
-from hybridflux.region.store.checksums import accept
+from hybridflux.region.store import layout
+from hybridflux.region.store.checksums import accept, damaged_tiles
 
 pytestmark = pytest.mark.long
 
@@ -163,6 +164,21 @@ class StopsAfter(Serial):
         root = zarr.open_group(job.store, mode="r+")
         root["monthly"]["NEE"][:, tiles[2].y, tiles[2].x] = 7  # half of a chunk of another life
         raise Interrupted
+
+
+def test_quantiles_of_one_draw_are_its_mean_and_its_standard_deviations_zero(tmp_path, region_path, posterior, run):
+    one = tmp_path / "one"
+    map_region(posterior, region_path, one, draws=1, period=Period(START), keep=DAILY)
+    found, of_several = arrays_of(one), arrays_of(run)
+    assert found.keys() == of_several.keys() and not damaged_tiles(one)
+    for group in ("daily", "monthly", "annual"):
+        for flux in ("NEE", "GPP", "RECO"):
+            mean = found[f"{group}/{flux}"]
+            assert np.unique(mean).size > 50
+            np.testing.assert_array_equal(mean == layout.NODATA, of_several[f"{group}/{flux}"] == layout.NODATA)
+            for level in ("q05", "q95"):
+                np.testing.assert_array_equal(found[f"{group}/{flux}_{level}"], mean)
+            np.testing.assert_array_equal(found[f"{group}/{flux}_sd"], np.where(mean == layout.NODATA, layout.NODATA, 0))
 
 
 def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):

@@ -15,9 +15,8 @@ from hybridflux.data.gaps import trailing_mean
 from hybridflux.model.leaf_response import LeafResponse
 from hybridflux.region.drivers.driver_change import TEMPERATURES, Change, read_changes
 from hybridflux.region.drivers.usual_weather import typical, usual_course, usual_rain, within
-from hybridflux.region.store import layout
-from hybridflux.region.store.checksums import Recorded, keys_of
-from hybridflux.region.store.chunks import READ_ERRORS
+from hybridflux.region.store import blocks, layout
+from hybridflux.region.store.checksums import Recorded
 from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED, VARIABLES, split_history
 
@@ -69,6 +68,16 @@ class Region:
     def group(self) -> zarr.Group:
         """The Zarr group, read only."""
         return zarr.open_group(self.path, mode="r", use_consolidated=False)  # consolidated metadata may be older than the arrays
+
+    @cached_property
+    def _arrays(self) -> dict[str, zarr.Array]:
+        return {}
+
+    def array(self, name: str) -> zarr.Array:
+        """An array of the store, opened once."""
+        if name not in self._arrays:
+            self._arrays[name] = self.group[name]
+        return self._arrays[name]
 
     @cached_property
     def recorded(self) -> dict[str, Recorded]:
@@ -140,12 +149,12 @@ class Region:
     def is_coarse(self, name: str) -> bool:
         """Whether a name is weather or a running mean of it, kept by cell."""
         base, _ = split_history(name)
-        return base in self.names and self.group[base].metadata.dimension_names == ("time", "cell")
+        return base in self.names and self.array(base).metadata.dimension_names == ("time", "cell")
 
     def is_daily(self, name: str) -> bool:
         """Whether a name changes by pixel and day."""
         base, _ = split_history(name)
-        return base in self.names and self.group[base].metadata.dimension_names == ("time", "y", "x")
+        return base in self.names and self.array(base).metadata.dimension_names == ("time", "y", "x")
 
     def window(self, start: np.datetime64, end: np.datetime64) -> slice:
         """Positions of the days from `start` to `end`, both included.
@@ -162,7 +171,7 @@ class Region:
         found = {}
         for name in names:
             base, history = split_history(name)
-            values = self.changed(base, self.group[base][:].astype(np.float32, copy=False))
+            values = self.changed(base, blocks.read(self.array(base)).astype(np.float32, copy=False))
             found[name] = (trailing_mean(values, history) if history else values)[window]
         return found
 
@@ -177,17 +186,14 @@ class Region:
         Raises:
             UnreadableTile: a chunk cannot be read.
         """
-        kept, array = self.recorded.get(name), self.group[name]
-        for key in keys_of(array, (tile.y, tile.x)) if kept is not None else ():
-            fault = kept.fault(key)
-            if fault:
-                raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} {fault} (chunk {key}); write this tile again")
+        kept, array = self.recorded.get(name), self.array(name)
+        places = (tile.y, tile.x) if array.ndim < 3 else (window or slice(None), tile.y, tile.x)
         try:
-            if array.ndim < 3:
-                return array[tile.y, tile.x].reshape(-1)
-            values = array.get_basic_selection((window or slice(None), tile.y, tile.x), prototype=layout.WHOLE_CHUNK)
-            return values.reshape(len(values), -1)
-        except READ_ERRORS as error:
+            values = blocks.read(array, places, kept and kept.fault_of)
+            return values.reshape(*values.shape[:-2], -1)
+        except blocks.NotAsWritten as error:
+            raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} {error}; write this tile again") from None
+        except blocks.READ_ERRORS as error:
             raise UnreadableTile(f"`{name}` of tile {tile.id} in {self.path} cannot be read ({error}); write this tile again") from error
 
     def changed(self, name: str, values: np.ndarray, days: np.ndarray | None = None) -> np.ndarray:

@@ -12,7 +12,7 @@ from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region
 from hybridflux.region.drivers.ranges import FEW, FORESTS, NUMBERS, ODD, VEGETATION, WRONG, usual_co2
 from hybridflux.region.drivers.read import COLUMNS_AT_ONCE
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
-from hybridflux.region.store import layout
+from hybridflux.region.store import blocks, layout
 from hybridflux.region.store.grid import Tile
 from hybridflux.time import TROPIC, warm_season
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES
@@ -175,7 +175,7 @@ def _shares(courses: Collection[Course]) -> Iterator[Finding]:
 def _weather(region: Region, latitude: float) -> Iterator[Finding]:
     """Means, shares and seasons of the weather."""
     names = ("tair", "tmin", "par", "par_potential", "vpd", "rain", "co2", "day_fraction")
-    values = {name: region.group[name][:] for name in names}
+    values = {name: blocks.read(region.array(name)) for name in names}
     yield _number("tair", np.nanmean(values["tair"]))
     yield _number("tmin", 100 * np.mean(values["tmin"] > values["tair"]))
     yield _number("light", np.nanmean(values["par"]) / max(np.nanmean(values["par_potential"]), 1e-9))

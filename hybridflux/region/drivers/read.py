@@ -104,7 +104,7 @@ def _drivers(region: Region, tile: Tile, names: Sequence[str], window: slice, st
     rest = [name for name in names if name not in INDICES and not (region.is_coarse(name) or region.is_daily(name))]
     static = _static(region, rest, tile, raw)
 
-    calm = np.ones(region.group["tair"].shape[1], bool)
+    calm = np.ones(region.array("tair").shape[1], bool)
     for values in weather.values():
         calm &= np.isfinite(values).all(0)
     ends_of = {base: (values.min(0), values.max(0)) for base, values in raw.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hybridflux.region.drivers.open import UNVEGETATED_CODES, Region
-from hybridflux.region.store import layout
+from hybridflux.region.store import blocks, layout
 from hybridflux.region.store.grid import Tile
 from hybridflux.vocabulary import PLANT_TYPES
 
@@ -37,7 +37,7 @@ class TilesToMap:
         tiles, pixels, number, kinds_of_all = [], [], 0, np.zeros(256, int)
         masked = {"outside": 0, "no vegetation": 0}
         for row in _rows(region):
-            kinds = region.group["plant_type"][row[0].y]
+            kinds = blocks.read(region.array("plant_type"), (row[0].y,))
             for tile in row:
                 number += 1
                 counts = np.bincount(kinds[:, tile.x].reshape(-1), minlength=256)

@@ -49,7 +49,8 @@ class ArraySpec:
         standard_name: of CF, of `units`, not of `units_of_part`.
         geotiff: whether it is copied into GeoTIFFs.
         linear: whether a mean over pixels means something, which the overviews of a GeoTIFF need.
-        is_sd: whether it is a standard deviation over the draws, which is 0 of a single draw and need not be made by a kernel then.
+        is_sd: whether it is a standard deviation over the draws, which is 0 of a single draw: a kernel need not make it then.
+        is_quantile: whether it is a quantile of the draws, which is the mean of a single draw: the array before it that is neither.
         attributes: more attributes of CF, name and value.
     """
 
@@ -65,6 +66,7 @@ class ArraySpec:
     geotiff: bool = True
     linear: bool = True
     is_sd: bool = False
+    is_quantile: bool = False
     attributes: tuple[tuple[str, str], ...] = ()
 
     @property

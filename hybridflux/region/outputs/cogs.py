@@ -14,7 +14,7 @@ from hybridflux.region.drivers.map_periods import MapPeriod, periods_of
 from hybridflux.region.outputs.base import ArraySpec, arrays_of
 from hybridflux.region.outputs.geotiff import whole_geotiff
 from hybridflux.region.spec import Job
-from hybridflux.region.store import layout
+from hybridflux.region.store import blocks, layout
 from hybridflux.region.store.grid import Grid, Tile
 from hybridflux.vocabulary import SIGN
 
@@ -147,7 +147,7 @@ def _of_days(bands: Sequence[MapPeriod], long_name: str) -> dict[str, str]:
 def _blocks(array, window: slice, tiles: Sequence[Tile]) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """Values of some periods of a map of the store, tile by tile."""
     for tile in tiles:
-        raw = array[window, tile.y, tile.x]
+        raw = blocks.read(array, (window, tile.y, tile.x))
         yield tile.y, tile.x, np.where(raw == layout.NODATA, np.nan, raw * np.float32(array.attrs["scale_factor"])).astype(np.float32)
 
 

@@ -95,7 +95,9 @@ def chunk_of(periods: int, tile: int) -> tuple[int, int, int]:
     return deep, found[0] if found else tile, tile
 
 
-def write_tile(array: zarr.Array, folder: Path, tile: Tile, values: np.ndarray, rows: slice | None = None) -> dict[str, str]:
+def write_tile(
+    array: zarr.Array, folder: Path, tile: Tile, values: np.ndarray, rows: slice | None = None, beside: Sequence[Path] = ()
+) -> dict[str, str]:
     """Write a map over a tile, or some of its rows.
 
     Args:
@@ -104,6 +106,7 @@ def write_tile(array: zarr.Array, folder: Path, tile: Tile, values: np.ndarray, 
         tile: of the grid.
         values: `[period, pixel of the tile or of the rows]`, int16.
         rows: of the tile, those of some chunks; all by default.
+        beside: folders of other maps with the same values.
 
     Returns:
         Key of each chunk -> its digest, empty for one that is left out because no value is there.
@@ -117,15 +120,15 @@ def write_tile(array: zarr.Array, folder: Path, tile: Tile, values: np.ndarray, 
             lacking = [(0, size - have) for size, have in zip((deep, high, wide), chunk.shape, strict=True)]
             chunk = np.pad(chunk, lacking, constant_values=layout.NODATA) if any(lack for _, lack in lacking) else chunk
             key = array.metadata.encode_chunk_key((begun // deep, (tile.y.start + first + row) // high, tile.x.start // wide))
-            found[key] = write_chunk(folder / key, chunk)
+            found[key] = write_chunk([one / key for one in (folder, *beside)], chunk)
     return found
 
 
-def write_chunk(file: Path, values: np.ndarray) -> str:
+def write_chunk(files: Sequence[Path], values: np.ndarray) -> str:
     """Write a chunk of int16, or leave it out where it holds nothing but missing values.
 
     Args:
-        file: of the chunk; replaced whole.
+        files: of the chunk in maps with the same values; each is replaced whole.
         values: of the whole chunk; those that are the same in all periods may look at one of them (`numpy.broadcast_to`).
 
     Returns:
@@ -133,10 +136,12 @@ def write_chunk(file: Path, values: np.ndarray) -> str:
     """
     first = values[0]
     if first.flat[0] == layout.NODATA and (values == layout.NODATA).all():
-        file.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
         return ""
     data = _of_one_period(first.tobytes(), values.shape) if values.strides[0] == 0 else encoded(values)
-    _put(file, data)
+    for file in files:
+        _put(file, data)
     return f"{zlib.crc32(data[1], zlib.crc32(data[0])):08x}"
 
 
@@ -204,12 +209,13 @@ class TileWriter:
         """Group of the store -> rows of a chunk of its maps; a run of an earlier version has all rows of a tile."""
         return {group: array.chunks[1] for group, array in self.first.items()}
 
-    def write(self, group: str, name: str, rows: slice, values: np.ndarray) -> None:
-        """Write a map on some rows of the tile (`tile_result.Rows`)."""
+    def write(self, group: str, names: Sequence[str], rows: slice, values: np.ndarray) -> None:
+        """Write maps with the same values on some rows of the tile (`tile_result.Rows`)."""
         began = time.perf_counter()
-        path = f"{self.job.store.name}/{group}/{name}"
-        written = write_tile(self.first[group], self.job.out / path, self.tile, values, rows)
-        self.digests |= {f"{path}/{key}": digest for key, digest in written.items()}
+        paths = [f"{self.job.store.name}/{group}/{name}" for name in names]
+        folder, *beside = (self.job.out / path for path in paths)
+        written = write_tile(self.first[group], folder, self.tile, values, rows, beside)
+        self.digests |= {f"{path}/{key}": digest for path in paths for key, digest in written.items()}
         self.seconds += time.perf_counter() - began
 
     def take_back(self) -> None:

@@ -272,5 +272,6 @@ def arrays_of_quantity(quantity: Quantity, group: str, levels: Sequence[float]) 
             geotiff=ending in ("", SD) and group != "daily",
             linear=ending != SD,  # the mean of sds is not the sd of the mean
             is_sd=ending == SD,
+            is_quantile=ending not in ("", SD),
             attributes=tuple((name, value) for name, value in attributes.items() if value),
         )  # fmt: skip

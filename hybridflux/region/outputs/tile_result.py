@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels.contract import Result
 from hybridflux.region.kernels.pixel_blocks import Slab
-from hybridflux.region.outputs.base import ArraySpec, arrays_of
+from hybridflux.region.outputs.base import GROUPS, ArraySpec
 from hybridflux.region.outputs.flux_store import packed
 from hybridflux.region.outputs.merge_totals import Block, TileTotals
 from hybridflux.region.spec import Job
@@ -51,13 +52,13 @@ class Rows(NamedTuple):
 
     Attributes:
         group: of the store.
-        name: in the group.
+        names: in the group, of maps that all have these values.
         rows: of the tile.
         values: `[period, pixel of the rows]`, int16; the memory of the next map of the group, too.
     """
 
     group: str
-    name: str
+    names: tuple[str, ...]
     rows: slice
     values: np.ndarray
 
@@ -86,6 +87,27 @@ class TileResult:
     whole: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     applicability: Dissimilarity | None = None
 
+    @cached_property
+    def _made(self) -> dict[str, list[tuple[ArraySpec, str, tuple[str, ...]]]]:
+        """Group of the store -> arrays, the output of each, and names of all arrays with the same values.
+
+        Quantiles of a single draw are its mean, and its standard deviations all the same: they are put in order and compressed once.
+        """
+        found: dict[str, list[tuple[ArraySpec, str, tuple[str, ...]]]] = {}
+        sds: dict[str, list[tuple[ArraySpec, str]]] = {}
+        for spec, output in ((spec, kept.name) for kept in self.job.keep for spec in kept.arrays(self.job.calendar)):
+            made = found.setdefault(spec.group, [])
+            if self.job.draws == 1 and spec.is_sd:
+                sds.setdefault(spec.group, []).append((spec, output))
+            elif self.job.draws == 1 and spec.is_quantile:
+                mean, of, names = made[-1]
+                made[-1] = mean, of, (*names, spec.name)
+            else:
+                made.append((spec, output, (spec.name,)))
+        for group, alike in sds.items():
+            found[group].append((*alike[0], tuple(spec.name for spec, _ in alike)))
+        return found
+
     def add(self, drivers: TileDrivers, slab: Slab, result: Result) -> None:
         """Add a slab; waits until the devices are done with it.
 
@@ -104,13 +126,13 @@ class TileResult:
     def _add(self, drivers: TileDrivers, pixel: np.ndarray, real: np.ndarray, part: Result) -> None:
         if not part.sound[real].all():
             raise NotANumber(f"the fluxes of tile {drivers.tile.id} are not all numbers, though its drivers are; look at the posterior")
-        calendar, found = self.job.calendar, {}
-        for output in self.job.keep:
-            for spec in (one for one in output.arrays(calendar) if one.key in part.kept[output.name]):
-                values = part.kept[output.name][spec.key]
-                over = mapped_days(calendar, spec.group)[None, :, None] if spec.per_day else 1.0
-                whole = values if values.dtype == np.int16 else packed(values, spec.scale, over)
-                found.setdefault(spec.group, {})[spec.name] = whole
+        found = {}
+        for group, specs in self._made.items():
+            days = mapped_days(self.job.calendar, group)[None, :, None]
+            for spec, output in ((made, output) for made, output, _ in specs if made.key in part.kept[output]):
+                values = part.kept[output][spec.key]
+                whole = values if values.dtype == np.int16 else packed(values, spec.scale, days if spec.per_day else 1.0)
+                found.setdefault(group, {})[spec.name] = whole
         place = np.where(real, drivers.pixel[pixel], -1).reshape(-1)
         for group, maps in found.items():
             self.parts.setdefault(group, []).append(Part(place, maps))
@@ -139,16 +161,16 @@ class TileResult:
     def ready(self, row: int) -> Iterator[Rows]:
         """What can be written when no further slab has a pixel above a row of the tile; a map is gone when the next one is asked for."""
         height = self.tile.shape[0]
-        for group, specs in arrays_of(self.job.keep, self.job.calendar).items():
+        for group in (group for group in GROUPS if group in self._made):
             step = min(self.height.get(group, height), height)
             while (first := self.begun.get(group, 0)) < height and row >= (stop := min(first + step, height)):
-                yield from self._rows(group, [spec for spec in specs if (group, spec.name) not in self.whole], slice(first, stop))
+                yield from self._rows(group, slice(first, stop))
                 left = stop * self.tile.shape[1]
                 self.begun[group], self.parts[group] = stop, [part for part in self.parts.get(group, ()) if part.place.max() >= left]
         for group, name in list(self.whole) if row >= height else ():
-            yield Rows(group, name, slice(0, height), self.whole.pop((group, name)))
+            yield Rows(group, (name,), slice(0, height), self.whole.pop((group, name)))
 
-    def _rows(self, group: str, specs: list[ArraySpec], rows: slice) -> Iterator[Rows]:
+    def _rows(self, group: str, rows: slice) -> Iterator[Rows]:
         """Maps of a group on some rows of the tile."""
         first, stop = rows.start * self.tile.shape[1], rows.stop * self.tile.shape[1]
         parts = [part for part in self.parts.get(group, ()) if ((part.place >= first) & (part.place < stop)).any()]
@@ -160,12 +182,12 @@ class TileResult:
         slots = np.empty((min(periods, PERIODS_AT_ONCE), len(place) + 1), np.int16)
         slots[:, -1] = layout.NODATA
         values = np.empty((periods, stop - first), np.int16)  # of one map after the other: new memory costs as much as the copy
-        for spec in specs:
-            name = spec.name
-            if spec.is_sd and self.job.draws == 1 and not any(name in part.maps for part in parts):
+        for spec, _, names in (made for made in self._made[group] if (group, made[0].name) not in self.whole):
+            if spec.is_sd and self.job.draws == 1:
                 zeros = np.where(slot < len(place), np.int16(0), np.int16(layout.NODATA))
-                yield Rows(group, name, rows, np.broadcast_to(zeros, (periods, stop - first)))
+                yield Rows(group, names, rows, np.broadcast_to(zeros, (periods, stop - first)))
                 continue
+            name = spec.name
             maps = [part.maps.pop(name) if rows.stop == self.tile.shape[0] else part.maps[name] for part in parts]
             blocks = [block for found in maps for block in found]
             for start in range(0, periods, PERIODS_AT_ONCE):
@@ -175,7 +197,7 @@ class TileResult:
                     begun += block.shape[1]
                 np.take(slots[: len(some)], slot, axis=1, out=some, mode="clip")  # `clip` writes into `out` without a buffer
             del maps, blocks
-            yield Rows(group, name, rows, values)
+            yield Rows(group, names, rows, values)
 
 
 def _by_device(result: Result) -> Iterator[Result]:

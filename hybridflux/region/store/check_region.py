@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from hybridflux.region.store import layout
+from hybridflux.region.store import blocks, layout
+from hybridflux.region.store.blocks import READ_ERRORS
 from hybridflux.region.store.checksums import damaged_metadata
-from hybridflux.region.store.chunks import READ_ERRORS, lost_axes, lost_chunks
+from hybridflux.region.store.chunks import lost_axes, lost_chunks
 from hybridflux.region.store.form import MAPS, arrays, attributes
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED, VARIABLES
@@ -163,4 +164,4 @@ def _rows(array: zarr.Array, height: int = 0) -> Iterator[np.ndarray]:
     """A map, some rows at a time: those of a row of its chunks, if nothing else is asked for."""
     height = height or array.chunks[0]
     for start in range(0, array.shape[0], height):
-        yield array[start : start + height]
+        yield blocks.read(array, (slice(start, start + height),))

@@ -23,7 +23,7 @@ import numpy as np
 import zarr
 
 from hybridflux.records import read_record
-from hybridflux.region.store import layout
+from hybridflux.region.store import blocks, layout
 
 RECORD = "checksums.txt"
 """File beside the metadata of an array: a line `key size digest` for each chunk, the last line of a chunk counts."""
@@ -57,6 +57,13 @@ def digest(file: Path, like: str = "") -> str:
             return f"{crc:08x}"
     except FileNotFoundError:
         return GONE
+
+
+def digest_of(content: np.ndarray | None, like: str = "") -> str:
+    """`digest` of a file whose bytes were read; None where it is not there."""
+    if content is None:
+        return GONE
+    return hashlib.sha256(content).hexdigest()[:EARLIER] if len(like) == EARLIER else f"{zlib.crc32(content):08x}"
 
 
 def record(array: Path, keys: Iterable[str]) -> None:
@@ -165,9 +172,13 @@ class Recorded:
 
     def fault(self, key: str) -> str:
         """What is wrong with a chunk that cannot be what was written there; empty where nothing is, or a program wrote it anew."""
-        if key not in self.chunks:
-            return ""
-        found = digest(self.folder / key, self.chunks[key][1])
+        return self._fault(key, digest(self.folder / key, self.chunks[key][1])) if key in self.chunks else ""
+
+    def fault_of(self, key: str, content: np.ndarray | None) -> str:
+        """`fault` of a chunk whose bytes were read; None where it is not there."""
+        return self._fault(key, digest_of(content, self.chunks[key][1])) if key in self.chunks else ""
+
+    def _fault(self, key: str, found: str) -> str:
         if found == self.chunks[key][1]:
             return ""
         if found == GONE:
@@ -206,8 +217,8 @@ def edited(path: Path, group: zarr.Group) -> list[str]:
 def _can_be_read(array: zarr.Array, chunk: tuple[int, ...]) -> bool:
     """Whether a chunk is whole by its own crc32c; one that is not is refused where it is read."""
     try:
-        array.get_block_selection(chunk)
-    except (RuntimeError, ValueError, OSError, EOFError, zlib.error):
+        blocks.read_chunk(array, chunk)
+    except blocks.READ_ERRORS:
         return False
     return True
 

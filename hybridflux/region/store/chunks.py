@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import struct
 import warnings
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,6 +20,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from hybridflux.region.store import layout
+from hybridflux.region.store.blocks import READ_ERRORS, SEAL, read_chunk
 from hybridflux.region.store.checksums import Recorded
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES, UNVEGETATED
@@ -29,9 +29,6 @@ UNIFORM = "uniform_tiles"
 """Attribute of a map: size of a tile, then runs of tiles, row by row, with the one value all their pixels have, `-` where they differ:
 `128: 3*255 1*- 252*0`."""
 MIXED = "-"
-READ_ERRORS = (RuntimeError, ValueError, OSError, EOFError, zlib.error)
-"""What zarr and its codecs raise for a chunk that is damaged."""
-SEAL = 4  # bytes of crc32c
 SHOWN = 8  # tiles named in a message
 
 
@@ -129,7 +126,7 @@ def _faults(
             yield chunk, fault
         elif state == "not sized" or _sealed(array):
             try:
-                array.get_block_selection(chunk)
+                read_chunk(array, chunk)
             except READ_ERRORS as error:
                 yield chunk, f"not readable: {str(error)[:80]}"
 

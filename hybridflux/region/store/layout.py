@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.core.buffer import BufferPrototype, cpu
 
 from hybridflux.vocabulary import VARIABLES
 
@@ -65,31 +63,6 @@ def days_of(time) -> np.ndarray:
 def codecs() -> tuple[BloscCodec, Crc32cCodec]:
     """Fast and small for scaled integers: zstd level 1 on shuffled bits; then a checksum of what is on the disk."""
     return BloscCodec(cname=COMPRESSOR, clevel=LEVEL, shuffle="bitshuffle"), Crc32cCodec()
-
-
-class _Taken(cpu.NDBuffer):
-    """Where zarr puts what it reads, which takes over the memory of a decoded chunk that is all that is wanted, without a copy."""
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        given = value.as_ndarray_like() if isinstance(value, cpu.NDBuffer) else value
-        wanted = self._data
-        alike = isinstance(given, np.ndarray) and given.shape == wanted.shape and given.dtype == wanted.dtype
-        if alike and wanted[key].shape == wanted.shape and _owner(given).nbytes == given.nbytes:
-            self._data = given
-        else:
-            super().__setitem__(key, value)
-
-
-WHOLE_CHUNK = BufferPrototype(buffer=cpu.Buffer, nd_buffer=_Taken)
-"""The `prototype` of a selection that may be a whole chunk: 383 MB for a tile of 512 x 512 pixels and two years, which are then there once.
-A part of a chunk is copied, so that the rest of it is given back. What is read may not be written to."""
-
-
-def _owner(values: np.ndarray) -> np.ndarray:
-    """The array whose memory a view looks at."""
-    while isinstance(values.base, np.ndarray):
-        values = values.base
-    return values
 
 
 def spatial_ref(crs: str, west: float, north: float, pixel: float) -> dict:
