@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from hybridflux.cli import main
+from hybridflux.model.compositions import get
 
 OWN_PROCESS = """
 from hybridflux.model import HybridFlux
@@ -58,3 +59,32 @@ def test_a_model_file_that_cannot_be_used_is_refused(fit, tmp_path, text, said):
 def test_a_wrong_setting_lists_what_there_is(fit, tmp_path):
     code, err = fit("--out", tmp_path / "p.nc", "--set", "member=16")
     assert code == 2 and err.count("\n") == 1 and "members=8" in err and "Did you mean `members`" in err
+
+
+def test_towers_beside_are_for_networks_alone(fit, tmp_path):
+    code, err = fit("--out", tmp_path / "p.nc", "--model", "hybrid_water", "--beside", tmp_path)
+    assert code == 2 and err.count("\n") == 1 and "only those of --model stacked" in err
+
+
+def test_networks_read_the_towers_beside_and_nothing_that_only_processes_need(fit, monkeypatch, tmp_path):
+    """Both folders are opened, each for what its kind reads, and the fit gets the second one as `beside`."""
+    opened, seen = {}, {}
+
+    class Opened:
+        def __init__(self, folder, needs):
+            self.folder, opened[folder.name] = folder, set(needs)
+
+        def sequences(self, names):
+            return self.folder.name
+
+    class Method:
+        def fit(self, model, sequences, *, beside, **_):
+            seen.update(fit=sequences, beside=beside)
+            raise SystemExit(3)
+
+    monkeypatch.setattr("hybridflux.data.towers.open_towers", lambda folder, *, needs, **_: Opened(folder, needs))
+    monkeypatch.setattr("hybridflux.inference.method_of", lambda *_: Method())
+    (tmp_path / "world").mkdir()
+    code, _ = fit("--out", tmp_path / "p.nc", "--model", "stacked", "--beside", tmp_path / "world")
+    assert code == 3 and seen == {"fit": tmp_path.name, "beside": "world"}
+    assert opened["world"] == set(get("network").needs_at_towers()) < opened[tmp_path.name]

@@ -47,6 +47,12 @@ def fit(
     ] = None,
     method: Method = "ensemble",
     settings: Settings = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, file_okay=False, help="Towers folder of other regions, to which the networks of --model stacked are fitted too."
+        ),
+    ] = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     own: With = None,
@@ -61,14 +67,22 @@ def fit(
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
     from hybridflux.model.spec import to_spec
+    from hybridflux.model.stacked import NETWORK, Stacked
 
     chosen = method_of(method, settings or ())
     fitted = compositions.get(model or _composition(chosen, towers))
     to_spec(fitted)  # a model that cannot be saved is refused here
+    if beside is not None and not isinstance(fitted, Stacked):
+        raise ValueError("--beside is for networks: only those of --model stacked learn from towers of other regions")
     needs, targets = fitted.needs_at_towers(), fitted.targets()
     sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
+    options: dict = {}
+    if beside is not None and isinstance(fitted, Stacked):
+        of_networks = fitted.kinds()[NETWORK]
+        there = open_towers(beside, years=years, needs=of_networks.needs_at_towers(), targets=of_networks.targets())
+        options["beside"] = there.sequences(of_networks.needs_at_towers())
     with progress_of("fitting") as progress:
-        posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress)
+        posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress, **options)
     _save(posterior, out)
     typer.echo("\n".join(lines(posterior, file=out, towers=towers)))
     wrote(out)

@@ -80,12 +80,14 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
         **{name: {**network.info[name], **process.info[name]} for name in ("sensors", "ranges")},
         "concerns": [f"{kind} members: {text}" for kind in KINDS for text in found[kind][0].info["concerns"]],
         "diagnostics": {kind: found[kind][0].info["diagnostics"] for kind in KINDS},
-        "draws_without": _draws_without(process, network, members),
+        "draws_without": _draws_without(process, network, members, kind[:, None] < share[plant_types]),
         "structural_error_of_networks": network.info["structural_error"],
         "seconds": round(process.info["seconds"] + network.info["seconds"], 2),
         "stacking": about,
     }
-    config = {"method": info["method"], **info["settings"], "model": to_spec(model)}
+    beside = {name: network.info[name] for name in ("towers_beside",) if name in network.info}
+    info |= beside
+    config = {"method": info["method"], **info["settings"], "model": to_spec(model), **beside}
     info["provenance"] = provenance(config, seed, {"sequences": sequences})
     return replace(
         process, model=model, info=info, chains=process.chains if len(members) % process.chains == 0 else 1,
@@ -131,13 +133,14 @@ def _joined_places(process: Mapping[str, dict], network: Mapping[str, dict]) -> 
     return {place: row | {"days": {**network[place]["days"], **row["days"]}} for place, row in process.items()}
 
 
-def _draws_without(process: Posterior, network: Posterior, members: np.ndarray) -> dict[str, list[int]]:
-    """Place -> numbers of the draws of which neither kind was fitted to it."""
+def _draws_without(process: Posterior, network: Posterior, members: np.ndarray, of_network: np.ndarray) -> dict[str, list[int]]:
+    """Place -> numbers of the draws whose kind there was not fitted to it; of_network `[draw, place]`, whether that is the network."""
     without: list[Mapping[str, list[int]]] = [one.info["draws_without"] for one in (process, network)]
-    return {
-        place: np.flatnonzero(np.isin(members, numbers) & np.isin(members, without[1].get(place, []))).tolist()
-        for place, numbers in without[0].items()
-    }
+    found = {}
+    for at, place in enumerate(process.places if without[0] else ()):
+        away = [np.isin(members % one.draws, of.get(place, [])) for one, of in zip((process, network), without, strict=True)]
+        found[place] = np.flatnonzero(np.where(of_network[:, at], away[1], away[0])).tolist()
+    return found
 
 
 def _either(process: StructuralError | None, network: StructuralError | None, share: float) -> StructuralError | None:

@@ -160,6 +160,8 @@ def _judgement(posterior: Posterior) -> Iterator[str]:
     if "stacking" in info:
         of_types = ", ".join(f"{code} {share:.2f}" for code, share in info["stacking"]["share_of_networks"].items())
         yield f"stacked: share of networks among the draws {of_types}; {info['stacking']['from']}"
+    if "towers_beside" in info:
+        yield f"networks were fitted to {len(info['towers_beside'])} towers beside these too: {', '.join(info['towers_beside'])}"
     words = {"r_hat_max": "R-hat at most {:.3f}", "ess_min": "effective draws at least {:.0f}", "divergences": "{} divergent transitions"}
     found = [text.format(info["diagnostics"][name]) for name, text in words.items() if name in info.get("diagnostics", {})]
     if found:

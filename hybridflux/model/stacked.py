@@ -24,6 +24,7 @@ from hybridflux.process.declare import process
 from hybridflux.vocabulary import PLANT_TYPES, Parameter, Variable
 
 KINDS = ("process", "network")
+NETWORK = KINDS[1]
 KIND = Parameter(
     "member_kind", "1", "kind of a member: 0 where it is a process member, 1 where it is a network; its mean is the share of networks",
     0.5, 0.0, 1.0, 1.0, "shares by stacking: Yao et al. 2018, 10.1214/17-BA1091",

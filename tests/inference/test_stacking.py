@@ -1,5 +1,7 @@
 """Stacking: shares recover a known mixture; a stacked fit holds draws of both kinds, and a file keeps them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -8,8 +10,10 @@ from hybridflux.inference import MAP, Ensemble
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.stacking import shares
 from hybridflux.inference.summary import lines
+from hybridflux.inference.towers_beside import joined
 from hybridflux.model import HybridFlux, Neural, Pooled, Shared, StudentT, observe
 from hybridflux.model.compositions import get
+from hybridflux.model.learned import learned
 from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.model.stacked import Stacked
 from hybridflux.process import direct, light, respiration
@@ -115,3 +119,55 @@ def test_the_composition_is_kept_as_it_is():
     model = get("stacked")
     assert to_spec(from_spec(to_spec(model))) == to_spec(model)
     assert {"nirv_30d", "lswi_30d", "tair_90d"} <= set(model.needs()) and {row.name for row in model.targets()} >= {"nee_night", "gpp"}
+
+
+def elsewhere(offset=0):
+    """Six towers of another record, whose respiration follows temperature, and no driver but those of the network."""
+    towers = dark_series([4.0] * 6, seed=9, days=150)
+    days = towers.days + np.timedelta64(offset, "D")
+    warm = (10.0 + 10.0 * np.sin(np.arange(150) / 20.0))[:, None] * np.ones(6)
+    targets = {"nee": (towers.targets["nee"] + 0.1 * (warm - 10.0)).astype(np.float32)}
+    drivers = {"tair": warm.astype(np.float32), "plant_type": towers.drivers["plant_type"]}
+    return replace(towers, places=tuple(f"Q{at}" for at in range(6)), days=days, drivers=drivers, targets=targets)
+
+
+def test_towers_beside_keep_their_days_and_add_no_observation():
+    towers, others = dark_series([2.0, 3.0], days=60), elsewhere(offset=-200)
+    both = joined(towers, others)
+    assert both.places == (*towers.places, *others.places) and set(both.drivers) == {"tair", "plant_type"}
+    assert both.days[0] == others.days[0] and both.days[-1] == towers.days[-1] and np.all(np.diff(both.days).astype(int) == 1)
+    for one in (towers, others):
+        here = both.select(one.places)
+        at = np.isin(here.days, one.days)
+        assert np.array_equal(here.targets["nee"][at], one.targets["nee"], equal_nan=True)
+        assert np.array_equal(here.drivers["tair"][at], one.drivers["tair"]) and np.isfinite(here.drivers["tair"]).all()
+        assert np.isnan(here.targets["nee"][~at]).all()
+    with pytest.raises(ValueError, match="P0, P1 would be fitted to twice"):
+        joined(towers, towers)
+
+
+def test_networks_learn_from_towers_beside_and_process_members_do_not(fitted, tmp_path):
+    """The towers of the fit all stand at 10 degrees: only those beside can say that respiration rises with temperature."""
+    alone, towers = fitted
+    posterior = Ensemble(members=4, steps=300).fit(two_kinds(), towers, seed=2, beside=elsewhere())
+    assert posterior.places == alone.places and posterior.info["towers_beside"] == [f"Q{at}" for at in range(6)]
+    before, after = (learned(one.of_kind("process").model)["sources.respiration_ref.source.z"] for one in (alone, posterior))
+    assert len(before) == len(after) and np.array_equal(before, after)
+    warm = replace(towers, drivers={**towers.drivers, "tair": towers.drivers["tair"] + np.float32(8.0)})
+    rise = {
+        name: float((one.of_kind("network").predict(warm)["nee"] - one.of_kind("network").predict(towers)["nee"]).mean())
+        for name, one in (("alone", alone), ("beside", posterior))
+    }
+    assert rise["beside"] == pytest.approx(0.8, abs=0.3) and abs(rise["alone"]) < 0.5 * rise["beside"]
+    without = posterior.info["draws_without"]
+    assert set(without) == set(towers.places) and all(without.values())
+    assert any("6 towers beside these too: Q0" in line for line in lines(posterior))
+    posterior.save(tmp_path / "beside.nc")
+    again = Posterior.load(tmp_path / "beside.nc")
+    assert np.array_equal(again.predict(towers)["nee"], posterior.predict(towers)["nee"])
+
+
+def test_towers_beside_are_for_networks_alone():
+    process = two_kinds().kinds()["process"]
+    with pytest.raises(ValueError, match="only the networks of a stacked model learn from towers beside"):
+        MAP(steps=5).fit(process, dark_series([2.0, 3.0], days=60), beside=elsewhere())

@@ -21,12 +21,13 @@ from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.stacking import stack
+from hybridflux.inference.towers_beside import joined, without_beside
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
-from hybridflux.model.stacked import KINDS, Stacked
+from hybridflux.model.stacked import KINDS, NETWORK, Stacked
 from hybridflux.progress import Progress
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -110,7 +111,9 @@ class AbstractMethod(eqx.Module):
     def draw(self, model: HybridFlux, data: Batch, key: PRNGKeyArray, progress: Progress) -> Drawn:
         """Draws of everything learned in `model`, given `data`."""
 
-    def fit(self, model: HybridFlux, sequences: Sequences, *, seed: int = 0, progress: Progress | None = None) -> Posterior:
+    def fit(
+        self, model: HybridFlux, sequences: Sequences, *, seed: int = 0, progress: Progress | None = None, beside: Sequences | None = None
+    ) -> Posterior:
         """Fit a model to towers.
 
         Args:
@@ -118,20 +121,28 @@ class AbstractMethod(eqx.Module):
             sequences: drivers and targets of the towers.
             seed: of all randomness; recorded.
             progress: called with (done, all, message).
+            beside: towers of other regions, to which the networks of a stacked model are fitted too (`inference.towers_beside`); they are
+                no places of the posterior.
 
         Returns:
             The posterior, its places and what the method says of itself. Bad convergence is an `InferenceWarning` and stays in `info`.
 
         Raises:
-            ValueError: before the first step, the model cannot be saved, a place is there twice, or no target was measured; after the
-                last, a draw is not finite.
+            ValueError: before the first step, the model cannot be saved, a place is there twice, no target was measured, or towers beside
+                are named for a model without networks beside its process members; after the last, a draw is not finite.
         """
         notify = progress or (lambda done, total, message: None)
+        if beside is not None and not isinstance(model, Stacked):
+            raise ValueError("only the networks of a stacked model learn from towers beside those of the fit; take `stacked`")
         if not isinstance(model, Stacked):
             return _remembering(self._fit(model, sequences, seed, notify)[0], sequences)
+        of_networks = sequences if beside is None else joined(sequences, beside)
         found = {}
         for number, (kind, one) in enumerate(model.kinds().items()):
-            found[kind] = self._fit(one, sequences, seed, partial(_of_kind, notify, number, kind))
+            of_kind = of_networks if kind == NETWORK else sequences
+            found[kind] = self._fit(one, of_kind, seed, partial(_of_kind, notify, number, kind))
+        if beside is not None:
+            found[NETWORK] = without_beside(found[NETWORK], sequences)
         return _remembering(stack(found, sequences, seed), sequences)
 
     def _fit(self, model: HybridFlux, sequences: Sequences, seed: int, progress: Progress) -> tuple[Posterior, Learned]:
