@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import add
 
 import jax.numpy as jnp
 import numpy as np
@@ -95,27 +96,31 @@ class LeafTotals(ZoneTotals):
     sums = ()
 
     def begin(self, static: Static) -> Carry:
-        """The sums of `elasticity` of the season, and those of a month."""
+        """The sums of `elasticity` of the season, and the flux times departures of a month `[draw, driver, n]`."""
         none = jnp.zeros((static.draws, static.n), jnp.float32)
-        return {flux: (none,) * 3 for flux in SPLIT} | dict.fromkeys(self.quantities, none)
+        return {flux: ((none,) * 3, jnp.zeros((static.draws, len(LEAF_DRIVERS), static.n), jnp.float32)) for flux in SPLIT}
 
     def day(self, carry: Carry, values: Mapping[str, Array], today: Today) -> Carry:
         """Add a day."""
-        leaves, carry = log_departure(values[LEAVES], values[USUAL + LEAVES]), dict(carry)
-        for flux in SPLIT:
+        leaves = log_departure(values[LEAVES], values[USUAL + LEAVES])
+        departures = jnp.stack([values[departure_name(driver)][0] for driver in LEAF_DRIVERS])  # weather: the same in all draws
+        found = {}
+        for flux, (sums, exposures) in carry.items():
             mean, *more = of_day(values[flux], values[change_name(flux, GREENNESS)], leaves)
-            carry[flux] = tuple(total + one for total, one in zip(carry[flux], more, strict=True))
-            for driver in LEAF_DRIVERS:
-                carry[exposure_name(flux, driver)] = carry[exposure_name(flux, driver)] + mean * values[departure_name(driver)]
-        return carry
+            found[flux] = tuple(map(add, sums, more)), exposures + mean[:, None] * departures
+        return found
 
     def month(self, carry: Carry, sums: Kept) -> tuple[Carry, Kept]:
         """The flux times departures of a month."""
-        return carry | {name: jnp.zeros_like(carry[name]) for name in self.quantities}, {name: carry[name] for name in self.quantities}
+        ended = {
+            exposure_name(flux, driver): exposures[:, number]
+            for flux, (_, exposures) in carry.items() for number, driver in enumerate(LEAF_DRIVERS)
+        }  # fmt: skip
+        return {flux: (of, jnp.zeros_like(exposures)) for flux, (of, exposures) in carry.items()}, ended
 
     def end(self, carry: Carry, months: Kept, sums: Kept, static: Static) -> Kept:
         """With the elasticity of the season."""
-        of = {flux: elasticity(flux, *carry[flux]) for flux in SPLIT}
+        of = {flux: elasticity(flux, *season) for flux, (season, _) in carry.items()}
         return {exposure_name(flux, driver): of[flux] * months[exposure_name(flux, driver)] for flux in SPLIT for driver in LEAF_DRIVERS}
 
 

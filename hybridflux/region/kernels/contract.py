@@ -277,7 +277,9 @@ def walk(
     fluxes = model.exchange(state, today, parameters)
     known = fluxes if {*reads} <= {*fluxes} else {**model.seen(state, today, parameters), **fluxes}
     wanted = (*reads, *(name for name in ("gpp", "reco") if model.settles and name not in reads))
-    values = fence({name: jnp.broadcast_to(known[name], shape).astype(jnp.float32) for name in wanted})
+    asked = {name: jnp.asarray(known[name], jnp.float32) for name in wanted}
+    asked |= fence({name: value for name, value in asked.items() if value.ndim})  # a zero, of a cause that never acts, stays in sight
+    values = {name: jnp.broadcast_to(asked[name], shape) for name in wanted}
     if model.settles:
         fluxes = {"gpp": values["gpp"], "reco": values["reco"], "nee": values["reco"] - values["gpp"]}
         state = model.settle(state, fluxes, today, parameters)
