@@ -12,6 +12,7 @@ from hybridflux.machine import give_back_memory
 
 ENOUGH = 1_200_000_000  # bytes of a worker
 ROOT = Path(__file__).resolve().parent.parent
+LONGEST = "test_experiments.py"
 
 os.environ.setdefault("MPLBACKEND", "agg")
 COMPILED_QUICKLY = "--xla_backend_optimization_level=0"
@@ -32,7 +33,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Give the mark `quick` to every test without a mark that says it takes longer; refuse names that differ between processes.
 
-    Long files come first, so that no worker waits at the end for one that has just begun (`make test` keeps this order between files).
+    The longest file comes first and all long ones before the quick ones, so that no worker waits at the end for one that has just begun
+    (`make test` keeps this order between files).
     """
     for item in items:
         if " at 0x" in item.nodeid:
@@ -40,7 +42,7 @@ def pytest_collection_modifyitems(items):
         if not any(item.get_closest_marker(name) for name in ("long", "slow", "gpu", "benchmark")):
             item.add_marker("quick")
     long = {item.path for item in items if not item.get_closest_marker("quick")}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path not in long, item.path.name != LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -190,8 +190,9 @@ def test_resumed_run_is_identical(tmp_path, region_path, posterior, run):
         map_region(posterior, region_path, out, **settings)
     report = map_region(posterior, region_path, out, **settings, resume=True)
     assert report.skipped == 2
+    resumed = arrays_of(out)
     for name, values in arrays_of(run).items():
-        np.testing.assert_array_equal(values, arrays_of(out)[name], err_msg=name)
+        np.testing.assert_array_equal(values, resumed[name], err_msg=name)
     a, b = (xr.open_dataset(folder / "totals.nc", engine="h5netcdf")["total"].values for folder in (run, out))
     np.testing.assert_array_equal(a, b)
 

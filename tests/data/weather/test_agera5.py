@@ -1,5 +1,6 @@
 """AgERA5: original daily files and cut-outs give the same days."""
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -24,14 +25,21 @@ def original(name, day, value, units):
     return xr.Dataset({name: (("time", "lat", "lon"), np.full((1, 2, 2), value, np.float32), {"units": units})}, coords=axes)
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("agera5")
     for name, (value, units) in NAMES.items():
         for number, day in enumerate(DAYS):
             offset = 0.1 * number if units == "K" else 0.0
             file = f"{name.replace('_', '-')}_C3S-glob-agric_AgERA5_{str(day).replace('-', '')}_final-v1.1.nc"
-            original(name, day, value + offset, units).to_netcdf(tmp_path / file, engine="h5netcdf")
-    return tmp_path
+            original(name, day, value + offset, units).to_netcdf(folder / file, engine="h5netcdf")
+    return folder
+
+
+@pytest.fixture
+def folder(originals, tmp_path):
+    """A copy of its own for each test, which may change it."""
+    return shutil.copytree(originals, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
