@@ -1,9 +1,9 @@
 """Networks that read the day, evaluated for a block: the same numbers as `Neural.raw`, at a tenth of the time.
 
 Three things are known in a block that a network does not know. Weather and plant type are the same for all its pixels, so their part of
-the first layer is made once a draw. Hidden units are taken one after the other, each for all draws and pixels: XLA makes one loop of
-vector instructions of that, and none of a batch of small matrix products. And where draws share their network (members of an ensemble
-are repeated to make a hundred draws, which differ in the effects of places), it is evaluated once a member.
+the first layer is made once a draw. Some hidden units are taken together, for all draws and pixels: XLA makes one loop of vector
+instructions of them and of what is computed of the parameter, and none of a batch of small matrix products. And where draws share their
+network (members of an ensemble are repeated to make a hundred draws, which differ in the effects of places), it is evaluated once a member.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
+from hybridflux.region.kernels.activations import logistic, weighted_tanh
 from hybridflux.vocabulary import Parameter
+
+TOGETHER = 8
+"""Units that share a division, at most."""
 
 
 class Solved(AbstractFree):
@@ -32,6 +36,21 @@ class Solved(AbstractFree):
 
     def raw(self, row, names):
         return self.z
+
+
+class Bounded(AbstractFree):
+    """A source whose unconstrained parameter is made a parameter by `activations.logistic`."""
+
+    source: AbstractFree
+
+    def reads(self):
+        return self.source.reads()
+
+    def raw(self, row, names):
+        return self.source.raw(row, names)
+
+    def value(self, row, names):
+        return row.lower + (row.upper - row.lower) * logistic(self.raw(row, names))
 
 
 class Members(NamedTuple):
@@ -76,7 +95,7 @@ def solved(model: HybridFlux, raws: dict[str, Array]) -> HybridFlux:
     """The model with the networks of some parameters replaced by the unconstrained parameter that they gave."""
     sources = dict(model.sources)
     for name, raw in raws.items():
-        sources[name] = eqx.tree_at(lambda one: one.network(), sources[name], Solved(raw))
+        sources[name] = Bounded(eqx.tree_at(lambda one: one.network(), sources[name], Solved(raw)))
     return eqx.tree_at(lambda one: one.sources, model, sources)
 
 
@@ -98,12 +117,25 @@ def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array
         else:
             own += [(column[..., number], weights[:, number]) for number in range(column.shape[-1])]
 
-    def unit(total, weights):
+    def some(total, weights):
         start, slopes, out = weights
-        received = start[:, None] + sum(slope[:, None] * column for slope, (column, _) in zip(slopes, own, strict=True))
-        return total + out[:, None] * jnp.tanh(received), None
+        received = [one[:, None] for one in start]
+        for slope, (column, _) in zip(slopes, own, strict=True):
+            received = [one + each[:, None] * column for one, each in zip(received, slope, strict=True)]
+        return total + weighted_tanh(received, [one[:, None] for one in out]), None
 
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column, _ in own))
-    units = shared.T, [slope.T for _, slope in own], w2.T
-    weighted, _ = lax.scan(unit, jnp.zeros(shape, jnp.float32), units)
+    together = units_at_once(network.width)
+    units = [shared.T, [slope.T for _, slope in own], w2.T]
+    parts = jax.tree.map(lambda weights: [weights[unit::together] for unit in range(together)], units)
+    weighted, _ = lax.scan(some, jnp.zeros(shape, jnp.float32), parts)
     return network.centre(row, names) + network.reach * row.prior_sd * weighted / network.width**0.5
+
+
+def units_at_once(width: int) -> int:
+    """Hidden units that share a division: the more the better, of numbers that divide their number.
+
+    >>> units_at_once(8), units_at_once(16), units_at_once(7)
+    (8, 8, 7)
+    """
+    return max(number for number in range(1, TOGETHER + 1) if width % number == 0)
