@@ -25,7 +25,7 @@ from hybridflux.model.site_discrepancy import FLUXES, SiteDiscrepancy, features
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
-    from hybridflux.inference.fit_site_discrepancy import Measured
+    from hybridflux.inference.fit_site_discrepancy import MeasuredPlace
 
 PRIOR_TOWERS = 1.0
 """Towers that the prior is worth, which is that of places that nobody measured: at known ones the error is smaller, and nobody knows by how
@@ -36,7 +36,7 @@ _ORIGIN = {False: "none: the prior alone", True: "of years that the discrepancy 
 
 
 def learn(
-    measured: Sequence[Measured], whole: SiteDiscrepancy, left_out: Sequence[np.ndarray], sequences: Sequences, seed: int
+    measured: Sequence[MeasuredPlace], whole: SiteDiscrepancy, left_out: Sequence[np.ndarray], sequences: Sequences, seed: int
 ) -> tuple[KnownPlaceError, dict]:
     """Draws of the error, and what is to be said of it, as JSON types.
 
@@ -82,7 +82,7 @@ def of_records(
 
 
 def _records(
-    measured: Sequence[Measured], whole: SiteDiscrepancy, left_out: Sequence[np.ndarray], sequences: Sequences
+    measured: Sequence[MeasuredPlace], whole: SiteDiscrepancy, left_out: Sequence[np.ndarray], sequences: Sequences
 ) -> Iterator[tuple[int, dict[str, Record]]]:
     """Each place with more than one block: of each flux that was measured there what was predicted from the other blocks."""
     for one in measured:

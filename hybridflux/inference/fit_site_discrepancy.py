@@ -57,7 +57,7 @@ class Weeks(NamedTuple):
     weeks: int
 
 
-class Measured(NamedTuple):
+class MeasuredPlace(NamedTuple):
     """What was measured at a place, beside what the draws have there.
 
     Attributes:
@@ -105,7 +105,7 @@ def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> t
     return replace(found, error=error), summary
 
 
-def _measured(posterior: Posterior, sequences: Sequences, inputs: tuple[str, ...], frequency: np.ndarray) -> Iterator[Measured]:
+def _measured(posterior: Posterior, sequences: Sequences, inputs: tuple[str, ...], frequency: np.ndarray) -> Iterator[MeasuredPlace]:
     """Each place with enough weeks; all draws of the posterior are rows."""
     step = max(AT_ONCE // (posterior.draws * len(sequences.days)), 1)
     for start in range(0, len(sequences.places), step):
@@ -125,7 +125,7 @@ def _measured(posterior: Posterior, sequences: Sequences, inputs: tuple[str, ...
                 rest = residual.copy()
                 rest[:, seen[block == number]] = np.nan
                 without.append(weeks_of(start + at, rest, here.days, of_days))
-            yield Measured(start + at, seen, modelled[:, seen], block, weeks, tuple(without))
+            yield MeasuredPlace(start + at, seen, modelled[:, seen], block, weeks, tuple(without))
 
 
 def blocks_of(days: np.ndarray) -> np.ndarray:

@@ -75,9 +75,9 @@ def test_what_the_draws_differ_by_is_not_counted_twice(learned):
     assert np.median(of_places["gpp"] / of_places["nee"]) > 1.3
 
 
-@pytest.mark.parametrize(("length", "most"), [(1, 0.95), (30, 0.95), (365, 0.99)])
+@pytest.mark.parametrize(("length", "most"), [(1, 0.96), (30, 0.96), (365, 0.99)])
 def test_intervals_of_a_year_that_was_not_seen_hold_what_they_say(learned, error, length, most):
-    """Those of years hold more: sixteen towers cannot say that nothing lasts, which the prior takes for likely."""
+    """Rather more than 90 %: sixteen towers leave the hyperparameters open, and cannot say that nothing lasts, which the prior expects."""
     size, found, _ = learned
     means = lambda values: values[: DAYS // length * length].reshape(DAYS // length, length, PLACES).mean(1)  # noqa: E731
     draws = len(found.amplitude["nee"])
