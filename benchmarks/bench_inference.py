@@ -75,7 +75,7 @@ def europe(towers: Path) -> None:
     base = compositions.get("hybrid_nirv")
     water = {"root_zone_capacity": Pooled(Shared()), "evaporation_scalar": Shared(), "rew_evaporation": Shared()}
     model = HybridFlux(gpp=base.gpp, reco=base.reco, memory=base.memory, observed=base.observed.values(), sources={**base.sources, **water})
-    sequences = open_towers(towers, needs=model.needs_at_towers()).sequences(model.needs_at_towers())
+    sequences = open_towers(towers, needs=model.needs_at_towers(), screen=None).sequences(model.needs_at_towers())
     before, used = load(), time.process_time()
     info = Ensemble(members=8, steps=700).fit(model, sequences, seed=0).info
     print(

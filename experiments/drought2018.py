@@ -51,7 +51,7 @@ def departure(means: pd.Series) -> float | None:
 @cache  # reading takes seconds
 def usual_weather(data: Path, at: tuple[str, ...] = WEATHER_AT) -> dict[str, str]:
     """Changes of drivers that give the summer of 2018 the usual mean weather of the towers nearby, or of those of some names."""
-    towers = open_towers(data / "towers", sites=",".join(at), needs=("tair", *AMOUNTS))
+    towers = open_towers(data / "towers", sites=",".join(at), needs=("tair", *AMOUNTS), screen=None)
     days, changes = f"@{YEAR}-06-01:{YEAR}-08-31", {}
     for name in ("tair", *AMOUNTS):
         values = towers.daily[name].to_pandas()

@@ -75,7 +75,7 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     began = time.perf_counter()
     model = get(composition)
     needs = {*model.needs_at_towers(), *REFLECTANCE_PREDICTORS, *NEEDS} - {"day_of_year"}
-    towers = open_towers(data, sites=sites, years=size["years"], vegetation=VEGETATION, needs=needs)
+    towers = open_towers(data, sites=sites, years=size["years"], vegetation=VEGETATION, needs=needs, screen=None)
     sequences = towers.sequences(needs)
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])

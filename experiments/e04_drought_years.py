@@ -94,7 +94,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None, years: t
     models = {name: model for name, model in compositions().items() if name in size["models"]}
     names = {name for model in models.values() for name in model.needs_at_towers()} | {*REFLECTANCE_PREDICTORS, *VPRM_NEEDS, *DRYNESS_NEEDS}
     names -= {"day_of_year"}
-    towers = open_towers(data, sites=sites, years=years, vegetation=VEGETATION, needs=names)
+    towers = open_towers(data, sites=sites, years=years, vegetation=VEGETATION, needs=names, screen=None)
     sequences = towers.sequences(names)
     fit, test = leave_drought_out(sequences)
     usual, tested = only_days(sequences, fit), only_days(sequences, test)

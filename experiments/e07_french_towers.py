@@ -67,7 +67,7 @@ def run(data: Path, out: Path, size: dict, sites: Sequence[str] | None) -> None:
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
     names = get(MODEL).needs_at_towers()
-    towers = open_towers(data, sites=sites, needs=names)
+    towers = open_towers(data, sites=sites, needs=names, screen=None)
     to_fit = without_faults(towers.sequences(names))
     french = towers.select(SITES).sequences(names)
     guests = open_guests(data, towers, out / "guests", names)

@@ -10,6 +10,7 @@ often 90 % intervals hold days, months, years, five-year means, differences of y
 left out; and how such residuals of two towers correlate with their distance.
 
     python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12
+    python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12_screened --screen
 
 NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. About six minutes on two free cores.
 """
@@ -27,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.towers import open_towers
+from hybridflux.data.towers import SCREEN, open_towers
 from hybridflux.evaluate.splits import only_days
 from hybridflux.inference import Ensemble
 from hybridflux.inference.batch import Indices
@@ -57,10 +58,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/e12"))
     parser.add_argument("--model", default="hybrid_nirv", help="composition")
     parser.add_argument("--vegetation", default="auto", help="vegetation series of the towers")
+    parser.add_argument("--screen", action="store_true", help="leave out towers whose record is implausible, as `hybridflux fit` does")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     model = get(arguments.model)
-    towers = open_towers(arguments.data, vegetation=arguments.vegetation, needs=model.needs_at_towers())
+    towers = open_towers(
+        arguments.data, vegetation=arguments.vegetation, needs=model.needs_at_towers(), screen=SCREEN if arguments.screen else None
+    )
     sequences = towers.sequences(model.needs_at_towers())
     everyone = fitted(model, sequences, arguments.out / "all.nc")
     rows, neighbours = [], neighbours_of(sequences)

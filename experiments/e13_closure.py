@@ -71,7 +71,7 @@ def main() -> None:
     data, out = arguments.data, arguments.out
     model = get(arguments.model)
     needs = model.needs_at_towers()
-    towers = open_towers(data / "towers", needs=needs)
+    towers = open_towers(data / "towers", needs=needs, screen=None)
     sequences = towers.sequences(needs)
     posterior = fitted(arguments, model, sequences.select([place for place in sequences.places if place not in UNSEEN]))
     guests = open_guests(data / "towers", towers, out / "guests", needs).sequences(needs)

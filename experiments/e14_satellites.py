@@ -92,7 +92,7 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, years:
     models = {name: make() for name, make in HYBRIDS.items()}
     needs = {name for model in models.values() for name in model.needs_at_towers()} | {name for of in TREES.values() for name in of}
     needs |= set(INDICES)
-    towers = open_towers(data, sites=sites, years=years, vegetation="modis_fpar_c5_8day", needs=needs)
+    towers = open_towers(data, sites=sites, years=years, vegetation="modis_fpar_c5_8day", needs=needs, screen=None)
     sequences = towers.sequences(needs - {"day_of_year", "site", "site_year"})
     days = int(np.isfinite(sequences.targets["nee"]).sum())
     print(f"{len(sequences.places)} sites, {days} days of NEE that have all series", flush=True)

@@ -176,7 +176,7 @@ def left_out(pairs: pd.DataFrame, index: str) -> pd.DataFrame:
 def learned_at(folder: Path, out: Path, pairs: pd.DataFrame) -> pd.DataFrame:
     """Scores of 2017-2020 at towers left out, read at 10 m, by the scale of what the model was fitted to."""
     names = {name for name in MODEL().needs_at_towers() if not name.startswith("nirv")}
-    weather = with_gpp(open_towers(folder, needs=names).sequences(names), folder)
+    weather = with_gpp(open_towers(folder, needs=names, screen=None).sequences(names), folder)
     fine, coarse = (
         {site: of["nirv"] for site, of in daily(views["nirv"], SMOOTHER["nirv"], "nirv").items()} for views in both(folder, weather.places)
     )

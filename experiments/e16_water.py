@@ -113,7 +113,7 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, names:
     """All fits of water, then of carbon, and the page."""
     began = time.perf_counter()
     out.mkdir(parents=True, exist_ok=True)
-    towers = open_towers(data, sites=sites, years=size["years"], needs=NEEDS, targets=(observe.latent_heat().variable,))
+    towers = open_towers(data, sites=sites, years=size["years"], needs=NEEDS, targets=(observe.latent_heat().variable,), screen=None)
     water = measured(data, towers)
     rows, found = [], {}
     for name in names:
@@ -334,7 +334,7 @@ def of_droughts(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None
     """Scores of drought anomalies of all carbon models, and the thresholds of those that have them."""
     models = carbon_models()
     needs = {name for model in models.values() for name in model.needs_at_towers()} | {*DRYNESS_NEEDS}
-    towers = open_towers(data, sites=sites, years=size["years"], vegetation="modis_fpar_c5_8day", needs=needs)
+    towers = open_towers(data, sites=sites, years=size["years"], vegetation="modis_fpar_c5_8day", needs=needs, screen=None)
     sequences = towers.sequences(needs - {"site"})
     keep, _ = leave_drought_out(sequences)
     usual = only_days(sequences, keep)

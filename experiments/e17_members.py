@@ -65,7 +65,7 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, years:
     """All folds of all rows, and the page."""
     began = time.perf_counter()
     needs = {*hybrid().needs_at_towers(), *stacked().needs_at_towers(), *PREDICTORS, *INDICES}  # those of E14, for the same days
-    towers = open_towers(data, sites=sites, years=years, vegetation="modis_fpar_c5_8day", needs=needs)
+    towers = open_towers(data, sites=sites, years=years, vegetation="modis_fpar_c5_8day", needs=needs, screen=None)
     sequences = towers.sequences(needs - {"day_of_year", "site", "site_year"})
     days = int(np.isfinite(sequences.targets["nee"]).sum())
     print(f"{len(sequences.places)} sites, {days} days of NEE that have all series", flush=True)

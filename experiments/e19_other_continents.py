@@ -57,8 +57,8 @@ def run(data: Path, out: Path, size: dict, here: tuple[str, ...] | None, there: 
     models = {name: get(name) for name in MODELS}
     needs = {name for model in models.values() for name in model.needs_at_towers()} | set(REFLECTANCE_PREDICTORS)
     needs -= {"day_of_year"}
-    train = open_towers(data / "towers", sites=here, needs=needs).sequences(needs)
-    test = open_towers(data / "towers_world", sites=there, needs=needs).sequences(needs)
+    train = open_towers(data / "towers", sites=here, needs=needs, screen=None).sequences(needs)
+    test = open_towers(data / "towers_world", sites=there, needs=needs, screen=None).sequences(needs)
     days = [int(np.isfinite(one.targets["nee"]).sum()) for one in (train, test)]
     print(f"fitted to {len(train.places)} towers, {days[0]} days; scored at {len(test.places)}, {days[1]} days", flush=True)
     predicted = {}

@@ -67,9 +67,9 @@ def run(data: Path, out: Path, size: dict, sites: tuple[str, ...] | None, years:
     out.mkdir(parents=True, exist_ok=True)
     models = compositions()
     names = {*models[SIGNED].needs_at_towers(), *DRYNESS_NEEDS}
-    towers = open_towers(data, sites=sites, years=years, needs=set(models[SIGNED].needs_at_towers()))
+    towers = open_towers(data, sites=sites, years=years, needs=set(models[SIGNED].needs_at_towers()), screen=None)
     sequences = towers.sequences(models[SIGNED].needs_at_towers())
-    with_fapar = open_towers(data, sites=sites, years=years, needs=names).sequences(names)
+    with_fapar = open_towers(data, sites=sites, years=years, needs=names, screen=None).sequences(names)
     method, unseen, droughts, curves = Ensemble(members=size["members"], steps=size["steps"]), [], [], []
     for name, model in models.items():
         settings = {"model": to_spec(model), "size": size, "places": sequences.places, "seed": GROUPS_SEED}

@@ -42,7 +42,7 @@ def main() -> None:
 
 def of_towers(data: Path) -> pd.DataFrame:
     """A row for each tower and season: probability, water missing where it is over a fortnight [mm], rain [mm]."""
-    towers = open_towers(data, needs={*WEATHER, "nirv"})
+    towers = open_towers(data, needs={*WEATHER, "nirv"}, screen=None)
     sequences = towers.sequences({*WEATHER, "nirv", "plant_type"})
     season, years = seasons_of(sequences.days)
     here = [place for place in sequences.places if towers.sites.loc[place, "igbp"] in ("CRO", "GRA")]

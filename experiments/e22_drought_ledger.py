@@ -61,7 +61,7 @@ def run(data: Path, file: Path, out: Path, sites: tuple[str, ...] | None) -> Non
     out.mkdir(parents=True, exist_ok=True)
     posterior = Posterior.load(file)
     needs = posterior.model.needs_at_towers()
-    towers = open_towers(data, sites=sites, years=(2000, LAST), needs=needs)
+    towers = open_towers(data, sites=sites, years=(2000, LAST), needs=needs, screen=None)
     sequences = towers.sequences(needs)
     simulated = posterior.simulate(sequences, key=jax.random.key(SEED), variables=("gpp", "nee"))
     modelled = {flux: np.asarray(values).mean(axis=0) for flux, values in simulated.items()}

@@ -72,7 +72,7 @@ def main() -> None:
 
 def of_towers(data: Path) -> list[TowerSteps]:
     """Towers of a folder with enough years of clear views and measured weather."""
-    towers = open_towers(data, needs=WEATHER)
+    towers = open_towers(data, needs=WEATHER, screen=None)
     (path,) = (data / "reflectance").glob("modis_1km*")
     views = read_points(path, load_catalog()["modis-1km-points"], tuple(FOLLOWED), list(towers.sites.index))
     return [one for one in leaf_steps(towers, views) if len(np.unique(one.year)) >= LEAST_YEARS]
@@ -312,7 +312,7 @@ def of_ledger(data: Path, file: Path, response: LeafResponse) -> pd.DataFrame:
     """A row for each tower and event of E22: change of GPP [gC m-2] by all causes, by soil water, by greenness and by leaves alone."""
     posterior = Posterior.load(file)
     needs = posterior.model.needs_at_towers()
-    sequences = open_towers(data, years=(2000, LAST), needs=needs).sequences(needs)
+    sequences = open_towers(data, years=(2000, LAST), needs=needs, screen=None).sequences(needs)
     rows = []
     for event in EVENTS:
         here, years, season, _ = looked_at(sequences, event)

@@ -108,7 +108,7 @@ def of_towers(data: Path, file: Path, sites: tuple[str, ...] | None) -> tuple[pd
     needs = posterior.model.needs_at_towers()
     listed = pd.read_csv(data / "sites.csv").set_index("site_id")
     have = [site for site in water.index.get_level_values("site").unique() if site in (sites or listed.index)]
-    towers = open_towers(data, sites=tuple(have), years=(FIRST - 1, LAST), needs=needs)
+    towers = open_towers(data, sites=tuple(have), years=(FIRST - 1, LAST), needs=needs, screen=None)
     sequences = towers.sequences(needs)
     year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
     simulated = posterior.simulate(sequences, key=jax.random.key(SEED), variables=("gpp",))["gpp"]

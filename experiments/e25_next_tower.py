@@ -107,7 +107,7 @@ def mapped(world: World, towers: Path, out: Path, chain: dict, seed: int) -> Non
     model = compositions.get(MODEL)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InferenceWarning)
-        posterior: Posterior = NUTS(**chain).fit(model, open_towers(towers).sequences(model.needs_at_towers()), seed=seed)
+        posterior: Posterior = NUTS(**chain).fit(model, open_towers(towers, screen=None).sequences(model.needs_at_towers()), seed=seed)
     map_region(posterior, world.region, out, draws=Draws(posterior.draws, seed=seed), keep=(ZoneTotals(),))
 
 

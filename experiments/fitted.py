@@ -37,7 +37,7 @@ def posterior_of(arguments: argparse.Namespace) -> Posterior:
     if arguments.posterior is None and not path.exists():
         model = compositions.get(arguments.model)
         needs = model.needs_at_towers()
-        sequences = open_towers(arguments.data / "towers", needs=needs, targets=model.targets()).sequences(needs)
+        sequences = open_towers(arguments.data / "towers", needs=needs, targets=model.targets(), screen=None).sequences(needs)
         method = Ensemble(**SMOKE) if arguments.smoke else Ensemble()
         path.parent.mkdir(parents=True, exist_ok=True)
         method.fit(model, sequences, seed=0).save(path)

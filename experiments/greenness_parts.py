@@ -43,7 +43,7 @@ def parts_of_greenness(data: Path, file: Path, draws: int = 16) -> pd.DataFrame:
     """A row for each tower and event of E22: parts of what greenness changed of GPP, and what moving the leaves says of that by water."""
     posterior = Posterior.load(file).thin(draws)
     needs = posterior.model.needs_at_towers()
-    sequences = open_towers(data, years=(2000, LAST), needs=needs).sequences(needs)
+    sequences = open_towers(data, years=(2000, LAST), needs=needs, screen=None).sequences(needs)
     rows = []
     for event in EVENTS:
         here, years, season, _ = looked_at(sequences, event)

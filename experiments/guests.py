@@ -59,7 +59,7 @@ def open_guests(data: Path, hosts: Towers, folder: Path, needs: Iterable[str]) -
     number = day_of_year(days[::EVERY]) - 1
     lent = [courses[row.igbp].iloc[number].round().assign(site_id=site, date=days[::EVERY]) for site, row in sites.iterrows()]
     pd.concat(lent).dropna().to_csv(folder / FOLDER / VIEWS, index=False)
-    return open_towers(folder, needs=needs)
+    return open_towers(folder, needs=needs, screen=None)
 
 
 def of_months(table: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ def _load(files: list[Path] | None) -> None:
 
 Towers = Annotated[Path, typer.Option("--towers", exists=True, help="Folder with sites.csv, fluxnet_dd/ and satellite/.")]
 Sites = Annotated[str | None, typer.Option("--sites", help="Only these sites: FR-Pue,DE-Tha")]
+NoScreen = Annotated[bool, typer.Option("--no-screen", help="Take records that are implausible too: next to no respiration.")]
 Catalog = Annotated[
     Path | None,
     typer.Option("--catalog", exists=True, file_okay=False, help="Folder with datasets of your own: satellite/my-camera.toml."),

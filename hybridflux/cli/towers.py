@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Resume, Seed, Sites, Towers, With, Years
+from hybridflux.cli.options import NoScreen, Overwrite, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
 from hybridflux.terminal import progress_of, scores_text, wrote
 
@@ -35,6 +35,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="Posterior file to write (netCDF).")],
     sites: Sites = None,
     years: Annotated[str | None, typer.Option(help="First and last year: 2001:2010")] = None,
+    no_screen: NoScreen = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -62,7 +63,7 @@ def fit(
     The table names the sites and days that were used, how far the towers moved each parameter from its prior, and concerns about the fit.
     """
     check_output(out, overwrite=overwrite, room=ROOM)
-    from hybridflux.data.towers import open_towers
+    from hybridflux.data.towers import SCREEN, open_towers
     from hybridflux.inference import method_of
     from hybridflux.inference.summary import lines
     from hybridflux.model import compositions
@@ -74,12 +75,12 @@ def fit(
     to_spec(fitted)  # a model that cannot be saved is refused here
     if beside is not None and not isinstance(fitted, Stacked):
         raise ValueError("--beside is for networks: only those of --model stacked learn from towers of other regions")
-    needs, targets = fitted.needs_at_towers(), fitted.targets()
-    sequences = open_towers(towers, sites=sites, years=years, needs=needs, targets=targets).sequences(needs)
+    needs, targets, screen = fitted.needs_at_towers(), fitted.targets(), None if no_screen else SCREEN
+    sequences = open_towers(towers, sites=sites, years=years, screen=screen, needs=needs, targets=targets).sequences(needs)
     options: dict = {}
     if beside is not None and isinstance(fitted, Stacked):
         of_networks = fitted.kinds()[NETWORK]
-        there = open_towers(beside, years=years, needs=of_networks.needs_at_towers(), targets=of_networks.targets())
+        there = open_towers(beside, years=years, screen=screen, needs=of_networks.needs_at_towers(), targets=of_networks.targets())
         options["beside"] = there.sequences(of_networks.needs_at_towers())
     with progress_of("fitting") as progress:
         posterior = chosen.fit(fitted, sequences, seed=seed, progress=progress, **options)
@@ -121,6 +122,7 @@ def evaluate(
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`; or --leave-site-out.")] = None,
     sites: Sites = None,
     years: Years = None,
+    no_screen: NoScreen = False,
     step: Annotated[
         str, typer.Option(help="Time steps: day,week,month,year,anomaly,iav,driest,hottest,drought; one or several.")
     ] = "day",
@@ -157,7 +159,7 @@ def evaluate(
         raise ValueError("--residuals belongs to --posterior: a site that a fit left out has none")
     check_output(out, overwrite=overwrite)
 
-    from hybridflux.data.towers import open_towers
+    from hybridflux.data.towers import SCREEN, open_towers
     from hybridflux.evaluate.baselines import baseline_of
     from hybridflux.evaluate.scores import evaluate as score
     from hybridflux.evaluate.scores import needed, overview
@@ -169,17 +171,17 @@ def evaluate(
     from hybridflux.products.sheet import write_table
     from hybridflux.provenance import provenance
 
-    steps, kept = steps_named(step), out.with_name(f"{out.name}.folds")
+    steps, kept, screen = steps_named(step), out.with_name(f"{out.name}.folds"), None if no_screen else SCREEN
     if posterior:
         loaded = Posterior.load(posterior)
-        measured = open_towers(towers, sites=sites, years=years, needs=needed(loaded.model, steps))
+        measured = open_towers(towers, sites=sites, years=years, screen=screen, needs=needed(loaded.model, steps))
         table = score(loaded, measured, step=steps, seed=seed, residuals=residuals)
     else:
         how = method_of(method, settings or ())
         fitted = compositions.get(model or _composition(how, towers))
         rivals = {name: baseline_of(name, fitted.needs()) for name in baseline.split(",")} if baseline else {}
         needs = {*needed(fitted, steps), *(name for one in rivals.values() for name in one.needs)}
-        measured = open_towers(towers, sites=sites, years=years, needs=needs, targets=fitted.targets())
+        measured = open_towers(towers, sites=sites, years=years, screen=screen, needs=needs, targets=fitted.targets())
         with progress_of("fitting") as progress:
             options = {"folds": leave_site_out, "baselines": rivals, "step": steps, "seed": seed, "folder": kept, "resume": resume}
             table = evaluate_unseen(fitted, how, measured, **options, progress=progress)
@@ -198,6 +200,7 @@ def responses(
     out: Annotated[Path, typer.Option(help="Table to write: a row for each point of a curve, with its 90 % band.")],
     sites: Sites = None,
     years: Years = None,
+    no_screen: NoScreen = False,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     own: With = None,
@@ -209,7 +212,7 @@ def responses(
     """
     check_output(out, overwrite=overwrite)
 
-    from hybridflux.data.towers import open_towers
+    from hybridflux.data.towers import SCREEN, open_towers
     from hybridflux.evaluate.responses import responses as curves_of
     from hybridflux.evaluate.responses import table_of
     from hybridflux.evaluate.signs import contradictions, sentences
@@ -219,7 +222,8 @@ def responses(
 
     loaded = Posterior.load(posterior)
     needs = loaded.model.needs_at_towers()
-    curves = list(curves_of(loaded, open_towers(towers, sites=sites, years=years, needs=needs).sequences(needs), seed=seed))
+    measured = open_towers(towers, sites=sites, years=years, screen=None if no_screen else SCREEN, needs=needs)
+    curves = list(curves_of(loaded, measured.sequences(needs), seed=seed))
     if not curves:
         raise ValueError("no NEE was measured in a growing season of these towers; check sites and years")
     of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years}

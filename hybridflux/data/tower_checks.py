@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -20,8 +21,6 @@ _WARMTH = ("tair", "tmin", "tmax", "tair_night", "tair_day")
 _DRIEST, _WETTEST = 5.0, 12000.0  # mm yr-1: hyper-arid deserts have some 10, the wettest places on earth 11,900
 _SATURATED_SHARE = 0.1  # of saturation vapour pressure; the driest hundredth of days exceeds 0.47 at each of 117 towers, 0.047 in kPa
 _NIGHT_UPTAKE = -1.0  # gC m-2 d-1, median of nights; the least of 117 towers is -0.35
-_LEAST_RESPIRATION = 0.35  # RECO over GPP of two years or more; of 117 towers one has less (IT-Lav, 0.17), the next has 0.52
-_TWO_YEARS = 700  # days; records of the growing season alone, which are shorter, go down to 0.31
 _LATITUDE_ERROR = 0.12  # share of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
 
 
@@ -72,25 +71,36 @@ def _check_sign(frame: pd.DataFrame, where: str) -> None:
         raise ValueError(f"{where}, column NEE_VUT_REF {why}; FLUXNET counts NEE positive to the atmosphere: change its sign")
 
 
-def warn_of_respiration(frame: pd.DataFrame, where: str) -> None:
-    """Warn of a record that respires next to nothing: carbon dioxide that drains from a slope at night, or a sensor, rather than a sink.
+@dataclass(frozen=True)
+class Screen:
+    """What the record of a tower must fulfil to be learned from: rules of physics, declared before any score was looked at.
 
-    Ecosystems respire four fifths of their GPP on the mean (Baldocchi 2008, 10.1071/BT07151).
-
-    Args:
-        frame: daily `gpp` and `reco`, where they are measured.
-        where: name of the file, for messages.
+    Attributes:
+        least_respiration: RECO over GPP. Ecosystems respire four fifths of their GPP on the mean (Baldocchi 2008, 10.1071/BT07151); of 117
+            towers one has less than 0.35 (IT-Lav, 0.17), the next has 0.52. A record that respires next to nothing has lost carbon dioxide
+            that drains from a slope at night, or has a faulty sensor, and looks like a sink.
+        days: measured days from which on that is asked; records of the growing season alone, which are shorter, go down to 0.31.
     """
-    both = frame[["gpp", "reco"]].dropna()
-    if len(both) < _TWO_YEARS or both["gpp"].sum() <= 0:
-        return
-    share = both["reco"].sum() / both["gpp"].sum()
-    if share < _LEAST_RESPIRATION:
-        _LOG.warning(
-            "%s: RECO is %.2f of GPP over %d measured days, and of other towers 0.5 or more; does CO2 drain from the site at night? "
-            "Look at its nights, and leave it out with `sites` if they cannot be explained",
-            where, share, len(both),
-        )  # fmt: skip
+
+    least_respiration: float = 0.35
+    days: int = 700
+
+    def fault(self, frame: pd.DataFrame) -> str | None:
+        """What is implausible, in words; None where nothing is.
+
+        Args:
+            frame: daily `gpp` and `reco`, where they are measured.
+        """
+        both = frame[["gpp", "reco"]].dropna()
+        if len(both) < self.days or both["gpp"].sum() <= 0:
+            return None
+        share = both["reco"].sum() / both["gpp"].sum()
+        if share >= self.least_respiration:
+            return None
+        return (
+            f"RECO is {share:.2f} of GPP over {len(both)} measured days, less than {self.least_respiration:g}; does CO2 drain from "
+            "the site at night? `screen=None`, on the command line --no-screen, takes it nevertheless"
+        )
 
 
 def drop_outliers(frame: pd.DataFrame, where: str, more: Mapping[str, Variable] = MappingProxyType({})) -> pd.DataFrame:

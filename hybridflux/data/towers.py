@@ -21,7 +21,7 @@ from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
-from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers, warn_of_respiration
+from hybridflux.data.tower_checks import Screen, check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, suggestion, variable
@@ -34,6 +34,9 @@ _SHOWN = 20  # sites left out that a summary lists
 
 ASSUMED = {"soil_capacity": PARAMETERS["root_zone_capacity"].typical}
 """Covariates a model can do without knowing: what is taken where sites.csv does not give them, with a warning."""
+
+SCREEN = Screen()
+"""What a record must fulfil where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +176,13 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
 def open_towers(
     folder: str | Path, *, sites: str | Iterable[str] | None = None, years: str | int | Iterable[int] | None = None,
     qc: float = 0.75, exclude_met: str | Iterable[str] = ("neighbour",), vegetation: str = "auto",
-    needs: Collection[str] = (), targets: Iterable[Variable] = (),
+    needs: Collection[str] = (), targets: Iterable[Variable] = (), screen: Screen | None = SCREEN,
 ) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 
-    Sites without flux file, vegetation series or measured days, with an empty file or a class that is none of `PLANT_TYPES`, are left
-    out with one warning. What is wrong in the files and rows of the sites that are asked for is refused, all of it in one message; other
-    sites are not looked at.
+    Sites without flux file, vegetation series or measured days, with an empty file, a class that is none of `PLANT_TYPES` or a record that
+    `screen` holds implausible, are left out with one warning. What is wrong in the files and rows of the sites that are asked for is
+    refused, all of it in one message; other sites are not looked at.
 
     Args:
         folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there are any,
@@ -193,6 +196,7 @@ def open_towers(
             only those indices of reflectance are made. By default sites without `fapar` are left out, and all indices are made.
         targets: what a model is compared with, `model.targets()`: those beside NEE, GPP, RECO and soil water are read from the column that
             `fluxnet` of their row names, in its units.
+        screen: what a record must fulfil to be learned from, and to be scored against; None takes every record.
 
     Raises:
         FileNotFoundError: the folder, its site table, its flux files or its vegetation series are missing.
@@ -214,7 +218,7 @@ def open_towers(
     for site in chosen:
         try:
             lacking = sorted(wanted - {*seen.get(site, ())})
-            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more)
+            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more, screen)
         except NoRecord as error:
             left_out[site] = str(error)
         except ValueError as error:
@@ -292,8 +296,9 @@ def _together(faults: list[str]) -> str:
 
 
 def _frame(
-    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period, more
-) -> pd.DataFrame:
+    site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period, more,
+    screen: Screen | None,
+) -> pd.DataFrame:  # fmt: skip
     """Checked daily frame of a site; `lacking`: which satellite series it does not have of those that are needed.
 
     Raises:
@@ -312,6 +317,8 @@ def _frame(
     frame = _checked(archive, quality, table.rows.loc[site], more)
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
         raise NoRecord("no day of measured NEE in the period")
+    if screen is not None and (fault := screen.fault(frame)) is not None:
+        raise NoRecord(fault)
     return frame
 
 
@@ -319,6 +326,4 @@ def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Va
     frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
     check_units(frame, str(archive))
     check_latitude(frame, site["lat"], str(archive))
-    frame = drop_outliers(frame, str(archive), {row.name: row for row in more})
-    warn_of_respiration(frame, str(archive))
-    return frame
+    return drop_outliers(frame, str(archive), {row.name: row for row in more})

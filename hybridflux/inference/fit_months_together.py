@@ -54,6 +54,7 @@ def learn(
     variance: np.ndarray,
     plant_types: np.ndarray,
     scores: np.ndarray,
+    rounds: int = ROUNDS,
 ) -> dict[str, np.ndarray]:
     """Posterior means of the unconstrained hyperparameters of `GROUPS` `[draw]`, and of `LEVEL` `[draw, plant type]`, for some weights.
 
@@ -66,9 +67,10 @@ def learn(
         variance: of each population effect, in units of its prior.
         plant_types: of the places, indices into PLANT_TYPES.
         scores: of the levels a priori, standard normal `[draw, plant type]`; 0 of the first draw.
+        rounds: over the groups, of which the last is made for all draws.
     """
     values, found, every = dict(at), dict[str, np.ndarray](), np.broadcast_to(LEVELS, (len(plant_types), len(LEVELS)))
-    for last in (False,) * (ROUNDS - 1) + (True,):
+    for last in (False,) * (rounds - 1) + (True,):
         draws = slice(None if last else 1)
         for names in GROUPS:
             together = evidence(values, months, variance, every if SPREAD in names else found[LEVEL][0, plant_types, None], names)
@@ -106,16 +108,52 @@ def evidence(values: Mapping[str, float], months: Means, variance: np.ndarray, l
         rows = np.flatnonzero(np.asarray(months.place) == place)
         if len(rows) < FEWEST_MONTHS:
             continue
-        rest = effects_of(variance, months, rows) + np.diag(noise_of(values, months, rows))
-        unit = np.linalg.inv(np.linalg.cholesky(rest))  # what is not of the amplitude is made independent, of variance one
-        residual = unit @ np.asarray(months.residual, float)[rows]
         prior = -0.5 * ((LOG_AMPLITUDES - of_type[:, None] + spreads**2) / spreads) ** 2
         prior -= logsumexp(prior, axis=-1, keepdims=True)
-        for at, case in enumerate(cases):
-            error = unit @ errors_of({**values, **case}, months, rows) @ unit.T
-            given = likelihood_of_amplitudes(error, np.ones(len(rows)), residual, np.exp(LOG_AMPLITUDES))
-            found[place, at] = logsumexp(given + prior, axis=-1)
+        given = given_amplitudes([{**values, **case} for case in cases], months, variance, rows)
+        found[place] = logsumexp(given[:, None, None] + prior, axis=-1)
     return found.reshape(len(levels), *(len(NODES[name]) for name in names), levels.shape[1])
+
+
+def given_amplitudes(cases: Sequence[Mapping[str, float]], months: Means, variance: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Log likelihood of months of a place at each of `LOG_AMPLITUDES` `[case, amplitude]`, up to a constant of all cases.
+
+    Args:
+        cases: hyperparameters of the structural error, which have the same measuring error.
+        months: mean residuals.
+        variance: of each population effect, in units of its prior.
+        rows: numbers of the months of the place.
+    """
+    rest = effects_of(variance, months, rows) + np.diag(noise_of(cases[0], months, rows))
+    unit = np.linalg.inv(np.linalg.cholesky(rest))  # what is not of the amplitude is made independent, of variance one
+    residual, ones = unit @ np.asarray(months.residual, float)[rows], np.ones(len(rows))
+    errors = (unit @ errors_of(case, months, rows) @ unit.T for case in cases)
+    return np.array([likelihood_of_amplitudes(error, ones, residual, np.exp(LOG_AMPLITUDES)) for error in errors])
+
+
+def amplitudes(
+    draws: Sequence[Mapping[str, float]], months: Means | None, variance: np.ndarray, level: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Draws of the amplitudes of places, given all their months `[draw, place]`; of a place with few those of its plant type.
+
+    Args:
+        draws: hyperparameters of the structural error.
+        months: mean residuals; None where there are none.
+        variance: of each population effect, in units of its prior.
+        level: of the plant type of each place `[draw, place]`.
+        shares: uniform random numbers: the shares of the posterior below the draws `[draw, place]`.
+    """
+    found = np.empty(shares.shape)
+    for place in range(shares.shape[1]):
+        rows = np.flatnonzero(np.asarray(months.place) == place) if months is not None else np.zeros(0, int)
+        for draw, values in enumerate(draws):
+            found_log = -0.5 * ((LOG_AMPLITUDES - level[draw, place] + values[SPREAD] ** 2) / values[SPREAD]) ** 2
+            if months is not None and len(rows) >= FEWEST_MONTHS:
+                found_log = found_log + given_amplitudes([values], months, variance, rows)[0]
+            weight = np.exp(found_log - found_log.max())
+            below = np.cumsum(weight) - 0.5 * weight
+            found[draw, place] = np.exp(np.interp(shares[draw, place] * weight.sum(), below, LOG_AMPLITUDES))
+    return found
 
 
 def total(found: np.ndarray, weight: np.ndarray, plant_types: np.ndarray, spreads: np.ndarray | None) -> np.ndarray:

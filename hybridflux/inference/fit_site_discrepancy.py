@@ -8,14 +8,18 @@ of its weeks, about a prior. Where residuals are nothing but errors, the discrep
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import numpy as np
 
+from hybridflux.inference import fit_known_place_error
 from hybridflux.inference.tower_residuals import AT_ONCE, kept_draws
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.site_discrepancy import FLUXES, FREQUENCIES, INPUTS, SiteDiscrepancy, features, frequencies
+from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
     from hybridflux.inference.posterior import Posterior
@@ -29,6 +33,8 @@ WEEKS, YEARS, ALONE = 0.75, 0.3, 0.4
 AMPLITUDES = np.geomspace(0.02, 2.0, 41)
 TYPICAL, SPREAD = 0.7, 0.5
 """Prior of the amplitude of the discrepancy in the same units: median and standard deviation of its logarithm."""
+BLOCKS = 3
+"""Parts of the record of a place, each of which is left out once to see what the discrepancy of the others leaves."""
 
 
 class Weeks(NamedTuple):
@@ -51,8 +57,30 @@ class Weeks(NamedTuple):
     weeks: int
 
 
-def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> SiteDiscrepancy | None:
-    """The discrepancy at the places of a fit; None where GPP and RECO were not measured or the plant types are unknown.
+class MeasuredPlace(NamedTuple):
+    """What was measured at a place, beside what the draws have there.
+
+    Attributes:
+        place: number of the place.
+        at: numbers of the days on which a flux was measured and the inputs are known `[day]`.
+        modelled: GPP and RECO on these `[row, day, flux]`.
+        block: of these, numbered parts of the record; -1 where all of it is in one year `[day]`.
+        weeks: of all measured days.
+        without: of the days outside each block; None where these are too few.
+    """
+
+    place: int
+    at: np.ndarray
+    modelled: np.ndarray
+    block: np.ndarray
+    weeks: Weeks
+    without: tuple[Weeks | None, ...]
+
+
+def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> tuple[SiteDiscrepancy | None, dict | None]:
+    """The discrepancy at the places of a fit, with the error that is left there, and what is to be said of that error, as JSON types.
+
+    None where GPP and RECO were not measured or the plant types are unknown.
 
     Args:
         posterior: of the fit.
@@ -60,22 +88,55 @@ def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> S
         seed: of the draws.
     """
     if "plant_type" not in sequences.drivers or any(name not in sequences.targets for name in FLUXES):
-        return None
+        return None, None
     needs = posterior.model.needs_at_towers()
     inputs = tuple(name for name in INPUTS if name in needs)
     frequency, kept = frequencies(inputs), kept_draws(posterior.draws)
-    few, step = posterior.pick(kept), max(AT_ONCE // (len(kept) * len(sequences.days)), 1)
-    weeks = []
+    measured = list(_measured(posterior.pick(kept), sequences, inputs, frequency))
+    plant_type, places = np.asarray(sequences.drivers["plant_type"], int), len(sequences.places)
+    weight = draw_weights([one.weeks for one in measured], plant_type, places, len(kept), seed)
+    row = np.abs(np.arange(posterior.draws)[:, None] - kept).argmin(1).astype(np.int32)
+    found = SiteDiscrepancy(inputs, frequency, weight, row)
+    left_out = []
+    for block in range(BLOCKS):
+        rest = [weeks for one in measured for weeks in one.without[block : block + 1] if weeks is not None]
+        left_out.append(draw_weights(rest, plant_type, places, len(kept), seed + 1 + block))
+    error, summary = fit_known_place_error.learn(measured, found, left_out, sequences, seed)
+    return replace(found, error=error), summary
+
+
+def _measured(posterior: Posterior, sequences: Sequences, inputs: tuple[str, ...], frequency: np.ndarray) -> Iterator[MeasuredPlace]:
+    """Each place with enough weeks; all draws of the posterior are rows."""
+    step = max(AT_ONCE // (posterior.draws * len(sequences.days)), 1)
     for start in range(0, len(sequences.places), step):
         here = sequences.select(sequences.places[start : start + step])
-        fluxes = {name: np.asarray(values) for name, values in few.simulate(here, key=jax.random.key(0)).items()}
+        fluxes = {name: np.asarray(values) for name, values in posterior.simulate(here, key=jax.random.key(0)).items()}
         for at in range(len(here.places)):
-            residual = np.stack([here.targets[name][:, at] - fluxes[name][:, :, at] for name in FLUXES], axis=-1)
-            found = weeks_of(start + at, residual, here.days, features(here, at, inputs, frequency))
-            weeks += [] if found is None else [found]
-    weight = draw_weights(weeks, np.asarray(sequences.drivers["plant_type"], int), len(sequences.places), len(kept), seed)
-    row = np.abs(np.arange(posterior.draws)[:, None] - kept).argmin(1).astype(np.int32)
-    return SiteDiscrepancy(inputs, frequency, weight, row)
+            modelled = np.stack([fluxes[name][:, :, at] for name in FLUXES], axis=-1)
+            residual = np.stack([here.targets[name][:, at] for name in FLUXES], axis=-1) - modelled
+            of_days = features(here, at, inputs, frequency)
+            weeks = weeks_of(start + at, residual, here.days, of_days)
+            if weeks is None:
+                continue
+            observed = np.any([np.isfinite(here.targets[name][:, at]) for name in CARBON if name in here.targets], axis=0)
+            seen = np.flatnonzero(observed & np.isfinite(of_days).all(axis=1) & np.isfinite(modelled).all(axis=(0, 2)))
+            block, without = blocks_of(here.days[seen]), []
+            for number in range(block.max() + 1):
+                rest = residual.copy()
+                rest[:, seen[block == number]] = np.nan
+                without.append(weeks_of(start + at, rest, here.days, of_days))
+            yield MeasuredPlace(start + at, seen, modelled[:, seen], block, weeks, tuple(without))
+
+
+def blocks_of(days: np.ndarray) -> np.ndarray:
+    """Parts of a record `[day]`: its years, one after the other, in `BLOCKS` parts or one each; -1 of a record of one year.
+
+    >>> blocks_of(np.array(["2001-05-01", "2001-06-01", "2003-05-01", "2004-05-01", "2007-05-01"], "datetime64[D]")).tolist()
+    [0, 0, 0, 1, 2]
+    """
+    years, number = np.unique(days.astype("datetime64[Y]"), return_inverse=True)
+    parts = np.array_split(np.arange(len(years)), min(BLOCKS, len(years)))
+    return np.repeat(np.arange(len(parts)), [len(part) for part in parts])[number] if len(parts) > 1 else np.full(len(days), -1)
 
 
 def weeks_of(place: int, residual: np.ndarray, days: np.ndarray, of_days: np.ndarray) -> Weeks | None:

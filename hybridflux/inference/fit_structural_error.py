@@ -52,6 +52,7 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 RESAMPLES = 20
 SEARCHED = (*NAMES, "noise_tail")
+OF_NOISE = ("noise_floor", "noise_slope")
 SD_RANGE = (0.05, 3.0)  # of a population, in units of its prior median
 SPREAD_SD = (2.0 * PRIOR_TOWERS) ** -0.5  # prior sd of the logarithm of a population's sd: its prior counts as many towers
 
@@ -173,19 +174,79 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         seed: of the resampling of towers.
     """
     weight, enlarged = evidence(model, sequences, left_out)
-    plant_types = sequences.plant_types
-    sites, places, rng = site_populations(model), len(weight), np.random.default_rng(seed)
+    sites, held = site_populations(model), left_out is None
     means = residual_means(model, sequences, left_out) if weight.any() else []
     means = [one._replace(residual=enlarged * one.residual) for one in means]
+    observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
+    spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
+    effects = Effects(spreads, np.zeros(len(sites))) if held else Effects(np.zeros(len(sites)), np.full(len(sites), SPREAD_SD))
+    found = hyperparameters(means, weight, int(observed.sum()), effects, sequences.plant_types, seed)
+    spreads_of = {} if held else {one.sd: 2.0 * found.log_sd[:, at] for at, one in enumerate(sites)}
+    about = {"residuals": "none: the prior alone" if not means else _ORIGIN[held]}
+    summary = summary_of(found, weight, about, [one.effect for one in sites], np.unique(sequences.plant_types[observed]))
+    whole = found.whole
+    unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(found.everyone, np.float32), whole)), means)
+    return Learned(found.error, spreads_of, summary, unseen)
+
+
+class Effects(NamedTuple):
+    """Prior of the logarithms of the standard deviations of what makes modelled fluxes of a place differ (`Means.slope`).
+
+    Attributes:
+        log_sd: its mean `[effect]`.
+        width: its standard deviation, 0 where the value is given `[effect]`.
+    """
+
+    log_sd: np.ndarray
+    width: np.ndarray
+
+
+class Hyperparameters(NamedTuple):
+    """What mean residuals say, with the prior.
+
+    Attributes:
+        error: draws of the structural error.
+        log_sd: draws of the logarithms of the standard deviations of the effects `[draw, effect]`.
+        everyone: most likely with all towers, unconstrained, in the order of `SEARCHED`, then `log_sd`.
+        prior: of the structural error, name -> value.
+        prior_towers: that it is worth.
+        inside: see `Learned.summary`.
+        whole: all means in one; None where there are none.
+    """
+
+    error: StructuralError
+    log_sd: np.ndarray
+    everyone: np.ndarray
+    prior: dict[str, float]
+    prior_towers: float
+    inside: dict[str, list[float]]
+    whole: Means | None
+
+
+def hyperparameters(
+    means: list[Means], weight: np.ndarray, towers: int, effects: Effects, plant_types: np.ndarray, seed: int,
+    prior_towers: float = PRIOR_TOWERS, rounds: int = fit_months_together.ROUNDS,
+) -> Hyperparameters:  # fmt: skip
+    """Hyperparameters of a structural error from mean residuals, and from all months of a tower together.
+
+    Args:
+        means: of all lengths of period; empty where nothing was measured.
+        weight: of the places.
+        towers: to which the centre of the model was fitted.
+        effects: what else the residuals have.
+        plant_types: of the places, indices into PLANT_TYPES.
+        seed: of the resampling of towers.
+        prior_towers: that the prior of the structural error, which the measuring error has no part in, is worth.
+        rounds: over the groups of `fit_months_together`.
+    """
+    places, rng = len(weight), np.random.default_rng(seed)
     whole = jax.device_put(joined(means)) if means else None
     pairs = jax.device_put(years_apart(means)) if means else None
-    observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
-    (centre_raw, centre_sd), tail = prior_of(int(observed.sum())), PARAMETERS["noise_tail"]
-    spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
-    held = left_out is None
-    start = np.r_[centre_raw, to_raw(tail.typical, tail), spreads if held else np.zeros(len(sites))]
-    width = np.r_[centre_sd, tail.prior_sd, np.full(len(sites), SPREAD_SD)]
-    fixed = [(value, value) for value in spreads] if held else [tuple(np.log(SD_RANGE))] * len(sites)
+    (centre_raw, centre_sd), tail, given = prior_of(towers), PARAMETERS["noise_tail"], effects.width == 0.0
+    start = np.r_[centre_raw, to_raw(tail.typical, tail), effects.log_sd]
+    centre_sd = centre_sd * np.where([name in OF_NOISE for name in NAMES], 1.0, (PRIOR_TOWERS / prior_towers) ** 0.5)
+    width = np.r_[centre_sd, tail.prior_sd, np.where(given, SPREAD_SD, effects.width)]
+    ranges = [(value, value) if held else tuple(np.log(SD_RANGE)) for value, held in zip(effects.log_sd, given, strict=True)]
 
     def best(weight, anchor, first):
         if whole is None:
@@ -196,12 +257,12 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
             value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, pairs, weight)
             return float(value), np.asarray(gradient, float)
 
-        bounds = [(None, None)] * len(SEARCHED) + fixed
+        bounds = [(None, None)] * len(SEARCHED) + ranges
         return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
 
     everyone = best(weight, start, start)
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
-    scatter[:, len(SEARCHED) :] *= not held
+    scatter[:, len(SEARCHED) :] *= ~given
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
     scores = ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES)
     spread = PARAMETERS[fit_months_together.SPREAD]
@@ -213,24 +274,28 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
         of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
         months, every_score = means[MONTHS], np.vstack([0.0 * scores[:1], scores])
-        found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score)
+        found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score, rounds)
         levels = found.pop(LEVEL)[1:]
         for name, raw in found.items():
             everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
     draws = draws.astype(np.float32)
     error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)} | {LEVEL: jnp.asarray(levels, jnp.float32)})
-    spreads_of = {} if held else {one.sd: 2.0 * draws[:, len(SEARCHED) + at] for at, one in enumerate(sites)}
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
-    summary = {
-        "prior_towers": PRIOR_TOWERS,
+    inside = {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs)
+    before = {name: round(float(value), 4) for name, value in prior.values().items()}
+    return Hyperparameters(error, draws[:, len(SEARCHED) :], everyone, before, prior_towers, inside, whole)
+
+
+def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray) -> dict:
+    """What was learned, as JSON types; `about` says from which residuals."""
+    return {
+        "prior_towers": found.prior_towers,
         "data_towers": round(float(weight.sum()), 2),
-        "prior": {name: round(float(value), 4) for name, value in prior.values().items()},
-        "residuals": "none: the prior alone" if not means else _ORIGIN[held],
-        **_summary(error, draws[:, len(SEARCHED) :], [one.effect for one in sites], np.unique(plant_types[observed])),
-        "inside_50_90": {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs),
+        "prior": found.prior,
+        **about,
+        **_summary(found.error, found.log_sd, tables, plant_types),
+        "inside_50_90": found.inside,
     }
-    unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(everyone, np.float32), whole)), means)
-    return Learned(error, spreads_of, summary, unseen)
 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:

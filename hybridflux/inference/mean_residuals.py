@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -49,6 +49,24 @@ class Means(NamedTuple):
     place: Array | np.ndarray
     share: Array | np.ndarray
     number: Array | np.ndarray
+
+
+class Record(NamedTuple):
+    """A flux of a place, day by day.
+
+    Attributes:
+        observed: NaN where it was not measured, gC m-2 d-1 `[time]`.
+        modelled: the same modelled `[time]`.
+        activity: (GPP + RECO) / 2 `[time]`.
+        slopes: of the modelled flux on what makes it differ `[effect, time]`.
+        known: known random error, 0 where unknown `[time]`.
+    """
+
+    observed: np.ndarray
+    modelled: np.ndarray
+    activity: np.ndarray
+    slopes: np.ndarray
+    known: np.ndarray
 
 
 class Pairs(NamedTuple):
@@ -110,8 +128,12 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
     draws = next(iter(learned(model).values())).shape[0]
     places = len(sequences.places)
     judge = np.arange(places) % draws if left_out is None else left_out.argmax(axis=0)
+    return means_of_places(_of_draws(model, sequences, judge))
+
+
+def _of_draws(model: HybridFlux, sequences: Sequences, judge: np.ndarray) -> Iterator[tuple[int, Record]]:
+    """Every place beside the centre of the population of the draw that judges it."""
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}  # on the host: nothing to compile
-    parts: dict[int, list] = {at: [] for at in range(len(PERIODS))}
     for draw in np.unique(judge):
         mine = np.flatnonzero(judge == draw)
         group = sequences.select([sequences.places[at] for at in mine])
@@ -124,11 +146,24 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
         fluxes, slopes = jax.tree.map(np.asarray, centre(one, names))
         known = np.nan_to_num(group.uncertainty.get("nee", np.zeros(1, np.float32))) + np.zeros_like(fluxes["nee"])
         for row, place in enumerate(mine):
-            columns = {name: values[:, row] for name, values in fluxes.items()}
-            for at, (length, least) in enumerate(PERIODS):
-                found = _means(group.targets["nee"][:, row], columns, slopes[..., row], known[:, row], length, least)
-                share = 1.0 / max(len(found[0]), FULL_YEAR[at])
-                parts[at].append((*found[:-1], np.full(len(found[0]), place), np.full(len(found[0]), share), found[-1]))
+            gpp, reco, nee = (fluxes[name][:, row] for name in ("gpp", "reco", "nee"))
+            yield int(place), Record(group.targets["nee"][:, row], nee, (gpp + reco) / 2, slopes[..., row], known[:, row])
+
+
+def means_of_places(records: Iterable[tuple[int, Record]], every: int = 1) -> list[Means]:
+    """Mean residuals of all lengths of period, of records with the number of their place.
+
+    Args:
+        records: of the places.
+        every: of the measured days of a place, which are many and alike, one in as many is a period of its own.
+    """
+    parts: dict[int, list] = {at: [] for at in range(len(PERIODS))}
+    for place, record in records:
+        for at, (length, least) in enumerate(PERIODS):
+            seen = np.flatnonzero(np.isfinite(record.observed))[:: every if length == 1 else 1]
+            found = _means(record, seen, length, least)
+            share = 1.0 / max(len(found[0]), FULL_YEAR[at] / (every if length == 1 else 1))
+            parts[at].append((*found[:-1], np.full(len(found[0]), place), np.full(len(found[0]), share), found[-1]))
     by_length = []
     for rows in parts.values():
         stacked = [np.concatenate([row[at] for row in rows], axis=-1) for at in range(len(Means._fields))]
@@ -137,23 +172,23 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
     return by_length
 
 
-def _means(observed, fluxes, slopes, known, length, least):
-    seen = np.flatnonzero(np.isfinite(observed))
+def _means(record: Record, seen: np.ndarray, length: int | float | None, least: int) -> tuple[np.ndarray, ...]:
+    """Periods with enough of the days `seen`, as `Means` has them, without place and share."""
     label = np.zeros(len(seen), int) if length is None else (seen // length).astype(int)
     number, group, count = np.unique(label, return_inverse=True, return_counts=True)
     keep = count >= least
     mean = lambda values: (np.bincount(group, values[seen], len(count)) / count)[keep]  # noqa: E731
-    first, last = (np.full(len(count), start) for start in (len(observed), -1))
+    first, last = (np.full(len(count), start) for start in (len(record.observed), -1))
     np.minimum.at(first, group, seen)
     np.maximum.at(last, group, seen)
-    flux = np.abs(fluxes["nee"])
+    flux = np.abs(record.modelled)
     return (
-        mean(np.nan_to_num(observed) - fluxes["nee"]),
-        np.stack([mean(slope) for slope in slopes]) if len(slopes) else np.zeros((0, keep.sum())),
-        mean((fluxes["gpp"] + fluxes["reco"]) / 2),
+        mean(np.nan_to_num(record.observed) - record.modelled),
+        np.stack([mean(slope) for slope in record.slopes]) if len(record.slopes) else np.zeros((0, keep.sum())),
+        mean(record.activity),
         mean(flux),
         mean(flux**2),
-        mean(known**2),
+        mean(record.known**2),
         count[keep],
         (last - first + 1)[keep],
         number[keep],

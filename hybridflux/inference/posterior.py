@@ -21,6 +21,7 @@ from hybridflux.inference.conditioned_error import UNUSED, simulate_given
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.inference.training_days import TrainingDays
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.known_place_error import KnownPlaceError
 from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
 from hybridflux.model.site_discrepancy import FLUXES, SiteDiscrepancy
@@ -234,14 +235,16 @@ class Posterior:
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
-        added = self._discrepancy_at(sequences) if discrepancy else None
         drawn, kinds = self.at(sequences, key=effects), sequences.plant_types
-        return _predict(drawn, names, known, keys, structure, added, noise, tuple(variables), shape, kinds)
-
-    def _discrepancy_at(self, sequences: Sequences) -> Array | None:
-        """Discrepancy of GPP and RECO `[draw, time, place, flux]`; None where no place is known."""
-        known = [self.places.index(place) if place in self.places else -1 for place in sequences.places]
-        return None if self.discrepancy is None or max(known) < 0 else jnp.asarray(self.discrepancy.of(sequences, known))
+        added, left, has_left = None, None, np.zeros(shape[1], bool)
+        numbers = [self.places.index(place) if place in self.places else -1 for place in sequences.places]
+        if discrepancy and self.discrepancy is not None and max(numbers) >= 0:
+            added = jnp.asarray(self.discrepancy.of(sequences, numbers))
+            if noise and self.discrepancy.error is not None:
+                has_left = self.discrepancy.known(numbers)
+                left = self.discrepancy.error.at(numbers, self.draws) if has_left.any() else None
+        where = jnp.asarray(has_left), bool(has_left.all())
+        return _predict(drawn, names, known, keys, structure, added, left, *where, noise, tuple(variables), shape, kinds)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -278,8 +281,7 @@ class Posterior:
         structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
         residuals = TowerResiduals(**groups[RESIDUALS]) if RESIDUALS in groups else None
         training = TrainingDays.from_file(header[TRAINING], groups[TRAINING]) if TRAINING in groups else None
-        found = DISCREPANCY in groups
-        discrepancy = SiteDiscrepancy(tuple(header[DISCREPANCY]), **groups[DISCREPANCY]) if found else None
+        discrepancy = SiteDiscrepancy.from_arrays(header[DISCREPANCY], groups[DISCREPANCY]) if DISCREPANCY in groups else None
         return cls(
             model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure,
             residuals=residuals, training=training, discrepancy=discrepancy,
@@ -324,9 +326,12 @@ class Posterior:
 
 
 @eqx.filter_jit
-def _predict(model, names, known, keys, structure: StructuralError | None, added: Array | None, noise: bool, variables, shape, kinds):
+def _predict(
+    model, names, known, keys, structure: StructuralError | None, added: Array | None, left: KnownPlaceError | None, has_left: Array,
+    everywhere: bool, noise: bool, variables, shape, kinds,
+):  # fmt: skip
     def one(parts):
-        draw, key, error, more = parts
+        draw, key, error, more, of_known = parts
         found = draw.fluxes(names, variables)
         fluxes = {name: jnp.broadcast_to(values, shape) for name, values in found.items()}  # one may be the same every day
         if more is not None:
@@ -338,15 +343,21 @@ def _predict(model, names, known, keys, structure: StructuralError | None, added
         activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
         for number, name in enumerate(variables):
             own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            if error is not None and name in CARBON:
-                observed[name] = error.sample(own, fluxes[name], activity, random_error, kinds)
-            else:  # partitioned fluxes carry the error of the NEE they were made from
-                observed[name] = draw.observed[name if name in draw.observed else "nee"].error.sample(own, fluxes[name], random_error)
+            drawn = None
+            if name not in CARBON or of_known is None or not everywhere:
+                if error is not None and name in CARBON:
+                    drawn = error.sample(own, fluxes[name], activity, random_error, kinds)
+                else:  # partitioned fluxes carry the error of the NEE they were made from
+                    of_days = draw.observed[name if name in draw.observed else "nee"].error
+                    drawn = of_days.sample(own, fluxes[name], random_error)
+            if name in CARBON and of_known is not None:
+                there = of_known.sample(name, own, fluxes[name], activity, random_error)
+                drawn = there if drawn is None else jnp.where(has_left, there, drawn)
+            observed[name] = drawn
         return observed
 
-    return eqx.filter_vmap(one, in_axes=((draw_axes(model), 0, *(None if one is None else 0 for one in (structure, added))),))(
-        (model, keys, structure, added)
-    )
+    axes = draw_axes(model), 0, *(None if part is None else 0 for part in (structure, added, left))
+    return eqx.filter_vmap(one, in_axes=(axes,))((model, keys, structure, added, left))
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

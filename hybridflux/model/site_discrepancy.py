@@ -3,18 +3,19 @@
 Fluxes of a known place are those of a draw plus a discrepancy (Kennedy & O'Hagan 2001, 10.1111/1467-9868.00294), a Gaussian process of
 each place in the space of its inputs, written as a linear model of random Fourier features (Rahimi & Recht 2007, "Random features for
 large-scale kernel machines", NIPS 20). Its prior has mean zero and no place tells of another, so where no flux was measured nothing is
-added; the structural error, which was learned at places that draws had not seen, says how wrong a flux may be there. The weights are found
-by `inference.fit_site_discrepancy`.
+added; the structural error, which was learned at places that draws had not seen, says how wrong a flux may be there. The weights, and how
+wrong a flux of a known place may still be, are found by `inference.fit_site_discrepancy`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from hybridflux.model.inputs import standardised
+from hybridflux.model.known_place_error import KnownPlaceError
 from hybridflux.model.sequences import Sequences
 
 FLUXES = ("gpp", "reco")
@@ -38,12 +39,14 @@ class SiteDiscrepancy:
         frequency: of the features `[input, frequency]`, the sine and the cosine of the day of the year first.
         weight: of the features of each kept draw `[row, place, flux, feature]`, gC m-2 d-1, zero at places without a measured flux.
         row: of each draw of the posterior `[draw]`.
+        error: what is left there of the error of the model; None in files of before, which have the structural error of unknown places.
     """
 
     inputs: tuple[str, ...]
     frequency: np.ndarray
     weight: np.ndarray
     row: np.ndarray
+    error: KnownPlaceError | None = None
 
     def pick(self, numbers: np.ndarray) -> SiteDiscrepancy:
         """Of some draws."""
@@ -57,15 +60,25 @@ class SiteDiscrepancy:
             known: index of each place among those of the fit, -1 for others: nothing is added there.
         """
         found = np.zeros((len(self.row), len(sequences.days), len(known), len(FLUXES)), np.float32)
-        for at, place in enumerate(known):
-            if place >= 0 and np.any(self.weight[:, place]):
-                weight = self.weight[self.row, place]
-                found[:, :, at] = np.einsum("tk,dfk->dtf", features(sequences, at, self.inputs, self.frequency), weight)
+        for at in np.flatnonzero(self.known(known)).tolist():
+            weight = self.weight[self.row, known[at]]
+            found[:, :, at] = np.einsum("tk,dfk->dtf", features(sequences, at, self.inputs, self.frequency), weight)
         return found
+
+    def known(self, places: Sequence[int]) -> np.ndarray:
+        """Whether there is a discrepancy of each place `[place]`; places as for `of`."""
+        return np.array([place >= 0 and bool(np.any(self.weight[:, place])) for place in places])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For a file, without the names of the inputs."""
-        return {"frequency": self.frequency, "weight": self.weight, "row": self.row}
+        error = {} if self.error is None else self.error.to_arrays()
+        return {"frequency": self.frequency, "weight": self.weight, "row": self.row, **error}
+
+    @classmethod
+    def from_arrays(cls, inputs: Sequence[str], arrays: Mapping[str, np.ndarray]) -> SiteDiscrepancy:
+        """What `to_arrays` gave."""
+        own = {name: arrays[name] for name in ("frequency", "weight", "row")}
+        return cls(tuple(inputs), **own, error=KnownPlaceError.from_arrays(arrays))
 
 
 def frequencies(inputs: Sequence[str]) -> np.ndarray:

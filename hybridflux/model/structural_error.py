@@ -91,15 +91,20 @@ class StructuralError(eqx.Module):
             known: known random error, broadcasting, 0 where unknown.
             plant_type: of the places, indices into PLANT_TYPES; None where it is not known: the level is zero.
         """
+        normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
+        level = 0.0 if plant_type is None else self.level(plant_type)
+        of_place = amplitude(self.values()["structural_amplitude"], normal, level=level)
+        return self.sample_of_amplitude(key, flux, activity, known, of_place)
+
+    def sample_of_amplitude(self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array, of_place: Array) -> Array:
+        """`sample` at places whose amplitudes are known, `of_place` `[...]`; other arguments as of it."""
         p = self.values()
         weeks, years, _ = jax.random.split(key, 3)
         drift = p["structural_floor"] + p["structural_slope"] * activity
         drift *= of_weeks(weeks, flux.shape, *memory_of(p))
         drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
         drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
-        normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
-        level = 0.0 if plant_type is None else self.level(plant_type)
-        return flux + amplitude(p["structural_amplitude"], normal, level=level) * drift + self.noise(key, flux, known)
+        return flux + of_place * drift + self.noise(key, flux, known)
 
     def noise(self, key: PRNGKeyArray, flux: Array, known: Array) -> Array:
         """The measuring error alone, for one draw of the hyperparameters; arguments as for `sample`."""

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from hybridflux.data.gaps import CLIMATOLOGY, DERIVED, GIVEN
+from hybridflux.data.tower_checks import Screen
 from hybridflux.data.towers import open_towers
 
 NAMES = {
@@ -235,12 +236,16 @@ def test_a_few_wild_values_are_dropped_and_reported(one_site, table, caplog):
     assert towers.daily["vpd_flag"].to_numpy()[5:7, 0].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize(("share", "warned"), [(0.3, True), (0.4, False)])
-def test_a_record_of_next_to_no_respiration_is_reported(one_site, table, caplog, share, warned):
-    one_site.write("FR-Aaa", table.assign(**{f"RECO_{way}_VUT_REF": share * table[f"GPP_{way}_VUT_REF"] for way in ("NT", "DT")}))
-    with caplog.at_level(logging.WARNING):
-        open_towers(one_site.path)
-    assert ("RECO is 0.30 of GPP over 730 measured days" in caplog.text) == warned and ("of GPP" in caplog.text) == warned
+@pytest.mark.parametrize("share", [0.3, 0.4])
+def test_a_record_of_next_to_no_respiration_is_left_out_unless_it_is_asked_for(folder, table, share):
+    folder.write("FR-Aaa", table.assign(**{f"RECO_{way}_VUT_REF": share * table[f"GPP_{way}_VUT_REF"] for way in ("NT", "DT")}))
+    towers = open_towers(folder.path)
+    assert ("FR-Aaa" in towers.left_out) == (share < 0.35) and "DE-Bbb" in towers.sites.index
+    if share < 0.35:
+        said = towers.left_out["FR-Aaa"]
+        assert "RECO is 0.30 of GPP over 730 measured days, less than 0.35" in said and "`screen=None`" in said and "--no-screen" in said
+    assert "FR-Aaa" in open_towers(folder.path, screen=None).sites.index
+    assert "FR-Aaa" in open_towers(folder.path, screen=Screen(least_respiration=0.2)).sites.index
 
 
 def test_one_excluded_source_may_be_a_text(one_site, table):

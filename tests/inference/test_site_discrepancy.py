@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hybridflux.evaluate.predictions import predictions
+from hybridflux.inference import fit_known_place_error
 from hybridflux.inference import fit_site_discrepancy as fit
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
@@ -50,8 +51,8 @@ def truth(sequences):
 
 
 @pytest.fixture(scope="module")
-def known(posterior, sequences, truth):
-    """The posterior with the discrepancy of A and B, found from three years; nothing was measured at C."""
+def targets(posterior, sequences, truth):
+    """Three years of A and B; nothing was measured at C."""
     fluxes = {name: np.asarray(values).mean(0) for name, values in posterior.simulate(sequences, key=jax.random.key(0)).items()}
     targets, random = {}, np.random.default_rng(3)
     for name in ("gpp", "reco"):
@@ -59,7 +60,13 @@ def known(posterior, sequences, truth):
         targets[name] = (fluxes[name] + 0.3 * weeks).astype(np.float32)
         targets[name][~FITTED], targets[name][:, 2] = np.nan, np.nan
     targets["gpp"][:, 0] += truth
-    return replace(posterior, discrepancy=fit.of_posterior(posterior, replace(sequences, targets=targets)))
+    return targets
+
+
+@pytest.fixture(scope="module")
+def known(posterior, sequences, targets):
+    """The posterior with the discrepancy of A and B, and the error that is left there."""
+    return replace(posterior, discrepancy=fit.of_posterior(posterior, replace(sequences, targets=targets))[0])
 
 
 def test_an_unseen_year_of_a_known_place_has_its_discrepancy(known, sequences, truth):
@@ -93,11 +100,44 @@ def test_fluxes_stay_positive_and_balanced_and_can_be_had_without(known, posteri
         known.simulate(sequences, key=jax.random.key(0), residuals="other-months", discrepancy=True)
 
 
-def test_the_file_keeps_it(known, sequences, tmp_path):
-    known.save(tmp_path / "posterior.nc")
+@pytest.mark.parametrize("error", [True, False], ids=["with its error", "of before"])
+def test_the_file_keeps_it(known, sequences, tmp_path, error):
+    whole = known if error else replace(known, discrepancy=replace(known.discrepancy, error=None))
+    whole.save(tmp_path / "posterior.nc")
     again = Posterior.load(tmp_path / "posterior.nc")
-    assert again.discrepancy.inputs == ("fapar", "par")
-    np.testing.assert_array_equal(again.pick([5]).predict(sequences)["nee"], known.pick([5]).predict(sequences)["nee"])
+    assert again.discrepancy.inputs == ("fapar", "par") and (again.discrepancy.error is not None) == error
+    kept = [one.pick([5, 2]).predict(sequences, noise=True, seed=3) for one in (again, whole)]
+    for name in ("nee", "gpp", "reco"):
+        np.testing.assert_array_equal(*(one[name] for one in kept))
+
+
+def test_a_known_place_has_an_error_of_its_own(known, posterior, sequences):
+    """At A and B, which were measured, and not at C, nor where the discrepancy is not asked for."""
+    before = replace(known, discrepancy=replace(known.discrepancy, error=None))
+    error, same = (one.predict(sequences, noise=True, seed=2)["nee"] for one in (known, before))
+    assert (np.abs(error - same).max(("draw", "time")) > 0.1).values.tolist() == [True, True, False]
+    without = [one.predict(sequences, noise=True, seed=2, discrepancy=False)["nee"] for one in (known, posterior)]
+    np.testing.assert_array_equal(*without)
+    alone = known.predict(sequences.select(["A"]), noise=True, seed=2)["nee"]
+    assert float(alone.std("draw").mean()) == pytest.approx(float(error.sel(place=["A"]).std("draw").mean()), rel=0.2)
+
+
+def test_its_error_is_learned_from_years_that_the_discrepancy_has_not_seen(known, posterior, sequences, targets, monkeypatch):
+    seen, learn = [], fit_known_place_error.of_records
+    monkeypatch.setattr(fit_known_place_error, "of_records", lambda records, *rest: seen.append(dict(records)) or learn(records, *rest))
+    fit.of_posterior(posterior, replace(sequences, targets=targets))
+    second = DAYS.astype("datetime64[Y]") == np.datetime64("2016")
+    rest = {name: np.where(second[:, None], np.nan, values) for name, values in targets.items()}
+    of_others, _ = fit.of_posterior(posterior, replace(sequences, targets=rest), seed=2)  # the seed of the second block
+    fluxes = posterior.simulate(sequences, key=jax.random.key(0))
+    added = of_others.of(sequences, [0, 1, -1])
+    for place in (0, 1):
+        for at, name in enumerate(("gpp", "reco")):
+            expected = np.maximum(np.asarray(fluxes[name])[:, :, place] + added[:, :, place, at], 0.0).mean(0)
+            record = seen[0][place][name]
+            np.testing.assert_allclose(record.modelled[second], expected[second], atol=2e-4)
+            np.testing.assert_array_equal(record.observed[FITTED], targets[name][FITTED, place])
+        assert np.isnan(seen[0][place]["gpp"].observed[~FITTED]).all()
 
 
 def errors(weeks: int) -> np.ndarray:

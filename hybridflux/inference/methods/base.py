@@ -196,8 +196,10 @@ class AbstractMethod(eqx.Module):
 def _remembering(posterior: Posterior, sequences: Sequences) -> Posterior:
     """With what a map needs of the towers of the fit, and a prediction at one of them."""
     training = training_days.of_posterior(posterior, sequences)
-    residuals, discrepancy = (room.of_posterior(posterior, sequences) for room in (tower_residuals, fit_site_discrepancy))
-    return replace(posterior, residuals=residuals, training=training, discrepancy=discrepancy)
+    residuals = tower_residuals.of_posterior(posterior, sequences)
+    discrepancy, about = fit_site_discrepancy.of_posterior(posterior, sequences)
+    info = posterior.info if about is None else {**posterior.info, "error_of_known_places": about}
+    return replace(posterior, residuals=residuals, training=training, discrepancy=discrepancy, info=info)
 
 
 def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:

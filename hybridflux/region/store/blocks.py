@@ -137,7 +137,9 @@ def _form(array: zarr.Array) -> _Form | None:
     if not isinstance(array.store, LocalStore) or array.metadata.zarr_format != 3 or array.dtype.kind not in "iuf":
         return None
     first, *others = array.metadata.codecs
-    if not isinstance(first, BytesCodec) or (array.dtype.itemsize > 1 and first.endian.value != sys.byteorder) or not array.dtype.isnative:
+    if not isinstance(first, BytesCodec) or not array.dtype.isnative:
+        return None
+    if first.to_dict().get("configuration", {}).get("endian", sys.byteorder) != sys.byteorder:
         return None
     kinds = [type(codec) for codec in others]
     form = _Form(BloscCodec in kinds, Crc32cCodec in kinds)

@@ -1,0 +1,60 @@
+"""Error of a model at a place that it knows, in years that it does not.
+
+Fluxes of a known place have its discrepancy (`model.site_discrepancy`). What is left of the error is smaller than at a place that nobody
+measured, hardly comes again next year, and differs between fluxes. It is a structural error of its own (`model.structural_error`) for NEE,
+GPP and RECO each, whose amplitude at a place is known from what the place measured. Both are learned from years that were left out of the
+discrepancy (`inference.fit_known_place_error`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
+
+from hybridflux.model.structural_error import StructuralError
+from hybridflux.vocabulary import CARBON
+
+
+class KnownPlaceError(eqx.Module):
+    """Draws of the error of each flux.
+
+    Attributes:
+        error: flux -> hyperparameters.
+        amplitude: flux -> of the places of a fit `[draw, place]`.
+    """
+
+    error: Mapping[str, StructuralError]
+    amplitude: Mapping[str, ArrayLike]
+
+    def at(self, places: Sequence[int], draws: int) -> KnownPlaceError:
+        """Some places, by their numbers among those of the fit, and as many draws as asked for, in turn."""
+        count = jnp.shape(self.amplitude[CARBON[0]])[0]
+        of_draw = np.arange(draws) % count
+        amplitude = {name: jnp.asarray(np.asarray(one)[of_draw][:, np.asarray(places)]) for name, one in self.amplitude.items()}
+        return KnownPlaceError({name: one.of_draws(draws) for name, one in self.error.items()}, amplitude)
+
+    def sample(self, name: str, key: PRNGKeyArray, flux: Array, activity: Array, known: Array) -> Array:
+        """What a tower could have measured of a flux, for one draw; arguments as of `StructuralError.sample`."""
+        return self.error[name].sample_of_amplitude(key, flux, activity, known, jnp.asarray(self.amplitude[name]))
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """For a file."""
+        rows = {f"error_of_{flux}.{name}": np.asarray(raw) for flux, one in self.error.items() for name, raw in one.raw.items()}
+        return rows | {f"error_of_{flux}.amplitude": np.asarray(one) for flux, one in self.amplitude.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> KnownPlaceError | None:
+        """What `to_arrays` gave, among others; None where it is not there: files of before."""
+        found: dict[str, dict[str, np.ndarray]] = {}
+        for name, values in arrays.items():
+            flux, dot, rest = name.removeprefix("error_of_").partition(".")
+            if dot:
+                found.setdefault(flux, {})[rest] = values
+        if not found:
+            return None
+        amplitude = {flux: rows.pop("amplitude") for flux, rows in found.items()}
+        return cls({flux: StructuralError(rows) for flux, rows in found.items()}, amplitude)
