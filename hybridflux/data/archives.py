@@ -18,8 +18,8 @@ _SIDE_FILE = re.compile(r"ERAI|ERA5|AUXMETEO|AUXNEE|BIF|VARINFO|README", re.IGNO
 _BASE = re.compile(r"_BASE(-BADM)?[_.]", re.IGNORECASE)
 _PREFERENCE = ("DD", "HH", "HR")
 _ENDINGS = (".csv", ".csv.gz", ".zip", ".parquet")
-UNREADABLE_ZIP = (zipfile.BadZipFile, OSError, NotImplementedError, UnicodeDecodeError)
-"""What `zipfile` raises when it opens a damaged zip, or (`NotImplementedError`) one of a compression or version it does not know."""
+UNREADABLE_ZIP = (zipfile.BadZipFile, OSError, RuntimeError, UnicodeDecodeError)
+"""What `zipfile` raises when it opens a damaged zip, or (`RuntimeError`) an encrypted one or one of a compression or version it does not know."""
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,8 @@ class TileResult:
                 made[-1] = mean, of, (*names, spec.name)
             else:
                 made.append((spec, output, (spec.name,)))
-        for group, alike in sds.items():
-            found[group].append((*alike[0], tuple(spec.name for spec, _ in alike)))
+        for group, of_group in sds.items():
+            found[group].append((*of_group[0], tuple(spec.name for spec, _ in of_group)))
         return found
 
     def add(self, drivers: TileDrivers, slab: Slab, result: Result) -> None:
