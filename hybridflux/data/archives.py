@@ -19,7 +19,7 @@ _BASE = re.compile(r"_BASE(-BADM)?[_.]", re.IGNORECASE)
 _PREFERENCE = ("DD", "HH", "HR")
 _ENDINGS = (".csv", ".csv.gz", ".zip", ".parquet")
 UNREADABLE_ZIP = (zipfile.BadZipFile, OSError, RuntimeError, UnicodeDecodeError)
-"""What `zipfile` raises when it opens a damaged zip, or (`RuntimeError`) an encrypted one or one of a compression or version it does not know."""
+"""What `zipfile` raises when it opens a damaged zip, or (`RuntimeError`) one that is encrypted or of a compression it does not know."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def admitted(file: str) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             maps = [_check_member(archive, member, f"{file}:{member.filename}") for member in archive.infolist()]
-    except (*UNREADABLE_ZIP, IndexError, zlib.error, EOFError, RuntimeError) as error:
+    except (*UNREADABLE_ZIP, IndexError, zlib.error, EOFError) as error:
         raise ValueError(f"{file} is not a readable zip ({shown(error)}); download it again") from error
     if not any(maps):
         raise Refused(f"{file} holds no file {', '.join(_STARTS)}; zip the map itself")
