@@ -36,9 +36,10 @@ def shape_of(static: Static) -> Shape:
     spilled, two programs on a processor, 71 to 81 instructions per pixel, day and draw (machine code for sm_90, daily maps, series and 100
     draws). With 2 pixels 167 and three programs, but 100 instructions. A network in the loop adds a sum and its inputs, so that 4 pixels
     spill 200 bytes a thread and 2 none; eight warps then share the weights of a unit, read once a program. On an H200 `hybrid` and
-    `hybrid_water` took, with 8 pixels and 4 warps, 3.2 and 8.0 s; 16 and 4: 2.7 and 6.3; 8 and 8: 2.2 and 8.6; 16 and 8: 2.1 and 4.2.
+    `hybrid_water` took, with 8 pixels and 4 warps, 3.2 and 8.0 s; 16 and 4: 2.7 and 6.3; 8 and 8: 2.2 and 8.6; 16 and 8: 2.1 and 4.2;
+    32 and 8: 1.6 and 3.2; 64 and 8 1.4 for `hybrid`.
     """
-    return Shape(pixels=16, warps=8 if static.daily else 4)
+    return Shape(pixels=32, warps=8) if static.daily else Shape(pixels=16, warps=4)
 
 
 def run_programs(
