@@ -7,9 +7,10 @@ import sys
 import warnings
 
 import pytest
+from typer.main import get_command
 
 from hybridflux import machine
-from hybridflux.cli import main
+from hybridflux.cli import app, main
 
 HEAVY = ("jax", "numpyro", "xarray", "rasterio", "pandas", "numpy", "arviz", "matplotlib", "scipy", "dask", "zarr")
 COMMANDS = ("demo", "fit", "evaluate", "responses", "map", "scenario", "budget", "report", "catalog", "region", "info")
@@ -31,6 +32,12 @@ def run(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+def test_what_the_screen_leaves_out_can_be_asked_for_wherever_sites_are_chosen():
+    options = {name: {each for one in command.params for each in one.opts} for name, command in get_command(app).commands.items()}
+    choosing = {name for name, found in options.items() if "--sites" in found}
+    assert {"fit", "report"} <= choosing == {name for name, found in options.items() if "--no-screen" in found}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["map", "--help"], ["--version"]], ids=" ".join)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hybridflux.cli.options import Overwrite, Region, Seed, Sites, With, Years
+from hybridflux.cli.options import NoScreen, Overwrite, Region, Seed, Sites, With, Years
 from hybridflux.files import check_output
 from hybridflux.terminal import progress_of, wrote
 
@@ -167,6 +167,7 @@ def report(
     towers: Annotated[Path | None, typer.Option(exists=True, help="Towers folder: fits at towers, with --posterior.")] = None,
     sites: Sites = None,
     years: Years = None,
+    no_screen: NoScreen = False,
     scenario: Annotated[Path | None, typer.Option(exists=True, help="Folder of `hybridflux scenario`: the effect of the change.")] = None,
     drought: Annotated[
         list[Path] | None, typer.Option(exists=True, help="Folder of `hybridflux drought`: losses by cause; several side by side.")
@@ -208,7 +209,7 @@ def report(
     if not run and (scenario or drought or inventory or events or yields):
         raise ValueError("--scenario, --drought, --inventory, --events and --yields belong to the report of a run; name it with --run")
 
-    from hybridflux.data.towers import open_towers
+    from hybridflux.data.towers import SCREEN, open_towers
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.carbon_ledger import ledger_table
     from hybridflux.report.page import write_report
@@ -216,7 +217,8 @@ def report(
 
     fitted = Posterior.load(posterior) if posterior else None
     needs = fitted.model.needs_at_towers() if fitted else ()
-    measured = open_towers(towers, sites=sites, years=years, needs=needs) if towers else None
+    screen = None if no_screen else SCREEN
+    measured = open_towers(towers, sites=sites, years=years, needs=needs, screen=screen) if towers else None
     if not run:
         write_tower_report(fitted, measured, out)
     else:
