@@ -3,7 +3,7 @@
 The record of each place is cut into blocks of years. The discrepancy of all other blocks (`fit_site_discrepancy`) predicts each of them;
 what the mean of the draws gets wrong there is the error of the model in a year that it does not know, beside the spread of the draws
 and the measuring error. Its hyperparameters are learned like those of the structural error at towers that were left out
-(`fit_structural_error`), with a wider prior, for NEE, GPP and RECO each; then the amplitude of each place from all its months. The
+(`error_hyperparameters`), with a wider prior, for NEE, GPP and RECO each; then the amplitude of each place from all its months. The
 parameters of the model itself, of which a place has few, were fitted to all years: what they gain by that is not counted.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hybridflux.inference.error_hyperparameters import Effects, hyperparameters, summary_of
 from hybridflux.inference.fit_months_together import amplitudes
-from hybridflux.inference.fit_structural_error import NAMES, Effects, hyperparameters, summary_of
 from hybridflux.inference.mean_residuals import Record, means_of_places
 from hybridflux.inference.month_covariance import MONTHS
 from hybridflux.model import structural_error
@@ -74,7 +74,7 @@ def of_records(
         error[flux] = found.error
         summary[flux] = summary_of(found, weight, {"residuals": _ORIGIN[bool(means)]}, (), np.unique(kinds[weight > 0]))
         columns = {name: np.asarray(one, float) for name, one in found.error.values().items()}
-        draws = [{name: float(one[draw]) for name, one in columns.items()} for draw in range(len(columns[NAMES[0]]))]
+        draws = [{name: float(one[draw]) for name, one in columns.items()} for draw in range(len(columns[structural_error.NAMES[0]]))]
         level, months = np.asarray(found.error.level(kinds)), means[MONTHS] if means else None
         shares = rng.uniform(size=level.shape)
         amplitude[flux] = amplitudes(draws, months, np.ones(len(effects.width)), level, shares).astype(np.float32)

@@ -7,7 +7,7 @@ All monthly residuals of a tower together are Gaussian given its amplitude b (`m
 with the full covariance of its months. Sums over a grid of amplitudes, and of the levels of plant types (`structural_error.prior_level`),
 leave a likelihood of the spread of the logarithm of the amplitude between places of a plant type, of the share of the error of weeks that
 comes again, of the memory of that and of the rest, and of the part of a year.
-Periods one by one and their differences from the year before, which the other hyperparameters are fitted to (`fit_structural_error`), say
+Periods one by one and their differences from the year before, which the other hyperparameters are fitted to (`error_hyperparameters`), say
 nothing of the first and hardly move the others from their priors. The hyperparameters of one of `GROUPS` are learned at a time, given the
 means of the others, and so is the level of each plant type, which the towers of that type decide. (Log likelihood of the 4270 months of the
 51 towers of E12: amplitudes that differ add 1490, a share of 0.5 in place of 0.8 another 123 ± 30, by towers, two memories and a smaller

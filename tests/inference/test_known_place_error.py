@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hybridflux.inference import fit_known_place_error, fit_structural_error
+from hybridflux.inference import error_hyperparameters, fit_known_place_error
 from hybridflux.inference.mean_residuals import Record
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_error import StructuralError, amplitude
@@ -49,7 +49,7 @@ def learned(error):
         of = Record(observed[:, place].astype(np.float32), -0.5 * activity, activity, slopes, np.zeros(DAYS, np.float32))
         records.append((place, {"nee": of, "gpp": of._replace(slopes=0.0 * slopes)}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit_structural_error, "RESAMPLES", 6)
+        patch.setattr(error_hyperparameters, "RESAMPLES", 6)
         return size, *fit_known_place_error.of_records(records, PLACES, KINDS, seed=0)
 
 
@@ -94,6 +94,6 @@ def test_intervals_of_a_year_that_was_not_seen_hold_what_they_say(learned, error
 
 def test_places_without_evidence_have_the_prior_of_places_that_nobody_measured():
     found, about = fit_known_place_error.of_records([], 10, KINDS, seed=0)
-    assert set(found.error) == set(CARBON) and found.amplitude["nee"].shape == (fit_structural_error.RESAMPLES, PLACES)
+    assert set(found.error) == set(CARBON) and found.amplitude["nee"].shape == (error_hyperparameters.RESAMPLES, PLACES)
     assert about["nee"]["data_towers"] == 0.0
     assert np.median(sizes(found.error["nee"])) == pytest.approx(0.65 * 4.0**0.5, rel=0.5)

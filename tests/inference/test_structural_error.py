@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from hybridflux.inference import fit_months_together
-from hybridflux.inference.fit_structural_error import NAMES, SEARCHED, misfit, variance
+from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance
 from hybridflux.inference.mean_residuals import Means, joined, years_apart
 from hybridflux.inference.methods.ensemble import left_out
 from hybridflux.model import structural_covariance
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import (
     LEVEL,
+    NAMES,
     StructuralError,
     amplitude,
     of_weeks,

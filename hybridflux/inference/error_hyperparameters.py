@@ -1,0 +1,231 @@
+"""Hyperparameters of a structural error from mean residuals, and how often its intervals held them.
+
+Residuals are averaged over days, weeks, months, years and whole records, and the implied variance of each of these means is fitted to
+all five at once:
+
+    var(mean residual) = sum over effects of (sd dNEE/deffect)^2 + structural error + measuring error
+
+A likelihood of the days alone would be ruled by the shortest lags and say little about a year; this one looks at the periods that
+budgets are made of. Differences of a month, and of a year, from those one and four years before are fitted beside them: what persists at a
+place cancels there, which identifies it apart from what belongs to a year or to weeks. How much the amplitude of the error differs between
+places, what share of the error of weeks comes again, both memories and the part of a year are learned after that from all months of a tower
+together (`fit_months_together`).
+Every tower counts the same, one of less than a year as the share of it that was seen. Towers are resampled (bootstrap), so that the spread
+of a population of some forty towers is not taken for known. The prior of the error (`model.structural_error`) counts as some towers, and
+each resampled fit is pulled towards a draw of it: without evidence the result is the prior, and with more towers the data take over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from scipy.optimize import minimize
+from scipy.special import ndtri
+
+from hybridflux.inference import fit_months_together
+from hybridflux.inference.mean_residuals import APART, PERIODS, Means, Pairs, joined, years_apart
+from hybridflux.inference.month_covariance import MONTHS
+from hybridflux.model.sources import to_raw, to_value
+from hybridflux.model.structural_error import LEVEL, NAMES, PRIOR_TOWERS, StructuralError, prior_level, prior_of
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
+
+RESAMPLES = 20
+SEARCHED = (*NAMES, "noise_tail")
+OF_NOISE = ("noise_floor", "noise_slope")
+SD_RANGE = (0.05, 3.0)  # of a population, in units of its prior median
+SPREAD_SD = (2.0 * PRIOR_TOWERS) ** -0.5  # prior sd of the logarithm of a population's sd: its prior counts as many towers
+
+
+class Effects(NamedTuple):
+    """Prior of the logarithms of the standard deviations of what makes modelled fluxes of a place differ (`Means.slope`).
+
+    Attributes:
+        log_sd: its mean `[effect]`.
+        width: its standard deviation, 0 where the value is given `[effect]`.
+    """
+
+    log_sd: np.ndarray
+    width: np.ndarray
+
+
+class Hyperparameters(NamedTuple):
+    """What mean residuals say, with the prior.
+
+    Attributes:
+        error: draws of the structural error.
+        log_sd: draws of the logarithms of the standard deviations of the effects `[draw, effect]`.
+        everyone: most likely with all towers, unconstrained, in the order of `SEARCHED`, then `log_sd`.
+        prior: of the structural error, name -> value.
+        prior_towers: that it is worth.
+        inside: see `Learned.summary`.
+        whole: all means in one; None where there are none.
+    """
+
+    error: StructuralError
+    log_sd: np.ndarray
+    everyone: np.ndarray
+    prior: dict[str, float]
+    prior_towers: float
+    inside: dict[str, list[float]]
+    whole: Means | None
+
+
+def variance(at: Array, means: Means) -> Array:
+    """Variance of mean residuals; `at` holds the unconstrained numbers of `SEARCHED`, then log sd of the populations."""
+    error = StructuralError(dict(zip(NAMES, at[: len(NAMES)], strict=True)))
+    of_error = [jnp.asarray(part) for part in (means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)]
+    effects = jnp.sum((jnp.exp(at[len(SEARCHED) :])[:, None] * means.slope) ** 2, axis=0)
+    return effects + error.variance_of_mean(*of_error)
+
+
+def variance_of_differences(at: Array, means: Means, pairs: Pairs) -> Array:
+    """Variance of the differences of pairs of mean residuals; `at` as for `variance`."""
+    error, of_each = StructuralError(dict(zip(NAMES, at[: len(NAMES)], strict=True))), variance(at, means)
+    slope, activity, span = (jnp.asarray(part) for part in (means.slope, means.activity, means.span))
+    effects = jnp.sum(jnp.exp(at[len(SEARCHED) :])[:, None] ** 2 * slope[:, pairs.later] * slope[:, pairs.earlier], axis=0)
+    later, earlier, apart = (jnp.asarray(part) for part in (pairs.later, pairs.earlier, pairs.apart))
+    lasting = error.covariance_of_means(activity[later], activity[earlier], jnp.minimum(span[later], apart), apart)
+    return jnp.maximum(of_each[later] + of_each[earlier] - 2.0 * (effects + lasting), 1e-6)
+
+
+def misfit(at: Array, start: Array, width: Array, means: Means, pairs: Pairs, weight: Array) -> Array:
+    """Negative composite log likelihood of the mean residuals, each place with its weight, and the prior.
+
+    The five lengths of period together count as one observation of a tower, each kind of differences as half a length. Residuals follow a
+    Student-t of learned tail: towers differ, and a few must not set the scale of all.
+    """
+    counts = weight[means.place]
+    found = jnp.sum(counts * means.share * log_density(at, means))
+    found += jnp.sum(counts[pairs.later] * pairs.share * log_density_of_differences(at, means, pairs))
+    return 0.5 * jnp.sum(((at - start) / width) ** 2) - found
+
+
+def log_density(at: Array, means: Means) -> Array:
+    """Log density of each mean residual, up to a constant `[period]`."""
+    return _student_t(at, jnp.asarray(means.residual), variance(at, means))
+
+
+def log_density_of_differences(at: Array, means: Means, pairs: Pairs) -> Array:
+    """The same of the differences of pairs `[pair]`."""
+    residual = jnp.asarray(means.residual)
+    return _student_t(at, residual[pairs.later] - residual[pairs.earlier], variance_of_differences(at, means, pairs))
+
+
+def _student_t(at: Array, residual: Array, scale: Array) -> Array:
+    """Log density of a Student-t of the learned tail and a variance, up to a constant."""
+    tail = to_value(at[len(NAMES)], PARAMETERS["noise_tail"])
+    level = jax.scipy.special.gammaln(0.5 * tail) - jax.scipy.special.gammaln(0.5 * (tail + 1.0)) + 0.5 * jnp.log(tail - 2.0)
+    return -(level + 0.5 * jnp.log(scale) + 0.5 * (tail + 1.0) * jnp.log1p(residual**2 / scale / (tail - 2.0)))
+
+
+_misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
+_variance, _variance_of_differences = jax.jit(variance), jax.jit(variance_of_differences)
+
+
+def hyperparameters(
+    means: list[Means], weight: np.ndarray, towers: int, effects: Effects, plant_types: np.ndarray, seed: int,
+    prior_towers: float = PRIOR_TOWERS, rounds: int = fit_months_together.ROUNDS,
+) -> Hyperparameters:  # fmt: skip
+    """Hyperparameters of a structural error from mean residuals, and from all months of a tower together.
+
+    Args:
+        means: of all lengths of period; empty where nothing was measured.
+        weight: of the places.
+        towers: to which the centre of the model was fitted.
+        effects: what else the residuals have.
+        plant_types: of the places, indices into PLANT_TYPES.
+        seed: of the resampling of towers.
+        prior_towers: that the prior of the structural error, which the measuring error has no part in, is worth.
+        rounds: over the groups of `fit_months_together`.
+    """
+    places, rng = len(weight), np.random.default_rng(seed)
+    whole = jax.device_put(joined(means)) if means else None
+    pairs = jax.device_put(years_apart(means)) if means else None
+    (centre_raw, centre_sd), tail, given = prior_of(towers), PARAMETERS["noise_tail"], effects.width == 0.0
+    start = np.r_[centre_raw, to_raw(tail.typical, tail), effects.log_sd]
+    centre_sd = centre_sd * np.where([name in OF_NOISE for name in NAMES], 1.0, (PRIOR_TOWERS / prior_towers) ** 0.5)
+    width = np.r_[centre_sd, tail.prior_sd, np.where(given, SPREAD_SD, effects.width)]
+    ranges = [(value, value) if held else tuple(np.log(SD_RANGE)) for value, held in zip(effects.log_sd, given, strict=True)]
+
+    def best(weight, anchor, first):
+        if whole is None:
+            return anchor
+        pulled, weight = [np.asarray(part, np.float32) for part in (anchor, width)], np.asarray(weight, np.float32)
+
+        def both(at):
+            value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, pairs, weight)
+            return float(value), np.asarray(gradient, float)
+
+        bounds = [(None, None)] * len(SEARCHED) + ranges
+        return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+
+    everyone = best(weight, start, start)
+    scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
+    scatter[:, len(SEARCHED) :] *= ~given
+    again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
+    scores = ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES)
+    spread = PARAMETERS[fit_months_together.SPREAD]
+    levels = prior_level(np.asarray(to_value(everyone[SEARCHED.index(spread.name)], spread), float), scores)
+    draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
+    if means:
+        values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
+        every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
+        anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
+        of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
+        months, every_score = means[MONTHS], np.vstack([0.0 * scores[:1], scores])
+        found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score, rounds)
+        levels = found.pop(LEVEL)[1:]
+        for name, raw in found.items():
+            everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
+    draws = draws.astype(np.float32)
+    error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)} | {LEVEL: jnp.asarray(levels, jnp.float32)})
+    prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
+    inside = {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs)
+    before = {name: round(float(value), 4) for name, value in prior.values().items()}
+    return Hyperparameters(error, draws[:, len(SEARCHED) :], everyone, before, prior_towers, inside, whole)
+
+
+def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray) -> dict:
+    """What was learned, as JSON types; `about` says from which residuals."""
+    return {
+        "prior_towers": found.prior_towers,
+        "data_towers": round(float(weight.sum()), 2),
+        "prior": found.prior,
+        **about,
+        **_summary(found.error, found.log_sd, tables, plant_types),
+        "inside_50_90": found.inside,
+    }
+
+
+def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str], plant_types: np.ndarray) -> dict:
+    """Median, 5 and 95 % of everything learned."""
+    rows = {name: np.asarray(values, float) for name, values in error.values().items()}
+    rows |= {f"root mean square amplitude, {PLANT_TYPES[kind]}": np.exp(error.level(kind)) for kind in plant_types}
+    rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}
+    return {"quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()}}
+
+
+def _inside(at: np.ndarray, means: list[Means], whole: Means, pairs: Pairs) -> dict[str, list[float]]:
+    """Shares of the residuals of each length of period, and of their differences, inside central intervals of 50 and 90 %."""
+    at, residual = np.asarray(at, np.float32), np.asarray(whole.residual)
+    z = np.abs(residual) / np.sqrt(np.asarray(_variance(at, whole)))
+    change = np.abs(residual[pairs.later] - residual[pairs.earlier]) / np.sqrt(np.asarray(_variance_of_differences(at, whole, pairs)))
+    share, found, first = np.asarray(whole.share), {}, 0
+    for (length, _), one in zip(PERIODS, means, strict=True):
+        rows = slice(first, first + len(one.residual))
+        first = rows.stop
+        if len(one.residual):
+            total = share[rows].sum()
+            name = "record" if length is None else f"{length:.0f} d"
+            found[name] = [round(float((share[rows] * (z[rows] < limit)).sum() / total), 3) for limit in (0.674, 1.645)]
+    for kind, (length_at, _, years) in enumerate(APART):
+        weight = np.asarray(pairs.share) * (np.asarray(pairs.kind) == kind)
+        if weight.sum():
+            name = f"{PERIODS[length_at][0]:.0f} d, less those {years} years before"
+            found[name] = [round(float((weight * (change < limit)).sum() / weight.sum()), 3) for limit in (0.674, 1.645)]
+    return found
