@@ -10,7 +10,7 @@ often 90 % intervals hold days, months, years, five-year means, differences of y
 left out; and how such residuals of two towers correlate with their distance.
 
     python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12
-    python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12_screened --screen
+    python experiments/e12_local_towers.py --data ../shared/data/towers --out runs/e12_all --no-screen
 
 NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. About six minutes on two free cores.
 """
@@ -58,12 +58,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/e12"))
     parser.add_argument("--model", default="hybrid_nirv", help="composition")
     parser.add_argument("--vegetation", default="auto", help="vegetation series of the towers")
-    parser.add_argument("--screen", action="store_true", help="leave out towers whose record is implausible, as `hybridflux fit` does")
+    parser.add_argument("--no-screen", action="store_true", help="take towers too whose record `hybridflux fit` holds implausible")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     model = get(arguments.model)
     towers = open_towers(
-        arguments.data, vegetation=arguments.vegetation, needs=model.needs_at_towers(), screen=SCREEN if arguments.screen else None
+        arguments.data, vegetation=arguments.vegetation, needs=model.needs_at_towers(), screen=None if arguments.no_screen else SCREEN
     )
     sequences = towers.sequences(model.needs_at_towers())
     everyone = fitted(model, sequences, arguments.out / "all.nc")
