@@ -135,6 +135,8 @@ def evaluated(values: Any) -> Any:
     would change nothing in one.
     """
     leaves, structure = jax.tree.flatten(values)
+    if not leaves:
+        return values
     leaves = [jnp.asarray(one, jnp.result_type(one)) for one in leaves]
     never = jnp.isnan(jnp.ravel(leaves[-1])[0])
     turn = lambda all: (False, *(jnp.where(all[0], one, 0) for one in all[1:]))  # noqa: E731

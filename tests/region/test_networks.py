@@ -8,7 +8,7 @@ import pytest
 
 from hybridflux.model import compositions
 from hybridflux.model.learned import learned, parameters_over_draws, with_learned, with_places
-from hybridflux.model.sources import Neural
+from hybridflux.model.sources import Neural, Pooled
 from hybridflux.region.kernels.networks import members_of, solve
 
 pytestmark = pytest.mark.long
@@ -78,6 +78,29 @@ def test_each_draw_has_its_own_vegetation():
     assert all(members.pick is None for members in networks.values())
     for name in DAILY:
         np.testing.assert_allclose(found[name], expected[name], rtol=3e-6)
+
+
+def test_a_network_of_weather_and_plant_type_alone():
+    """No input differs between the pixels of a block, so that none is made for them."""
+    weather = Pooled(Neural("tair", "vpd", "plant_type"), spread=0.2)
+    model = eqx.tree_at(lambda one: [one.sources[name] for name in DAILY], compositions.get("hybrid"), [weather, weather])
+    model = with_places(model, {"site": 2, "site_year": 2})
+    random = np.random.default_rng(2)
+    values = {name: jnp.asarray(random.normal(size=(5, *leaf.shape)), jnp.float32) for name, leaf in learned(model).items()}
+    _, found, expected = solved(with_learned(model, values), names())
+    for name in DAILY:
+        assert found[name].shape == (5, 1)
+        np.testing.assert_allclose(found[name], expected[name], rtol=3e-6)
+
+
+def test_a_pixel_without_vegetation_takes_no_other_with_it():
+    model, given = a_model(6, 6), names()
+    missing = given | {"fapar": given["fapar"].at[0].set(jnp.nan)}
+    _, found, _ = solved(model, missing)
+    _, expected, _ = solved(model, given)
+    for name in DAILY:
+        assert np.isnan(found[name][:, 0]).all()
+        np.testing.assert_array_equal(found[name][:, 1:], expected[name][:, 1:])
 
 
 def test_a_source_without_a_network_has_none():

@@ -4,6 +4,8 @@ Three things are known in a block that a network does not know. Weather and plan
 the first layer is made once a draw. Some hidden units are taken together, for all draws and pixels: XLA makes one loop of vector
 instructions of them and of what is computed of the parameter, and none of a batch of small matrix products. And where draws share their
 network (members of an ensemble are repeated to make a hundred draws, which differ in the effects of places), it is evaluated once a member.
+What a network reads of the pixels is the same for all draws, and made once. What it gives is made before the fluxes: in one loop with
+them a processor waits for the chain of operations that follows the hidden units, and has not the room to begin the next pixels meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.shapley import evaluated
 from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
 from hybridflux.region.kernels.activations import logistic, weighted_tanh
 from hybridflux.vocabulary import Parameter
@@ -88,7 +91,21 @@ def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> Hybr
         networks: parameter -> its networks.
         names: drivers and covariates of a block: `[n]`, `[1]`, or `[draw, n]` where draws differ.
     """
-    return solved(model, {name: of_draws(of, raw_of_members(of.network, model.rows[name], names)) for name, of in networks.items()})
+    columns = columns_of(networks, names)
+    raws = {name: of_draws(of, raw_of_members(of.network, model.rows[name], names, columns[name])) for name, of in networks.items()}
+    return solved(model, evaluated(raws))
+
+
+def columns_of(networks: dict[str, Members], names: Names) -> dict[str, list[Array]]:
+    """Standardised inputs of networks as `Neural.columns` has them, those of pixels made once and not anew for every member."""
+    columns = {name: of.network.columns(names) for name, of in networks.items()}
+    of_pixels = evaluated({name: {at: one for at, one in enumerate(found) if not is_shared(one)} for name, found in columns.items()})
+    return {name: [of_pixels[name].get(at, one) for at, one in enumerate(found)] for name, found in columns.items()}
+
+
+def is_shared(column: Array) -> bool:
+    """Whether all pixels of a block have the same of an input `[..., feature]`."""
+    return column.size == column.shape[-1]
 
 
 def solved(model: HybridFlux, raws: dict[str, Array]) -> HybridFlux:
@@ -104,15 +121,15 @@ def of_draws(members: Members, raw: Array) -> Array:
     return raw if members.pick is None else jnp.matmul(members.pick, raw, precision=EXACT)
 
 
-def raw_of_members(network: Neural, row: Parameter, names: Names) -> Float[Array, "member n"]:
-    """The unconstrained parameter of all members."""
+def raw_of_members(network: Neural, row: Parameter, names: Names, columns: list[Array]) -> Float[Array, "member n"]:
+    """The unconstrained parameter of all members; `columns` are the standardised inputs."""
     w1, b1, w2 = network.weights
     w1 = w1 / len(network.inputs) ** 0.5
     shared, own, first = b1, [], 0
-    for column in network.columns(names):
+    for column in columns:
         weights = w1[:, first : first + column.shape[-1]]
         first += column.shape[-1]
-        if column.size == column.shape[-1]:
+        if is_shared(column):
             shared = shared + jnp.einsum("f,mfh->mh", column.reshape(-1), weights, precision=EXACT)
         else:
             own += [(column[..., number], weights[:, number]) for number in range(column.shape[-1])]
