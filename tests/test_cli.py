@@ -1,5 +1,6 @@
 """The command line: what it refuses, what it says, and that it starts without the heavy libraries."""
 
+import gc
 import json
 import os
 import subprocess
@@ -113,6 +114,15 @@ def test_a_fault_of_ours_is_not_hidden(run, monkeypatch):
 def test_catalog_lists_licences(run):
     code, text, _ = run("catalog")
     assert code == 0 and "towers/fluxnet2015" in text and "CC-BY-4.0" in text
+
+
+def test_what_is_there_is_left_alone_and_given_back_to_the_collector():
+    gc.unfreeze()  # what conftest.py froze
+    with machine.modules_left_alone():
+        with machine.modules_left_alone():
+            pass
+        assert gc.get_freeze_count() > 0  # the inner one leaves it to the outer one
+    assert gc.get_freeze_count() == 0
 
 
 def test_machine_settings_respect_the_user(monkeypatch, tmp_path):

@@ -18,7 +18,7 @@ from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.spec import region_fingerprint
-from hybridflux.region.store.checksums import RECORD, accept, check_product, damaged_tiles, say
+from hybridflux.region.store.checksums import RECORD, accept, check_maps, check_product, damaged_tiles, say
 
 pytestmark = pytest.mark.long
 
@@ -161,6 +161,18 @@ def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, s
     for group in ("monthly", "annual"):
         for one, other in zip(*(sorted((folder / "fluxes.zarr" / group).rglob("c/*/*/*")) for folder in (finished, out)), strict=True):
             assert one.read_bytes() == other.read_bytes(), other
+
+
+def test_tiles_that_were_just_mapped_are_only_looked_for(finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "run")
+    chunk = out / "fluxes.zarr" / "monthly" / "NEE" / "c" / "0" / "0" / "1"
+    flip(chunk)
+    check_maps(out, {"r000_c001"})
+    with pytest.raises(ValueError, match="not what was written"):
+        check_maps(out, {"r000_c000"})
+    chunk.unlink()
+    with pytest.raises(ValueError, match="monthly/NEE missing"):
+        check_maps(out, {"r000_c001"})
 
 
 @pytest.mark.parametrize("name", ["totals.nc"])

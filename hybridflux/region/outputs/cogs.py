@@ -20,7 +20,8 @@ from hybridflux.vocabulary import SIGN
 
 BLOCK = 512  # pixels of a block, and the size at which overviews end
 AT_ONCE = 2  # files, at most: each takes some 150 MB of memory
-IN_MEMORY = 96 << 20  # bytes of a file's rough copy, uncompressed with its overviews; a larger one lies on the disk meanwhile
+IN_MEMORY = 1  # overviews, at most, of a map whose rough copy is made in memory, up to 67 MB of twelve months; of a larger one it lies on
+# the disk meanwhile: GDAL makes further overviews of missing values by another way in memory
 CACHE_BYTES = 64 << 20  # of blocks, all files together; of its own a twentieth of the machine's memory
 
 
@@ -116,7 +117,8 @@ def write_cog(
         nodata=np.nan,
     )  # fmt: skip
     on_disk = dict(driver="GTiff", tiled=True, blockxsize=256, blockysize=256, interleave="band", BIGTIFF="IF_SAFER", SPARSE_OK="TRUE")
-    rough = {"driver": "MEM"} if len(bands) * grid.shape[0] * grid.shape[1] * 4 * 4 / 3 <= IN_MEMORY else on_disk
+    overviews = _overviews(grid.shape)
+    rough = {"driver": "MEM"} if len(overviews) <= IN_MEMORY else on_disk
     with whole_geotiff(path) as partial, rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, SPARSE_OK_OVERVIEW="YES"):
         with rasterio.open(partial.with_name("scratch.tif"), "w+", **profile, **rough) as file:
             if file.driver == "MEM":  # begins with zeros
@@ -128,7 +130,7 @@ def write_cog(
                 file.set_band_description(number, str(band))
                 file.set_band_unit(number, tags["units"])
                 file.update_tags(number, period=f"{band.first}/{band.last}", days=str(band.days))
-            file.build_overviews(_overviews(grid.shape), Resampling.average if linear else Resampling.nearest)
+            file.build_overviews(overviews, Resampling.average if linear else Resampling.nearest)
             rasterio.shutil.copy(
                 file, partial, driver="COG", compress="ZSTD", level=1, predictor=3, blocksize=BLOCK, overviews="FORCE_USE_EXISTING",
                 overview_compress="ZSTD", sparse_ok="YES", BIGTIFF="IF_SAFER",

@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import closing
 
 from hybridflux.files import sweep, write_json
-from hybridflux.machine import give_back_memory
+from hybridflux.machine import give_back_memory, modules_left_alone
 from hybridflux.progress import Progress
 from hybridflux.records import write_record
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
@@ -40,7 +40,7 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
     """
     so_far, whole = DoneSoFar(job.out), executor.work == WHOLE
     check(job, resume or not whole)
-    with stopping(so_far):
+    with stopping(so_far), modules_left_alone():
         if not whole:
             _prepared_by_one(job)
         with hold(job.out, executor.work) as held:
@@ -68,7 +68,7 @@ def run_job(job: Job, resume: bool, executor: Executor | Slurm, progress: Progre
             if not whole:
                 note = f"{executor.work}: {so_far}; when all tasks are done, `hybridflux map --run {job.out}` ends the run"
                 return dataclasses.replace(about, note=note)
-            return _finish(job, work, record, dataclasses.replace(about, seconds=time.perf_counter() - began), began)
+            return _finish(job, work, waiting, record, about, began)
 
 
 def _submit(job: Job, executor: Slurm, tiles: list[Tile], waiting: list[Tile]) -> str:
@@ -105,11 +105,11 @@ def _run(executor: Executor, job: Job, waiting: list[Tile], every: int, notify: 
     return refused
 
 
-def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: float) -> RunReport:
-    """What is made of all tiles, and the record of the whole run."""
+def _finish(job: Job, work: TilesToMap, mapped: list[Tile], record: dict, about: RunReport, began: float) -> RunReport:
+    """What is made of all tiles, some of which this call mapped, and the record of the whole run."""
     give_back_memory()  # what the tiles needed, before the GeoTIFFs need theirs
     sweep(job.out, "tiles", "totals", "cog", job.store.name)
-    checksums.check_maps(job.out)
+    checksums.check_maps(job.out, {tile.id for tile in mapped})
     write_totals(job, work.tiles, attributes(job, record))
     write_cogs(job, work.tiles, attributes(job, record))
     masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0

@@ -14,7 +14,7 @@ import hashlib
 import json
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -243,30 +243,37 @@ def of_files(out: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: digest(out / name) for name in names}
 
 
-def faults_of_tile(out: Path, marker: Mapping) -> list[str]:
+def there(file: Path, like: str) -> str:
+    """In place of `digest`, for a file that was just written: `like` where it is there, whatever its content."""
+    return (like or "unasked") if file.exists() else GONE
+
+
+def faults_of_tile(out: Path, marker: Mapping, look: Callable[[Path, str], str] = digest) -> list[str]:
     """What of a tile is not as its marker says, `monthly/NEE missing`; empty for markers that carry no checksums.
 
     Args:
         out: run folder.
         marker: of the tile, as `TileReport` writes it.
+        look: `digest`, or `there`.
     """
     found = []
     for name, wanted in marker.get("checksums", {}).items():
         file = out / name
-        now = digest(file, wanted)
+        now = look(file, wanted)
         if now != wanted:
             short = name.removeprefix("fluxes.zarr/").partition("/c/")[0]
             found.append(f"{short} {'missing' if now == GONE else 'not what was written' if wanted else 'not empty as it was'}")
     return found
 
 
-def damaged_tiles(out: Path, tiles: Iterable[str] | None = None) -> dict[str, list[str]]:
-    """Tile -> what of it is not as it was written, of the tiles of a run folder that are marked done."""
+def damaged_tiles(out: Path, tiles: Iterable[str] | None = None, just_mapped: Collection[str] = ()) -> dict[str, list[str]]:
+    """Tile -> what of it is not as it was written, of the tiles of a run folder that are marked done; as `check_maps` says."""
     found = {}
     markers = sorted((out / "tiles").glob("*.json")) if tiles is None else [out / "tiles" / f"{tile}.json" for tile in tiles]
     for marker in markers:
         try:
-            faults = faults_of_tile(out, json.loads(marker.read_text(encoding="utf-8")))
+            look = there if marker.stem in just_mapped else digest
+            faults = faults_of_tile(out, json.loads(marker.read_text(encoding="utf-8")), look)
         except (OSError, ValueError, AttributeError):  # a marker that is not whole does not count: its tile is mapped again
             continue
         if faults:
@@ -302,15 +309,19 @@ def check_template(out: Path, record: Mapping) -> None:
         )
 
 
-def check_maps(out: Path) -> None:
+def check_maps(out: Path, just_mapped: Collection[str] = ()) -> None:
     """Look whether the maps of a run are what its tiles wrote, their metadata too.
+
+    Args:
+        out: run folder.
+        just_mapped: tiles that this call wrote itself: whether all their files are there. Read again they come from memory, not the disk.
 
     Raises:
         ValueError: a chunk is damaged, missing or another one's, by name.
     """
     if (out / "run.json").exists():
         check_template(out, read_record(out / "run.json", "written by `hybridflux map`; map again into another folder"))
-    damaged = damaged_tiles(out)
+    damaged = damaged_tiles(out, just_mapped=just_mapped)
     if damaged:
         raise ValueError(
             f"{out}: {len(damaged)} tiles are not what the run wrote: {list_of(damaged)}; "
