@@ -112,6 +112,27 @@ def test_overviews_of_means_are_means_and_of_sds_are_single_sds(job):
             assert (small[whole][:, None] == squares[whole]).any(-1).all()
 
 
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("shape", [(700, 1024), (300, 400)])
+def test_a_rough_copy_on_the_disk_gives_the_same_bytes_as_one_in_memory(tmp_path, monkeypatch, shape, linear):
+    """With missing values, and a block of the file without any value."""
+    grid, random = Grid("EPSG:2154", 638_000.0, 6_851_000.0, 10.0, shape, 128), np.random.default_rng(0)
+    months = [[np.datetime64(f"2018-0{month}{day}") for day in ("-01", "-28", "")] for month in (1, 2)]
+    bands = [MapPeriod(*month) for month in months]
+    parts = []
+    for tile in (tile for tile in grid.tiles() if tile.x.start < shape[1] // 2):
+        values = random.normal(size=(2, *tile.shape)).astype(np.float32)
+        parts.append((tile.y, tile.x, np.where(random.random(values.shape) < 0.2, np.float32(np.nan), values)))
+    found = []
+    for most in (cogs.IN_MEMORY, -1):
+        monkeypatch.setattr(cogs, "IN_MEMORY", most)
+        cogs.write_cog(tmp_path / f"{most}.tif", grid, bands, {"long_name": "x", "units": "1"}, parts, linear)
+        found.append((tmp_path / f"{most}.tif").read_bytes())
+    assert found[0] == found[1]
+    with rasterio.open(tmp_path / "1.tif") as file:
+        assert np.isnan(file.read()[:, :, -shape[1] // 3 :]).all()
+
+
 def test_what_fails_in_a_thread_is_told(job, monkeypatch):
     def fails(*about):
         raise OSError(28, "No space left on device")

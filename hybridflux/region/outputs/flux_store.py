@@ -170,6 +170,13 @@ def _put(file: Path, data: tuple[bytes, ...]) -> None:
         raise
 
 
+@lru_cache(maxsize=1)
+def _first(store: Path, template: int, names: tuple[tuple[str, str], ...]) -> dict[str, zarr.Array]:
+    """Group -> an array of it, opened once for all tiles; `template` is the time of the store's metadata."""
+    group = zarr.open_group(store, mode="r+") if names else {}
+    return {name: group[f"{name}/{array}"] for name, array in names}
+
+
 @dataclass
 class TileWriter:
     """Writes the maps of a tile into the store of a run.
@@ -195,14 +202,10 @@ class TileWriter:
         return cls(job, tile, arrays)
 
     @cached_property
-    def store(self) -> zarr.Group:
-        """Of the fluxes."""
-        return zarr.open_group(self.job.store, mode="r+")
-
-    @cached_property
     def first(self) -> dict[str, zarr.Array]:
         """Group of the store -> the first of its maps, which all have the same chunks."""
-        return {group: self.store[group][names[0]] for group, names in self.arrays.items()}
+        template = (self.job.store / checksums.METADATA).stat().st_mtime_ns if self.arrays else 0
+        return _first(self.job.store, template, tuple((group, names[0]) for group, names in self.arrays.items()))
 
     @property
     def height(self) -> dict[str, int]:
