@@ -128,11 +128,12 @@ def _times(values: Sequence) -> Any:
     return reduce(mul, values) if values else 1.0
 
 
+@jax.jit
 def evaluated(values: Any) -> Any:
     """The same values, made before anything is made of them, where each that reads them would make them anew.
 
     XLA fuses through an optimization barrier, but not through a loop. This one has no turn, which is not known when it is compiled, and
-    would change nothing in one.
+    would change nothing in one. It is a call of its own, so that a trace tells what makes values once by itself that nothing is to be done.
     """
     leaves, structure = jax.tree.flatten(values)
     if not leaves:

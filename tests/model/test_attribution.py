@@ -15,12 +15,15 @@ from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.rollout import states
 from hybridflux.model.shapley import Moved, evaluated, of_product, shapley
 from hybridflux.region.kernels.networks import Members
-from hybridflux.region.kernels.networks_moved import following_networks
+from hybridflux.region.kernels.networks_moved import following_networks, in_a_loop, one_by_one
+from hybridflux.region.kernels.passes.one_pass import in_one_pass
+from hybridflux.region.kernels.passes.vector_math import LANES
 from hybridflux.vocabulary import PLANT_TYPES, VARIABLES
 
 FEW = 6  # pixels
 YEAR, SEASON = 365, slice(365 + 151, 365 + 243)
 STATES, DAYS = ("soil_water", "snow"), 92
+WHOLE = -(-DAYS * FEW // LANES) * LANES  # days and places, in whole vectors
 PLAYERS = tuple(cause for cause in CAUSES if cause != "rest")
 SUBSETS = [frozenset(inside) for size in range(len(PLAYERS) + 1) for inside in combinations(PLAYERS, size)]
 
@@ -60,7 +63,7 @@ def a_model(kind):
 
 
 @eqx.filter_jit
-def day_by_day(model, usual, changes):
+def day_by_day(model, usual, changes, passes=False):
     """Of the days of the season what `AgainstUsual` says, and the fluxes under every subset of the causes, `[subset, day, place]`."""
     runs = [states(model, drivers, model.parameters(drivers)) for drivers in (usual, usual | changes)]
     moved = {name: (usual[name][SEASON], values[SEASON]) for name, values in changes.items()}
@@ -77,9 +80,11 @@ def day_by_day(model, usual, changes):
     state = {prefix + name: flat(moved[name][side]) for side, prefix in ((0, USUAL), (1, "")) for name in STATES}
     drawn = with_learned(model, {name: leaf[None] for name, leaf in learned(model).items()})  # one draw
     networks = {name: Members(found, None) for name, one in drawn.sources.items() if (found := one.network()) is not None}
-    pair = AgainstUsual(drawn, tuple(changes), following_networks(drawn, networks, tuple(changes)))
-    found = pair.exchange(state, today, {name: flat(value) for name, value in model.parameters(fixed).items()})
-    return {name: jnp.broadcast_to(value, (1, DAYS * FEW)).reshape(DAYS, FEW) for name, value in found.items()}, fluxes
+    of_units = one_by_one if passes else in_a_loop
+    pair = AgainstUsual(drawn, tuple(changes), following_networks(drawn, networks, tuple(changes), of_units))
+    exchange = in_one_pass(pair.exchange, (1, WHOLE)) if passes else pair.exchange
+    found = exchange(state, today, {name: flat(value) for name, value in model.parameters(fixed).items()})
+    return {name: jnp.broadcast_to(value, (1, WHOLE))[0, : DAYS * FEW].reshape(DAYS, FEW) for name, value in found.items()}, fluxes
 
 
 def on_arrays(found):
@@ -88,8 +93,8 @@ def on_arrays(found):
 
 
 def flat(values):
-    """All days and places one after the other."""
-    return jnp.broadcast_to(values, (DAYS, FEW)).reshape(-1)
+    """All days and places one after the other, the last one repeated."""
+    return jnp.pad(jnp.broadcast_to(values, (DAYS, FEW)).reshape(-1), (0, WHOLE - DAYS * FEW), mode="edge")
 
 
 def over_orders(fluxes, flux):
@@ -121,6 +126,17 @@ def test_changes_by_cause_add_up_and_are_the_mean_over_all_orders_of_the_causes(
         for cause, part in exact.items():
             off = abs(found[change_name(flux, cause)].sum() - part.sum())
             assert off < size * {"static": 0.001, "hybrid": 0.005}[kind], (flux, cause, off / size)
+
+
+@pytest.mark.parametrize("kind", ["static", "hybrid"])
+def test_a_pass_gives_what_xla_gives(usual, kind):
+    found, by_xla = (on_arrays(day_by_day(a_model(kind), usual, dry(usual), passes)[0]) for passes in (True, False))
+    largest = {flux: max(abs(by_xla[change_name(flux, cause)]).max() for cause in CAUSES) for flux in ("gpp", "reco")}
+    for flux, size in largest.items():
+        np.testing.assert_allclose(found[flux], by_xla[flux], rtol=2e-6)
+        for cause in CAUSES:
+            part = change_name(flux, cause)
+            np.testing.assert_allclose(found[part], by_xla[part], atol=1e-5 * size, err_msg=part)
 
 
 def test_small_changes_are_those_of_integrated_gradients(usual):

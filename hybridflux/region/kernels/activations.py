@@ -35,7 +35,7 @@ def weighted_tanh(arguments: Sequence[Array], weights: Sequence[ArrayLike]) -> A
     >>> round(float(weighted_tanh([jnp.float32(0.5), jnp.float32(-20.0)], [2.0, 0.5])), 5)
     0.42423
     """
-    fractions = [_fraction(argument, weight) for argument, weight in zip(arguments, weights, strict=True)]
+    fractions = [fraction(argument, weight) for argument, weight in zip(arguments, weights, strict=True)]
     while len(fractions) > 1:
         pairs = zip(fractions[::2], fractions[1::2], strict=False)
         added = [(above * beside + over * under, under * beside) for (above, under), (over, beside) in pairs]
@@ -56,8 +56,8 @@ def logistic(x: Array) -> Array:
     return 1.0 / (1.0 + _polynomial(POWER, power - whole) * scale)
 
 
-def _fraction(argument: Array, weight: ArrayLike) -> tuple[Array, Array]:
-    """Numerator, with the weight, and denominator."""
+def fraction(argument: Array, weight: ArrayLike = 1.0) -> tuple[Array, Array]:
+    """Numerator of tanh, with the weight, and denominator: from 1 to 170."""
     x = jnp.minimum(jnp.maximum(argument, -LARGEST), LARGEST)
     square = x * x
     return weight * x * _polynomial(NUMERATOR, square), _polynomial(DENOMINATOR, square)

@@ -36,7 +36,8 @@ from hybridflux.region.kernels.contract import (
     with_effects,
 )  # fmt: skip
 from hybridflux.region.kernels.networks import solve
-from hybridflux.region.kernels.networks_moved import following_networks
+from hybridflux.region.kernels.networks_moved import following_networks, in_a_loop, one_by_one
+from hybridflux.region.kernels.passes.one_pass import in_one_pass
 
 
 @eqx.filter_jit
@@ -86,9 +87,14 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
         solved = solve(model, shared.networks, today | drawn)
         return today | drawn, parameters | parameters_over_draws(solved, today, static.daily, drawn)
 
-    walked = model
+    walked, in_passes = model, lambda step, state: step
     if static.usual:
-        walked = AgainstUsual(model, static.usual, following_networks(model, shared.networks, static.usual))
+        passes = devices().devices.flat[0].platform == "cpu"
+        of_units = one_by_one if passes else in_a_loop
+        walked = AgainstUsual(model, static.usual, following_networks(model, shared.networks, static.usual, of_units))
+        shapes = (static.draws, n), *((len(one.network.weights[1]), n) for one in shared.networks.values())
+        if passes:  # both runs share much of a day, and the changes by cause more
+            in_passes = lambda step, state: in_one_pass(step, *{*shapes, *(value.shape for value in state.values())})  # noqa: E731
 
     def before(step, day, state):
         year = shared.year[day]
@@ -99,8 +105,8 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
     state = {name: jnp.broadcast_to(value, (static.draws, n)) for name, value in state.items()} if model.settles else state
     last = jnp.where(pixels.active[number], shared.bounds, shared.bounds[0])  # an inactive block has no days
     on = pixels.active[number].astype(jnp.int32)
-    state = lax.fori_loop(0, shared.spin_up * on, partial(before, walked.spin_up), state)
-    state = lax.fori_loop(0, shared.warm_up * on, partial(before, walked.warm_up), state)
+    state = lax.fori_loop(0, shared.spin_up * on, in_passes(partial(before, walked.spin_up), state), state)
+    state = lax.fori_loop(0, shared.warm_up * on, in_passes(partial(before, walked.warm_up), state), state)
 
     def a_day(parameters, year, day, carry):
         state, sums, carried = carry
@@ -114,7 +120,7 @@ def _block(model: HybridFlux, shared: SharedInputs, waves: Waves | None, pixels:
         state, carried = carry
         year = shared.year_of_month[month]
         nothing = {name: jnp.zeros((static.draws, n), jnp.float32) for name in static.sums}
-        step = partial(a_day, of_year(year), year)
+        step = in_passes(partial(a_day, of_year(year), year), state)
         state, sums, carried = lax.fori_loop(last[month], last[month + 1], step, (state, nothing, carried))
         ended = {output.name: output.month(carried[output.name], sums) for output in static.outputs}
         return (state, {name: one for name, (one, _) in ended.items()}), (sums, {name: kept for name, (_, kept) in ended.items()})

@@ -62,10 +62,12 @@ class Members(NamedTuple):
     Attributes:
         network: with a member axis on its weights.
         pick: one where a draw is a member, else zero `[draw, member]`; None where each draw has a network of its own.
+        which: the member of each draw `[draw]`.
     """
 
     network: Neural
     pick: Array | None
+    which: Array | None = None
 
 
 def members_of(network: Neural, *, apart: bool) -> Members:
@@ -80,7 +82,7 @@ def members_of(network: Neural, *, apart: bool) -> Members:
     if apart or len(first) == len(flat):
         return Members(network, None)
     pick = np.asarray(which.reshape(-1, 1) == np.arange(len(first)), np.float32)
-    return Members(jax.tree.map(lambda leaf: leaf[first], network), jnp.asarray(pick))
+    return Members(jax.tree.map(lambda leaf: leaf[first], network), jnp.asarray(pick), jnp.asarray(which.reshape(-1), jnp.int32))
 
 
 def solve(model: HybridFlux, networks: dict[str, Members], names: Names) -> HybridFlux:
@@ -118,7 +120,13 @@ def solved(model: HybridFlux, raws: dict[str, Array]) -> HybridFlux:
 
 def of_draws(members: Members, raw: Array) -> Array:
     """What members gave `[member, n]`, as `[draw, n]`."""
-    return raw if members.pick is None else jnp.matmul(members.pick, raw, precision=EXACT)
+    return raw if members.pick is None else repeated(members.pick, members.which, raw)
+
+
+@jax.jit
+def repeated(pick: Array, which: Array, raw: Array) -> Array:
+    """What members gave, for their draws: a product of matrices, because rows of a list take XLA twelve times as long (see `Members`)."""
+    return jnp.matmul(pick, raw, precision=EXACT)
 
 
 def raw_of_members(network: Neural, row: Parameter, names: Names, columns: list[Array]) -> Float[Array, "member n"]:

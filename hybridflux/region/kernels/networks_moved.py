@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import reduce
 from operator import add
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,7 @@ from hybridflux.model.learned import parameters_over_draws
 from hybridflux.model.shapley import Moved
 from hybridflux.model.sources import EXACT, Names, Neural
 from hybridflux.process.call import arguments
+from hybridflux.region.kernels.activations import fraction
 from hybridflux.region.kernels.networks import Members, of_draws, solved
 from hybridflux.vocabulary import Parameter
 
@@ -34,13 +36,29 @@ FLAT = 1e-2
 """Change of the argument of a unit below which its slope is taken at the middle, to 1e-5 of it."""
 
 
-def following_networks(model: HybridFlux, networks: dict[str, Members], changing: Sequence[str]) -> Callable:
+def in_a_loop(some: Callable, units: Any, shape: tuple[int, int]) -> list[tuple[Array, ...]]:
+    """What `some` gives of each unit, some of them at a time, as XLA does best."""
+    width, members = units[0].shape
+    parts = jax.tree.map(lambda weights: weights.reshape(-1, units_at_once(members, width), members), units)
+    _, found = lax.scan(lambda _, weights: (None, some(weights)), None, parts)  # a loop, else each sum would evaluate the units anew
+    return [*zip(*(one.reshape(-1, *shape) for one in found), strict=True)]
+
+
+def one_by_one(some: Callable, units: Any, shape: tuple[int, int]) -> list[tuple[Array, ...]]:
+    """The same without a loop: for `one_pass`, whose sums evaluate no unit anew."""
+    return [some(jax.tree.map(lambda weights: weights[unit], units)) for unit in range(len(units[0]))]  # noqa: B023
+
+
+def following_networks(
+    model: HybridFlux, networks: dict[str, Members], changing: Sequence[str], of_units: Callable = in_a_loop
+) -> Callable:
     """The `follow` of `AgainstUsual` for a model with a draw axis on its learned leaves.
 
     Args:
         model: whose parameters follow drivers.
         networks: parameter -> its networks, of those that have one.
         changing: names that have a usual value.
+        of_units: how units are evaluated, `in_a_loop` or `one_by_one`.
     """
 
     def value(name: str, names: Names) -> Array:
@@ -50,14 +68,16 @@ def following_networks(model: HybridFlux, networks: dict[str, Members], changing
 
     def follow(usual: Names, actual: Names, only: Sequence[str]) -> dict[str, Moved]:
         found = others(usual, actual, [name for name in only if name not in networks])
-        return found | {name: _moved(model, name, networks[name], changing, usual, actual) for name in only if name in networks}
+        return found | {name: _moved(model, name, networks[name], changing, usual, actual, of_units) for name in only if name in networks}
 
     return follow
 
 
-def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[str], usual: Names, actual: Names) -> Moved:
+def _moved(
+    model: HybridFlux, name: str, members: Members, changing: Sequence[str], usual: Names, actual: Names, of_units: Callable
+) -> Moved:
     row, network = model.row_of(name), members.network
-    raw, steps = raw_and_steps(network, row, changing, usual, actual)
+    raw, steps = raw_and_steps(network, row, changing, usual, actual, of_units)
     raw, steps = of_draws(members, raw), {cause: of_draws(members, step) for cause, step in steps.items()}
 
     def at(inside: frozenset[str]) -> Array:
@@ -83,7 +103,9 @@ def _moved(model: HybridFlux, name: str, members: Members, changing: Sequence[st
     return Moved(tuple(steps), known, logarithm if row.lower >= 0 else None)
 
 
-def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usual: Names, actual: Names) -> tuple[Array, dict[str, Array]]:
+def raw_and_steps(
+    network: Neural, row: Parameter, changing: Sequence[str], usual: Names, actual: Names, of_units: Callable = in_a_loop
+) -> tuple[Array, dict[str, Array]]:
     """The unconstrained parameter of all members on the usual day `[member, n]`, and what each cause moves it by.
 
     Args:
@@ -92,6 +114,7 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
         changing: names that have a usual value.
         usual: drivers and covariates of a block on the usual day: `[n]`, `[1]`, or `[draw, n]` where draws differ.
         actual: the same as they were.
+        of_units: how units are evaluated, `in_a_loop` or `one_by_one`.
     """
     w1, b1, w2 = network.weights
     w1 = w1 / len(network.inputs) ** 0.5
@@ -120,31 +143,35 @@ def raw_and_steps(network: Neural, row: Parameter, changing: Sequence[str], usua
             for cause, (alike, each) in zip(causes, moves, strict=True)
         ]
 
-    def some(_, weights):
+    def some(weights):
         start, slopes, moves, out = weights
         here = start[..., None] + sum(slope[..., None] * column for slope, (column, _) in zip(slopes, own, strict=True))
         by = changes(moves)
         step = sum(by[1:], by[0])
-        low, high = jnp.tanh(here), jnp.tanh(here + step)
+        (low, under), (high, below) = fraction(here), fraction(here + step)
         flat = jnp.abs(step) < FLAT
-        middle, over = 0.5 * (low + high), 1.0 / jnp.where(flat, 1.0, step)
-        bend = lambda value: 2.0 * value * (value * value - 1.0)  # noqa: E731 - the second derivative of tanh, by its value
-        slope = jnp.where(flat, 1.0 - middle * middle, (high - low) * over)
+        known = jnp.where(flat, 1.0, step)
         squares = sum((one * one for one in by), jnp.zeros(()))
-        third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * over) / (12.0 + 2.0 * squares)
+        damped = 12.0 + 2.0 * squares
+        share = 1.0 / (under * below * known * damped)  # one division for all
+        each = share * known * damped
+        low, high, share = low * below * each, high * under * each, share * under * below
+        middle = 0.5 * (low + high)
+        bend = lambda value: 2.0 * value * (value * value - 1.0)  # noqa: E731 - the second derivative of tanh, by its value
+        slope = jnp.where(flat, 1.0 - middle * middle, (high - low) * share * damped)
+        third = jnp.where(flat, 0.0, (bend(high) - bend(low)) * share)
         found = out[..., None] * low, out[..., None] * (slope + third * squares), out[..., None] * (third * step)
-        return None, [jnp.broadcast_to(one, (*start.shape, shape[-1])) for one in found]
+        return tuple(jnp.broadcast_to(one, (*start.shape, shape[-1])) for one in found)
 
     columns = [column for column, _ in own] + [column for cause in causes for column, _ in of_cause[cause][1]]
     shape = jnp.broadcast_shapes((len(b1), 1), *(column.shape for column in columns))
     moves = [([one.T for one in of_cause[cause][0]], [slope.T for _, slope in of_cause[cause][1]]) for cause in causes]
-    units = shared.T, [slope.T for _, slope in own], moves, w2.T
-    parts = jax.tree.map(lambda weights: weights.reshape(-1, units_at_once(*w2.shape), len(b1)), units)
-    _, found = lax.scan(some, None, parts)  # a loop, else each sum below evaluates the units anew
-    low, slope, third = (one.reshape(-1, *shape) for one in found)
+    low, slope, third = zip(*of_units(some, (shared.T, [slope.T for _, slope in own], moves, w2.T), shape), strict=True)
+    by_unit = [changes(jax.tree.map(lambda weights: weights[unit], moves)) for unit in range(len(low))]  # noqa: B023
     totals = [reduce(add, low)]
-    for one in changes(moves):
-        totals.append(reduce(add, (one[unit] * (slope[unit] - third[unit] * one[unit]) for unit in range(len(low)))))
+    for cause in range(len(causes)):
+        by = [one[cause] for one in by_unit]
+        totals.append(reduce(add, (by[unit] * (slope[unit] - third[unit] * by[unit]) for unit in range(len(low)))))
     raw, *steps = [network.reach * row.prior_sd / network.width**0.5 * total for total in totals]
     return network.centre(row, usual) + raw, dict(zip(causes, steps, strict=True))
 
