@@ -131,6 +131,16 @@ def test_a_damaged_zip_and_a_zip_without_tables_are_named(tmp_path):
     assert not found.archives and "holds no FLUXNET table of days" in found.unread["FR-Fon"] and "FULLSET_YY.csv" in found.unread["FR-Fon"]
 
 
+def test_a_zip_with_a_password_is_named(tmp_path):
+    """Bit 0 of the flags of an entry, in its own header and in the directory (APPNOTE 4.4.4), says that it is encrypted."""
+    content = bytearray(zipped(**{"FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv": CSV}))
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_2005-2014_1-4.zip", bytes(content))
+    with pytest.raises(ValueError, match="(?s)FLX_FR-Fon_FLUXNET2015_FULLSET_2005-2014_1-4.zip.*password"):
+        read_table(find_archives(tmp_path)["FR-Fon"], COLUMNS)
+
+
 def test_ameriflux_base_is_ignored_beside_fluxnet_and_named_where_it_is_alone(tmp_path):
     """As the AmeriFlux portal offers both: BASE has comments before its header and other columns."""
     base = b"# Site: FR-Fon\n# Version: 17-5\nTIMESTAMP_START,TIMESTAMP_END,FC\n200101010000,200101010030,1\n"
