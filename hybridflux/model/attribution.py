@@ -21,10 +21,11 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from hybridflux.causes import CAUSES, USUAL, change_name
+from hybridflux.model.evaluated import evaluated
 from hybridflux.model.factor_form import height_and_slope, is_line, is_proportional
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.rollout import remembers
-from hybridflux.model.shapley import Moved, constant, evaluated, of_product, shapley
+from hybridflux.model.shapley import Moved, constant, of_product, shapley
 from hybridflux.model.sources import Names
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import split_history

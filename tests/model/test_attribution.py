@@ -11,9 +11,10 @@ import pytest
 from hybridflux.causes import CAUSES, USUAL, change_name
 from hybridflux.model.attribution import AgainstUsual, cause_of, following
 from hybridflux.model.compositions import hybrid, static
+from hybridflux.model.evaluated import evaluated
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.rollout import states
-from hybridflux.model.shapley import Moved, evaluated, of_product, shapley
+from hybridflux.model.shapley import Moved, of_product, shapley
 from hybridflux.region.kernels.networks import Members
 from hybridflux.region.kernels.networks_moved import following_networks, in_a_loop, one_by_one
 from hybridflux.region.kernels.passes.one_pass import in_one_pass

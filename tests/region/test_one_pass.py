@@ -10,7 +10,8 @@ import pytest
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
-from hybridflux.model.shapley import Moved, evaluated, of_product
+from hybridflux.model.evaluated import evaluated
+from hybridflux.model.shapley import Moved, of_product
 from hybridflux.region.kernels.networks import repeated
 from hybridflux.region.kernels.passes import vector_code
 from hybridflux.region.kernels.passes.one_pass import in_one_pass

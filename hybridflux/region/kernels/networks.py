@@ -19,8 +19,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from hybridflux.model.evaluated import evaluated
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.shapley import evaluated
 from hybridflux.model.sources import EXACT, AbstractFree, Names, Neural
 from hybridflux.region.kernels.activations import logistic, weighted_tanh
 from hybridflux.vocabulary import Parameter

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from hybridflux.model.shapley import evaluated
+from hybridflux.model.evaluated import evaluated
 from hybridflux.region.kernels.networks import repeated
 from hybridflux.region.kernels.passes.vector_code import READING, Place, VectorStep, program
 from hybridflux.region.kernels.passes.vector_math import LANES, OPERATIONS

@@ -206,7 +206,6 @@ class _Text(Writer):
             return self.load(number, row, first, {ONCE: "", COLUMN: "%first", ROW: "", WHOLE: "%column"}[self.where])
         return OPERATIONS[step.name](self, *(self.read(one) for one in step.of))
 
-
     def load(self, number: int, row: str, first: int = 0, column: str = "") -> str:
         """Numbers of an input."""
         at = self.put(f"getelementptr float, ptr %in{number}, i64 {row}")
@@ -232,7 +231,12 @@ define ptr @NAME(ptr %frame) {
   %asked = getelementptr i8, ptr %frame, i64 8
   %more = load ptr, ptr %asked
   %plain = icmp eq ptr %more, null
-  br i1 %plain, label %run, label %version
+  br i1 %plain, label %run, label %extended
+extended:
+  %where.kind = getelementptr i8, ptr %more, i64 8
+  %kind = load i32, ptr %where.kind
+  %asks = icmp eq i32 %kind, 1
+  br i1 %asks, label %version, label %run
 version:
   %where = getelementptr i8, ptr %more, i64 24
   %answer = load ptr, ptr %where
@@ -246,8 +250,9 @@ run:
   %args = load ptr, ptr %where.args
   %where.rets = getelementptr i8, ptr %frame, i64 112
   %rets = load ptr, ptr %where.rets""".split("\n")
-"""XLA's calls of foreign functions (`xla/ffi/api/c_api.h`, structs of version 0.1 and later): a call with an extension asks for the version
-of the interface; any other has pointers to the buffers of arguments and results, and a buffer has its data behind 24 bytes."""
+"""XLA's calls of foreign functions (`xla/ffi/api/c_api.h`, structs of version 0.1 and later): a call with the extension for metadata (1)
+asks for the version of the interface; any other has pointers to the buffers of arguments and results, and a buffer has its data behind 24
+bytes."""
 LOOP_OF_COLUMNS = """\
   br label %firsts
 firsts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,12 +38,12 @@ def splat_of_integer(value: int) -> str:
     return "<" + ", ".join([f"i32 {value}"] * LANES) + ">"
 
 
-class Writer:
+class Writer(ABC):
     """Writes lines, each of which has a result."""
 
+    @abstractmethod
     def put(self, words: str) -> str:
-        """A line, and the name of its result."""
-        raise NotImplementedError
+        """Write a line, and give the name of its result."""
 
     def two(self, operation: str, one: str, other: str) -> str:
         """Of `fadd`, `fsub`, `fmul`, `fdiv`; a product and a sum may be one instruction."""
