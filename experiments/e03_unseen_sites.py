@@ -3,7 +3,7 @@
 Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at
 towers, or in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters,
 LightGBM, XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same
-NIRv and LSWI as the hybrid model. Partitioned GPP and RECO only score. In unseen years of known sites `stacked`, half of whose members are
+NIRv and LSWI as the hybrid model. A tower whose record `hybridflux fit` holds implausible is left out, as it is there (`--no-screen` takes all). Partitioned GPP and RECO only score. In unseen years of known sites `stacked`, half of whose members are
 networks that were fitted to these fluxes, stands beside. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere,
 gC m-2 d-1.
 
@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.towers import Towers, open_towers
+from hybridflux.data.tower_checks import Screen
+from hybridflux.data.towers import SCREEN, Towers, open_towers
 from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatology, LightGBM, QuantileForest, RefittedVPRM, XGBoost
 from hybridflux.evaluate.baselines.forest import FOREST
 from hybridflux.evaluate.baselines.vprm import NEEDS
@@ -64,22 +65,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/e03"))
     parser.add_argument("--model", default="hybrid_water", help="composition, see `hybridflux fit --model`")
     parser.add_argument("--split", choices=SPLITS, default="sites")
+    parser.add_argument("--no-screen", action="store_true", help="take towers too whose record `hybridflux fit` holds implausible")
     parser.add_argument("--smoke", action="store_true", help="small sizes, to see that it runs")
     arguments = parser.parse_args()
     size, sites = (SMOKE, SMOKE_SITES) if arguments.smoke else (FULL, None)
-    run(arguments.data, arguments.out, arguments.model, arguments.split, size, sites)
+    screen = None if arguments.no_screen else SCREEN
+    run(arguments.data, arguments.out, arguments.model, arguments.split, size, sites, screen)
 
 
-def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: tuple[str, ...] | None) -> None:
+def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: tuple[str, ...] | None, screen: Screen | None) -> None:
     """All folds of a split, the card, and the posterior of all towers."""
     began = time.perf_counter()
     model = get(composition)
     needs = {*model.needs_at_towers(), *REFLECTANCE_PREDICTORS, *NEEDS} - {"day_of_year"}
-    towers = open_towers(data, sites=sites, years=size["years"], vegetation=VEGETATION, needs=needs, screen=None)
+    towers = open_towers(data, sites=sites, years=size["years"], vegetation=VEGETATION, needs=needs, screen=screen)
     sequences = towers.sequences(needs)
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
-    settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
+    settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED, "screen": repr(screen)}
     settings |= {"known": (STACKED, KNOWN_STEPS, KNOWN_DRAWS, "discrepancy")} if split == "years" else {}
     out.mkdir(parents=True, exist_ok=True)
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
