@@ -3,9 +3,9 @@
 Fits towers with MODIS FPAR and MODIS reflectance on NEE alone (whole days, days and nights; QC >= 0.75) and scores NEE, GPP and RECO at
 towers, or in years, that were left out, beside what a model has to beat: climatology, VPRM with published and with re-fitted parameters,
 LightGBM, XGBoost and a random forest with quantiles, all trained on each flux itself with the same drivers and days; trees see the same
-NIRv and LSWI as the hybrid model. A tower whose record `hybridflux fit` holds implausible is left out, as it is there (`--no-screen` takes all). Partitioned GPP and RECO only score. In unseen years of known sites `stacked`, half of whose members are
-networks that were fitted to these fluxes, stands beside. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere,
-gC m-2 d-1.
+NIRv and LSWI as the hybrid model. A tower whose record `hybridflux fit` holds implausible is left out, as it is there (`--no-screen` takes
+all). Partitioned GPP and RECO only score. In unseen years of known sites `stacked`, half of whose members are networks that were fitted to
+these fluxes, stands beside. Then fits all towers for the maps. NEE = RECO - GPP, positive to the atmosphere, gC m-2 d-1.
 
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03
     python experiments/e03_unseen_sites.py --data ../shared/data/towers --out runs/e03 --split years
@@ -82,7 +82,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     sequences = towers.sequences(needs)
     print(f"{len(sequences.places)} sites, {int(np.isfinite(sequences.targets['nee']).sum())} days of NEE")
     method = Ensemble(members=size["members"], steps=size["steps"])
-    settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED, "screen": repr(screen)}
+    settings = {"model": to_spec(model), "method": repr(method), "size": size, "vegetation": VEGETATION, "seed": SEED}
+    settings |= {"screen": repr(screen)}
     settings |= {"known": (STACKED, KNOWN_STEPS, KNOWN_DRAWS, "discrepancy")} if split == "years" else {}
     out.mkdir(parents=True, exist_ok=True)
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
