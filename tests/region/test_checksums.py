@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -18,11 +19,24 @@ from hybridflux.region.drivers.read import read_tile
 from hybridflux.region.map import map_region, resume_run
 from hybridflux.region.run.executors import Serial
 from hybridflux.region.spec import region_fingerprint
-from hybridflux.region.store.checksums import RECORD, accept, check_product, damaged_tiles, say
+from hybridflux.region.store.checksums import PIECE, RECORD, accept, check_product, damaged_tiles, digest, digest_of, say
 
 pytestmark = pytest.mark.long
 
 START = "2018-12-01"
+
+
+@pytest.mark.parametrize("size", [0, 3, 4, 5, PIECE - 1, PIECE + 4, PIECE + 5, 2 * PIECE + 3])
+def test_a_digest_of_a_file_is_that_of_its_bytes(tmp_path, size):
+    """`e3069283` is the check value of CRC-32C, of `123456789`, in the catalogue of parametrised CRC algorithms."""
+    content, file = np.random.default_rng(size).integers(0, 256, size, np.uint8), tmp_path / "file"
+    content.tofile(file)
+    assert digest(file) == digest_of(content) and digest(file, "0" * 8) == digest_of(content, "0" * 8) == f"{zlib.crc32(content):08x}"
+    assert digest_of(np.frombuffer(b"123456789last", np.uint8)) == "e3069283" + b"last".hex()
+    for place in {0, size - 1, size - 5} & set(range(size)):
+        other = content.copy()
+        other[place] ^= 1
+        assert digest_of(other) != digest(file)
 
 
 @pytest.fixture
@@ -70,12 +84,16 @@ def test_a_flipped_bit_in_a_region_is_refused_by_name(path, name, young):
         use(path)
 
 
-def test_a_store_of_an_earlier_version_opens_and_its_rot_is_seen(path):
-    """Until 26 November 2026 a record held the first 32 digits of the SHA-256 of each chunk, and none of the metadata."""
+EARLIER = {"SHA-256": lambda content: hashlib.sha256(content).hexdigest()[:32], "CRC-32": lambda content: f"{zlib.crc32(content):08x}"}
+
+
+@pytest.mark.parametrize("earlier", EARLIER.values(), ids=EARLIER)
+def test_a_store_of_an_earlier_version_opens_and_its_rot_is_seen(path, earlier):
+    """Until 26 November 2026 a record held the first 32 digits of the SHA-256 of each chunk, and none of the metadata; then its CRC-32."""
     for kept in path.glob(f"*/{RECORD}"):
         words = [line.split() for line in kept.read_text().splitlines() if line.strip()]
         lines = [
-            f"\n{key} {size} {hashlib.sha256((kept.parent / key).read_bytes()).hexdigest()[:32]}\n"
+            f"\n{key} {size} {earlier((kept.parent / key).read_bytes())}\n"
             for key, size, _ in words if not key.endswith("zarr.json")
         ]  # fmt: skip
         kept.write_text("".join(lines))
@@ -139,9 +157,11 @@ def test_a_store_saved_again_by_xarray_carries_no_record_and_opens(path, tmp_pat
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("gone", r"r000_c001 \(monthly/NEE missing"), ("flipped", r"r000_c001 \(monthly/NEE not what was written"),
+        ("gone", r"r000_c001 \(monthly/NEE missing"),
+        ("flipped", r"r000_c001 \(monthly/NEE not what was written"),
         ("exchanged", r"r000_c000 \(monthly/NEE not what was written\), r000_c001 "),
-        ("npz", r"totals/r000_c000.npz not what was written"), ("totals.npy", r"totals/r000_c000.totals.npy not what was written"),
+        ("npz", r"totals/r000_c000.npz not what was written"),
+        ("totals.npy", r"totals/r000_c000.totals.npy not what was written"),
     ],
 )
 def test_maps_of_a_run_that_changed_are_mapped_again(finished, tmp_path, what, said):

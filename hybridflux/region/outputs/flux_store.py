@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import uuid
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
@@ -142,7 +141,7 @@ def write_chunk(files: Sequence[Path], values: np.ndarray) -> str:
     data = _of_one_period(first.tobytes(), values.shape) if values.strides[0] == 0 else encoded(values)
     for file in files:
         _put(file, data)
-    return f"{zlib.crc32(data[1], zlib.crc32(data[0])):08x}"
+    return checksums.sealed(int.from_bytes(data[1], "little"), data[1])
 
 
 def encoded(values: np.ndarray) -> tuple[bytes, bytes]:

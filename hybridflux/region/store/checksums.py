@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import product
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import zarr
 
@@ -28,7 +31,7 @@ from hybridflux.region.store import blocks, layout
 RECORD = "checksums.txt"
 """File beside the metadata of an array: a line `key size digest` for each chunk, the last line of a chunk counts."""
 PIECE = 1 << 20  # bytes of a file that are read at once
-EARLIER = 32  # digits of SHA-256 that stores of earlier versions hold
+CRC_32, SHA_256 = 8, 32  # digits of digests that stores of earlier versions hold
 METADATA = "zarr.json"
 """Key of the metadata of an array in its record: types, codecs and attributes such as `scale_factor`."""
 OF_GROUP, KEEPER = "../zarr.json", "time"
@@ -38,23 +41,26 @@ SHOWN = 8  # chunks named in a message
 
 
 def digest(file: Path, like: str = "") -> str:
-    """The CRC-32 (IEEE 802.3) of a file, hexadecimal; empty where it is not there.
+    """The CRC-32C (RFC 3720) of a file without its last four bytes, and those bytes, hexadecimal; empty where it is not there.
 
-    Other content has the same one by a chance of 2^-32. Not crc32c, which is the same for every chunk that ends with its own crc32c, and
-    not SHA-256, which takes three times as long (benchmarks/README.md).
+    A chunk ends with its own crc32c, so this is known when it is written. Other content has the same one by a chance of 2^-32 (of a chunk
+    that is whole in itself), 2^-64 else. A CRC-32C of the whole file would be the same for every such chunk.
 
     Args:
         file: path of the file.
-        like: a recorded digest to compare with; stores of earlier versions hold the first 32 digits of the SHA-256, which is made then.
+        like: a recorded digest to compare with, of which the same kind is made: stores of earlier versions hold the CRC-32 (IEEE 802.3) of
+            the file, or the first 32 digits of its SHA-256.
     """
     try:
         with open(file, "rb", buffering=0) as stream:
-            if len(like) == EARLIER:
-                return hashlib.file_digest(stream, "sha256").hexdigest()[:EARLIER]
-            crc = 0
-            while piece := stream.read(PIECE):
-                crc = zlib.crc32(piece, crc)
-            return f"{crc:08x}"
+            if len(like) == SHA_256:
+                return hashlib.file_digest(stream, "sha256").hexdigest()[:SHA_256]
+            if len(like) == CRC_32:
+                return f"{reduce(lambda crc, piece: zlib.crc32(piece, crc), iter(partial(stream.read, PIECE), b''), 0):08x}"
+            crc, left = 0, max(os.fstat(stream.fileno()).st_size - blocks.SEAL, 0)
+            while left and (piece := stream.read(min(PIECE, left))):
+                crc, left = google_crc32c.extend(crc, piece), left - len(piece)
+            return sealed(crc, stream.read())
     except FileNotFoundError:
         return GONE
 
@@ -63,7 +69,17 @@ def digest_of(content: np.ndarray | None, like: str = "") -> str:
     """`digest` of a file whose bytes were read; None where it is not there."""
     if content is None:
         return GONE
-    return hashlib.sha256(content).hexdigest()[:EARLIER] if len(like) == EARLIER else f"{zlib.crc32(content):08x}"
+    if len(like) == SHA_256:
+        return hashlib.sha256(content).hexdigest()[:SHA_256]
+    if len(like) == CRC_32:
+        return f"{zlib.crc32(content):08x}"
+    whole = max(content.size - blocks.SEAL, 0)
+    return sealed(google_crc32c.value(content[:whole]), content[whole:].tobytes())
+
+
+def sealed(crc: int, last: bytes) -> str:
+    """The digest of a file, of the CRC-32C of all but its last four bytes, and of these."""
+    return f"{crc:08x}{last.hex()}"
 
 
 def record(array: Path, keys: Iterable[str]) -> None:
@@ -313,8 +329,7 @@ def check_maps(out: Path) -> None:
     damaged = damaged_tiles(out)
     if damaged:
         raise ValueError(
-            f"{out}: {len(damaged)} tiles are not what the run wrote: {list_of(damaged)}; "
-            f"`hybridflux map --run {out}` maps them again"
+            f"{out}: {len(damaged)} tiles are not what the run wrote: {list_of(damaged)}; `hybridflux map --run {out}` maps them again"
         )
 
 
