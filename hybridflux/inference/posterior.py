@@ -361,6 +361,13 @@ def _predict(
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
+    values = {name: np.asarray(value) for name, value in _of_population(model)}
+    return {name: value[:, 0] if value.ndim == 2 and value.shape[1] == 1 else value for name, value in values.items()}
+
+
+@eqx.filter_jit
+def _of_population(model: HybridFlux) -> list[tuple[str, Array]]:
+    """Names and values of `Posterior.parameter_draws`, as one program: many small ones take a second of a new process."""
     static = [
         name
         for name, source in model.sources.items()
@@ -368,10 +375,10 @@ def _physical(model: HybridFlux) -> dict[str, np.ndarray]:
     ]
     static = [name for name in static if set(model.sources[name].reads()) <= {"plant_type", "site", "site_year"}]
     names = {"plant_type": np.arange(len(PLANT_TYPES)), "site": np.full(1, -1), "site_year": np.full(1, -1)}
-    values = {name: np.asarray(value) for name, value in parameters_over_draws(model, names, only=static).items()}
+    values = dict(parameters_over_draws(model, names, only=static))
     for target, one in model.observed.items():
         for name, source in one.all_sources().items():
             if learned(source):
                 of_draw = lambda draw, t=target, n=name: draw.observed[t].all_sources()[n].value(draw.observed[t].row(n), names)  # noqa: E731
-                values[f"{name}.{target}"] = np.asarray(over_draws(model, of_draw))
-    return {name: value[:, 0] if value.ndim == 2 and value.shape[1] == 1 else value for name, value in values.items()}
+                values[f"{name}.{target}"] = over_draws(model, of_draw)
+    return list(values.items())
