@@ -2,15 +2,15 @@
 
     python benchmarks/bench_job.py [--size 1000] [--draws 100] [--dynamic] [--threads 2 8] [--memory FIGURE] [--keep FOLDER]
     python benchmarks/bench_job.py --size 600 --rounds 2 --in-turns static "hybrid, all different"
-    python benchmarks/bench_job.py --size 800 --draws 1 --noise 0.02 --rounds 2 --in-turns static
+    python benchmarks/bench_job.py --size 1000 --draws 1 --noise 0.02 --rounds 2 --in-turns static --outputs daily
     python benchmarks/bench_job.py --size 1024 --draws 4 --tile 512 --noise 0.02 --rounds 1 --in-turns static
 
 The C anchor maps one tile of the region before and after the job, in a process of its own; its rate gives the time it would compute for,
 were it given all drivers in memory and asked to write nothing. `--dynamic` runs the model `hybrid` too, whose networks read vegetation and
 weather of the day: eight members of an ensemble, repeated, and as many different networks as draws. `--memory` runs jobs of several sizes
 and draws and draws their peak memory. `--in-turns` runs the jobs of some models one after the other, without the anchor; of one draw
-beside what the bytes of its daily maps take alone. `--threads` runs each job with these numbers of tiles in flight. Processor time stands
-beside wall time: other work on the machine changes it less.
+beside what the bytes of its daily maps take alone. `--outputs daily` keeps these maps and nothing else. `--threads` runs each job with
+these numbers of tiles in flight. Processor time stands beside wall time: other work on the machine changes it less.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from hybridflux.machine import prepare
 from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.run.executors.serial import Serial
 
+OUTPUTS = {"all": (*KEEP, DailyMaps()), "daily": (DailyMaps(),)}
 MODELS = ("networks of maps", "hybrid, 8 members", "hybrid, all different", "static")
 
 
@@ -44,6 +45,7 @@ def main() -> None:
     arguments.add_argument("--noise", type=float, default=0.0, help="sd of the vegetation from day to day, of --in-turns")
     arguments.add_argument("--dynamic", action="store_true")
     arguments.add_argument("--in-turns", nargs="+", choices=MODELS, metavar="MODEL", help="jobs of models beside that of the first")
+    arguments.add_argument("--outputs", choices=OUTPUTS, default="all", help="of the job, of --in-turns")
     arguments.add_argument("--rounds", type=int, default=2, help="turns of --in-turns")
     arguments.add_argument("--memory", type=Path, metavar="FIGURE", help="PNG to write")
     arguments.add_argument("--threads", type=int, nargs="+", default=[Serial().threads], help="tiles in flight")
@@ -53,7 +55,8 @@ def main() -> None:
     prepare()
     if chosen.part:
         what, folder, size, draws, model = chosen.part
-        print(json.dumps({"anchor": anchor_rate, "job": whole_job}[what](Path(folder), int(size), int(draws), model, *chosen.threads)))
+        about = Path(folder), int(size), int(draws), model
+        print(json.dumps(anchor_rate(*about) if what == "anchor" else whole_job(*about, *chosen.threads, OUTPUTS[chosen.outputs])))
         return
     if not (chosen.memory or chosen.in_turns) and not present.compiler("the job beside the C anchor"):
         return
@@ -98,7 +101,7 @@ def in_turns(folder: Path, chosen: argparse.Namespace) -> None:
     for number in range(chosen.rounds):
         first = None
         for model in chosen.in_turns:
-            measured = part("job", folder, size, draws, model, "--threads", chosen.threads[0])
+            measured = part("job", folder, size, draws, model, "--threads", chosen.threads[0], "--outputs", chosen.outputs)
             first = first or measured
             ratio = [measured[name] / first[name] for name in ("seconds", "cpu")]
             print(
@@ -174,7 +177,7 @@ def posterior_of(model: str, draws: int):
             return named(draws, "hybrid")
 
 
-def anchor_rate(folder: Path, size: int, draws: int, model: str, threads: int) -> dict:
+def anchor_rate(folder: Path, size: int, draws: int, model: str) -> dict:
     """Rate of the C anchor on the first tile, million pixels x days x draws a second, of the clock and of two processors."""
     from bench_kernel import Slabs
 
@@ -186,15 +189,14 @@ def anchor_rate(folder: Path, size: int, draws: int, model: str, threads: int) -
     return {"rate": work / (time.perf_counter() - began), "cpu_rate": work / (time.process_time() - cpu)}
 
 
-def whole_job(folder: Path, size: int, draws: int, model: str, threads: int) -> dict:
+def whole_job(folder: Path, size: int, draws: int, model: str, threads: int, keep: tuple) -> dict:
     """The job, from store to store."""
     from hybridflux.region.map import map_region
 
+    del sys.argv[1:]  # as from a notebook: a run notes the checksums of what the command line names, here all regions of the folder
     posterior, cpu = posterior_of(model, draws), time.process_time()
     with tempfile.TemporaryDirectory(dir=folder) as out:
-        report = map_region(
-            posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=(*KEEP, DailyMaps()), executor=Serial(threads)
-        )
+        report = map_region(posterior, region_of(folder, size), Path(out) / "run", draws=draws, keep=keep, executor=Serial(threads))
         markers = [json.loads(path.read_text()) for path in (Path(out) / "run" / "tiles").glob("*.json")]
         found = {"seconds": report.seconds, "cpu": time.process_time() - cpu, "peak_mb": peak_memory()}
         found["computing"] = sum(one["compute_s"] for one in markers)
