@@ -110,7 +110,7 @@ def _gains(gains: pd.DataFrame, every: pd.DataFrame) -> str:
         cells = ["–", "–"] if pd.isna(row.get("verdict")) else [badge(row["verdict"]), interval(row["gap_q05"], row["gap_q95"])]
         cells += [_pm(row["prior_mean"], row["prior_sd"]), _pm(row["mean"], row["sd"])]
         cells += [_pm(row["stock_change"], row["stock_change_sd"])]
-        cells += [f"{100 * row['shrinkage']:.0f} %", tension, *("–" if one is None else _pm(one["mean"], one["sd"]) for one in other)]
+        cells += [f"{number(100 * row['shrinkage'])} %", tension, *("–" if one is None else _pm(one["mean"], one["sd"]) for one in other)]
         lines.append([place_name(row), *([when(row["period"])] if len(periods) > 1 else []), *cells])
     meaning = f"{when(periods[0])}; " if len(periods) == 1 else ""
     meaning += f"{units(UNIT)}, ± one standard deviation. Model error: what the model takes up too much, or respires too little."
@@ -144,7 +144,7 @@ def _fluxes(every: pd.DataFrame) -> str:
     lines = []
     for _, row in rows.iterrows():
         line = [row["variable"], _pm(row["prior_mean"], row["prior_sd"]), _pm(row["mean"], row["sd"]), interval(row["q05"], row["q95"])]
-        lines.append([*line, f"{100 * row['shrinkage']:.0f} %", *([number(row["truth"])] if known else [])])
+        lines.append([*line, f"{number(100 * row['shrinkage'])} %", *([number(row["truth"])] if known else [])])
     return f"<h3>Fluxes, {when(period)}, {units(UNIT)}</h3>{table(head, lines)}"
 
 
