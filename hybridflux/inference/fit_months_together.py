@@ -34,7 +34,8 @@ from hybridflux.vocabulary import PARAMETERS
 
 SPREAD = "structural_amplitude"
 GROUPS = (
-    ("structural_recurring", SPREAD), ("structural_days", "structural_transient_days"), ("structural_year",), ("structural_recurring_days",),
+    ("structural_recurring", SPREAD), ("structural_days", "structural_transient_days"), ("structural_year",),
+    ("structural_recurring_days",),
 )  # fmt: skip
 """Hyperparameters that are learned together."""
 NODES = {

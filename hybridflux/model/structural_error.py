@@ -7,8 +7,9 @@ type, and a level of the type (`LEVEL`), which its towers decide and which varie
 that E b^2 = 1 where a type has no tower (`prior_level`). It makes the error of a place that nobody measured heavy-tailed, and what a tower
 measured says how large its own errors are (E12). `u` has variance one; the share `structural_recurring` of it comes again in the same
 season of every year, with a pattern that changes over `structural_recurring_days`, and forgets in `structural_days`; the rest forgets in
-`structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a year times `structural_year`, `w` is `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent
-errors of days average out in a year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
+`structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a year times `structural_year`, `w` is
+`structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a year;
+these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
 A model that is wrong about a place or a season is wrong there next year too: in the difference of two years only v and what does not recur
 of u are left.
 
