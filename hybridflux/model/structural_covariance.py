@@ -2,7 +2,7 @@
 
 The processes of `model.structural_error` as Gaussian processes of variance one, with lag l [d]:
 
-    weeks(l) = (1 - recurring) exp(-l / transient) + recurring exp(-l / RECURRING_DAYS) exp(-around(l) / days)
+    weeks(l) = (1 - recurring) exp(-l / transient) + recurring exp(-l / changing) exp(-around(l) / days)
     years(l) = exp(-l / YEAR_DAYS),     place(l) = 1
 
 `around` is the distance to the same season. Means over periods are sums over pairs of days. With the size s = floor + slope a and the
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridflux.model.structural_error import RECURRING_DAYS, SEASONS, YEAR_DAYS, amplitude, memory_of
+from hybridflux.model.structural_error import SEASONS, YEAR_DAYS, amplitude, memory_of
 
 JITTER = 1e-7
 """Added to the diagonal of a covariance of unit processes before its root: equal periods make it singular."""
@@ -46,14 +46,14 @@ class Periods(NamedTuple):
         return Periods(np.concatenate([self.first, other.first]), np.concatenate([self.end, other.end]))
 
 
-def of_weeks(lag: np.ndarray, days: float, recurring: float, transient: float) -> np.ndarray:
-    """Correlation of what the model gets wrong for weeks.
+def of_weeks(lag: np.ndarray, days: float, recurring: float, transient: float, changing: float) -> np.ndarray:
+    """Correlation of what the model gets wrong for weeks; arguments as of `structural_error.of_weeks`.
 
-    >>> of_weeks(np.array([0.0, 30.0, 365.0]), 30.0, 0.8, 30.0).round(3).tolist()
+    >>> of_weeks(np.array([0.0, 30.0, 365.0]), 30.0, 0.8, 30.0, 3650.0).round(3).tolist()
     [1.0, 0.365, 0.724]
     """
     around = np.minimum(lag % SEASONS, SEASONS - lag % SEASONS)
-    return (1.0 - recurring) * np.exp(-lag / transient) + recurring * np.exp(-lag / RECURRING_DAYS - around / days)
+    return (1.0 - recurring) * np.exp(-lag / transient) + recurring * np.exp(-lag / changing - around / days)
 
 
 def of_years(lag: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@
 The amplitude `b` is of a place: log-normal, with the standard deviation `structural_amplitude` of its logarithm between places of a plant
 type, and a level of the type (`LEVEL`), which its towers decide and which varies between types as much as the amplitude within them, so
 that E b^2 = 1 where a type has no tower (`prior_level`). It makes the error of a place that nobody measured heavy-tailed, and what a tower
-measured says how large its own errors are (E12). `u` has variance
-one; the share `structural_recurring` of it comes again in the same season of every year, with a pattern that changes over ten years, and
-forgets in `structural_days`; the rest forgets in `structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a
-year times `structural_year`, `w` is `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent
-errors of days average out in a year; these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
+measured says how large its own errors are (E12). `u` has variance one; the share `structural_recurring` of it comes again in the same
+season of every year, with a pattern that changes over `structural_recurring_days`, and forgets in `structural_days`; the rest forgets in
+`structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a year times `structural_year`, `w` is
+`structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a year;
+these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
 A model that is wrong about a place or a season is wrong there next year too: in the difference of two years only v and what does not recur
 of u are left.
 
@@ -31,12 +31,12 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.vocabulary import PARAMETERS
 
-LASTING = ("structural_recurring", "structural_year", "structural_place", "structural_amplitude")
+LASTING = ("structural_recurring", "structural_recurring_days", "structural_year", "structural_place", "structural_amplitude")
 NAMES = ("structural_floor", "structural_slope", "structural_days", "structural_transient_days", *LASTING, "noise_floor", "noise_slope")
 LEVEL = "structural_level"
 """Logarithm of the root mean square of the amplitudes of the places of each plant type."""
 SEASONS = 365  # d, after which the recurring part comes again
-RECURRING_DAYS = 10.0 * SEASONS  # d, e-folding time over which its pattern changes: stands grow, rotations and management change
+RECURRING_DAYS = 10.0 * SEASONS  # d, `structural_recurring_days` of files of earlier versions, which do not have it
 YEAR_DAYS = 400.0  # d, e-folding time of the part that lasts: correlated within a year, hardly with the next but one
 TAIL = 5.0  # degrees of freedom of the measuring error
 PRIOR_TOWERS = 10.0
@@ -55,7 +55,8 @@ class StructuralError(eqx.Module):
     Attributes:
         raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters; files of earlier versions have no
             `structural_recurring`, `structural_place` and `structural_amplitude`, which are zero then: all places have the amplitude one;
-            nor `structural_transient_days`, which is `structural_days` then. `LEVEL` has `[draw, plant type]`, or is missing, and zero.
+            nor `structural_transient_days`, which is `structural_days` then, nor `structural_recurring_days`, which is `RECURRING_DAYS`
+            then. `LEVEL` has `[draw, plant type]`, or is missing, and zero.
     """
 
     raw: Mapping[str, ArrayLike]
@@ -64,7 +65,8 @@ class StructuralError(eqx.Module):
         """Name -> values in the units of the parameters."""
         nothing = jnp.zeros_like(jnp.asarray(self.raw[NAMES[0]]))
         found = {name: to_value(self.raw[name], PARAMETERS[name]) if name in self.raw else nothing for name in NAMES}
-        return found if "structural_transient_days" in self.raw else {**found, "structural_transient_days": found["structural_days"]}
+        before = {"structural_transient_days": found["structural_days"], "structural_recurring_days": nothing + RECURRING_DAYS}
+        return found | {name: value for name, value in before.items() if name not in self.raw}
 
     def level(self, plant_type: ArrayLike) -> Array:
         """`LEVEL` of some plant types, indices into PLANT_TYPES; of draws `[draw, ...]`."""
@@ -125,8 +127,8 @@ class StructuralError(eqx.Module):
         """
         p = self.values()
         floor, slope, year = p["structural_floor"], p["structural_slope"], p["structural_year"]
-        memory, again, transient = memory_of(p)
-        recurring = persistence_of_season(span, memory) * persistence(span - SEASONS, RECURRING_DAYS)
+        memory, again, transient, changing = memory_of(p)
+        recurring = persistence_of_season(span, memory) * persistence(span - SEASONS, changing)
         weeks = again * recurring + (1.0 - again) * persistence(span, transient)
         weeks *= floor**2 + 2.0 * floor * slope * activity + slope**2 * activity**2
         own = p["noise_floor"] ** 2 + 2.0 * p["noise_floor"] * p["noise_slope"] * flux + p["noise_slope"] ** 2 * flux_sq
@@ -146,7 +148,7 @@ class StructuralError(eqx.Module):
         of_years = p["structural_year"] ** 2 * jnp.exp(-apart / YEAR_DAYS) * (jnp.sinh(half) / half) ** 2
         size, size_of_other = (p["structural_floor"] + p["structural_slope"] * one for one in (activity, other))
         of_weeks = p["structural_recurring"] * size * size_of_other * persistence_of_season(span, p["structural_days"])
-        of_weeks *= jnp.exp(-apart / RECURRING_DAYS)
+        of_weeks *= jnp.exp(-apart / p["structural_recurring_days"])
         return of_weeks + activity * other * (of_years + p["structural_place"] ** 2)
 
 
@@ -231,10 +233,13 @@ def persistence_of_season(span: Array, days: Array | float) -> Array:
 
 def memory_of(values):
     """Hyperparameters that decide the correlation of the error of weeks, in the order of `of_weeks`."""
-    return values["structural_days"], values["structural_recurring"], values["structural_transient_days"]
+    names = "structural_days", "structural_recurring", "structural_transient_days", "structural_recurring_days"
+    return tuple(values[name] for name in names)
 
 
-def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: ArrayLike, recurring: ArrayLike, transient: ArrayLike) -> Array:
+def of_weeks(
+    key: PRNGKeyArray, shape: tuple[int, ...], days: ArrayLike, recurring: ArrayLike, transient: ArrayLike, changing: ArrayLike
+) -> Array:
     """What the model gets wrong for weeks, of variance one `[time, ...]`.
 
     Args:
@@ -243,11 +248,12 @@ def of_weeks(key: PRNGKeyArray, shape: tuple[int, ...], days: ArrayLike, recurri
         days: e-folding time of what comes again [d].
         recurring: share of the variance that comes again every `SEASONS` days, slowly changing.
         transient: e-folding time of the rest [d].
+        changing: e-folding time over which the pattern that comes again changes [d].
     """
     around = jnp.minimum(jnp.arange(SEASONS), SEASONS - jnp.arange(SEASONS))
     spectrum = jnp.fft.fft(jnp.exp(-around / jnp.asarray(days))).real  # of a process on a circle: its correlation matrix is circulant
     years = -(-shape[0] // SEASONS)
-    shock = ornstein_uhlenbeck(jax.random.fold_in(key, 1), (years, SEASONS, *shape[1:]), RECURRING_DAYS / SEASONS)
+    shock = ornstein_uhlenbeck(jax.random.fold_in(key, 1), (years, SEASONS, *shape[1:]), jnp.asarray(changing) / SEASONS)
     season = jnp.fft.ifft(jnp.fft.fft(shock, axis=1) * jnp.sqrt(spectrum).reshape(-1, *[1] * (len(shape) - 1)), axis=1).real
     again = season.reshape(years * SEASONS, *shape[1:])[: shape[0]]
     return jnp.sqrt(1.0 - recurring) * ornstein_uhlenbeck(key, shape, jnp.asarray(transient)) + jnp.sqrt(recurring) * again

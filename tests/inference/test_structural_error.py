@@ -29,7 +29,8 @@ pytestmark = pytest.mark.long
 
 TRUTH = {
     "structural_floor": 0.6, "structural_slope": 0.3, "structural_days": 30.0, "structural_year": 0.1, "structural_recurring": 0.7,
-    "structural_place": 0.15, "structural_amplitude": 0.01, "structural_transient_days": 30.0, "noise_floor": 0.3, "noise_slope": 0.1,
+    "structural_place": 0.15, "structural_amplitude": 0.01, "structural_transient_days": 30.0, "structural_recurring_days": 3650.0,
+    "noise_floor": 0.3, "noise_slope": 0.1,
 }  # fmt: skip
 
 
@@ -81,17 +82,34 @@ def test_what_recurs_and_what_lasts_cancels_in_the_difference_of_two_years():
 
 
 def test_the_part_of_weeks_that_comes_again_has_its_own_memory():
-    path = np.asarray(of_weeks(jax.random.key(2), (800, 3000), 60.0, 0.7, 15.0))
+    path = np.asarray(of_weeks(jax.random.key(2), (800, 3000), 60.0, 0.7, 15.0, 3650.0))
     assert path.var() == pytest.approx(1.0, abs=0.02)
     assert np.mean(path[:-30] * path[30:]) == pytest.approx(0.7 * np.exp(-0.5) + 0.3 * np.exp(-2.0), abs=0.03)
     assert np.mean(path[:-365] * path[365:]) == pytest.approx(0.7 * np.exp(-0.1), abs=0.03)  # its pattern changes over ten years
-    alone = of_weeks(jax.random.key(2), (800, 2), 60.0, 0.0, 30.0)
+    soon = np.asarray(of_weeks(jax.random.key(2), (800, 3000), 60.0, 0.7, 15.0, 730.0))
+    assert np.mean(soon[:-365] * soon[365:]) == pytest.approx(0.7 * np.exp(-0.5), abs=0.03)
+    alone = of_weeks(jax.random.key(2), (800, 2), 60.0, 0.0, 30.0, 3650.0)
     np.testing.assert_array_equal(alone, ornstein_uhlenbeck(jax.random.key(2), (800, 2), 30.0))
 
 
 def test_a_posterior_of_an_earlier_version_has_one_memory_of_weeks():
     raw = {name: value for name, value in error_of(structural_days=40.0).raw.items() if name != "structural_transient_days"}
     assert float(StructuralError(raw).values()["structural_transient_days"]) == pytest.approx(40.0, rel=1e-5)
+
+
+def test_in_a_posterior_of_an_earlier_version_the_pattern_that_comes_again_changes_over_ten_years():
+    """Draws and variances as they were when ten years were a constant; those of 40 years differ."""
+    raw = {name: value for name, value in error_of().raw.items() if name != "structural_recurring_days"}
+    plain = jnp.zeros((740, 50)), jnp.full((740, 50), 5.0), jnp.zeros(())
+    errors = StructuralError(raw), error_of(), error_of(structural_recurring_days=14600.0)
+    before, same, other = (one.sample(jax.random.key(1), *plain) for one in errors)
+    assert float(StructuralError(raw).values()["structural_recurring_days"]) == 3650.0
+    np.testing.assert_allclose(before, same, rtol=1e-4, atol=1e-4)
+    assert np.abs(before - other).max() > 0.1
+    years = [jnp.float32(value) for value in (5.0, 5.0, 365.0, 365.0)]
+    lasting = [float(one.covariance_of_means(*years)) for one in errors[::2]]
+    season = 0.7 * (0.6 + 0.3 * 5.0) ** 2 * (1.0 - np.exp(-365.0 / 60.0)) * 60.0 / 365.0  # of 30 d, half a circle
+    assert lasting[1] - lasting[0] == pytest.approx(season * (np.exp(-0.025) - np.exp(-0.1)), rel=2e-3)
 
 
 def test_the_amplitude_has_a_mean_square_of_one_and_of_a_cell_the_mean_of_its_places():
@@ -101,26 +119,42 @@ def test_the_amplitude_has_a_mean_square_of_one_and_of_a_cell_the_mean_of_its_pl
     assert amplitude(0.5, places).mean() == pytest.approx(amplitude(0.5, 0.3, 0.36), rel=5e-3)
 
 
+def months_of(error, months, kinds, seed):
+    """Mean residuals of months of places of some plant types with an error."""
+    places = len(kinds)
+    activity = 4.0 + 4.0 * np.sin(np.arange(months * 365 // 12) / 365.0 * 2 * np.pi)
+    many = jnp.asarray(np.repeat(activity[:, None], places, 1), jnp.float32)
+    residual = period_means(np.asarray(error.sample(jax.random.key(seed), 0.0 * many, many, jnp.zeros(()), kinds)), 365 / 12)
+    mean, number = period_means(np.asarray(many), 365 / 12), np.tile(np.arange(months), places)
+    place, ones = np.repeat(np.arange(places), months), np.ones(len(number))
+    return Means(residual, np.zeros((0, len(ones))), mean, *np.zeros((3, len(ones))), 30 * ones, 30 * ones, place, ones / months, number)
+
+
+@pytest.mark.parametrize(("truth", "low", "high"), [(2500.0, 2000.0, 3100.0), (40_000.0, 25_000.0, 55_000.0)])
+def test_whether_what_comes_again_changes_in_some_years_or_hardly_is_recovered(truth, low, high):
+    """Thirty towers of twelve years, all else known; the prior lies between the two."""
+    name = "structural_recurring_days"
+    error, kinds = error_of(structural_amplitude=0.3, **{name: truth}), np.full(30, 4)
+    values = {one: float(value) for one, value in error.values().items()}
+    found = fit_months_together.evidence(values, months_of(error, 144, kinds, 5), np.zeros(0), np.zeros((30, 1)), (name,))
+    prior = np.array([[to_raw(9000.0, PARAMETERS[name])]])
+    raw = fit_months_together.means([fit_months_together.total(found, np.ones(30), kinds, None)], prior, np.array([2.0]), (name,))
+    assert low < float(to_value(raw[0, 0], PARAMETERS[name])) < high
+
+
 def test_amplitudes_recurring_share_both_memories_and_the_year_are_recovered_from_all_months_of_a_tower():
     """Fifty towers of six years and two plant types that differ in their errors; single periods would take the share for larger."""
     truth = {"structural_recurring": 0.4, "structural_amplitude": 0.35, "structural_days": 70.0, "structural_transient_days": 15.0}
-    truth |= {"structural_year": 0.02}
-    error, places, months = error_of(**truth), 50, 72
-    number = np.tile(np.arange(months), places)
-    activity = 4.0 + 4.0 * np.sin(np.arange(2190) / 365.0 * 2 * np.pi)
-    many = jnp.asarray(np.repeat(activity[:, None], places, 1), jnp.float32)
-    kinds, levels = np.where(np.arange(places) < 20, 9, 4), jnp.zeros(len(PLANT_TYPES)).at[9].set(0.5).at[4].set(-0.4)
-    error = StructuralError(error.raw | {LEVEL: levels})
-    residual = period_means(np.asarray(error.sample(jax.random.key(4), 0.0 * many, many, jnp.zeros(()), kinds)), 365 / 12)
-    mean, ones = period_means(np.asarray(many), 365 / 12), np.ones(len(number))
-    place = np.repeat(np.arange(places), months)
-    columns = residual, np.zeros((0, len(ones))), mean, 0 * ones, 0 * ones, 0 * ones, 30 * ones, 30 * ones, place, ones / months, number
+    truth |= {"structural_year": 0.02, "structural_recurring_days": 3650.0}
+    places, kinds = 50, np.where(np.arange(50) < 20, 9, 4)
+    error = StructuralError(error_of(**truth).raw | {LEVEL: jnp.zeros(len(PLANT_TYPES)).at[9].set(0.5).at[4].set(-0.4)})
+    months = months_of(error, 72, kinds, 4)
     wrong = {"structural_recurring": 0.8, "structural_days": 30.0, "structural_transient_days": 30.0, "structural_year": 0.065}
     values = {name: float(value) for name, value in error.values().items()} | wrong
     prior = {name: np.array([to_raw(({**truth, **wrong})[name], PARAMETERS[name])] * 2) for name in truth}
     width = dict.fromkeys(truth, 2.0)
     weights, scores = [np.ones(places), np.zeros(places)], np.stack([np.zeros(len(PLANT_TYPES)), np.full(len(PLANT_TYPES), 1.5)])
-    found = fit_months_together.learn(prior, width, weights, values, Means(*columns), np.zeros(0), kinds, scores)
+    found = fit_months_together.learn(prior, width, weights, values, months, np.zeros(0), kinds, scores)
     level, spread = found.pop(LEVEL), float(to_value(found["structural_amplitude"][0], PARAMETERS["structural_amplitude"]))
     assert level[0, [9, 4]] == pytest.approx([0.5, -0.4], abs=0.2)  # of 20 and 30 amplitudes a mean is known to .08
     nobody = prior_level(spread, np.array([0.0, 1.5]))

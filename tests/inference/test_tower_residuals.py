@@ -23,7 +23,8 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 VALUES = {
     "structural_floor": 0.5, "structural_slope": 0.3, "structural_days": 30.0, "structural_recurring": 0.7, "structural_year": 0.08,
-    "structural_place": 0.1, "structural_amplitude": 1e-6, "structural_transient_days": 15.0, "noise_floor": 0.3, "noise_slope": 0.1,
+    "structural_place": 0.1, "structural_amplitude": 1e-6, "structural_transient_days": 15.0, "structural_recurring_days": 3650.0,
+    "noise_floor": 0.3, "noise_slope": 0.1,
 }  # fmt: skip
 
 

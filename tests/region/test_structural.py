@@ -107,12 +107,12 @@ def test_two_years_share_what_lasts_so_that_their_difference_is_known_better():
 
 def test_the_covariance_of_means_is_the_mean_over_pairs_of_days():
     periods, others = Periods(np.array([3, 40]), np.array([31, 500])), Periods(np.array([0, 365, 20]), np.array([30, 396, 21]))
-    memory = {"structural_days": 29.0, "structural_transient_days": 12.0, "structural_recurring": 0.8}
+    memory = {"structural_days": 29.0, "structural_transient_days": 12.0, "structural_recurring": 0.8, "structural_recurring_days": 900.0}
     found = structural_covariance.unit_means(memory, periods, others)
     for row in range(2):
         for column in range(3):
             lag = np.abs(np.arange(periods.first[row], periods.end[row])[:, None] - np.arange(others.first[column], others.end[column]))
-            assert found[0][row, column] == pytest.approx(structural_covariance.of_weeks(lag, 29.0, 0.8, 12.0).mean(), rel=1e-9)
+            assert found[0][row, column] == pytest.approx(structural_covariance.of_weeks(lag, 29.0, 0.8, 12.0, 900.0).mean(), rel=1e-9)
             assert found[1][row, column] == pytest.approx(structural_covariance.of_years(lag).mean(), rel=1e-9)
 
 
