@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.towers import SCREEN, open_towers
+from hybridflux.evaluate.metrics import interval
 from hybridflux.evaluate.splits import only_days
 from hybridflux.inference import Ensemble
 from hybridflux.inference.batch import Indices
@@ -127,11 +128,11 @@ def scores_of(posterior: Posterior, everyone: Posterior, sequences: Sequences, p
         means, without_noise = (np.asarray(values)[..., 0] for values in (noisy, fluxes["nee"]))
         for name in ("month", "year", "5 years"):
             truth, drawn = period_means(observed, means, times, name)
-            low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+            low, high = ends_of(drawn)
             found |= {f"{name}: n": len(truth), f"{name}: inside": int(((truth >= low) & (truth <= high)).sum())}
             found[f"{name}: width"] = 365.0 * float((high - low).mean()) if len(truth) else np.nan
         _, drawn = period_means(observed, without_noise, times, "year")
-        found["year: width of the model"] = 365.0 * float(np.diff(np.quantile(drawn, [0.05, 0.95], axis=0), axis=0).mean())
+        found["year: width of the model"] = 365.0 * float(np.diff(ends_of(drawn), axis=0).mean())
         yield found
 
 
@@ -232,11 +233,16 @@ def persistence_of(everyone: Posterior, sequences: Sequences) -> Iterator[dict]:
         yield {"place": place, "what": "anomaly of a month"} | held(*anomalies(observed, means, days, "month"))
 
 
+def ends_of(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 90 % intervals of draws `[draw, period]`, between which a further draw lies in 90 % of all cases (`metrics.interval`)."""
+    return interval(np.sort(drawn.T, axis=-1), 0.9)
+
+
 def held(truth: np.ndarray, drawn: np.ndarray) -> dict[str, float]:
     """How many there are, the share inside, and the mean width of the interval."""
     if not len(truth):
         return {"n": 0, "inside": np.nan, "width": np.nan}
-    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    low, high = ends_of(drawn)
     return {"n": len(truth), "inside": float(((truth >= low) & (truth <= high)).mean()), "width": float((high - low).mean())}
 
 
