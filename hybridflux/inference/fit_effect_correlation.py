@@ -12,7 +12,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from hybridflux.model.effect_correlation import EffectCorrelation
 from hybridflux.model.flux import HybridFlux
@@ -87,6 +86,8 @@ def _ecosystems(away: np.ndarray, here: np.ndarray) -> np.ndarray:
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:
     """Standard normal numbers in the order of the values."""
+    from scipy.stats import rankdata  # here: two thirds of a second, which every command that reads a posterior would wait
+
     return ndtri((rankdata(values) - 0.5) / len(values))
 
 

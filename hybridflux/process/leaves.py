@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.signal import lfilter
 
 from hybridflux.process.water import potential_evaporation
 
@@ -32,6 +31,8 @@ def rain_deficit(*, tair, par, rain, memory_days: float) -> np.ndarray:
     >>> bool(np.allclose(dry, 3.62, atol=0.01))
     True
     """
+    from scipy.signal import lfilter  # here: two thirds of a second, which only models with such leaves need
+
     missing = np.asarray(potential_evaporation(tair=tair, par=par, evaporation_scalar=REFERENCE_EVAPORATION), float) - np.asarray(rain)
     kept = np.exp(-1.0 / memory_days)
     before = kept * missing[:FIRST_DAYS].mean(axis=0, keepdims=True)

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import gamma
+from scipy.special import gammaincinv, ndtr
 
 from hybridflux.data.solar import day_fraction, potential_par
 from hybridflux.data.weather.air import saturation_pressure
@@ -136,7 +135,7 @@ def _rain(chance, climate, season, dry):
     for day in range(len(draw)):
         yesterday = wet[day] = draw[day] < np.where(yesterday, after_wet[day], after_dry[day])
     mean = RAIN_MEAN * (1 - 0.15 * season) * (1 - 0.2 * dry) * (1 + climate.elevation / 900.0)
-    return np.where(wet, gamma.ppf(np.clip(amount, 1e-6, 1 - 1e-6), RAIN_SHAPE) * mean / RAIN_SHAPE, 0.0)
+    return np.where(wet, gammaincinv(RAIN_SHAPE, np.clip(amount, 1e-6, 1 - 1e-6)) * mean / RAIN_SHAPE, 0.0)
 
 
 def _clearness(chance, season, wet, dry):

@@ -75,18 +75,25 @@ def test_what_the_draws_differ_by_is_not_counted_twice(learned):
     assert np.median(of_places["gpp"] / of_places["nee"]) > 1.3
 
 
-@pytest.mark.parametrize(("length", "most"), [(1, 0.96), (30, 0.96), (365, 0.99)])
-def test_intervals_of_a_year_that_was_not_seen_hold_what_they_say(learned, error, length, most):
-    """Rather more than 90 %: sixteen towers leave the hyperparameters open, and cannot say that nothing lasts, which the prior expects."""
+@pytest.fixture(scope="module")
+def not_seen(learned, error):
+    """Years that were not seen: as they are drawn `[draw, time, place]`, and four of the truth `[time, place]`."""
     size, found, _ = learned
-    means = lambda values: values[: DAYS // length * length].reshape(DAYS // length, length, PLACES).mean(1)  # noqa: E731
     draws = len(found.amplitude["nee"])
     one = found.at(range(PLACES), 20 * draws)
     flux, activity = (jnp.asarray(values, jnp.float32) for values in (-0.5 * ACTIVITY, ACTIVITY))
     keys = jax.random.split(jax.random.key(5), 20 * draws)
     drawn = jax.vmap(lambda of, key: of.sample("nee", key, flux, activity, jnp.zeros(())))(one, keys)
-    low, high = np.quantile([means(values) for values in np.asarray(drawn)], (0.05, 0.95), axis=0)
-    truth = np.concatenate([means(measured(error, size, seed)) for seed in range(10, 14)])
+    return np.asarray(drawn), [measured(error, size, seed) for seed in range(10, 14)]
+
+
+@pytest.mark.parametrize(("length", "most"), [(1, 0.96), (30, 0.96), (365, 0.99)])
+def test_intervals_of_a_year_that_was_not_seen_hold_what_they_say(not_seen, length, most):
+    """Rather more than 90 %: sixteen towers leave the hyperparameters open, and cannot say that nothing lasts, which the prior expects."""
+    drawn, truths = not_seen
+    means = lambda values: values[: DAYS // length * length].reshape(DAYS // length, length, PLACES).mean(1)  # noqa: E731
+    low, high = np.quantile([means(values) for values in drawn], (0.05, 0.95), axis=0)
+    truth = np.concatenate([means(one) for one in truths])
     inside = (np.tile(low, (4, 1)) <= truth) & (truth <= np.tile(high, (4, 1)))
     assert 0.87 < inside.mean() < most
     assert inside.mean(0).min() > 0.7  # of each place, whose amplitude was learned

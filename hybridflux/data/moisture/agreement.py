@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
 
 FEWEST = 30  # days with both; fewer do not cover a season
 WINDOW = 35  # d; Albergel et al. 2009, Hydrology and Earth System Sciences 13, 115-124: anomalies from five weeks around a day
@@ -62,4 +61,6 @@ def against_bucket(days: np.ndarray, observed: np.ndarray, model_days: np.ndarra
 def _rank(first: np.ndarray, second: np.ndarray, fewest: int) -> float | None:
     if len(first) < max(fewest, 3) or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
+    from scipy.stats import spearmanr  # here: two thirds of a second, which every command that reads a region would wait
+
     return float(spearmanr(first, second).statistic)
