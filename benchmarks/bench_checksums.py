@@ -22,11 +22,10 @@ from bench_map_throughput import DAYS, a_posterior, make_region
 from hybridflux.machine import prepare
 
 TIMED = {
-    "crc32c of a chunk that is written": ("zarr.codecs.crc32c_", "Crc32cCodec._encode_sync"),
-    "crc32c of a chunk that is read": ("zarr.codecs.crc32c_", "Crc32cCodec._decode_sync"),
+    "crc32c of chunks": ("google_crc32c", "value"),
     "digests of files": ("hybridflux.region.store.checksums", "digest"),
     "records of chunks, read": ("hybridflux.region.store.checksums", "Recorded.of"),
-    "chunks held against their record": ("hybridflux.region.store.checksums", "Recorded.fault"),
+    "chunks held against their record": ("hybridflux.region.store.checksums", "Recorded.fault_of"),
     "what a program wrote since": ("hybridflux.region.store.checksums", "edited"),
     "metadata of the region": ("hybridflux.region.store.check_region", "damaged_metadata"),
     "fingerprint of the region": ("hybridflux.region.map", "region_fingerprint"),
