@@ -97,9 +97,9 @@ def against_bucket(region: Region) -> Iterator[str]:
         return
     yield "soil moisture, beside the relative water of a bucket at typical parameters:"
     water = bucket_of(region).mean(axis=1)
-    for dataset, place in region.group[layout.MOISTURE].groups():
+    for dataset, place in sorted(region.group[layout.MOISTURE].groups()):
         days = layout.EPOCH + place["time"][:].astype("timedelta64[D]")
-        for name, array in place.arrays():
+        for name, array in sorted(place.arrays()):
             if array.metadata.dimension_names == ("time", "cell"):
                 values = array[:]
                 seen = np.isfinite(values).any(axis=1)

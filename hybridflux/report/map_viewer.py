@@ -68,13 +68,14 @@ def sample(times: int, height: int, width: int, side: int, layers: int, room: in
 
 
 def open_group(run: str | Path, group: str):
-    """A group of the run's store as xarray, or None where the run has not written it."""
+    """A group of the run's store as xarray, its maps by their names, or None where the run has not written it."""
     import xarray as xr
 
     path = Path(run) / "fluxes.zarr"
     if not (path / group).is_dir():
         return None
-    return xr.open_zarr(path, group=group, consolidated=False)
+    data = xr.open_zarr(path, group=group, consolidated=False)
+    return data[sorted(data.data_vars)]  # zarr lists them in any order
 
 
 def run_viewer(run: str | Path) -> dict | None:

@@ -173,9 +173,9 @@ def _water(ax, region: Region) -> None:
     """Relative water of a bucket at typical parameters, rain by month, satellite soil moisture where the store has some."""
     ax.plot(region.days, bucket_of(region).mean(axis=1), color="#2b6ca3", linewidth=1.2, label="bucket at typical parameters")
     if "moisture" in region.group:
-        for name, place in region.group["moisture"].groups():
+        for name, place in sorted(region.group["moisture"].groups()):
             days = layout.EPOCH + place["time"][:].astype("timedelta64[D]")
-            for array_name, array in place.arrays():
+            for array_name, array in sorted(place.arrays()):
                 values = array[:]
                 seen = np.isfinite(values).any(axis=-1)
                 if array.metadata.dimension_names == ("time", "cell") and seen.any():

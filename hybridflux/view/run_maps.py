@@ -114,7 +114,7 @@ class RunMaps:
         store, found = zarr.open_group(self.path / "fluxes.zarr", mode="r", use_consolidated=False), {}
         for name in (one for one in ON_PAGE if one in store):
             group = store[name]
-            three = {key: one for key, one in group.arrays() if one.metadata.dimension_names == ("time", "y", "x") and one.shape[0]}
+            three = {key: one for key, one in sorted(group.arrays()) if one.metadata.dimension_names == ("time", "y", "x") and one.shape[0]}
             days = {"days": group["days"][:]}
             if three:
                 found[name] = GroupMaps(tuple(labels(layout.days_of(group["time"]), days["days"], name)), unit_of(days, name), three)

@@ -114,7 +114,7 @@ def _check_sizes(store: Path) -> None:
     """The axes and the pieces of a store, which its metadata may claim to be of any size."""
     import zarr
 
-    for name, array in zarr.open_group(store, mode="r", use_consolidated=False).arrays():
+    for name, array in sorted(zarr.open_group(store, mode="r", use_consolidated=False).arrays()):
         AXIS.check(max(array.shape, default=0), f"{store}, {name},")
         PIXELS.check(prod(array.chunks), f"{store}, a chunk of {name},")
 

@@ -73,7 +73,7 @@ def open_store(path: Path) -> zarr.Group:
 
 def daily_maps(group: zarr.Group) -> tuple[str, ...]:
     """Names of the arrays that change by pixel and day, `fapar` first."""
-    others = (name for name, array in group.arrays() if array.metadata.dimension_names == ("time", "y", "x") and name != "fapar")
+    others = (name for name, array in sorted(group.arrays()) if array.metadata.dimension_names == ("time", "y", "x") and name != "fapar")
     return ("fapar", *sorted(others))
 
 
@@ -140,7 +140,7 @@ def _values(group: zarr.Group) -> Iterator[str]:
         if (part < 0).any():
             yield f"`zone` holds {part[part < 0][0]}; zones have numbers from 1 on, 0 is no zone"
             break
-    for name, array in group.arrays():
+    for name, array in sorted(group.arrays()):
         dims = tuple(array.metadata.dimension_names or ())
         if name in VARIABLES and name not in MAPS[:1] and dims in (("time", "cell"), ("y", "x")):
             yield from _bounds(name, array, group["plant_type"] if dims == ("y", "x") else None)

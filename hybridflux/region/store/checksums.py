@@ -113,7 +113,7 @@ def seal(region: Path) -> None:
 
 def accept(region: str | Path) -> None:
     """Note all chunks and metadata of a region store anew: it was changed on purpose, by hand or with another program."""
-    for name, array in zarr.open_group(region, mode="r", use_consolidated=False).arrays():
+    for name, array in sorted(zarr.open_group(region, mode="r", use_consolidated=False).arrays()):
         record_all(Path(region) / name, array)
     seal(Path(region))
 
@@ -220,7 +220,7 @@ def edited(path: Path, group: zarr.Group) -> list[str]:
     for folder in sorted(file.parent for file in path.glob(f"*/{RECORD}")):
         kept = Recorded.of(folder)
         found += [_named(folder, key) for key in _metadata_of(folder) if kept.younger(key) and kept.changed(key)]
-    for name, array in group.arrays():
+    for name, array in sorted(group.arrays()):
         kept = Recorded.of(path / name)
         if kept is not None:
             for chunk in np.ndindex(*(-(-size // length) for size, length in zip(array.shape, array.chunks, strict=True))):
@@ -241,7 +241,7 @@ def _can_be_read(array: zarr.Array, chunk: tuple[int, ...]) -> bool:
 
 def say(path: Path, group: zarr.Group) -> str:
     """What the checksums of a store say, one line; `edited` is the part a run warns of."""
-    without = [name for name, array in group.arrays() if array.ndim and not (path / name / RECORD).exists()]
+    without = [name for name, array in sorted(group.arrays()) if array.ndim and not (path / name / RECORD).exists()]
     found = edited(path, group)
     if found:
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""

@@ -70,7 +70,7 @@ def lost_chunks(path: Path, group: zarr.Group, grid: Grid) -> Iterator[str]:
     needed, fault = _needed(path, group, grid)
     if fault:
         yield fault
-    for name, array in group.arrays():
+    for name, array in sorted(group.arrays()):
         ours = layout.is_ours(name, array.metadata.dimension_names)
         if not ours or not array.size or not array.shape or name in ("x", "y", "time") or (name == "plant_type" and fault):
             continue

@@ -211,7 +211,7 @@ def create_region(
             name, shape=(len(days), *grid.shape), dtype=np.int16, chunks=(len(days), grid.tile, grid.tile), compressors=layout.codecs(),
             dimension_names=("time", "y", "x"), fill_value=layout.NODATA, attributes=_describe(name) | stored | dict(attributes),
         )  # fmt: skip
-    for name, array in group.arrays():
+    for name, array in sorted(group.arrays()):
         checksums.record_all(path / name, array)
     checksums.seal(path)
     return RegionWriter(path, grid, days)

@@ -53,7 +53,7 @@ def arrays(group: zarr.Group, grid: Grid) -> Iterator[str]:
     if missing:
         yield f"weather is missing: {', '.join(missing)}; a region has {', '.join(layout.WEATHER)}"
     yield from (f"the map `{name}` is missing" for name in MAPS if name not in group)
-    for name, array in group.arrays():
+    for name, array in sorted(group.arrays()):
         if not layout.is_ours(name, array.metadata.dimension_names):
             continue
         dims = _dims_of(name, array)
