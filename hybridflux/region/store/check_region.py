@@ -73,8 +73,8 @@ def open_store(path: Path) -> zarr.Group:
 
 def daily_maps(group: zarr.Group) -> tuple[str, ...]:
     """Names of the arrays that change by pixel and day, `fapar` first."""
-    others = (name for name, array in sorted(group.arrays()) if array.metadata.dimension_names == ("time", "y", "x") and name != "fapar")
-    return ("fapar", *sorted(others))
+    daily = sorted(name for name, array in group.arrays() if array.metadata.dimension_names == ("time", "y", "x"))
+    return ("fapar", *(name for name in daily if name != "fapar"))
 
 
 def check_region(path: Path, group: zarr.Group) -> None:
