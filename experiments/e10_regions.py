@@ -5,7 +5,7 @@ the vegetation among the draws, and draws a quicklook of each. In the Meuse the 
 to 2019 become a zone of their own, felled, so that its fluxes before and after have an interval. NEE = RECO - GPP, positive to the
 atmosphere.
 
-    python experiments/e10_regions.py --data ../shared/data --model hybrid_nirv --out runs/e10
+    python experiments/e10_regions.py --data ../shared/data --model hybrid_water --out runs/e10
 
 Ten minutes on one core; `--posterior FILE` takes a fit of `hybridflux fit`.
 """
