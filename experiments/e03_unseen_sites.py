@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from summers import LEAST_YEARS, full_summers
 
 from hybridflux.data.tower_checks import Screen
 from hybridflux.data.towers import SCREEN, Towers, open_towers
@@ -34,7 +35,9 @@ from hybridflux.evaluate.baselines import REFLECTANCE_PREDICTORS, VPRM, Climatol
 from hybridflux.evaluate.baselines.forest import FOREST
 from hybridflux.evaluate.baselines.vprm import NEEDS
 from hybridflux.evaluate.card import make_card, save_card
-from hybridflux.evaluate.scores import evaluate, score_table
+from hybridflux.evaluate.predictions import predictions
+from hybridflux.evaluate.scores import evaluate, score_prediction, score_table
+from hybridflux.evaluate.seasons import month_of
 from hybridflux.evaluate.splits import leave_plant_type_out, leave_site_out, leave_year_out, only_days, spatial_blocks
 from hybridflux.inference import Ensemble
 from hybridflux.model.compositions import get
@@ -43,15 +46,19 @@ from hybridflux.model.spec import to_spec
 from hybridflux.provenance import config_hash, provenance
 from hybridflux.report.card_page import write_card
 from hybridflux.report.card_table import markdown
+from hybridflux.vocabulary import CARBON
 
 VEGETATION = "modis_fpar_c5_8day"
 SEED = 1
 STEPS = ("day", "week", "month", "year", "anomaly", "iav", "driest", "hottest")
+HYBRID, LEVELLED = "hybridflux", "hybridflux, level of GPP and RECO known"
 STACKED = "stacked"  # beside the hybrid model in the split `years`
 KNOWN_STEPS, KNOWN_DRAWS, YEARS = ("day", "month", "year"), 32, 8  # of the split `years`: all sites are in every block
 FULL = {"members": 8, "steps": 800, "draws": 100, "trees": 400, "forest": 100, "folds": 10, "years": None}
 SMOKE = {"members": 4, "steps": 60, "draws": 20, "trees": 20, "forest": 10, "folds": 2, "years": (2006, 2009)}
 SMOKE_SITES = ("FR-Pue", "DE-Tha", "DE-Geb", "DK-Sor", "CH-Cha", "BE-Lon", "FR-Fon", "IT-MBo", "FI-Hyy", "DE-Gri")
+SUMMERS, SUMMER_COLUMNS = "summer", ("site", "variable", "observed", "predicted")
+DROUGHT, DRY_MONTHS, DAYS_OF_DROUGHT = 2003, (6, 7, 8, 9), 122
 SPLITS = ("sites", "years", "types", "blocks")
 NAMES = {"sites": "unseen sites", "years": "known sites, unseen years", "types": "unseen plant types", "blocks": "unseen regions of 500 km"}
 
@@ -89,7 +96,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     for number, (train, test) in enumerate(folds(split, towers, sequences, data, size["folds"] if sites else None)):
         file = out / f"{split}-{number}-{config_hash({**settings, 'test': [*test.places, str(shown(test))]})[:12]}.csv"
         if not file.exists():
-            table = one_fold(train, test, model, method, size, number)
+            table, summers = one_fold(train, test, model, method, size, number)
+            summers.to_csv(out / f"{SUMMERS}-{file.name}", index=False)
             table.assign(split=NAMES[split], fold=number).to_csv(file, index=False)
         print(f"{split}: fold {number + 1} done, {time.perf_counter() - began:.0f} s", flush=True)
     scores = pd.concat([pd.read_csv(file) for one in SPLITS for file in sorted(out.glob(f"{one}-*.csv"))], ignore_index=True)
@@ -100,7 +108,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     card = make_card(pooled_years, title="E03: towers never seen", references=references(data), notes=NOTES, origin=origin)
     save_card(card, out / "card.json")
     write_card(card, out / "card.html")
-    (out / "results.md").write_text(markdown(card) + f"\nSizes {json.dumps(size)}, seed {SEED}.\n")
+    summers = pd.concat([pd.read_csv(file) for file in sorted(out.glob(f"{SUMMERS}-sites-*.csv"))] or [pd.DataFrame()])
+    (out / "results.md").write_text(markdown(card) + f"\nSizes {json.dumps(size)}, seed {SEED}.\n" + of_drought(summers))
     if split == "sites":
         posterior = method.fit(model, sequences, seed=SEED)
         posterior.save(out / "posterior.nc")
@@ -143,21 +152,86 @@ def shown(sequences: Sequences) -> tuple:
     return days[0], days[-1]
 
 
-def one_fold(train: Sequences, test: Sequences, model, method, size: dict, number: int) -> pd.DataFrame:
-    """Scores of the hybrid model and the baselines at what was left out; at known sites beside LightGBM that knows them too."""
+def one_fold(train: Sequences, test: Sequences, model, method, size: dict, number: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores of the hybrid model and the baselines at what was left out, and the summer of the drought at towers that were.
+
+    At known sites LightGBM that knows them too stands beside; at unseen ones the hybrid model whose fluxes have the level of the tower.
+    """
     if set(test.places) <= set(train.places):
         fitted = {name: method.fit(one, train, seed=SEED + number) for name, one in (("hybridflux", model), (STACKED, get(STACKED)))}
         fitted |= {f"{name}, no discrepancy": replace(one, discrepancy=None) for name, one in fitted.items()}
         parts = [evaluate(one, test, draws=KNOWN_DRAWS, seed=SEED, step=KNOWN_STEPS).assign(model=name) for name, one in fitted.items()]
-        return pd.concat([*parts, *knowing_the_site(train, test, size)], ignore_index=True)
-    posterior = method.fit(model, train, seed=SEED + number)
-    parts = [evaluate(posterior, test, draws=size["draws"], seed=SEED, step=STEPS).assign(model="hybridflux")]
+        return pd.concat([*parts, *knowing_the_site(train, test, size)], ignore_index=True), pd.DataFrame(columns=list(SUMMER_COLUMNS))
+    predicted = list(predictions(method.fit(model, train, seed=SEED + number), test, variables=CARBON, draws=size["draws"], seed=SEED))
+    parts = [score_prediction(one, step=STEPS).assign(model=HYBRID) for one in predicted]
+    levelled = [(one.tower, of_level(one.tower, one.point)) for one in predicted]
+    parts += [score_table(tower, point, step=STEPS).assign(model=LEVELLED) for tower, point in levelled]
+    summers = [summer_of(one.tower, one.point).assign(model=HYBRID) for one in predicted]
+    summers += [summer_of(tower, point).assign(model=LEVELLED) for tower, point in levelled]
     for name, baseline in baselines(size).items():
         fitted = baseline.fit(train)
-        predicted = fitted.draws(test, count=size["draws"], seed=SEED) if isinstance(fitted, QuantileForest) else fitted.predict(test)
-        point = fitted.predict(test) if isinstance(fitted, QuantileForest) else None
-        parts += [score_table(test, predicted, point, step=step, known=train.places).assign(model=name, step=step) for step in STEPS]
-    return pd.concat(parts, ignore_index=True)
+        point = fitted.predict(test)
+        spread = fitted.draws(test, count=size["draws"], seed=SEED) if isinstance(fitted, QuantileForest) else point
+        parts += [score_table(test, spread, point, step=step, known=train.places).assign(model=name, step=step) for step in STEPS]
+        summers.append(summer_of(test, point).assign(model=name))
+    return pd.concat(parts, ignore_index=True), pd.concat(summers, ignore_index=True)
+
+
+def of_level(tower: Sequences, point: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Predicted fluxes of a tower, GPP and RECO multiplied by a number each so that their means are the measured ones; NEE follows.
+
+    What two numbers of a place would give that nobody knows where no tower stands.
+    """
+    scaled = {}
+    for name in ("gpp", "reco"):
+        seen = np.isfinite(tower.targets[name])
+        scaled[name] = point[name] * (tower.targets[name][seen].mean() / point[name][seen].mean() if seen.any() else 1.0)
+    return {"nee": scaled["reco"] - scaled["gpp"], **scaled}
+
+
+def summer_of(test: Sequences, point: dict[str, np.ndarray]) -> pd.DataFrame:
+    """June to September of `DROUGHT` less the mean of those months in other years, observed and predicted on the same days, gC m-2.
+
+    Columns `SUMMER_COLUMNS`; a tower has a row of a flux where `summers.full_summers` finds that year and `LEAST_YEARS` others.
+    """
+    year, summer = test.days.astype("datetime64[Y]").astype(int) + 1970, np.isin(month_of(test.days), DRY_MONTHS)
+    rows = []
+    for at, site in enumerate(test.places):
+        for name in ("nee", "gpp"):
+            seen = full_summers(test.targets[name][:, at], year, summer)
+            if DROUGHT not in seen or len(seen) <= LEAST_YEARS:
+                continue
+            sums = {
+                one: DAYS_OF_DROUGHT * np.array([values[name][days, at].mean(dtype=float) for values in (test.targets, point)])
+                for one, days in seen.items()
+            }
+            observed, modelled = sums.pop(DROUGHT) - np.mean(list(sums.values()), axis=0)
+            rows.append((site, name.upper(), observed, modelled))
+    return pd.DataFrame(rows, columns=list(SUMMER_COLUMNS))
+
+
+def of_drought(summers: pd.DataFrame) -> str:
+    """A table of the summer of the drought: all towers together, with 90 % of towers drawn anew."""
+    if summers.empty:
+        return ""
+    lines = [
+        f"\n## June to September {DROUGHT} at towers never seen\n",
+        f"Departure from the same months of other years, gC m-2 in {DAYS_OF_DROUGHT} days, on observed days; at least {LEAST_YEARS} other "
+        "years. Share: sum predicted over sum observed; r over towers; in brackets 90 % of towers drawn anew.\n",
+        "| flux | model | towers | observed | predicted | share | r |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (flux, model), group in summers.groupby(["variable", "model"], sort=False):
+        both, rng = group[["observed", "predicted"]].to_numpy(), np.random.default_rng(SEED)
+        anew = both[rng.integers(len(both), size=(4000, len(both)))]
+        share = lambda values: values[..., 1].sum(-1) / values[..., 0].sum(-1)  # noqa: E731
+        together = [np.corrcoef(one.T)[0, 1] for one in (both, *anew)] if len(both) > 2 else [np.nan]
+        ends = [np.nanquantile(values, (0.05, 0.95)) for values in (share(anew), together[1:] or together)]
+        of_share, of_r = (f"{low:.2f} to {high:.2f}" for low, high in ends)
+        observed, modelled = both.mean(axis=0)
+        both_numbers = f"{share(both):.2f} ({of_share}) | {together[0]:.2f} ({of_r})"
+        lines.append(f"| {flux} | {model} | {len(both)} | {observed:+.0f} | {modelled:+.0f} | {both_numbers} |")
+    return "\n".join(lines) + "\n"
 
 
 def baselines(size: dict) -> dict:

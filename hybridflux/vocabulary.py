@@ -382,7 +382,7 @@ PARAMETERS: Mapping[str, Parameter] = _rows(
     Parameter("structural_slope", "1", "growth of the structural error per unit of (GPP + RECO) / 2", 0.32, 0.0, 1.0, 0.33, _STRUCTURAL),
     Parameter("structural_days", "d", "e-folding time of the structural error that comes again every year", 71.0, 3.0, 120.0, 0.56, _PERSISTENT),
     Parameter("structural_transient_days", "d", "e-folding time of the structural error of weeks that does not come again", 17.0, 2.0, 120.0, 0.29, _PERSISTENT),
-    Parameter("structural_recurring", "1", "share of the structural error of weeks that comes again every year", 0.58, 0.0, 1.0, 0.5, _PERSISTENT),
+    Parameter("structural_recurring", "1", "share of the structural error of weeks that comes again every year, about which those of plant types lie", 0.58, 0.0, 1.0, 0.5, _PERSISTENT),
     Parameter("structural_recurring_days", "d", "e-folding time over which the structural error that comes again every year changes: stands grow, management changes", 14600.0, 1000.0, 60000.0, 0.8, _PERSISTENT),
     Parameter("structural_year", "1", "size of the structural error of years per unit of (GPP + RECO) / 2", 0.02, 0.0, 0.5, 0.8, _PERSISTENT),
     Parameter("structural_place", "1", "size of the structural error of a place in all years, per unit of (GPP + RECO) / 2", 0.12, 0.0, 0.5, 0.29, _PERSISTENT),

@@ -30,8 +30,19 @@ from scipy.special import ndtri
 from hybridflux.inference import fit_months_together
 from hybridflux.inference.mean_residuals import APART, PERIODS, Means, Pairs, joined, years_apart
 from hybridflux.inference.month_covariance import MONTHS
+from hybridflux.inference.type_error import prior_share
 from hybridflux.model.sources import to_raw, to_value
-from hybridflux.model.structural_error import LEVEL, NAMES, PRIOR_TOWERS, StructuralError, prior_level, prior_of
+from hybridflux.model.structural_error import (
+    ACTIVITY,
+    LEVEL,
+    NAMES,
+    OF_TYPES,
+    PRIOR_TOWERS,
+    StructuralError,
+    floor_share,
+    prior_level,
+    prior_of,
+)
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 RESAMPLES = 20
@@ -168,22 +179,25 @@ def hyperparameters(
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
     scatter[:, len(SEARCHED) :] *= ~given
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
-    scores = ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES)
-    spread = PARAMETERS[fit_months_together.SPREAD]
-    levels = prior_level(np.asarray(to_value(everyone[SEARCHED.index(spread.name)], spread), float), scores)
+    scores = {
+        name: ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES) for name in OF_TYPES
+    }
     draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
+    values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
+    of_types = {LEVEL: prior_level(values[fit_months_together.SPREAD], scores[LEVEL])}
+    of_types |= {name: prior_share(trait.centre(values), scores[name]) for name, trait in fit_months_together.TRAITS.items()}
     if means:
-        values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
         every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
         anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
         of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
-        months, every_score = means[MONTHS], np.vstack([0.0 * scores[:1], scores])
+        months, every_score = means[MONTHS], {name: np.vstack([0.0 * one[:1], one]) for name, one in scores.items()}
         found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score, rounds)
-        levels = found.pop(LEVEL)[1:]
+        of_types = {name: found.pop(name)[1:] for name in OF_TYPES}
         for name, raw in found.items():
             everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
     draws = draws.astype(np.float32)
-    error = StructuralError({name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)} | {LEVEL: jnp.asarray(levels, jnp.float32)})
+    everywhere = {name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)}
+    error = StructuralError(everywhere | {name: jnp.asarray(one, jnp.float32) for name, one in of_types.items()})
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
     inside = {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs)
     before = {name: round(float(value), 4) for name, value in prior.values().items()}
@@ -206,6 +220,9 @@ def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str], 
     """Median, 5 and 95 % of everything learned."""
     rows = {name: np.asarray(values, float) for name, values in error.values().items()}
     rows |= {f"root mean square amplitude, {PLANT_TYPES[kind]}": np.exp(error.level(kind)) for kind in plant_types}
+    of_type = {PLANT_TYPES[kind]: error.of_type(int(kind)) for kind in plant_types}
+    rows |= {f"share that comes again every year, {code}": one["structural_recurring"] for code, one in of_type.items()}
+    rows |= {f"share of the size at {ACTIVITY} gC m-2 d-1 that does not grow, {code}": floor_share(one) for code, one in of_type.items()}
     rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}
     return {"quantiles": {name: [round(float(q), 4) for q in np.quantile(values, (0.5, 0.05, 0.95))] for name, values in rows.items()}}
 

@@ -73,11 +73,9 @@ def of_records(
         found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1)
         error[flux] = found.error
         summary[flux] = summary_of(found, weight, {"residuals": _ORIGIN[bool(means)]}, (), np.unique(kinds[weight > 0]))
-        columns = {name: np.asarray(one, float) for name, one in found.error.values().items()}
-        draws = [{name: float(one[draw]) for name, one in columns.items()} for draw in range(len(columns[structural_error.NAMES[0]]))]
-        level, months = np.asarray(found.error.level(kinds)), means[MONTHS] if means else None
-        shares = rng.uniform(size=level.shape)
-        amplitude[flux] = amplitudes(draws, months, np.ones(len(effects.width)), level, shares).astype(np.float32)
+        shares = rng.uniform(size=(len(found.log_sd), len(kinds)))
+        months = means[MONTHS] if means else None
+        amplitude[flux] = amplitudes(found.error, kinds, months, np.ones(len(effects.width)), shares).astype(np.float32)
     return KnownPlaceError(error, amplitude), summary
 
 

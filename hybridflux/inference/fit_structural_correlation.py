@@ -51,12 +51,11 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         near = np.unique(pairs)
         few = sequences.select([sequences.places[place] for place in near])
         months = residual_means(model, few, left_out[:, near])[MONTHS]
-        values = {name: float(np.median(one)) for name, one in found.error.values().items()}
         spreads = [np.median(found.spread.get(one.sd, 0.0)) for one in site_populations(model)]
         variance = np.exp(np.asarray(spreads, float))  # `Pooled`: a spread is twice the logarithm of the sd over its prior median
         alike = EffectCorrelation(effects["length"], effects["nugget"])
         for one, other in pairs:
-            at = away[one, other]
+            at, values = away[one, other], {name: float(np.median(each)) for name, each in found.error.of_type(int(kinds[one])).items()}
             curve = of_pair(values, months, variance, np.searchsorted(near, (one, other)), float(sum(alike.parts(at))))
             if curve is not None:
                 counted += 1

@@ -351,7 +351,7 @@ def _predict(
                     of_days = draw.observed[name if name in draw.observed else "nee"].error
                     drawn = of_days.sample(own, fluxes[name], random_error)
             if name in CARBON and of_known is not None:
-                there = of_known.sample(name, own, fluxes[name], activity, random_error)
+                there = of_known.sample(name, own, fluxes[name], activity, random_error, kinds)
                 drawn = there if drawn is None else jnp.where(has_left, there, drawn)
             observed[name] = drawn
         return observed

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
+from hybridflux.inference.fit_months_together import TRAITS
+from hybridflux.inference.type_error import prior_share
 from hybridflux.model.learned import all_sources, learned, populations
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import LEVEL, NAMES, prior_level, prior_of
@@ -34,8 +37,8 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
     Columns: `parameter`; `plant_type`, of the sites of the fit, where the parameter differs by it; `units`; 5, 50 and 95 % of the prior
     and of the posterior; `contraction`, 1 - variance of the posterior over that of the prior, both unconstrained (1: the data decide, 0:
     they say nothing; missing below five draws); `r_hat` (split) and `ess`, effective draws, where there are chains. Then follow the
-    standard deviations of populations of sites, the hyperparameters of the structural error, and the root mean square of its amplitude at
-    each plant type.
+    standard deviations of populations of sites, the hyperparameters of the structural error, and of each plant type the root mean square
+    of its amplitude and its shares (`structural_error.OF_TYPES`).
     """
     rows = []
     present = {place.get("plant_type") for place in posterior.info.get("places", {}).values()} - {None}
@@ -62,6 +65,13 @@ def parameter_table(posterior: Posterior) -> pd.DataFrame:
             if code in present and LEVEL in posterior.structure.raw:
                 level = np.atleast_1d(np.asarray(posterior.structure.level(at), float))
                 rows.append(_numbers(AMPLITUDE, code, "1", np.exp(level), np.exp(unseen), level, unseen, None))
+        anywhere = {name: float(to_value(centre[at], PARAMETERS[name])) for at, name in enumerate(NAMES)}
+        for name, trait in TRAITS.items():
+            anyone = prior_share(trait.centre(anywhere), normal[:, 1])
+            for at, code in enumerate(PLANT_TYPES):
+                if code in present and name in posterior.structure.raw:
+                    raw = np.atleast_1d(np.asarray(posterior.structure.raw[name], float)[..., at])
+                    rows.append(_numbers(name, code, "1", expit(raw), expit(anyone), raw, anyone, None))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

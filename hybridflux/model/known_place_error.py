@@ -37,9 +37,11 @@ class KnownPlaceError(eqx.Module):
         amplitude = {name: jnp.asarray(np.asarray(one)[of_draw][:, np.asarray(places)]) for name, one in self.amplitude.items()}
         return KnownPlaceError({name: one.of_draws(draws) for name, one in self.error.items()}, amplitude)
 
-    def sample(self, name: str, key: PRNGKeyArray, flux: Array, activity: Array, known: Array) -> Array:
+    def sample(
+        self, name: str, key: PRNGKeyArray, flux: Array, activity: Array, known: Array, plant_type: ArrayLike | None = None
+    ) -> Array:
         """What a tower could have measured of a flux, for one draw; arguments as of `StructuralError.sample`."""
-        return self.error[name].sample_of_amplitude(key, flux, activity, known, jnp.asarray(self.amplitude[name]))
+        return self.error[name].sample_of_amplitude(key, flux, activity, known, jnp.asarray(self.amplitude[name]), plant_type)
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For a file."""

@@ -5,9 +5,11 @@
 The amplitude `b` is of a place: log-normal, with the standard deviation `structural_amplitude` of its logarithm between places of a plant
 type, and a level of the type (`LEVEL`), which its towers decide and which varies between types as much as the amplitude within them, so
 that E b^2 = 1 where a type has no tower (`prior_level`). It makes the error of a place that nobody measured heavy-tailed, and what a tower
-measured says how large its own errors are (E12). `u` has variance one; the share `structural_recurring` of it comes again in the same
-season of every year, with a pattern that changes over `structural_recurring_days`, and forgets in `structural_days`; the rest forgets in
-`structural_transient_days` (Ornstein-Uhlenbeck, AR(1)). `v` is such a process of about a year times `structural_year`, `w` is
+measured says how large its own errors are (E12). `u` has variance one; a share of it comes again in the same season of every year, with a
+pattern that changes over `structural_recurring_days`, and forgets in `structural_days`; the rest forgets in `structural_transient_days`
+(Ornstein-Uhlenbeck, AR(1)). That share (`RECURRING`, around `structural_recurring`) and how much of `s` does not grow with activity
+(`FLOOR_SHARE`) differ between plant types: a conifer forest errs in the same way every year, in winter nearly as much as in summer; a field
+carries another crop every year, and its error rests with it. `v` is such a process of about a year times `structural_year`, `w` is
 `structural_place`, the same in all years of a place, `e` the measuring error of a day. Independent errors of days average out in a year;
 these do not: they decide how wide an annual sum is (Chevallier et al. 2012, 10.1029/2010GB003974).
 A model that is wrong about a place or a season is wrong there next year too: in the difference of two years only v and what does not recur
@@ -35,6 +37,15 @@ LASTING = ("structural_recurring", "structural_recurring_days", "structural_year
 NAMES = ("structural_floor", "structural_slope", "structural_days", "structural_transient_days", *LASTING, "noise_floor", "noise_slope")
 LEVEL = "structural_level"
 """Logarithm of the root mean square of the amplitudes of the places of each plant type."""
+RECURRING, FLOOR_SHARE = "structural_recurring.of_type", "structural_floor_share.of_type"
+"""Share of the error of weeks that comes again every year, and share of the size s at `ACTIVITY` that is the same at every activity, of
+each plant type, unconstrained (logit)."""
+ACTIVITY = 4.0  # gC m-2 d-1, about the mean of towers: there `FLOOR_SHARE` leaves s as it is
+BETWEEN_TYPES = 1.0
+"""Standard deviation between plant types of the logits of both shares. (Marginal likelihood of all months of 48 left-out towers: with one
+share that comes again for all -1227.6, with 0.6, 1.0 and 2.0 between types -1198.4, -1197.0 and -1198.9; of the other share on top of that
+-1132.0, and with 0.5, 1.0 and 2.0 -990.9, -968.8 and -963.5; E12.)"""
+OF_TYPES = (LEVEL, RECURRING, FLOOR_SHARE)
 SEASONS = 365  # d, after which the recurring part comes again
 RECURRING_DAYS = 10.0 * SEASONS  # d, `structural_recurring_days` of files of earlier versions, which do not have it
 YEAR_DAYS = 400.0  # d, e-folding time of the part that lasts: correlated within a year, hardly with the next but one
@@ -56,7 +67,7 @@ class StructuralError(eqx.Module):
         raw: name -> draws `[draw]` (or one number), in the unconstrained space of the parameters; files of earlier versions have no
             `structural_recurring`, `structural_place` and `structural_amplitude`, which are zero then: all places have the amplitude one;
             nor `structural_transient_days`, which is `structural_days` then, nor `structural_recurring_days`, which is `RECURRING_DAYS`
-            then. `LEVEL` has `[draw, plant type]`, or is missing, and zero.
+            then. `LEVEL`, `RECURRING` and `FLOOR_SHARE` have `[draw, plant type]`; where they are missing all types have the same error.
     """
 
     raw: Mapping[str, ArrayLike]
@@ -74,9 +85,20 @@ class StructuralError(eqx.Module):
             return jnp.zeros((*jnp.shape(self.raw[NAMES[0]]), *jnp.shape(plant_type)))
         return jnp.take(jnp.asarray(self.raw[LEVEL]), jnp.asarray(plant_type), axis=-1)
 
+    def differing(self, plant_type: ArrayLike) -> dict[str, Array]:
+        """Name -> values of the hyperparameters that differ between plant types, at some of them, indices into PLANT_TYPES.
+
+        Of one draw `[...]` as the plant types, or of draws at one plant type `[draw]`.
+        """
+        shares = {name: jax.nn.sigmoid(jnp.take(jnp.asarray(self.raw[name]), jnp.asarray(plant_type), axis=-1))
+                  for name in (RECURRING, FLOOR_SHARE) if name in self.raw}  # fmt: skip
+        found = {"structural_recurring": shares[RECURRING]} if RECURRING in shares else {}
+        return found | (of_floor_share(self.values(), shares[FLOOR_SHARE]) if FLOOR_SHARE in shares else {})
+
     def of_type(self, plant_type: int) -> dict[str, np.ndarray]:
-        """Name -> values `[draw]`, and the `LEVEL` of a plant type."""
-        return {name: np.asarray(one) for name, one in self.values().items()} | {LEVEL: np.asarray(self.level(plant_type))}
+        """Name -> values `[draw]` at a plant type, and its `LEVEL`."""
+        here = self.differing(plant_type) | {LEVEL: self.level(plant_type)}
+        return {name: np.asarray(one) for name, one in (self.values() | here).items()}
 
     def of_draws(self, draws: int) -> StructuralError:
         """As many draws as asked for, in turn."""
@@ -91,16 +113,18 @@ class StructuralError(eqx.Module):
             flux: modelled flux `[time, ...]`, gC m-2 d-1, every day once.
             activity: (GPP + RECO) / 2 `[time, ...]`, gC m-2 d-1.
             known: known random error, broadcasting, 0 where unknown.
-            plant_type: of the places, indices into PLANT_TYPES; None where it is not known: the level is zero.
+            plant_type: of the places, indices into PLANT_TYPES; None where it is not known: what all types have in common, of level zero.
         """
         normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
         level = 0.0 if plant_type is None else self.level(plant_type)
         of_place = amplitude(self.values()["structural_amplitude"], normal, level=level)
-        return self.sample_of_amplitude(key, flux, activity, known, of_place)
+        return self.sample_of_amplitude(key, flux, activity, known, of_place, plant_type)
 
-    def sample_of_amplitude(self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array, of_place: Array) -> Array:
+    def sample_of_amplitude(
+        self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array, of_place: Array, plant_type: ArrayLike | None = None
+    ) -> Array:
         """`sample` at places whose amplitudes are known, `of_place` `[...]`; other arguments as of it."""
-        p = self.values()
+        p = self.values() | ({} if plant_type is None else self.differing(plant_type))
         weeks, years, _ = jax.random.split(key, 3)
         drift = p["structural_floor"] + p["structural_slope"] * activity
         drift *= of_weeks(weeks, flux.shape, *memory_of(p))
@@ -189,6 +213,22 @@ def prior_level(spread, normal):
     1.0
     """
     return spread * normal - spread**2
+
+
+def of_floor_share(values, share):
+    """`structural_floor` and `structural_slope` of a plant type whose share of the size at `ACTIVITY` does not grow with it; numpy or jax.
+
+    >>> found = of_floor_share({"structural_floor": 0.4, "structural_slope": 0.3}, 0.5)
+    >>> {name: round(value, 3) for name, value in found.items()}
+    {'structural_floor': 0.8, 'structural_slope': 0.2}
+    """
+    size = values["structural_floor"] + ACTIVITY * values["structural_slope"]
+    return {"structural_floor": share * size, "structural_slope": (1.0 - share) * size / ACTIVITY}
+
+
+def floor_share(values):
+    """Share of the size at `ACTIVITY` that does not grow with it; the inverse of `of_floor_share`."""
+    return values["structural_floor"] / (values["structural_floor"] + ACTIVITY * values["structural_slope"])
 
 
 def amplitude(spread, normal, variance=1.0, level=0.0):

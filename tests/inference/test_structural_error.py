@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from hybridflux.inference import fit_months_together
 from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance
@@ -14,10 +15,15 @@ from hybridflux.inference.methods.ensemble import left_out
 from hybridflux.model import structural_covariance
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import (
+    ACTIVITY,
+    BETWEEN_TYPES,
+    FLOOR_SHARE,
     LEVEL,
     NAMES,
+    RECURRING,
     StructuralError,
     amplitude,
+    floor_share,
     of_weeks,
     ornstein_uhlenbeck,
     persistence,
@@ -138,32 +144,43 @@ def test_whether_what_comes_again_changes_in_some_years_or_hardly_is_recovered(t
     name = "structural_recurring_days"
     error, kinds = error_of(structural_amplitude=0.3, **{name: truth}), np.full(30, 4)
     values = {one: float(value) for one, value in error.values().items()}
-    found = fit_months_together.evidence(values, months_of(error, 144, kinds, 5), np.zeros(0), np.zeros((30, 1)), (name,))
+    cases = [[values | {name: float(to_value(node, PARAMETERS[name]))} for node in fit_months_together.NODES[name]]] * 30
+    found = fit_months_together.evidence(cases, months_of(error, 144, kinds, 5), np.zeros(0), np.zeros((30, 1)), np.array([0.3]))
     prior = np.array([[to_raw(9000.0, PARAMETERS[name])]])
-    raw = fit_months_together.means([fit_months_together.total(found, np.ones(30), kinds, None)], prior, np.array([2.0]), (name,))
+    raw = fit_months_together.means([found[:, :, 0, 0].sum(axis=0)], prior, np.array([2.0]), (name,))
     assert low < float(to_value(raw[0, 0], PARAMETERS[name])) < high
 
 
-def test_amplitudes_recurring_share_both_memories_and_the_year_are_recovered_from_all_months_of_a_tower():
-    """Fifty towers of six years and two plant types that differ in their errors; single periods would take the share for larger."""
+def test_amplitudes_recurring_shares_both_memories_and_the_year_are_recovered_from_all_months_of_a_tower():
+    """Fifty towers of six years and two plant types that differ in their errors; single periods would take the shares for larger."""
     truth = {"structural_recurring": 0.4, "structural_amplitude": 0.35, "structural_days": 70.0, "structural_transient_days": 15.0}
     truth |= {"structural_year": 0.02, "structural_recurring_days": 3650.0}
     places, kinds = 50, np.where(np.arange(50) < 20, 9, 4)
-    error = StructuralError(error_of(**truth).raw | {LEVEL: jnp.zeros(len(PLANT_TYPES)).at[9].set(0.5).at[4].set(-0.4)})
+    of_types = np.zeros((3, len(PLANT_TYPES)), np.float32)
+    of_types[:, 9], of_types[:, 4] = (0.5, *logit([0.15, 0.1])), (-0.4, *logit([0.65, 0.6]))
+    error = StructuralError(error_of(**truth).raw | dict(zip((LEVEL, RECURRING, FLOOR_SHARE), of_types, strict=True)))
     months = months_of(error, 72, kinds, 4)
     wrong = {"structural_recurring": 0.8, "structural_days": 30.0, "structural_transient_days": 30.0, "structural_year": 0.065}
     values = {name: float(value) for name, value in error.values().items()} | wrong
     prior = {name: np.array([to_raw(({**truth, **wrong})[name], PARAMETERS[name])] * 2) for name in truth}
     width = dict.fromkeys(truth, 2.0)
-    weights, scores = [np.ones(places), np.zeros(places)], np.stack([np.zeros(len(PLANT_TYPES)), np.full(len(PLANT_TYPES), 1.5)])
+    weights, nobody = [np.ones(places), np.zeros(places)], np.zeros((2, len(PLANT_TYPES)))
+    scores = {name: nobody + [[0.0], [score]] for name, score in ((LEVEL, 1.5), (RECURRING, -0.5), (FLOOR_SHARE, 0.5))}
     found = fit_months_together.learn(prior, width, weights, values, months, np.zeros(0), kinds, scores)
     level, spread = found.pop(LEVEL), float(to_value(found["structural_amplitude"][0], PARAMETERS["structural_amplitude"]))
     assert level[0, [9, 4]] == pytest.approx([0.5, -0.4], abs=0.2)  # of 20 and 30 amplitudes a mean is known to .08
     nobody = prior_level(spread, np.array([0.0, 1.5]))
     np.testing.assert_allclose(level[:, 3], nobody, rtol=1e-6)  # a plant type without a tower
     np.testing.assert_allclose(level[1, [9, 4]], nobody[1], atol=1e-3)  # towers without weight
+    share, grows = found.pop(RECURRING), found.pop(FLOOR_SHARE)
+    assert expit(share[0, [9, 4]]) == pytest.approx([0.15, 0.65], abs=0.08)
+    assert expit(grows[0, [9, 4]]) == pytest.approx([0.1, 0.6], abs=0.08)
+    nobody = found["structural_recurring"][0] + BETWEEN_TYPES * np.array([0.0, -0.5])
+    np.testing.assert_allclose(share[:, 3], nobody, atol=1e-6)  # a plant type without a tower
+    np.testing.assert_allclose(share[1, [9, 4]], nobody[1], atol=0.08)  # towers without weight; logits end at -3
+    np.testing.assert_allclose(np.diff(grows[:, 3]), 0.5 * BETWEEN_TYPES, rtol=1e-6)
     one = {name: float(to_value(raw[0], PARAMETERS[name])) for name, raw in found.items()}
-    assert one["structural_recurring"] == pytest.approx(0.4, abs=0.06)
+    assert 0.2 < one["structural_recurring"] < 0.65  # the centre of two types
     assert one["structural_amplitude"] == pytest.approx(0.35, abs=0.08)  # of 50 amplitudes a spread is known to .04
     assert one["structural_days"] == pytest.approx(70.0, rel=0.25) and one["structural_transient_days"] == pytest.approx(15.0, rel=0.3)
     assert one["structural_year"] < 0.05  # of the variance of a year .02 is a hundredth here: its upper limit is learned
@@ -183,6 +200,31 @@ def test_the_level_of_a_plant_type_scales_its_structural_error():
     covariance, residual = np.diag([1.0, 0.5, 2.0]), np.array([1.0, -2.0, 0.5])
     given = structural_covariance.score_given(covariance, np.full(3, 0.1), residual, 0.4, 0.7, 0.3)
     assert given == pytest.approx(structural_covariance.score_given(np.exp(1.4) * covariance, np.full(3, 0.1), residual, 0.4, 0.0, 0.3))
+
+
+def test_what_comes_again_and_what_grows_with_activity_are_shares_of_the_plant_type():
+    """Errors of a type all of whose error comes again are those of the year before, those of a type without are not; those of a type that
+    has no floor vanish with activity. Without shares all types have the same error."""
+    lasting = error_of(structural_recurring_days=59_000.0, structural_year=1e-4, structural_place=1e-4, noise_floor=0.021, noise_slope=1e-4)
+    shape, kinds = (1095, 100), np.repeat([4, 9], 50)
+    plain = jnp.zeros(shape), jnp.full(shape, 5.0), jnp.zeros(())
+    shares = jnp.zeros(len(PLANT_TYPES)).at[4].set(9.0).at[9].set(-9.0)
+    before = lasting.sample(jax.random.key(1), *plain, kinds)
+    np.testing.assert_array_equal(before, lasting.sample(jax.random.key(1), *plain))  # of an earlier version
+    drawn = np.asarray(StructuralError(lasting.raw | {RECURRING: shares}).sample(jax.random.key(1), *plain, kinds))
+    again = [np.corrcoef(drawn[:365, kinds == kind].ravel(), drawn[730:, kinds == kind].ravel())[0, 1] for kind in (4, 9)]
+    assert again[0] > 0.95 and abs(again[1]) < 0.2
+    growing = StructuralError(lasting.raw | {FLOOR_SHARE: shares})
+    at = [np.asarray(growing.sample(jax.random.key(2), 0.0 * a, a, jnp.zeros(()), kinds))
+          for a in (jnp.full(shape, level) for level in (0.0, ACTIVITY, 2.0 * ACTIVITY))]  # fmt: skip
+    size = [[float(one[:, kinds == kind].std()) for kind in (4, 9)] for one in at]
+    assert size[0][1] < 0.05 and size[2][1] == pytest.approx(2.0 * size[1][1], rel=0.02)
+    assert size[0][0] == pytest.approx(size[2][0], rel=0.02) and size[1] == pytest.approx([0.6 + 0.3 * ACTIVITY] * 2, rel=0.15)
+    values = lasting.values()
+    same = jnp.full((2, len(PLANT_TYPES)), jnp.stack([values["structural_recurring"], floor_share(values)])[:, None])
+    one_for_all = StructuralError(lasting.raw | dict(zip((RECURRING, FLOOR_SHARE), jax.scipy.special.logit(same), strict=True)))
+    np.testing.assert_allclose(before, one_for_all.sample(jax.random.key(1), *plain, kinds), rtol=1e-4, atol=1e-5)
+    assert growing.of_type(9)["structural_floor"] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_numbers_are_recovered_from_residuals():

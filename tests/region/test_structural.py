@@ -47,9 +47,9 @@ def months_of(first, end):
 
 def field_of(months, draws, basis, residuals=None, **values):
     structure = structure_of(**{name: value for name, value in values.items() if name != LEVEL}).of_draws(draws)
-    hyperparameters = {name: np.asarray(one, float) for name, one in structure.values().items()}
-    levels = np.full((len(PLANT_TYPES), draws), values.get(LEVEL, 0.0))
-    return StructuralField(basis, months, 3, hyperparameters | {LEVEL: levels}, ("A", "B"), residuals)
+    of_types = {LEVEL: values.get(LEVEL, 0.0)} | {name: np.asarray(one, float) for name, one in structure.values().items()}
+    hyperparameters = {name: np.broadcast_to(one, (len(PLANT_TYPES), draws)) for name, one in of_types.items()}
+    return StructuralField(basis, months, 3, hyperparameters, ("A", "B"), residuals)
 
 
 def error_of(end, **more):
@@ -142,7 +142,7 @@ def test_conditioning_on_towers_is_that_of_a_gaussian_process():
     carbon = np.broadcast_to(4.0 * days, (4, 4, 2, draws))
     found = (field.error(carbon, np.ones(4), np.full(4, KIND), basis.at(points)) / days[:, 0]).reshape(16, draws)
 
-    values = {name: float(one[0]) for name, one in field.hyperparameters.items() if name != LEVEL}
+    values = {name: float(one[0, 0]) for name, one in field.hyperparameters.items()}
     every, place = months.and_then(residuals.periods), np.r_[np.repeat([0, 1, 2, 3], 4), residuals.place]
     all_points = points[place]
     rho = sum(CORRELATION.parts(np.hypot(*(all_points[:, None] - all_points).transpose(2, 0, 1))))

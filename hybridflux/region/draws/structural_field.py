@@ -94,7 +94,7 @@ class StructuralField:
         basis: of the fields.
         months: mapped days of each month.
         seed: of the run.
-        hyperparameters: name -> value of each draw `[draw]`, and `LEVEL` `[plant type, draw]`.
+        hyperparameters: name -> value of each plant type and draw `[plant type, draw]`, and `LEVEL`.
         places: of the posterior, to whose numbers the residuals refer.
         residuals: of the draws at the towers of the fit; None where they are not known.
     """
@@ -112,14 +112,14 @@ class StructuralField:
         """Of a posterior that knows its structural error."""
         assert posterior.structure is not None
         error = posterior.structure.of_draws(posterior.draws)
-        values = error.values() | {LEVEL: error.level(np.arange(len(PLANT_TYPES))).T}
-        values = {name: np.asarray(one, float) for name, one in values.items()}
+        of_types = [error.of_type(kind) for kind in range(len(PLANT_TYPES))]
+        values = {name: np.array([one[name] for one in of_types], float) for name in of_types[0]}
         return cls(basis, months, seed, values, posterior.places, posterior.residuals)
 
     @property
     def draws(self) -> int:
         """How many."""
-        return len(self.hyperparameters["structural_floor"])
+        return self.hyperparameters["structural_floor"].shape[1]
 
     def error(self, carbon: np.ndarray, area: np.ndarray, plant_type: np.ndarray, features: np.ndarray) -> np.ndarray:
         """Error of NEE of some cells `[cell, month, draw]`, gC; what no tower adds has mean zero over the draws.
@@ -142,10 +142,10 @@ class StructuralField:
         """Error of cells of a plant type `[cell, month, draw]`, gC m-2 d-1."""
         if kind not in self._made:
             self._made[kind] = self._make(kind)
-        made, of, waves = self._made[kind], self.hyperparameters, means[:, : self.basis.waves]
+        made, of, waves = self._made[kind], self._of_type(kind), means[:, : self.basis.waves]
         near = means[:, self.basis.waves + made.tower]
         variance = ((waves * self.basis.weights(np.ones(self.basis.waves))) ** 2).sum(axis=1)[:, None]
-        of_cell = amplitude(of["structural_amplitude"], waves @ made.score + near @ made.scores, variance, of[LEVEL][kind])[:, None]
+        of_cell = amplitude(of["structural_amplitude"], waves @ made.score + near @ made.scores, variance, of[LEVEL])[:, None]
         size, activity = of_cell * size_of(of, activity), of_cell * activity
         error = size * np.tensordot(waves, made.waves[0], 1)
         lasting = of["structural_year"] * np.tensordot(waves, made.waves[1], 1)
@@ -180,7 +180,7 @@ class StructuralField:
         units: dict[tuple[float, ...], Units] = {}
         score = np.empty((self.basis.waves, draws))
         for draw in range(draws):
-            values = self._of_draw(draw)
+            values = self._of_draw(kind, draw)
             if (memory := memory_of(values)) not in units:
                 units[memory] = Units(found := unit_means(values, every, every), [roots(one) for one in found])
             random = [self._random(kind, draw, part) for part in range(PARTS)]
@@ -194,7 +194,7 @@ class StructuralField:
             normal[:, draw] = random[2].standard_normal(len(measured.rows))
             score[:, draw] = self.basis.weights(self._random(kind, draw, SCORE).standard_normal(self.basis.waves))
         scores, amplitudes = self._amplitudes(kind, measured, units, measured.waves @ score)
-        return OfKind(waves, measured.tower, score, scores, *self._through(measured, units, prior, normal, amplitudes))
+        return OfKind(waves, measured.tower, score, scores, *self._through(kind, measured, units, prior, normal, amplitudes))
 
     def _amplitudes(self, kind: int, measured: Measured, units: dict, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the towers add to the scores of a field `[tower, draw]`, and their amplitudes `[tower, draw]`.
@@ -205,10 +205,9 @@ class StructuralField:
             units: as of `_through`.
             prior: scores of the field at the towers `[tower, draw]`.
         """
-        mapped, of, known, given = len(self.months.first), self.hyperparameters, self.residuals, prior.copy()
+        mapped, of, known, given = len(self.months.first), self._of_type(kind), self.residuals, prior.copy()
         for draw in range(prior.shape[1]) if known is not None else ():
-            level = float(of[LEVEL][kind, draw])
-            values, row, random = self._of_draw(draw), int(known.row[draw]), self._random(kind, draw, SCORE + 1)
+            values, row, random = self._of_draw(kind, draw), int(known.row[draw]), self._random(kind, draw, SCORE + 1)
             noise = known.noise(values, row)
             for tower, share in enumerate(random.uniform(size=len(measured.tower))):
                 own = measured.of_tower == tower
@@ -216,33 +215,36 @@ class StructuralField:
                 here = Errors(mapped + measured.of_month[own], size_of(values, activity), activity)
                 error = covariance(values, units[memory_of(values)].means, here, here, 1.0)
                 residual = known.residual[row, rows].astype(float)
-                given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], level, share)
+                given[tower, draw] = score_given(error, noise[rows], residual, values["structural_amplitude"], values[LEVEL], share)
         shared = measured.correlation + 1e-6 * np.eye(len(prior))
-        return np.linalg.solve(shared, given - prior), amplitude(of["structural_amplitude"], given, level=of[LEVEL][kind])
+        return np.linalg.solve(shared, given - prior), amplitude(of["structural_amplitude"], given, level=of[LEVEL])
 
-    def _through(self, measured: Measured, units: dict, prior: np.ndarray, normal: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    def _through(
+        self, kind: int, measured: Measured, units: dict, prior: np.ndarray, normal: np.ndarray, amplitudes: np.ndarray
+    ) -> np.ndarray:
         """What the towers add to weeks, and to what lasts `[2, tower, month, draw]`.
 
         Args:
+            kind: plant type.
             measured: months of the towers.
             units: of mapped months, then those of the towers, by `memory_of`.
             prior: unit fields there `[part, row, draw]`.
             normal: standard normal numbers for their measuring errors `[row, draw]`.
             amplitudes: of the towers `[tower, draw]`.
         """
-        mapped, of, known = len(self.months.first), self.hyperparameters, self.residuals
+        mapped, of, known = len(self.months.first), self._of_type(kind), self.residuals
         found = np.zeros((2, len(measured.tower), mapped, normal.shape[1]))
         if known is None or not len(measured.rows):
             return found
         activity, residual = (values[known.row][:, measured.rows].T.astype(float) for values in (known.activity, known.residual))
         size, activity = (amplitudes[measured.of_tower] * one for one in (size_of(of, activity), activity))
-        noise = np.stack([known.noise(self._of_draw(draw), row)[measured.rows] for draw, row in enumerate(known.row.tolist())], axis=1)
+        of_draws = [self._of_draw(kind, draw) for draw in range(normal.shape[1])]
+        noise = np.stack([known.noise(one, int(row))[measured.rows] for one, row in zip(of_draws, known.row, strict=True)], axis=1)
         error = size * prior[0] + activity * (of["structural_year"] * prior[1] + of["structural_place"] * prior[2]) + noise**0.5 * normal
         left = residual - (error - error.mean(axis=1, keepdims=True))
         alike = measured.correlation[np.ix_(measured.of_tower, measured.of_tower)]
         of_tower = measured.of_tower[:, None] == np.arange(len(measured.tower))
-        for draw in range(normal.shape[1]):
-            values = self._of_draw(draw)
+        for draw, values in enumerate(of_draws):
             weeks, years = units[memory_of(values)].means
             here = Errors(mapped + measured.of_month, size[:, draw], activity[:, draw])
             within = covariance(values, (weeks, years), here, here, alike) + np.diag(noise[:, draw])
@@ -255,5 +257,8 @@ class StructuralField:
     def _random(self, kind: int, draw: int, part: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, _NAME, kind, draw, part])
 
-    def _of_draw(self, draw: int) -> dict[str, float]:
-        return {name: float(values[draw]) for name, values in self.hyperparameters.items() if name != LEVEL}
+    def _of_type(self, kind: int) -> dict[str, np.ndarray]:
+        return {name: values[kind] for name, values in self.hyperparameters.items()}
+
+    def _of_draw(self, kind: int, draw: int) -> dict[str, float]:
+        return {name: float(values[draw]) for name, values in self._of_type(kind).items()}
