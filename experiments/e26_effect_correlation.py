@@ -14,7 +14,7 @@
 
     python experiments/e26_effect_correlation.py --data ../shared/data --posterior posterior.nc --out runs/e26
 
-NEE = RECO - GPP, positive to the atmosphere. Three minutes of a core with a posterior, two more where it is fitted first; `--smoke` one.
+NEE = RECO - GPP, positive to the atmosphere. Three minutes of a core with a posterior, more where it is fitted first.
 """
 
 from __future__ import annotations
