@@ -187,20 +187,18 @@ def predicted(model: HybridFlux, drivers: Mapping) -> tuple[jax.Array, jax.Array
     return observation.latent_heat(evapotranspiration=seen["evapotranspiration"]), seen["rew_root_zone"]
 
 
-def agreement(relative, soil):
-    """Log likelihood of months of soil water `[place]`, of the best line of each sensor for the relative water of a model."""
-    there = np.isfinite(soil)
+def agreement(relative, soil, train):
+    """Log likelihood of some months of soil water `[place]`, of the best line of each sensor for the relative water of a model."""
+    there = np.isfinite(soil) & train
     count = there.sum(0)
-    of = lambda values: jnp.where(there, values - jnp.where(there, values, 0.0).sum(0) / np.maximum(count, 1), 0.0)  # noqa: E731
+    of = lambda values: jnp.where(there, values - jnp.where(there, values, 0.0).sum(0) / jnp.maximum(count, 1), 0.0)  # noqa: E731
     model, sensor = of(relative), of(np.nan_to_num(soil))
     r = (model * sensor).sum(0) / jnp.sqrt((model**2).sum(0) * (sensor**2).sum(0) + 1e-9)
     return jnp.where(count >= LEAST_SOIL, -0.5 * count * jnp.log(1.0 - 0.98 * jnp.maximum(r, 0.0) ** 2), 0.0)
 
 
-def fitter(form: Form, water: Water) -> Callable[[np.ndarray, int, dict | None], dict[str, np.ndarray]]:
-    """The function that gives the learned leaves of highest posterior density from some of the towers: (which, steps, start)."""
-    model = model_of(form)
-    drivers = {name: jnp.asarray(values) for name, values in water.sequences.drivers.items()}
+def fitter(model: HybridFlux, drivers: Mapping, water: Water) -> Callable[[np.ndarray, int, dict | None], dict[str, np.ndarray]]:
+    """The function that gives the learned leaves of highest posterior density: (from which `[place]` or `[month, place]`, steps, start)."""
     there, heat = np.isfinite(water.heat), np.nan_to_num(water.heat)
     scale = FLOOR + SLOPE * np.abs(heat)
     prior, unravel = ravel_pytree(learned(model))
@@ -210,7 +208,7 @@ def fitter(form: Form, water: Water) -> Callable[[np.ndarray, int, dict | None],
     def slope(vector, train):
         daily, relative = predicted(with_learned(model, unravel(vector)), drivers)
         misfit = jnp.sum(jnp.where(there & train, jnp.abs(water.means(daily) - heat) / scale, 0.0))
-        of_soil = jnp.sum(jnp.where(train, agreement(water.means(relative), water.soil), 0.0))
+        of_soil = jnp.sum(agreement(water.means(relative), water.soil, train))
         return WEIGHTS["latent heat"] * misfit - WEIGHTS["soil water"] * of_soil + 0.5 * jnp.sum(vector**2)
 
     def fit(train: np.ndarray, steps: int, start: dict | None = None) -> dict[str, np.ndarray]:
@@ -240,7 +238,7 @@ def left_out(form: Form, water: Water, size: dict) -> dict[str, np.ndarray]:
     model, places = model_of(form), water.sequences.places
     drivers = {name: jnp.asarray(values) for name, values in water.sequences.drivers.items()}
     show = jax.jit(lambda leaves: predicted(with_learned(model, leaves), drivers))
-    fit, count = fitter(form, water), sum(leaf.size for name, leaf in learned(model).items() if name.startswith("sources."))
+    fit, count = fitter(model, drivers, water), sum(leaf.size for name, leaf in learned(model).items() if name.startswith("sources."))
     leaves = fit(np.ones(len(places), bool), size["steps"], None) if count else learned(model)
     of_type = {"plant_type": np.arange(len(PLANT_TYPES))}
     every, out = [leaves], {}
