@@ -91,7 +91,7 @@ def samplers(model, sequences, peer_draws: int):
     print(f"\n{'sampler':44s} {'min ESS':>8s} {'gradients':>10s} {'ESS/1000 gradients':>19s} {'s':>7s} {'ESS/s':>7s} {'R-hat':>6s}")
     ours = {}
     for state in ("cold", "warm"):
-        posterior = ours[state] = NUTS(chains=CHAINS).fit(model, sequences, seed=state == "warm")
+        posterior = ours[state] = NUTS(chains=CHAINS).fit(model, sequences, seed=int(state == "warm"))
         told = posterior.info["diagnostics"]
         row(f"hybridflux NUTS, whole fit, {state}", told["ess_min"], told["gradients"], posterior.info["seconds"], told["r_hat_max"])
     exact = stacked([ours["cold"], ours["warm"]])
