@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from hybridflux.model.scan_of_days import scan_of_days, slopes_forward
 from hybridflux.process.call import SPIN_UP_DAYS, arguments
 
 if TYPE_CHECKING:
@@ -45,11 +45,12 @@ def states(model: HybridFlux, drivers: Names, parameters: Names, also: Iterable[
         earlier, _ = _split({**before, **model.parameters({**drivers, **before}, asked)}, asked, rank)
     observed = (name for one in model.observed.values() for name in one.asks())
     kept = {*also, *observed, *(name for fn in model.functions() for name in arguments(fn))}
+    shape = jnp.broadcast_shapes(*(value.shape for value in static.values()), *(value.shape[1:] for value in daily.values()))
 
-    def spin_up(state, today):
+    def spin_up(state, today, static):
         return model.spin_up(state, today, static), None
 
-    def day(state, today):
+    def day(state, today, static):
         state, diagnostics = model.advance(state, today, static)
         seen = {**state, **{name: value for name, value in diagnostics.items() if name in kept}}
         if model.settles:
@@ -57,11 +58,14 @@ def states(model: HybridFlux, drivers: Names, parameters: Names, also: Iterable[
             state = model.settle(state, model.exchange(state, today, static), today, static)
         return state, seen
 
-    first = model.start({name: value[0] for name, value in earlier.items()}, static)
-    shape = jnp.broadcast_shapes(*(value.shape for value in static.values()), *(value.shape[1:] for value in daily.values()))
-    first = {name: jnp.broadcast_to(value, shape) for name, value in first.items()}
-    spun, _ = jax.lax.scan(spin_up, first, earlier)
-    return jax.lax.scan(day, spun, daily)[1]
+    def walk(static, changing):
+        earlier, daily = changing
+        first = model.start({name: value[0] for name, value in earlier.items()}, static)
+        first = {name: jnp.broadcast_to(value, shape) for name, value in first.items()}
+        spun, _ = scan_of_days(spin_up, first, earlier, static)
+        return scan_of_days(day, spun, daily, static)[1]
+
+    return slopes_forward(walk)(static, (earlier, daily))
 
 
 def _split(names: Names, asked: set[str], rank: int) -> tuple[dict[str, Array], dict[str, Array]]:

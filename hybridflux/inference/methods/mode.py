@@ -64,11 +64,11 @@ def climb(
     """Climb to the mode by L-BFGS over all data; arguments and results as in `find_mode`."""
     flat, unravel = ravel_pytree(leaves)
     spreads = {one.sd for one in populations(model)}
-    moves, _ = ravel_pytree({name: np.full(leaf.shape, name not in spreads, np.float32) for name, leaf in leaves.items()})
+    moves = np.asarray(ravel_pytree({name: np.full(leaf.shape, name not in spreads, np.float32) for name, leaf in leaves.items()})[0])
 
     def in_double(vector):
-        value, slope = _loss(model, data, unravel(jnp.asarray(vector, jnp.float32)))
-        return float(value), np.asarray(ravel_pytree(slope)[0] * moves, np.float64)
+        value, slope = _loss(model, data, leaves, np.asarray(vector, np.float32))
+        return float(value), np.asarray(slope, np.float64) * moves
 
     point = np.asarray(flat, np.float64)
     first, last = in_double(point)[0], np.inf
@@ -82,11 +82,12 @@ def climb(
 
 
 @jax.jit
-def _loss(model: HybridFlux, data: Batch, leaves: dict[str, Array]):
-    """Negative log posterior per value of the first target, and its slope."""
+def _loss(model: HybridFlux, data: Batch, like: dict[str, Array], flat: Array):
+    """Negative log posterior per value of the first target, and its slope, of leaves in one vector, shaped as those of `like`."""
+    _, unravel = ravel_pytree(like)
 
-    def loss(leaves):
-        one = with_learned(model, leaves)
+    def loss(flat):
+        one = with_learned(model, unravel(flat))
         return -(log_likelihood(one, data) + log_prior(one)) / next(iter(data.targets.values())).size
 
-    return jax.value_and_grad(loss)(leaves)
+    return jax.value_and_grad(loss)(flat)
