@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from e14_satellites import gain
 from summers import LEAST_YEARS, full_summers
 
 from hybridflux.data.tower_checks import Screen
@@ -109,7 +110,8 @@ def run(data: Path, out: Path, composition: str, split: str, size: dict, sites: 
     save_card(card, out / "card.json")
     write_card(card, out / "card.html")
     summers = pd.concat([pd.read_csv(file) for file in sorted(out.glob(f"{SUMMERS}-sites-*.csv"))] or [pd.DataFrame()])
-    (out / "results.md").write_text(markdown(card) + f"\nSizes {json.dumps(size)}, seed {SEED}.\n" + of_drought(summers))
+    sizes = f"\nSizes {json.dumps(size)}, seed {SEED}.\n"
+    (out / "results.md").write_text(markdown(card) + sizes + of_sites(pooled_years) + of_drought(summers))
     if split == "sites":
         posterior = method.fit(model, sequences, seed=SEED)
         posterior.save(out / "posterior.nc")
@@ -192,7 +194,7 @@ def of_level(tower: Sequences, point: dict[str, np.ndarray]) -> dict[str, np.nda
 def summer_of(test: Sequences, point: dict[str, np.ndarray]) -> pd.DataFrame:
     """June to September of `DROUGHT` less the mean of those months in other years, observed and predicted on the same days, gC m-2.
 
-    Columns `SUMMER_COLUMNS`; a tower has a row of a flux where `summers.full_summers` finds that year and `LEAST_YEARS` others.
+    Columns `SUMMER_COLUMNS`. A tower has a row of a flux where `summers.full_summers` finds that year and `LEAST_YEARS` others.
     """
     year, summer = test.days.astype("datetime64[Y]").astype(int) + 1970, np.isin(month_of(test.days), DRY_MONTHS)
     rows = []
@@ -222,7 +224,7 @@ def of_drought(summers: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for (flux, model), group in summers.groupby(["variable", "model"], sort=False):
-        both, rng = group[["observed", "predicted"]].to_numpy(), np.random.default_rng(SEED)
+        both, rng = group[["observed", "predicted"]].to_numpy(float), np.random.default_rng(SEED)
         anew = both[rng.integers(len(both), size=(4000, len(both)))]
         share = lambda values: values[..., 1].sum(-1) / values[..., 0].sum(-1)  # noqa: E731
         together = [np.corrcoef(one.T)[0, 1] for one in (both, *anew)] if len(both) > 2 else [np.nan]
@@ -231,6 +233,25 @@ def of_drought(summers: pd.DataFrame) -> str:
         observed, modelled = both.mean(axis=0)
         both_numbers = f"{share(both):.2f} ({of_share}) | {together[0]:.2f} ({of_r})"
         lines.append(f"| {flux} | {model} | {len(both)} | {observed:+.0f} | {modelled:+.0f} | {both_numbers} |")
+    return "\n".join(lines) + "\n"
+
+
+def of_sites(scores: pd.DataFrame) -> str:
+    """Mean over sites of 1 / (2 - NSE) and of the RMSE of days, and what the hybrid model gains, by split."""
+    lines = []
+    for split, group in scores[(scores.step == "day") & (scores.n > 0)].groupby("split", sort=False):
+        lines += [
+            f"\n## Mean over sites, days: {split}\n",
+            "Mean of 1 / (2 - NSE); RMSE [gC m-2 d-1]; last, the hybrid model less the row, 90 % of towers drawn anew.\n",
+            "| model | NEE | GPP | RECO | RMSE: NEE, GPP, RECO | hybrid model, gain: NEE | GPP | RECO |",
+            "|---|---|---|---|---|---|---|---|",
+        ]
+        for model, rows in group.groupby("model", sort=False):
+            of = rows.groupby("variable")
+            means, errors = of.nse.apply(lambda nse: (1.0 / (2.0 - nse)).mean()), of.rmse.mean()
+            gains = ["" if model == HYBRID else gain(group, HYBRID, str(model), flux) for flux in GOALS]
+            numbers = [*(f"{means[flux]:.3f}" for flux in GOALS), ", ".join(f"{errors[flux]:.2f}" for flux in GOALS), *gains]
+            lines.append(f"| {model} | {' | '.join(numbers)} |")
     return "\n".join(lines) + "\n"
 
 
