@@ -93,10 +93,8 @@ def learn(
         trait = TRAITS[name]
         cases = [[row | trait.values(values, node) for node in trait.nodes] for row in here(name)]
         together = evidence(cases, months, variance, every, np.array([values[SPREAD]]))[:, :, 0]
-        of_draws = {one: values[draws] for one, values in scores.items()}
-        found[LEVEL], found[name] = type_error.means(
-            trait, together, weights[draws], plant_types, values[SPREAD], trait.centre(values), of_draws[LEVEL], of_draws[name]
-        )
+        prior = trait.centre(values), scores[LEVEL][draws], scores[name][draws]
+        found[LEVEL], found[name] = type_error.means(trait, together, weights[draws], plant_types, values[SPREAD], *prior)
 
     for last in (False,) * (rounds - 1) + (True,):
         draws = slice(None if last else 1)
