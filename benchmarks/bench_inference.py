@@ -110,7 +110,7 @@ def samplers(model, sequences, peer_draws: int):
 
 
 def ready(model, sequences):
-    """The model with its places, and what its likelihood eats."""
+    """The model with its places, and the data of its likelihood."""
     from hybridflux.inference.batch import Indices, batch
     from hybridflux.model.learned import with_places
 
@@ -137,8 +137,8 @@ def peers(placed, data, draws: int, exact) -> None:
         except ImportError as error:
             print(f"{name:44s} left out: {error}")
             continue
-        told = worst(leaves)
-        row(name, told[0], gradients, seconds, time.process_time() - used, told[1])
+        fewest, r_hat = worst(leaves)
+        row(name, fewest, gradients, seconds, time.process_time() - used, r_hat)
         agreement(leaves, exact)
 
 
@@ -264,9 +264,9 @@ def approximations(model, sequences, exact) -> None:
     print(f"\n{'beside NUTS':36s} {heads}")
     for name, method in methods.items():
         posterior = method.fit(model, sequences, seed=5)
-        told = learned(posterior.model)
+        approximate = learned(posterior.model)
         flat = lambda leaves, lead: np.concatenate([np.asarray(leaves[n]).reshape(lead, -1) for n in sorted(exact)], 1)  # noqa: E731
-        one, other = flat(told, posterior.draws), flat(exact, np.prod(next(iter(exact.values())).shape[:2]))
+        one, other = flat(approximate, posterior.draws), flat(exact, np.prod(next(iter(exact.values())).shape[:2]))
         shift, ratio = np.abs(one.mean(0) - other.mean(0)) / other.std(0), one.std(0) / other.std(0)
         print(
             f"{name:36s} {np.median(shift):26.2f} {shift.max():8.2f} {ratio.min():16.2f} {np.median(ratio):7.2f} {ratio.max():6.2f} "

@@ -50,10 +50,11 @@ def main() -> None:
         print(f"\nwhole runs of {chosen.size} x {chosen.size} pixels x {DAYS} days, a process each")
         for draws, daily in ((1, "months"), (chosen.draws, "months"), (chosen.draws, "daily")):
             command = [sys.executable, __file__, "--whole", folder, str(draws), daily]
-            told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-            rate = chosen.size**2 * DAYS * draws / told["seconds"] / 1e6
+            measured = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+            rate = chosen.size**2 * DAYS * draws / measured["seconds"] / 1e6
             what = f"{draws} draws, {'daily maps too' if daily == 'daily' else 'months and years'}"
-            print(f"{what:34s} {told['seconds']:6.1f} s  {rate:8.1f} M pixel-days x draws / s   peak memory {told['peak_mb']:.0f} MB")
+            memory = f"peak memory {measured['peak_mb']:.0f} MB"
+            print(f"{what:34s} {measured['seconds']:6.1f} s  {rate:8.1f} M pixel-days x draws / s   {memory}")
 
 
 def in_turns(folder: Path, rounds: int, draws: int) -> None:

@@ -109,8 +109,8 @@ def report(wanted: dict[str, float | None], rates: dict[str, float], rounds: int
     print(f"{'':72s} {'M pixel-days / s':>17s} {'ours / it':>10s} {'wanted':>7s}")
     for name, rate in rates.items():
         least = wanted[name]
-        told = "" if least is None else f"{least:7.0f} {'' if rates[OURS] / rate >= least else 'short'}"
-        print(f"{name:72s} {rate:17.3f} {rates[OURS] / rate:10.1f} {told}".rstrip())
+        bound = "" if least is None else f"{least:7.0f} {'' if rates[OURS] / rate >= least else 'short'}"
+        print(f"{name:72s} {rate:17.3f} {rates[OURS] / rate:10.1f} {bound}".rstrip())
 
 
 def drivers(path: Path) -> dict:

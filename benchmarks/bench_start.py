@@ -82,8 +82,8 @@ def row(name: str, times: list[tuple[float, float]], wanted: float | None = None
     """Print medians of wall and processor time."""
     walls = [wall for wall, _ in times]
     middle, processor = statistics.median(walls), statistics.median(cpu for _, cpu in times)
-    told = "" if wanted is None else f"{wanted:8.1f}{'' if middle < wanted else ' missed'}"
-    print(f"{name:44s} {middle:8.3f} {min(walls):8.3f} {processor:12.3f} {told}".rstrip())
+    bound = "" if wanted is None else f"{wanted:8.1f}{'' if middle < wanted else ' missed'}"
+    print(f"{name:44s} {middle:8.3f} {min(walls):8.3f} {processor:12.3f} {bound}".rstrip())
 
 
 def timed(options: list[str], environment: dict[str, str]) -> tuple[float, float]:

@@ -269,7 +269,7 @@ def baselines(size: dict) -> dict:
 
 
 def knowing_the_site(train: Sequences, test: Sequences, size: dict) -> list[pd.DataFrame]:
-    """LightGBM that is told which site a day is from: the ceiling of these drivers."""
+    """LightGBM that has the site of a day as a predictor: the ceiling of these drivers."""
     number = np.arange(len(train.places), dtype=np.float32)
     with_site = [replace(one, drivers={**one.drivers, "site": number}) for one in (train, test)]
     predicted = LightGBM(trees=size["trees"], predictors=(*REFLECTANCE_PREDICTORS, "site")).fit(with_site[0]).predict(with_site[1])

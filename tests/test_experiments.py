@@ -48,9 +48,9 @@ def test_the_card_of_the_experiment_is_whole(e03):
     row = row_of(card, "hybridflux", "NEE")
     scores = pd.read_csv(e03 / "scores.csv").query("model == 'hybridflux' and step == 'day' and variable == 'NEE'")
     assert row["nse"] == pytest.approx(scores.nse.median())
-    told = json.loads((e03 / "structural_error.json").read_text())
-    assert told["residuals"] == "of draws that left the tower out"
-    assert 3.0 < told["quantiles"]["structural_days"][0] < 120.0
+    summary = json.loads((e03 / "structural_error.json").read_text())
+    assert summary["residuals"] == "of draws that left the tower out"
+    assert 3.0 < summary["quantiles"]["structural_days"][0] < 120.0
     assert "NEE" in (e03 / "card.html").read_text()
 
 

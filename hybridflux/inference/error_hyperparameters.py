@@ -30,7 +30,7 @@ from scipy.special import ndtri
 from hybridflux.inference import fit_months_together
 from hybridflux.inference.mean_residuals import APART, PERIODS, Means, Pairs, joined, years_apart
 from hybridflux.inference.month_covariance import MONTHS
-from hybridflux.inference.type_error import prior_share
+from hybridflux.inference.plant_type_error import prior_share
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import (
     ACTIVITY,

@@ -4,7 +4,7 @@ All monthly residuals of a tower together are Gaussian given its amplitude b (`m
 
     r ~ N(0, b^2 error + effects + measuring error)
 
-with the full covariance of its months. Sums over a grid of amplitudes, and of what belongs to plant types (`type_error`), leave a
+with the full covariance of its months. Sums over a grid of amplitudes, and of what belongs to plant types (`plant_type_error`), leave a
 likelihood of the spread of the logarithm of the amplitude between places of a plant type, of the share of the error of weeks that comes
 again, of the memory of that and of the rest, of the part of a year, and of the years over which what comes again changes.
 Periods one by one and their differences from the year before, which the other hyperparameters are fitted to (`error_hyperparameters`), say
@@ -26,10 +26,10 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
-from hybridflux.inference import type_error
+from hybridflux.inference import plant_type_error
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.month_covariance import FEWEST_MONTHS, effects_of, errors_of, noise_of
-from hybridflux.inference.type_error import LEVELS, Trait
+from hybridflux.inference.plant_type_error import LEVELS, Trait
 from hybridflux.model.sources import to_value
 from hybridflux.model.structural_covariance import likelihood_of_amplitudes
 from hybridflux.model.structural_error import FLOOR_SHARE, LEVEL, RECURRING, StructuralError, floor_share, of_floor_share
@@ -94,7 +94,7 @@ def learn(
         cases = [[row | trait.values(values, node) for node in trait.nodes] for row in here(name)]
         together = evidence(cases, months, variance, every, np.array([values[SPREAD]]))[:, :, 0]
         prior = trait.centre(values), scores[LEVEL][draws], scores[name][draws]
-        found[LEVEL], found[name] = type_error.means(trait, together, weights[draws], plant_types, values[SPREAD], *prior)
+        found[LEVEL], found[name] = plant_type_error.means(trait, together, weights[draws], plant_types, values[SPREAD], *prior)
 
     for last in (False,) * (rounds - 1) + (True,):
         draws = slice(None if last else 1)
@@ -108,7 +108,7 @@ def learn(
             levels = every if first else found[LEVEL][0, plant_types, None]
             together = evidence(cases, months, variance, levels, spreads)
             if first:
-                summed = [type_error.total(TRAITS[RECURRING], together, weight, plant_types, spreads) for weight in weights[draws]]
+                summed = [plant_type_error.total(TRAITS[RECURRING], together, weight, plant_types, spreads) for weight in weights[draws]]
             else:
                 shape = tuple(map(len, nodes))
                 summed = [np.tensordot(np.asarray(weight, float), together[:, :, 0, 0], 1).reshape(shape) for weight in weights[draws]]

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import expit
 
 from hybridflux.inference.fit_months_together import TRAITS
-from hybridflux.inference.type_error import prior_share
+from hybridflux.inference.plant_type_error import prior_share
 from hybridflux.model.learned import all_sources, learned, populations
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import LEVEL, NAMES, prior_level, prior_of

@@ -88,9 +88,9 @@ def test_sharpening_mends_a_centre_that_was_off(model, series, exact):
 
 def test_the_sampler_mixes_in_a_ball(exact):
     """Short trees, many effective draws per gradient: what white coordinates are for."""
-    told = exact.info["diagnostics"]
-    assert told["r_hat_max"] < 1.02 and told["divergences"] == 0
-    assert told["mean_steps"] <= 7 and told["ess_min"] / told["gradients"] > 0.03
+    diagnostics = exact.info["diagnostics"]
+    assert diagnostics["r_hat_max"] < 1.02 and diagnostics["divergences"] == 0
+    assert diagnostics["mean_steps"] <= 7 and diagnostics["ess_min"] / diagnostics["gradients"] > 0.03
 
 
 @pytest.mark.parametrize(("method", "narrowest", "widest"), [

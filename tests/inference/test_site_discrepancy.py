@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.site_discrepancy import features, frequencies
 from hybridflux.model.sources import Pooled, Shared
+from hybridflux.model.structural_error import FLOOR_SHARE, StructuralError
 from hybridflux.process import light, respiration
 
 DAYS = np.arange(np.datetime64("2015-01-01"), np.datetime64("2019-01-01"))
@@ -120,6 +122,17 @@ def test_a_known_place_has_an_error_of_its_own(known, posterior, sequences):
     np.testing.assert_array_equal(*without)
     alone = known.predict(sequences.select(["A"]), noise=True, seed=2)["nee"]
     assert float(alone.std("draw").mean()) == pytest.approx(float(error.sel(place=["A"]).std("draw").mean()), rel=0.2)
+
+
+@pytest.mark.parametrize("kind", [8, 3])
+def test_the_error_of_a_known_place_has_the_shares_of_its_plant_type(known, sequences, kind):
+    """Those of type 8, which A is of; a type that no place is of says nothing."""
+    error = known.discrepancy.error
+    shares = jnp.asarray(error.error["nee"].raw[FLOOR_SHARE]).at[:, kind].add(6.0)
+    changed = {**error.error, "nee": StructuralError({**error.error["nee"].raw, FLOOR_SHARE: shares})}
+    other = replace(known, discrepancy=replace(known.discrepancy, error=replace(error, error=changed)))
+    before, after = (one.predict(sequences.select(["A"]), noise=True, seed=2)["nee"] for one in (known, other))
+    assert bool((before != after).any()) == (kind == 8)
 
 
 def test_its_error_is_learned_from_years_that_the_discrepancy_has_not_seen(known, posterior, sequences, targets, monkeypatch):

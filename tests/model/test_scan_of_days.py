@@ -67,8 +67,8 @@ def plain(step, state, daily, static):
     return lax.scan(lambda one, today: step(one, today, static), state, daily)
 
 
-def felt(walk, static, daily):
-    """One number that feels every state of every day."""
+def weighted_sum(walk, static, daily):
+    """A sum over the states of all days in which each has a weight of its own."""
     states = walk(static, daily)
     return sum(jnp.sum(jnp.cos(jnp.arange(values.size).reshape(values.shape)) * values) for values in states.values())
 
@@ -88,8 +88,9 @@ def test_values_and_slopes_are_those_of_the_plain_loop(memory, data):
 
         @jax.jit
         def of(walk):
-            alone = {name: jax.grad(lambda value, name=name: felt(walk, {**static, name: value}, daily))(static[name]) for name in static}
-            return walk(static, daily), alone, jax.grad(felt, argnums=(1, 2))(walk, static, daily)
+            of_one = lambda value, name: weighted_sum(walk, {**static, name: value}, daily)  # noqa: E731
+            alone = {name: jax.grad(of_one)(static[name], name) for name in static}
+            return walk(static, daily), alone, jax.grad(weighted_sum, argnums=(1, 2))(walk, static, daily)
 
         walks = slopes_forward(walk_of(memory, scan_of_days)), walk_of(memory, plain)
         found, expected = (of(jax.tree_util.Partial(walk)) for walk in walks)
@@ -101,7 +102,7 @@ def test_slopes_forward_and_of_many_at_once_are_the_same(memory, data):
     with jax.enable_x64(True):
         static, daily = data(memory)
         name = next(iter(static))
-        one = lambda value: felt(slopes_forward(walk_of(memory, scan_of_days)), {**static, name: value}, daily)  # noqa: E731
+        one = lambda value: weighted_sum(slopes_forward(walk_of(memory, scan_of_days)), {**static, name: value}, daily)  # noqa: E731
         slope = jax.jit(jax.grad(one))
         expected = slope(static[name])
         np.testing.assert_allclose(jax.jit(lambda at: jax.jvp(one, (at,), (np.ones(PLACES),))[1])(static[name]), expected.sum(), rtol=1e-9)
@@ -124,7 +125,7 @@ def test_a_few_slopes_need_no_way_back(data):
     walk = slopes_forward(walk_of(water.BUCKET, scan_of_days))
 
     def ways_back(names):
-        slope = jax.grad(lambda some: felt(walk, {**static, **some}, daily))
+        slope = jax.grad(lambda some: weighted_sum(walk, {**static, **some}, daily))
         jaxpr = jax.make_jaxpr(slope)({name: static[name] for name in names}).jaxpr
         return sum(one.params["reverse"] for one in primitives(jaxpr) if one.primitive.name == "scan")
 

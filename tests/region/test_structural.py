@@ -52,14 +52,20 @@ def field_of(months, draws, basis, residuals=None, **values):
     return StructuralField(basis, months, 3, hyperparameters, ("A", "B"), residuals)
 
 
-def error_of(end, **more):
-    """The error [gC] of cells of 1, 3 and 1 m2 and GPP = RECO = 4 gC m-2 d-1 from 2018 on; the third is of another plant type."""
+def error_of(end, third_times=1.0, **more):
+    """The error [gC] of cells of 1, 3 and 1 m2 and GPP = RECO = 4 gC m-2 d-1 from 2018 on; the third is of another plant type.
+
+    The sizes of the error of that type are those of the others times `third_times`.
+    """
     months, basis = months_of("2018-01", end), FieldBasis(EffectCorrelation(1e8), (), GRID)
     area, kinds = np.array([1.0, 3.0, 1.0]), np.array([4, 4, 9])
     days = months.end - months.first
     carbon = 4.0 * np.ones((3, len(days), 2, DRAWS)) * days[:, None, None] * area[:, None, None, None]
     points = np.array([[GRID.x[0], GRID.y[0]], [GRID.x[-1], GRID.y[50]], [GRID.x[3], GRID.y[3]]])
-    return field_of(months, DRAWS, basis, **VALUES, **more).error(carbon, area, kinds, basis.at(points) * area[:, None])
+    field = field_of(months, DRAWS, basis, **VALUES, **more)
+    for name in ("structural_floor", "structural_slope", "structural_year", "structural_place"):
+        field.hyperparameters[name] = np.where(np.arange(len(PLANT_TYPES)) == 9, third_times, 1.0)[:, None] * field.hyperparameters[name]
+    return field.error(carbon, area, kinds, basis.at(points) * area[:, None])
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +76,11 @@ def error():
 def test_the_level_of_a_plant_type_scales_the_error_of_its_cells():
     plain, scaled = error_of("2018-02"), error_of("2018-02", structural_level=0.7)
     np.testing.assert_allclose(scaled, np.exp(0.7) * plain, rtol=1e-9)
+
+
+def test_cells_have_the_hyperparameters_of_their_plant_type():
+    plain, scaled = error_of("2018-02"), error_of("2018-02", third_times=2.0)
+    np.testing.assert_allclose(scaled, np.array([1.0, 1.0, 2.0])[:, None, None] * plain, rtol=1e-9)
 
 
 def test_its_mean_over_the_draws_is_zero_so_that_budgets_agree_with_maps(error):
