@@ -28,7 +28,7 @@ from scipy.optimize import minimize
 from scipy.special import ndtri
 
 from hybridflux.inference import fit_months_together
-from hybridflux.inference.mean_residuals import APART, PERIODS, Means, Pairs, joined, years_apart
+from hybridflux.inference.mean_residuals import APART, PERIODS, Means, Pairs, joined, with_given, years_apart
 from hybridflux.inference.month_covariance import MONTHS
 from hybridflux.inference.plant_type_error import prior_share
 from hybridflux.model.sources import to_raw, to_value
@@ -70,11 +70,11 @@ class Hyperparameters(NamedTuple):
     Attributes:
         error: draws of the structural error.
         log_sd: draws of the logarithms of the standard deviations of the effects `[draw, effect]`.
-        everyone: most likely with all towers, unconstrained, in the order of `SEARCHED`, then `log_sd`.
+        everyone: most likely with all towers, unconstrained, in the order of `SEARCHED`, then `log_sd` of effects that are learned.
         prior: of the structural error, name -> value.
         prior_towers: that it is worth.
         inside: see `Learned.summary`.
-        whole: all means in one; None where there are none.
+        whole: all means in one, with the slopes of effects that are learned; None where there are none.
     """
 
     error: StructuralError
@@ -91,7 +91,7 @@ def variance(at: Array, means: Means) -> Array:
     error = StructuralError(dict(zip(NAMES, at[: len(NAMES)], strict=True)))
     of_error = [jnp.asarray(part) for part in (means.activity, means.flux, means.flux_sq, means.known_sq, means.count, means.span)]
     effects = jnp.sum((jnp.exp(at[len(SEARCHED) :])[:, None] * means.slope) ** 2, axis=0)
-    return effects + error.variance_of_mean(*of_error)
+    return effects + jnp.asarray(means.given) + error.variance_of_mean(*of_error)
 
 
 def variance_of_differences(at: Array, means: Means, pairs: Pairs) -> Array:
@@ -101,7 +101,7 @@ def variance_of_differences(at: Array, means: Means, pairs: Pairs) -> Array:
     effects = jnp.sum(jnp.exp(at[len(SEARCHED) :])[:, None] ** 2 * slope[:, pairs.later] * slope[:, pairs.earlier], axis=0)
     later, earlier, apart = (jnp.asarray(part) for part in (pairs.later, pairs.earlier, pairs.apart))
     lasting = error.covariance_of_means(activity[later], activity[earlier], jnp.minimum(span[later], apart), apart)
-    return jnp.maximum(of_each[later] + of_each[earlier] - 2.0 * (effects + lasting), 1e-6)
+    return jnp.maximum(of_each[later] + of_each[earlier] - 2.0 * (effects + jnp.asarray(pairs.given) + lasting), 1e-6)
 
 
 def misfit(at: Array, start: Array, width: Array, means: Means, pairs: Pairs, weight: Array) -> Array:
@@ -155,13 +155,13 @@ def hyperparameters(
         rounds: over the groups of `fit_months_together`.
     """
     places, rng = len(weight), np.random.default_rng(seed)
-    whole = jax.device_put(joined(means)) if means else None
-    pairs = jax.device_put(years_apart(means)) if means else None
-    (centre_raw, centre_sd), tail, given = prior_of(towers), PARAMETERS["noise_tail"], effects.width == 0.0
-    start = np.r_[centre_raw, to_raw(tail.typical, tail), effects.log_sd]
+    free = effects.width > 0.0
+    of_given = np.where(free, np.nan, np.exp(2.0 * effects.log_sd))
+    whole, pairs = jax.device_put(with_given(joined(means), years_apart(means), of_given)) if means else (None, None)
+    (centre_raw, centre_sd), tail = prior_of(towers), PARAMETERS["noise_tail"]
+    start = np.r_[centre_raw, to_raw(tail.typical, tail), effects.log_sd[free]]
     centre_sd = centre_sd * np.where([name in OF_NOISE for name in NAMES], 1.0, (PRIOR_TOWERS / prior_towers) ** 0.5)
-    width = np.r_[centre_sd, tail.prior_sd, np.where(given, SPREAD_SD, effects.width)]
-    ranges = [(value, value) if held else tuple(np.log(SD_RANGE)) for value, held in zip(effects.log_sd, given, strict=True)]
+    width = np.r_[centre_sd, tail.prior_sd, effects.width[free]]
 
     def best(weight, anchor, first):
         if whole is None:
@@ -172,12 +172,11 @@ def hyperparameters(
             value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, pairs, weight)
             return float(value), np.asarray(gradient, float)
 
-        bounds = [(None, None)] * len(SEARCHED) + ranges
+        bounds = [(None, None)] * len(SEARCHED) + [tuple(np.log(SD_RANGE))] * int(free.sum())
         return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
 
     everyone = best(weight, start, start)
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
-    scatter[:, len(SEARCHED) :] *= ~given
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
     scores = {
         name: ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES) for name in OF_TYPES
@@ -189,19 +188,21 @@ def hyperparameters(
     if means:
         every = np.vstack([start, start + width * scatter])  # the prior of all towers, then of each draw
         anchors, widths = dict(zip(SEARCHED, every.T, strict=False)), dict(zip(SEARCHED, width, strict=False))
-        of_effects = np.exp(2.0 * everyone[len(SEARCHED) :])
+        of_effects = of_given.copy()
+        of_effects[free] = np.exp(2.0 * everyone[len(SEARCHED) :])
         months, every_score = means[MONTHS], {name: np.vstack([0.0 * one[:1], one]) for name, one in scores.items()}
         found = fit_months_together.learn(anchors, widths, [weight, *again], values, months, of_effects, plant_types, every_score, rounds)
         of_types = {name: found.pop(name)[1:] for name in OF_TYPES}
         for name, raw in found.items():
             everyone[SEARCHED.index(name)], draws[:, SEARCHED.index(name)] = raw[0], raw[1:]
-    draws = draws.astype(np.float32)
+    draws, log_sd = draws.astype(np.float32), np.tile(effects.log_sd.astype(np.float32), (RESAMPLES, 1))
+    log_sd[:, free] = draws[:, len(SEARCHED) :]
     everywhere = {name: jnp.asarray(draws[:, at]) for at, name in enumerate(NAMES)}
     error = StructuralError(everywhere | {name: jnp.asarray(one, jnp.float32) for name, one in of_types.items()})
     prior = StructuralError({name: jnp.asarray(value) for name, value in zip(NAMES, centre_raw, strict=True)})
     inside = {} if whole is None or pairs is None else _inside(everyone, means, whole, pairs)
     before = {name: round(float(value), 4) for name, value in prior.values().items()}
-    return Hyperparameters(error, draws[:, len(SEARCHED) :], everyone, before, prior_towers, inside, whole)
+    return Hyperparameters(error, log_sd, everyone, before, prior_towers, inside, whole)
 
 
 def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray) -> dict:

@@ -1,10 +1,11 @@
 """How wrong the model still is at a place that it knows: the error that the discrepancy of other years leaves.
 
 The record of each place is cut into blocks of years. The discrepancy of all other blocks (`fit_site_discrepancy`) predicts each of them;
-what the mean of the draws gets wrong there is the error of the model in a year that it does not know, beside the spread of the draws
-and the measuring error. Its hyperparameters are learned like those of the structural error at towers that were left out
-(`error_hyperparameters`), with a wider prior, for NEE, GPP and RECO each; then the amplitude of each place from all its months. The
-parameters of the model itself, of which a place has few, were fitted to all years: what they gain by that is not counted.
+what the mean of the draws gets wrong there is the error of the model in a year that it does not know, beside the measuring error and that
+part of the departures of the draws from their mean which the months of left-out years ask for (`departures`). Its hyperparameters are
+learned like those of the structural error at towers that were left out (`error_hyperparameters`), with a wider prior, for NEE, GPP and RECO
+each; then the amplitude of each place from all its months. The parameters of the model itself, of which a place has few, were fitted to all
+years: what they gain by that is not counted.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.special import logsumexp
 
 from hybridflux.inference.error_hyperparameters import Effects, hyperparameters, summary_of
-from hybridflux.inference.fit_months_together import amplitudes
-from hybridflux.inference.mean_residuals import Record, means_of_places
+from hybridflux.inference.fit_months_together import FINE, SPREAD, amplitudes, evidence
+from hybridflux.inference.mean_residuals import Means, Record, means_of_places
 from hybridflux.inference.month_covariance import MONTHS
+from hybridflux.inference.plant_type_error import LEVELS, log_prior
 from hybridflux.model import structural_error
 from hybridflux.model.known_place_error import KnownPlaceError
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.site_discrepancy import FLUXES, SiteDiscrepancy, features
+from hybridflux.model.structural_error import StructuralError, prior_level
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ PRIOR_TOWERS = 1.0
 much before."""
 EVERY = 7
 """Of the days of a place one in as many is looked at for itself: they are thousands, and those of a week say nearly the same."""
+LOG_KEPT, KEPT_SD = np.linspace(np.log(0.05), 0.0, 11), 1.0
+"""Logarithms of the part of a departure that draws keep, at which the likelihood is found, and the width of their prior about all of it."""
 _ORIGIN = {False: "none: the prior alone", True: "of years that the discrepancy left out"}
 
 
@@ -43,7 +50,8 @@ def learn(
     Args:
         measured: of the places.
         whole: discrepancy of all years.
-        left_out: weights of the discrepancy of the years outside each block `[row, place, flux, feature]`.
+        left_out: weights of the discrepancy of the years outside each block `[row, place, flux, feature]`, of each row of the places one or
+            more, in turn.
         sequences: of the fit.
         seed: of the draws.
     """
@@ -63,7 +71,7 @@ def of_records(
         seed: of the draws.
     """
     known = {name: [(place, of[name]) for place, of in records if name in of] for name in CARBON}
-    error, amplitude, summary = {}, {}, {}
+    error, amplitude, departure, summary = {}, {}, {}, {}
     rng = np.random.default_rng(seed)
     for flux, rows in known.items():
         means = means_of_places(rows, EVERY) if rows else []
@@ -71,12 +79,41 @@ def of_records(
         effects = Effects(*np.zeros((2, len(rows[0][1].slopes) if rows else 0)))
         worth = PRIOR_TOWERS if means else structural_error.PRIOR_TOWERS
         found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1)
-        error[flux] = found.error
-        summary[flux] = summary_of(found, weight, {"residuals": _ORIGIN[bool(means)]}, (), np.unique(kinds[weight > 0]))
+        kept = np.ones(len(found.log_sd))
+        if means:  # what is kept hardly depends on the error beside it (.44 beside what is learned with all of it, .40 with .44 of it)
+            kept = departures(found.error, means[MONTHS], kinds, (rng.permutation(len(kept)) + 0.5) / len(kept))
+            means = [one._replace(slope=np.float32(np.median(kept)) * one.slope) for one in means]
+            found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1)
+        error[flux], departure[flux] = found.error, kept.astype(np.float32)
+        of_kept = [round(float(q), 4) for q in np.quantile(kept, (0.5, 0.05, 0.95))]
+        about = {"residuals": _ORIGIN[bool(means)], "kept_of_departures": of_kept}
+        summary[flux] = summary_of(found, weight, about, (), np.unique(kinds[weight > 0]))
         shares = rng.uniform(size=(len(found.log_sd), len(kinds)))
         months = means[MONTHS] if means else None
         amplitude[flux] = amplitudes(found.error, kinds, months, np.ones(len(effects.width)), shares).astype(np.float32)
-    return KnownPlaceError(error, amplitude), summary
+    return KnownPlaceError(error, amplitude, departure), summary
+
+
+def departures(error: StructuralError, months: Means, kinds: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """What draws of a place keep of their departures from their mean, by the likelihood of the months of left-out years `[draw]`.
+
+    Args:
+        error: hyperparameters, whose medians are taken, learned with all of the departures.
+        months: mean residuals; their slopes have the covariance of the departures.
+        kinds: plant types of all places, indices into PLANT_TYPES.
+        shares: uniform random numbers: the shares of the posterior below the draws `[draw]`.
+    """
+    of_types = {kind: {name: float(np.median(one)) for name, one in error.of_type(int(kind)).items()} for kind in np.unique(kinds)}
+    spread = float(np.median(error.values()[SPREAD]))
+    levels, of_level = np.broadcast_to(LEVELS, (len(kinds), len(LEVELS))), log_prior(LEVELS, prior_level(spread, 0.0), spread)
+    cases, density = [[of_types[kind]] for kind in kinds], -0.5 * (LOG_KEPT / KEPT_SD) ** 2
+    for at, kept in enumerate(np.exp(LOG_KEPT)):
+        found = evidence(cases, months, np.full(len(months.slope), kept**2), levels, np.array([spread]))[:, 0, 0]
+        density[at] += sum(logsumexp(found[kinds == kind].sum(axis=0) + of_level) for kind in of_types)
+    fine = np.linspace(LOG_KEPT[0], LOG_KEPT[-1], FINE)
+    density = CubicSpline(LOG_KEPT, density)(fine)
+    weight = np.exp(density - density.max())
+    return np.exp(np.interp(shares * weight.sum(), np.cumsum(weight) - 0.5 * weight, fine))
 
 
 def _records(
@@ -88,7 +125,7 @@ def _records(
         if not blocks:
             continue
         of_days = features(sequences, one.place, whole.inputs, whole.frequency)[one.at]
-        fluxes, known = one.modelled.copy(), np.isin(one.block, blocks)
+        fluxes, known = np.tile(one.modelled, (len(left_out[0]) // len(one.modelled), 1, 1)), np.isin(one.block, blocks)
         for number in blocks:
             inside = one.block == number
             fluxes[:, inside] += np.einsum("tk,dfk->dtf", of_days[inside], left_out[number][:, one.place])

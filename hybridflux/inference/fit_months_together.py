@@ -147,7 +147,7 @@ def evidence(
 
 
 def given_amplitudes(cases: Sequence[Mapping[str, float]], months: Means, variance: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Log likelihood of months of a place at each of `LOG_AMPLITUDES` `[case, amplitude]`, up to a constant of all cases.
+    """Log likelihood of months of a place at each of `LOG_AMPLITUDES` `[case, amplitude]`, up to a constant of their number.
 
     Args:
         cases: hyperparameters of the structural error, which have the same measuring error.
@@ -156,10 +156,12 @@ def given_amplitudes(cases: Sequence[Mapping[str, float]], months: Means, varian
         rows: numbers of the months of the place.
     """
     rest = effects_of(variance, months, rows) + np.diag(noise_of(cases[0], months, rows))
-    unit = np.linalg.inv(np.linalg.cholesky(rest))  # what is not of the amplitude is made independent, of variance one
+    root = np.linalg.cholesky(rest)
+    unit = np.linalg.inv(root)  # what is not of the amplitude is made independent, of variance one
     residual, ones = unit @ np.asarray(months.residual, float)[rows], np.ones(len(rows))
     errors = (unit @ errors_of(case, months, rows) @ unit.T for case in cases)
-    return np.array([likelihood_of_amplitudes(error, ones, residual, np.exp(LOG_AMPLITUDES)) for error in errors])
+    found = np.array([likelihood_of_amplitudes(error, ones, residual, np.exp(LOG_AMPLITUDES)) for error in errors])
+    return found - np.log(np.diag(root)).sum()
 
 
 def amplitudes(

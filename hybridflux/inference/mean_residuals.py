@@ -32,6 +32,7 @@ class Means(NamedTuple):
     Attributes:
         residual: observed - modelled, gC m-2 d-1.
         slope: change of the mean per unit of each population effect `[effect, period]`.
+        given: variance that is known beside all else, (gC m-2 d-1)^2.
         activity, flux, flux_sq, known_sq, count, span: see `StructuralError.variance_of_mean`.
         place: index of the place.
         share: weight of the period; those of a place sum to one, or less where it was seen for less than a year.
@@ -40,6 +41,7 @@ class Means(NamedTuple):
 
     residual: Array | np.ndarray
     slope: Array | np.ndarray
+    given: Array | np.ndarray
     activity: Array | np.ndarray
     flux: Array | np.ndarray
     flux_sq: Array | np.ndarray
@@ -78,6 +80,7 @@ class Pairs(NamedTuple):
         apart: days between them.
         share: weight, as of `Means`.
         kind: place in `APART`.
+        given: covariance of the two that is known beside all else.
     """
 
     later: Array | np.ndarray
@@ -85,6 +88,7 @@ class Pairs(NamedTuple):
     apart: Array | np.ndarray
     share: Array | np.ndarray
     kind: Array | np.ndarray
+    given: Array | np.ndarray
 
 
 def site_populations(model: HybridFlux) -> tuple[Population, ...]:
@@ -185,6 +189,7 @@ def _means(record: Record, seen: np.ndarray, length: int | float | None, least: 
     return (
         mean(np.nan_to_num(record.observed) - record.modelled),
         np.stack([mean(slope) for slope in record.slopes]) if len(record.slopes) else np.zeros((0, keep.sum())),
+        np.zeros(keep.sum()),
         mean(record.activity),
         mean(flux),
         mean(flux**2),
@@ -205,13 +210,29 @@ def years_apart(means: Sequence[Means]) -> Pairs:
         later = np.flatnonzero((key[found] == key - lag) & (one.number >= lag)) if len(key) else np.empty(0, int)
         pairs_of = np.bincount(one.place[later], minlength=1 + max(one.place, default=0))
         share = 1.0 / np.maximum(pairs_of[one.place[later]], FULL_YEAR[at]) * DIFFERENCE
-        parts.append((first[at] + later, first[at] + found[later], np.full(len(later), 365.0 * years), share, np.full(len(later), kind_of)))
+        of_pairs = first[at] + later, first[at] + found[later], np.full(len(later), 365.0 * years), share
+        parts.append((*of_pairs, np.full(len(later), kind_of), np.zeros(len(later))))
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     fill = 2 ** max(6, (len(columns[0]) - 1).bit_length()) - len(columns[0])
-    kinds = (np.int32, np.int32, np.float32, np.float32, np.int32)
+    kinds = (np.int32, np.int32, np.float32, np.float32, np.int32, np.float32)
     return Pairs(*(np.pad(column, (0, fill), constant_values=kind(index == 2)).astype(kind) for index, (column, kind) in enumerate(
         zip(columns, kinds, strict=True)
     )))  # fmt: skip
+
+
+def with_given(means: Means, pairs: Pairs, variance: np.ndarray) -> tuple[Means, Pairs]:
+    """Effects of known variance as what is given of means and of pairs, in place of their slopes: many are as fast as none.
+
+    Args:
+        means: of all lengths in one.
+        pairs: of these.
+        variance: of each effect; NaN of one that is to be learned, which keeps its slope.
+    """
+    known = np.isfinite(variance)
+    slope = np.sqrt(variance[known])[:, None] * np.asarray(means.slope)[known]
+    of_pairs = np.einsum("ep,ep->p", slope[:, pairs.later], slope[:, pairs.earlier]).astype(np.float32)
+    of_means = np.einsum("ep,ep->p", slope, slope).astype(np.float32)
+    return means._replace(slope=np.asarray(means.slope)[~known], given=of_means), pairs._replace(given=of_pairs)
 
 
 def joined(means: Sequence[Means]) -> Means:

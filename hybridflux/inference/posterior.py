@@ -351,13 +351,14 @@ def _predict(
                     of_days = draw.observed[name if name in draw.observed else "nee"].error
                     drawn = of_days.sample(own, fluxes[name], random_error)
             if name in CARBON and of_known is not None:
-                there = of_known.sample(name, own, fluxes[name], activity, random_error, kinds)
+                around = of_known.around(name, fluxes[name], jax.lax.pmean(fluxes[name], "draw"))
+                there = of_known.sample(name, own, around, activity, random_error, kinds)
                 drawn = there if drawn is None else jnp.where(has_left, there, drawn)
             observed[name] = drawn
         return observed
 
     axes = draw_axes(model), 0, *(None if part is None else 0 for part in (structure, added, left))
-    return eqx.filter_vmap(one, in_axes=(axes,))((model, keys, structure, added, left))
+    return eqx.filter_vmap(one, in_axes=(axes,), axis_name="draw")((model, keys, structure, added, left))
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

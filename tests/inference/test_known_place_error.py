@@ -13,6 +13,7 @@ from hybridflux.vocabulary import CARBON, PARAMETERS
 
 pytestmark = pytest.mark.long
 
+KEPT = 0.15  # of the departure of a draw, of RECO
 PLACES, DAYS, SPREAD = 16, 4 * 365, 0.5
 TRUTH = {
     "structural_floor": 0.15, "structural_slope": 0.12, "structural_days": 60.0, "structural_transient_days": 20.0,
@@ -37,17 +38,21 @@ def measured(error, size, seed):
 
 @pytest.fixture(scope="module")
 def learned(error):
-    """Amplitudes of the places, and what was learned; the draws of the model differ by more than its error, and the truth is one more."""
+    """Amplitudes of the places, and what was learned; the draws of the model differ by more than its error.
+
+    The true NEE is one more of them; the true RECO is nearer to their mean than a draw is.
+    """
     random = np.random.default_rng(1)
     size = np.asarray(amplitude(SPREAD, random.standard_normal(PLACES)), np.float32)
-    apart = 0.5 * random.standard_normal((9, PLACES, 2)) @ np.stack([np.ones(DAYS), SEASON])
-    draws, truth = apart[:8] - apart[:8].mean(0), apart[8]
+    apart = 0.5 * random.standard_normal((33, PLACES, 2)) @ np.stack([np.ones(DAYS), SEASON])
+    draws, truth = apart[:32] - apart[:32].mean(0), apart[32]
     observed = measured(error, size, 2) + truth.T
     records = []
     for place in range(PLACES):
-        slopes, activity = (draws[:, place] / 7.0**0.5).astype(np.float32), ACTIVITY[:, place].astype(np.float32)
+        slopes, activity = (draws[:, place] / 31.0**0.5).astype(np.float32), ACTIVITY[:, place].astype(np.float32)
         of = Record(observed[:, place].astype(np.float32), -0.5 * activity, activity, slopes, np.zeros(DAYS, np.float32))
-        records.append((place, {"nee": of, "gpp": of._replace(slopes=0.0 * slopes)}))
+        near = of._replace(observed=of.observed - (1.0 - KEPT) * truth[place].astype(np.float32))
+        records.append((place, {"nee": of, "gpp": of._replace(slopes=0.0 * slopes), "reco": near}))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(error_hyperparameters, "RESAMPLES", 6)
         return size, *fit_known_place_error.of_records(records, PLACES, KINDS, seed=0)
@@ -65,7 +70,17 @@ def test_its_size_at_each_place_is_recovered(learned, error):
     of_places = np.median(found.amplitude["nee"] * sizes(found.error["nee"])[:, None], axis=0)
     assert np.corrcoef(np.log(of_places), np.log(truth))[0, 1] > 0.85
     assert np.median(of_places / truth) == pytest.approx(1.0, abs=0.2)
-    assert about["nee"]["data_towers"] == PLACES and about["reco"]["residuals"] == "none: the prior alone"
+    assert about["nee"]["data_towers"] == PLACES
+
+def test_what_is_kept_of_the_departures_of_draws_is_recovered(learned):
+    """All of it where the truth is one more draw, a part where it is nearer to their mean; without departures the prior, about all."""
+    _, found, about = learned
+    kept = {name: about[name]["kept_of_departures"] for name in CARBON}
+    assert kept["nee"][0] > 0.7 and kept["gpp"][1] < 0.4 < kept["gpp"][0]
+    assert kept["reco"][1] < KEPT < kept["reco"][2] < 0.4
+    assert np.median(found.departure["reco"]) == pytest.approx(kept["reco"][0], abs=1e-3)
+    of_places = {name: np.median(found.amplitude[name] * sizes(found.error[name])[:, None], axis=0) for name in ("nee", "reco")}
+    assert np.median(of_places["reco"] / of_places["nee"]) == pytest.approx(1.0, abs=0.2)  # the error beside it is the same
 
 
 def test_what_the_draws_differ_by_is_not_counted_twice(learned):

@@ -124,6 +124,21 @@ def test_a_known_place_has_an_error_of_its_own(known, posterior, sequences):
     assert float(alone.std("draw").mean()) == pytest.approx(float(error.sel(place=["A"]).std("draw").mean()), rel=0.2)
 
 
+def test_draws_of_a_known_place_keep_a_part_of_their_departures(known, sequences):
+    """Their mean of the record stays where it was; a place that was not measured keeps all."""
+    error = known.discrepancy.error
+    of_part = {}
+    for part in (1.0, 0.0):
+        kept = {name: np.full_like(one, part) for name, one in error.departure.items()}
+        quiet = {name: np.full_like(one, 1e-3) for name, one in error.amplitude.items()}
+        changed = replace(known, discrepancy=replace(known.discrepancy, error=replace(error, amplitude=quiet, departure=kept)))
+        of_part[part] = changed.predict(sequences, noise=True, seed=2)["gpp"].mean("time")
+    spread = {part: values.std("draw").sel(place="A") for part, values in of_part.items()}
+    assert float(spread[0.0]) < 0.2 * float(spread[1.0])  # what is left is the error of measuring
+    np.testing.assert_allclose(*(values.mean("draw").sel(place="A") for values in of_part.values()), atol=0.01)
+    np.testing.assert_array_equal(*(values.sel(place="C") for values in of_part.values()))
+
+
 @pytest.mark.parametrize("kind", [8, 3])
 def test_the_error_of_a_known_place_has_the_shares_of_its_plant_type(known, sequences, kind):
     """Those of type 8, which A is of; a type that no place is of says nothing."""
@@ -137,6 +152,7 @@ def test_the_error_of_a_known_place_has_the_shares_of_its_plant_type(known, sequ
 
 def test_its_error_is_learned_from_years_that_the_discrepancy_has_not_seen(known, posterior, sequences, targets, monkeypatch):
     seen, learn = [], fit_known_place_error.of_records
+    monkeypatch.setattr(fit, "FEWEST_DRAWS", posterior.draws)  # those of the predictions below, and no others
     monkeypatch.setattr(fit_known_place_error, "of_records", lambda records, *rest: seen.append(dict(records)) or learn(records, *rest))
     fit.of_posterior(posterior, replace(sequences, targets=targets))
     second = DAYS.astype("datetime64[Y]") == np.datetime64("2016")

@@ -9,8 +9,8 @@ import pytest
 from scipy.special import expit, logit
 
 from hybridflux.inference import fit_months_together
-from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance
-from hybridflux.inference.mean_residuals import Means, joined, years_apart
+from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance, variance_of_differences
+from hybridflux.inference.mean_residuals import Means, Record, joined, means_of_places, with_given, years_apart
 from hybridflux.inference.methods.ensemble import left_out
 from hybridflux.model import structural_covariance
 from hybridflux.model.sources import to_raw, to_value
@@ -74,6 +74,27 @@ def test_the_implied_variance_is_that_of_sampled_means(spread):
         assert drawn[:span].mean(axis=0).var() == pytest.approx(float(implied), rel=0.12)
 
 
+@pytest.mark.parametrize("of_effects", [(0.5, 2.0, 0.1), (0.5, np.nan, 0.1)], ids=["all", "but one"])
+def test_effects_of_known_variance_are_the_same_without_their_slopes(of_effects):
+    """Of means of all lengths and of differences between years, which share what an effect does to both."""
+    random, days = np.random.default_rng(0), 6 * 365
+    season = np.sin(np.arange(days) / 365.0 * 2 * np.pi)
+    slopes = np.stack([np.ones(days), season, random.standard_normal(days)]).astype(np.float32)
+    activity, flux = 4.0 + 3.0 * season, random.standard_normal(days)
+    means = means_of_places([(0, Record(flux, 0.0 * flux, activity, slopes, 0.0 * flux))], 7)
+    whole, pairs = joined(means), years_apart(means)
+    start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])
+    variances = np.array(of_effects)
+    at = jnp.asarray(np.r_[start, 0.5 * np.log(np.where(np.isfinite(variances), variances, 0.3))], jnp.float32)
+    less, fewer = with_given(whole, pairs, variances)
+    free = np.r_[np.ones(len(SEARCHED), bool), np.isnan(variances)]
+    rows = np.asarray(pairs.share) > 0
+    np.testing.assert_allclose(variance(at[free], less), variance(at, whole), rtol=1e-5)
+    of_pairs = variance_of_differences(at[free], less, fewer), variance_of_differences(at, whole, pairs)
+    np.testing.assert_allclose(*(np.asarray(one)[rows] for one in of_pairs), rtol=1e-4)
+    assert rows.sum() > 50 and np.asarray(fewer.given)[rows].min() > 0.1
+
+
 def test_what_recurs_and_what_lasts_cancels_in_the_difference_of_two_years(monkeypatch):
     """Of the variance of a year, 2 (1 - correlation) is left in the difference; a persistent error is the same in both."""
     activity = jnp.full((730, 3000), 5.0)
@@ -135,7 +156,8 @@ def months_of(error, months, kinds, seed):
     residual = period_means(np.asarray(error.sample(jax.random.key(seed), 0.0 * many, many, jnp.zeros(()), kinds)), 365 / 12)
     mean, number = period_means(np.asarray(many), 365 / 12), np.tile(np.arange(months), places)
     place, ones = np.repeat(np.arange(places), months), np.ones(len(number))
-    return Means(residual, np.zeros((0, len(ones))), mean, *np.zeros((3, len(ones))), 30 * ones, 30 * ones, place, ones / months, number)
+    none, given, *of_days = np.zeros((0, len(ones))), *np.zeros((4, len(ones)))
+    return Means(residual, none, given, mean, *of_days, 30 * ones, 30 * ones, place, ones / months, number)
 
 
 @pytest.mark.parametrize(("truth", "low", "high"), [(2500.0, 2000.0, 3100.0), (40_000.0, 25_000.0, 55_000.0)])
@@ -244,7 +266,7 @@ def test_numbers_are_recovered_from_residuals():
         mean = partial(period_means, length=length)
         flux, ones = 0.3 * np.asarray(activity), np.ones(count * places)
         known, span = 0 * ones, length * ones
-        columns = (mean(residual), np.zeros((0, len(ones))), mean(activity), mean(flux), mean(flux**2), known, span, span)
+        columns = (mean(residual), np.zeros((0, len(ones))), 0 * ones, mean(activity), mean(flux), mean(flux**2), known, span, span)
         place, number = np.repeat(np.arange(places), count), np.tile(np.arange(count), places)
         found.append(Means(*(np.asarray(v, np.float32) for v in columns), place, np.asarray(ones / count, np.float32), number))
     start = np.array([float(to_raw(PARAMETERS[name].typical, PARAMETERS[name])) for name in SEARCHED])

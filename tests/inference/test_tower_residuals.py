@@ -182,7 +182,7 @@ def test_the_likelihood_of_a_pair_finds_the_correlation_of_its_errors(truth):
     for _ in range(6):
         residual = np.where(place == 1, 2.0, 1.0) * (root @ random.normal(size=2 * months))
         of_days = flat(1.0), flat(1.0), flat(0.04), flat(20.0), flat(30.0)
-        means = Means(residual, np.zeros((0, 2 * months)), activity, *of_days, place, flat(0.1), number)
+        means = Means(residual, np.zeros((0, 2 * months)), flat(0.0), activity, *of_days, place, flat(0.1), number)
         curve = fit_structural_correlation.of_pair(VALUES, means, np.zeros(0), np.array([0, 1]), 0.0)
         best.append(fit_structural_correlation.RHO[curve.argmax()])
     assert np.mean(best) == pytest.approx(truth, abs=0.12)
