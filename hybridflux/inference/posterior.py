@@ -170,7 +170,8 @@ class Posterior:
                 `unused`; `other-months`, those without a day asked for; `all-months`, as maps. With either of these the draws have a
                 structural error also without `noise`, and the spread says so; places without a residual draw theirs anew.
             discrepancy: add to GPP, RECO and NEE of known places what the draws get wrong there (`model.site_discrepancy`), where the fit
-                found that and `residuals`, which know the same otherwise, are unused. Maps and budgets are without it.
+                found that and `residuals`, which know the same otherwise, are unused; with `noise` these draws keep a part of their
+                departures from their mean (`model.known_place_error`). Maps and budgets are without it.
 
         Returns:
             Variables `(draw, time, place)` with `units` and `long_name`, fluxes in gC m-2 d-1, NEE positive to the atmosphere; along

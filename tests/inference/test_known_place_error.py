@@ -7,6 +7,7 @@ import pytest
 
 from hybridflux.inference import error_hyperparameters, fit_known_place_error
 from hybridflux.inference.mean_residuals import Record
+from hybridflux.model.known_place_error import KnownPlaceError
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_error import StructuralError, amplitude
 from hybridflux.vocabulary import CARBON, PARAMETERS
@@ -119,3 +120,13 @@ def test_places_without_evidence_have_the_prior_of_places_that_nobody_measured()
     assert set(found.error) == set(CARBON) and found.amplitude["nee"].shape == (error_hyperparameters.RESAMPLES, PLACES)
     assert about["nee"]["data_towers"] == 0.0
     assert np.median(sizes(found.error["nee"])) == pytest.approx(0.65 * 4.0**0.5, rel=0.5)
+
+
+def test_draws_of_a_file_of_before_keep_all_of_their_departures(learned):
+    _, found, _ = learned
+    arrays = {name: values for name, values in found.to_arrays().items() if not name.endswith(".departure")}
+    before, again = (KnownPlaceError.from_arrays(one) for one in (arrays, found.to_arrays()))
+    for name in CARBON:
+        np.testing.assert_array_equal(before.departure[name], 1.0)
+        np.testing.assert_array_equal(again.departure[name], found.departure[name])
+        assert before.departure[name].shape == found.departure[name].shape
