@@ -17,7 +17,7 @@ each resampled fit is pulled towards a draw of it: without evidence the result i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -48,6 +48,8 @@ from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 RESAMPLES = 20
 SEARCHED = (*NAMES, "noise_tail")
 OF_NOISE = ("noise_floor", "noise_slope")
+MARGIN, MEASURED_SD = 0.01, 0.1
+"""Of a measuring error that is known: how far inside its bounds, in units of what is typical, and its standard deviation, unconstrained."""
 SD_RANGE = (0.05, 3.0)  # of a population, in units of its prior median
 SPREAD_SD = (2.0 * PRIOR_TOWERS) ** -0.5  # prior sd of the logarithm of a population's sd: its prior counts as many towers
 
@@ -140,7 +142,7 @@ _variance, _variance_of_differences = jax.jit(variance), jax.jit(variance_of_dif
 
 def hyperparameters(
     means: list[Means], weight: np.ndarray, towers: int, effects: Effects, plant_types: np.ndarray, seed: int,
-    prior_towers: float = PRIOR_TOWERS, rounds: int = fit_months_together.ROUNDS,
+    prior_towers: float = PRIOR_TOWERS, rounds: int = fit_months_together.ROUNDS, measuring: Mapping[str, float] | None = None,
 ) -> Hyperparameters:  # fmt: skip
     """Hyperparameters of a structural error from mean residuals, and from all months of a tower together.
 
@@ -153,6 +155,7 @@ def hyperparameters(
         seed: of the resampling of towers.
         prior_towers: that the prior of the structural error, which the measuring error has no part in, is worth.
         rounds: over the groups of `fit_months_together`.
+        measuring: `noise_floor` and `noise_slope`, where they are known (`measuring_error`).
     """
     places, rng = len(weight), np.random.default_rng(seed)
     free = effects.width > 0.0
@@ -162,6 +165,10 @@ def hyperparameters(
     start = np.r_[centre_raw, to_raw(tail.typical, tail), effects.log_sd[free]]
     centre_sd = centre_sd * np.where([name in OF_NOISE for name in NAMES], 1.0, (PRIOR_TOWERS / prior_towers) ** 0.5)
     width = np.r_[centre_sd, tail.prior_sd, effects.width[free]]
+    for name, value in (measuring or {}).items():
+        row, at = PARAMETERS[name], NAMES.index(name)
+        inside = np.clip(value, row.lower + MARGIN * row.typical, row.upper - MARGIN * row.typical)
+        start[at], width[at] = to_raw(float(inside), row), MEASURED_SD
 
     def best(weight, anchor, first):
         if whole is None:

@@ -1,11 +1,11 @@
 """How wrong the model still is at a place that it knows: the error that the discrepancy of other years leaves.
 
 The record of each place is cut into blocks of years. The discrepancy of all other blocks (`fit_site_discrepancy`) predicts each of them;
-what the mean of the draws gets wrong there is the error of the model in a year that it does not know, beside the measuring error and that
-part of the departures of the draws from their mean which the months of left-out years ask for (`departures`). Its hyperparameters are
-learned like those of the structural error at towers that were left out (`error_hyperparameters`), with a wider prior, for NEE, GPP and RECO
-each; then the amplitude of each place from all its months. The parameters of the model itself, of which a place has few, were fitted to all
-years: what they gain by that is not counted.
+what the mean of the draws gets wrong there is the error of the model in a year that it does not know, beside the measuring error, which
+successive days give (`measuring_error`), and that part of the departures of the draws from their mean which the months of left-out years
+ask for (`departures`). Its hyperparameters are learned like those of the structural error at towers that were left out
+(`error_hyperparameters`), with a wider prior, for NEE, GPP and RECO each; then the amplitude of each place from all its months. The
+parameters of the model itself, of which a place has few, were fitted to all years: what they gain by that is not counted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from scipy.special import logsumexp
 from hybridflux.inference.error_hyperparameters import Effects, hyperparameters, summary_of
 from hybridflux.inference.fit_months_together import FINE, SPREAD, amplitudes, evidence
 from hybridflux.inference.mean_residuals import Means, Record, means_of_places
+from hybridflux.inference.measuring_error import measuring_error
 from hybridflux.inference.month_covariance import MONTHS
 from hybridflux.inference.plant_type_error import LEVELS, log_prior
 from hybridflux.model import structural_error
@@ -77,13 +78,13 @@ def of_records(
         means = means_of_places(rows, EVERY) if rows else []
         weight = np.isin(np.arange(len(kinds)), [place for place, _ in rows]).astype(float)
         effects = Effects(*np.zeros((2, len(rows[0][1].slopes) if rows else 0)))
-        worth = PRIOR_TOWERS if means else structural_error.PRIOR_TOWERS
-        found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1)
+        worth, measuring = PRIOR_TOWERS if means else structural_error.PRIOR_TOWERS, measuring_error([one for _, one in rows])
+        found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1, measuring=measuring)
         kept = np.ones(len(found.log_sd))
         if means:  # what is kept hardly depends on the error beside it (.44 beside what is learned with all of it, .40 with .44 of it)
             kept = departures(found.error, means[MONTHS], kinds, (rng.permutation(len(kept)) + 0.5) / len(kept))
             means = [one._replace(slope=np.float32(np.median(kept)) * one.slope) for one in means]
-            found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1)
+            found = hyperparameters(means, weight, towers, effects, kinds, seed, worth, rounds=1, measuring=measuring)
         error[flux], departure[flux] = found.error, kept.astype(np.float32)
         of_kept = [round(float(q), 4) for q in np.quantile(kept, (0.5, 0.05, 0.95))]
         about = {"residuals": _ORIGIN[bool(means)], "kept_of_departures": of_kept}
