@@ -73,6 +73,14 @@ def test_its_size_at_each_place_is_recovered(learned, error):
     assert np.median(of_places / truth) == pytest.approx(1.0, abs=0.2)
     assert about["nee"]["data_towers"] == PLACES
 
+def test_its_measuring_error_is_that_of_successive_days(learned):
+    """In every draw, not only in their median: thousands of days say it, and the prior does not."""
+    _, found, _ = learned
+    values = found.error["nee"].values()
+    for name in ("noise_floor", "noise_slope"):
+        np.testing.assert_allclose(values[name], TRUTH[name], rtol=0.3)
+
+
 def test_what_is_kept_of_the_departures_of_draws_is_recovered(learned):
     """All of it where the truth is one more draw, a part where it is nearer to their mean; without departures the prior, about all."""
     _, found, about = learned
