@@ -29,7 +29,9 @@ def seen_without_vegetation(towers: Towers, names: Iterable[str]) -> Sequences:
     return replace(towers.sequences(wanted), targets=weather.targets)
 
 
-def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence[int] | None, draws: int, seed: int) -> pd.DataFrame:
+def summer_anomalies(
+    posterior: Posterior, sequences: Sequences, years: Sequence[int] | None, draws: int, seed: int, discrepancy: bool = False
+) -> pd.DataFrame:
     """Summer sums minus the mean of the other summers of the site, observed and predicted over the same days.
 
     Args:
@@ -38,10 +40,11 @@ def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence
         years: of the summers; all by default.
         draws: predictive draws.
         seed: of effects and noise.
+        discrepancy: with what the draws get wrong at known places.
 
     Returns:
-        Columns `site variable year observed predicted low high inside` (gC m-2 in 92 days; 90 % interval; whether it
-        holds the observation, as 0 or 1).
+        Columns `site variable year observed predicted low high inside sd` (gC m-2 in 92 days; 90 % interval; whether it
+        holds the observation, as 0 or 1; standard deviation of the other summers observed).
     """
     year = sequences.days.astype("datetime64[Y]").astype(int) + 1970
     summer = np.isin(month_of(sequences.days), SUMMER)
@@ -53,7 +56,9 @@ def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence
         if not any(len(full_summers(values, year, summer)) > LEAST_YEARS for values in observed.values()):
             continue
         key = jax.random.fold_in(jax.random.key(seed), number)
-        exact, noisy = (thinned.simulate(here, key=key, noise=noise, variables=("nee", "gpp")) for noise in (False, True))
+        exact, noisy = (
+            thinned.simulate(here, key=key, noise=noise, variables=("nee", "gpp"), discrepancy=discrepancy) for noise in (False, True)
+        )
         for name, values in observed.items():
             seen = full_summers(values, year, summer)
             if len(seen) <= LEAST_YEARS:
@@ -66,9 +71,10 @@ def summer_anomalies(posterior: Posterior, sequences: Sequences, years: Sequence
                     for part in range(3)
                 )
                 low, high = interval(np.sort(d), 0.9)
+                sd = np.std([of_year[other][0] for other in seen if other != one], ddof=1) * DAYS_OF_SUMMER
                 rows.append({"site": place, "variable": name.upper(), "year": one, "observed": o, "predicted": p, "low": low, "high": high,
-                             "inside": coverage(np.array([o]), d[:, None], 0.9)})  # fmt: skip
-    return pd.DataFrame(rows, columns=["site", "variable", "year", "observed", "predicted", "low", "high", "inside"])
+                             "inside": coverage(np.array([o]), d[:, None], 0.9), "sd": sd})  # fmt: skip
+    return pd.DataFrame(rows, columns=["site", "variable", "year", "observed", "predicted", "low", "high", "inside", "sd"])
 
 
 def full_summers(observed: np.ndarray, year: np.ndarray, summer: np.ndarray) -> dict[int, np.ndarray]:

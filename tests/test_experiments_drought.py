@@ -29,7 +29,7 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
     scores = pd.read_csv(tmp_path / "scores.csv")
     trees = {"LightGBM", "LightGBM, site known", "XGBoost", "quantile forest"}
     average = "mean of hybrid_water and LightGBM, site known"
-    ours = {"hybrid_water", "stacked", "no water", average}
+    ours = {"hybrid_water", "stacked", "no water", average, "hybrid_water, discrepancy", "stacked, discrepancy"}
     assert {*ours, "climatology", "VPRM re-fitted", "VPRM EU2007", *trees} == set(scores.model)
     days = scores[scores.variable == "NEE"].groupby(["step", "model"]).n.sum().unstack()
     assert (days.loc["drought"] > 20).all() and days.nunique(axis=1).eq(1).all()  # all models on the same periods
@@ -44,7 +44,8 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
         assert np.allclose(all_days.loc[4, model].rmse, again[model].reindex(all_days.loc[4, model].index), rtol=1e-4)
     assert len(short) and (short.n <= all_days.n.reindex(short.index)).all() and (short.days < all_days.days.reindex(short.index)).any()
     summers = pd.read_csv(tmp_path / "summers.csv")
-    assert set(summers.year) == {2003} and (summers.low < summers.high).all()
+    assert set(summers.year) == {2003} and (summers.low < summers.high).all() and (summers.sd > 0).all()
+    assert summers.groupby("model").size().to_dict() == dict.fromkeys(("hybrid_water", "hybrid_water, discrepancy"), len(summers) // 2)
 
 
 @pytest.mark.slow
