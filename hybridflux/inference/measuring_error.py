@@ -31,15 +31,14 @@ def measuring_error(records: Sequence[Record]) -> dict[str, float]:
         records: of the places.
     """
     rows = [_squares(record) for record in records]
-    size = np.concatenate([of_place[1] for of_place in rows]) if rows else np.empty(0)
-    if len(size) < CLASSES * FEWEST:
-        return {}
-    edges = np.quantile(size, np.linspace(0.0, 1.0, CLASSES + 1)[1:-1])
-    found = []
+    size = np.concatenate([np.empty(0), *(flux for _, flux in rows)])
+    edges, found = np.quantile(size, np.linspace(0.0, 1.0, CLASSES + 1)[1:-1]) if len(size) else np.empty(0), []
     for number in range(CLASSES):
         inside = [(square[here], flux[here]) for square, flux in rows for here in (np.searchsorted(edges, flux) == number,)]
         means = [(square.mean(), flux.mean()) for square, flux in inside if len(flux) >= FEWEST]
         found += [np.mean(means, axis=0)] if means else []
+    if not found:
+        return {}
     square, flux = np.transpose(found)
     floor, slope = nnls(np.stack([np.ones(len(flux)), flux], axis=1), np.sqrt(np.maximum(square, 0.0)))[0]
     return {"noise_floor": float(floor), "noise_slope": float(slope)}

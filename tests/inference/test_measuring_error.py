@@ -46,3 +46,6 @@ def test_nothing_is_said_of_days_that_do_not_follow_each_other():
     for one in some:
         one.observed[::2] = np.nan
     assert measuring_error(some) == {} and measuring_error([]) == {}
+    for one in records(0.4, 0.1, gaps=0.0):
+        weeks = [one._replace(observed=np.where(np.arange(DAYS) // 7 == week, one.observed, np.nan)) for week in range(40)]
+        assert measuring_error(weeks) == {}  # many places, of which none has enough
