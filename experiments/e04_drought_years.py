@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 from drought_differences import at_crops, compared, difference
 from short_of_water import SHORT, SHORT_DAYS, Fluxes, by_seed, means, water_factor, weeks_of_drought
-from summers import LEAST_DAYS, LEAST_YEARS, draw_figure, seen_without_vegetation, summer_anomalies
+from summers import draw_figure, seen_without_vegetation, summer_anomalies, summers_of_drought
 
 from hybridflux.data.towers import open_towers
 from hybridflux.evaluate.alive import raw_of
@@ -277,7 +277,8 @@ def report(scores: pd.DataFrame, parted: pd.DataFrame, thirsty: pd.DataFrame, sa
            summers: pd.DataFrame, counted: dict, size: dict) -> str:  # fmt: skip
     """The results as a Markdown page."""
     parts = (heading(counted, size), *(step_table(scores, step) for step in ("drought", *reversed(PERIODS))), beside(scores, size),
-             apart(parted, size), earned(scores, thirsty, size), threshold_table(said, correlations), summer_table(summers))  # fmt: skip
+             apart(parted, size), earned(scores, thirsty, size), threshold_table(said, correlations),
+             summers_of_drought(summers, KNOWN[MAIN]))  # fmt: skip
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -376,28 +377,6 @@ def threshold_table(said: pd.DataFrame, correlations: dict[str, dict[str, float]
     for name, found in correlations.items():
         few = int(said[said.fit == name].draws.iloc[0])
         lines.append(f"- {name} ({few} draws): " + ", ".join(f"`{other}` {value:+.2f}" for other, value in found.items()))
-    return lines
-
-
-def summer_table(summers: pd.DataFrame) -> list[str]:
-    """Summers of the events, and how often the sign of large anomalies is right."""
-    lines = ["", "## Summers", "",
-             "June to August, sum over 92 days minus the mean of the other summers of the site (gC m-2), observed days alone, at least "
-             f"{LEAST_DAYS} in a summer and {LEAST_YEARS} other summers;",
-             "fitted without the drought days. NIRv and LSWI are those of the satellite. `sign right`: of sites whose anomaly is larger "
-             f"than one standard deviation of their other summers. Figure `summers.png`: {KNOWN[MAIN]}.", "",
-             "| year | flux | model | sites | observed mean | predicted mean | correlation over sites | RMSE | inside 90 % | sign right |",
-             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
-    together = summers.assign(year="both")
-    for (year, flux, model), part in pd.concat([summers, together]).groupby(["year", "variable", "model"], sort=False):
-        r = f"{np.corrcoef(part.observed, part.predicted)[0, 1]:.2f}" if len(part) > 2 else "-"
-        rmse = np.sqrt(np.mean((part.predicted - part.observed) ** 2))
-        large = part[part.observed.abs() > part.sd]
-        right = int((np.sign(large.observed) == np.sign(large.predicted)).sum())
-        lines.append(
-            f"| {year} | {flux} | {model} | {len(part)} | {part.observed.mean():+.0f} | {part.predicted.mean():+.0f} "
-            f"| {r} | {rmse:.0f} | {part.inside.mean():.2f} | {right} of {len(large)} |"
-        )
     return lines
 
 

@@ -83,6 +83,33 @@ def full_summers(observed: np.ndarray, year: np.ndarray, summer: np.ndarray) -> 
     return {one: found for one, found in days.items() if len(found) >= LEAST_DAYS}
 
 
+def summers_of_drought(summers: pd.DataFrame, drawn: str) -> list[str]:
+    """A table of summers of drought, and how often the sign of large anomalies is right.
+
+    Args:
+        summers: as `summer_anomalies` gives them, with a column `model`.
+        drawn: model of the figure.
+    """
+    lines = ["", "## Summers", "",
+             "June to August, sum over 92 days minus the mean of the other summers of the site (gC m-2), observed days alone, at least "
+             f"{LEAST_DAYS} in a summer and {LEAST_YEARS} other summers;",
+             "fitted without the drought days. NIRv and LSWI are those of the satellite. `sign right`: of sites whose anomaly is larger "
+             f"than one standard deviation of their other summers. Figure `summers.png`: {drawn}.", "",
+             "| year | flux | model | sites | observed mean | predicted mean | correlation over sites | RMSE | inside 90 % | sign right |",
+             "|---|---|---|---|---|---|---|---|---|---|"]  # fmt: skip
+    together = summers.assign(year="both")
+    for (year, flux, model), part in pd.concat([summers, together]).groupby(["year", "variable", "model"], sort=False):
+        r = f"{np.corrcoef(part.observed, part.predicted)[0, 1]:.2f}" if len(part) > 2 else "-"
+        rmse = np.sqrt(np.mean((part.predicted - part.observed) ** 2))
+        large = part[part.observed.abs() > part.sd]
+        right = int((np.sign(large.observed) == np.sign(large.predicted)).sum())
+        lines.append(
+            f"| {year} | {flux} | {model} | {len(part)} | {part.observed.mean():+.0f} | {part.predicted.mean():+.0f} "
+            f"| {r} | {rmse:.0f} | {part.inside.mean():.2f} | {right} of {len(large)} |"
+        )
+    return lines
+
+
 def draw_figure(summers: pd.DataFrame, events: Sequence[int], path: Path) -> None:
     """Observed and predicted anomaly of each site with its 90 % interval, a panel an event and flux."""
     figure, axes = plt.subplots(2, len(events), figsize=(6.5 * len(events), 8), squeeze=False, layout="constrained")
