@@ -114,7 +114,7 @@ def draw_figure(summers: pd.DataFrame, events: Sequence[int], path: Path) -> Non
     """Observed and predicted anomaly of each site with its 90 % interval, a panel an event and flux."""
     figure, axes = plt.subplots(2, len(events), figsize=(6.5 * len(events), 8), squeeze=False, layout="constrained")
     for column, year in enumerate(events):
-        for row, flux in enumerate(("NEE", "GPP")):
+        for row, (flux, sign) in enumerate((("NEE", "positive to the atmosphere"), ("GPP", "uptake positive"))):
             axis = axes[row, column]
             part = summers[(summers.year == year) & (summers.variable == flux)].sort_values("observed").reset_index(drop=True)
             axis.axhline(0, color="0.7", lw=0.8)
@@ -122,7 +122,7 @@ def draw_figure(summers: pd.DataFrame, events: Sequence[int], path: Path) -> Non
             axis.plot(part.index, part.predicted, "_", color="tab:blue", ms=9, mew=2, label="predicted")
             axis.plot(part.index, part.observed, "o", color="black", ms=4, label="observed")
             axis.set_xticks(part.index, part.site, rotation=90, fontsize=8)
-            axis.set(title=f"{flux}, summer {year}{'' if len(part) else ': no site'}", ylabel="anomaly [gC m-2 in 92 days]")
-    axes[0, 0].legend(fontsize=8)
+            axis.set(title=f"{flux}, {sign}, summer {year}{'' if len(part) else ': no site'}", ylabel="anomaly [gC m-2 in 92 days]")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -46,6 +46,7 @@ def test_droughts_that_were_not_fitted_are_scored_beside_all_baselines_on_the_sa
     summers = pd.read_csv(tmp_path / "summers.csv")
     assert set(summers.year) == {2003} and (summers.low < summers.high).all() and (summers.sd > 0).all()
     assert summers.groupby("model").size().to_dict() == dict.fromkeys(("hybrid_water", "hybrid_water, discrepancy"), len(summers) // 2)
+    assert summers.groupby(["site", "variable"]).predicted.nunique().max() == 2  # with the discrepancy it is another prediction
 
 
 @pytest.mark.slow

@@ -169,6 +169,16 @@ def test_its_error_is_learned_from_years_that_the_discrepancy_has_not_seen(known
         assert np.isnan(seen[0][place]["gpp"].observed[~FITTED]).all()
 
 
+def test_years_left_out_are_predicted_by_many_draws_of_the_discrepancy(posterior, sequences, targets, monkeypatch):
+    """Of eight draws of the model as well: the covariance of eight departures would have seven directions."""
+    seen, learn = [], fit_known_place_error.of_records
+    monkeypatch.setattr(fit_known_place_error, "of_records", lambda records, *rest: seen.append(dict(records)) or learn([], *rest))
+    fit.of_posterior(posterior, replace(sequences, targets=targets))
+    for record in (one[name] for one in seen[0].values() for name in ("nee", "gpp", "reco") if name in one):
+        days = np.isfinite(record.slopes).all(axis=0)
+        assert len(record.slopes) == fit.FEWEST_DRAWS and np.linalg.matrix_rank(record.slopes[:, days][:, :200]) > 20
+
+
 def errors(weeks: int) -> np.ndarray:
     """Covariance of weeks one after the other, all of seven days."""
     apart = 7.0 * np.abs(np.subtract.outer(np.arange(weeks), np.arange(weeks)))
