@@ -3,6 +3,10 @@
 Residuals around the centre of the population are averaged over periods, and the hyperparameters of the error are learned from these means
 (`error_hyperparameters`). A tower that a draw was fitted to says less than one it left out: the centre of the population follows it. As
 many towers as that centre takes up say nothing, and the residuals of all are enlarged accordingly (Bessel's correction).
+
+A prediction has the departures of the draws from their mean beside the structural error. The residual of one draw holds its own departure
+too, and the error that is learned from it would count the spread of the draws a second time. So twice their variance is given: once for
+the draw that was looked at, once for the draws that are predicted.
 """
 
 from __future__ import annotations
@@ -14,12 +18,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.inference.error_hyperparameters import SPREAD_SD, Effects, hyperparameters, log_density, summary_of
-from hybridflux.inference.mean_residuals import Means, residual_means, site_populations
+from hybridflux.inference.mean_residuals import Means, Record, departures_at_centre, means_of_places, residual_records, site_populations
+from hybridflux.inference.measuring_error import measuring_error
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_error import CENTRE_VALUES, StructuralError
 
+TWICE = 2.0
+"""Variances of the draws in the residual of a draw beside what the structural error of a prediction has to be."""
 _ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
 _log_density = jax.jit(log_density)
 
@@ -89,18 +96,27 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     """
     weight, enlarged = evidence(model, sequences, left_out)
     sites, held = site_populations(model), left_out is None
-    means = residual_means(model, sequences, left_out) if weight.any() else []
-    means = [one._replace(residual=enlarged * one.residual) for one in means]
+    records, apart = _records(model, sequences, left_out) if weight.any() else ([], 0)
+    means = [one._replace(residual=enlarged * one.residual) for one in means_of_places(records)] if records else []
     observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
     spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
-    effects = Effects(spreads, np.zeros(len(sites))) if held else Effects(np.zeros(len(sites)), np.full(len(sites), SPREAD_SD))
-    found = hyperparameters(means, weight, int(observed.sum()), effects, sequences.plant_types, seed)
+    of_sites = (spreads, np.zeros(len(sites))) if held else (np.zeros(len(sites)), np.full(len(sites), SPREAD_SD))
+    effects = Effects(*(np.r_[one, np.full(apart, of)] for one, of in zip(of_sites, (0.5 * np.log(TWICE), 0.0), strict=True)))
+    measuring = measuring_error([record for _, record in records])
+    found = hyperparameters(means, weight, int(observed.sum()), effects, sequences.plant_types, seed, measuring=measuring)
     spreads_of = {} if held else {one.sd: 2.0 * found.log_sd[:, at] for at, one in enumerate(sites)}
     about = {"residuals": "none: the prior alone" if not means else _ORIGIN[held]}
     summary = summary_of(found, weight, about, [one.effect for one in sites], np.unique(sequences.plant_types[observed]))
     whole = found.whole
     unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(found.everyone, np.float32), whole)), means)
     return Learned(found.error, spreads_of, summary, unseen)
+
+
+def _records(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> tuple[list[tuple[int, Record]], int]:
+    """Residuals of the places, the departures of draws from their mean beside the effects; and how many departures there are."""
+    apart = departures_at_centre(model, sequences)
+    with_apart = lambda place, one: one._replace(slopes=np.concatenate([one.slopes, apart[..., place]]))  # noqa: E731
+    return [(place, with_apart(place, one)) for place, one in residual_records(model, sequences, left_out)], len(apart)
 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 
 from hybridflux.inference.batch import names_of
+from hybridflux.inference.tower_residuals import kept_draws
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, physics_effects, populations, with_learned
 from hybridflux.model.sequences import Sequences
@@ -103,25 +104,35 @@ def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Arr
 
     An effect is in units of the prior median of its population's standard deviation.
     """
-    sites = site_populations(model)
-    tables = [one.effect for one in sites]
-    flat = {one.sd: jnp.zeros(()) for one in sites}
-
-    def fluxes(effects):
-        values = {**flat, **{table: effects[at][None] for at, table in enumerate(tables)}}
-        return with_learned(model, values).fluxes(names)
-
-    zero = jnp.zeros(len(tables))
-    along = jnp.eye(len(tables))
-    slopes = [jax.jvp(lambda effects: fluxes(effects)["nee"], (zero,), (direction,))[1] for direction in along]
-    found = fluxes(zero)
+    zero = jnp.zeros(len(site_populations(model)))
+    along = jnp.eye(len(zero))
+    slopes = [jax.jvp(lambda effects: _fluxes(model, names, effects)["nee"], (zero,), (direction,))[1] for direction in along]
+    found = _fluxes(model, names, zero)
     shape = found["nee"].shape
     all_fluxes = {name: jnp.broadcast_to(found[name], shape) for name in CARBON}
     return all_fluxes, jnp.stack(slopes) if slopes else jnp.zeros((0, *shape))
 
 
+@eqx.filter_jit
+def _nee_at_centre(model: HybridFlux, names: Mapping[str, Array]) -> Array:
+    """NEE of one draw at the centre of the population `[time, place]`."""
+    return _fluxes(model, names, jnp.zeros(len(site_populations(model))))["nee"]
+
+
+def _fluxes(model: HybridFlux, names: Mapping[str, Array], effects: Array) -> dict[str, Array]:
+    """Fluxes where each population has an effect, in units of the prior median of its standard deviation `[effect]`."""
+    sites = site_populations(model)
+    flat = {one.sd: jnp.zeros(()) for one in sites}
+    return with_learned(model, {**flat, **{one.effect: effects[at][None] for at, one in enumerate(sites)}}).fluxes(names)
+
+
 def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> list[Means]:
-    """Mean residuals of all lengths of period.
+    """Mean residuals of all lengths of period; arguments as of `residual_records`."""
+    return means_of_places(residual_records(model, sequences, left_out))
+
+
+def residual_records(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> Iterator[tuple[int, Record]]:
+    """Every place beside the centre of the population of the draw that judges it.
 
     Args:
         model: with draws.
@@ -129,29 +140,46 @@ def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray
         left_out: `[draw, place]`, who was not fitted by which draw; each place is judged by the first draw that left it out. None: by
             draws in turn, which have all seen it.
     """
-    draws = next(iter(learned(model).values())).shape[0]
-    places = len(sequences.places)
-    judge = np.arange(places) % draws if left_out is None else left_out.argmax(axis=0)
-    return means_of_places(_of_draws(model, sequences, judge))
-
-
-def _of_draws(model: HybridFlux, sequences: Sequences, judge: np.ndarray) -> Iterator[tuple[int, Record]]:
-    """Every place beside the centre of the population of the draw that judges it."""
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}  # on the host: nothing to compile
+    draws = next(iter(leaves.values())).shape[0]
+    judge = np.arange(len(sequences.places)) % draws if left_out is None else left_out.argmax(axis=0)
     for draw in np.unique(judge):
         mine = np.flatnonzero(judge == draw)
         group = sequences.select([sequences.places[at] for at in mine])
         one = with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()})
-        here = names_of(one, group)
-        here["site"] = np.zeros_like(here["site"])
-        if "site_year" in here:
-            here["site_year"] = np.full_like(here["site_year"], -1)
-        names = {name: jnp.asarray(values) for name, values in here.items()}
-        fluxes, slopes = jax.tree.map(np.asarray, centre(one, names))
+        fluxes, slopes = jax.tree.map(np.asarray, centre(one, _names_at_centre(one, group)))
         known = np.nan_to_num(group.uncertainty.get("nee", np.zeros(1, np.float32))) + np.zeros_like(fluxes["nee"])
         for row, place in enumerate(mine):
             gpp, reco, nee = (fluxes[name][:, row] for name in ("gpp", "reco", "nee"))
             yield int(place), Record(group.targets["nee"][:, row], nee, (gpp + reco) / 2, slopes[..., row], known[:, row])
+
+
+def departures_at_centre(model: HybridFlux, sequences: Sequences) -> np.ndarray:
+    """How far NEE of draws is from their mean, at the centres of their populations `[draw, time, place]`, gC m-2 d-1.
+
+    Of at most `tower_residuals.MOST_DRAWS` draws, divided by the root of their number less one: the sum of the squares is the variance of
+    the draws. Empty of a single draw.
+
+    Args:
+        model: with draws.
+        sequences: drivers of the places.
+    """
+    leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}
+    kept = kept_draws(next(iter(leaves.values())).shape[0])
+    found = np.empty((len(kept), len(sequences.days), len(sequences.places)), np.float32)
+    for row, draw in enumerate(kept):
+        one = with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()})
+        found[row] = _nee_at_centre(one, _names_at_centre(one, sequences))
+    return (found - found.mean(axis=0)) / (len(kept) - 1) ** 0.5 if len(kept) > 1 else found[:0]
+
+
+def _names_at_centre(model: HybridFlux, sequences: Sequences) -> dict[str, Array]:
+    """What the model reads of places whose effects are in a table of one row, and which have none of their years."""
+    here = names_of(model, sequences)
+    here["site"] = np.zeros_like(here["site"])
+    if "site_year" in here:
+        here["site_year"] = np.full_like(here["site_year"], -1)
+    return {name: jnp.asarray(values) for name, values in here.items()}
 
 
 def means_of_places(records: Iterable[tuple[int, Record]], every: int = 1) -> list[Means]:
