@@ -8,9 +8,10 @@ import pytest
 from hybridflux.inference import MAP
 from hybridflux.inference.batch import Indices, batch
 from hybridflux.inference.fit_structural_error import learn
+from hybridflux.inference.mean_residuals import departures_at_centre
 from hybridflux.inference.methods.adam import settle_populations
 from hybridflux.model import Fixed, HybridFlux, PerClass, Pooled, Sequences, Shared, StudentT, observe
-from hybridflux.model.learned import learned, with_learned, with_places
+from hybridflux.model.learned import learned, over_draws, with_learned, with_places
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_error import NAMES, PRIOR_TOWERS, StructuralError, growth, prior_of
 from hybridflux.process import light, respiration
@@ -32,16 +33,16 @@ def bright_model():
     )  # fmt: skip
 
 
-def towers_of_error(model, size, seed=0):
-    """Nine towers whose NEE is that of the model at its prior medians + `size` times the structural error of the prior."""
-    rng, day = np.random.default_rng(seed), np.ones((DAYS, TOWERS), np.float32)
+def towers_of_error(model, size, seed=0, towers=TOWERS):
+    """Towers whose NEE is that of the model at its prior medians + `size` times the structural error of the prior."""
+    rng, day = np.random.default_rng(seed), np.ones((DAYS, towers), np.float32)
     when = np.datetime64("2019-01-01") + np.arange(DAYS).astype("timedelta64[D]")
-    drivers = {"par": 8.0 * day, "fapar": 0.3 * day, "tair": 10.0 * day, "plant_type": np.zeros(TOWERS, np.int32)}
-    blank = Sequences(tuple(f"P{at}" for at in range(TOWERS)), when, drivers, {"nee": day}, {})
+    drivers = {"par": 8.0 * day, "fapar": 0.3 * day, "tair": 10.0 * day, "plant_type": np.zeros(towers, np.int32)}
+    blank = Sequences(tuple(f"P{at}" for at in range(towers)), when, drivers, {"nee": day}, {})
     flux = with_places(model, Indices.of(blank).sizes())
     flux = with_learned(flux, jax.tree.map(jnp.zeros_like, learned(flux))).fluxes({**drivers, **Indices.of(blank).lookup(blank)})
     nee, activity = (jnp.broadcast_to(flux[name], day.shape) for name in ("nee", "gpp"))
-    raw = dict(zip(NAMES, jnp.asarray(prior_of(TOWERS)[0], jnp.float32), strict=True))
+    raw = dict(zip(NAMES, jnp.asarray(prior_of(towers)[0], jnp.float32), strict=True))
     error = StructuralError(raw).sample(jax.random.key(seed), nee, activity, jnp.zeros(())) - nee
     noise = SD * rng.normal(size=day.shape)
     return Sequences(blank.places, when, drivers, {"nee": np.asarray(nee + size * error + noise, np.float32)}, {})
@@ -101,6 +102,24 @@ def test_nine_towers_of_a_right_model_say_less_than_the_prior(bright_model):
     prior = StructuralError(dict(zip(NAMES, jnp.asarray(prior_of(9)[0], jnp.float32), strict=True)))
     assert 0.5 < drift_sd(found.error) / drift_sd(prior) < 0.9
     assert found.summary["data_towers"] == 9.0 and found.summary["inside_50_90"]["30 d"][1] > 0.9
+    numbers, flux = found.error.values(), float(np.abs(np.nanmean(nine.targets["nee"])))
+    of_day = np.median(np.asarray(numbers["noise_floor"] + flux * numbers["noise_slope"]))
+    assert of_day == pytest.approx(SD, rel=0.15)  # of successive days; the prior has .83
+
+
+def test_the_spread_of_draws_is_counted_once(bright_model):
+    """The residual of a draw holds its departure from the mean of the draws, and a prediction has those of all draws beside its error: what
+    draws that differ leave to the structural error is what towers depart from their mean by, the same as of draws that agree."""
+    many, away = towers_of_error(bright_model, 1.0, seed=2, towers=18), np.tile(np.eye(6, dtype=bool), 3)
+    alike = at_prior(bright_model, many, draws=6)
+    level = jnp.linspace(-1.0, 1.0, 6, dtype=jnp.float32)
+    differing = with_learned(alike, {"sources.light_use_efficiency.z": level})
+    nee = np.asarray(over_draws(differing, lambda one: one.fluxes({**many.drivers, **Indices.of(many).lookup(many)})["nee"]))
+    apart = departures_at_centre(differing, many)
+    np.testing.assert_allclose((apart**2).sum(axis=0)[0], np.broadcast_to(nee.reshape(6, -1)[:, :1].var(axis=0, ddof=1), 18), rtol=1e-4)
+    assert len(departures_at_centre(at_prior(bright_model, many, draws=1), many)) == 0
+    of_alike, of_differing = (drift_sd(learn(model, many, away, seed=0).error) for model in (alike, differing))
+    assert of_differing == pytest.approx(of_alike, rel=0.1)
 
 
 def test_towers_a_draw_was_fitted_to_count_less_where_it_knows_their_types(pooled_model):
