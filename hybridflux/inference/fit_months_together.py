@@ -141,8 +141,23 @@ def evidence(
             continue
         prior = -0.5 * ((LOG_AMPLITUDES - of_type[:, None] + spreads**2) / spreads) ** 2
         prior -= logsumexp(prior, axis=-1, keepdims=True)
-        given = given_amplitudes(of_place, months, variance, rows)
-        found[place] = logsumexp(given[:, None, None] + prior, axis=-1)
+        found[place] = log_means(given_amplitudes(of_place, months, variance, rows), prior)
+    return found
+
+
+def log_means(given: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """Logarithms of the means of likelihoods over the amplitude `[case, spread, level]`.
+
+    Args:
+        given: log likelihood at each amplitude `[case, amplitude]`.
+        prior: logarithms of the probabilities of the amplitudes `[spread, level, amplitude]`.
+    """
+    largest = given.max(axis=-1, keepdims=True)
+    mean = np.tensordot(np.exp(given - largest), np.exp(prior), (-1, -1))
+    with np.errstate(divide="ignore"):
+        found = np.log(mean) + largest[..., None]
+    case, spread, level = np.nonzero(mean < np.finfo(float).tiny)  # likelihood and prior lie far apart
+    found[case, spread, level] = logsumexp(given[case] + prior[spread, level], axis=-1)
     return found
 
 

@@ -85,7 +85,9 @@ def evidence(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | Non
     return seen * (1.0 - taken / towers), float(((towers + CENTRE_VALUES) / (towers - taken)) ** 0.5)
 
 
-def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, seed: int) -> Learned:
+def learn(
+    model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, seed: int, predicted: HybridFlux | None = None
+) -> Learned:
     """Structural error and population spreads: the prior, and what the towers add.
 
     Args:
@@ -93,10 +95,11 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
         sequences: of the fit.
         left_out: `[draw, place]`, or None; see `residual_means`. Without it the spreads of the populations are those of the draws.
         seed: of the resampling of towers.
+        predicted: the model whose draws a prediction has, where these are more than those of `model`: of two kinds (`inference.stacking`).
     """
     weight, enlarged = evidence(model, sequences, left_out)
     sites, held = site_populations(model), left_out is None
-    records, apart = _records(model, sequences, left_out) if weight.any() else ([], 0)
+    records, apart = _records(model, sequences, left_out, predicted or model) if weight.any() else ([], 0)
     means = [one._replace(residual=enlarged * one.residual) for one in means_of_places(records)] if records else []
     observed = np.any([np.isfinite(values).any(axis=0) for values in sequences.targets.values()], axis=0)
     spreads = np.array([0.5 * float(jnp.median(learned(model)[one.sd])) for one in sites])  # log sd over its prior median
@@ -112,9 +115,11 @@ def learn(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, 
     return Learned(found.error, spreads_of, summary, unseen)
 
 
-def _records(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> tuple[list[tuple[int, Record]], int]:
+def _records(
+    model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None, predicted: HybridFlux
+) -> tuple[list[tuple[int, Record]], int]:
     """Residuals of the places, the departures of draws from their mean beside the effects; and how many departures there are."""
-    apart = departures_at_centre(model, sequences)
+    apart = departures_at_centre(predicted, sequences)
     with_apart = lambda place, one: one._replace(slopes=np.concatenate([one.slopes, apart[..., place]]))  # noqa: E731
     return [(place, with_apart(place, one)) for place, one in residual_records(model, sequences, left_out)], len(apart)
 

@@ -167,9 +167,9 @@ def departures_at_centre(model: HybridFlux, sequences: Sequences) -> np.ndarray:
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}
     kept = kept_draws(next(iter(leaves.values())).shape[0])
     found = np.empty((len(kept), len(sequences.days), len(sequences.places)), np.float32)
+    names = _names_at_centre(model, sequences)
     for row, draw in enumerate(kept):
-        one = with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()})
-        found[row] = _nee_at_centre(one, _names_at_centre(one, sequences))
+        found[row] = _nee_at_centre(with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()}), names)
     return (found - found.mean(axis=0)) / (len(kept) - 1) ** 0.5 if len(kept) > 1 else found[:0]
 
 

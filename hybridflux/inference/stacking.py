@@ -5,6 +5,9 @@ towers (Yao et al. 2018, 10.1214/17-BA1091), each tower counting as one, whateve
 records, as the structural error has them. Shares of plant types are partially pooled (hierarchical stacking: Yao et al. 2022,
 10.1214/21-BA1287) about equal shares, which estimated ones seldom beat where towers are few (Smith & Wallis 2009,
 10.1111/j.1468-0084.2008.00541.x).
+
+Then the structural error of each kind is learned again, because a prediction has the draws of both: what the kinds differ by is in their
+spread, and counts once (`fit_structural_error`).
 """
 
 from __future__ import annotations
@@ -18,12 +21,12 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, ndtri
 
-from hybridflux.inference.fit_structural_error import Densities, Learned
+from hybridflux.inference.fit_structural_error import Densities, Learned, learn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model.learned import with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.spec import to_spec
-from hybridflux.model.stacked import KIND, KINDS, Stacked, shares_by_type
+from hybridflux.model.stacked import KIND, KINDS, NETWORK, Stacked, shares_by_type
 from hybridflux.model.structural_error import StructuralError
 from hybridflux.provenance import provenance
 from hybridflux.vocabulary import PLANT_TYPES
@@ -73,6 +76,7 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
     present = [code for at, code in enumerate(PLANT_TYPES) if at in plant_types]
     about["share_of_networks"] = shares_by_type(model, present)
     overall = float(share[plant_types].mean())
+    again = {one: learn(posterior.model, sequences, _left_out(posterior), seed, model) for one, (posterior, _) in found.items()}
     info: dict[str, Any] = {
         **process.info,
         "observed_days": {**network.info["observed_days"], **process.info["observed_days"]},
@@ -81,7 +85,8 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
         "concerns": [f"{kind} members: {text}" for kind in KINDS for text in found[kind][0].info["concerns"]],
         "diagnostics": {kind: found[kind][0].info["diagnostics"] for kind in KINDS},
         "draws_without": _draws_without(process, network, members, kind[:, None] < share[plant_types]),
-        "structural_error_of_networks": network.info["structural_error"],
+        "structural_error": again[KINDS[0]].summary,
+        "structural_error_of_networks": again[NETWORK].summary,
         "seconds": round(process.info["seconds"] + network.info["seconds"], 2),
         "stacking": about,
     }
@@ -92,7 +97,7 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
     return replace(
         process, model=model, info=info, chains=process.chains if len(members) % process.chains == 0 else 1,
         stats={name: values[members % process.draws] for name, values in process.stats.items()},
-        observed={**network.observed, **process.observed}, structure=_either(process.structure, network.structure, overall),
+        observed={**network.observed, **process.observed}, structure=_either(again[KINDS[0]].error, again[NETWORK].error, overall),
     )  # fmt: skip
 
 
@@ -143,10 +148,14 @@ def _draws_without(process: Posterior, network: Posterior, members: np.ndarray, 
     return found
 
 
-def _either(process: StructuralError | None, network: StructuralError | None, share: float) -> StructuralError | None:
+def _left_out(posterior: Posterior) -> np.ndarray | None:
+    """`[draw, place]`, who was not fitted by which draw; None where every draw was fitted to every place."""
+    without: Mapping[str, list[int]] = posterior.info["draws_without"]
+    return np.stack([np.isin(np.arange(posterior.draws), without[place]) for place in posterior.places], axis=1) if without else None
+
+
+def _either(process: StructuralError, network: StructuralError, share: float) -> StructuralError:
     """Draws of the structural errors of both kinds, as many of each as their shares, in turn."""
-    if process is None or network is None:
-        return process
     count = len(np.asarray(next(iter(process.raw.values()))))
     turn = np.floor((np.arange(count) + 1) * share) > np.floor(np.arange(count) * share)
     turns = {name: turn.reshape(-1, *[1] * (np.ndim(one) - 1)) for name, one in process.raw.items()}

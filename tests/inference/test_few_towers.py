@@ -120,6 +120,8 @@ def test_the_spread_of_draws_is_counted_once(bright_model):
     assert len(departures_at_centre(at_prior(bright_model, many, draws=1), many)) == 0
     of_alike, of_differing = (drift_sd(learn(model, many, away, seed=0).error) for model in (alike, differing))
     assert of_differing == pytest.approx(of_alike, rel=0.1)
+    without = drift_sd(learn(differing, many, away, seed=0, predicted=alike).error)  # of draws that predictions do not have
+    assert without > 1.2 * of_alike
 
 
 def test_towers_a_draw_was_fitted_to_count_less_where_it_knows_their_types(pooled_model):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from hybridflux.inference import MAP, Ensemble
+from hybridflux.inference import MAP, Ensemble, stacking
+from hybridflux.inference.fit_structural_error import learn
 from hybridflux.inference.posterior import Posterior
-from hybridflux.inference.stacking import shares
+from hybridflux.inference.stacking import shares, stack
 from hybridflux.inference.summary import lines
 from hybridflux.inference.towers_beside import joined
 from hybridflux.model import HybridFlux, Neural, Pooled, Shared, StudentT, observe
@@ -77,6 +78,22 @@ def test_a_stacked_fit_holds_every_member_of_both_kinds(fitted):
         assert len(times) == 4 and np.ptp(times) <= 1  # all members of a kind, equally often
     assert any("share of networks among the draws ENF" in line for line in lines(posterior))
     assert not [name for name in posterior.summary().parameter if "member_kind" in name]
+
+
+def test_what_the_kinds_differ_by_counts_once(fitted, monkeypatch):
+    """It is in the spread of a stacked posterior: the structural error of each kind is learned beside the draws of both
+    (`test_few_towers.test_the_spread_of_draws_is_counted_once`), from the towers that each draw left out."""
+    towers = fitted[1]
+    kinds = {kind: Ensemble(members=4, steps=300)._fit(one, towers, 2, lambda *_: None) for kind, one in two_kinds().kinds().items()}
+    seen = []
+    monkeypatch.setattr(stacking, "learn", lambda *of: seen.append(of) or learn(*of))
+    again = stack(kinds, towers, 2)
+    for (kind, (posterior, _)), (model, _, left_out, _, predicted) in zip(kinds.items(), seen, strict=True):
+        assert model is posterior.model and isinstance(predicted, Stacked) and len(learned(predicted)["sources.member_kind.z"]) == 16
+        for at, place in enumerate(towers.places):
+            assert np.flatnonzero(left_out[:, at]).tolist() == posterior.info["draws_without"][place], kind
+    summaries = [learn(*of).summary for of in seen]
+    assert [again.info[name] for name in ("structural_error", "structural_error_of_networks")] == summaries
 
 
 def test_draws_that_left_a_tower_out_are_known(fitted):
