@@ -93,7 +93,7 @@ def learn(
     Args:
         model: with draws.
         sequences: of the fit.
-        left_out: `[draw, place]`, or None; see `residual_means`. Without it the spreads of the populations are those of the draws.
+        left_out: `[draw, place]`, or None; see `residual_records`. Without it the spreads of the populations are those of the draws.
         seed: of the resampling of towers.
         predicted: the model whose draws a prediction has, where these are more than those of `model`: of two kinds (`inference.stacking`).
     """
@@ -120,8 +120,8 @@ def _records(
 ) -> tuple[list[tuple[int, Record]], int]:
     """Residuals of the places, the departures of draws from their mean beside the effects; and how many departures there are."""
     apart = departures_at_centre(predicted, sequences)
-    with_apart = lambda place, one: one._replace(slopes=np.concatenate([one.slopes, apart[..., place]]))  # noqa: E731
-    return [(place, with_apart(place, one)) for place, one in residual_records(model, sequences, left_out)], len(apart)
+    records = residual_records(model, sequences, left_out)
+    return [(place, one._replace(slopes=np.concatenate([one.slopes, apart[..., place]]))) for place, one in records], len(apart)
 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:

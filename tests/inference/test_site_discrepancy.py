@@ -174,7 +174,9 @@ def test_years_left_out_are_predicted_by_many_draws_of_the_discrepancy(posterior
     seen, learn = [], fit_known_place_error.of_records
     monkeypatch.setattr(fit_known_place_error, "of_records", lambda records, *rest: seen.append(dict(records)) or learn([], *rest))
     fit.of_posterior(posterior, replace(sequences, targets=targets))
-    for record in (one[name] for one in seen[0].values() for name in ("nee", "gpp", "reco") if name in one):
+    records = [one[name] for one in seen[0].values() for name in ("nee", "gpp", "reco") if name in one]
+    assert records
+    for record in records:
         days = np.isfinite(record.slopes).all(axis=0)
         assert len(record.slopes) == fit.FEWEST_DRAWS and np.linalg.matrix_rank(record.slopes[:, days][:, :200]) > 20
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import expit, logit
+from scipy.special import expit, logit, logsumexp
 
 from hybridflux.inference import fit_months_together
 from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance, variance_of_differences
@@ -158,6 +158,16 @@ def months_of(error, months, kinds, seed):
     place, ones = np.repeat(np.arange(places), months), np.ones(len(number))
     none, given, *of_days = np.zeros((0, len(ones))), *np.zeros((4, len(ones)))
     return Means(residual, none, given, mean, *of_days, 30 * ones, 30 * ones, place, ones / months, number)
+
+
+def test_means_over_amplitudes_are_exact_even_where_likelihood_and_prior_lie_far_apart():
+    """Sums of exponentials, one by one; some are smaller than a number of the machine, and some spreads narrower than the grid."""
+    random, grid = np.random.default_rng(0), fit_months_together.LOG_AMPLITUDES
+    given = -random.uniform(1.0, 3000.0, (9, 1)) * (grid - random.normal(size=(9, 1))) ** 2
+    prior = np.stack([[-0.5 * ((grid - level) / spread) ** 2 for level in (-3.0, 0.0, 2.5)] for spread in (0.02, 0.3, 1.0)])
+    found = fit_months_together.log_means(given, prior)
+    np.testing.assert_allclose(found, logsumexp(given[:, None, None] + prior, axis=-1), rtol=1e-9)
+    assert found.min() < -800.0
 
 
 @pytest.mark.parametrize(("truth", "low", "high"), [(2500.0, 2000.0, 3100.0), (40_000.0, 25_000.0, 55_000.0)])
