@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hybridflux.inference.error_hyperparameters import SPREAD_SD, Effects, hyperparameters, log_density, summary_of
-from hybridflux.inference.mean_residuals import Means, Record, departures_at_centre, means_of_places, residual_records, site_populations
+from hybridflux.inference.mean_residuals import Means, Record, departures_at_centre, judged, means_of_places, site_populations
 from hybridflux.inference.measuring_error import measuring_error
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned
@@ -27,7 +27,7 @@ from hybridflux.model.structural_error import CENTRE_VALUES, StructuralError
 
 TWICE = 2.0
 """Variances of the draws in the residual of a draw beside what the structural error of a prediction has to be."""
-_ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
+ORIGIN = {False: "of draws that left the tower out", True: "of draws that were fitted to the tower"}
 _log_density = jax.jit(log_density)
 
 
@@ -93,7 +93,7 @@ def learn(
     Args:
         model: with draws.
         sequences: of the fit.
-        left_out: `[draw, place]`, or None; see `residual_records`. Without it the spreads of the populations are those of the draws.
+        left_out: `[draw, place]`, or None; see `mean_residuals.judged`. Without it the spreads of the populations are those of the draws.
         seed: of the resampling of towers.
         predicted: the model whose draws a prediction has, where these are more than those of `model`: of two kinds (`inference.stacking`).
     """
@@ -108,7 +108,7 @@ def learn(
     measuring = measuring_error([record for _, record in records])
     found = hyperparameters(means, weight, int(observed.sum()), effects, sequences.plant_types, seed, measuring=measuring)
     spreads_of = {} if held else {one.sd: 2.0 * found.log_sd[:, at] for at, one in enumerate(sites)}
-    about = {"residuals": "none: the prior alone" if not means else _ORIGIN[held]}
+    about = {"residuals": "none: the prior alone" if not means else ORIGIN[held]}
     summary = summary_of(found, weight, about, [one.effect for one in sites], np.unique(sequences.plant_types[observed]))
     whole = found.whole
     unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(found.everyone, np.float32), whole)), means)
@@ -120,8 +120,12 @@ def _records(
 ) -> tuple[list[tuple[int, Record]], int]:
     """Residuals of the places, the departures of draws from their mean beside the effects; and how many departures there are."""
     apart = departures_at_centre(predicted, sequences)
-    records = residual_records(model, sequences, left_out)
-    return [(place, one._replace(slopes=np.concatenate([one.slopes, apart[..., place]]))) for place, one in records], len(apart)
+    return [(one.place, beside(one.of_nee(), apart[..., one.place])) for one in judged(model, sequences, left_out)], len(apart)
+
+
+def beside(record: Record, apart: np.ndarray) -> Record:
+    """A record with the departures of draws among what makes its flux differ `[draw, time]`."""
+    return record._replace(slopes=np.concatenate([record.slopes, apart]))
 
 
 def _densities(density: np.ndarray, means: list[Means]) -> Densities:

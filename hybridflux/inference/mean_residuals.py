@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import equinox as eqx
@@ -98,40 +99,62 @@ def site_populations(model: HybridFlux) -> tuple[Population, ...]:
     return tuple(one for one in populations(model) if one.by == "site" and one.effect in tables)
 
 
+class Judged(NamedTuple):
+    """Fluxes of a place beside those of the draw that judges it, at the centre of its population.
+
+    Attributes:
+        place: index of the place.
+        observed: flux -> as measured `[time]`, those that were.
+        modelled: NEE, GPP and RECO -> `[time]`, gC m-2 d-1.
+        slopes: the same -> change per unit of each population effect `[effect, time]`.
+        known: known random error of NEE, 0 where unknown `[time]`.
+    """
+
+    place: int
+    observed: dict[str, np.ndarray]
+    modelled: dict[str, np.ndarray]
+    slopes: dict[str, np.ndarray]
+    known: np.ndarray
+
+    def of_nee(self) -> Record:
+        """The record of NEE."""
+        gpp, reco, nee = (self.modelled[name] for name in ("gpp", "reco", "nee"))
+        return Record(self.observed["nee"], nee, (gpp + reco) / 2, self.slopes["nee"], self.known)
+
+
 @eqx.filter_jit
-def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-    """Fluxes of one draw at the centre of the population, and the slopes of NEE on its effects `[effect, time, place]`.
+def centre(model: HybridFlux, names: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Fluxes of one draw at the centre of the population, and their slopes on its effects `[effect, time, place]`.
 
     An effect is in units of the prior median of its population's standard deviation.
     """
     zero = jnp.zeros(len(site_populations(model)))
-    along = jnp.eye(len(zero))
-    slopes = [jax.jvp(lambda effects: _fluxes(model, names, effects)["nee"], (zero,), (direction,))[1] for direction in along]
+    slopes = [jax.jvp(lambda effects: _fluxes(model, names, effects), (zero,), (direction,))[1] for direction in jnp.eye(len(zero))]
     found = _fluxes(model, names, zero)
-    shape = found["nee"].shape
-    all_fluxes = {name: jnp.broadcast_to(found[name], shape) for name in CARBON}
-    return all_fluxes, jnp.stack(slopes) if slopes else jnp.zeros((0, *shape))
+    nothing = jnp.zeros((0, *found["nee"].shape))
+    return found, {name: jnp.stack([one[name] for one in slopes]) if slopes else nothing for name in CARBON}
 
 
 @eqx.filter_jit
-def _nee_at_centre(model: HybridFlux, names: Mapping[str, Array]) -> Array:
-    """NEE of one draw at the centre of the population `[time, place]`."""
-    return _fluxes(model, names, jnp.zeros(len(site_populations(model))))["nee"]
+def _at_centre(model: HybridFlux, names: Mapping[str, Array]) -> dict[str, Array]:
+    """Fluxes of one draw at the centre of the population `[time, place]`."""
+    return _fluxes(model, names, jnp.zeros(len(site_populations(model))))
 
 
 def _fluxes(model: HybridFlux, names: Mapping[str, Array], effects: Array) -> dict[str, Array]:
-    """Fluxes where each population has an effect, in units of the prior median of its standard deviation `[effect]`."""
+    """NEE, GPP and RECO where each population has an effect, in units of the prior median of its standard deviation `[effect]`."""
     sites = site_populations(model)
     flat = {one.sd: jnp.zeros(()) for one in sites}
-    return with_learned(model, {**flat, **{one.effect: effects[at][None] for at, one in enumerate(sites)}}).fluxes(names)
+    found = with_learned(model, {**flat, **{one.effect: effects[at][None] for at, one in enumerate(sites)}}).fluxes(names)
+    return {name: jnp.broadcast_to(found[name], found["nee"].shape) for name in CARBON}
 
 
 def residual_means(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> list[Means]:
-    """Mean residuals of all lengths of period; arguments as of `residual_records`."""
-    return means_of_places(residual_records(model, sequences, left_out))
+    """Mean residuals of NEE of all lengths of period; arguments as of `judged`."""
+    return means_of_places((one.place, one.of_nee()) for one in judged(model, sequences, left_out))
 
 
-def residual_records(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> Iterator[tuple[int, Record]]:
+def judged(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> Iterator[Judged]:
     """Every place beside the centre of the population of the draw that judges it.
 
     Args:
@@ -150,12 +173,14 @@ def residual_records(model: HybridFlux, sequences: Sequences, left_out: np.ndarr
         fluxes, slopes = jax.tree.map(np.asarray, centre(one, _names_at_centre(one, group)))
         known = np.nan_to_num(group.uncertainty.get("nee", np.zeros(1, np.float32))) + np.zeros_like(fluxes["nee"])
         for row, place in enumerate(mine):
-            gpp, reco, nee = (fluxes[name][:, row] for name in ("gpp", "reco", "nee"))
-            yield int(place), Record(group.targets["nee"][:, row], nee, (gpp + reco) / 2, slopes[..., row], known[:, row])
+            here = [{name: values[..., row] for name, values in of.items()} for of in (group.targets, fluxes, slopes)]
+            yield Judged(int(place), here[0], here[1], here[2], known[:, row])
 
 
-def departures_at_centre(model: HybridFlux, sequences: Sequences) -> np.ndarray:
-    """How far NEE of draws is from their mean, at the centres of their populations `[draw, time, place]`, gC m-2 d-1.
+def departures_at_centre(
+    model: HybridFlux, sequences: Sequences, of: Callable[[Mapping[str, Array]], Array] = itemgetter("nee")
+) -> np.ndarray:
+    """How far a flux of draws is from their mean, at the centres of their populations `[draw, time, place]`, gC m-2 d-1.
 
     Of at most `tower_residuals.MOST_DRAWS` draws, divided by the root of their number less one: the sum of the squares is the variance of
     the draws. Empty of a single draw.
@@ -163,13 +188,14 @@ def departures_at_centre(model: HybridFlux, sequences: Sequences) -> np.ndarray:
     Args:
         model: with draws.
         sequences: drivers of the places.
+        of: what is looked at, of NEE, GPP and RECO of a draw; NEE by default.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}
     kept = kept_draws(next(iter(leaves.values())).shape[0])
     found = np.empty((len(kept), len(sequences.days), len(sequences.places)), np.float32)
     names = _names_at_centre(model, sequences)
     for row, draw in enumerate(kept):
-        found[row] = _nee_at_centre(with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()}), names)
+        found[row] = of(_at_centre(with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()}), names))
     return (found - found.mean(axis=0)) / (len(kept) - 1) ** 0.5 if len(kept) > 1 else found[:0]
 
 

@@ -18,13 +18,14 @@ from numpy.typing import ArrayLike
 from hybridflux.inference import posterior_file
 from hybridflux.inference.batch import Indices, names_of
 from hybridflux.inference.conditioned_error import UNUSED, simulate_given
+from hybridflux.inference.predictive_draws import predictive_draws
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.inference.training_days import TrainingDays
 from hybridflux.model.flux import HybridFlux
-from hybridflux.model.known_place_error import KnownPlaceError
-from hybridflux.model.learned import draw_axes, learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
+from hybridflux.model.gross_error import GrossError
+from hybridflux.model.learned import learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
 from hybridflux.model.sequences import HasSequences, Sequences, sequences_of
-from hybridflux.model.site_discrepancy import FLUXES, SiteDiscrepancy
+from hybridflux.model.site_discrepancy import SiteDiscrepancy
 from hybridflux.model.sources import is_daily
 from hybridflux.model.spec import from_spec, leaf_of_version_1, to_spec
 from hybridflux.model.stacked import MemberKind, Stacked
@@ -52,6 +53,7 @@ class Posterior:
         info: method, settings, diagnostics, provenance; JSON types.
         observed: what the fit was compared with, `[day, place]`; written, not read back.
         structure: error of the model itself, with memory: its prior and what the towers add; None in files of before.
+        gross: error that GPP and RECO have in common beside it; None in files of before, and where one of them was not measured.
         residuals: what the draws get wrong at the towers of the fit; None in files of before.
         training: a sample of the days of the fit; None in files of before.
         discrepancy: what the draws get wrong at each place of the fit, by season, weather and vegetation; None in files of before.
@@ -64,6 +66,7 @@ class Posterior:
     info: Mapping = field(default_factory=dict)
     observed: Mapping[str, xr.DataArray] = field(default_factory=dict)
     structure: StructuralError | None = None
+    gross: GrossError | None = None
     residuals: TowerResiduals | None = None
     training: TrainingDays | None = None
     discrepancy: SiteDiscrepancy | None = None
@@ -122,6 +125,12 @@ class Posterior:
                 "is a question to a model of processes; fit hybrid_water, or stacked, whose process members are taken"
             )
         return found
+
+    @property
+    def left_out(self) -> np.ndarray | None:
+        """`[draw, place]`, who was not fitted by which draw; None where every draw was fitted to every place."""
+        without: Mapping[str, list[int]] = self.info.get("draws_without", {})
+        return np.stack([np.isin(np.arange(self.draws), without[place]) for place in self.places], axis=1) if without else None
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
         """With a structural error and new spreads of the populations; effects of the places of the fit keep their size.
@@ -234,6 +243,7 @@ class Posterior:
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
         structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
+        gross = self.gross.of_draws(self.draws) if structure is not None and self.gross is not None else None
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
         drawn, kinds = self.at(sequences, key=effects), sequences.plant_types
@@ -245,7 +255,7 @@ class Posterior:
                 has_left = self.discrepancy.known(numbers)
                 left = self.discrepancy.error.at(numbers, self.draws) if has_left.any() else None
         where = jnp.asarray(has_left), bool(has_left.all())
-        return _predict(drawn, names, known, keys, structure, added, left, *where, noise, tuple(variables), shape, kinds)
+        return predictive_draws(drawn, names, known, keys, structure, gross, added, left, *where, noise, tuple(variables), shape, kinds)
 
     def save(self, path: str | Path) -> None:
         """Write one netCDF file in the ArviZ schema; `Posterior.load` gives the same posterior back."""
@@ -258,6 +268,7 @@ class Posterior:
             "years": list(self.indices.years),
             "info": dict(self.info),
             "structure": None if self.structure is None else {name: np.asarray(raw).tolist() for name, raw in self.structure.raw.items()},
+            "gross": None if self.gross is None else self.gross.to_header(),
         }
         groups = {} if self.residuals is None else {RESIDUALS: self.residuals.to_arrays()}
         if self.training is not None:
@@ -280,12 +291,13 @@ class Posterior:
         model = with_learned(from_spec(header["spec"]), {names(name): jnp.asarray(leaf) for name, leaf in leaves.items()})
         raw = header.get("structure")
         structure = None if raw is None else StructuralError({name: jnp.asarray(values, jnp.float32) for name, values in raw.items()})
+        gross = GrossError.from_header(header["gross"]) if header.get("gross") else None
         residuals = TowerResiduals(**groups[RESIDUALS]) if RESIDUALS in groups else None
         training = TrainingDays.from_file(header[TRAINING], groups[TRAINING]) if TRAINING in groups else None
         discrepancy = SiteDiscrepancy.from_arrays(header[DISCREPANCY], groups[DISCREPANCY]) if DISCREPANCY in groups else None
         return cls(
             model, Indices(tuple(header["places"]), tuple(header["years"])), chains, stats, header["info"], structure=structure,
-            residuals=residuals, training=training, discrepancy=discrepancy,
+            gross=gross, residuals=residuals, training=training, discrepancy=discrepancy,
         )  # fmt: skip
 
     def parameter_draws(self) -> dict[str, np.ndarray]:
@@ -324,42 +336,6 @@ class Posterior:
             for number, (name, leaf) in enumerate(leaves.items())
         }
         return _physical(with_learned(self.model, values))
-
-
-@eqx.filter_jit
-def _predict(
-    model, names, known, keys, structure: StructuralError | None, added: Array | None, left: KnownPlaceError | None, has_left: Array,
-    everywhere: bool, noise: bool, variables, shape, kinds,
-):  # fmt: skip
-    def one(parts):
-        draw, key, error, more, of_known = parts
-        found = draw.fluxes(names, variables)
-        fluxes = {name: jnp.broadcast_to(values, shape) for name, values in found.items()}  # one may be the same every day
-        if more is not None:
-            fluxes |= {name: jnp.maximum(fluxes[name] + more[..., at], 0.0) for at, name in enumerate(FLUXES)}
-            fluxes["nee"] = fluxes["reco"] - fluxes["gpp"]
-        if not noise:
-            return {name: fluxes[name] for name in variables}
-        observed = {}
-        activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
-        for number, name in enumerate(variables):
-            own, random_error = jax.random.fold_in(key, number), known.get(name, jnp.zeros(()))
-            drawn = None
-            if name not in CARBON or of_known is None or not everywhere:
-                if error is not None and name in CARBON:
-                    drawn = error.sample(own, fluxes[name], activity, random_error, kinds)
-                else:  # partitioned fluxes carry the error of the NEE they were made from
-                    of_days = draw.observed[name if name in draw.observed else "nee"].error
-                    drawn = of_days.sample(own, fluxes[name], random_error)
-            if name in CARBON and of_known is not None:
-                around = of_known.around(name, fluxes[name], jax.lax.pmean(fluxes[name], "draw"))
-                there = of_known.sample(name, own, around, activity, random_error, kinds)
-                drawn = there if drawn is None else jnp.where(has_left, there, drawn)
-            observed[name] = drawn
-        return observed
-
-    axes = draw_axes(model), 0, *(None if part is None else 0 for part in (structure, added, left))
-    return eqx.filter_vmap(one, in_axes=(axes,), axis_name="draw")((model, keys, structure, added, left))
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

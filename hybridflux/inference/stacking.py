@@ -76,7 +76,7 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
     present = [code for at, code in enumerate(PLANT_TYPES) if at in plant_types]
     about["share_of_networks"] = shares_by_type(model, present)
     overall = float(share[plant_types].mean())
-    again = {one: learn(posterior.model, sequences, _left_out(posterior), seed, model) for one, (posterior, _) in found.items()}
+    again = {one: learn(posterior.model, sequences, posterior.left_out, seed, model) for one, (posterior, _) in found.items()}
     info: dict[str, Any] = {
         **process.info,
         "observed_days": {**network.info["observed_days"], **process.info["observed_days"]},
@@ -146,12 +146,6 @@ def _draws_without(process: Posterior, network: Posterior, members: np.ndarray, 
         away = [np.isin(members % one.draws, of.get(place, [])) for one, of in zip((process, network), without, strict=True)]
         found[place] = np.flatnonzero(np.where(of_network[:, at], away[1], away[0])).tolist()
     return found
-
-
-def _left_out(posterior: Posterior) -> np.ndarray | None:
-    """`[draw, place]`, who was not fitted by which draw; None where every draw was fitted to every place."""
-    without: Mapping[str, list[int]] = posterior.info["draws_without"]
-    return np.stack([np.isin(np.arange(posterior.draws), without[place]) for place in posterior.places], axis=1) if without else None
 
 
 def _either(process: StructuralError, network: StructuralError, share: float) -> StructuralError:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from hybridflux.model.sources import AbstractSource, Fixed, Names, Shared
+from hybridflux.model.student_t import student_t
 from hybridflux.vocabulary import PARAMETERS, Parameter
 
 
@@ -99,7 +100,7 @@ class StudentT(AbstractNoise):
         return jax.scipy.stats.t.logpdf((observed - flux) / scale, self.parameter("noise_tail")) - jnp.log(scale)
 
     def sample(self, key, flux, known):
-        return flux + self.scale(flux, known) * jax.random.t(key, self.parameter("noise_tail"), flux.shape, flux.dtype)
+        return flux + self.scale(flux, known) * student_t(key, self.parameter("noise_tail"), flux.shape, flux.dtype)
 
 
 class Constant(AbstractNoise):
@@ -139,7 +140,7 @@ class Constant(AbstractNoise):
 
     def sample(self, key, flux, known):
         draw = (
-            jax.random.t(key, self.parameter("noise_tail"), flux.shape, flux.dtype)
+            student_t(key, self.parameter("noise_tail"), flux.shape, flux.dtype)
             if "noise_tail" in self.sources
             else jax.random.normal(key, flux.shape, flux.dtype)
         )

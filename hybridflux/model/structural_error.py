@@ -31,6 +31,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.model.sources import to_raw, to_value
+from hybridflux.model.student_t import student_t
 from hybridflux.vocabulary import PARAMETERS
 
 LASTING = ("structural_recurring", "structural_recurring_days", "structural_year", "structural_place", "structural_amplitude")
@@ -115,28 +116,35 @@ class StructuralError(eqx.Module):
             known: known random error, broadcasting, 0 where unknown.
             plant_type: of the places, indices into PLANT_TYPES; None where it is not known: what all types have in common, of level zero.
         """
-        normal = jax.random.normal(jax.random.fold_in(key, 4), flux.shape[1:])
+        return flux + self.drawn(key, activity, plant_type) + self.noise(key, flux, known)
+
+    def drawn(self, key: PRNGKeyArray, activity: Array, plant_type: ArrayLike | None = None) -> Array:
+        """The structural error alone, of places that nobody measured, for one draw of the hyperparameters; arguments as of `sample`."""
+        normal = jax.random.normal(jax.random.fold_in(key, 4), activity.shape[1:])
         level = 0.0 if plant_type is None else self.level(plant_type)
         of_place = amplitude(self.values()["structural_amplitude"], normal, level=level)
-        return self.sample_of_amplitude(key, flux, activity, known, of_place, plant_type)
+        return of_place * self.of_unit_amplitude(key, activity, plant_type)
 
     def sample_of_amplitude(
         self, key: PRNGKeyArray, flux: Array, activity: Array, known: Array, of_place: Array, plant_type: ArrayLike | None = None
     ) -> Array:
         """`sample` at places whose amplitudes are known, `of_place` `[...]`; other arguments as of it."""
+        return flux + of_place * self.of_unit_amplitude(key, activity, plant_type) + self.noise(key, flux, known)
+
+    def of_unit_amplitude(self, key: PRNGKeyArray, activity: Array, plant_type: ArrayLike | None = None) -> Array:
+        """The structural error of places of amplitude one `[time, ...]`, for one draw of the hyperparameters; arguments as of `sample`."""
         p = self.values() | ({} if plant_type is None else self.differing(plant_type))
         weeks, years, _ = jax.random.split(key, 3)
         drift = p["structural_floor"] + p["structural_slope"] * activity
-        drift *= of_weeks(weeks, flux.shape, *memory_of(p))
-        drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, flux.shape, YEAR_DAYS)
-        drift += p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), flux.shape[1:])
-        return flux + of_place * drift + self.noise(key, flux, known)
+        drift *= of_weeks(weeks, activity.shape, *memory_of(p))
+        drift += p["structural_year"] * activity * ornstein_uhlenbeck(years, activity.shape, YEAR_DAYS)
+        return drift + p["structural_place"] * activity * jax.random.normal(jax.random.fold_in(key, 3), activity.shape[1:])
 
     def noise(self, key: PRNGKeyArray, flux: Array, known: Array) -> Array:
         """The measuring error alone, for one draw of the hyperparameters; arguments as for `sample`."""
         p = self.values()
         sd = jnp.sqrt(known**2 + (p["noise_floor"] + p["noise_slope"] * jnp.abs(flux)) ** 2)
-        return sd * ((TAIL - 2.0) / TAIL) ** 0.5 * jax.random.t(jax.random.split(key, 3)[2], TAIL, flux.shape, flux.dtype)
+        return sd * ((TAIL - 2.0) / TAIL) ** 0.5 * student_t(jax.random.split(key, 3)[2], TAIL, flux.shape, flux.dtype)
 
     def variance_of_mean(self, activity: Array, flux: Array, flux_sq: Array, known_sq: Array, count: Array, span: Array):
         """Variance of the mean error over a period, (gC m-2 d-1)^2, at a place not known, for one draw; elementwise over periods.

@@ -221,6 +221,8 @@ def posterior_fingerprint(posterior: Posterior) -> str:
         digest.update(name.encode() + np.ascontiguousarray(leaf).tobytes())
     for name, raw in sorted(posterior.structure.raw.items()) if posterior.structure is not None else ():
         digest.update(name.encode() + np.ascontiguousarray(raw).tobytes())
+    if posterior.gross is not None:
+        digest.update(repr(posterior.gross.to_header()).encode())
     for name, values in sorted(posterior.residuals.to_arrays().items()) if posterior.residuals is not None else ():
         digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]

@@ -15,7 +15,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
-from hybridflux.inference import fit_effect_correlation, fit_site_discrepancy, fit_structural_correlation, tower_residuals, training_days
+from hybridflux.inference import (
+    fit_effect_correlation,
+    fit_gross_error,
+    fit_site_discrepancy,
+    fit_structural_correlation,
+    tower_residuals,
+    training_days,
+)
 from hybridflux.inference.batch import Batch, Indices, batch, covariate_ranges, plant_types_at_towers, warm_up_days, with_longer_warm_up
 from hybridflux.inference.checks import at_bounds, check_fit
 from hybridflux.inference.fit_structural_error import Learned, learn
@@ -194,12 +201,14 @@ class AbstractMethod(eqx.Module):
 
 
 def _remembering(posterior: Posterior, sequences: Sequences) -> Posterior:
-    """With what a map needs of the towers of the fit, and a prediction at one of them."""
+    """With what a map needs of the towers of the fit, a prediction at one of them, and one of GPP and RECO elsewhere."""
     training = training_days.of_posterior(posterior, sequences)
     residuals = tower_residuals.of_posterior(posterior, sequences)
-    discrepancy, about = fit_site_discrepancy.of_posterior(posterior, sequences)
-    info = posterior.info if about is None else {**posterior.info, "error_of_known_places": about}
-    return replace(posterior, residuals=residuals, training=training, discrepancy=discrepancy, info=info)
+    discrepancy, of_known = fit_site_discrepancy.of_posterior(posterior, sequences)
+    gross, of_gross = fit_gross_error.of_posterior(posterior, sequences)
+    about = {"error_of_known_places": of_known, "structural_error_of_gross_fluxes": of_gross}
+    info = {**posterior.info, **{name: one for name, one in about.items() if one is not None}}
+    return replace(posterior, residuals=residuals, training=training, discrepancy=discrepancy, gross=gross, info=info)
 
 
 def _of_kind(progress: Progress, number: int, kind: str, done: int, total: int, message: str) -> None:
