@@ -115,7 +115,7 @@ def totals_at(posterior: Posterior, here: Sequences, years: tuple[int, int]) -> 
     of_day = {"NEE": nee} | {name: np.asarray(fluxes[name.lower()])[..., 0].T for name in ("GPP", "RECO")}
     (kind,) = np.asarray(here.drivers["plant_type"]).astype(int)
     return RunTotals(
-        total={name: monthly(values) for name, values in of_day.items()}, structural=monthly(error),
+        total={name: monthly(values) for name, values in of_day.items()}, structural={"NEE": monthly(error)},
         zone=np.array([here.places[0]], object), land_cover=np.array([PLANT_TYPES[kind]], object), area=np.ones(1),
         months=months, days=months.days_in_month.to_numpy(), spread="parameter+random_effects",
     )  # fmt: skip

@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.inference.tower_residuals import TowerResiduals
+from hybridflux.model.gross_error import error_of_gpp, with_measuring_errors
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, score_given, size_of, unit_means
 from hybridflux.model.structural_error import LEVEL, YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
@@ -42,10 +43,11 @@ def simulate_given(
     found: dict[str, ArrayLike] = {**with_error(posterior, {name: np.asarray(one) for name, one in exact.items()}, sequences, months, seed)}
     if noise:
         assert posterior.structure is not None
-        errors, known = posterior.structure.of_draws(posterior.draws), sequences.uncertainty
+        known, measuring = sequences.uncertainty, with_measuring_errors(posterior.structure, posterior.gross)
         for number, name in enumerate(CARBON):
             keys = jax.random.split(jax.random.fold_in(key, 3 + number), posterior.draws)
             of_day = jnp.asarray(np.nan_to_num(known[name])) if name in known else jnp.zeros(())
+            errors = measuring[name].of_draws(posterior.draws)
             noises = jax.vmap(lambda one, own, flux, sd=of_day: one.noise(own, flux, sd))(errors, keys, exact[name])
             found[name] = np.asarray(found[name]) + np.asarray(noises)
     others = tuple(name for name in variables if name not in CARBON)
@@ -59,7 +61,8 @@ def with_error(
 ) -> dict[str, np.ndarray]:
     """Fluxes with the structural error, which the residuals of each place of the fit inform `[draw, time, place]`.
 
-    The error of NEE is shared out to GPP and RECO by their sizes, as in `RunTotals.with_structural_error`, so that NEE = RECO - GPP.
+    The error of NEE is shared out to GPP and RECO, and what both have in common is added (`model.gross_error`), of which residuals of NEE
+    say nothing; of posteriors that do not know it by their sizes alone. NEE = RECO - GPP.
 
     Args:
         posterior: with its draws.
@@ -85,9 +88,22 @@ def with_error(
         alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.plant_types[at])
         activity = 0.5 * (gpp[..., at] + reco[..., at])
         error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, kind, seed + at)
-    share = gpp / np.maximum(gpp + reco, 1e-9)
-    gpp, reco = gpp - share * error, reco + (1.0 - share) * error
+    of_gpp = _error_of_gpp(posterior, gpp, reco, error, jax.random.key(seed), sequences.plant_types)
+    gpp, reco = gpp + of_gpp, reco + error + of_gpp
     return {"nee": reco - gpp, "gpp": gpp, "reco": reco}
+
+
+def _error_of_gpp(
+    posterior: Posterior, gpp: np.ndarray, reco: np.ndarray, error: np.ndarray, key: PRNGKeyArray, plant_types: np.ndarray
+) -> np.ndarray:
+    """Error of GPP beside one of NEE `[draw, time, place]`."""
+    gross = posterior.gross
+    if gross is None:
+        return error_of_gpp(gpp, reco, error)
+    activity, kinds = jnp.asarray(0.5 * (gpp + reco), jnp.float32), jnp.asarray(plant_types)
+    keys, errors = jax.random.split(key, posterior.draws), gross.error.of_draws(posterior.draws)
+    common = jax.jit(jax.vmap(lambda one, own, of: one.drawn(own, of, kinds)))(errors, keys, activity)
+    return error_of_gpp(gpp, reco, error, np.asarray(common), gross.odds)
 
 
 def _asked(residuals: TowerResiduals, days: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ class GrossError(eqx.Module):
         of_net, of_gross = (error.drawn(keys[name], activity, plant_type) for name, error in (("nee", net), ("gross", self.error)))
         of_gpp = error_of_gpp(fluxes["gpp"], fluxes["reco"], of_net, of_gross, self.odds)
         wrong = {"nee": of_net, "gpp": of_gpp, "reco": of_net + of_gpp}
-        noises = {"nee": net, "gpp": net, "reco": self.error}
+        noises = with_measuring_errors(net, self)
         return {
             name: fluxes[name] + wrong[name] + noises[name].noise(keys[name], fluxes[name], known.get(name, nobody)) for name in CARBON
         }
@@ -102,3 +102,8 @@ def error_of_gpp(gpp, reco, of_net, of_gross=0.0, odds=ODDS_OF_SIZE):
         odds: of GPP, as of `share_of_gpp`.
     """
     return of_gross - share_of_gpp(gpp, reco, odds) * of_net
+
+
+def with_measuring_errors(net: StructuralError, gross: GrossError | None) -> dict[str, StructuralError]:
+    """Flux -> the error whose measuring error of a day it has: RECO, which is partitioned, that of the gross fluxes where it is known."""
+    return {"nee": net, "gpp": net, "reco": net if gross is None else gross.error}

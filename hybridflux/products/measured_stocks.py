@@ -150,7 +150,7 @@ def _change(totals: RunTotals, prior: RunTotals, entry: Entry, cells: np.ndarray
     area = float(totals.area[cells].sum())
     yearly = np.array([prior.sum("NEE", cells, of_year) for of_year in months.values()]).reshape(len(years), totals.draws) / area
     bias = None
-    if totals.structural is not None and years:
+    if totals.structural and years:
         bias = yearly.mean(0) - sum(totals.sum("NEE", cells, of_year) for of_year in months.values()) / len(years) / area
     carried = {pool: value + sd * _scores(entry, pool, totals.draws, seed) for pool, (value, sd) in entry.carried.items()}
     stocks = [entry.pools.get(pool, (np.nan, np.nan)) for pool in STOCKS]

@@ -6,7 +6,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import pandas as pd
 
 from hybridflux.provenance import canonical_json
 from hybridflux.records import run_record
+from hybridflux.region.draws.flux_errors import part_of_gpp
 from hybridflux.region.draws.spread import Spread
 from hybridflux.region.outputs import Output, ZoneTotals
 from hybridflux.region.outputs.merge_totals import OUTSIDE
+from hybridflux.region.outputs.zone_totals import ERRORS
 from hybridflux.region.store.checksums import check_file
 from hybridflux.vocabulary import FLUXES, PLANT_TYPES, UNVEGETATED
 
@@ -69,7 +71,8 @@ class RunTotals:
         meaning: the spread in words.
         first: first mapped day of each month `[month]`; None where it is not recorded.
         at_towers: plant types of the towers the model was fitted to; None where they are not recorded.
-        structural: structural error of NEE `[cell, month, draw]`, gC; None where it is not known.
+        structural: flux -> structural error of NEE and of GPP `[cell, month, draw]`, gC; that of RECO is their sum. Of earlier versions of
+            NEE alone; empty where it is not known.
         outside: area outside the area of applicability of each cell `[cell]`, m2; None where it is not known.
     """
 
@@ -83,7 +86,7 @@ class RunTotals:
     meaning: str = ""
     first: pd.DatetimeIndex | None = None
     at_towers: frozenset[str] | None = None
-    structural: np.ndarray | Lazy | None = None
+    structural: Mapping[str, np.ndarray | Lazy] = field(default_factory=dict)
     outside: np.ndarray | None = None
 
     @property
@@ -118,33 +121,32 @@ class RunTotals:
     def with_structural_error(self) -> RunTotals:
         """Totals whose draws include the structural error, as far as it is known.
 
-        The error of NEE is shared out to GPP and RECO by their sizes, so that NEE = RECO - GPP in every draw; errors of both that cancel
-        in NEE cannot be identified from NEE and are not in it. Each share has the mean over the draws of the error times its own mean: zero
-        without towers, so that a budget agrees with the maps, though draws with more GPP have larger errors; with towers in or near the
-        region what these measured moves the budget from the maps.
+        NEE = RECO - GPP in every draw. Of a run of earlier versions, which does not know what GPP and RECO have wrong in common, the
+        error of NEE is shared out to them by their sizes. The mean over the draws is zero without towers, so that a budget agrees with
+        the maps, though draws with more GPP have larger errors; with towers in or near the region what these measured moves the budget
+        from the maps.
         """
-        if self.structural is None:
+        if not self.structural:
             return self
         total = {flux: Lazy(values.shape, partial(self._with_error, flux)) for flux, values in self.total.items()}
         error = "the structural error of the model, alike between neighbours of a plant type and known where a tower measured it"
         meaning = f"{self.meaning}; and {error}"
-        return replace(self, total=total, structural=None, spread=self.spread + STRUCTURAL, meaning=meaning)
+        return replace(self, total=total, structural={}, spread=self.spread + STRUCTURAL, meaning=meaning)
 
     def in_memory(self) -> RunTotals:
         """Totals that no longer need their file."""
         total = {flux: values[:] for flux, values in self.total.items()}
-        return replace(self, total=total, structural=None if self.structural is None else self.structural[:])
+        return replace(self, total=total, structural={flux: values[:] for flux, values in self.structural.items()})
 
     def _with_error(self, flux: str, cells: np.ndarray) -> np.ndarray:
-        part = self.structural[cells]
-        if flux != "NEE":
-            gpp, reco = self.total["GPP"][cells], self.total["RECO"][cells]
-            share = gpp / np.maximum(gpp + reco, 1e-9)
-            share = -share if flux == "GPP" else 1.0 - share
-            mean = share.mean(axis=-1, keepdims=True) * part.mean(axis=-1, keepdims=True)
-            part = share * part
-            part += mean - part.mean(axis=-1, keepdims=True)
-        return self.total[flux][cells] + part
+        of_net = self.structural["NEE"][cells]
+        if flux == "NEE":
+            return self.total[flux][cells] + of_net
+        if "GPP" in self.structural:
+            of_gpp = self.structural["GPP"][cells]
+        else:
+            of_gpp = part_of_gpp(self.total["GPP"][cells], self.total["RECO"][cells], of_net)
+        return self.total[flux][cells] + (of_gpp if flux == "GPP" else of_net + of_gpp)
 
     def area_without_tower(self, cells: np.ndarray) -> float:
         """Area of some cells whose plant type no tower of the posterior has, m2; NaN where the run does not record it."""
@@ -262,7 +264,7 @@ def read_totals(path: Path) -> RunTotals:
         names = [str(flux).upper() for flux in data["flux"].values]
         read = partial(_stored, path, data["total"].dims.index("month") > data["total"].dims.index("draw"))
         total = {flux: Lazy(shape, partial(read, "total", (number,), cells)) for number, flux in enumerate(names)}
-        structural = Lazy(shape, partial(read, "structural", (), cells)) if "structural" in data else None
+        structural = {flux: Lazy(shape, partial(read, name, (), cells)) for flux, name in ERRORS.items() if name in data}
         return _described(data, cells, spread, total, structural)
 
 
@@ -271,7 +273,7 @@ def totals_of(data, spread: str) -> RunTotals:
     cells = np.flatnonzero(_kept(data))
     values = data["total"].transpose("flux", "cell", "month", "draw").values.astype(float)
     total = {str(flux).upper(): values[number][cells] for number, flux in enumerate(data["flux"].values)}
-    return _described(data, cells, spread, total, None)
+    return _described(data, cells, spread, total, {})
 
 
 def _kept(data) -> np.ndarray:

@@ -101,7 +101,7 @@ def polygon_totals(job: Job, polygon: DrawnPolygon, progress: Callable[[int, int
 def difference(of: RunTotals, other: RunTotals) -> RunTotals:
     """Totals of one run minus those of another one, draw by draw; the structural error of the model, which both share, is left out."""
     total = {flux: values - other.total[flux] for flux, values in of.total.items()}
-    return dataclasses.replace(of, total=total, structural=None)
+    return dataclasses.replace(of, total=total, structural={})
 
 
 def are_paired(of: Job, other: Job) -> bool:

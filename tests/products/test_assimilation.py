@@ -83,7 +83,7 @@ def a_world(seed, draws=64):
         total={"NEE": modelled[..., :draws], "GPP": gpp[..., :draws], "RECO": (gpp + modelled)[..., :draws]},
         zone=np.array([f"z{zone}" for zone, _ in cells], object), land_cover=np.array([COVERS[number] for _, number in cells], object),
         area=np.full(len(cells), AREA), months=months, days=months.days_in_month.to_numpy(), spread="parameter+random_effects",
-        structural=bias[..., :draws],
+        structural={"NEE": bias[..., :draws]},
     )  # fmt: skip
     nee = (modelled + bias)[..., -1].reshape(len(cells), YEARS, 12).sum(2) / AREA
     entries, truth, pool_sd = [], {}, STOCK / np.sqrt(2)

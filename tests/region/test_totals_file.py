@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from hybridflux.model.gross_error import GrossError
 from hybridflux.model.sources import to_raw
 from hybridflux.model.structural_covariance import Periods
 from hybridflux.model.structural_error import StructuralError
+from hybridflux.region.draws.flux_errors import FluxErrors
 from hybridflux.region.draws.spread import Draws
-from hybridflux.region.draws.structural_field import StructuralField
 from hybridflux.region.drivers import map_periods
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.map import make_job as describe
 from hybridflux.region.outputs import KEEP, merge_totals
 from hybridflux.region.outputs.merge_totals import Block, TileTotals
+from hybridflux.region.outputs.zone_totals import ERRORS
 from hybridflux.region.run.lifecycle import write_totals
 from hybridflux.vocabulary import PARAMETERS
 
@@ -33,7 +35,8 @@ def make_job(region_path, make_posterior, tmp_path):
     def make(draws, zones):
         numbers = {**NUMBERS, "noise_slope": 0.1}
         raw = {name: jnp.asarray([to_raw(value, PARAMETERS[name])], jnp.float32) for name, value in numbers.items()}
-        posterior = dataclasses.replace(make_posterior(draws=draws), structure=StructuralError(raw))
+        error = StructuralError(raw)
+        posterior = dataclasses.replace(make_posterior(draws=draws), structure=error, gross=GrossError(error, 3.0))
         settings = {"draws": Draws(draws, "parameter", seed=3), "period": Period("2018-01-01"), "keep": KEEP}
         job = dataclasses.replace(describe(posterior, region_path, **settings), out=tmp_path)
         (tmp_path / "totals").mkdir()
@@ -66,14 +69,14 @@ def test_equals_what_is_computed_of_all_cells_at_once(make_job, monkeypatch):
     np.testing.assert_array_equal(found["total"], np.stack([reco - gpp, gpp, reco]))
     ((_, features),) = merged.groups(merge_totals.FIELD, (job.field_basis.features,), 1 << 30)
     months = Periods(*map_periods.bounds_of(job.calendar, "monthly"))
-    field = StructuralField.of(job.field_basis, job.posterior, months, job.seed)
-    error = field.error(carbon, merged.area, merged.plant_type, features)
-    np.testing.assert_allclose(found["structural"], error, rtol=1e-5, atol=1e-3)
-    assert found["structural"].std() > 0
+    error = FluxErrors.of(job.field_basis, job.posterior, months, job.seed).errors(carbon, merged.area, merged.plant_type, features)
+    for flux, name in ERRORS.items():
+        np.testing.assert_allclose(found[name], error[flux], rtol=1e-5, atol=1e-3)
+        assert found[name].std() > 0 and flux in found[name].attrs["long_name"]
 
 
 def test_memory_does_not_grow_with_the_zones(make_job):
-    """20 000 zones of 50 draws are 192 MB of carbon, and half as much again with NEE."""
+    """20 000 zones of 50 draws are 192 MB of carbon, half as much again with NEE, and as much of errors."""
     job = make_job(50, 20_000)
     stored = sum(path.stat().st_size for path in (job.out / "totals").iterdir())
     tracemalloc.start()

@@ -23,13 +23,14 @@ import numpy as np
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, score_given, size_of, unit_means
-from hybridflux.model.structural_error import LEVEL, amplitude, memory_of
+from hybridflux.model.structural_error import LEVEL, StructuralError, amplitude, memory_of
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.vocabulary import PLANT_TYPES
 
 PARTS = 3  # weeks, years, place
 SCORE = PARTS  # number of the random stream of amplitudes
-_NAME = crc32(b"structural error")
+NET, GROSS = crc32(b"structural error"), crc32(b"structural error of gross fluxes")
+"""Numbers of the random streams."""
 
 
 class Measured(NamedTuple):
@@ -88,7 +89,7 @@ class OfKind(NamedTuple):
 
 @dataclass(frozen=True)
 class StructuralField:
-    """The structural error of NEE of a run.
+    """A structural error of a run: of NEE, or of what GPP and RECO have in common.
 
     Attributes:
         basis: of the fields.
@@ -97,6 +98,7 @@ class StructuralField:
         hyperparameters: name -> value of each plant type and draw `[plant type, draw]`, and `LEVEL`.
         places: of the posterior, to whose numbers the residuals refer.
         residuals: of the draws at the towers of the fit; None where they are not known.
+        stream: number of its random numbers.
     """
 
     basis: FieldBasis
@@ -105,16 +107,21 @@ class StructuralField:
     hyperparameters: dict[str, np.ndarray]
     places: tuple[str, ...] = ()
     residuals: TowerResiduals | None = None
+    stream: int = NET
     _made: dict[int, OfKind] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, basis: FieldBasis, posterior: Posterior, months: Periods, seed: int) -> StructuralField:
-        """Of a posterior that knows its structural error."""
+        """The error of NEE, of a posterior that knows it."""
         assert posterior.structure is not None
-        error = posterior.structure.of_draws(posterior.draws)
-        of_types = [error.of_type(kind) for kind in range(len(PLANT_TYPES))]
-        values = {name: np.array([one[name] for one in of_types], float) for name in of_types[0]}
+        values = hyperparameters_of(posterior.structure.of_draws(posterior.draws))
         return cls(basis, months, seed, values, posterior.places, posterior.residuals)
+
+    @classmethod
+    def of_gross_fluxes(cls, basis: FieldBasis, posterior: Posterior, months: Periods, seed: int) -> StructuralField:
+        """The error that GPP and RECO have in common, of a posterior that knows it."""
+        assert posterior.gross is not None
+        return cls(basis, months, seed, hyperparameters_of(posterior.gross.error.of_draws(posterior.draws)), stream=GROSS)
 
     @property
     def draws(self) -> int:
@@ -122,7 +129,7 @@ class StructuralField:
         return self.hyperparameters["structural_floor"].shape[1]
 
     def error(self, carbon: np.ndarray, area: np.ndarray, plant_type: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Error of NEE of some cells `[cell, month, draw]`, gC; what no tower adds has mean zero over the draws.
+        """Error of some cells `[cell, month, draw]`, gC; what no tower adds has mean zero over the draws.
 
         Args:
             carbon: GPP and RECO of each cell `[cell, month, 2, draw]`, gC.
@@ -255,10 +262,16 @@ class StructuralField:
         return found
 
     def _random(self, kind: int, draw: int, part: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, _NAME, kind, draw, part])
+        return np.random.default_rng([self.seed, self.stream, kind, draw, part])
 
     def _of_type(self, kind: int) -> dict[str, np.ndarray]:
         return {name: values[kind] for name, values in self.hyperparameters.items()}
 
     def _of_draw(self, kind: int, draw: int) -> dict[str, float]:
         return {name: float(values[draw]) for name, values in self._of_type(kind).items()}
+
+
+def hyperparameters_of(error: StructuralError) -> dict[str, np.ndarray]:
+    """Name -> value of each plant type and draw `[plant type, draw]`, and `LEVEL`."""
+    of_types = [error.of_type(kind) for kind in range(len(PLANT_TYPES))]
+    return {name: np.array([one[name] for one in of_types], float) for name in of_types[0]}

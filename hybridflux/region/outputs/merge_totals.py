@@ -25,7 +25,7 @@ OUTSIDE = "outside_applicability"
 """Name under which a tile keeps the area of its cells outside the area of applicability, m2."""
 OF_PIXELS = ("pixel", "plant_type", "area")
 """What the file of a tile says of the pixels that an output keeps, after its name."""
-GROUP_BYTES = 16 << 20  # of sums in memory at once; what is made of it takes a few times that
+GROUP_BYTES = 12 << 20  # of sums in memory at once; what is made of it takes a few times that
 _KINDS = 256  # plant types, at most
 _KIND, _PLACE = "plant_type_", "place_"  # before the name of an output, in the file of a tile
 

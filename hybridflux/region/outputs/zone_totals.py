@@ -9,7 +9,7 @@ import numpy as np
 
 from hybridflux.files import Enduring
 from hybridflux.model.structural_covariance import Periods
-from hybridflux.region.draws.structural_field import StructuralField
+from hybridflux.region.draws.flux_errors import FluxErrors
 from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.map_periods import bounds_of, mapped_days
 from hybridflux.region.kernels.contract import Kept, Static
@@ -22,14 +22,17 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 DAYS = {"units": layout.TIME_UNITS, "calendar": "standard", "dtype": "int32"}
 """How time is written."""
+ERRORS = {"NEE": "structural", "GPP": "structural_gpp"}
+"""Flux -> variable of its structural error in the file."""
 
 
 @dataclass(frozen=True)
 class ZoneTotals(OfQuantities):
     """Sums over the pixels of each zone and plant type, for each month and draw, with the true area of every pixel.
 
-    `total(flux, cell, draw, month)`; a cell is a zone and a plant type. `structural(cell, draw, month)` is the error of NEE to be added
-    where the posterior knows its structural error. Time stands last, as CF recommends (section 2.4).
+    `total(flux, cell, draw, month)`; a cell is a zone and a plant type. Where the posterior knows its structural error,
+    `structural(cell, draw, month)` is that of NEE, `structural_gpp` that of GPP, and their sum that of RECO, to be added to the total. Time
+    stands last, as CF recommends (section 2.4).
 
     Attributes:
         quantities: names of the model that add up: carbon in g, water in kg.
@@ -98,7 +101,7 @@ class ZoneTotals(OfQuantities):
             attrs=attributes,
         ).to_netcdf(stream, engine="h5netcdf", encoding={"month": DAYS})
         basis = job.field_basis if self.quantities == CARBON else None
-        field = None if basis is None else StructuralField.of(basis, job.posterior, Periods(*bounds_of(job.calendar, "monthly")), job.seed)
+        fields = None if basis is None else FluxErrors.of(basis, job.posterior, Periods(*bounds_of(job.calendar, "monthly")), job.seed)
         with h5netcdf.File(stream, "a") as file:
             if job.posterior.training is not None:
                 unlike = file.create_variable(OUTSIDE, ("cell",), np.float64)
@@ -110,18 +113,18 @@ class ZoneTotals(OfQuantities):
             total = file.create_variable("total", ("flux", "cell", "draw", "month"), np.float64)
             what = "carbon exchanged" if self.quantities == CARBON else _what(self.quantities)
             total.attrs.update(methods | {"long_name": f"{what} over the mapped days of the month, all of the cell"})
-            if field is not None:
-                error = file.create_variable("structural", ("cell", "draw", "month"), np.float64)
-                error.attrs.update(
-                    methods | {"long_name": "structural error of NEE, carbon of the cell and month", "comment": "not part of total"}
-                )
+            errors = {}
+            for flux, name in ERRORS.items() if fields is not None else ():
+                errors[flux] = file.create_variable(name, ("cell", "draw", "month"), np.float64)
+                what = f"structural error of {flux}, carbon of the cell and month"
+                errors[flux].attrs.update(methods | {"long_name": what, "comment": "not part of total; that of RECO is the sum of both"})
             for cells, sums in merged.groups(self.name, (len(first), len(self.given), job.draws)):
                 parts = {name: sums[:, :, number] for number, name in enumerate(self.given)}
                 for number, name in enumerate(self.quantities):
                     total[number, cells] = value_of(name, parts).swapaxes(1, 2)
-                if field is not None:
+                if fields is not None:
                     features = merged.cells(FIELD).sums(cells, (basis.features,))
-                    error[cells] = field.error(sums, merged.area[cells], merged.plant_type[cells], features).swapaxes(1, 2)
+                    _write_errors(errors, cells, fields.errors(sums, merged.area[cells], merged.plant_type[cells], features))
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,12 @@ class PixelTotals(Output):
     def cost(self, calendar: Calendar, draws: int) -> float:
         """Four bytes for each month, draw and sum."""
         return 4 * len(self.sums) * len(calendar.months) * draws
+
+
+def _write_errors(variables: Mapping, cells: slice, errors: Mapping[str, np.ndarray]) -> None:
+    """Errors of some cells `[cell, month, draw]`, which are forgotten before those of the next ones are made."""
+    for flux, variable in variables.items():
+        variable[cells] = errors[flux].swapaxes(1, 2)
 
 
 def units_of(quantities: Sequence[str]) -> str:
