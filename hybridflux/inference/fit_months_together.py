@@ -23,7 +23,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 from scipy.special import logsumexp
 
 from hybridflux.inference import plant_type_error
@@ -216,10 +215,11 @@ def means(totals: Sequence[np.ndarray], anchors: np.ndarray, width: np.ndarray, 
         names: of the group.
     """
     fine = [np.linspace(NODES[name][0], NODES[name][-1], FINE) for name in names]
+    splines = [plant_type_error.interpolation(tuple(NODES[name]), tuple(one)) for name, one in zip(names, fine, strict=True)]
     out = np.empty((len(totals), len(names)))
     for draw, (found, anchor) in enumerate(zip(totals, anchors, strict=True)):
-        for axis, name in enumerate(names):
-            found = CubicSpline(NODES[name], found, axis)(fine[axis])
+        for axis, spline in enumerate(splines):
+            found = np.moveaxis(np.tensordot(spline, found, (1, axis)), 0, axis)
         found = sum(np.ix_(*(-0.5 * ((one - mean) / sd) ** 2 for one, mean, sd in zip(fine, anchor, width, strict=True))), found)
         share = np.exp(found - found.max())
         for axis in range(len(names)):

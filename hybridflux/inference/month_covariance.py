@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
 from hybridflux.inference.mean_residuals import Means
-from hybridflux.model.structural_covariance import Errors, Periods, covariance, size_of, unit_means
+from hybridflux.model.structural_covariance import Errors, Periods, covariance, of_means, of_weeks, of_years, size_of
+from hybridflux.model.structural_error import memory_of
 
 MONTHS, MONTH = 2, 365 / 12  # place in `mean_residuals.PERIODS`, and its length [d]
 FEWEST_MONTHS = 12
 """Of a tower, from which on its months are looked at together."""
+MEMORIES = 16
+"""Memories of which the covariances of months are kept: more than a group of hyperparameters looks at (`fit_months_together.NODES`)."""
 
 
 def errors_of(values: Mapping[str, float], months: Means, rows: np.ndarray) -> np.ndarray:
@@ -22,10 +26,38 @@ def errors_of(values: Mapping[str, float], months: Means, rows: np.ndarray) -> n
         months: of all towers.
         rows: numbers of the months.
     """
-    number, activity = np.asarray(months.number)[rows], np.asarray(months.activity, float)[rows]
-    first, end = (np.floor((number + step) * MONTH).astype(int) for step in (0, 1))
-    here = Errors(np.arange(len(rows)), size_of(values, activity), activity)
-    return covariance(values, unit_means(values, periods := Periods(first, end), periods), here, here, 1.0)
+    number, activity = np.asarray(months.number), np.asarray(months.activity, float)[rows]
+    here = Errors(number[rows], size_of(values, activity), activity)
+    return covariance(values, _units(values, int(number.max()) + 1), here, here, 1.0)
+
+
+def _units(values: Mapping[str, float], count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`structural_covariance.unit_means` of the first months of the sequences; that of weeks is a mean of two, found once for all."""
+    days, recurring, transient, changing = (float(one) for one in memory_of(values))
+    return (1.0 - recurring) * _passing(count, transient) + recurring * _recurring(count, days, changing), _years(count)
+
+
+def _months(count: int) -> Periods:
+    first, end = (np.floor((np.arange(count) + step) * MONTH).astype(int) for step in (0, 1))
+    return Periods(first, end)
+
+
+@lru_cache(MEMORIES)
+def _passing(count: int, transient: float) -> np.ndarray:
+    """Covariance of the means over months of what passes."""
+    return of_means(lambda lag: of_weeks(lag, 1.0, 0.0, transient, 1.0), _months(count), _months(count))
+
+
+@lru_cache(MEMORIES)
+def _recurring(count: int, days: float, changing: float) -> np.ndarray:
+    """Covariance of the means over months of what comes again."""
+    return of_means(lambda lag: of_weeks(lag, days, 1.0, 1.0, changing), _months(count), _months(count))
+
+
+@lru_cache(1)
+def _years(count: int) -> np.ndarray:
+    """Covariance of the means over months of what lasts about a year."""
+    return of_means(of_years, _months(count), _months(count))
 
 
 def effects_of(variance: np.ndarray, months: Means, rows: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -53,7 +54,14 @@ class Trait:
             weight: of the places.
             found: log likelihood of each `[place, node, ...]`.
         """
-        return CubicSpline(self.nodes, np.tensordot(weight, found, 1))(self.fine)
+        of_type = np.tensordot(weight, found, 1)
+        return np.tensordot(interpolation(tuple(self.nodes), tuple(self.fine)), of_type, 1)
+
+
+@lru_cache(32)
+def interpolation(nodes: tuple[float, ...], fine: tuple[float, ...]) -> np.ndarray:
+    """Shares that the values at nodes have in those of a cubic spline between them `[fine, node]`."""
+    return CubicSpline(nodes, np.eye(len(nodes)))(fine)
 
 
 def prior_share(centre, score):
