@@ -81,6 +81,14 @@ def own_files_are_forgotten():
         sys.modules.pop(name, None)
 
 
+@pytest.fixture(scope="module")
+def few_resamples():
+    """Structural errors of four draws in place of twenty, for files of fits whose tests ask nothing of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hybridflux.inference.error_hyperparameters.RESAMPLES", 4)
+        yield
+
+
 def resident() -> int:
     """Memory of this process [bytes]; 0 where the system does not say."""
     statm = Path("/proc/self/statm")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from hybridflux.cli import app
 from hybridflux.twin.world import make_world
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 SCORES = ["site", "igbp", "variable", "n", "nse", "r2", "rmse", "bias", "crps", "coverage50", "coverage80", "coverage90"]
 MONTHS = ("--start", "2022-05-01", "--end", "2022-06-30")

@@ -20,7 +20,7 @@ from hybridflux.region.outputs import KEEP, DailyMaps
 from hybridflux.region.store.checksums import accept
 from hybridflux.twin.world import make_world
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 
 def hybridflux(*arguments) -> str:

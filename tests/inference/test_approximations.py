@@ -14,7 +14,7 @@ from hybridflux.model import HybridFlux, Pooled, Sequences, Shared, observe
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 PLACES, DAYS = 8, 250
 

@@ -10,7 +10,7 @@ from hybridflux.inference.joint import log_likelihood
 from hybridflux.model.learned import over_draws
 from tests.inference.test_checks import Stub
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from hybridflux.model.noise import Laplace
 from hybridflux.process import light, respiration
 from tests.inference.conftest import dark_series
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 
 class Never(AbstractMethod):

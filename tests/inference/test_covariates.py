@@ -11,7 +11,7 @@ from hybridflux.model import HybridFlux, Neural, Sequences
 from hybridflux.model.learned import learned
 from hybridflux.process import light, respiration
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 
 class Prior(AbstractMethod):

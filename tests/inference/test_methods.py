@@ -15,7 +15,7 @@ from hybridflux.model.sources import to_raw
 from hybridflux.vocabulary import PARAMETERS
 from tests.inference.conftest import SD
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 SETTINGS = {
     "map": ["steps=400"],

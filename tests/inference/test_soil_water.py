@@ -24,7 +24,7 @@ from hybridflux.model.structural_error import NAMES, StructuralError
 from hybridflux.process import light, respiration, stress, water
 from hybridflux.vocabulary import PARAMETERS
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 CAPACITY, WILTING, FIELD, ERROR, DAYS = 260.0, 0.07, 0.36, 0.02, 730
 

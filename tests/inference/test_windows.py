@@ -17,7 +17,7 @@ from hybridflux.model import Fixed, HybridFlux, Pooled, Sequences, Shared, obser
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.process import light, respiration, stress, water
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 TIMES, PLACES = 1300, 6
 POOL = hf.Variable("litter", "gC m-2", "carbon of fresh litter", (0, 5000), scale=100)

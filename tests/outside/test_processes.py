@@ -22,7 +22,7 @@ from hybridflux.region.store.create import RegionMaps, RegionWeather, create_reg
 from hybridflux.region.store.grid import Grid
 from hybridflux.vocabulary import PLANT_TYPES
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
 
 KEPT = (*hf.KEEP, hf.DailyMaps())
 FILES = ("my_heat", "my_litter", "my_runoff")
