@@ -15,9 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 LONGEST = "test_experiments.py"
 
 os.environ.setdefault("MPLBACKEND", "agg")
-COMPILED_QUICKLY = ("--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1")
-"""XLA's flags of the usual run: of a cold run two thirds of the processor time went into compiling, of a fit 11.5 s without the last two
-and 5.3 s with them. Slow tests, benchmarks and those of an accelerator run what users run."""
+COMPILED_QUICKLY = (
+    "--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1",
+    "--xla_cpu_max_isa=AVX",
+)  # fmt: skip
+"""XLA's flags of the usual run: of a cold run two thirds of the processor time went into compiling, of a fit 11.5 s with the first and
+5.3 s with three. The last leaves out fused multiplication and addition, which the older emitters use for some pixels of a tile and not for
+others: maps then differ by tiling. Slow tests, benchmarks and those of an accelerator run what users run."""
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")  # as on the command line: workers and commands share all programs
 
