@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ LONGEST = "test_experiments.py"
 os.environ.setdefault("MPLBACKEND", "agg")
 COMPILED_QUICKLY = (
     "--xla_backend_optimization_level=0", "--xla_cpu_use_fusion_emitters=false", "--xla_cpu_parallel_codegen_split_count=1",
-    "--xla_cpu_max_isa=AVX",
+    *(("--xla_cpu_max_isa=AVX",) if platform.machine() in ("x86_64", "AMD64") else ()),
 )  # fmt: skip
 """XLA's flags of the usual run: of a cold run two thirds of the processor time went into compiling, of a fit 11.5 s with the first and
 5.3 s with three. The last leaves out fused multiplication and addition, which the older emitters use for some pixels of a tile and not for

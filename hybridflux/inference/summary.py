@@ -167,6 +167,8 @@ def _judgement(posterior: Posterior) -> Iterator[str]:
             f"structural error: the prior counts as {error['prior_towers']:g} towers, the fit as {error['data_towers']:g}; "
             f"residuals {error['residuals']}"
         )
+    if gross := info.get("structural_error_of_gross_fluxes"):
+        yield f"error that GPP and RECO have in common: the fit counts as {gross['data_towers']:g} towers; residuals {gross['residuals']}"
     if "stacking" in info:
         of_types = ", ".join(f"{code} {share:.2f}" for code, share in info["stacking"]["share_of_networks"].items())
         yield f"stacked: share of networks among the draws {of_types}; {info['stacking']['from']}"
