@@ -5,10 +5,11 @@ error g of their own, and the error e of NEE is shared out between them:
 
     NEE = nee + e,   GPP = gpp + g - w e,   RECO = reco + g + (1 - w) e,   w = odds gpp / (odds gpp + reco)
 
-NEE = RECO - GPP in every draw. e and g are two structural errors (`model.structural_error`) that are independent: where 50 European towers
-were left out the weighted mean (1 - w) GPP + w RECO of a year correlates with NEE by -.06. The odds say how much more of e belongs to GPP
-than its size does; in winter, without GPP, RECO has all of it. All is learned from towers that were left out
-(`inference.fit_gross_error`).
+NEE = RECO - GPP in every draw. e and g are two structural errors (`model.structural_error`), independent of each other. The odds say how
+much more of e belongs to GPP than its size does; in winter, without GPP, RECO has all of it. All is learned from towers that were left out
+(`inference.fit_gross_error`). (Residuals of 50 left-out European towers, E12: GPP and RECO correlate by .58 in months and .68 in years, NEE
+and the plain mean of both by -.41 and -.06, which odds of 4 take away; the rms of a year is .93, 1.20 and 1.14 gC m-2 d-1 in NEE, GPP and
+RECO.)
 """
 
 from __future__ import annotations
