@@ -49,7 +49,7 @@ AccountingStorageType=accounting_storage/none
 SelectType=select/cons_tres
 ReturnToService=2
 MpiDefault=none
-KillWait=5
+KillWait=30
 MinJobAge=2
 DefMemPerCPU=1500
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=3000 State=UNKNOWN
