@@ -13,6 +13,7 @@ from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.posterior import Posterior
 from hybridflux.model import structural_covariance
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.gross_error import GrossError, share_of_gpp
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Pooled, Shared, to_raw
@@ -152,6 +153,22 @@ def test_months_that_are_asked_for_are_not_used_unless_it_is_said(remembering, s
     assert one.attrs["spread"] == "predictive" and one.attrs["residuals"] == "all-months"
     options["noise"] = False
     assert few.predict(there, **options).attrs["spread"] == "parameter+random_effects+structural_error"
+
+
+def test_what_gpp_and_reco_have_in_common_is_added_to_the_error_that_residuals_inform(remembering, sequences):
+    """NEE stays as it is; g and e can be told apart again, g is as large as its hyperparameters say, and does not follow e."""
+    many, there = remembering.thin(150), sequences.select(["A"])
+    fluxes = {name: np.asarray(one) for name, one in many.simulate(there, key=jax.random.key(0)).items()}
+    gross = GrossError(many.structure, 3.0)
+    plain, wide = (conditioned_error.with_error(replace(many, gross=one), fluxes, there, "all-months", 7) for one in (None, gross))
+    np.testing.assert_allclose(wide["nee"], plain["nee"], atol=1e-4)
+    wrong = {name: wide[name] - fluxes[name] for name in ("nee", "gpp", "reco")}
+    common = wrong["gpp"] + share_of_gpp(fluxes["gpp"], fluxes["reco"], 3.0) * wrong["nee"]
+    activity = 0.5 * (fluxes["gpp"] + fluxes["reco"])
+    keys, kinds = jax.random.split(jax.random.key(1), many.draws), there.plant_types
+    drawn = jax.vmap(lambda one, key, of: one.drawn(key, of, kinds))(many.structure.of_draws(many.draws), keys, activity)
+    assert common.std() == pytest.approx(float(np.std(drawn)), rel=0.15)
+    assert abs(np.corrcoef(common.mean(axis=1).ravel(), wrong["nee"].mean(axis=1).ravel())[0, 1]) < 0.25
 
 
 def test_residuals_that_cannot_be_used_are_refused(posterior, remembering, sequences):
