@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import equinox as eqx
 import jax
@@ -31,8 +31,8 @@ def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
     def settled(network: Neural) -> Neural:
         if not any(covariate.centre is None or covariate.scale is None for covariate in network.own):
             return network
-        own = {covariate.name: _settled(covariate, values) for covariate in network.own}
-        whole = Neural(*(own.get(name, name) for name in network.inputs), width=network.width, reach=network.reach)
+        own = [asdict(_settled(covariate, values)) for covariate in network.own]
+        whole = type(network).from_spec(network.spec() | {"own": own})
         return eqx.tree_at(lambda one: one.z, whole, network.z)
 
     def is_network(node) -> bool:

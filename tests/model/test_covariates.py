@@ -54,6 +54,17 @@ def test_a_declared_scale_is_kept_and_draws_too():
     assert network(settled).own[0].centre == 0.0 and network(settled).z["w1"].shape == (1, 1, 8)
 
 
+def test_signs_of_a_response_outlive_the_scale():
+    """They were lost with it: a network of a user's own column and `falling` VPD could then rise with VPD after a fit."""
+    plain = model(light_use_efficiency=Neural("canopy_height", "vpd", "lswi", width=3, reach=2.0, rising=("lswi",), falling=("vpd",)))
+    settled = scaled(plain, {"canopy_height": HEIGHTS}).sources["light_use_efficiency"]
+    own = {"own": settled.spec()["own"]}
+    assert settled.spec() == plain.sources["light_use_efficiency"].spec() | own
+    assert (settled.rising, settled.falling, settled.width, settled.reach) == (("lswi",), ("vpd",), 3, 2.0)
+    first, _, second = settled.weights
+    assert np.all(first[1] <= 0) and np.all(first[2] >= 0) and np.all(second >= 0)
+
+
 def test_a_spec_without_own_covariates_is_what_it_was():
     assert to_spec(model(light_use_efficiency=Neural("tair_30d")))["sources"]["light_use_efficiency"] == {
         "kind": "Neural", "inputs": ["tair_30d"], "width": 8, "reach": 1.0
