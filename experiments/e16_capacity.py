@@ -3,7 +3,7 @@
 The form that was taken (`water_forms.CHOSEN`), and the same with both of its capacities, root zone and deep store,
 
 (a) proportional to a power of `whc`, the root-zone capacity [mm] that cumulative water deficits give (`site_covariates.csv.gz`): factor and
-    power are learned, a place without `whc` gets the centre;
+    power are learned (`hf.PowerOf`; the power is 1 +- 0.5 a priori), a place without `whc` gets the centre;
 (b) with a log-normal factor of each place around the centre, of sd 0.4, or twice that;
 (c) with such a factor around (a);
 (d) with capacities as they were, and such a factor of sd 0.2 of the coefficient of evaporation: what a level of each place alone gives.
@@ -37,30 +37,14 @@ from hybridflux.evaluate.splits import leave_site_out
 from hybridflux.model import observe
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import with_learned
-from hybridflux.model.sources import AbstractFree, AbstractSource, Shared, to_raw, to_value
+from hybridflux.model.power_of import POWER_SD, PowerOf
+from hybridflux.model.sources import AbstractFree, AbstractSource, Shared
 
 CAPACITIES = ("root_zone_capacity", "deep_capacity")
 CENTRE = 240.0  # mm, median of `whc` of the towers with NIRv
 SPREAD = 0.4  # of the logarithm of a capacity between places, a priori: about that of `whc`
 INSIDE = 1e-3  # of the bounds of a capacity, from which it keeps away
 STEPS = {"first": 60, "again": 40}
-
-
-class FromDeficits(AbstractFree):
-    """A capacity proportional to a power of `whc` over its centre, inside its bounds; the power is standard normal a priori."""
-
-    z: dict[str, jax.Array]
-
-    def __init__(self):
-        """Factor at its prior median, power 0."""
-        self.z = {"factor": jnp.zeros((), jnp.float32), "power": jnp.zeros((), jnp.float32)}
-
-    def reads(self):
-        return ("whc",)
-
-    def raw(self, row, names):
-        centre = to_value(float(to_raw(row.typical, row)) + row.prior_sd * self.z["factor"], row)
-        return inside(centre * (names["whc"] / CENTRE) ** self.z["power"], row)
 
 
 class OfPlaces(AbstractFree):
@@ -87,13 +71,14 @@ def inside(value, row):
     return jnp.log(share) - jnp.log1p(-share)
 
 
+BY_DEFICITS = PowerOf("whc", centre=CENTRE)
 Kind = Callable[[int], Mapping[str, AbstractSource]]
 KINDS: Mapping[str, Kind] = {
     CHOSEN: lambda places: {},
-    "(a) capacities by `whc`": lambda places: {name: FromDeficits() for name in CAPACITIES},
+    "(a) capacities by `whc`": lambda places: dict.fromkeys(CAPACITIES, BY_DEFICITS),
     "(b) capacities of places": lambda places: {name: OfPlaces(Shared(), places, SPREAD) for name in CAPACITIES},
     "(b) twice as wide": lambda places: {name: OfPlaces(Shared(), places, 2 * SPREAD) for name in CAPACITIES},
-    "(c) capacities of places around `whc`": lambda places: {name: OfPlaces(FromDeficits(), places, SPREAD) for name in CAPACITIES},
+    "(c) capacities of places around `whc`": lambda places: {name: OfPlaces(BY_DEFICITS, places, SPREAD) for name in CAPACITIES},
     "(d) evaporation of places": lambda places: {"evaporation_scalar": OfPlaces(Shared(), places, SPREAD / 2)},
 }
 
@@ -211,7 +196,8 @@ def capacities(found: dict, whc: np.ndarray) -> list[str]:
             low, middle, high = np.quantile(values, (0.05, 0.5, 0.95))
             of_power = [leaf for path, leaf in one.items() if path.startswith(f"sources.{key}.") and path.endswith(".power")]
             rank = spearmanr(values[known], whc[known]).statistic if np.ptp(values) else None
-            cells = ["-" if value is None else f"{float(value):.2f}" for value in (of_power[0] if of_power else None, rank)]
+            power = 1.0 + POWER_SD * of_power[0] if of_power else None
+            cells = ["-" if value is None else f"{float(value):.2f}" for value in (power, rank)]
             lines.append(f"| {name} | `{key}` | {middle:.0f} ({low:.0f} to {high:.0f}) | {' | '.join(cells)} |")
     return lines
 

@@ -19,6 +19,7 @@ from hybridflux.model.noise import Constant as Constant
 from hybridflux.model.noise import Laplace as Laplace
 from hybridflux.model.noise import StudentT as StudentT
 from hybridflux.model.observed import Observed as Observed
+from hybridflux.model.power_of import PowerOf as PowerOf
 from hybridflux.model.sequences import Sequences as Sequences
 from hybridflux.model.sources import Fixed as Fixed
 from hybridflux.model.sources import Given as Given

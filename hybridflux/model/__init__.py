@@ -6,7 +6,8 @@ Does not belong here: equations (process/), priors and samplers (inference/), fi
 
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.noise import Laplace, StudentT
+from hybridflux.model.power_of import PowerOf
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Fixed, Given, Neural, PerClass, Pooled, Shared
 
-__all__ = ["Fixed", "Given", "HybridFlux", "Laplace", "Neural", "PerClass", "Pooled", "Sequences", "Shared", "StudentT"]
+__all__ = ["Fixed", "Given", "HybridFlux", "Laplace", "Neural", "PerClass", "Pooled", "PowerOf", "Sequences", "Shared", "StudentT"]

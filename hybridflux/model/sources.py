@@ -1,4 +1,4 @@
-"""Where the value of a parameter comes from: one rule for bounds and prior, five kinds of source.
+"""Where the value of a parameter comes from: one rule for bounds and prior, the kinds of source.
 
 Every source works in an unconstrained space: `raw = logit(typical) + spread * (something standard normal a priori)`, and
 `value = lower + (upper - lower) * sigmoid(raw)`, with typical, bounds and spread from the parameter's row of the
@@ -110,7 +110,7 @@ class AbstractSource(eqx.Module):
         return None
 
 
-def _checked(name: str) -> str | Covariate:
+def checked(name: str) -> str | Covariate:
     """A name of a spec, which was checked when the model was composed."""
     try:
         declared(name)
@@ -172,7 +172,7 @@ class Given(AbstractSource):
 
     @classmethod
     def from_spec(cls, spec):
-        return cls(_checked(spec["name"]))
+        return cls(checked(spec["name"]))
 
     def value(self, row, names):
         return jnp.clip(names[self.name], row.lower, row.upper)

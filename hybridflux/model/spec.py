@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from hybridflux.model import noise as noises
-from hybridflux.model import observe, outside
-from hybridflux.model import sources as kinds
+from hybridflux.model import noise, observe, outside, power_of, sources
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import all_sources, learned, with_learned
 from hybridflux.model.noise import AbstractNoise
@@ -56,8 +55,8 @@ def _process(text: str):
     return found
 
 
-def _class(text: str, room, base: type) -> Any:
-    found = outside.resolve(text) if ":" in text else vars(room).get(text)
+def _class(text: str, base: type, *rooms: ModuleType) -> Any:
+    found = outside.resolve(text) if ":" in text else next((vars(room)[text] for room in rooms if text in vars(room)), None)
     if not (isinstance(found, type) and issubclass(found, base)) or text.startswith("Abstract"):
         raise ValueError(f"this file asks for a {text[:60]}, which this version of hybridflux does not have")
     return found
@@ -71,7 +70,7 @@ def _source_spec(source: AbstractSource) -> dict:
 def _source_from(spec: dict) -> AbstractSource:
     inside: dict[str, Any] = dict(spec)
     inside |= {name: _source_from(value) for name, value in spec.items() if isinstance(value, dict) and "kind" in value}
-    return _class(inside.pop("kind"), kinds, AbstractSource).from_spec(inside)
+    return _class(inside.pop("kind"), AbstractSource, sources, power_of).from_spec(inside)
 
 
 def _sources_spec(sources: dict[str, AbstractSource]) -> dict:
@@ -89,8 +88,8 @@ def _observed_spec(one: Observed) -> dict:
 
 
 def _observed_from(target: str, spec: dict) -> Observed:
-    kind, sources = _class(spec["error"]["kind"], noises, AbstractNoise), _sources_from(spec["error"]["sources"])
-    parts = {part: sources[name] for part, name in kind.PARTS.items() if name in sources}
+    kind, of_error = _class(spec["error"]["kind"], AbstractNoise, noise), _sources_from(spec["error"]["sources"])
+    parts = {part: of_error[name] for part, name in kind.PARTS.items() if name in of_error}
     error = kind(**parts, rows=tuple(Parameter(**row) for row in spec["error"]["rows"]))
     own = _sources_from(spec["sources"])
     return Observed(target, _process(spec["predict"]), error, spec["weight"], sources=own, column=spec["column"])

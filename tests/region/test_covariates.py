@@ -11,8 +11,9 @@ from hybridflux.inference.posterior import Posterior
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned
-from hybridflux.model.sources import Neural
-from hybridflux.process import light, respiration
+from hybridflux.model.power_of import PowerOf
+from hybridflux.model.sources import Given, Neural, Pooled, Shared
+from hybridflux.process import light, respiration, stress, water
 from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.open import open_region, unpacked
@@ -53,6 +54,25 @@ def test_a_map_is_read_counted_and_masked_where_it_has_gaps(tmp_path, make_regio
         efficiency = np.mean([float(one.value(row, {"canopy_height": drivers.static["canopy_height"][at]})) for one in sources])
         y, x = divmod(int(pixel), tile.shape[1])
         assert found[tile.y.start + y, tile.x.start + x] == pytest.approx(light_absorbed * efficiency, abs=2e-3)
+
+
+def test_a_capacity_by_a_power_of_its_map_is_the_map_of_that_power(tmp_path, make_region):
+    """Pixels by 150 mm (map / 150)^0.6 and tower effects beside it: the budget of a region whose map holds these capacities itself."""
+    soil = np.linspace(45, 400, 120).reshape(12, 10).astype(np.float32)
+    capacity = (150 * (soil / 150) ** 0.6).astype(np.float32)
+    found = []
+    power, given = Pooled(PowerOf("soil_capacity")), Given("soil_capacity")
+    for name, values, source in (("power", soil, power), ("given", capacity, given), ("another", soil, given)):
+        writer = make_region(tmp_path / f"{name}.zarr", soil_capacity=values, **SMALL)
+        parts = {"root_zone_capacity": source, "rew_critical": Shared()}
+        model = HybridFlux(gpp=(light.absorbed, stress.water_ramp), reco=(respiration.basal,), memory=(water.BUCKET,), sources=parts)
+        leaves = {leaf: np.zeros((1, *value.shape), np.float32) for leaf, value in learned(model).items()}
+        leaves |= {leaf: np.full((1,), -0.8, np.float32) for leaf in leaves if leaf.endswith("z.power")}
+        posterior = Posterior(with_learned(model, leaves), Indices(("a",), (2017,)), info={"method": "made up"})
+        map_region(posterior, writer.path, tmp_path / name, draws=Draws(1, "parameter"), period=Period("2017-02-01", "2017-12-31"))
+        found.append(xr.open_zarr(tmp_path / name / "fluxes.zarr", group="monthly", consolidated=False)["GPP"].load().to_numpy())
+    assert np.nanmax(np.abs(found[2] - found[1])) > 0.1, "capacity must matter"
+    np.testing.assert_allclose(found[0], found[1], atol=2e-3)
 
 
 def over_draw(source, draw):
