@@ -1,6 +1,6 @@
 """How fast the posterior of ten real towers is had: NUTS beside numpyro's own and nutpie, approximations, epochs beside torch.
 
-Model `static` (site effects, bucket), ten European towers x 2004-2006, one run, two chains each. Every sampler gets the same density
+Model `static` (site effects, bucket), ten European towers x 2004-2006, one run, two chains each (ours as many as `--chains` says). Every sampler gets the same density
 and starts at the mode. Effective draws count per gradient, warm-up included, which does not depend on what else the machine
 does; the wall clock does, and seconds of the processor less so. nutpie and torch are left out, with a line that says so, where they are
 not installed.
@@ -32,6 +32,7 @@ def main() -> None:
     here = Path(os.environ.get("HYBRIDFLUX_SHARED") or Path(__file__).resolve().parents[2] / "shared")
     arguments.add_argument("--towers", type=Path, default=here / "data" / "towers")
     arguments.add_argument("--peer-draws", type=int, default=200, help="draws and warm-up of the samplers compared with; 0 leaves them out")
+    arguments.add_argument("--chains", type=int, default=CHAINS, help="of hybridflux NUTS; a GPU wants hundreds")
     arguments.add_argument("--learned-memory", action="store_true", help="learn the capacity of the bucket: gradients through the scan")
     arguments.add_argument("--europe", action="store_true", help="only fit an ensemble with learned water to all towers")
     chosen = arguments.parse_args()
@@ -45,7 +46,7 @@ def main() -> None:
     model, sequences = problem(chosen.towers, chosen.learned_memory)
     began = load()
     print(f"{os.cpu_count()} cores, load {began:.1f} before us")
-    exact = samplers(model, sequences, chosen.peer_draws)
+    exact = samplers(model, sequences, chosen.peer_draws, chosen.chains)
     approximations(model, sequences, exact)
     print(f"load at the end {load():.1f}")
 
@@ -85,7 +86,7 @@ def europe(towers: Path) -> None:
     )
 
 
-def samplers(model, sequences, peer_draws: int):
+def samplers(model, sequences, peer_draws: int, chains: int):
     """Print one row per sampler; the leaves of ours `[chain, draw, ...]`, both runs together."""
     import jax
 
@@ -93,7 +94,7 @@ def samplers(model, sequences, peer_draws: int):
 
     heads = f"{'s':>7s} {'of processor':>13s} {'ESS/s of it':>12s} {'R-hat':>6s}"
     print(f"\n{'sampler':44s} {'min ESS':>8s} {'gradients':>10s} {'ESS/1000 gradients':>19s} {heads}")
-    ours, sampler = [], NUTS(chains=CHAINS)
+    ours, sampler = [], NUTS(chains=chains)
     for seed, order in enumerate(("first in the process", "second")):
         began, used = time.perf_counter(), time.process_time()
         ours.append(sampler.fit(model, sequences, seed=seed))
@@ -103,7 +104,7 @@ def samplers(model, sequences, peer_draws: int):
     began, used = time.perf_counter(), time.process_time()
     drawn = sampler.draw(placed, data, jax.random.key(seed), lambda done, total, message: None)
     measured("its draws alone, without errors of structure", drawn.diagnostics, time.perf_counter() - began, time.process_time() - used)
-    exact = stacked(ours)
+    exact = stacked(ours, chains)
     if peer_draws:
         peers(placed, data, peer_draws, exact)
     return exact
@@ -156,11 +157,11 @@ def worst(leaves) -> tuple[float, float]:
     return min(float(np.min(one["n_eff"])) for one in table.values()), max(float(np.max(one["r_hat"])) for one in table.values())
 
 
-def stacked(posteriors) -> dict[str, np.ndarray]:
+def stacked(posteriors, chains: int) -> dict[str, np.ndarray]:
     """The leaves of several posteriors as `[chain, draw, ...]`."""
     from hybridflux.model.learned import learned
 
-    split = lambda leaf: np.asarray(leaf).reshape(CHAINS, -1, *leaf.shape[1:])  # noqa: E731
+    split = lambda leaf: np.asarray(leaf).reshape(chains, -1, *leaf.shape[1:])  # noqa: E731
     parts = [{name: split(leaf) for name, leaf in learned(one.model).items()} for one in posteriors]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
