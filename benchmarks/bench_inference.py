@@ -1,9 +1,9 @@
 """How fast the posterior of ten real towers is had: NUTS beside numpyro's own and nutpie, approximations, epochs beside torch.
 
-Model `static` (site effects, bucket), ten European towers x 2004-2006, one run, two chains each (ours as many as `--chains` says). Every sampler gets the same density
-and starts at the mode. Effective draws count per gradient, warm-up included, which does not depend on what else the machine
-does; the wall clock does, and seconds of the processor less so. nutpie and torch are left out, with a line that says so, where they are
-not installed.
+Model `static` (site effects, bucket), ten European towers x 2004-2006, one run, two chains each (`--chains`: of ours). Every sampler gets
+the same density and starts at the mode. Effective draws count per gradient, warm-up included, which does not depend on what else the
+machine does; the wall clock does, and seconds of the processor less so. nutpie and torch are left out, with a line that says so, where
+they are not installed.
 
 `--europe` fits another problem alone: an ensemble of `hybrid_nirv` with learned water to all European towers with reflectance.
 

@@ -17,7 +17,7 @@ each resampled fit is pulled towards a draw of it: without evidence the result i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -51,6 +51,8 @@ OF_NOISE = ("noise_floor", "noise_slope")
 MARGIN, MEASURED_SD = 0.01, 0.1
 """Of a measuring error that is known: how far inside its bounds, in units of what is typical, and its standard deviation, unconstrained."""
 SD_RANGE = (0.05, 3.0)  # of a population, in units of its prior median
+PRECISION = {"ftol": 1e-6, "gtol": 1e-3}  # of a search: what single precision resolves, and thousandths of a standard deviation
+STEP, FLATTEST = 0.1, 0.3  # of the sd of the prior, and of its curvature
 SPREAD_SD = (2.0 * PRIOR_TOWERS) ** -0.5  # prior sd of the logarithm of a population's sd: its prior counts as many towers
 
 
@@ -140,6 +142,38 @@ _misfit_and_slope = jax.jit(jax.value_and_grad(misfit))
 _variance, _variance_of_differences = jax.jit(variance), jax.jit(variance_of_differences)
 
 
+def lowest(both: Callable[[np.ndarray], tuple[float, np.ndarray]], first: np.ndarray, scale: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Where a function in single precision is lowest, inside bounds.
+
+    Args:
+        both: value and gradient.
+        first: where the search begins.
+        scale: columns of about the same curvature, which the search moves along.
+        bounds: lower and upper `[2, number]`; a search that leaves them is made anew without the scale.
+    """
+    along = minimize(lambda z: _along(both, first, scale, z), np.zeros(len(first)), jac=True, method="L-BFGS-B", options=PRECISION).x
+    found = first + scale @ along
+    if np.all((found >= bounds[0]) & (found <= bounds[1])):
+        return found
+    return minimize(both, np.clip(found, *bounds), jac=True, method="L-BFGS-B", bounds=bounds.T, options=PRECISION).x
+
+
+def _along(both: Callable, first: np.ndarray, scale: np.ndarray, z: np.ndarray) -> tuple[float, np.ndarray]:
+    value, gradient = both(first + scale @ z)
+    return value, scale.T @ gradient
+
+
+def scale_of(both: Callable[[np.ndarray], tuple[float, np.ndarray]], at: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Columns along which a function has curvature one at a point, by differences of its gradient; `width` are the sds of a prior.
+
+    A direction in which it is flatter than `FLATTEST` of the prior counts as that flat.
+    """
+    here = both(at)[1]
+    bend = np.array([(both(at + STEP * one)[1] - here) / STEP for one in np.diag(width)]) * width
+    values, vectors = np.linalg.eigh(0.5 * (bend + bend.T))
+    return width[:, None] * vectors / np.sqrt(np.maximum(values, FLATTEST))
+
+
 def hyperparameters(
     means: list[Means], weight: np.ndarray, towers: int, effects: Effects, plant_types: np.ndarray, seed: int,
     prior_towers: float = PRIOR_TOWERS, rounds: int = fit_months_together.ROUNDS, measuring: Mapping[str, float] | None = None,
@@ -170,25 +204,29 @@ def hyperparameters(
         inside = np.clip(value, row.lower + MARGIN * row.typical, row.upper - MARGIN * row.typical)
         start[at], width[at] = to_raw(float(inside), row), MEASURED_SD
 
-    def best(weight, anchor, first):
-        if whole is None:
-            return anchor
+    bounds = np.tile([[-np.inf], [np.inf]], len(start))
+    bounds[:, len(SEARCHED) :] = np.log(SD_RANGE)[:, None]
+
+    def objective(weight, anchor):
         pulled, weight = [np.asarray(part, np.float32) for part in (anchor, width)], np.asarray(weight, np.float32)
 
         def both(at):
             value, gradient = _misfit_and_slope(np.asarray(at, np.float32), *pulled, whole, pairs, weight)
             return float(value), np.asarray(gradient, float)
 
-        bounds = [(None, None)] * len(SEARCHED) + [tuple(np.log(SD_RANGE))] * int(free.sum())
-        return minimize(both, first, jac=True, method="L-BFGS-B", bounds=bounds).x
+        return both
 
-    everyone = best(weight, start, start)
+    def best(weight, anchor, first, scale):
+        return anchor if whole is None else lowest(objective(weight, anchor), first, scale, bounds)
+
+    everyone = best(weight, start, start, np.diag(width))
+    scale = np.diag(width) if whole is None else scale_of(objective(weight, start), everyone, width)
     scatter = ndtri((np.array([rng.permutation(RESAMPLES) for _ in start]).T + 0.5) / RESAMPLES)  # of each, the same quantiles always
     again = [rng.multinomial(places, np.full(places, 1.0 / places)) * weight for _ in scatter]
     scores = {
         name: ndtri((np.array([rng.permutation(RESAMPLES) for _ in PLANT_TYPES]).T + 0.5) / RESAMPLES) for name in OF_TYPES
     }
-    draws = np.array([best(one, start + width * offset, everyone) for one, offset in zip(again, scatter, strict=True)])
+    draws = np.array([best(one, start + width * offset, everyone, scale) for one, offset in zip(again, scatter, strict=True)])
     values = {name: float(one) for name, one in StructuralError(dict(zip(NAMES, everyone, strict=False))).values().items()}
     of_types = {LEVEL: prior_level(values[fit_months_together.SPREAD], scores[LEVEL])}
     of_types |= {name: prior_share(trait.centre(values), scores[name]) for name, trait in fit_months_together.TRAITS.items()}

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.special import logsumexp
 
 from hybridflux.inference.error_hyperparameters import Effects, hyperparameters, summary_of
 from hybridflux.inference.fit_months_together import FINE, SPREAD, amplitudes, evidence
 from hybridflux.inference.mean_residuals import Means, Record, means_of_places
 from hybridflux.inference.measuring_error import measuring_error
 from hybridflux.inference.month_covariance import MONTHS
-from hybridflux.inference.plant_type_error import LEVELS, log_prior
+from hybridflux.inference.plant_type_error import LEVELS, log_prior, log_sum
 from hybridflux.model import structural_error
 from hybridflux.model.known_place_error import KnownPlaceError
 from hybridflux.model.sequences import Sequences
@@ -110,7 +109,7 @@ def departures(error: StructuralError, months: Means, kinds: np.ndarray, shares:
     cases, density = [[of_types[kind]] for kind in kinds], -0.5 * (LOG_KEPT / KEPT_SD) ** 2
     for at, kept in enumerate(np.exp(LOG_KEPT)):
         found = evidence(cases, months, np.full(len(months.slope), kept**2), levels, np.array([spread]))[:, 0, 0]
-        density[at] += sum(logsumexp(found[kinds == kind].sum(axis=0) + of_level) for kind in of_types)
+        density[at] += sum(log_sum(found[kinds == kind].sum(axis=0) + of_level) for kind in of_types)
     fine = np.linspace(LOG_KEPT[0], LOG_KEPT[-1], FINE)
     density = CubicSpline(LOG_KEPT, density)(fine)
     weight = np.exp(density - density.max())

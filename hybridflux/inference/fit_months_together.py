@@ -20,15 +20,15 @@ of which 76 at conifers and 40 at crops.)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import product
 
 import numpy as np
-from scipy.special import logsumexp
 
 from hybridflux.inference import plant_type_error
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.month_covariance import FEWEST_MONTHS, effects_of, errors_of, noise_of
-from hybridflux.inference.plant_type_error import LEVELS, Trait
+from hybridflux.inference.plant_type_error import LEVELS, Trait, log_prior, log_sum
 from hybridflux.model.sources import to_value
 from hybridflux.model.structural_covariance import likelihood_of_amplitudes
 from hybridflux.model.structural_error import FLOOR_SHARE, LEVEL, RECURRING, StructuralError, floor_share, of_floor_share
@@ -133,14 +133,13 @@ def evidence(
         spreads: values of `SPREAD`.
     """
     spreads = np.asarray(spreads, float)[:, None, None]
+    prior = cache(lambda of_type: log_prior(LOG_AMPLITUDES, np.array(of_type)[:, None] - spreads**2, spreads))
     found = np.zeros((len(levels), len(cases[0]), len(spreads), levels.shape[1]))
     for place, (of_place, of_type) in enumerate(zip(cases, levels, strict=True)):
         rows = np.flatnonzero(np.asarray(months.place) == place)
         if len(rows) < FEWEST_MONTHS:
             continue
-        prior = -0.5 * ((LOG_AMPLITUDES - of_type[:, None] + spreads**2) / spreads) ** 2
-        prior -= logsumexp(prior, axis=-1, keepdims=True)
-        found[place] = log_means(given_amplitudes(of_place, months, variance, rows), prior)
+        found[place] = log_means(given_amplitudes(of_place, months, variance, rows), prior(tuple(of_type)))
     return found
 
 
@@ -156,7 +155,7 @@ def log_means(given: np.ndarray, prior: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore"):
         found = np.log(mean) + largest[..., None]
     case, spread, level = np.nonzero(mean < np.finfo(float).tiny)  # likelihood and prior lie far apart
-    found[case, spread, level] = logsumexp(given[case] + prior[spread, level], axis=-1)
+    found[case, spread, level] = log_sum(given[case] + prior[spread, level])
     return found
 
 
@@ -173,8 +172,8 @@ def given_amplitudes(cases: Sequence[Mapping[str, float]], months: Means, varian
     root = np.linalg.cholesky(rest)
     unit = np.linalg.inv(root)  # what is not of the amplitude is made independent, of variance one
     residual, ones = unit @ np.asarray(months.residual, float)[rows], np.ones(len(rows))
-    errors = (unit @ errors_of(case, months, rows) @ unit.T for case in cases)
-    found = np.array([likelihood_of_amplitudes(error, ones, residual, np.exp(LOG_AMPLITUDES)) for error in errors])
+    errors = unit @ errors_of(cases, months, rows) @ unit.T
+    found = likelihood_of_amplitudes(errors, ones, residual, np.exp(LOG_AMPLITUDES))
     return found - np.log(np.diag(root)).sum()
 
 

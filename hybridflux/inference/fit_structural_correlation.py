@@ -83,7 +83,7 @@ def of_pair(values: Mapping[str, float], months: Means, variance: np.ndarray, pa
     if min(map(len, rows)) < FEWEST_MONTHS:
         return None
     at, split = np.concatenate(rows), len(rows[0])
-    error, effects = errors_of(values, months, at), effects_of(variance, months, at)
+    error, effects = errors_of([values], months, at)[0], effects_of(variance, months, at)
     residual, own = np.asarray(months.residual, float)[at], np.zeros((len(at), len(at)), bool)
     own[:split, :split] = own[split:, split:] = True
     alone = error + effects + np.diag(noise_of(values, months, at))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -18,23 +18,25 @@ MEMORIES = 16
 """Memories of which the covariances of months are kept: more than a group of hyperparameters looks at (`fit_months_together.NODES`)."""
 
 
-def errors_of(values: Mapping[str, float], months: Means, rows: np.ndarray) -> np.ndarray:
-    """Covariance of the structural error of amplitude one, as if all rows were of one place `[row, row]`.
+def errors_of(cases: Sequence[Mapping[str, float]], months: Means, rows: np.ndarray) -> np.ndarray:
+    """Covariances of the structural error of amplitude one, as if all rows were of one place `[case, row, row]`.
 
     Args:
-        values: hyperparameters of the structural error.
+        cases: hyperparameters of the structural error.
         months: of all towers.
         rows: numbers of the months.
     """
     number, activity = np.asarray(months.number), np.asarray(months.activity, float)[rows]
-    here = Errors(number[rows], size_of(values, activity), activity)
-    return covariance(values, _units(values, int(number.max()) + 1), here, here, 1.0)
-
-
-def _units(values: Mapping[str, float], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """`structural_covariance.unit_means` of the first months of the sequences; that of weeks is a mean of two, found once for all."""
-    days, recurring, transient, changing = (float(one) for one in memory_of(values))
-    return (1.0 - recurring) * _passing(count, transient) + recurring * _recurring(count, days, changing), _years(count)
+    count, period, here = int(number.max()) + 1, number[rows], np.ix_(number[rows], number[rows])
+    passing, again = cache(lambda memory: _passing(count, memory)[here]), cache(lambda *memory: _recurring(count, *memory)[here])
+    years, local = _years(count)[here], np.arange(len(period))
+    found = np.empty((len(cases), len(rows), len(rows)))
+    for case, values in enumerate(cases):
+        days, recurring, transient, changing = (float(one) for one in memory_of(values))
+        weeks = (1.0 - recurring) * passing(transient) + recurring * again(days, changing)
+        of_rows = Errors(local, size_of(values, activity), activity)
+        found[case] = covariance(values, (weeks, years), of_rows, of_rows, 1.0)
+    return found
 
 
 def _months(count: int) -> Periods:

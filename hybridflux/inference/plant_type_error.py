@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, logit
 
 from hybridflux.model.structural_error import BETWEEN_TYPES, prior_level
 
@@ -83,8 +83,8 @@ def total(trait: Trait, found: np.ndarray, weight: np.ndarray, plant_types: np.n
     of_share = log_prior(trait.fine, prior_share(trait.nodes[:, None], 0.0), BETWEEN_TYPES)
     summed = np.zeros((len(trait.nodes), len(spreads)))
     for here in (plant_types == one for one in np.unique(plant_types)):
-        of_type = logsumexp(trait.of_places(np.asarray(weight, float)[here], found[here]) + of_level, axis=-1)  # [logit, spread]
-        summed += logsumexp(of_share[:, :, None] + of_type, axis=1)
+        of_type = log_sum(trait.of_places(np.asarray(weight, float)[here], found[here]) + of_level)  # [logit, spread]
+        summed += log_sum(of_share[:, None] + of_type.T)
     return summed
 
 
@@ -110,8 +110,8 @@ def means(
         here = plant_types == kind
         for draw, weight in enumerate(weights):
             density = trait.of_places(np.asarray(weight, float)[here], found[here])
-            density = density + log_prior(trait.fine, shares[draw, kind], BETWEEN_TYPES)[:, None]
-            density = density + log_prior(LEVELS, levels[draw, kind], spread)
+            density = density - 0.5 * ((trait.fine - shares[draw, kind]) / BETWEEN_TYPES)[:, None] ** 2
+            density = density - 0.5 * ((LEVELS - levels[draw, kind]) / spread) ** 2
             density = np.exp(density - density.max())
             found_shares[draw, kind] = density.sum(axis=1) @ trait.fine / density.sum()
             found_levels[draw, kind] = density.sum(axis=0) @ LEVELS / density.sum()
@@ -121,4 +121,13 @@ def means(
 def log_prior(at: np.ndarray, mean, sd) -> np.ndarray:
     """Logarithm of a normal prior at some values, normalised along the last axis."""
     found = -0.5 * ((at - mean) / sd) ** 2
-    return found - logsumexp(found, axis=-1, keepdims=True)
+    return found - np.expand_dims(log_sum(found), -1)
+
+
+def log_sum(logarithms: np.ndarray) -> np.ndarray | np.floating:
+    """Logarithm of the sum along the last axis of numbers whose logarithms are given and finite.
+
+    As `scipy.special.logsumexp`, which takes ten times as long for small arrays.
+    """
+    largest = logarithms.max(axis=-1, keepdims=True)
+    return np.log(np.exp(logarithms - largest).sum(axis=-1)) + largest[..., 0]

@@ -77,26 +77,26 @@ class HybridFlux(eqx.Module):
         self._check_given(used)
 
     def _check_given(self, used: list[str]) -> None:
-        given = {*CARBON, *self.states_and_diagnostics()}
+        not_given = self._made() - {*CARBON, *self.states_and_diagnostics()}
+        needs, rows = self.needs(), self.rows
         for name in used:
-            if self._is_made(name) and name not in given:
+            if name in not_given:
                 raise ValueError(f"a factor or memory reads `{name}`, which no memory of this model gives{_cure(name)}")
         for target, one in self.observed.items():
-            if target in self.needs():
+            if target in needs:
                 raise ValueError(f"`{target}` is a driver of this model and cannot be compared with it; for soil water take water.BUCKET")
             for name in one.asks():
-                row = self.rows.get(name)
+                row = rows.get(name)
                 if row is None and name not in COMPUTED:
-                    raise ValueError(f"`{target}` asks for `{name}`, which has no row.{suggestion(name, self.rows)}")
+                    raise ValueError(f"`{target}` asks for `{name}`, which has no row.{suggestion(name, rows)}")
                 if isinstance(row, Parameter) and name not in self.sources:
                     raise ValueError(f"`{target}` asks for the parameter `{name}`; give `sources` of its operator a source of it")
-                if self._is_made(name) and name not in given:
+                if name in not_given:
                     raise ValueError(f"`{target}` asks for `{name}`, which no memory of this model gives{_cure(name)}")
 
-    def _is_made(self, name: str) -> bool:
-        """Whether the model itself makes a variable: a state, a diagnostic, a flux."""
-        row = self.rows.get(name)
-        return isinstance(row, Variable) and row.kind in ("state", "flux")
+    def _made(self) -> frozenset[str]:
+        """Variables that the model itself makes: states, diagnostics, fluxes."""
+        return frozenset(name for name, row in self.rows.items() if isinstance(row, Variable) and row.kind in ("state", "flux"))
 
     def functions(self) -> tuple[Callable, ...]:
         """All process functions, those of memories included."""
@@ -118,14 +118,14 @@ class HybridFlux(eqx.Module):
 
     def needs(self) -> tuple[str, ...]:
         """Names of all drivers and covariates, sorted; population indices included."""
-        asked = {name for fn in self.functions() for name in arguments(fn) if name not in self.sources and not self._is_made(name)}
+        asked = {name for fn in self.functions() for name in arguments(fn)} - self._made() - set(self.sources)
         return tuple(sorted({*asked, *(name for source in self.sources.values() for name in source.reads())}))
 
     def needs_at_towers(self) -> tuple[str, ...]:
         """What to ask towers for: `needs`, the plant type, and what the observation operators read."""
         rows = self.rows
         asked = (name for one in self.observed.values() for name in one.asks() if name in rows and name not in self.sources)
-        of_towers = {name for name in asked if not self._is_made(name)}
+        of_towers = set(asked) - self._made()
         return tuple(sorted({*self.needs(), "plant_type", *of_towers, *(n for one in self.observed.values() for n in one.reads())}))
 
     def targets(self) -> tuple[Variable, ...]:
