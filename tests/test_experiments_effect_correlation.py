@@ -71,9 +71,7 @@ def test_modes_of_independent_effects_are_correlated_as_expected():
 def test_a_capacity_follows_whc_and_stays_inside_its_bounds():
     row = PARAMETERS["root_zone_capacity"]
     names = {"whc": jnp.array([e16.CENTRE, 2 * e16.CENTRE, 1e4]), "site": jnp.arange(3)}
-    source = e16.FromDeficits()
-    source.z["power"] = jnp.array(1.0)
-    value = np.asarray(source.value(row, names))
+    value = np.asarray(e16.BY_DEFICITS.value(row, names))
     assert value[:2] == pytest.approx([row.typical, 2 * row.typical], rel=1e-4) and row.upper * 0.99 < value[2] < row.upper
     of_places = e16.OfPlaces(Shared(), 3, spread=0.4)
     assert np.asarray(of_places.value(row, names)) == pytest.approx([row.typical] * 3, rel=1e-4)

@@ -21,10 +21,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
+from hybridflux.inference.place_amplitude import score_given
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.gross_error import error_of_gpp, with_measuring_errors
 from hybridflux.model.sequences import Sequences
-from hybridflux.model.structural_covariance import Errors, Periods, covariance, score_given, size_of, unit_means
+from hybridflux.model.structural_covariance import Errors, Periods, covariance, size_of, unit_means
 from hybridflux.model.structural_error import LEVEL, YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
 from hybridflux.vocabulary import CARBON
 

@@ -28,9 +28,9 @@ import numpy as np
 from hybridflux.inference import plant_type_error
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.month_covariance import FEWEST_MONTHS, effects_of, errors_of, noise_of
+from hybridflux.inference.place_amplitude import likelihood_of_amplitudes
 from hybridflux.inference.plant_type_error import LEVELS, Trait, log_prior, log_sum
 from hybridflux.model.sources import to_value
-from hybridflux.model.structural_covariance import likelihood_of_amplitudes
 from hybridflux.model.structural_error import FLOOR_SHARE, LEVEL, RECURRING, StructuralError, floor_share, of_floor_share
 from hybridflux.vocabulary import PARAMETERS
 

@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from scipy.stats import multivariate_normal
 
 from hybridflux.inference.error_hyperparameters import lowest, scale_of
+from hybridflux.inference.place_amplitude import likelihood_of_amplitudes
 from hybridflux.inference.plant_type_error import log_sum
-from hybridflux.model.structural_covariance import likelihood_of_amplitudes
 
 AMPLITUDES = np.exp(np.linspace(-4.0, 3.0, 9))
 FREE = np.array([[-np.inf] * 4, [np.inf] * 4])

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit, logsumexp
 
-from hybridflux.inference import fit_months_together
+from hybridflux.inference import fit_months_together, place_amplitude
 from hybridflux.inference.error_hyperparameters import SEARCHED, misfit, variance, variance_of_differences
 from hybridflux.inference.mean_residuals import Means, Record, joined, means_of_places, with_given, years_apart
 from hybridflux.inference.methods.ensemble import left_out
-from hybridflux.model import structural_covariance
 from hybridflux.model.sources import to_raw, to_value
 from hybridflux.model.structural_error import (
     ACTIVITY,
@@ -230,8 +229,8 @@ def test_the_level_of_a_plant_type_scales_its_structural_error():
     np.testing.assert_array_equal(before, error.sample(jax.random.key(1), *plain, np.array([4, 9, 9])))  # of an earlier version
     assert set(error.of_type(9)) == {*NAMES, LEVEL} and error.of_type(9)[LEVEL] == 0.0
     covariance, residual = np.diag([1.0, 0.5, 2.0]), np.array([1.0, -2.0, 0.5])
-    given = structural_covariance.score_given(covariance, np.full(3, 0.1), residual, 0.4, 0.7, 0.3)
-    assert given == pytest.approx(structural_covariance.score_given(np.exp(1.4) * covariance, np.full(3, 0.1), residual, 0.4, 0.0, 0.3))
+    given = place_amplitude.score_given(covariance, np.full(3, 0.1), residual, 0.4, 0.7, 0.3)
+    assert given == pytest.approx(place_amplitude.score_given(np.exp(1.4) * covariance, np.full(3, 0.1), residual, 0.4, 0.0, 0.3))
 
 
 def test_what_comes_again_and_what_grows_with_activity_are_shares_of_the_plant_type():

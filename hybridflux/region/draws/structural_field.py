@@ -20,9 +20,10 @@ from zlib import crc32
 
 import numpy as np
 
+from hybridflux.inference.place_amplitude import score_given
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.tower_residuals import TowerResiduals
-from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, score_given, size_of, unit_means
+from hybridflux.model.structural_covariance import Errors, Periods, covariance, roots, size_of, unit_means
 from hybridflux.model.structural_error import LEVEL, StructuralError, amplitude, memory_of
 from hybridflux.region.draws.field_basis import FieldBasis
 from hybridflux.vocabulary import PLANT_TYPES
