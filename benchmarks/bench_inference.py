@@ -33,6 +33,7 @@ def main() -> None:
     arguments.add_argument("--towers", type=Path, default=here / "data" / "towers")
     arguments.add_argument("--peer-draws", type=int, default=200, help="draws and warm-up of the samplers compared with; 0 leaves them out")
     arguments.add_argument("--chains", type=int, default=CHAINS, help="of hybridflux NUTS; a GPU wants hundreds")
+    arguments.add_argument("--draws", type=int, default=300, help="of each of these chains")
     arguments.add_argument("--learned-memory", action="store_true", help="learn the capacity of the bucket: gradients through the scan")
     arguments.add_argument("--europe", action="store_true", help="only fit an ensemble with learned water to all towers")
     chosen = arguments.parse_args()
@@ -46,7 +47,7 @@ def main() -> None:
     model, sequences = problem(chosen.towers, chosen.learned_memory)
     began = load()
     print(f"{os.cpu_count()} cores, load {began:.1f} before us")
-    exact = samplers(model, sequences, chosen.peer_draws, chosen.chains)
+    exact = samplers(model, sequences, chosen.peer_draws, chosen.chains, chosen.draws)
     approximations(model, sequences, exact)
     print(f"load at the end {load():.1f}")
 
@@ -86,7 +87,7 @@ def europe(towers: Path) -> None:
     )
 
 
-def samplers(model, sequences, peer_draws: int, chains: int):
+def samplers(model, sequences, peer_draws: int, chains: int, draws: int):
     """Print one row per sampler; the leaves of ours `[chain, draw, ...]`, both runs together."""
     import jax
 
@@ -94,7 +95,7 @@ def samplers(model, sequences, peer_draws: int, chains: int):
 
     heads = f"{'s':>7s} {'of processor':>13s} {'ESS/s of it':>12s} {'R-hat':>6s}"
     print(f"\n{'sampler':44s} {'min ESS':>8s} {'gradients':>10s} {'ESS/1000 gradients':>19s} {heads}")
-    ours, sampler = [], NUTS(chains=chains)
+    ours, sampler = [], NUTS(chains=chains, draws=draws)
     for seed, order in enumerate(("first in the process", "second")):
         began, used = time.perf_counter(), time.process_time()
         ours.append(sampler.fit(model, sequences, seed=seed))

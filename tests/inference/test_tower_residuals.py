@@ -156,7 +156,7 @@ def test_months_that_are_asked_for_are_not_used_unless_it_is_said(remembering, s
 
 
 def test_what_gpp_and_reco_have_in_common_is_added_to_the_error_that_residuals_inform(remembering, sequences):
-    """NEE stays as it is; g and e can be told apart again, g is as large as its hyperparameters say, and does not follow e."""
+    """NEE does not change; g is identifiable from GPP and NEE, has the variance of its hyperparameters, and is not correlated with e."""
     many, there = remembering.thin(150), sequences.select(["A"])
     fluxes = {name: np.asarray(one) for name, one in many.simulate(there, key=jax.random.key(0)).items()}
     gross = GrossError(many.structure, 3.0)
