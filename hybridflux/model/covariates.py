@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from hybridflux.model.flux import HybridFlux
+from hybridflux.model.power_of import PowerOf
 from hybridflux.model.sources import Given, Neural
 from hybridflux.vocabulary import Covariate, Parameter
 
@@ -22,11 +23,15 @@ def scaled(model: HybridFlux, values: Mapping[str, np.ndarray]) -> HybridFlux:
         values: covariate -> `[place]`.
 
     Raises:
-        ValueError: the places do not vary in it, or all values of a `Given` are outside the bounds of its parameter.
+        ValueError: the places do not vary in it, all values of a `Given` are outside the bounds of its parameter, or the covariate of a
+            `PowerOf` is not above 0 at every place.
     """
     for name, source in model.sources.items():
         if isinstance(source, Given) and source.name in values:
             _check_bounds(model.row_of(name), source, values[source.name])
+    for source in jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, PowerOf)):
+        if isinstance(source, PowerOf) and source.name in values:
+            _check_above_zero(source, values[source.name])
 
     def settled(network: Neural) -> Neural:
         if not any(covariate.centre is None or covariate.scale is None for covariate in network.own):
@@ -60,4 +65,12 @@ def _check_bounds(row: Parameter, source: Given, values: np.ndarray) -> None:
         raise ValueError(
             f"`{source.name}` gives `{row.name}`, and runs from {np.min(values):g} to {np.max(values):g}, all outside its bounds "
             f"({row.lower:g}, {row.upper:g}) {row.units}; check the unit"
+        )
+
+
+def _check_above_zero(source: PowerOf, values: np.ndarray) -> None:
+    if not np.all(values > 0):
+        raise ValueError(
+            f"PowerOf('{source.name}') takes a power of `{source.name}`, which is not above 0 in {int(np.sum(values <= 0))} of "
+            f"{np.size(values)} values of the fit, the smallest {np.min(values):g}; correct these values, or leave their sites out"
         )

@@ -10,6 +10,7 @@ import pytest
 from hybridflux.model.covariates import scaled
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned
+from hybridflux.model.power_of import PowerOf
 from hybridflux.model.sources import Given, Neural, Pooled
 from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.process import light, respiration, water
@@ -91,3 +92,12 @@ def test_towers_that_do_not_vary_or_have_another_unit_are_refused():
     scaled(given, {"my_storage": 10 * HEIGHTS})
     with pytest.raises(ValueError, match="`my_storage` gives `root_zone_capacity`, and runs from 0.1 to 0.36, all outside its bounds"):
         scaled(given, {"my_storage": HEIGHTS / 100})
+
+
+@pytest.mark.parametrize("wrapped", [PowerOf, lambda name: Pooled(PowerOf(name))])
+def test_a_power_of_what_is_not_above_zero_is_refused(wrapped):
+    """It counted as a thousandth of the centre, without a word."""
+    of_soil = model(root_zone_capacity=wrapped("soil_capacity"))
+    with pytest.raises(ValueError, match="`soil_capacity`, which is not above 0 in 2 of 3 values of the fit, the smallest -9999; correct"):
+        scaled(of_soil, {"soil_capacity": np.array([0.0, 150.0, -9999.0], np.float32)})
+    scaled(of_soil, {"soil_capacity": np.array([20.0, 150.0, 300.0], np.float32)})
