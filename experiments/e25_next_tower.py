@@ -9,8 +9,8 @@ one alone, which `next_tower` does not promise; and a fit to the same twelve tow
 
     python experiments/e25_next_tower.py --out runs/e25
 
-NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. About four minutes of a processor for each world; --smoke takes one world, short
-chains and the best candidate alone.
+NEE = RECO - GPP, positive to the atmosphere, gC m-2 yr-1. Seven to nine minutes of a processor for each world; --smoke takes one world,
+short chains and the best candidate alone.
 """
 
 from __future__ import annotations
