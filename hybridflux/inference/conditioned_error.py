@@ -26,7 +26,7 @@ from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.model.gross_error import error_of_gpp, with_measuring_errors
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, size_of, unit_means
-from hybridflux.model.structural_error import LEVEL, YEAR_DAYS, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
+from hybridflux.model.structural_error import LEVEL, YEAR_DAYS, StructuralError, amplitude, memory_of, of_weeks, ornstein_uhlenbeck
 from hybridflux.vocabulary import CARBON
 
 if TYPE_CHECKING:
@@ -101,10 +101,15 @@ def _error_of_gpp(
     gross = posterior.gross
     if gross is None:
         return error_of_gpp(gpp, reco, error)
-    activity, kinds = jnp.asarray(0.5 * (gpp + reco), jnp.float32), jnp.asarray(plant_types)
+    activity = jnp.asarray(0.5 * (gpp + reco), jnp.float32)
     keys, errors = jax.random.split(key, posterior.draws), gross.error.of_draws(posterior.draws)
-    common = jax.jit(jax.vmap(lambda one, own, of: one.drawn(own, of, kinds)))(errors, keys, activity)
-    return error_of_gpp(gpp, reco, error, np.asarray(common), gross.odds)
+    return error_of_gpp(gpp, reco, error, np.asarray(_drawn(errors, keys, activity, jnp.asarray(plant_types))), gross.odds)
+
+
+@jax.jit
+def _drawn(errors: StructuralError, keys: Array, activity: Array, plant_types: Array) -> Array:
+    """Draws of a structural error `[draw, time, place]`."""
+    return jax.vmap(lambda error, key, of: error.drawn(key, of, plant_types))(errors, keys, activity)
 
 
 def _asked(residuals: TowerResiduals, days: np.ndarray) -> np.ndarray:
