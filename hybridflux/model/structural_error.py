@@ -260,7 +260,11 @@ def amplitude(spread, normal, variance=1.0, level=0.0):
 
 def ornstein_uhlenbeck(key: PRNGKeyArray, shape: tuple[int, ...], days: Array | float) -> Array:
     """A stationary process of variance one, correlation exp(-lag / days), `[time, ...]`."""
-    shock = jax.random.normal(key, shape)
+    return of_shocks(jax.random.normal(key, shape), days)
+
+
+def of_shocks(shock: Array, days: Array | float) -> Array:
+    """The same from standard normal numbers of its days `[time, ...]`."""
     keep = jnp.exp(-1.0 / jnp.asarray(days))
 
     def step(state, fresh):

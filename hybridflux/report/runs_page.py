@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -32,16 +32,32 @@ class Column:
     """One year of one run, or a run that is less than a year.
 
     Attributes:
-        label: of the run and the year.
-        run: number of the run.
-        year: a whole calendar year, or None.
+        label: of the run and the period.
+        drivers: changes of the drivers of the run; none where they are as they were.
+        period: a whole calendar year, `2018`, or what is mapped, `2018-06..2018-08`.
         flux: flux -> mean of the region `[draw]`, gC m-2 yr-1, or gC m-2 where it is no whole year.
     """
 
     label: str
-    run: int
-    year: int | None
+    drivers: tuple[str, ...]
+    period: str
     flux: Mapping[str, np.ndarray]
+
+    @property
+    def year(self) -> int | None:
+        """The whole calendar year, or None."""
+        return int(self.period) if self.period.isdigit() else None
+
+    @property
+    def season(self) -> str:
+        """The period without the numbers of its years, and how many years it runs on; of a whole year empty.
+
+        >>> [Column("run", (), period, {}).season for period in ("2018", "2018-06..2018-08", "2018-11..2019-02", "2018-06")]
+        ['', '06..08', '11..02+1', '06']
+        """
+        first, *last = self.period.split("..")
+        more = int(last[0][:4]) - int(first[:4]) if last else 0
+        return "..".join(one[5:] for one in (first, *last)) + (f"+{more}" if more else "")
 
 
 def write_runs_report(
@@ -73,7 +89,8 @@ def write_runs_report(
     records, totals = [run_record(path) for path in paths], [open_totals(path) for path in paths]
     names = _names(paths, records)
     shared = len({draws_of(record) for record in records}) == 1
-    columns = [one for number, pair in enumerate(zip(names, totals, strict=True)) for one in _columns(number, *pair)]
+    drivers = [tuple(record.get("spec", {}).get("changes") or ()) for record in records]
+    columns = [one for run in zip(names, drivers, totals, strict=True) for one in _columns(*run)]
     viewer = _viewer(paths, names)
     side_by_side = viewer and paragraph(_about_maps(viewer), "note") + '<div data-source="map-runs"></div>'
     sections = [
@@ -107,15 +124,15 @@ def _names(paths: Sequence[Path], records: Sequence[dict]) -> list[str]:
     return [f"{name} ({change})" if change else name for name, change in zip(names, changes, strict=True)]
 
 
-def _columns(run: int, name: str, totals: RunTotals) -> list[Column]:
+def _columns(name: str, drivers: tuple[str, ...], totals: RunTotals) -> list[Column]:
     """The whole years of a run, or all of it where none is whole."""
     cells, area, years = np.arange(len(totals.area)), totals.area.sum(), totals.complete_years()
     wanted = [(year, np.flatnonzero(totals.months.year == year)) for year in years] or [(None, np.arange(len(totals.months)))]
     found = []
     for year, months in wanted:
-        period = str(year) if year else totals.part_of(months).replace("..", " to ")
+        period = str(year) if year else totals.part_of(months)
         flux = {one: totals.sum(one, cells, months) / area for one in FLUXES}
-        found.append(Column(name if period in name else f"{name}, {period}", run, year, flux))
+        found.append(Column(name if period in name else f"{name}, {period.replace('..', ' to ')}", drivers, period, flux))
     return found
 
 
@@ -149,17 +166,17 @@ def _line(label: str, draws: np.ndarray, scale: tuple[float, float], tone: str, 
 
 
 def _differences(columns: Sequence[Column], shared: bool) -> Section | None:
-    """Each year less the mean of the other years of the same drivers, and each run less the first of its period."""
-    first = {one.year: one for one in reversed(columns)}
-    years = sorted(year for year in first if year)
-    usual = [first[year] for year in years]
-    wanted = [
-        (f"{one.label}, less the other years", {flux: _less_others(usual, one, flux) for flux in FLUXES}) for one in usual if len(usual) > 1
-    ]
-    wanted += [
-        (f"{one.label}, less {first[one.year].label}", {flux: _less(one.flux[flux], first[one.year].flux[flux]) for flux in FLUXES})
-        for one in columns if one is not first[one.year]
-    ]  # fmt: skip
+    """Each period less the mean of those of other years, under the same drivers, and each run less the first of its period."""
+    wanted = []
+    for alike in _grouped(columns, lambda one: (one.drivers, one.season)):
+        usual, others = _first_of_periods(alike), "the other years" if alike[0].year else "these months of other years"
+        wanted += [
+            (f"{one.label}, less {others}", {flux: _less_others(usual, one, flux) for flux in FLUXES}) for one in usual if len(usual) > 1
+        ]
+    for first, *others in _grouped(columns, lambda one: one.period):
+        wanted += [
+            (f"{one.label}, less {first.label}", {flux: _less(one.flux[flux], first.flux[flux]) for flux in FLUXES}) for one in others
+        ]
     if not wanted:
         return None
     parts = [paragraph(
@@ -176,6 +193,19 @@ def _differences(columns: Sequence[Column], shared: bool) -> Section | None:
     return Section("differences", "Differences", "Anomalies and differences", "\n".join(parts))
 
 
+def _grouped(columns: Sequence[Column], key: Callable[[Column], object]) -> list[list[Column]]:
+    """Columns that have a key in common, in their order."""
+    groups: dict[object, list[Column]] = {}
+    for one in columns:
+        groups.setdefault(key(one), []).append(one)
+    return list(groups.values())
+
+
+def _first_of_periods(columns: Sequence[Column]) -> list[Column]:
+    """The first column of each period, in the order of the periods."""
+    return sorted((group[0] for group in _grouped(columns, lambda one: one.period)), key=lambda one: one.period)
+
+
 def _less(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """A difference draw by draw; of the means where the runs have different counts of draws."""
     return one - other if one.shape == other.shape else np.array([one.mean() - other.mean()])
@@ -187,15 +217,17 @@ def _less_others(usual: Sequence[Column], one: Column, flux: str) -> np.ndarray:
 
 
 def _sums(columns: Sequence[Column], shared: bool, totals: RunTotals, entries: Sequence[Entry]) -> Section | None:
-    """What adds up over consecutive years: −NEE, and NBP beside the measured gain where an inventory says."""
-    first = {one.year: one for one in reversed(columns) if one.year}
-    years = sorted(first)
+    """What adds up over consecutive years of the drivers of the first: −NEE, and NBP beside the measured gain where an inventory says."""
+    whole = [one for one in columns if one.year]
+    usual = _first_of_periods([one for one in whole if one.drivers == whole[0].drivers])
+    years = [int(one.period) for one in usual]
     if len(years) < 2 or years != list(range(years[0], years[-1] + 1)):
         return None
-    gain = -np.array([np.broadcast_to(first[year].flux["NEE"], first[years[0]].flux["NEE"].shape) if shared
-                      else [first[year].flux["NEE"].mean()] for year in years])  # fmt: skip
+    gain = -np.array([np.broadcast_to(one.flux["NEE"], usual[0].flux["NEE"].shape) if shared else [one.flux["NEE"].mean()]
+                      for one in usual])  # fmt: skip
     measured = [_measured(entries, totals, year) for year in years]
-    note = f"Sums over the region from {years[0]} on, {units(PART)}, positive when the land gains carbon. "
+    under = f" under {escape(', '.join(usual[0].drivers))}" if usual[0].drivers else ""
+    note = f"Sums over the region from {years[0]} on{under}, {units(PART)}, positive when the land gains carbon. "
     exported = np.array([pools["export"] for pools in measured])
     if np.isfinite(exported).all():
         note += "NBP = −NEE − export; the export and its error are those of the inventory."
@@ -268,15 +300,17 @@ def _maps(frames, room: int) -> dict:
     first = frames[0][1]
     shown = sample(1, first.sizes["y"], first.sizes["x"], SIDES["annual"], len(FLUXES) * len(frames), room)
     thin = {"y": slice(None, None, shown.stride), "x": slice(None, None, shown.stride)}
-    unit, layers = units(unit_of(first, "annual")), []
+    of_frames, layers = {label: unit_of(data, "annual") for label, data in frames}, []
     for flux in FLUXES:
         maps = {label: data[flux].isel(thin).values for label, data in frames}
         known = np.abs(np.concatenate([values[np.isfinite(values)] for values in maps.values()]))
         top = nice(float(np.quantile(known, RANGE))) if known.size else 1.0
         layers.append({"name": flux, "sd": False, "panels": [
-            panel(values, label, f"{escape(label)} [{unit}]", COLOURS[flux], centred=flux == "NEE", ends=ENDS[flux], top=top)
+            panel(values, label, f"{escape(label)} [{units(of_frames[label])}]", COLOURS[flux], centred=flux == "NEE",
+                  ends=ENDS[flux], top=top)
             for label, values in maps.items()
         ]})  # fmt: skip
+    unit = units(UNIT if set(of_frames.values()) == {UNIT} else PART)  # of what is mapped of each year, be it all of it
     group = {"id": "annual", "label": "Years", "units": unit, "frames": [""], "stride": shown.stride, "step": 1, "layers": layers}
     return {"groups": [group | grid_of(first.isel(thin))], "first": "annual", "frame": 0, "luts": luts(COLOURS.values())}
 

@@ -59,7 +59,7 @@ def test_relative_error_is_the_error_of_offset_and_slope(line):
 def test_the_map_draws_the_error_of_the_line():
     """`draws.vegetation_error` reads what `relative` says: the spread of its draws is that of the line."""
     said = VegetationError(20.0, {ALL: CalibrationLineError(**LINE.relative())})
-    draws = draw_vegetation_error("fapar", said, 1, 4000, seed=4)
+    draws = draw_vegetation_error("fapar", said, np.array(["2020-01-01"], "datetime64[D]"), 4000, seed=4)
     fapar = np.array([0.2, 0.5, 0.8], np.float32)
     drawn = np.asarray(draws.drawn("fapar", {"fapar": fapar, "fapar_sd": np.zeros(3, np.float32)}, 0, 0))
     index = (fapar - LINE.offset) / LINE.slope

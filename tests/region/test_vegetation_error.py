@@ -27,6 +27,7 @@ from hybridflux.vocabulary import PLANT_TYPES
 
 pytestmark = pytest.mark.long
 
+DAYS = np.arange("2020-01-01", "2023-01-01", dtype="datetime64[D]")
 WITH = {"draws": Draws(12, Spread.vegetation_error, seed=3)}
 LINE = VegetationError(30.0, {"all": CalibrationLineError(0.1)})
 
@@ -93,7 +94,7 @@ def test_an_error_widens_and_the_line_widens_a_region_as_much_as_a_pixel(tmp_pat
     map_region(posterior, region, tmp_path / "without", **short)
     map_region(posterior, region, tmp_path / "with", **short | WITH)
     added = gpp_of_draws(tmp_path / "with") / gpp_of_draws(tmp_path / "without") - 1.0  # of each draw: the line moves all pixels together
-    drawn = np.asarray(draw_vegetation_error("fapar", LINE, 1, len(added), short["draws"].seed).offset)[0]
+    drawn = np.asarray(draw_vegetation_error("fapar", LINE, DAYS[:1], len(added), short["draws"].seed).offset)[0]
     assert np.corrcoef(added, drawn)[0, 1] > 0.8  # the rest: denser leaves dry the soil sooner
     assert 0.2 < np.std(added) / np.std(drawn / 0.75) < 1.2  # GPP goes at most with fapar, whose mean is about 0.75 in summer
 
@@ -111,7 +112,7 @@ def test_each_map_that_the_model_reads_has_its_own_error(tmp_path, make_region, 
     exact = {"nirv": 0.0, "lswi": 0.0}
     np.testing.assert_allclose(added("none", exact, {}), 0.0, atol=1e-6)
     of_line = added("line", exact, {"nirv": VegetationError(30.0, {"all": CalibrationLineError(0.02)})})
-    drawn = np.asarray(draw_vegetation_error("nirv", VegetationError(30.0, {"all": CalibrationLineError(0.02)}), 1, 12, 3).offset)[0]
+    drawn = np.asarray(draw_vegetation_error("nirv", VegetationError(30.0, {"all": CalibrationLineError(0.02)}), DAYS[:1], 12, 3).offset)[0]
     np.testing.assert_allclose(of_line / drawn, np.median(of_line / drawn), rtol=0.05)  # proportional, but for the weather of its days
     of_series = added("series", exact | {"lswi": 0.1}, {})
     assert 0.001 < np.std(of_series) < 0.2 and abs(np.corrcoef(of_series, of_line)[0, 1]) < 0.9
@@ -130,7 +131,7 @@ def test_tiles_do_not_matter(tmp_path, make_region, posterior, short):
 
 def test_draws_are_what_they_say():
     error = VegetationError(25.0, {"all": CalibrationLineError(0.04, 0.2, -0.7), "DBF": CalibrationLineError(0.08)})
-    draws, other = (draw_vegetation_error(name, error, 200, 4000, seed=1) for name in ("nirv", "lswi"))
+    draws, other = (draw_vegetation_error(name, error, DAYS[:200], 4000, seed=1) for name in ("nirv", "lswi"))
     offset, slope = draws.offset[PLANT_TYPES.index("CRO")], draws.slope[PLANT_TYPES.index("CRO")]
     assert np.std(offset) == pytest.approx(0.04, rel=0.05) and np.std(slope) == pytest.approx(0.2, rel=0.05)
     assert np.corrcoef(offset, slope)[0, 1] == pytest.approx(-0.7, abs=0.03)
@@ -141,10 +142,21 @@ def test_draws_are_what_they_say():
     assert path.std() == pytest.approx(1.0, abs=0.02)
     lagged = np.mean(path[:-25] * path[25:])
     assert lagged == pytest.approx(np.exp(-1.0), abs=0.03)
-    fewer = draw_vegetation_error("nirv", error, 200, 10, seed=1)
+    fewer = draw_vegetation_error("nirv", error, DAYS[:200], 10, seed=1)
     np.testing.assert_array_equal(fewer.path, draws.path[:, :10])
     for one, another in ((draws.path[0], other.path[0]), (offset, other.offset[PLANT_TYPES.index("CRO")])):
         assert abs(np.corrcoef(one, another)[0, 1]) < 0.06, "maps err independently"
+
+
+def test_runs_of_different_periods_have_the_errors_of_one_run_of_both():
+    """Every run began its errors anew with the same numbers: those of two years were the same, and their difference too certain."""
+    of = {(first, last): np.asarray(draw_vegetation_error("nirv", VegetationError(30.0), DAYS[first:last], 600, 1).path)
+          for first, last in ((0, 1096), (0, 366), (366, 1096), (700, 800))}  # fmt: skip
+    for (first, last), path in of.items():
+        np.testing.assert_allclose(path, of[0, 1096][first:last], atol=2e-6)
+    assert abs(np.mean(of[0, 366][:200] * of[366, 1096][:200])) < 0.05
+    later = np.asarray(draw_vegetation_error("nirv", VegetationError(30.0), DAYS[300:310] - 300 * 365, 4, 1).path)  # before 1970
+    assert np.all(np.isfinite(later)) and later.std() > 0.1
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("fapar", 0.0, 1.0), ("lswi", -1.0, 1.0)])
@@ -158,7 +170,7 @@ def test_a_map_stays_within_its_bounds(name, low, high):
 def test_a_running_mean_has_the_errors_of_its_days():
     """What a network reads as `nirv_30d` is the running mean of the nirv that the draw has."""
     of_type = PLANT_TYPES.index("CRO")
-    draws = draw_vegetation_error("nirv", VegetationError(20.0, {"all": CalibrationLineError(0.02, 0.1, 0.5)}), 90, 3, seed=2)
+    draws = draw_vegetation_error("nirv", VegetationError(20.0, {"all": CalibrationLineError(0.02, 0.1, 0.5)}), DAYS[:90], 3, seed=2)
     nirv, sd = np.random.default_rng(0).uniform(0.2, 0.4, 90), np.full(90, 0.03)
     of_days = np.array([draws.drawn("nirv", {"nirv": nirv[[day]], "nirv_sd": sd[[day]]}, day, of_type)[:, 0] for day in range(90)])
     means, of_means = trailing_mean(nirv, 30), draws.of_history(30)

@@ -21,9 +21,11 @@ import numpy as np
 from jaxtyping import Array
 
 from hybridflux.data.gaps import trailing_mean
-from hybridflux.model.structural_error import ornstein_uhlenbeck
+from hybridflux.model.structural_error import of_shocks
 from hybridflux.vocabulary import PLANT_TYPES, split_history, variable
 
+FORGOTTEN = 16.0  # memories, after which e-7 of a state is left
+LEAP_YEAR = 366  # d
 ALL = "all"
 """Stands for every plant type that has no line of its own."""
 
@@ -125,26 +127,45 @@ def with_errors(name: str, today: Mapping[str, Array], slope: Array, offset: Arr
     return jnp.clip((1.0 + slope) * today[name] + offset + path * today[sd_of(name)], *variable(name).bounds)
 
 
-def draw_vegetation_error(name: str, error: VegetationError, days: int, draws: int, seed: int) -> VegetationErrorDraws:
+def draw_vegetation_error(name: str, error: VegetationError, days: np.ndarray, draws: int, seed: int) -> VegetationErrorDraws:
     """Draw the errors of a daily map for a run; the first draws are the same for any number of them.
 
+    A day of the calendar has the same error in every run of a seed, so that runs of different periods are what one run of both would be.
     The lines of all plant types err together: they rest on the same instruments and the same way of matching them.
 
     Args:
         name: of the map; each has random numbers of its own.
         error: of the region.
-        days: that the run reads.
+        days: that the run reads `[time]`, datetime64[D].
         draws: of the posterior.
         seed: of the run.
     """
     keys = jax.vmap(lambda draw: jax.random.split(_key(name, seed, draw)))(jnp.arange(draws))
     memory = jnp.float32(error.memory_days)
-    path = jax.vmap(lambda key: ornstein_uhlenbeck(key, (days,), memory))(keys[:, 0])
+    path = _path(keys[:, 0], days.astype("datetime64[D]"), memory)
     normal = jax.vmap(lambda key: jax.random.normal(key, (2,)))(keys[:, 1])
     offset_sd, slope_sd, correlation = (values[:, None] for values in error.of_types())
     offset = (offset_sd * normal[None, :, 0]).astype(jnp.float32)
     slope = slope_sd * (correlation * normal[None, :, 0] + np.sqrt(1.0 - correlation**2) * normal[None, :, 1])
     return VegetationErrorDraws(path.T, offset, slope.astype(jnp.float32))
+
+
+def _path(keys: Array, days: np.ndarray, memory: Array) -> Array:
+    """Errors of filled series in standard deviations `[draw, time]`, from random numbers of the years of the calendar.
+
+    The process begins `FORGOTTEN` times its memory before the first day, at which its state there is forgotten.
+    """
+    start = (days[0] - int(np.ceil(FORGOTTEN * float(memory)))).astype("datetime64[Y]")
+    every = np.arange(start.astype("datetime64[D]"), days[-1] + 1)
+    year = every.astype("datetime64[Y]")
+    number, of_year = year.astype(int) + 1970, (every - year.astype("datetime64[D]")).astype(int)
+    years = jnp.arange(number[0], number[-1] + 1, dtype=jnp.uint32)
+
+    def one(key):
+        shocks = jax.vmap(lambda at: jax.random.normal(jax.random.fold_in(key, at), (LEAP_YEAR,)))(years)
+        return of_shocks(shocks[number - number[0], of_year], memory)[(days - every[0]).astype(int)]
+
+    return jax.vmap(one)(keys)
 
 
 def _key(name: str, seed: int, draw: Array) -> Array:

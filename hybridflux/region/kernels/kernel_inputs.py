@@ -197,7 +197,7 @@ def _vegetation_errors(job: Job, names: Iterable[str]) -> dict[str, VegetationEr
     drawn = {}
     for base in job.uncertain:
         error = VegetationError.of(job.region.group[sd_of(base)].attrs)
-        drawn[base] = draw_vegetation_error(base, error, len(job.calendar.days), job.draws, job.seed)
+        drawn[base] = draw_vegetation_error(base, error, job.calendar.days, job.draws, job.seed)
     read = {name: split_history(name) for name in names}
     return {name: drawn[base].of_history(days) if days else drawn[base] for name, (base, days) in read.items() if base in drawn}
 
