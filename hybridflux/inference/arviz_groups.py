@@ -30,8 +30,9 @@ def draws_dataset(draws: Mapping[str, np.ndarray], chains: int, rows: Mapping[st
 
     def variable(name: str, values: np.ndarray) -> xr.Variable:
         chained = np.asarray(values).reshape(chains, -1, *np.shape(values)[1:])
-        extra = tuple("plant_type" if size == len(PLANT_TYPES) else f"{name}_dim_{axis}" for axis, size in enumerate(chained.shape[2:]))
-        row = rows.get(name)
+        row = rows.get(name)  # of a parameter; other axes of this length are places, or units of a network
+        of_types = row is not None and chained.shape[2:] == (len(PLANT_TYPES),)
+        extra = ("plant_type",) if of_types else tuple(f"{name}_dim_{axis}" for axis in range(chained.ndim - 2))
         return xr.Variable(("chain", "draw", *extra), chained, {"units": row.units, "long_name": row.meaning} if row else {})
 
     dataset = xr.Dataset({name: variable(name, values) for name, values in draws.items()})

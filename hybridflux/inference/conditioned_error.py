@@ -89,7 +89,8 @@ def with_error(
         alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.plant_types[at])
         activity = 0.5 * (gpp[..., at] + reco[..., at])
         error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, kind, seed + at)
-    of_gpp = _error_of_gpp(posterior, gpp, reco, error, jax.random.key(seed), sequences.plant_types)
+    own = jax.random.key(seed + len(sequences.places))  # the errors of NEE of the places have the seeds before
+    of_gpp = _error_of_gpp(posterior, gpp, reco, error, own, sequences.plant_types)
     gpp, reco = gpp + of_gpp, reco + error + of_gpp
     return {"nee": reco - gpp, "gpp": gpp, "reco": reco}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESIDUALS, TRAINING, DISCREPANCY = "tower_residuals", "training_days", "site_discrepancy"
+WITHOUT, OF_KINDS = "draws_without", "draws_without_of_kinds"
+"""Entries of `info`: place -> numbers of the draws that were not fitted to it, and these of each kind of member of a stacked posterior."""
 """Groups of a file."""
 
 
@@ -95,6 +97,7 @@ class Posterior:
         values = {name: jnp.asarray(np.asarray(leaf)[pick]) for name, leaf in learned(self.model).items()}  # host: nothing to compile
         return replace(
             self, model=with_learned(self.model, values), chains=1, stats={name: value[pick] for name, value in self.stats.items()},
+            info=_of_picked(self.info, pick),
             residuals=None if self.residuals is None else self.residuals.pick(pick),
             discrepancy=None if self.discrepancy is None else self.discrepancy.pick(pick),
         )  # fmt: skip
@@ -110,7 +113,10 @@ class Posterior:
         kinds = self.model.kinds() if isinstance(self.model, Stacked) else {"process": self.model}
         if kind not in kinds:
             raise ValueError(f"this posterior has no `{kind}` members; it has {', '.join(kinds)}")
-        return self if kinds[kind] is self.model else replace(self, model=kinds[kind], residuals=None, discrepancy=None)
+        if kinds[kind] is self.model:
+            return self
+        info = {name: value for name, value in self.info.items() if name != OF_KINDS} | {WITHOUT: self.info.get(OF_KINDS, {}).get(kind, {})}
+        return replace(self, model=kinds[kind], info=info, residuals=None, discrepancy=None)
 
     def of_causes(self) -> Posterior:
         """The draws that know causes, which scenarios and the ledger of a drought take: of a stacked posterior its process members.
@@ -129,7 +135,7 @@ class Posterior:
     @property
     def left_out(self) -> np.ndarray | None:
         """`[draw, place]`, who was not fitted by which draw; None where every draw was fitted to every place."""
-        without: Mapping[str, list[int]] = self.info.get("draws_without", {})
+        without: Mapping[str, list[int]] = self.info.get(WITHOUT, {})
         return np.stack([np.isin(np.arange(self.draws), without[place]) for place in self.places], axis=1) if without else None
 
     def with_structure(self, error: StructuralError, spread: Mapping[str, np.ndarray]) -> Posterior:
@@ -336,6 +342,20 @@ class Posterior:
             for number, (name, leaf) in enumerate(leaves.items())
         }
         return _physical(with_learned(self.model, values))
+
+
+def _of_picked(info: Mapping[str, Any], pick: np.ndarray) -> dict[str, Any]:
+    """What is known of a fit, for some of its draws: which of these left a place out."""
+
+    def numbered(without: Mapping[str, list[int]]) -> dict[str, list[int]]:
+        return {place: np.flatnonzero(np.isin(pick, numbers)).tolist() for place, numbers in without.items()}
+
+    found = dict(info)
+    if WITHOUT in info:
+        found[WITHOUT] = numbered(info[WITHOUT])
+    if OF_KINDS in info:
+        found[OF_KINDS] = {kind: numbered(without) for kind, without in info[OF_KINDS].items()}
+    return found
 
 
 def _physical(model: HybridFlux) -> dict[str, np.ndarray]:

@@ -85,6 +85,10 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
         "concerns": [f"{kind} members: {text}" for kind in KINDS for text in found[kind][0].info["concerns"]],
         "diagnostics": {kind: found[kind][0].info["diagnostics"] for kind in KINDS},
         "draws_without": _draws_without(process, network, members, kind[:, None] < share[plant_types]),
+        "draws_without_of_kinds": {
+            name: {place: np.flatnonzero(np.isin(members % one.draws, away)).tolist() for place, away in one.info["draws_without"].items()}
+            for name, one in zip(KINDS, (process, network), strict=True)
+        },
         "structural_error": again[KINDS[0]].summary,
         "structural_error_of_networks": again[NETWORK].summary,
         "seconds": round(process.info["seconds"] + network.info["seconds"], 2),

@@ -129,7 +129,8 @@ def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float])
     kept = kept_draws(posterior.draws)
     if len(kept) * observed.size > SMALL:
         places = np.flatnonzero(observed.any(axis=0))
-        kept, places = kept[:: -(-len(kept) // MOST_DRAWS)], places[:: -(-len(places) // MOST_PLACES)]
+        ends = np.linspace(0, len(kept) - 1, min(len(kept), MOST_DRAWS)).round().astype(int)  # of a stacked ensemble one of each kind
+        kept, places = kept[ends], places[:: -(-len(places) // MOST_PLACES)]
         here = sequences.select([sequences.places[place] for place in places])
     else:  # as `tower_residuals` has it, so that one program serves both
         here = sequences.select(sequences.places)

@@ -177,5 +177,5 @@ def _origin(posterior) -> str:
         "spread": "predictive: parameters, site effects, structural and measurement errors",
         "credit": "tower data belong to the principal investigators of the sites: cite each site's DOI and the network's data paper",
     }
-    full = escape(json.dumps({name: value for name, value in info.items() if name != "draws_without"}, indent=2, default=str))
+    full = escape(json.dumps({name: value for name, value in info.items() if not name.startswith("draws_without")}, indent=2, default=str))
     return definitions(entries) + f'<details><summary>everything recorded</summary><pre class="wide">{full}</pre></details>'

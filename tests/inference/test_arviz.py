@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from hybridflux.inference import MAP
+from hybridflux.inference.arviz_groups import draws_dataset
 from hybridflux.inference.batch import series
 from hybridflux.inference.convergence import arviz, convergence
 from hybridflux.inference.joint import log_likelihood
 from hybridflux.model.learned import over_draws
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 from tests.inference.test_checks import Stub
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("few_resamples")]
@@ -24,6 +26,16 @@ def test_draws_have_their_names_units_and_prior(fitted):
     assert data["posterior"]["respiration_ref"].attrs["units"] == "gC m-2 d-1"
     assert data["prior"]["respiration_ref"].dims == ("chain", "draw")
     assert data["observed_data"]["nee"].sizes == {"day": 200, "place": 12}
+
+
+def test_places_and_units_of_a_network_are_no_plant_types():
+    """Whatever had fifteen of them was labelled ENF to BSV, a network of fifteen units twice."""
+    values, types = np.zeros((4, 15)), len(PLANT_TYPES)
+    row = PARAMETERS["respiration_ref"]
+    found = draws_dataset({"respiration_ref": values, "effect": values, "weight": np.zeros((4, types, types))}, 2, {"respiration_ref": row})
+    assert found["respiration_ref"].dims == ("chain", "draw", "plant_type") and list(found["plant_type"].values) == list(PLANT_TYPES)
+    assert found["effect"].dims == ("chain", "draw", "effect_dim_0")
+    assert found["weight"].dims == ("chain", "draw", "weight_dim_0", "weight_dim_1")
 
 
 def test_log_likelihood_of_each_day_sums_to_that_of_the_fit(fitted, pooled_model, pooled_series):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from hybridflux.inference import MAP, Ensemble, stacking
+from hybridflux.inference import MAP, Ensemble, stacking, training_days
 from hybridflux.inference.fit_structural_error import learn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.stacking import shares, stack
@@ -101,6 +101,34 @@ def test_draws_that_left_a_tower_out_are_known(fitted):
     without = fitted[0].info["draws_without"]
     assert set(without) == set(fitted[1].places)
     assert all(len(draws) == 4 and draws[3] == draws[0] + 3 for draws in without.values())
+
+
+def test_of_some_draws_and_of_one_kind_it_is_known_which_left_a_tower_out(fitted):
+    """The numbers of all draws stayed: towers counted as never seen by draws that were fitted to them."""
+    posterior, towers = fitted
+    for pick in ([15, 3, 2, 3], range(5, 11)):
+        np.testing.assert_array_equal(posterior.pick(pick).left_out, posterior.left_out[list(pick)])
+    np.testing.assert_array_equal(posterior.thin(32).left_out, np.tile(posterior.left_out, (2, 1)))
+    other = towers.places[-1]
+    both = {"process": {other: [1, 2]}, "network": {other: [7]}}
+    named = replace(posterior, info=posterior.info | {"draws_without_of_kinds": both}).pick([7, 2, 1])
+    assert named.of_kind("process").info["draws_without"] == {other: [1, 2]}
+    assert named.of_kind("network").info["draws_without"] == {other: [0]} and "draws_without_of_kinds" not in named.of_kind("network").info
+    for kind in ("process", "network"):
+        np.testing.assert_array_equal(posterior.of_kind(kind).left_out, posterior.left_out)  # in this fit both leave the same towers out
+
+
+def test_what_counts_as_outside_is_asked_of_both_kinds(fitted, monkeypatch):
+    """Of many days two draws were asked, of the same quantile of their members: networks alone."""
+    posterior, towers = fitted
+    sd = {name: float(np.std(towers.drivers[name])) for name in training_days.predictors(posterior, towers)}
+    monkeypatch.setattr(training_days, "SMALL", 0)
+    asked, pick = [], Posterior.pick
+    monkeypatch.setattr(Posterior, "pick", lambda self, numbers: (asked.append(np.array(numbers)), pick(self, numbers))[1])
+    training_days.importance(posterior, towers, sd)
+    is_kind = {kind: np.isclose(posterior.predict(towers)["nee"], posterior.of_kind(kind).predict(towers)["nee"]).all(axis=(1, 2))
+               for kind in ("process", "network")}  # fmt: skip
+    assert all(of_kind[asked[0]].any() for of_kind in is_kind.values())
 
 
 def test_a_file_keeps_both_kinds(fitted, tmp_path):

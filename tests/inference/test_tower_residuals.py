@@ -171,6 +171,19 @@ def test_what_gpp_and_reco_have_in_common_is_added_to_the_error_that_residuals_i
     assert abs(np.corrcoef(common.mean(axis=1).ravel(), wrong["nee"].mean(axis=1).ravel())[0, 1]) < 0.25
 
 
+@pytest.mark.parametrize("place", ["X", "A"])
+def test_what_gpp_and_reco_have_in_common_is_not_the_error_of_nee(remembering, sequences, place):
+    """Both had the same random numbers at a place without months: in every draw their courses were the same."""
+    there = replace(sequences.select(["A"]), places=(place,))
+    fluxes = {name: np.asarray(one) for name, one in remembering.simulate(there, key=jax.random.key(0)).items()}
+    gross = GrossError(remembering.structure, 3.0)
+    found = conditioned_error.with_error(replace(remembering, gross=gross), fluxes, there, "other-months", 7)
+    wrong = {name: found[name] - fluxes[name] for name in ("nee", "gpp")}
+    common = wrong["gpp"] + share_of_gpp(fluxes["gpp"], fluxes["reco"], 3.0) * wrong["nee"]
+    of_draws = [np.corrcoef(common[draw, :, 0], wrong["nee"][draw, :, 0])[0, 1] for draw in range(remembering.draws)]
+    assert abs(np.mean(of_draws)) < 0.25
+
+
 def test_residuals_that_cannot_be_used_are_refused(posterior, remembering, sequences):
     with pytest.raises(ValueError, match="remembers no residuals of its towers: .* fit again, or leave them unused"):
         posterior.predict(sequences, residuals="all-months")
