@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import logging
 import re
 import zlib
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ import pandas as pd
 from hybridflux.data.text_dates import parse_dates
 from hybridflux.limits import CELLS, LINE, Limited
 
+_LOG = logging.getLogger("hybridflux.data")
 _DELIMITERS = (",", ";", "\t")
 HEAD_BYTES = 65536
 """Part of a long file that shows its dialect."""
@@ -36,7 +38,7 @@ _NOT_TEXT = (
     (b"<", "a web page, not a table; the download failed or needs a login"),
     (b"version https://git-lfs", "the pointer of a Git LFS file, not the file; fetch it with `git lfs pull`"),
 )
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a", "-", "-9999", "-9999.0", "-9999.00"})
+_MISSING = re.compile(r"|na|n/a|nan|null|none|#n/a|-|-9999([.,]0*)?", re.IGNORECASE)
 _FORMULA = re.compile(r"^#(REF|VALUE|DIV/0|NAME|NUM|NULL)[!?]?$", re.IGNORECASE)
 _POINT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?(\d+,?\d*|,\d+)(e[+-]?\d+)?", re.IGNORECASE)
@@ -160,7 +162,7 @@ class Cells:
 
     def missing(self, column: str) -> pd.Series:
         """Whether cells are empty or hold a usual code of missing values: NA, NaN, #N/A, -9999."""
-        return self.text[column].str.lower().isin(_MISSING)
+        return self.text[column].str.fullmatch(_MISSING)
 
     def parsed(self, column: str, cure: str = "write the number alone, with a decimal point") -> tuple[pd.Series, dict[int, str]]:
         """Numbers of a column, NaN where missing, and the faults of ambiguous ones.
@@ -213,6 +215,19 @@ class Cells:
             listed = list(faults.values())
             more = f"; and {len(listed) - _SHOWN_FAULTS} more" if len(listed) > _SHOWN_FAULTS else ""
             raise ValueError(f"{self.where}, {'; '.join(listed[:_SHOWN_FAULTS])}{more}")
+
+
+def warn_of_strangers(cells: Cells, found: pd.Series, sites: Iterable[str]) -> None:
+    """Warn where a table names no site that is wanted, which is mostly another spelling.
+
+    Args:
+        cells: with a column `site_id`.
+        found: the wanted site of each row, NaN where it is none.
+        sites: that are wanted.
+    """
+    if len(found) and found.isna().all():
+        there, wanted = (", ".join(dict.fromkeys(map(str, names)))[:100] for names in (cells.text["site_id"], sites))
+        _LOG.warning("%s names no site that is read: it has %s, and sites.csv %s; spell them as there", cells.where, there, wanted)
 
 
 def _reason(cell: str, cure: str) -> str:

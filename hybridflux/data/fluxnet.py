@@ -164,9 +164,20 @@ def _drivers(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)[list(DRIVERS)]
 
 
+def _check_shares(table: pd.DataFrame, archive: Archive) -> None:
+    """Refuse flags of daily values that are no shares of half-hours."""
+    for name in (f"{flux}_QC" for flux in (*_FLUXES, "SWC_F_MDS_1")):
+        if (most := _column(table, name).max()) > 1.0:
+            raise ValueError(
+                f"{archive}, column {name} goes up to {most:g}; the flag of a day is the share of measured or well-filled half-hours, 0 to "
+                "1: divide per cent by 100; classes of 0 to 3 are of half-hours, and say too little of a day"
+            )
+
+
 def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.DataFrame:
     if "NEE_VUT_REF_QC" not in table and "QC_FILTERED" not in table:
         raise ValueError(f"{archive} lacks column NEE_VUT_REF_QC, which tells measured days from filled ones; use the FLUXNET product")
+    _check_shares(table, archive)
     met = ~table["MET_SOURCE"].isin(quality.exclude_met) if "MET_SOURCE" in table else pd.Series(True, index=table.index)
     good = {name: met & (_column(table, f"{name}_QC") >= quality.share) for name in _FLUXES}
     good["NEE_VUT_REF"] |= met & (_column(table, "QC_FILTERED") == 1)

@@ -20,6 +20,10 @@ from hybridflux.vocabulary import MISSING_FLUXNET
 
 MISSING_AMERIFLUX = -6999.0
 """Second code of missing values in older AmeriFlux files; no quantity of a tower reaches it."""
+NO_CODES = (-999.0, 9999.0, 99999.0)
+"""Codes of missing values in files of other kinds; no quantity of a tower is ever so."""
+LONG_ENOUGH = 30
+"""Rows from which on it is seen that the last one alone lacks cells."""
 _TEXT = ("MET_SOURCE", "TIMESTAMP", "TIMESTAMP_START", "TIMESTAMP_END")
 _DAMAGE = (EOFError, zlib.error, zipfile.BadZipFile, UnicodeDecodeError, OSError, RuntimeError, KeyError)
 """RuntimeError: a zip with a password, or of a version that is not known."""
@@ -49,6 +53,7 @@ def read_table(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
         raise ValueError(f"{archive} is not a readable FLUXNET table (it has none of the columns {some} ...); download it again")
     if {*_TEXT[1:]} & {*table}:
         table = table[~table.isna().all(axis=1)]  # rows that a spreadsheet leaves at the end
+    _check_end(table, archive)
     for name in table.columns:
         table[name] = table[name].astype(str).str.removesuffix(".0") if name in _TEXT else _numbers(table[name], archive)
     return table
@@ -82,6 +87,18 @@ def _read(archive: Archive, columns: frozenset[str]) -> pd.DataFrame:
         ).rename(columns=str.strip)  # fmt: skip
 
 
+def _check_end(table: pd.DataFrame, archive: Archive) -> None:
+    """Refuse a table whose last row ends before the others do: it was cut within a row, perhaps within a number."""
+    if len(table) < LONG_ENOUGH:
+        return
+    lacking = table.iloc[-1].isna() & ~table.iloc[:-1].isna().any()
+    if lacking.any():
+        raise ValueError(
+            f"{archive}: the last row, {table.index[-1] + 2}, has no {', '.join(table.columns[lacking][:3])}, which every other row has: "
+            "the file is cut short; download it again, or delete that row"
+        )
+
+
 def _numbers(column: pd.Series, archive: Archive) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(float, copy=True)
     if not pd.api.types.is_numeric_dtype(column) and (wrong := np.isnan(numbers) & column.notna().to_numpy()).any():
@@ -90,5 +107,12 @@ def _numbers(column: pd.Series, archive: Archive) -> pd.Series:
             f"{archive}, column {column.name}, row {column.index[at] + 2}: {quoted(column.iloc[at])} is not a number"
             f"{f' ({int(wrong.sum())} such cells)' if wrong.sum() > 1 else ''}; write it with a decimal point, missing values as -9999"
         )
+    for code in NO_CODES:
+        if (odd := numbers == code).any():
+            row = column.index[int(np.flatnonzero(odd)[0])] + 2
+            raise ValueError(
+                f"{archive}, column {column.name}, row {row}: {code:g} is no value of a tower ({int(odd.sum())} such cells); write missing "
+                "values as -9999"
+            )
     numbers[(numbers <= MISSING_FLUXNET) | (numbers == MISSING_AMERIFLUX)] = np.nan
     return pd.Series(numbers, column.index, name=column.name)

@@ -316,7 +316,10 @@ def _frame(
     table.refuse([site])
     frame = _checked(archive, quality, table.rows.loc[site], more)
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
-        raise NoRecord("no day of measured NEE in the period")
+        years = frame.index.year[frame["nee"].notna()]
+        record = f"; its record is of {years.min()} to {years.max()}" if len(years) else ""
+        asked = "" if period == parse_years(None) else f" in {period[0]} to {period[1]}"
+        raise NoRecord(f"no day of measured NEE{asked}{record}")
     if screen is not None and (fault := screen.fault(frame)) is not None:
         raise NoRecord(fault)
     return frame

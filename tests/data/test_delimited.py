@@ -52,6 +52,7 @@ def test_gzip_and_excels_line_of_the_separator(tmp_path):
         ("a;b\n1.5;1\n", [1.5]),
         ("a\tb\n0,25;\t1\n", None),
         ("a\tb\n0,25\t1\n", [0.25]),
+        ("a;b\n-9999,0;1,5\n-9999,00;1\n0,5;1\n", [np.nan, np.nan, 0.5]),
         ("a,b\n-9999,1\nNA,1\n#N/A,1\n,1\n\u2212.5,1\n1e-3,1\n", [np.nan, np.nan, np.nan, np.nan, -0.5, 1e-3]),
     ],
 )

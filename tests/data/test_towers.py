@@ -56,7 +56,8 @@ def test_records_of_different_length_share_an_axis(folder, make_table):
     assert str(only.daily["time"].to_numpy()[0])[:10] == "2010-03-01" and only.daily.sizes["time"] == 396
     assert open_towers(folder.path, years=2010).daily.sizes["time"] == 365
     later = open_towers(folder.path, years="2011:2012")
-    assert list(later.sites.index) == ["DE-Bbb"] and later.left_out == {"FR-Aaa": "no day of measured NEE in the period"}
+    assert list(later.sites.index) == ["DE-Bbb"]
+    assert later.left_out == {"FR-Aaa": "no day of measured NEE in 2011 to 2012; its record is of 2009 to 2010"}
 
 
 def test_a_day_counts_only_with_the_drivers_it_needs(folder, table, make_vegetation):
@@ -177,7 +178,11 @@ def test_unknown_soil_capacity_is_assumed_aloud(folder, caplog):
         ("SW_IN_F", lambda x: x * 0.0864, "column SW_IN_F looks like MJ m-2"),
         ("SWC_F_MDS_1", lambda x: x / 100, "column SWC_F_MDS_1 looks like m3 m-3; FLUXNET has percent"),
         ("SWC_F_MDS_1", lambda x: x * 10, "column SWC_F_MDS_1: 730 days of `swc` outside 0 to 1"),
-        ("NEE_VUT_REF", lambda x: x * 100, "column NEE_VUT_REF: .* outside -60 to 60, the first on .*; check the unit"),
+        ("NEE_VUT_REF", lambda x: x * 44 / 12, "column NEE_VUT_REF is 3.67 times NEE_VUT_REF_DAY and _NIGHT: one of them is in another unit"),
+        ("NEE_VUT_REF", lambda x: x / 1.0377504, "column NEE_VUT_REF is 0.964 times NEE_VUT_REF_DAY and _NIGHT: .* convert it"),
+        ("NEE_VUT_REF_QC", lambda x: x * 98, "column NEE_VUT_REF_QC goes up to 98; the flag of a day is the share .*: divide per cent by 100"),
+        ("P_F", lambda x: x.where(x.index != 7, -999.0), "column P_F, row 9: -999 is no value of a tower .1 such cells.; write missing .* -9999"),
+        ("SW_IN_F", lambda x: x.where(x.index != 7, 9999.0), "column SW_IN_F, row 9: 9999 is no value of a tower"),
         ("P_F", lambda x: x - 1, "column P_F: .* days of `rain` outside 0 to 500"),
         (
             "SW_IN_POT",
@@ -191,6 +196,31 @@ def test_wrong_units_are_named(one_site, table, column, convert, message):
     path = one_site.write("FR-Aaa", table.assign(**{column: convert(table[column])}))
     with pytest.raises(ValueError, match=f"{path.name}.*{message}"):
         open_towers(one_site.path)
+
+
+def test_nee_that_is_a_multiple_of_reco_less_gpp_is_in_another_unit(one_site, table):
+    table = table.drop(columns=["NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT"])
+    table["RECO_NT_VUT_REF"] = table["NEE_VUT_REF"] + table["GPP_NT_VUT_REF"]
+    one_site.write("FR-Aaa", table)
+    open_towers(one_site.path)
+    one_site.write("FR-Aaa", table.assign(NEE_VUT_REF=table["NEE_VUT_REF"] * 0.0216))  # gC m-2 of half an hour for umol m-2 s-1
+    with pytest.raises(ValueError, match="column NEE_VUT_REF is 0.0216 times RECO - GPP"):
+        open_towers(one_site.path)
+
+
+def test_a_file_that_was_cut_within_its_last_row_is_refused(one_site):
+    path = one_site.file("FR-Aaa")
+    path.write_text(path.read_text()[:-200])
+    with pytest.raises(ValueError, match=r"the last row, 731, has no SW_IN_F, VPD_F, P_F, which every other row has: the file is cut short"):
+        open_towers(one_site.path)
+
+
+def test_a_table_that_names_other_sites_is_spoken_of(one_site, make_vegetation, caplog):
+    """Mostly another spelling; the tower alone was said to have no vegetation."""
+    one_site.write_vegetation(make_vegetation(["FR_Aaa", "Anywhere"]))
+    with pytest.raises(ValueError, match="no vegetation series"):
+        open_towers(one_site.path)
+    assert "series.csv names no site that is read: it has FR_Aaa, Anywhere, and sites.csv FR-Aaa; spell them as there" in caplog.text
 
 
 def test_swapped_coordinates_are_noticed(one_site):
