@@ -60,7 +60,8 @@ class Entry:
 def read_inventory(path: str | Path) -> list[Entry]:
     """Read a table with columns `zone,land_cover,pool,start_year,end_year,value,sd`, as spreadsheets save it.
 
-    Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one. A column
+    Rows of a pool are means over their years; an export ledger may have a row per year, or several kinds of export in one. Export must be
+    given of every year; import, fire and leaching that no row gives of a year count as none. A column
     `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Without that column, values that look like another unit are warned of.
     Columns `campaign` and `correlation` (0 to 1) may say which rows of a pool share a part of their error, as those of one inventory share
     its allometry; rows without are independent.
@@ -70,14 +71,12 @@ def read_inventory(path: str | Path) -> list[Entry]:
         ValueError: a column is missing, or values are not valid; the message names file, rows and cure.
     """
     rows, declared = read_pools(path)
-    asked = rows.copy()
     exported = rows.groupby(["zone", "land_cover"])["pool"].transform(lambda pools: "export" in set(pools))
     other = rows["pool"].isin([pool for pool in CARRIED if pool != "export"])
-    rows = rows.assign(flow=rows["pool"].mask(~rows["pool"].isin(CARRIED), ""), pool=rows["pool"].mask(other, "export"))
-    rows = rows[~other | exported]  # they alone do not say what was exported
-    entries = [_entry(Path(path), *place, rows=part) for place, part in rows.groupby(["zone", "land_cover"], sort=False)]
+    used = rows[~other | exported]  # they alone do not say what was exported
+    entries = [_entry(Path(path), *place, rows=part) for place, part in used.groupby(["zone", "land_cover"], sort=False)]
     if not declared:
-        question_units(Path(path), asked)
+        question_units(Path(path), rows)
     return entries
 
 
@@ -197,23 +196,58 @@ def question_units(path: Path, rows: pd.DataFrame) -> None:
 
 def _entry(path, zone: str, cover: str, *, rows: pd.DataFrame) -> Entry:
     """Rows of one zone and land cover, put on one period."""
-    stocks = rows[rows["pool"] != "export"]
-    spans = (stocks if len(stocks) else rows)[["start_year", "end_year"]].drop_duplicates()
+    stocks = rows[rows["pool"].isin(STOCKS)]
+    spans = (stocks if len(stocks) else rows[rows["pool"] == "export"])[["start_year", "end_year"]].drop_duplicates()
     if len(stocks) and len(spans) > 1:
         raise ValueError(f"{path}: biomass and soil of {zone}/{cover} have different periods; a comparison needs them over the same years")
     first, last = int(spans["start_year"].min()), int(spans["end_year"].max())
-    pools, campaigns = {}, {}
+    means, campaigns = {}, {}
     for pool, part in rows.groupby("pool"):
-        covered = {year for a, b in zip(part["start_year"], part["end_year"], strict=True) for year in range(a, b + 1)}
-        if covered != set(range(first, last + 1)):
-            raise ValueError(f"{path}: {pool} of {zone}/{cover} must cover {first} to {last}, all and only; it covers {sorted(covered)}")
-        if pool != "export" and len(part) > 1:
-            raise ValueError(f"{path}: {pool} of {zone}/{cover} stands twice; give one value and one sd")
-        pools[pool] = _mean_of(part.assign(value=part["value"] * part["flow"].map(CARRIED).fillna(1.0)), last - first + 1)
-        if part["campaign"].iloc[0]:
-            campaigns[pool] = part["campaign"].iloc[0], float(part["correlation"].iloc[0])
-    carried = {flow: _mean_of(part, last - first + 1) for flow, part in rows[rows["flow"] != ""].groupby("flow")}
+        of = f"{path}: {pool} of {zone}/{cover}"
+        _check_years(of, part, range(first, last + 1), whole=pool in (*STOCKS, "export"))
+        if pool in STOCKS and len(part) > 1:
+            raise ValueError(f"{of} stands twice; give one value and one sd")
+        means[pool] = _mean_of(part, last - first + 1)
+        if (part["campaign"] != "").any():
+            campaigns[pool] = _campaign_of(of, part)
+    pools, carried = ({pool: mean for pool, mean in means.items() if (pool in CARRIED) == moved} for moved in (False, True))
+    if carried:
+        export = sum(CARRIED[pool] * value for pool, (value, _) in carried.items())
+        pools["export"] = export, float(np.sqrt(sum(sd**2 for _, sd in carried.values())))
     return Entry(zone, cover, (first, last), pools, carried, campaigns)
+
+
+def _check_years(of: str, rows: pd.DataFrame, period: range, *, whole: bool) -> None:
+    """Refuse rows of a pool that reach beyond a period, or do not cover it where they must: a year without export is not known.
+
+    Raises:
+        ValueError: names the years and the cure.
+    """
+    covered = {year for first, last in zip(rows["start_year"], rows["end_year"], strict=True) for year in range(first, last + 1)}
+    years, missing = f"{period[0]} to {period[-1]}", sorted(set(period) - covered)
+    if whole and missing:
+        raise ValueError(f"{of} must cover {years}, all and only; no row gives {', '.join(map(str, missing))}, so add a row "
+                         "(with 0 and its sd where there was none)")  # fmt: skip
+    if covered - set(period):
+        raise ValueError(f"{of} is of {min(covered)} to {max(covered)}, beyond {years}, the years of the other rows; split the row, or "
+                         "give only these years")  # fmt: skip
+
+
+def _campaign_of(of: str, rows: pd.DataFrame) -> tuple[str, float]:
+    """The campaign of rows of a pool, and the correlation of their errors.
+
+    Raises:
+        ValueError: rows are of two campaigns, or of one with two correlations; names both and the cure.
+    """
+    rows = rows[rows["campaign"] != ""]
+    names, correlations = rows["campaign"].unique(), rows["correlation"].unique()
+    if len(names) > 1:
+        raise ValueError(f"{of} is of the campaigns `{names[0]}` and `{names[1]}`; a pool of a place is of one campaign, so name one, or "
+                         "leave `campaign` empty where errors are independent")  # fmt: skip
+    if len(correlations) > 1:
+        raise ValueError(f"{of}, campaign `{names[0]}`, has the correlations {correlations[0]:g} and {correlations[1]:g}; give its rows "
+                         "the same correlation")  # fmt: skip
+    return str(names[0]), float(correlations[0])
 
 
 def _mean_of(rows: pd.DataFrame, years: int) -> tuple[float, float]:

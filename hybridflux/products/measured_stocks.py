@@ -84,13 +84,13 @@ def error_covariance(changes: Sequence[StockChange]) -> np.ndarray:
 
 def export_covariance(changes: Sequence[StockChange], pool: str) -> np.ndarray:
     """The same of a pool of `CARRIED`."""
-    own = np.diag([change.entry.carried.get(pool, (0.0, 0.0))[1] ** 2 for change in changes])
-    return own + (_of_campaigns(changes, pool) if pool == "export" else 0.0)
+    return np.diag([change.entry.carried.get(pool, (0.0, 0.0))[1] ** 2 for change in changes]) + _of_campaigns(changes, pool)
 
 
 def _of_campaigns(changes: Sequence[StockChange], pool: str) -> np.ndarray:
     """Covariances between the rows of a campaign, zero on the diagonal."""
-    rows = [(*change.entry.campaigns.get(pool, ("", 0.0)), (change.entry.pools | change.entry.carried)[pool][1]) for change in changes]
+    given = [(change.entry.campaigns.get(pool, ("", 0.0)), change.entry.pools | change.entry.carried) for change in changes]
+    rows = [(*of_pool, means.get(pool, (0.0, 0.0))[1]) for of_pool, means in given]
     shared = np.array([np.sqrt(again) * sd for _, again, sd in rows])
     same = np.array([[one == other and one != "" for other, *_ in rows] for one, *_ in rows], float)
     np.fill_diagonal(same, 0.0)
@@ -162,7 +162,7 @@ def _change(totals: RunTotals, prior: RunTotals, entry: Entry, cells: np.ndarray
 
 def _scores(entry: Entry, pool: str, draws: int, seed: int) -> np.ndarray:
     """Standard normal errors of a pool `[draw]`, of which those of a campaign share a part."""
-    campaign, again = entry.campaigns.get("export", ("", 0.0)) if pool == "export" else ("", 0.0)
+    campaign, again = entry.campaigns.get(pool, ("", 0.0))
     own, common = (normal_scores(random_of(seed, key), 1, draws)[0] for key in (f"{pool}/{place_name(entry)}", f"{pool}/{campaign}"))
     return np.sqrt(1.0 - again) * own + np.sqrt(again) * common
 

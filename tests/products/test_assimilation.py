@@ -10,7 +10,7 @@ from hybridflux.products.assimilation import assimilate_totals
 from hybridflux.products.assimilation_table import agreement_of, assimilated_table, table_of
 from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, posterior_predictive_p, prior_predictive_p, weights
 from hybridflux.products.inventory import Entry, read_inventory
-from hybridflux.products.measured_stocks import region_of
+from hybridflux.products.measured_stocks import export_covariance, region_of, stock_changes
 from hybridflux.products.stock_agreement import VERDICTS, Uncertainties, agreement, said_of
 from hybridflux.products.totals import RunTotals
 
@@ -236,6 +236,35 @@ def test_campaigns_leaching_and_imports_are_read(tmp_path):
     assert entry.campaigns == {"biomass": ("ign", 0.4)}
     assert entry.pools["export"] == (pytest.approx(170.0), pytest.approx(np.sqrt(10**2 + 5**2 + 8**2)))
     assert entry.carried == {"export": (200.0, 10.0), "import": (50.0, 5.0), "leaching": (20.0, 8.0)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_campaign_of_a_pool_does_not_depend_on_the_order_of_rows(tmp_path, turned):
+    rows = ["north,CRO,import,2018,2019,50,5,,", "north,CRO,export,2018,2018,200,10,,", "north,CRO,export,2019,2019,200,10,stat,0.8"]
+    rows.append("north,CRO,fire,2018,2019,7,5,satellite,0.3")
+    (entry,) = read_inventory(an_inventory(tmp_path, *(reversed(rows) if turned else rows)))
+    assert entry.campaigns == {"export": ("stat", 0.8), "fire": ("satellite", 0.3)}
+
+
+def test_rows_of_a_campaign_share_errors_in_every_pool():
+    totals, entries, _ = a_world(0)
+    for entry in entries[1:3]:
+        entry.carried["import"], entry.campaigns["import"] = (30.0, 10.0), ("stat", 0.5)
+    found = export_covariance(stock_changes(totals, entries[:3], 0), "import")
+    np.testing.assert_allclose(found, [[0, 0, 0], [0, 100, 50], [0, 50, 100]])
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        ("other,0.8", "export of north/CRO is of the campaigns `stat` and `other`; a pool of a place is of one campaign, .*or leave"),
+        ("stat,0.5", "export of north/CRO, campaign `stat`, has the correlations 0.8 and 0.5; .*the same correlation"),
+    ],
+)
+def test_two_campaigns_of_one_pool_are_refused(tmp_path, second, why):
+    rows = "north,CRO,export,2018,2018,200,10,stat,0.8", f"north,CRO,export,2019,2019,200,10,{second}"
+    with pytest.raises(ValueError, match=why):
+        read_inventory(an_inventory(tmp_path, *rows))
 
 
 SPREAD = np.random.default_rng(0).standard_normal(4000)

@@ -81,6 +81,23 @@ def test_exports_of_a_period_add_up(tmp_path):
     assert entry.pools["export"] == (pytest.approx(155.0), pytest.approx(np.hypot(5, 5)))
 
 
+@pytest.mark.parametrize("years", ["2018,2019", "2018,2018"])
+def test_an_export_of_some_years_is_no_export_of_all(tmp_path, years):
+    """An import, fire or leaching that no row gives of a year counts as none; an export does not."""
+    stocks = ("north,CRO,biomass,2018,2019,0,5", "north,CRO,soil,2018,2019,-90,10", f"north,CRO,import,{years},50,10")
+    with pytest.raises(ValueError, match="export of north/CRO must cover 2018 to 2019, all and only; no row gives 2019, .* add a row"):
+        read_inventory(write(tmp_path, *stocks, "north,CRO,export,2018,2018,400,40"))
+    (entry,) = read_inventory(write(tmp_path, *stocks, "north,CRO,export,2018,2018,400,40", "north,CRO,export,2019,2019,300,30"))
+    share = 1.0 if years.endswith("9") else 0.5
+    assert entry.carried["import"][0] == 50 * share and entry.pools["export"][0] == pytest.approx(350 - 50 * share)
+
+
+@pytest.mark.parametrize("stocks", [(), ("north,CRO,soil,2018,2018,-90,10",)])
+def test_an_import_beyond_the_years_of_an_entry_is_refused(tmp_path, stocks):
+    with pytest.raises(ValueError, match="import of north/CRO is of 2018 to 2019, beyond 2018 to 2018, .*split the row"):
+        read_inventory(write(tmp_path, *stocks, "north,CRO,import,2018,2019,50,10", "north,CRO,export,2018,2018,400,40"))
+
+
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
