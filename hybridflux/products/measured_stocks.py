@@ -20,6 +20,7 @@ from hybridflux.products.inventory import CARRIED, STOCKS, Entry, places_of
 from hybridflux.products.totals import ALL, REGION, RunTotals
 from hybridflux.products.years import FEWEST, named
 
+_NAMED = 5  # pairs of rows in a message
 SUM = "the sum of other rows, and no measurement of its own"
 
 
@@ -184,26 +185,34 @@ def _reason(totals: RunTotals, entry: Entry, years: Sequence[int], sd: float) ->
 def _without_sums(changes: list[StockChange]) -> list[StockChange]:
     """Leave out places that other rows of the same years make up; these get the exports of their parts.
 
-    Rows that share area in any other way are taken as independent measurements, with a warning.
+    Rows that share a cell and a year in any other way are taken as independent measurements, with a warning.
     """
     done, sharing = {}, []
-    for number in sorted(range(len(changes)), key=lambda number: len(changes[number].cells)):
+    cells = [frozenset(change.cells.tolist()) for change in changes]
+    for number in sorted(range(len(changes)), key=lambda number: len(cells[number])):
         change = done[number] = changes[number]
         if change.left_out:
             continue
         others = [other for other in done if other != number and not changes[other].left_out]
-        others = [other for other in others if changes[other].entry.years == change.entry.years]
-        inside = [other for other in others if set(done[other].cells) <= set(change.cells)]
+        inside = [other for other in others if changes[other].entry.years == change.entry.years and cells[other] <= cells[number]]
         parts = parts_of({other: done[other].cells for other in inside}, change.cells)
         if parts:
             shares = tuple((other, done[other].area / change.area) for other in parts)
             done[number] = replace(change, carried=summed(done, shares), parts=shares, left_out=SUM)
-        elif inside:
-            sharing.append(place_name(change.entry))
+            continue
+        for other in others:
+            if not (done[other].left_out or cells[other].isdisjoint(cells[number])) and _years_meet(changes[other].entry, change.entry):
+                sharing.append(f"{place_name(change.entry)} and {place_name(changes[other].entry)}")
     if sharing:
-        warnings.warn(f"{', '.join(sharing)[:300]} share area with other rows of the inventory and are taken as measured on their own; "
-                      "leave them out if they are made of the same plots", stacklevel=4)  # fmt: skip
+        more = f" and {len(sharing) - _NAMED} more pairs" if len(sharing) > _NAMED else ""
+        warnings.warn(f"rows of the inventory share area and years: {'; '.join(sharing[:_NAMED])}{more}, and are taken as measured on "
+                      "their own; leave one of them out if they are made of the same plots", stacklevel=4)  # fmt: skip
     return [done[number] for number in range(len(changes))]
+
+
+def _years_meet(one: Entry, other: Entry) -> bool:
+    """Whether the periods of two entries have a year in common."""
+    return max(one.years[0], other.years[0]) <= min(one.years[1], other.years[1])
 
 
 def parts_of(inside: dict[int, np.ndarray], cells: np.ndarray) -> list[int]:

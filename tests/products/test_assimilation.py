@@ -1,6 +1,7 @@
 """Stock changes inform the draws of totals: the exact posterior, worlds whose truth is known, what adds up, what is refused."""
 
 import json
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hybridflux.products.ensemble_update import METHODS, errors_of, kalman, post
 from hybridflux.products.inventory import Entry, read_inventory
 from hybridflux.products.measured_stocks import export_covariance, region_of, stock_changes
 from hybridflux.products.stock_agreement import VERDICTS, Uncertainties, agreement, said_of
-from hybridflux.products.totals import RunTotals
+from hybridflux.products.totals import RunTotals, open_totals
 
 AREA = 1e4  # m2
 HEAD = "zone,land_cover,pool,start_year,end_year,value,sd,campaign,correlation\n"
@@ -187,8 +188,34 @@ def test_a_region_that_its_zones_make_up_is_measured_once(make_run, tmp_path):
     assert both.loc[place, "note"].item() == "the sum of other rows, and no measurement of its own"
     rows = alone["variable"] == "NEE"
     np.testing.assert_allclose(alone.loc[rows, "mean"], both.loc[both["variable"] == "NEE", "mean"])
-    with pytest.warns(UserWarning, match="region/CRO 2016-2019 share area with other rows"):
+    with pytest.warns(UserWarning, match="share area and years: region/CRO 2016-2019 and north/CRO 2016-2019, and"):
         assimilated_table(run, an_inventory(tmp_path, *ledger("region", "CRO"), *ledger("north", "CRO")))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("north", "all", (2016, 2019)), ("region", "CRO", (2016, 2019))),
+        (("north", "CRO", (2016, 2019)), ("north", "CRO", (2018, 2020))),
+        (("region", "all", (2016, 2019)), ("north", "all", (2017, 2020))),
+    ],
+)
+def test_rows_that_share_cells_and_years_are_warned_of(make_run, one, other):
+    totals = open_totals(make_run(start="2016-01-01", end="2020-12-31"))
+    pools = {"biomass": (10.0, 5.0), "soil": (-40.0, 25.0), "export": (250.0, 30.0)}
+    entries = [Entry(*place, pools, {"export": pools["export"]}) for place in (one, other)]
+    with pytest.warns(UserWarning, match="share area and years: .*leave one") as said:
+        stock_changes(totals, entries, 0)
+    assert all(f"{zone}/{cover} {first}-{last}" in str(said[0].message) for zone, cover, (first, last) in (one, other))
+
+
+def test_rows_that_share_no_cell_or_no_year_are_not(make_run):
+    totals = open_totals(make_run(start="2016-01-01", end="2020-12-31"))
+    pools = {"biomass": (10.0, 5.0), "soil": (-40.0, 25.0), "export": (250.0, 30.0)}
+    places = ("north", "all", (2016, 2019)), ("south", "CRO", (2016, 2019)), ("region", "all", (2020, 2020))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stock_changes(totals, [Entry(*place, pools, {"export": pools["export"]}) for place in places], 0)
 
 
 def test_the_run_is_not_touched_and_rows_say_their_stage(make_run, tmp_path):
