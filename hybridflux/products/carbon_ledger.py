@@ -4,10 +4,11 @@
 
 in every draw, so that intervals hold the errors of the fluxes, of harvest fractions, of detected events and of the tables of the user. A
 harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`; of an event without a crop, that which the name of the
-zone or parcel shows, `harvest.crop_of`), unless a table says what was exported in that place and
-year. A table of events holds for the calendar years from its first event to its last. What is not known is empty, and said: without export
-there is no NBP; import and fire that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it
-needs a row `export`.
+zone or parcel shows, `harvest.crop_of`), unless a table says what was exported in that place and year. Where no harvest before is known it
+is the GPP of the year before it. What of this GPP was not mapped is not in the export, and `note` says that it is too low. A table of
+events holds for the calendar years from its first event to its last. What is not known is empty, and said: without export there is no NBP;
+import and fire that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it needs a row
+`export`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hybridflux.vocabulary import FLUXES
 
 VARIABLES = ("GPP", "RECO", "NEE", "export", "import", "fire", "NBP", "residue", "residue respiration")
 NOT_KNOWN = "export is not known of"
+GROWN = 365.0  # days that plants have grown where no event before is known
 AT_ONCE = 256  # cells whose GPP is in memory
 DAY = pd.Timedelta(days=1)
 
@@ -43,11 +45,13 @@ class Carried:
         export: `[cell, year, draw]`, NaN where it is not known.
         brought: carbon of the pools `import` and `fire` `[cell, year, draw]`, NaN where no table gives it.
         residue: carbon of harvests that stays on the field `[cell, year, draw]`, NaN where the events say nothing.
+        short: whether export and residue lack the GPP before the first mapped day of plants that grew then `[cell, year]`.
     """
 
     export: np.ndarray
     brought: dict[str, np.ndarray]
     residue: np.ndarray
+    short: np.ndarray
 
 
 def ledger_table(
@@ -56,7 +60,8 @@ def ledger_table(
     """The ledger of a run as one table, with the columns of a budget.
 
     One row per zone, land cover, period and variable: `GPP RECO NEE export import fire NBP`, and `residue` with `residue respiration`,
-    which is a part of RECO. `quantity` is `flux`, or `cumulative`: the sum from the first whole year on. `note` says what is not known.
+    which is a part of RECO. `quantity` is `flux`, or `cumulative`: the sum from the first whole year on. `note` says what is not known, or
+    known in part.
 
     Args:
         run: folder written by `map_region`.
@@ -128,7 +133,7 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
     """
     years = years_of(totals)
     shape = len(totals.area), len(years), totals.draws
-    export, residue = np.full(shape, np.nan), np.full(shape, np.nan)
+    export, residue, short = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape[:2], bool)
     places: dict[tuple[str, str], list[int]] = {}
     for number, event in enumerate(events):
         places.setdefault((event.zone, event.land_cover), []).append(number)
@@ -146,12 +151,13 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
         for cell, grown in zip(cells.tolist(), gpp, strict=True):
             cover = str(totals.land_cover[cell])
             crop = crop_of(str(totals.zone[cell])) if cover == "CRO" else ""
-            export[cell], residue[cell] = _harvested(months, cover, crop, grown, harvested[cell], seed)
+            export[cell], residue[cell], short[cell] = _harvested(months, cover, crop, grown, harvested[cell], seed)
     spanned = [bool(events) and events[0].date.year <= year <= events[-1].date.year for year in years]
     export[:, np.invert(spanned)] = residue[:, np.invert(spanned)] = np.nan
     brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
     given = brought.pop("export")
-    return Carried(np.where(np.isnan(given), export, given), brought, residue)
+    short &= np.isfinite(export).all(2) & np.isnan(given).all(2)
+    return Carried(np.where(np.isnan(given), export, given), brought, residue, short)
 
 
 def random_of(seed: int, key: str) -> np.random.Generator:
@@ -195,8 +201,10 @@ class Months(NamedTuple):
 
 def _harvested(
     months: Months, cover: str, crop: str, gpp: np.ndarray, events: Sequence[Event], seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Exported and residual carbon of a cell `[year, draw]`, gC; NaN where a felling took wood of which no table says how much.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Exported and residual carbon of a cell `[year, draw]`, gC, and whether GPP before the first mapped day is missing of it `[year]`.
+
+    Export is NaN where a felling took wood of which no table says how much.
 
     Args:
         months: of the run.
@@ -207,28 +215,30 @@ def _harvested(
         seed: of the random numbers.
     """
     draws = gpp.shape[1]
-    every, last = np.arange(draws), np.zeros(draws)
+    every, last, end = np.arange(draws), np.full(draws, np.nan), months.starts[-1] + months.days[-1]
     export, residue = np.zeros((len(months.years) + 1, draws)), np.zeros((len(months.years) + 1, draws))
+    short = np.zeros(len(months.years) + 1, bool)
     grown = np.concatenate([np.zeros((1, draws)), np.cumsum(gpp, 0)])
     for event in events:
         random = random_of(seed, event.key)
         happens = random.random(draws) < event.probability
         at = months.day(event.date) + event.date_sd * random.standard_normal(draws)
-        inside = happens & (at >= 0.0) & (at < months.starts[-1] + months.days[-1])
+        inside = happens & (at >= 0.0) & (at < end)
         year = np.searchsorted(months.years, at, side="right")
         grows = event.crop or crop
         fraction = fraction_of(grows, cover)
         if event.event == "felling" or fraction is None:
             export[year[inside], every[inside]] = np.nan
             continue
-        begin = last if event.since is None else np.full(draws, months.day(event.since))
+        begin = np.where(np.isnan(last), at - GROWN, last) if event.since is None else np.full(draws, months.day(event.since))
+        short[year[inside & (begin < 0.0)]] = True
         taken = np.maximum(months.until(at, grown, gpp) - months.until(np.minimum(begin, at), grown, gpp), 0.0)
         taken = np.where(inside, event.share * taken, 0.0)
         exported, stays = fraction.draw(draws, random_of(seed, f"fraction {grows or cover}"))
         np.add.at(export, (year, every), taken * exported)
         np.add.at(residue, (year, every), taken * stays)
-        last = np.where(inside, at, last)
-    return export, residue
+        last = np.where(happens & (at < end), at, last)
+    return export, residue, short
 
 
 def _given(totals: RunTotals, flows: Sequence[Flow], pool: str, years: list[int], seed: int) -> np.ndarray:
@@ -297,14 +307,20 @@ class Groups:
 
 def _notes(totals: RunTotals, carried: Carried, cells, chosen: np.ndarray, grams: dict[str, np.ndarray]) -> list[str]:
     """What is not known of each group in a period."""
-    unknown = np.isnan(carried.export[:, chosen]).any((1, 2))
+    unknown, short = np.isnan(carried.export[:, chosen]).any((1, 2)), carried.short[:, chosen].any(1)
     missing = {pool: np.isnan(grams[pool]).all(1) for pool in carried.brought}
+    partly = f"counts GPP from the first mapped day {Months.of(totals).origin:%Y-%m-%d} on, and is too low by what grew before"
     found = []
     for number, members in enumerate(cells):
-        notes = [f"no {pool} is given" for pool, without in missing.items() if without[number]]
-        if unknown[members].any():
-            of = members[unknown[members]]
-            covers = ", ".join(sorted(set(totals.land_cover[of].astype(str))))
-            notes.insert(0, f"{NOT_KNOWN} {covers}, {totals.area[of].sum() / totals.area[members].sum():.0%} of the area")
-        found.append("; ".join(notes))
+        notes = [f"{NOT_KNOWN} {_part(totals, members, unknown)}"] if unknown[members].any() else []
+        if short[members].any():
+            notes.append(f"export of {_part(totals, members, short)}, {partly}: map the days before, or give `since` or a row `export`")
+        found.append("; ".join([*notes, *(f"no {pool} is given" for pool, without in missing.items() if without[number])]))
     return found
+
+
+def _part(totals: RunTotals, members: np.ndarray, chosen: np.ndarray) -> str:
+    """The chosen cells of a group in words: `CRO, GRA, 75% of the area`."""
+    of = members[chosen[members]]
+    covers = ", ".join(sorted(set(totals.land_cover[of].astype(str))))
+    return f"{covers}, {totals.area[of].sum() / totals.area[members].sum():.0%} of the area"

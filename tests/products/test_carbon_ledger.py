@@ -199,6 +199,49 @@ def test_a_table_with_nothing_of_the_mapped_days_is_refused(make_run, tmp_path):
         ledger_table(run, flows=flows)
 
 
+MISSED = "counts GPP from the first mapped day 2018-01-01 on, and is too low by what grew before"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([Event("north", "CRO", DAY, "harvest", since=pd.Timestamp("2017-10-01"))], True),
+        ([Event("north", "CRO", DAY, "harvest")], True),  # nobody knows since when it grew
+        ([Event("north", "CRO", pd.Timestamp("2017-09-01"), "harvest"), Event("north", "CRO", DAY, "harvest")], True),
+        ([Event("north", "CRO", DAY, "harvest", since=pd.Timestamp("2018-03-01"))], False),
+    ],
+)
+def test_a_harvest_that_grew_before_the_first_mapped_day_is_said_to_be_too_low(make_run, events, said):
+    totals = open_totals(make_run(start="2018-01-01", end="2019-12-31"))
+    later = Event("north", "CRO", pd.Timestamp("2019-07-01"), "harvest")
+    table = ledger_of(totals, carry(totals, [*events, later], [], 0))
+    for period, quantity in (("2018", "flux"), ("mean of 2018-2019", "flux"), ("2018-2019", "cumulative")):
+        assert (f"export of CRO, 100% of the area, {MISSED}" in pick(table, "north", "CRO", "NBP", period, quantity)["note"]) == said
+    assert MISSED not in pick(table, "north", "CRO", "NBP", "2019")["note"]
+    assert (f"export of CRO, 50% of the area, {MISSED}" in pick(table, "region", "all", "export")["note"]) == said
+    given = ledger_of(totals, carry(totals, [*events, later], [Flow("region", "CRO", "export", (2018, 2018), 300.0, 30.0)], 0))
+    assert MISSED not in pick(given, "north", "CRO", "NBP")["note"]  # the table of the user holds instead
+
+
+def test_a_run_that_maps_the_growing_period_has_its_whole_export(make_run):
+    since = Event("north", "CRO", DAY, "harvest", since=pd.Timestamp("2017-10-01"))
+    early, late = (open_totals(make_run(start, start=start, end="2018-12-31")) for start in ("2017-01-01", "2018-01-01"))
+    whole, part = (carry(totals, [since], [], 0).export[0, -1].mean() for totals in (early, late))
+    assert part == pytest.approx(whole * 181 / 273)
+    plain = Event("north", "CRO", DAY, "harvest")
+    for event, totals, short in ((since, early, False), (plain, early, False), (since, late, True), (plain, late, True)):
+        assert carry(totals, [event], [], 0).short[0, -1] == short
+
+
+def test_a_first_harvest_takes_the_gpp_of_a_year_at_most(make_run):
+    """A table that begins in the third year of a run knows of no harvest before, but fields are not left for years."""
+    totals = open_totals(make_run(start="2017-01-01", end="2019-12-31"))
+    first, of_a_year = (carry(totals, [Event("north", "CRO", pd.Timestamp("2019-07-01"), "harvest", since=since)], [], 0)
+                        for since in (None, pd.Timestamp("2018-07-01")))  # fmt: skip
+    np.testing.assert_allclose(first.export[0, 2], of_a_year.export[0, 2])
+    assert not first.short.any()
+
+
 def test_a_zone_whose_name_shows_its_crop_needs_no_table_of_crops(make_run):
     """A parcel of maize is harvested as maize where the event names no crop; what an event names holds, and grass stays grass."""
     totals = open_totals(make_run(**YEAR))
