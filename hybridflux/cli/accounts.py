@@ -18,7 +18,7 @@ EventsFile = Annotated[
 Reference = Annotated[str | None, typer.Option("--reference", help="Years that anomalies refer to: 2016:2020; all whole years by default.")]
 YieldsFile = Annotated[
     Path | None,
-    typer.Option("--yields", exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd: export, import, fire."),
+    typer.Option("--yields", exists=True, help="CSV zone,land_cover,pool,start_year,end_year,value,sd: export, import, fire, leaching."),
 ]
 
 
@@ -101,9 +101,9 @@ def ledger(
     seed: Seed = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Carbon ledger: fluxes, export, import, fire and NBP per zone.
+    """Carbon ledger: fluxes, export, import, fire, leaching and NBP per zone.
 
-    NBP = -NEE - export + import - fire, positive when the land gains carbon, per zone, land cover and year, with intervals.
+    NBP = -NEE - export + import - fire - leaching, positive when the land gains carbon, per zone, land cover and year, with intervals.
     A harvest takes a share of the GPP since the one before, by crop; what --yields gives for a place and year holds instead.
     """
     check_output(out, overwrite=overwrite)

@@ -1,14 +1,14 @@
 """The ledger of a run: what the land takes up, what management takes away and brings in, and what remains.
 
-    NBP = -NEE - export + import - fire        gain of the land, gC m-2 yr-1
+    NBP = -NEE - export + import - fire - leaching        gain of the land, gC m-2 yr-1
 
 in every draw, so that intervals hold the errors of the fluxes, of harvest fractions, of detected events and of the tables of the user. A
 harvest takes a share of the GPP since the harvest before it (`harvest.FRACTIONS`; of an event without a crop, that which the name of the
 zone or parcel shows, `harvest.crop_of`), unless a table says what was exported in that place and year. Where no harvest before is known it
 is the GPP of the year before it. What of this GPP was not mapped is not in the export, and `note` says that it is too low. A table of
 events holds for the calendar years from its first event to its last. What is not known is empty, and said: without export there is no NBP;
-import and fire that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it needs a row
-`export`.
+import, fire and leaching that no table gives count as none. The wood of a felling is not a share of the GPP since the last one: it needs
+a row `export`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ import pandas as pd
 
 from hybridflux.products.budget import periods, read_groups
 from hybridflux.products.harvest import crop_of, decay, fraction_of
-from hybridflux.products.management import FLOWS, Event, Flow, place_of, read_events, read_flows
+from hybridflux.products.inventory import CARRIED
+from hybridflux.products.management import Event, Flow, place_of, read_events, read_flows
 from hybridflux.products.rows import COLUMNS, budget_row
 from hybridflux.products.totals import ALL, REGION, RunTotals, open_totals
 from hybridflux.vocabulary import FLUXES
 
-VARIABLES = ("GPP", "RECO", "NEE", "export", "import", "fire", "NBP", "residue", "residue respiration")
+VARIABLES = ("GPP", "RECO", "NEE", "export", "import", "fire", "leaching", "NBP", "residue", "residue respiration")
 NOT_KNOWN = "export is not known of"
 GROWN = 365.0  # days that plants have grown where no event before is known
 AT_ONCE = 256  # cells whose GPP is in memory
@@ -43,7 +44,7 @@ class Carried:
 
     Attributes:
         export: `[cell, year, draw]`, NaN where it is not known.
-        brought: carbon of the pools `import` and `fire` `[cell, year, draw]`, NaN where no table gives it.
+        brought: carbon of the pools `import`, `fire` and `leaching` `[cell, year, draw]`, NaN where no table gives it.
         residue: carbon of harvests that stays on the field `[cell, year, draw]`, NaN where the events say nothing.
         short: whether export and residue lack the GPP before the first mapped day of plants that grew then `[cell, year]`.
     """
@@ -59,14 +60,15 @@ def ledger_table(
 ) -> pd.DataFrame:
     """The ledger of a run as one table, with the columns of a budget.
 
-    One row per zone, land cover, period and variable: `GPP RECO NEE export import fire NBP`, and `residue` with `residue respiration`,
-    which is a part of RECO. `quantity` is `flux`, or `cumulative`: the sum from the first whole year on. `note` says what is not known, or
-    known in part.
+    One row per zone, land cover, period and variable: `GPP RECO NEE export import fire leaching NBP`, and `residue` with
+    `residue respiration`, which is a part of RECO. `quantity` is `flux`, or `cumulative`: the sum from the first whole year on. `note` says
+    what is not known, or known in part.
 
     Args:
         run: folder written by `map_region`.
         events: CSV of mowing, harvest and felling (`management.read_events`), for instance by `hybridflux events`.
-        flows: CSV of yearly export, import and fire (`management.read_flows`); an export given here holds instead of that of events.
+        flows: CSV of yearly export, import, fire and leaching (`management.read_flows`); an export given here holds instead of that of
+            events.
         zones: CSV with columns `zone` and `group`, to aggregate zones.
         seed: of the random numbers of harvest fractions, events and tables.
 
@@ -114,7 +116,7 @@ def check_dates(
         raise ValueError(f"{events} has events from {dates}, the run maps {mapped}; give events of the mapped days")
     if flows and not any(flow.years[0] <= year <= flow.years[1] for flow in known_flows for year in whole):
         of = ", ".join(map(str, whole)) or "no whole calendar year"
-        raise ValueError(f"{flows} has no row {', '.join(FLOWS)} of a year of the run, which maps {of}; give rows of whole mapped years")
+        raise ValueError(f"{flows} has no row {', '.join(CARRIED)} of a year of the run, which maps {of}; give rows of whole mapped years")
 
 
 def years_of(totals: RunTotals) -> list[int]:
@@ -154,7 +156,7 @@ def carry(totals: RunTotals, events: Sequence[Event], flows: Sequence[Flow], see
             export[cell], residue[cell], short[cell] = _harvested(months, cover, crop, grown, harvested[cell], seed)
     spanned = [bool(events) and events[0].date.year <= year <= events[-1].date.year for year in years]
     export[:, np.invert(spanned)] = residue[:, np.invert(spanned)] = np.nan
-    brought = {pool: _given(totals, flows, pool, years, seed) for pool in FLOWS}
+    brought = {pool: _given(totals, flows, pool, years, seed) for pool in CARRIED}
     given = brought.pop("export")
     short &= np.isfinite(export).all(2) & np.isnan(given).all(2)
     return Carried(np.where(np.isnan(given), export, given), brought, residue, short)
@@ -283,7 +285,7 @@ def ledger_of(totals: RunTotals, carried: Carried) -> pd.DataFrame:
         for pool, values in carried.brought.items():
             given = groups.sum(np.isfinite(values[:, chosen]).astype(int)).sum((1, 2)) > 0
             grams[pool] = np.where(given[:, None], groups.sum(np.nan_to_num(values[:, chosen])).sum(1), np.nan)
-        grams["NBP"] = -grams["NEE"] - grams["export"] + np.nan_to_num(grams["import"]) - np.nan_to_num(grams["fire"])
+        grams["NBP"] = -grams["NEE"] - grams["export"] - sum(CARRIED[pool] * np.nan_to_num(grams[pool]) for pool in carried.brought)
         grams["residue respiration"] = np.where(since[:, chosen].any(1)[:, None], respired[chosen].sum(0), np.nan)
         described = {"period": name, "days": int(totals.days[months].sum()), "quantity": quantity}
         described["note"] = _notes(totals, carried, cells, chosen, grams)

@@ -10,14 +10,13 @@ import pandas as pd
 
 from hybridflux.data.delimited import quoted, read_cells
 from hybridflux.products.harvest import FRACTIONS
-from hybridflux.products.inventory import question_units, read_pools
+from hybridflux.products.inventory import CARRIED, question_units, read_pools
 from hybridflux.products.totals import ALL, REGION
 
 EVENTS = ("mowing", "harvest", "felling")
 NEEDED = ("zone", "land_cover", "date", "event")
 OPTIONAL = {name: name for name in ("share", "probability", "date_sd", "since", "crop")}
 EXAMPLE = "north,GRA,2018-05-24,mowing"
-FLOWS = ("export", "import", "fire")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Flow:
     Attributes:
         zone: name of the zone, or `region`.
         land_cover: plant type code, or `all`.
-        pool: one of `FLOWS`.
+        pool: one of `inventory.CARRIED`.
         years: first and last year.
         value: gC m-2 yr-1.
         sd: its standard deviation, one error for all years of the row.
@@ -74,9 +73,14 @@ class Flow:
 
 
 def read_flows(path: str | Path) -> list[Flow]:
-    """Yearly export, import and fire of a table `zone,land_cover,pool,start_year,end_year,value,sd`; see `inventory.read_pools`."""
+    """Yearly export, import, fire and leaching of a table `zone,land_cover,pool,start_year,end_year,value,sd`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: as `inventory.read_inventory`.
+    """
     rows, declared = read_pools(path)
-    chosen = rows[rows["pool"].isin(FLOWS)]
+    chosen = rows[rows["pool"].isin(CARRIED)]
     if not declared:
         question_units(Path(path), chosen)
     return [Flow(row.zone, row.land_cover, row.pool, (row.start_year, row.end_year), row.value, row.sd) for row in chosen.itertuples()]

@@ -21,7 +21,7 @@ COLUMNS = {
     "land_cover": "IGBP plant type, `all` for all of them",
     "period": "calendar year, days or months of a part of one, or mean of whole years",
     "days": "number of mapped days in the period",
-    "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire, and carbon that management moves",
+    "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire - leaching, and carbon that management moves",
     "quantity": "flux; of whole years, in every draw: anomaly: a year minus the mean of the reference years; difference: a year minus the "
     "one before; cumulative: sum of years; trend: slope of the least-squares line; variation: standard deviation between years over the "
     "absolute mean, with what the model may have missed in single years, empty where the sign of the mean is not known; effect: changed "

@@ -10,11 +10,14 @@ import pandas as pd
 from hybridflux.products.totals import ALL, REGION
 from hybridflux.report.budget_tables import main_period, place_name, row_of, shown_places, when
 from hybridflux.report.markup import grid, paragraph, table
-from hybridflux.report.style import ACCENT, FAINT, GPP, INK, NEE, RECO, figure, interval, number, plain_units, to_svg, units
+from hybridflux.report.style import ACCENT, FAINT, GPP, INK, MUTED, NEE, RECO, figure, interval, number, plain_units, to_svg, units
 
-PARTS = (("−NEE", "NEE", -1.0, NEE), ("import", "import", 1.0, GPP), ("export", "export", -1.0, RECO), ("fire", "fire", -1.0, ACCENT))
+PARTS = (
+    ("−NEE", "NEE", -1.0, NEE), ("import", "import", 1.0, GPP), ("export", "export", -1.0, RECO), ("fire", "fire", -1.0, ACCENT),
+    ("leaching", "leaching", -1.0, MUTED),
+)  # fmt: skip
 """Label, variable, its sign in NBP, and colour of a part of the ledger."""
-COLUMNS = ("GPP", "RECO", "NEE", "export", "import", "fire", "NBP")
+COLUMNS = ("GPP", "RECO", "NEE", "export", "import", "fire", "leaching", "NBP")
 
 
 def ledger_section(ledger: pd.DataFrame) -> str:
@@ -30,9 +33,9 @@ def ledger_section(ledger: pd.DataFrame) -> str:
     flux = ledger[(ledger["period"] == period) & (ledger["quantity"] == "flux")]
     unit = flux["units"].iloc[0]
     note = (
-        f"NBP = −NEE − export + import − fire, positive when the land gains carbon, {units(unit)}; period {when(period)}. Bars are means, "
-        "the mark is NBP with the 90 % interval of its draws, which hold the errors of fluxes, events, harvest fractions and tables. "
-        "What is not known is empty: without export there is no NBP."
+        f"NBP = −NEE − export + import − fire − leaching, positive when the land gains carbon, {units(unit)}; period {when(period)}. "
+        "Bars are means, the mark is NBP with the 90 % interval of its draws, which hold the errors of fluxes, events, harvest fractions "
+        "and tables. What is not known is empty: without export there is no NBP."
     )
     parts = [paragraph(note, "note"), grid([land_covers(flux, unit)], "large"), _places(flux)]
     if (ledger["quantity"] == "cumulative").any():

@@ -1,4 +1,4 @@
-"""The table of `hybridflux ledger` as a layer of zones: export, fire, net biome production of each."""
+"""The table of `hybridflux ledger` as a layer of zones: export, fire, leaching, net biome production of each."""
 
 from __future__ import annotations
 

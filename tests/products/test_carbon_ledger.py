@@ -101,6 +101,7 @@ def test_more_export_is_less_gain_and_more_import_more(make_run):
     assert gain(Flow("region", "all", "export", (2018, 2018), 50.0, 0.0)) == pytest.approx(plain - 50)
     assert gain(Flow("region", "all", "import", (2018, 2018), 30.0, 0.0)) == pytest.approx(plain + 30)
     assert gain(Flow("region", "all", "fire", (2018, 2018), 20.0, 0.0)) == pytest.approx(plain - 20)
+    assert gain(Flow("region", "all", "leaching", (2018, 2018), 12.0, 0.0)) == pytest.approx(plain - 12)
     assert gain(Flow("north", "CRO", "export", (2018, 2018), 100.0, 0.0)) == pytest.approx(plain)  # the narrower place holds
 
 
@@ -156,6 +157,17 @@ def test_tables_of_events_are_checked(tmp_path):
     assert flows == [Flow("region", "CRO", "export", (2018, 2018), 400.0, 100.0)]
 
 
+def test_every_flow_of_an_inventory_is_in_the_ledger(make_run, tmp_path):
+    header = "zone,land_cover,pool,start_year,end_year,value,sd\n"
+    given = {"export": 300.0, "import": 50.0, "fire": 20.0, "leaching": 12.0}
+    rows = "".join(f"region,all,{pool},2018,2018,{value},0\n" for pool, value in given.items())
+    flows = written(tmp_path / "f.csv", f"{header}region,all,biomass,2018,2018,30,9\n{rows}")
+    table = ledger_table(make_run(**YEAR), flows=flows)
+    assert {pool: pick(table, "north", "CRO", pool)["mean"] for pool in given} == pytest.approx(given)
+    assert pick(table, "north", "CRO", "NBP")["mean"] == pytest.approx(200 - 300 + 50 - 20 - 12)
+    assert pick(table, "north", "CRO", "leaching")["sign"] == "positive out of the land"
+
+
 def test_a_place_that_the_run_does_not_have_is_refused(make_run, tmp_path):
     events = written(tmp_path / "e.csv", "zone,land_cover,date,event\nwest,GRA,2018-06-01,mowing\n")
     with pytest.raises(ValueError, match="west/GRA"):
@@ -195,7 +207,7 @@ def test_a_table_with_nothing_of_the_mapped_days_is_refused(make_run, tmp_path):
     with pytest.raises(ValueError, match=r"e.csv has events from 2017-06-01 to 2019-06-01, the run maps 2018-01-01 to 2018-12-31"):
         ledger_table(run, events=events)
     flows = written(tmp_path / "f.csv", "zone,land_cover,pool,start_year,end_year,value,sd\nnorth,GRA,export,2017,2017,200,20\n")
-    with pytest.raises(ValueError, match=r"f.csv has no row export, import, fire of a year of the run, which maps 2018"):
+    with pytest.raises(ValueError, match=r"f.csv has no row export, import, fire, leaching of a year of the run, which maps 2018"):
         ledger_table(run, flows=flows)
 
 
