@@ -46,7 +46,7 @@ class Entry:
         years: first and last year, both included.
         pools: `biomass`, `soil`, `export` -> (value, sd), gC m-2 yr-1; the export with imports, fire and leaching.
         carried: pool of `CARRIED` -> (value, sd): what the export is made of.
-        campaigns: pool -> (campaign that measured it, correlation of the errors of any two of its rows of that pool).
+        campaigns: pool -> (campaign that measured it, share of the variance of that pool that its values of all places have in common).
     """
 
     zone: str
@@ -207,9 +207,10 @@ def _entry(path, zone: str, cover: str, *, rows: pd.DataFrame) -> Entry:
         _check_years(of, part, range(first, last + 1), whole=pool in (*STOCKS, "export"))
         if pool in STOCKS and len(part) > 1:
             raise ValueError(f"{of} stands twice; give one value and one sd")
-        means[pool] = _mean_of(part, last - first + 1)
-        if (part["campaign"] != "").any():
-            campaigns[pool] = _campaign_of(of, part)
+        campaign, correlation = _campaign_of(of, part)
+        means[pool], common = _mean_of(part, last - first + 1, correlation)
+        if campaign:
+            campaigns[pool] = campaign, common
     pools, carried = ({pool: mean for pool, mean in means.items() if (pool in CARRIED) == moved} for moved in (False, True))
     if carried:
         export = sum(CARRIED[pool] * value for pool, (value, _) in carried.items())
@@ -234,7 +235,7 @@ def _check_years(of: str, rows: pd.DataFrame, period: range, *, whole: bool) -> 
 
 
 def _campaign_of(of: str, rows: pd.DataFrame) -> tuple[str, float]:
-    """The campaign of rows of a pool, and the correlation of their errors.
+    """The campaign of rows of a pool, and the correlation of the errors of any two of its rows; empty and 0 without one.
 
     Raises:
         ValueError: rows are of two campaigns, or of one with two correlations; names both and the cure.
@@ -247,10 +248,14 @@ def _campaign_of(of: str, rows: pd.DataFrame) -> tuple[str, float]:
     if len(correlations) > 1:
         raise ValueError(f"{of}, campaign `{names[0]}`, has the correlations {correlations[0]:g} and {correlations[1]:g}; give its rows "
                          "the same correlation")  # fmt: skip
-    return str(names[0]), float(correlations[0])
+    return (str(names[0]), float(correlations[0])) if len(rows) else ("", 0.0)
 
 
-def _mean_of(rows: pd.DataFrame, years: int) -> tuple[float, float]:
-    """Mean over some years, each row for its own, and its sd."""
+def _mean_of(rows: pd.DataFrame, years: int, correlation: float) -> tuple[tuple[float, float], float]:
+    """Mean over some years, each row for its own, and its sd; and the share of its variance that is common to all rows of a campaign."""
     share = (rows["end_year"] - rows["start_year"] + 1) / years
-    return float((rows["value"] * share).sum()), float(np.sqrt(((rows["sd"] * share) ** 2).sum()))
+    sd = rows["sd"] * share
+    of_campaign = sd[rows["campaign"] != ""]
+    variance = float((sd**2).sum() + correlation * (of_campaign.sum() ** 2 - (of_campaign**2).sum()))
+    common = correlation * of_campaign.sum() ** 2 / variance if variance > 0 else 0.0
+    return (float((rows["value"] * share).sum()), float(np.sqrt(variance))), float(common)

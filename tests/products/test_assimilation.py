@@ -270,7 +270,17 @@ def test_the_campaign_of_a_pool_does_not_depend_on_the_order_of_rows(tmp_path, t
     rows = ["north,CRO,import,2018,2019,50,5,,", "north,CRO,export,2018,2018,200,10,,", "north,CRO,export,2019,2019,200,10,stat,0.8"]
     rows.append("north,CRO,fire,2018,2019,7,5,satellite,0.3")
     (entry,) = read_inventory(an_inventory(tmp_path, *(reversed(rows) if turned else rows)))
-    assert entry.campaigns == {"export": ("stat", 0.8), "fire": ("satellite", 0.3)}
+    assert {pool: name for pool, (name, _) in entry.campaigns.items()} == {"export": "stat", "fire": "satellite"}
+
+
+def test_years_of_one_campaign_share_a_part_of_their_error(tmp_path):
+    """The variance of the mean of two years is s^2 (1 + correlation) / 2, and what another place shares of it is correlation s^2."""
+    rows = [f"north,CRO,export,{year},{year},200,10,stat,0.8" for year in (2018, 2019)]
+    (both,) = read_inventory(an_inventory(tmp_path, *rows))
+    assert both.pools["export"] == both.carried["export"] == (pytest.approx(200.0), pytest.approx(np.sqrt(100 * 1.8 / 2)))
+    assert both.campaigns["export"] == ("stat", pytest.approx(80 / 90))
+    (one,) = read_inventory(an_inventory(tmp_path, rows[0], rows[1].replace("stat,0.8", ",")))
+    assert one.pools["export"][1] == pytest.approx(np.sqrt(100 / 2)) and one.campaigns["export"] == ("stat", pytest.approx(20 / 50))
 
 
 def test_rows_of_a_campaign_share_errors_in_every_pool():
