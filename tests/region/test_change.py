@@ -16,20 +16,39 @@ def whole(region):
     return region.window(region.days[0], region.days[-1])
 
 
-@pytest.fixture(scope="module")
-def record(make_region, tmp_path_factory):
-    """A region with four years of weather, every temperature and the VPD of the light hours."""
-    days = np.arange(np.datetime64("2016-01-01"), np.datetime64("2020-01-01"))
-    path = make_region(tmp_path_factory.mktemp("record") / "r.zarr", days=("2016-01-01", "2019-12-31"), size=(10, 10)).path
+def put(path, climatology=(), **more):
+    """A region with further weather in its store, and long-term means of it."""
     import zarr
 
     from hybridflux.region.store import layout
 
     group = zarr.open_group(path, mode="r+")
-    for name, values in (("tmax", group["tair"][:] + 6), ("tair_day", group["tair"][:] + 2), ("vpd_day", group["vpd"][:] * 1.5)):
-        layout.put(group, name, values.astype(np.float32), ("time", "cell"), fill=np.nan)
-    assert len(days) == len(open_region(path).days)
+    for name, values in more.items():
+        layout.put(group, name, values(group).astype(np.float32), ("time", "cell"), fill=np.nan)
+    for name, values in dict(climatology).items():
+        layout.put(group, f"{name}_climatology", values.astype(np.float32), ("day_of_year", "cell"), fill=np.nan)
     return open_region(path)
+
+
+MORE = {"tmax": lambda of: of["tair"][:] + 6, "tair_day": lambda of: of["tair"][:] + 2, "vpd_day": lambda of: of["vpd"][:] * 1.5}
+
+
+@pytest.fixture(scope="module")
+def record(make_region, tmp_path_factory):
+    """A region with four years of weather, every temperature and the VPD of the light hours."""
+    path = make_region(tmp_path_factory.mktemp("record") / "r.zarr", days=("2016-01-01", "2019-12-31"), size=(10, 10)).path
+    region = put(path, **MORE)
+    assert len(region.days) == 1461
+    return region
+
+
+@pytest.fixture(scope="module")
+def one_year(make_region, tmp_path_factory):
+    """A region with one year of weather, of which the usual one was 3 K cooler and half as dry; only `tair`, `vpd` and rain say so."""
+    path = make_region(tmp_path_factory.mktemp("year") / "y.zarr", days=("2018-01-01", "2018-12-31"), size=(10, 10)).path
+    region = open_region(path)
+    usual = {name: usual_course(region.group[name][:], region.days)[[*range(365), 364]] for name in ("tair", "vpd", "rain")}
+    return put(path, {"tair": usual["tair"] - 3, "vpd": usual["vpd"] / 2, "rain": usual["rain"]}, **MORE)
 
 
 def test_changes(region_path):
@@ -66,6 +85,28 @@ def test_vpd_of_the_light_hours_moves_with_vpd(record):
     before, after = (one.weather(("vpd", "vpd_day"), whole(record)) for one in (record, changed))
     for name in ("vpd", "vpd_day"):
         np.testing.assert_allclose(after[name], before[name] * 1.2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["typical", "climatology"])
+def test_what_has_no_climatology_moves_with_what_has_one(one_year, form):
+    """By the difference of the daily mean, or the factor of VPD, though the record is too short to say what is usual."""
+    names = ("tair", "tmin", "tmax", "tair_night", "tair_day", "vpd", "vpd_day")
+    usual = one_year.with_changes({"tair": form, "vpd": form})
+    before, after = ({name: v.mean(axis=0) for name, v in one.weather(names, whole(one)).items()} for one in (one_year, usual))
+    np.testing.assert_allclose(after["tair"] - before["tair"], -3, atol=0.1)
+    np.testing.assert_allclose(after["vpd"] / before["vpd"], 0.5, atol=0.02)
+    for name in names[1:5]:
+        np.testing.assert_allclose(after[name] - before[name], after["tair"] - before["tair"], atol=1e-3, err_msg=name)
+    np.testing.assert_allclose(after["vpd_day"] / before["vpd_day"], after["vpd"] / before["vpd"], rtol=1e-3)
+
+
+def test_what_moves_along_keeps_a_climatology_of_its_own(make_region, tmp_path):
+    region = open_region(make_region(tmp_path / "y.zarr", days=("2018-01-01", "2018-12-31"), size=(10, 10)).path)
+    course = {name: usual_course(region.group[name][:], region.days)[[*range(365), 364]] for name in ("tair", "tmin")}
+    region = put(region.path, {"tair": course["tair"] - 3, "tmin": course["tmin"] - 5})
+    before, after = (one.weather(("tair", "tmin"), whole(one)) for one in (region, region.with_changes({"tair": "typical"})))
+    for name, moved in (("tair", -3), ("tmin", -5)):
+        np.testing.assert_allclose((after[name] - before[name]).mean(), moved, atol=0.1)
 
 
 def test_usual_rain_keeps_wet_and_dry_days(record):

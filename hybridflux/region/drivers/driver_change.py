@@ -29,7 +29,8 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 class Change:
     """What happens to one driver.
 
-    A change of `tair` moves the other temperatures of a day by the same difference, one of `vpd` acts on `vpd_day` too. What is held: VPD
+    A change of `tair` moves the other temperatures of a day by the same difference, one of `vpd` acts on `vpd_day` too. `typical` gives
+    each of them days and a mean of its own; one without a climatology moves as far as the climatology of `tair` or `vpd`. What is held: VPD
     under a change of temperature (warmer air that keeps its VPD is moister air), PAR under a change of rain, and what a place is
     (`fapar_top`, `fapar_base`) under a change of fapar. Running means and the spin-up see the changed driver.
 

@@ -211,9 +211,25 @@ class Region:
         return values
 
     def _usual(self, change: Change, name: str, values: np.ndarray) -> np.ndarray:
-        """What is usual, from the whole record of a driver, on every day `[time, cell]`."""
+        """What is usual, from the whole record of a driver, on every day `[time, cell]`.
+
+        Where a climatology came with the region for the driver that a change names and none for `name`, which moves along with it, the
+        record may be too short to say what is usual: then `name` moves as far as that climatology is from the record of its driver,
+        temperatures by the difference and VPD by the factor.
+        """
         self.check_years(change)
-        given = self._given(name)
+        given, leading = self._given(name), self._given(change.name)
+        if name == change.name or given is not None or leading is None:
+            return self._put(change, name, values, given)
+        record = self.group[change.name][:].astype(np.float32)
+        before, after = (self._put(change, change.name, record, one) for one in (None, leading))
+        ours = self._put(change, name, values, None)
+        if name in TEMPERATURES:
+            return ours + (after - before)
+        return ours * np.divide(after, before, out=np.ones_like(after), where=before > 0)
+
+    def _put(self, change: Change, name: str, values: np.ndarray, given: np.ndarray | None) -> np.ndarray:
+        """What `climatology` or `typical` puts in place of a record whose long-term mean by day of the year is `given`, or its own."""
         if change.operation == "climatology":
             return (usual_rain if name == "rain" else usual_course)(values, self.days, given, change.years)
         rain, light = (self.group[one][:].astype(np.float32) for one in ("rain", "par"))
@@ -225,7 +241,7 @@ class Region:
         return self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
 
     def check_years(self, change: Change) -> None:
-        """Refuse what is usual where there are too few years to say.
+        """Refuse what is usual where there are too few years to say; what moves along with a driver that has a climatology needs none.
 
         Raises:
             ValueError: no climatology came with the region, and its record is too short or has none of the years.
