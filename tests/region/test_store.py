@@ -188,12 +188,27 @@ def test_a_large_region_is_created_and_opened_without_its_maps_in_memory(make_re
 
 def test_extremes_of_a_pixel_are_the_quantiles_of_its_days():
     series = np.random.default_rng(0).integers(0, 10_000, (731, 5000)).astype(np.int16)
-    series[3:40, 7] = layout.NODATA
+    series[3:40, 7], series[:, 4500], series[1:, 4600] = layout.NODATA, layout.NODATA, layout.NODATA
     found = _extremes("nirv", series)
-    known = np.where(series == layout.NODATA, 0, series)
+    known = np.where(series == layout.NODATA, np.nan, series)[:, np.arange(5000) != 4500]
     assert set(found) == {"nirv_top", "nirv_base"}
     for name, share in ((name, EXTREMES[name][1]) for name in found):
-        np.testing.assert_allclose(found[name], np.quantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
+        assert np.isnan(found[name][4500]), "no known day"
+        np.testing.assert_allclose(np.delete(found[name], 4500), np.nanquantile(known, share, axis=0) * layout.SCALE, rtol=1e-6)
+
+
+def test_days_without_vegetation_before_the_mapped_ones_say_nothing_of_its_range(region_path, tmp_path):
+    path = shutil.copytree(region_path, tmp_path / "r.zarr")
+    group = zarr.open_group(path, mode="r+")
+    group["fapar"][:90] = layout.NODATA
+    group["fapar"][:, 5, 6] = layout.NODATA
+    region, late = open_region(path), open_region(region_path).window(np.datetime64("2018-01-01"), np.datetime64("2018-12-31"))
+    tile = region.grid.tile_of("r000_c000")
+    drivers = read_tile(region, tile, ("fapar", "fapar_base"), late)
+    fapar = group["fapar"][90:, tile.y, tile.x].reshape(640, -1)[:, drivers.pixel] * layout.SCALE
+    np.testing.assert_allclose(drivers.static["fapar_base"], np.quantile(fapar, 0.05, axis=0), rtol=1e-5)
+    assert drivers.masked["no vegetation series"] == 1 and drivers.masked["no covariate"] == 0
+    assert read_tile(region, tile, ("tair", "fapar_base"), late).masked["no covariate"] == 1, "a range that is not known is no 0"
 
 
 def again(path, out, change=None, **encoding):

@@ -112,9 +112,9 @@ def _drivers(region: Region, tile: Tile, names: Sequence[str], window: slice, st
         "outside": kind == layout.OUTSIDE,
         "no vegetation": np.isin(kind, UNVEGETATED_CODES),
         "no weather": ~calm[np.clip(cell, 0, len(calm) - 1)],
-        "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
         OUT_OF_RANGE: np.any([_impossible(base, *ends) for base, ends in ends_of.items()] or [np.zeros(kind.shape, bool)], 0),
         "no vegetation series": np.any([low == layout.NODATA for low, _ in ends_of.values()] or [np.zeros(kind.shape, bool)], 0),
+        "no covariate": ~np.all([np.isfinite(values) for values in static.values()] or [np.ones(kind.shape, bool)], 0),
     }
     valid, masked = np.ones(kind.shape, bool), {}
     for reason, where in checks.items():
@@ -164,20 +164,21 @@ def _series(region: Region, name: str, raw: np.ndarray, window: slice, tile: Til
 
 
 def _extremes(base: str, series: np.ndarray) -> dict[str, np.ndarray]:
-    """The `EXTREMES` of a daily map: quantiles of all days, linear between ranks, missing days as 0; some pixels at a time.
+    """The `EXTREMES` of a daily map: quantiles of the known days, linear between ranks, NaN where no day is known; some pixels at a time.
 
-    Scaled integers are sorted by vector instructions, five times as fast as `numpy.quantile` finds two ranks.
+    Scaled integers are sorted by vector instructions, five times as fast as `numpy.quantile` finds two ranks; missing days come first.
     """
-    last = len(series) - 1
     shares = {name: share for name, (of, share) in EXTREMES.items() if of == base}
-    at = np.array([*shares.values()]) * last
-    below, parts = at.astype(int), []
+    most, parts = len(series) - 1, []
     for start in range(0, series.shape[1], COLUMNS_AT_ONCE):
         part = series[:, start : start + COLUMNS_AT_ONCE]
-        ranked = np.sort(np.ascontiguousarray(np.where(part == layout.NODATA, np.int16(0), part).T), axis=1)
-        low, high = ranked[:, below].astype(float), ranked[:, np.minimum(below + 1, last)]
-        parts.append(low + (at - below) * (high - low))
-    return dict(zip(shares, (np.concatenate(parts).T * layout.SCALE).astype(np.float32), strict=True))
+        missing = (part == layout.NODATA).sum(axis=0)
+        ranked = np.sort(np.ascontiguousarray(part.T), axis=1)
+        at = np.multiply.outer([*shares.values()], np.maximum(most - missing, 0))
+        below, pixel = at.astype(int), np.arange(len(ranked))
+        low, high = (ranked[pixel, np.minimum(missing + one, most)].astype(float) for one in (below, below + 1))
+        parts.append(np.where(missing <= most, low + (at - below) * (high - low), np.nan))
+    return dict(zip(shares, (np.concatenate(parts, axis=1) * layout.SCALE).astype(np.float32), strict=True))
 
 
 def _impossible(name: str, least: np.ndarray, most: np.ndarray) -> np.ndarray:
