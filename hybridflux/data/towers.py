@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hybridflux.data.alignment import align, describe, with_co2
+from hybridflux.data.alignment import align, days_before, describe, of_years
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
 from hybridflux.data.clock import Noon
@@ -24,7 +24,7 @@ from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_
 from hybridflux.data.tower_checks import Screen, check_latitude, check_units, drop_outliers
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
-from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, suggestion, variable
+from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, split_history, suggestion, variable
 
 _LOG = logging.getLogger("hybridflux.data")
 _BY_INFERENCE = ("site", "site_year")
@@ -48,12 +48,14 @@ class Towers:
             whatever else sites.csv holds.
         daily: `[time, site]`: drivers without gaps and their `<driver>_flag`; targets `nee nee_day nee_night gpp reco` with NaN where not
             measured, `swc_measured` likewise; `nee_uncertainty`. Vocabulary units.
+        before: drivers on the days of the record before those of `daily`, of which running means of its first days are made.
         left_out: sites that are not here, and why.
         more: further targets that were asked for.
     """
 
     sites: pd.DataFrame
     daily: xr.Dataset
+    before: xr.Dataset
     left_out: Mapping[str, str] = field(default_factory=dict)
     more: tuple[str, ...] = ()
 
@@ -83,7 +85,9 @@ class Towers:
         """
         chosen = self.sites.loc[pick_sites(sites, self.sites.index, "these towers")]
         period = slice(chosen["first"].min(), chosen["last"].max())
-        return replace(self, sites=chosen, daily=self.daily.sel(site=list(chosen.index), time=period))
+        drivers = xr.concat([self.before, self.daily[list(self.before)]], "time")
+        daily, before = (one.sel(site=list(chosen.index)) for one in (self.daily.sel(time=period), days_before(drivers, period.start)))
+        return replace(self, sites=chosen, daily=daily, before=before)
 
     def sequences(self, names: Iterable[str]) -> Sequences:
         """What a fit needs: the named drivers and covariates, the targets, the known errors.
@@ -127,7 +131,8 @@ class Towers:
         if row.kind == "driver":
             values = self.daily[row.name].to_numpy()
             if row.name != name:
-                values = trailing_mean(values, int(name.removeprefix(f"{row.name}_").removesuffix("d")))
+                before = self.before[row.name].to_numpy()
+                values = trailing_mean(np.concatenate([before, values]), split_history(name)[1])[len(before) :]
         elif name in self.sites or name in ASSUMED:
             values = _column(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
             if name in ASSUMED and np.isnan(values).any():
@@ -188,7 +193,8 @@ def open_towers(
         folder: holds `sites.csv`, `fluxnet_dd/` (FLUXNET, ICOS or AmeriFlux files as downloaded), `satellite/` and, if there are any,
             `reflectance/` and `co2_annual.csv`.
         sites: site ids, or one text such as "FR-Fon,DE-Tha"; all by default.
-        years: (2001, 2010), "2001:2010" or 2005, both ends included; all by default.
+        years: (2001, 2010), "2001:2010" or 2005, both ends included; all by default. Other years give no target; running means of the
+            first days, gaps and quantiles such as `fapar_top` are made of all days of the record.
         qc: least share of measured or well-filled half-hours of a flux on a day that counts [1].
         exclude_met: values of the column MET_SOURCE whose days do not count.
         vegetation: name of a file of `satellite/` without ending, or "auto": MODIS collection 5 first, then what else there is.
@@ -232,12 +238,13 @@ def open_towers(
     if not frames:
         raise ValueError(f"no site left: {'; '.join(f'{site}: {why}' for site, why in left_out.items())}")
     satellites = {site: seen.get(site, pd.DataFrame()) for site in frames}
-    daily = align(frames, satellites, table.rows["lat"], archives, period, {row.name: row for row in more})
+    record = align(frames, satellites, table.rows["lat"], archives, {row.name: row for row in more})
     dataset = next((one.attrs["dataset"] for one in seen.values() if "dataset" in one.attrs), None)
-    daily.attrs = {} if dataset is None else {"reflectance": dataset}
-    daily = with_co2(daily, daily_co2(folder)(daily.indexes["time"]))
+    record.attrs = {} if dataset is None else {"reflectance": dataset}
+    daily, before = of_years(record, period, daily_co2(folder))
     _warn_of_absent(daily, more)
-    return Towers(describe(table.rows.loc[list(frames)], frames, daily), daily, left_out, tuple(row.name for row in more))
+    described = describe(table.rows.loc[list(frames)], frames, record, daily.indexes["time"])
+    return Towers(described, daily, before, left_out, tuple(row.name for row in more))
 
 
 def _further(targets: Iterable[Variable]) -> tuple[Variable, ...]:

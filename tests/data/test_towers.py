@@ -60,6 +60,35 @@ def test_records_of_different_length_share_an_axis(folder, make_table):
     assert later.left_out == {"FR-Aaa": "no day of measured NEE in 2011 to 2012; its record is of 2009 to 2010"}
 
 
+MADE_OF_MORE_DAYS = ("tair", "tair_30d", "rain_90d", "co2_7d", "fapar_7d", "fapar_top", "fapar_base")
+
+
+def test_years_cut_days_and_not_what_running_means_and_ranges_are_made_of(folder, make_vegetation):
+    """A later year of a longer record has the drivers that it has in the whole record, and targets of no other year."""
+    greening = make_vegetation(["FR-Aaa", "DE-Bbb"])
+    greening.loc[greening["date"] < "2010", "fapar"] *= 0.5
+    folder.write_vegetation(greening)
+    whole, year = (open_towers(folder.path, years=years).sequences(MADE_OF_MORE_DAYS) for years in (None, 2010))
+    assert year.days.tolist() == whole.days[365:].tolist()
+    for name in MADE_OF_MORE_DAYS:
+        expected = whole.drivers[name][365:] if whole.drivers[name].ndim == 2 else whole.drivers[name]
+        np.testing.assert_allclose(year.drivers[name], expected, rtol=1e-5, atol=1e-5, err_msg=name)
+    assert {values.shape for values in year.targets.values()} == {(365, 2)}
+
+
+def test_towers_that_are_selected_keep_their_running_means(folder, make_table):
+    folder.write("DE-Bbb", make_table("2010-03-01", "2011-03-31"))
+    both, later = open_towers(folder.path), open_towers(folder.path, years="2010:2011")
+    expected = both.sequences(MADE_OF_MORE_DAYS).select(["DE-Bbb"])
+    for towers in (both.select("DE-Bbb"), later.select("DE-Bbb"), later.select(["DE-Bbb", "FR-Aaa"]).select("DE-Bbb")):
+        found = towers.sequences(MADE_OF_MORE_DAYS)
+        days = np.isin(expected.days, found.days)
+        assert days.sum() == len(found.days) == 396
+        for name, values in found.drivers.items():
+            of_both = expected.drivers[name]
+            np.testing.assert_allclose(values, of_both[days] if of_both.ndim == 2 else of_both, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
 def test_a_day_counts_only_with_the_drivers_it_needs(folder, table, make_vegetation):
     table.loc[100:119, "VPD_F"] = np.nan
     table.loc[200:203, "VPD_F"] = np.nan
