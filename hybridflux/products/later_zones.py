@@ -12,7 +12,7 @@ from hybridflux.data.land.vectors import burn, column, read_features
 from hybridflux.products.totals import RunTotals, read_totals
 from hybridflux.region.map import job_of_run
 from hybridflux.region.outputs import PixelTotals, ZoneTotals
-from hybridflux.region.outputs.merge_totals import FIELD, KeptPixels, TileTotals
+from hybridflux.region.outputs.merge_totals import FIELD, OUTSIDE, KeptPixels, TileTotals
 from hybridflux.region.run.lifecycle import attributes, read_run, write_totals
 from hybridflux.region.run.tile import done_report
 from hybridflux.region.spec import Job
@@ -25,7 +25,8 @@ NAMES = ("zone", "name", "nom", "label", "id")
 def later_zones(run: str | Path, polygons: str | Path) -> RunTotals:
     """Totals of a finished run by zones that it was not mapped with; pixels outside all polygons are `no zone`.
 
-    A pixel belongs to the polygon that holds its centre, as in `hybridflux region build`: where polygons overlap, to the smaller one.
+    A pixel belongs to the polygon that holds its centre, as in `hybridflux region build`: where polygons overlap, to the smaller one. Of a
+    run that did not keep the share of the days of its pixels outside the area of applicability, the area outside is not known.
 
     Args:
         run: run folder that keeps `PixelTotals`, whose region store is where it was.
@@ -53,6 +54,8 @@ def later_zones(run: str | Path, polygons: str | Path) -> RunTotals:
             pixels = KeptPixels.of(job.totals(tile.id), kept.name)
             totals = TileTotals() if pixels is None else _of_tile(alone, zone[tile.y, tile.x].reshape(-1), pixels, tile)
             totals.save(alone.totals(tile.id))
+            if pixels is not None and pixels.outside is None:  # nothing to add up, so the file says nothing of it
+                alone = dataclasses.replace(alone, posterior=dataclasses.replace(alone.posterior, training=None))
         write_totals(alone, tiles, attributes(alone, read_run(Path(run))))
         return read_totals(alone.out / ZoneTotals().file).in_memory()
 
@@ -81,6 +84,9 @@ def _of_tile(job: Job, zone: np.ndarray, pixels: KeptPixels, tile: Tile) -> Tile
         mine = np.flatnonzero(cell == number)
         totals.area[key] = float(pixels.area[mine].sum())
         totals.of_cells[ZoneTotals().name][key] = np.tensordot(pixels.area[mine], pixels.sums[mine].astype(float), 1)
+    if pixels.outside is not None:
+        outside = np.bincount(cell, pixels.area * pixels.outside, len(keys))
+        totals.of_cells[OUTSIDE] = dict(zip(keys, outside, strict=True))
     if job.field_basis is not None:
         sums = job.field_basis.sums(cell, job.region.grid.centres(tile, pixels.pixel), pixels.area)
         totals.of_cells[FIELD] = dict(zip(keys, sums, strict=True))

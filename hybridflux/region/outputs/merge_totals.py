@@ -79,6 +79,8 @@ class TileTotals:
         of_places: name of an output -> place -> sums of days `[day, quantity, draw]`.
         area_of_places: name of an output -> place -> m2.
         of_pixels: name of an output -> parts of pixels: number in the tile, plant type, area [m2], sums `[pixel, month, quantity, draw]`.
+        share_outside: share of the mapped days of each pixel of the tile outside the area of applicability, kept with `of_pixels`, float32
+            `[pixel of the tile]`; None where the posterior does not know it.
     """
 
     area: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class TileTotals:
     of_places: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     area_of_places: dict[str, dict[int, float]] = field(default_factory=dict)
     of_pixels: dict[str, list[tuple[np.ndarray, ...]]] = field(default_factory=dict)
+    share_outside: np.ndarray | None = None
 
     def add_area(self, block: Block) -> None:
         """Add the area of a block; once for all outputs."""
@@ -157,6 +160,8 @@ class TileTotals:
             with whole(written[-1]) as partial, open(partial, "wb") as file:
                 np.save(file, sums[order])
             series |= {f"{name}_{what}": one[order] for what, one in zip(OF_PIXELS, about, strict=True)}
+            if self.share_outside is not None:
+                series[f"{name}_{OUTSIDE}"] = self.share_outside[about[0][order]]
         for name, of_kinds in self.of_plant_types.items():
             series[_KIND + name] = np.array(sorted(of_kinds), np.int64)
             series[f"series_{name}"] = np.array([of_kinds[kind] for kind in sorted(of_kinds)], np.float64)
@@ -186,12 +191,14 @@ class KeptPixels(NamedTuple):
         plant_type: of each.
         area: m2.
         sums: `[pixel, month, quantity, draw]`, float32, on disk.
+        outside: share of the mapped days outside the area of applicability `[pixel]`; None where the run did not keep it.
     """
 
     pixel: np.ndarray
     plant_type: np.ndarray
     area: np.ndarray
     sums: np.ndarray
+    outside: np.ndarray | None = None
 
     @classmethod
     def of(cls, path: Path, name: str) -> KeptPixels | None:
@@ -204,9 +211,10 @@ class KeptPixels(NamedTuple):
             if f"{name}_pixel" not in file.files:
                 return None
             about = [file[f"{name}_{what}"] for what in OF_PIXELS]
+            outside = file[f"{name}_{OUTSIDE}"] if f"{name}_{OUTSIDE}" in file.files else None
         sums = _sums_of_cells(path, name)
         with _named(sums):
-            return cls(*about, np.load(sums, mmap_mode="r"))
+            return cls(*about, np.load(sums, mmap_mode="r"), outside)
 
 
 @dataclass(frozen=True)

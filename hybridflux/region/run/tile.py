@@ -144,6 +144,8 @@ def compute(job: Job, prepared: KernelInputs, drivers: TileDrivers, writer: Tile
     if job.posterior.training is not None and len(drivers.pixel):
         unlike = found.applicability = dissimilarity(drivers, job.posterior.training, job.calendar)
         found.totals.of_cells[OUTSIDE] = dict(zip(keys, np.bincount(cell, unlike.share * drivers.area, len(keys)), strict=True))
+        found.totals.share_outside = np.full(height * width, np.nan, np.float32)
+        found.totals.share_outside[drivers.pixel] = unlike.share
         for output in job.keep:
             for key, values in output.of_dissimilarity(unlike).items():
                 found.add_map(key, values, drivers.pixel)
