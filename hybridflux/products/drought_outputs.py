@@ -24,8 +24,8 @@ SENSITIVITY = "sensitivity"
 PER = 10.0
 """mm of water missing that a sensitivity is of."""
 LEAST_WATER = 1.0
-"""mm: where less is missing on the mean of the season, a pixel has no sensitivity."""
-MOST = 100.0  # gC m-2 for 10 mm
+"""mm: where less is missing on the mean of the mapped days of a year, a pixel has no sensitivity."""
+MOST = 1500.0  # gC m-2 for 10 mm: a change of 150 gC m-2 where 1 mm is missing
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class DroughtMaps(PeriodMaps):
     """Maps of the changes by cause, summed over the mapped days of a calendar year, of the water missing, and of the sensitivity to it.
 
     Mean and standard deviation over the draws. The sensitivity is the change of GPP by soil water for 10 mm of water missing on the mean of
-    the mapped days [g m-2]; it is 0 where less than 1 mm is missing.
+    the mapped days of the year [g m-2]; it is 0 where less than 1 mm is missing.
     """
 
     stem = "drought_maps"
@@ -69,7 +69,8 @@ class DroughtMaps(PeriodMaps):
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
         """Statistics of the sums of each year, and of the sensitivity."""
         found = super().end(carry, {}, sums, static)
-        years = [self._sensitivity(over(self.sums, sums, first, end), static.days) for first, end in static.months_of_years]
+        periods = zip(static.months_of_years, static.days_of_years, strict=True)
+        years = [self._sensitivity(over(self.sums, sums, *months), days) for months, days in periods]
         return {**found, **{key: jnp.stack([year[key] for year in years]) for key in years[0]}}
 
     def arrays(self, calendar: Calendar) -> Iterator[ArraySpec]:

@@ -83,6 +83,20 @@ def test_the_ledger_does_not_depend_on_tiles(ledgers):
     pd.testing.assert_frame_equal(ledgers[10][0].drop(columns=["sd"]), ledgers[8][0].drop(columns=["sd"]), rtol=1e-6, atol=1e-6)
 
 
+def test_the_sensitivity_of_each_year_is_of_the_water_missing_in_the_days_of_that_year(make_region, make_posterior, tmp_path):
+    """Of a single draw the mapped sensitivity is 10 mm times the change by soil water over the water missing of the same year."""
+    region = make_region(tmp_path / "region.zarr", size=(6, 5), tile=6, days=("2017-01-01", "2019-12-31")).path
+    season = Period("2018-07-01", "2019-08-31")
+    run_drought(make_posterior(draws=1), region, tmp_path / "out", period=season, usual=USUAL | {"rain": "*3"}, draws=1)
+    with xr.open_zarr(tmp_path / "out" / RUN / "fluxes.zarr", group="annual", consolidated=False) as maps:
+        change, missing, found = (maps[name].load() for name in ("gpp_by_soil_water", "water_missing", "sensitivity"))
+        assert maps["days"].values.tolist() == [184, 243]
+    for year in range(2):
+        known = missing.values[year] > 5.0
+        assert known.any()
+        np.testing.assert_allclose(found.values[year][known], (10 * change / missing).values[year][known], rtol=0.02, atol=0.1)
+
+
 def test_losses_by_class_of_a_finished_ledger_are_those_of_its_zones_whatever_the_tiles(ledgers, tmp_path):
     """By zone they are the rows of the ledger; crossed with a map, and by polygons, nothing changes with the size of the tiles."""
     table, out = ledgers[10]

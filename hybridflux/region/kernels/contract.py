@@ -92,6 +92,7 @@ class Static:
         daily: parameters that change from day to day.
         outputs: what is kept.
         years: calendar years of `months_of_years`.
+        days_of_years: days of each year that are mapped.
         usual: drivers that have a usual value beside the one that was; a model is walked against its usual year where there are some.
         followed: daily maps that move with the rain deficit of changed weather.
         irrigated: rain and running means of it that hold declared water with an error.
@@ -106,6 +107,7 @@ class Static:
     daily: tuple[str, ...]
     outputs: tuple[Accumulator, ...]
     years: tuple[int, ...] = ()
+    days_of_years: tuple[int, ...] = ()
     usual: tuple[str, ...] = ()
     followed: tuple[str, ...] = ()
     irrigated: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ from hybridflux.region.draws.followed_leaves import change_of, deficit_changes, 
 from hybridflux.region.draws.irrigation_error import declared_water, factors, water_of
 from hybridflux.region.draws.vegetation_error import VegetationError, VegetationErrorDraws, draw_vegetation_error, sd_of
 from hybridflux.region.drivers.driver_change import Change
+from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.open import Region
 from hybridflux.region.drivers.read import TileDrivers
 from hybridflux.region.kernels import contract
@@ -244,6 +245,7 @@ def _static(job: Job, model: HybridFlux, followed: tuple[str, ...], irrigated: t
         days=len(job.calendar.mapped),
         months_of_years=job.calendar.months_of_years,
         years=tuple(job.calendar.years.tolist()),
+        days_of_years=tuple(mapped_days(job.calendar, "annual").tolist()),
         constant=tuple(rhythm["constant"]),
         yearly=tuple(rhythm["yearly"]),
         daily=tuple(rhythm["daily"]),

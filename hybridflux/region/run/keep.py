@@ -142,7 +142,8 @@ def check_outputs(keep: Sequence[Output], model: HybridFlux, calendar: Calendar,
 def _rehearse(output: Output, calendar: Calendar) -> None:
     """Trace an output without computing anything: what it carries keeps its shape, and it gives the arrays that it declares."""
     months, name = len(calendar.months), output.name
-    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,), tuple(calendar.years.tolist()))
+    of_years = tuple(calendar.years.tolist()), tuple(mapped_days(calendar, "annual").tolist())
+    static = Static(SMALL, SMALL, len(calendar.mapped), calendar.months_of_years, (), (), (), (output,), *of_years)
 
     def block(values):
         carry = output.begin(static)
