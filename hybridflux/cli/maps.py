@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -241,7 +242,7 @@ def drought(
     out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger, or of a finished ledger.")],
     start: Annotated[str | None, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")] = None,
-    run: Annotated[Path | None, typer.Option(exists=True, help="Run folder whose posterior, region, draws and seed are taken.")] = None,
+    run: Annotated[Path | None, typer.Option(exists=True, help="Run to take posterior, region, draws, towers and seed from.")] = None,
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
     region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
     *,
@@ -302,7 +303,8 @@ def drought(
     if run is not None:
         spec = spec_of(run)
         region, posterior = region or Path(read_run(run)["region"]), posterior or run / POSTERIOR
-        of_run = of_draws.Draws(spec.draws.number, Spread.random_effects, spec.draws.seed)
+        towers = spec.draws.towers if spec.draws.spread.has_random_effects else None  # a run without effects names none
+        of_run = replace(spec.draws, spread=Spread.random_effects, towers=towers)
     kind = "dask" if workers or scheduler else "serial"
     options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
     options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}

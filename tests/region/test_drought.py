@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hybridflux.causes import CAUSES, change_name
 from hybridflux.cli import app
 from hybridflux.model.held_water import with_soil_water
-from hybridflux.products import drought_pixels
+from hybridflux.products import drought_classes, drought_pixels
 from hybridflux.products.drought import ALL, RUN, changes_of, drought_record, drought_table, run_drought, separable
 from hybridflux.products.drought_classes import write_classes
 from hybridflux.products.drought_outputs import KEEP, DroughtTotals
@@ -22,12 +22,14 @@ from hybridflux.products.drought_pixels import sums_of
 from hybridflux.products.drought_response import response_table
 from hybridflux.products.pixel_classes import Classes, crossed
 from hybridflux.products.scenario import run_scenario
-from hybridflux.products.totals import file_of, read_totals
+from hybridflux.products.totals import draws_of, file_of, open_totals, read_totals
+from hybridflux.records import run_record
+from hybridflux.region.draws.spread import Draws
 from hybridflux.region.drivers.calendar import Period
 from hybridflux.region.drivers.driver_change import read_changes
 from hybridflux.region.drivers.open import open_region
 from hybridflux.region.drivers.usual_weather import typical
-from hybridflux.region.map import job_of_run
+from hybridflux.region.map import job_of_run, map_region
 from hybridflux.region.outputs import ZoneTotals
 from hybridflux.report.drought_section import signed
 from hybridflux.report.droughts_section import Season, droughts_section
@@ -65,8 +67,6 @@ def test_the_parts_add_up_in_every_draw(ledgers):
 
 def test_the_usual_fluxes_are_those_of_a_map_under_usual_drivers(ledgers, make_posterior, tmp_path):
     """What was minus what changed is, in every draw and zone, what a map of the region under the usual drivers gives."""
-    from hybridflux.region.map import map_region
-
     out = ledgers[10][1]
     region = open_region(json.loads((out / RUN / "run.json").read_text())["region"]).with_changes(USUAL)
     map_region(make_posterior(network=True), region, tmp_path / "usual", draws=3, period=SEASON, keep=(ZoneTotals(),))
@@ -81,6 +81,48 @@ def test_the_usual_fluxes_are_those_of_a_map_under_usual_drivers(ledgers, make_p
 
 def test_the_ledger_does_not_depend_on_tiles(ledgers):
     pd.testing.assert_frame_equal(ledgers[10][0].drop(columns=["sd"]), ledgers[8][0].drop(columns=["sd"]), rtol=1e-6, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def of_towers(make_region, make_posterior, tmp_path_factory):
+    """A region, and a posterior whose towers stand in it."""
+    folder = tmp_path_factory.mktemp("towers")
+    region = make_region(folder / "region.zarr", size=(12, 10), tile=12).path
+    grid, posterior = open_region(region).grid, make_posterior(draws=3)
+    rows = {}
+    for name, kind, at in zip(posterior.places, ("CRO", "DBF", "GRA"), (2, 5, 8), strict=True):
+        longitude, latitude = (float(one) for one in grid.lonlat(grid.x[at], grid.y[at]))
+        rows[name] = {"plant_type": kind, "latitude": latitude, "longitude": longitude, "years": [2017, 2018]}
+    return region, replace(posterior, info={**posterior.info, "places": rows})
+
+
+@pytest.mark.parametrize("draws", [Draws(3, towers=()), Draws(3, effect_length=200.0, effect_nugget=0.4)], ids=["no towers", "a length"])
+def test_a_ledger_of_a_run_has_the_draws_of_the_run(of_towers, tmp_path, draws):
+    """Its GPP is that of the run, draw by draw, with the towers and the correlation of the effects that the run was given."""
+    region, posterior = of_towers
+    run = tmp_path / "run"
+    map_region(posterior, region, run, draws=draws, period=SEASON, keep=(ZoneTotals(),))
+    options = ["--out", tmp_path / "ledger", "--start", SEASON.start, "--end", SEASON.end, "--run", run]
+    options += [part for name, change in USUAL.items() for part in ("--usual", f"{name}={change}")]
+    done = CliRunner().invoke(app, ["drought", *map(str, options)], catch_exceptions=False)
+    assert done.exit_code == 0
+    of_run, of_ledger = open_totals(run), read_totals(file_of(tmp_path / "ledger" / RUN, DroughtTotals()))
+    np.testing.assert_allclose(of_ledger.total["GPP"][:], of_run.total["GPP"][:], rtol=1e-5)
+    assert draws_of(run_record(run)) == draws_of(run_record(tmp_path / "ledger" / RUN))
+
+
+def test_a_ledger_of_a_run_without_effects_draws_them_through_the_towers(of_towers, tmp_path, monkeypatch):
+    """A run of the spread `parameter` names no towers because it has no effects of places, so the ledger takes those of the posterior."""
+    from hybridflux.products import drought
+
+    region, posterior = of_towers
+    map_region(posterior, region, tmp_path / "run", draws=Draws(3, "parameter", 7), period=SEASON, keep=(ZoneTotals(),))
+    asked = {}
+    monkeypatch.setattr(drought, "run_drought", lambda *arguments, draws, **others: asked.update(draws=draws))
+    monkeypatch.setattr(drought_classes, "keeps_pixels", lambda ledger: False)
+    options = ["--out", tmp_path / "ledger", "--start", SEASON.start, "--end", SEASON.end, "--run", tmp_path / "run"]
+    CliRunner().invoke(app, ["drought", *map(str, options)], catch_exceptions=False)
+    assert (asked["draws"].number, asked["draws"].seed, asked["draws"].towers) == (3, 7, None) and asked["draws"].spread.has_random_effects
 
 
 def test_the_sensitivity_of_each_year_is_of_the_water_missing_in_the_days_of_that_year(make_region, make_posterior, tmp_path):
