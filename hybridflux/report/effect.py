@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hybridflux.products.scenario import Effect, effect_table
 from hybridflux.products.totals import ALL, REGION
+from hybridflux.region.drivers.driver_change import Change
 from hybridflux.report.budget_tables import TONES, digits_of, heading_before, main_period, place_name, shown_places, tonnes, when
 from hybridflux.report.fitted_maps import fitted
 from hybridflux.report.map_viewer import GROUPS, SIDES, dates, grid_of, luts, panel, sample, unit_of
@@ -27,20 +28,24 @@ CHANGE_ENDS = {
 
 def describe(effect: Effect) -> str:
     """Changes in words: `precipitation × 0.6, air temperature + 2 °C`."""
-    words = []
-    for change in effect.changes:
-        name, _, operation = change.partition("=")
-        operation, _, when = operation.partition("@")
-        row = VARIABLES[name]
-        short = row.long_name.partition(",")[0]
-        if operation == "climatology":
-            text = f"{short} at its climatology"
-        elif operation.startswith("*"):
-            text = f"{short} × {operation[1:]}"
-        else:
-            text = f"{short} {operation[0].replace('-', '−')} {operation[1:]} {row.units.replace('degC', '°C')}"
-        words.append(text + (f" ({when.replace(':', ' to ')})" if when else ""))
-    return ", ".join(words)
+    return ", ".join(_in_words(Change.parse(*text.split("=", 1))) for text in effect.changes)
+
+
+def _in_words(change: Change) -> str:
+    """A change in words, with the days on which it holds."""
+    row = VARIABLES[change.name]
+    driver, _, part = row.long_name.partition(":")[0].partition(", ")
+    driver += f" ({part})" if part not in ("", "mean of the day") else ""
+    years = " to ".join(dict.fromkeys(map(str, change.years))) if change.years else ""
+    unit = "" if row.units == "1" else f" {row.units.replace('degC', '°C')}"
+    said = {
+        "climatology": f"at its climatology{years and f' of {years}'}", "typical": f"of typical days{years and f' of {years}'}",
+        "*": f"× {change.value:.6g}", "=": f"held at {change.value:.6g}{unit}",
+        "+": f"{'−' if change.value < 0 else '+'} {abs(change.value):.6g}{unit}",
+    }[change.operation]  # fmt: skip
+    first, last = change.first, change.last
+    days = f"{first} to {last}" if first and last else f"from {first}" if first else f"until {last}" if last else ""
+    return f"{driver} {said}{days and f' ({days})'}"
 
 
 def effect_card(effect: Effect | None) -> str | None:
