@@ -82,3 +82,6 @@ def test_what_anomalies_need_is_said():
             list(output.arrays(calendar))
     with pytest.raises(ValueError, match="the reference period `2016-2018` of AnomalyMaps is not understood; write 2016:2020"):
         AnomalyMaps("2016-2018")
+    with pytest.raises(ValueError, match="period `2019:2017` of AnomalyMaps is not a period; write 2016:2020, the first year first"):
+        read("AnomalyMaps=2019:2017")
+    assert AnomalyMaps("2017:2017").reference == (2017, 2017)

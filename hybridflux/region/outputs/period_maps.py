@@ -82,7 +82,10 @@ class AnomalyMaps(Output):
         years = self.reference.split(":") if isinstance(self.reference, str) else self.reference
         if len(years) not in (0, 1, 2) or not all(str(year).isdigit() for year in years):
             raise ValueError(f"the reference period `{self.reference}` of AnomalyMaps is not understood; write 2016:2020")
-        object.__setattr__(self, "reference", tuple(int(year) for year in years))
+        numbers = tuple(int(year) for year in years)
+        if numbers and numbers[0] > numbers[-1]:
+            raise ValueError(f"the reference period `{self.reference}` of AnomalyMaps is not a period; write 2016:2020, the first year first")
+        object.__setattr__(self, "reference", numbers)
         object.__setattr__(self, "quantiles", checked(self.quantiles))
 
     def end(self, carry: tuple, months: Kept, sums: Kept, static: Static) -> Kept:
