@@ -17,8 +17,11 @@ import hybridflux as hf
 from hybridflux.cli import app
 from hybridflux.inference.batch import Indices
 from hybridflux.model.learned import learned, with_learned
+from hybridflux.region.drivers.calendar import Calendar
 from hybridflux.region.drivers.open import open_region, unpacked
 from hybridflux.region.map import resume_run
+from hybridflux.region.outputs import quantities
+from hybridflux.region.outputs.flux_store import packed
 from hybridflux.region.run.executors import Dask, Serial
 from hybridflux.region.run.executors.slurm import _own_files
 from hybridflux.region.run.keep import outputs_of, read
@@ -130,6 +133,25 @@ def test_evapotranspiration_is_one_line(posterior, region, expected, tmp_path):
     of_zones = water[:, july].sum(1).reshape(3, 2, 24).sum(2) * area  # one mm on one m2 is one kg
     np.testing.assert_allclose(totals["total"].values[0, :, :, 1], of_zones.T, rtol=1e-5)
     assert hf.budget_table(tmp_path / "run").query("variable == 'NEE'").size and totals.attrs["spread"] == "parameter"
+
+
+@pytest.mark.parametrize(("name", "year"), [("par", 4500.0), ("par_potential", 6500.0), ("canopy_storage", 1830.0), ("par_30d", 4500.0)])
+def test_a_sum_over_a_year_of_what_has_no_season_fits_into_its_map(name, year):
+    """Light of a desert, and a parameter that is as large as it may be on every day."""
+    first, last = np.datetime64("2020-01-01"), np.datetime64("2020-12-31")
+    calendar = Calendar.of(np.arange(first, last + 1), first, last)
+    spec = next(spec for spec in hf.PeriodMaps(name, ()).arrays(calendar) if spec.key == f"annual/{name}")
+    assert packed(np.array([year]), spec.scale)[0] * spec.scale == pytest.approx(year, abs=spec.scale)
+
+
+def test_values_that_a_map_cannot_hold_are_reported(posterior, region, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantities, "SEASONAL", 0.001)  # an annual map of evapotranspiration then holds 16.383 mm
+    said = "values larger than their map can hold are stored as the largest: 48 of annual/evapotranspiration .16.3835 mm.; `ZoneTotals` and"
+    with pytest.warns(UserWarning, match=said):
+        hf.map_region(posterior, region, tmp_path / "run", **JULY, keep=(hf.PeriodMaps("evapotranspiration", ()),))
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["clipped"] == {"annual/evapotranspiration": 48}
+    annual = xr.open_zarr(tmp_path / "run" / "fluxes.zarr", group="annual").load()
+    np.testing.assert_allclose(annual["evapotranspiration"].values.ravel(), 16.3835, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

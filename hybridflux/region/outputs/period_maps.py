@@ -16,7 +16,7 @@ from hybridflux.region.drivers.map_periods import periods_of
 from hybridflux.region.kernels.contract import Kept, Static
 from hybridflux.region.kernels.quantiles import statistics
 from hybridflux.region.outputs.base import ArraySpec, OfQuantities, Output
-from hybridflux.region.outputs.quantities import CARBON, LARGEST_YEAR, QUANTILES, SD, Quantity, carried, checked, endings, value_of
+from hybridflux.region.outputs.quantities import CARBON, QUANTILES, SD, Quantity, carried, checked, endings, value_of
 
 FEWEST_YEARS = 5
 """Years that a trend of pixels needs: of three or four a single dry year decides the sign."""
@@ -84,7 +84,8 @@ class AnomalyMaps(Output):
             raise ValueError(f"the reference period `{self.reference}` of AnomalyMaps is not understood; write 2016:2020")
         numbers = tuple(int(year) for year in years)
         if numbers and numbers[0] > numbers[-1]:
-            raise ValueError(f"the reference period `{self.reference}` of AnomalyMaps is not a period; write 2016:2020, the first year first")
+            said = f"the reference period `{self.reference}` of AnomalyMaps is not a period"
+            raise ValueError(f"{said}; write 2016:2020, the first year first")
         object.__setattr__(self, "reference", numbers)
         object.__setattr__(self, "quantiles", checked(self.quantiles))
 
@@ -267,7 +268,7 @@ def arrays_of_quantity(quantity: Quantity, group: str, levels: Sequence[float]) 
         attributes["ancillary_variables"] = "" if ending else quantity.label + SD
         yield ArraySpec(
             group, quantity.label + ending, f"{quantity.long_name}{period}; {what}", quantity.units_of(group, True),
-            largest=quantity.largest * (LARGEST_YEAR if summed else 1.0),
+            largest=366 * quantity.largest_mean if summed else quantity.largest,
             units_of_part=quantity.amount if summed else "",
             per_day=group == "monthly" or (group == "annual" and not summed),
             cell_methods=f"area: mean time: {'sum' if summed else 'mean'}",

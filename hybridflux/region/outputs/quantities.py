@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hybridflux.process.declare import DECLARED
-from hybridflux.vocabulary import CARBON, PARAMETERS, Parameter, variable
+from hybridflux.vocabulary import CARBON, PARAMETERS, VARIABLES, Parameter, variable
 
 QUANTILES = (0.05, 0.5, 0.95)
 SD = "_sd"  # ending of the name of a standard deviation over the draws
-LARGEST_YEAR = 0.29 * 366
-"""Sum over a year of a flux, in largest daily ones: 60 gC m-2 d-1 give 6400 gC m-2; no forest comes near."""
+SEASONAL = 0.29
+"""Largest mean over a year of a flux of carbon or water, in largest daily ones: 60 gC m-2 d-1 give 6400 gC m-2; no forest comes near."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Quantity:
         units: of a day.
         long_name: meaning.
         largest: absolute value that it does not exceed.
+        largest_mean: the same of its mean over a year: less for carbon and water, which have a season; light, parameters and what the
+            vocabulary does not have may be as large on all days.
         standard_name: of CF, only where it is exactly true.
         positive: `up` for what leaves to the atmosphere.
     """
@@ -31,6 +33,7 @@ class Quantity:
     units: str
     long_name: str
     largest: float
+    largest_mean: float
     standard_name: str | None = None
     positive: str | None = None
 
@@ -46,8 +49,12 @@ class Quantity:
         """
         row = PARAMETERS.get(name) or DECLARED.get(name) or variable(name)
         if isinstance(row, Parameter):
-            return cls(name, row.units, row.meaning, max(abs(row.lower), abs(row.upper)))
-        return cls(name, row.units, row.long_name, max(abs(bound) for bound in row.bounds), row.cf_name, row.positive)
+            largest = max(abs(row.lower), abs(row.upper))
+            return cls(name, row.units, row.meaning, largest, largest)
+        largest = max(abs(bound) for bound in row.bounds)
+        seasonal = row.units.endswith(" d-1") and row.name in VARIABLES and not row.units.startswith("MJ")
+        mean = SEASONAL * largest if seasonal else largest
+        return cls(name, row.units, row.long_name, largest, mean, row.cf_name, row.positive)
 
     @property
     def label(self) -> str:

@@ -7,6 +7,7 @@ last block is there, so that a large tile needs the room of a part of its maps o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +19,7 @@ import numpy as np
 from hybridflux.region.drivers.dissimilarity import Dissimilarity
 from hybridflux.region.drivers.map_periods import mapped_days
 from hybridflux.region.drivers.read import TileDrivers
-from hybridflux.region.kernels.contract import Result
+from hybridflux.region.kernels.contract import LIMIT, Result
 from hybridflux.region.kernels.pixel_blocks import Slab
 from hybridflux.region.outputs.base import GROUPS, ArraySpec
 from hybridflux.region.outputs.flux_store import packed
@@ -75,6 +76,7 @@ class TileResult:
         parts: group of the store -> its maps on the blocks that are there and not all written.
         begun: group of the store -> first row that is not written.
         whole: (group, name) -> maps `[period, pixel of the tile]` that no kernel makes, int16.
+        clipped: array of the store, `group/name` -> values that it cannot hold, and that are stored as the largest that it can.
         applicability: how unlike the days of the fit the pixels of the tile are; None where the posterior does not remember these.
     """
 
@@ -85,6 +87,7 @@ class TileResult:
     parts: dict[str, list[Part]] = field(default_factory=dict)
     begun: dict[str, int] = field(default_factory=dict)
     whole: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    clipped: Counter[str] = field(default_factory=Counter)
     applicability: Dissimilarity | None = None
 
     @cached_property
@@ -133,6 +136,7 @@ class TileResult:
                 values = part.kept[output][spec.key]
                 whole = values if values.dtype == np.int16 else packed(values, spec.scale, days if spec.per_day else 1.0)
                 found.setdefault(group, {})[spec.name] = whole
+                self._count_clipped(spec, whole, real[:, None])
         place = np.where(real, drivers.pixel[pixel], -1).reshape(-1)
         for group, maps in found.items():
             self.parts.setdefault(group, []).append(Part(place, maps))
@@ -156,7 +160,14 @@ class TileResult:
         group, name = key.split("/")
         spec = next(one for output in self.job.keep for one in output.arrays(self.job.calendar) if one.key == key)
         self.whole[group, name] = np.full((len(values), int(np.prod(self.tile.shape))), layout.NODATA, np.int16)
-        self.whole[group, name][:, pixel] = packed(values, spec.scale)
+        stored = packed(values, spec.scale)
+        self._count_clipped(spec, stored)
+        self.whole[group, name][:, pixel] = stored
+
+    def _count_clipped(self, spec: ArraySpec, stored: np.ndarray, real: np.ndarray | bool = True) -> None:
+        """Count the values of a map that lie at the end of its integers, which none does that fits."""
+        if max(int(stored.max()), -int(stored.min())) >= LIMIT:  # without an array as large as the map
+            self.clipped[spec.key] += int(((np.abs(stored) == LIMIT) & real).sum())
 
     def ready(self, row: int) -> Iterator[Rows]:
         """What can be written when no further slab has a pixel above a row of the tile; a map is gone when the next one is asked for."""

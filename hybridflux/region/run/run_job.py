@@ -6,6 +6,7 @@ import dataclasses
 import time
 import warnings
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 
 from hybridflux.files import sweep, write_json
@@ -13,6 +14,8 @@ from hybridflux.machine import give_back_memory
 from hybridflux.progress import Progress
 from hybridflux.records import write_record
 from hybridflux.region.drivers.tiles_to_map import TilesToMap
+from hybridflux.region.kernels.contract import LIMIT
+from hybridflux.region.outputs.base import arrays_of
 from hybridflux.region.outputs.cogs import write_cogs
 from hybridflux.region.run import stac_item
 from hybridflux.region.run.executors import Executor, Share, Slurm, tiles_at_once
@@ -112,17 +115,21 @@ def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: f
     checksums.check_maps(job.out)
     write_totals(job, work.tiles, attributes(job, record))
     write_cogs(job, work.tiles, attributes(job, record))
-    masked, outside, unseen, pixels = Counter(work.masked), Counter(), Counter(), 0
+    masked, outside, unseen, clipped, pixels = Counter(work.masked), Counter(), Counter(), Counter(), 0
     for tile in work.tiles:
         report = done_report(job, tile.id)
         masked.update(report.masked)
         outside.update(report.outside)
         unseen.update(report.without_tower)
+        clipped.update(report.clipped)
         pixels += report.pixels
     found = {"pixels": pixels, "masked": dict(masked), "outside": {name: round(count, 1) for name, count in outside.items()}}
     found["without_tower"] = None if job.at_towers is None else dict(unseen)
     about = dataclasses.replace(about, state="done", seconds=time.perf_counter() - began, **found)
     found["plant_types"] = {"at_towers": job.at_towers, "without_tower": found.pop("without_tower")}
+    if clipped:
+        found["clipped"] = dict(clipped)
+        warnings.warn(f"{job.store}: {_said_of_clipped(job, clipped)}", stacklevel=4)
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac_item.FILE, stac_item.item_of(job, record))
@@ -130,3 +137,13 @@ def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: f
     found["checksums"] = checksums.of_files(job.out, (*job.files, POSTERIOR, stac_item.FILE, *cogs))
     write_record(job.out / "run.json", record | {"state": "done", "tiles": tiles, **found, "seconds": round(about.seconds, 1)})
     return about
+
+
+def _said_of_clipped(job: Job, clipped: Mapping[str, int]) -> str:
+    """What is said of values that maps cannot hold."""
+    arrays = {spec.key: spec for specs in arrays_of(job.keep, job.calendar).values() for spec in specs}
+    values = [f"{clipped[key]:,} of {key} ({LIMIT * arrays[key].scale:.6g} {arrays[key].units_of(False)})" for key in sorted(clipped)]
+    return (
+        f"values larger than their map can hold are stored as the largest: {', '.join(values)}; `ZoneTotals` and `DailySeries` have no "
+        "such limit, and an array of an output of your own takes a larger `largest`"
+    )

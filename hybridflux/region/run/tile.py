@@ -44,6 +44,7 @@ class TileReport:
         outside: covariate -> pixels outside the range of the towers (`training_range.outside`).
         without_tower: plant type that no tower of the fit has -> pixels mapped.
         refused: why the tile was not mapped; empty where it was.
+        clipped: array of the store -> values stored as the largest that it can hold (`TileResult.clipped`).
         checksums: file, below the run folder -> digest of what was written (`checksums.digest`); empty in runs of earlier versions.
     """
 
@@ -57,6 +58,7 @@ class TileReport:
     outside: dict[str, float] = field(default_factory=dict)
     without_tower: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    clipped: dict[str, int] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -99,6 +101,7 @@ def run_tile(job: Job, tile: Tile) -> TileReport:
     for part in found.ready(tile.shape[0]):
         writer.write(*part)
     totals = [path.relative_to(job.out).as_posix() for path in found.totals.save(job.totals(tile.id))]
+    about["clipped"] = dict(found.clipped)
     about["checksums"] = writer.digests | checksums.of_files(job.out, totals)
     times = {"read_s": after_reading - began, "compute_s": computed - started, "write_s": time.perf_counter() - computed}
     report = TileReport(**about, **{name: round(seconds, 3) for name, seconds in times.items()}, hash=job.hash)
