@@ -140,4 +140,3 @@ def _effect_table(rows) -> str:
         total = number(row["total_tCO2"] / divisor, digits)
         lines.append([place_name(row), number(row["mean"], 1), interval(row["q05"], row["q95"], 1), bar, total, *share])
     return table(head, lines, whole=1)
-
