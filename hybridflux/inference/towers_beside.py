@@ -2,20 +2,20 @@
 
 A network of weather and vegetation gains from towers anywhere: they widen the conditions it has seen. Process members lose by them: their
 responses by plant type and the spreads of their populations would follow other continents (E17). So networks are fitted to both, and what
-is kept of the towers beside is what they did to the network: its effects of places, residuals and shares are of the towers of the fit.
+is kept of the towers beside is what they did to the network: its effects of places, residuals and shares are of the towers of the fit, in
+periods that are numbered from the first day of the fit.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from hybridflux.inference.batch import Indices
-from hybridflux.inference.fit_structural_error import Learned
+from hybridflux.inference.fit_structural_error import Learned, learn
 from hybridflux.inference.posterior import Posterior
-from hybridflux.model.learned import learned, pooled_effects, with_learned
 from hybridflux.model.sequences import Sequences
 
 
@@ -70,13 +70,15 @@ def _on(days: np.ndarray, one: Sequences, values: np.ndarray, repeat: bool) -> n
 def without_beside(found: tuple[Posterior, Learned], sequences: Sequences) -> tuple[Posterior, Learned]:
     """What a fit to `joined` says of the towers of the fit alone.
 
+    Where draws left towers out, residuals at the towers of the fit are taken anew: records of both together may begin on another day, so
+    that their periods are others than those at which the process members are judged.
+
     Args:
         found: of the fit to both.
         sequences: of the fit, the first places of both.
     """
     posterior, about = found
-    count, whole = len(sequences.places), dict(posterior.info)
-    tables = {path: jnp.asarray(learned(posterior.model)[path][:, :count]) for path in pooled_effects(posterior.model)}
+    whole = dict(posterior.info)
     here = {place: whole["places"][place] for place in sequences.places}
     info = {
         **whole,
@@ -87,11 +89,8 @@ def without_beside(found: tuple[Posterior, Learned], sequences: Sequences) -> tu
     }
     days = sequences.days.astype("datetime64[ns]")
     observed = {name: values.sel(place=list(sequences.places), day=days) for name, values in posterior.observed.items()}
-    unseen = about.unseen
-    if unseen is not None:
-        kept = unseen.place < count
-        unseen = type(unseen)(*(values[kept] for values in unseen))
-    trimmed = replace(
-        posterior, model=with_learned(posterior.model, tables), indices=Indices.of(sequences), info=info, observed=observed
-    )
-    return trimmed, about._replace(unseen=unseen)
+    model = posterior.at(sequences, key=jax.random.key(0))  # all places and years of the fit are known: nothing is drawn
+    trimmed = replace(posterior, model=model, indices=Indices.of(sequences), info=info, observed=observed)
+    if trimmed.left_out is None:
+        return trimmed, about
+    return trimmed, learn(model, sequences, trimmed.left_out, info["seed"])

@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from hybridflux.inference import MAP, Ensemble, stacking, training_days
-from hybridflux.inference.fit_structural_error import learn
+from hybridflux.inference.batch import Indices
+from hybridflux.inference.fit_structural_error import Learned, learn
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.stacking import shares, stack
 from hybridflux.inference.summary import lines
-from hybridflux.inference.towers_beside import joined
+from hybridflux.inference.towers_beside import joined, without_beside
 from hybridflux.model import HybridFlux, Neural, Pooled, Shared, StudentT, observe
 from hybridflux.model.compositions import get
-from hybridflux.model.learned import learned
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.spec import from_spec, to_spec
 from hybridflux.model.stacked import Stacked
 from hybridflux.process import direct, light, respiration
@@ -191,10 +193,50 @@ def test_towers_beside_keep_their_days_and_add_no_observation():
         joined(towers, towers)
 
 
+def network_of_both(towers, others, by="site"):
+    """Four draws of a network of towers and others, and which of them left out which place: each place by one."""
+    both, noise = joined(towers, others), {"weight": 0.05}
+    reco = Pooled(Neural("tair", width=2), by=by)
+    model = HybridFlux(
+        gpp=(direct.productivity,), reco=(direct.respiration,), sources={"network_gpp": Shared(), "network_reco": reco},
+        observed=(observe.nee(**noise),),
+    )  # fmt: skip
+    one = with_places(model, Indices.of(both).sizes())
+    leaves = {
+        name: 0.3 * jax.random.normal(jax.random.key(number), (4, *leaf.shape)) for number, (name, leaf) in enumerate(learned(one).items())
+    }
+    info = {
+        "seed": 0, "places": {place: {"days": {"nee": 1}} for place in both.places}, "observed_days": {"nee": len(both.places)},
+        "draws_without": {place: [at % 4] for at, place in enumerate(both.places)},
+    }  # fmt: skip
+    return Posterior(with_learned(one, leaves), Indices.of(both), info=info), both
+
+
+@pytest.mark.parametrize("offset", [0, -3, -200])
+def test_towers_beside_change_no_period_that_the_shares_rest_on(offset):
+    """Weeks, months and years at which the kinds are compared are those of the fit, whenever the other records begin."""
+    towers, others = dark_series(2.3 * np.exp(0.4 * np.random.default_rng(5).normal(size=6)), days=300), elsewhere(offset)
+    posterior, both = network_of_both(towers, others)
+    trimmed, about = without_beside((posterior, learn(posterior.model, both, posterior.left_out, 0)), towers)
+    alone = learn(trimmed.model, towers, np.arange(4)[:, None] == np.arange(6) % 4, 0).unseen
+    assert all(np.array_equal(one, other) for one, other in zip(about.unseen, alone, strict=True))
+
+
+def test_effects_of_years_are_those_of_the_years_of_the_fit():
+    """Towers beside have years before those of the fit, and the fit has two."""
+    towers, others = dark_series([2.0, 3.0, 2.5], days=400), elsewhere(offset=-500)
+    posterior, _ = network_of_both(towers, others, by="site_year")
+    posterior = replace(posterior, info={**posterior.info, "draws_without": {}})
+    trimmed, _ = without_beside((posterior, Learned(None, {}, {})), towers)
+    assert trimmed.indices.years == (2019, 2020) and posterior.indices.years == (2017, 2018, 2019, 2020)
+    assert learned(trimmed.model)["sources.network_reco.z.effect"].shape == (4, 6)
+    assert np.array_equal(trimmed.predict(towers)["reco"], posterior.predict(towers)["reco"])
+
+
 def test_networks_learn_from_towers_beside_and_process_members_do_not(fitted, tmp_path):
     """The towers of the fit all stand at 10 degrees: only those beside can say that respiration rises with temperature."""
     alone, towers = fitted
-    posterior = Ensemble(members=4, steps=300).fit(two_kinds(), towers, seed=2, beside=elsewhere())
+    posterior = Ensemble(members=4, steps=300).fit(two_kinds(), towers, seed=2, beside=elsewhere(offset=-40))
     assert posterior.places == alone.places and posterior.info["towers_beside"] == [f"Q{at}" for at in range(6)]
     before, after = (learned(one.of_kind("process").model)["sources.respiration_ref.source.z"] for one in (alone, posterior))
     assert len(before) == len(after) and np.array_equal(before, after)
