@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from hybridflux.inference import fit_known_place_error
-from hybridflux.inference.tower_residuals import AT_ONCE, kept_draws
+from hybridflux.inference.tower_residuals import AT_ONCE, kept_and_rows
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.site_discrepancy import FLUXES, FREQUENCIES, INPUTS, SiteDiscrepancy, features, frequencies
 from hybridflux.vocabulary import CARBON
@@ -93,11 +93,10 @@ def of_posterior(posterior: Posterior, sequences: Sequences, seed: int = 0) -> t
         return None, None
     needs = posterior.model.needs_at_towers()
     inputs = tuple(name for name in INPUTS if name in needs)
-    frequency, kept = frequencies(inputs), kept_draws(posterior.draws)
+    frequency, (kept, row) = frequencies(inputs), kept_and_rows(posterior.model, sequences.plant_types)
     measured = list(_measured(posterior.pick(kept), sequences, inputs, frequency))
     plant_type, places = np.asarray(sequences.drivers["plant_type"], int), len(sequences.places)
     weight = draw_weights([one.weeks for one in measured], plant_type, places, len(kept), seed)
-    row = np.abs(np.arange(posterior.draws)[:, None] - kept).argmin(1).astype(np.int32)
     found = SiteDiscrepancy(inputs, frequency, weight, row)
     times, left_out = -(-FEWEST_DRAWS // len(kept)), []
     for block in range(BLOCKS):

@@ -182,8 +182,8 @@ def departures_at_centre(
 ) -> np.ndarray:
     """How far a flux of draws is from their mean, at the centres of their populations `[draw, time, place]`, gC m-2 d-1.
 
-    Of at most `tower_residuals.MOST_DRAWS` draws, divided by the root of their number less one: the sum of the squares is the variance of
-    the draws. Empty of a single draw.
+    Of at most `tower_residuals.MOST_DRAWS` draws, among which the kinds of a stacked model have their shares, divided by the root of their
+    number less one: the sum of the squares is the variance of the draws. Empty of a single draw.
 
     Args:
         model: with draws.
@@ -191,7 +191,7 @@ def departures_at_centre(
         of: what is looked at, of NEE, GPP and RECO of a draw; NEE by default.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}
-    kept = kept_draws(next(iter(leaves.values())).shape[0])
+    kept = kept_draws(model)
     found = np.empty((len(kept), len(sequences.days), len(sequences.places)), np.float32)
     names = _names_at_centre(model, sequences)
     for row, draw in enumerate(kept):

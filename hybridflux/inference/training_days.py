@@ -126,7 +126,7 @@ def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float])
         sd: predictor -> its standard deviation.
     """
     observed = np.isfinite(sequences.targets["nee"])
-    kept = kept_draws(posterior.draws)
+    kept = kept_draws(posterior.model)
     if len(kept) * observed.size > SMALL:
         places = np.flatnonzero(observed.any(axis=0))
         ends = np.linspace(0, len(kept) - 1, min(len(kept), MOST_DRAWS)).round().astype(int)  # of a stacked ensemble one of each kind

@@ -6,19 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from hybridflux.evaluate.predictions import predictions
 from hybridflux.inference import fit_known_place_error
 from hybridflux.inference import fit_site_discrepancy as fit
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.stacking import _members
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.site_discrepancy import features, frequencies
 from hybridflux.model.sources import Pooled, Shared
+from hybridflux.model.stacked import Stacked
 from hybridflux.model.structural_error import FLOOR_SHARE, StructuralError
-from hybridflux.process import light, respiration
+from hybridflux.process import direct, light, respiration
 
 DAYS = np.arange(np.datetime64("2015-01-01"), np.datetime64("2019-01-01"))
 FITTED = DAYS < np.datetime64("2018-01-01")
@@ -87,6 +90,26 @@ def test_places_that_were_not_measured_and_unknown_places_are_as_without_it(know
         np.testing.assert_allclose(of[name][:, :, 1:], without[name][:, :, 1:], atol=1e-5)
     assert float(abs(of["gpp"] - without["gpp"])[:, :, 0].max()) > 0.5
     assert of.site_discrepancy == 1 and without.site_discrepancy == 0
+
+
+def test_each_draw_of_a_stacked_posterior_has_what_its_own_kind_lacks(sequences):
+    """GPP of networks was measured, which that of process members is far from; sixteen of each take turns among 64 draws."""
+    process = HybridFlux(
+        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Shared(), "light_use_efficiency": Shared()}
+    )
+    networks = {"network_gpp": Shared(), "network_reco": Shared()}
+    network = HybridFlux(gpp=(direct.productivity,), reco=(direct.respiration,), sources=networks)
+    member, quantile = _members(16, 16)
+    model = Stacked(process, network, 0.5)
+    leaves = {name: np.zeros(64, np.float32) for name in learned(model)} | {"sources.member_kind.z": ndtri(quantile).astype(np.float32)}
+    stacked = Posterior(with_learned(model, leaves), Indices.of(sequences), info={"seed": 0})
+    fluxes = {name: np.asarray(values) for name, values in stacked.simulate(sequences, key=jax.random.key(0)).items()}
+    of_network = int(np.flatnonzero(quantile < 0.5)[0])
+    targets = {name: fluxes[name][of_network] for name in ("gpp", "reco")}
+    found, _ = fit.of_posterior(stacked, replace(sequences, targets=targets))
+    lacked = (targets["gpp"] - fluxes["gpp"]).mean(axis=(1, 2))
+    assert np.ptp(lacked) > 1.0
+    np.testing.assert_allclose(found.of(sequences, [0, 1, 2])[..., 0].mean(axis=(1, 2)), lacked, atol=0.2 * np.ptp(lacked))
 
 
 def test_fluxes_stay_positive_and_balanced_and_can_be_had_without(known, posterior, sequences):

@@ -5,21 +5,24 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from hybridflux.evaluate.scores import evaluate
 from hybridflux.inference import conditioned_error, fit_structural_correlation, month_covariance, tower_residuals, training_days
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.stacking import _members
 from hybridflux.model import structural_covariance
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.gross_error import GrossError, share_of_gpp
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Pooled, Shared, to_raw
+from hybridflux.model.stacked import Stacked
 from hybridflux.model.structural_covariance import Errors, Periods
 from hybridflux.model.structural_error import LEVEL, NAMES, StructuralError
-from hybridflux.process import light, respiration
+from hybridflux.process import direct, light, respiration
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
 VALUES = {
@@ -73,6 +76,50 @@ def test_residuals_are_those_of_each_draw_and_survive_saving(posterior, sequence
     assert again.training.names == whole.training.names and again.training.threshold == whole.training.threshold
 
 
+def of_two_kinds(sequences, members, share):
+    """Draws of both kinds as `stack` orders them: members take turns, and NEE of networks is far from that of process members."""
+    process = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Shared()})
+    networks = {"network_gpp": Shared(), "network_reco": Shared()}
+    network = HybridFlux(gpp=(direct.productivity,), reco=(direct.respiration,), sources=networks)
+    number, quantile = _members(members, members)
+    model = Stacked(process, network, share)
+    apart = 0.2 * jax.random.normal(jax.random.key(2), (members,))
+    leaves = {name: apart[number] for name in learned(model)} | {"sources.member_kind.z": ndtri(quantile).astype(np.float32)}
+    return Posterior(with_learned(model, leaves), Indices.of(sequences), info={"seed": 0})
+
+
+@pytest.mark.parametrize("members", [8, 16, 32])
+def test_residuals_of_a_stacked_posterior_are_those_of_the_kind_and_member_of_each_draw(sequences, members):
+    shares = np.full(len(PLANT_TYPES), 0.3)
+    shares[9] = 0.6
+    stacked = of_two_kinds(sequences, members, shares)
+    found = tower_residuals.of_posterior(stacked, sequences)
+    nee = stacked.predict(sequences)["nee"].values
+    for place in range(3):
+        seen = np.isfinite(sequences.targets["nee"][:31, place])
+        error = (sequences.targets["nee"][:31, place] - nee[:, :31, place])[:, seen].mean(axis=1)
+        month = np.flatnonzero(found.place == place)[0]
+        np.testing.assert_allclose(found.residual[found.row, month], error, atol=1e-4)
+
+
+def test_where_a_stacked_posterior_has_too_many_draws_a_kept_one_of_the_same_kind_stands_for_each(sequences):
+    shares = np.full(len(PLANT_TYPES), 0.31)
+    shares[9] = 0.62
+    model = of_two_kinds(sequences, 500, shares).model
+    kept, row = tower_residuals.kept_and_rows(model, sequences.plant_types)
+    of_network = _members(500, 500)[1][:, None] < shares[[4, 9]]
+    assert len(kept) == tower_residuals.MOST_OF_KINDS and (of_network[kept[row]] == of_network).all()
+    assert np.abs(kept[row] - np.arange(500)).max() <= 4
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.5, 0.7])
+def test_kinds_keep_their_shares_among_the_draws_whose_spread_is_looked_at(sequences, share):
+    model = of_two_kinds(sequences, 16, share).model
+    quantile = _members(16, 16)[1]
+    kept = tower_residuals.kept_draws(model)
+    assert len(set(kept)) == tower_residuals.MOST_DRAWS and abs((quantile[kept] < share).mean() - share) <= 1 / 32
+
+
 def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences):
     found = training_days.of_posterior(posterior, sequences)
     weight = dict(zip(found.names, found.weight, strict=True))
@@ -82,6 +129,12 @@ def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences)
     assert weight["par"] / weight["fapar"] == pytest.approx(expected["par"] / expected["fapar"], rel=0.02)
     assert np.bincount(found.place).tolist() == [171, 90, 170]  # the second tower has no more
     np.testing.assert_allclose(found.dissimilarity(found.values), 0.0, atol=2e-3)
+
+
+def test_importance_in_a_large_fit_is_not_that_of_networks_alone(sequences, monkeypatch):
+    """Of many days two draws are looked at; here process members alone read light."""
+    monkeypatch.setattr(training_days, "SMALL", 0)
+    assert training_days.importance(of_two_kinds(sequences, 8, 0.3), sequences, {"par": 1.0}).tolist() == [1.0]
 
 
 @pytest.fixture(scope="module")
