@@ -34,7 +34,8 @@ def of_posterior(posterior: Posterior, sequences: Sequences) -> tuple[GrossError
     """The gross error, and what is to be said of it, as JSON types; None where GPP and RECO were not both measured beside NEE.
 
     Args:
-        posterior: of the fit, with its structural error. Where draws left towers out, each tower is judged by the first that did.
+        posterior: of the fit, with its structural error. Where draws left towers out, each tower is judged by one that did; of a stacked
+            posterior kinds judge as many towers as their shares (`mean_residuals.judges`), because a prediction has the draws of both.
         sequences: of the fit.
     """
     if posterior.structure is None or not {"nee", "gpp", "reco"} <= set(sequences.targets):
@@ -42,6 +43,7 @@ def of_posterior(posterior: Posterior, sequences: Sequences) -> tuple[GrossError
     model, left_out = posterior.model, posterior.left_out
     weight, enlarged = evidence(model, sequences, left_out)
     every = list(judged(model, sequences, left_out)) if weight.any() else []
+    weight = weight * np.isin(np.arange(len(weight)), [one.place for one in every])
     odds = odds_of(every)
     apart = departures_at_centre(model, sequences, lambda of: gross_of(of, of, odds)) if every else np.zeros((0, 0, 0))
     records = [(one.place, beside(of_gross(one, odds), apart[..., one.place])) for one in every]

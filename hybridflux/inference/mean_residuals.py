@@ -18,6 +18,7 @@ from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, physics_effects, populations, with_learned
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Population
+from hybridflux.model.stacked import Stacked
 from hybridflux.vocabulary import CARBON
 
 PERIODS = ((1, 1), (7, 4), (365 / 12, 15), (365, 200), (None, 100))  # days of a period (None: the record), least observed days in it
@@ -26,6 +27,8 @@ APART = ((2, 12, 1), (2, 48, 4), (3, 1, 1), (3, 4, 4))
 """Differences of months and of years: length (place in `PERIODS`), periods and years between the two. Four years beside one, because what
 persists changes slowly: stands grow and are managed."""
 DIFFERENCE = 0.5 / len(PERIODS)  # weight of each, half of that of a length
+
+GOLDEN = 0.5 * (5.0**0.5 - 1.0)
 
 
 class Means(NamedTuple):
@@ -160,13 +163,11 @@ def judged(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None)
     Args:
         model: with draws.
         sequences: of the fit.
-        left_out: `[draw, place]`, who was not fitted by which draw; each place is judged by the first draw that left it out. None: by
-            draws in turn, which have all seen it.
+        left_out: `[draw, place]`, who was not fitted by which draw, or None; see `judges`.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}  # on the host: nothing to compile
-    draws = next(iter(leaves.values())).shape[0]
-    judge = np.arange(len(sequences.places)) % draws if left_out is None else left_out.argmax(axis=0)
-    for draw in np.unique(judge):
+    judge = judges(model, sequences, left_out)
+    for draw in np.unique(judge[judge >= 0]):
         mine = np.flatnonzero(judge == draw)
         group = sequences.select([sequences.places[at] for at in mine])
         one = with_learned(model, {name: jnp.asarray(leaf[draw]) for name, leaf in leaves.items()})
@@ -175,6 +176,28 @@ def judged(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None)
         for row, place in enumerate(mine):
             here = [{name: values[..., row] for name, values in of.items()} for of in (group.targets, fluxes, slopes)]
             yield Judged(int(place), here[0], here[1], here[2], known[:, row])
+
+
+def judges(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> np.ndarray:
+    """Number of the draw that judges each place `[place]`: the first that left it out, or draws in turn, which have all seen it.
+
+    Of a stacked model the draws that left a place out, or all, take turns along the quantiles of the kinds, from place to place of a plant
+    type in steps of the golden section, so that of any few places the kinds judge their shares; -1 of a place that none left out.
+
+    Args:
+        model: with draws.
+        sequences: of the fit.
+        left_out: `[draw, place]`, or None where every draw was fitted to every tower.
+    """
+    draws, places = len(next(iter(learned(model).values()))), len(sequences.places)
+    turn = np.arange(places)
+    if not isinstance(model, Stacked):
+        return turn % draws if left_out is None else left_out.argmax(axis=0)
+    order = kept_draws(model, draws)
+    away = np.ones((draws, places), bool) if left_out is None else left_out[order]
+    turn[np.argsort(sequences.plant_types, kind="stable")] = np.arange(places)
+    rank = (turn * GOLDEN % 1.0 * away.sum(axis=0)).astype(int)
+    return np.where(away.any(axis=0), order[(np.cumsum(away, axis=0) > rank).argmax(axis=0)], -1)
 
 
 def departures_at_centre(

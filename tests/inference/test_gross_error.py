@@ -6,18 +6,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from hybridflux.inference import MAP
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.fit_gross_error import of_posterior
 from hybridflux.inference.fit_structural_error import learn as learn_structural_error
+from hybridflux.inference.mean_residuals import judged
 from hybridflux.inference.posterior import Posterior
+from hybridflux.inference.stacking import _members
 from hybridflux.model import Fixed, HybridFlux, Pooled, Sequences, Shared, StudentT, observe
 from hybridflux.model.gross_error import GrossError, share_of_gpp
 from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.sources import to_raw
+from hybridflux.model.stacked import Stacked
 from hybridflux.model.structural_error import NAMES, StructuralError, prior_of
-from hybridflux.process import light, respiration
+from hybridflux.process import direct, light, respiration
 from hybridflux.vocabulary import CARBON, PARAMETERS
 
 pytestmark = pytest.mark.long
@@ -128,6 +132,61 @@ def test_intervals_of_gpp_and_reco_of_places_never_seen(learned_from, model, tmp
     few.save(tmp_path / "fit.nc")
     before, after = (one.predict(new, noise=True, seed=3) for one in (few, Posterior.load(tmp_path / "fit.nc")))
     assert all(np.array_equal(before[name], after[name]) for name in CARBON)
+
+
+def of_two_kinds(members, share):
+    """Draws of both kinds as `stack` orders them; GPP of process members is 4 gC m-2 d-1 where that of networks is 3."""
+    process = HybridFlux(
+        gpp=(light.absorbed,), reco=(respiration.basal,), sources={"respiration_ref": Shared(), "light_use_efficiency": Fixed(1.0)}
+    )
+    networks = {"network_gpp": Shared(), "network_reco": Shared()}
+    network = HybridFlux(gpp=(direct.productivity,), reco=(direct.respiration,), sources=networks)
+    _, quantile = _members(members, members)
+    model = Stacked(process, network, share)
+    leaves = {name: np.zeros(len(quantile), np.float32) for name in learned(model)}
+    return with_learned(model, leaves | {"sources.member_kind.z": ndtri(quantile).astype(np.float32)})
+
+
+def seen_at(model, kinds):
+    """A fit to places of some plant types, of 100 days, and whether a network judges the GPP of each."""
+    day = np.ones((100, len(kinds)), np.float32)
+    when = np.datetime64("2019-01-01") + np.arange(100)
+    drivers = {"par": 8.0 * day, "fapar": 0.5 * day, "tair": 10.0 * day, "plant_type": np.asarray(kinds, np.int32)}
+    seen = Sequences(tuple(f"P{at}" for at in range(len(kinds))), when, drivers, {name: day for name in CARBON}, {})
+
+    def of_network(left_out):
+        return np.array([one.modelled["gpp"].mean() < 3.5 for one in sorted(judged(model, seen, left_out), key=lambda one: one.place)])
+
+    return seen, of_network
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.5, 0.7])
+@pytest.mark.parametrize("members", [8, 40])
+def test_kinds_judge_as_many_left_out_towers_as_their_shares(share, members):
+    """Each tower was left out by one member of both kinds, whose draws are one after the other; two plant types take turns."""
+    model = of_two_kinds(members, share)
+    _, of_network = seen_at(model, [0, 9] * 20)
+    number, _ = _members(members, members)
+    away = number[:, None] == np.random.default_rng(3).permutation(40) % members
+    found = of_network(away)
+    for kind in (0, 1):
+        assert len(found) == 40 and abs(found[kind::2].mean() - share) < (0.13 if members == 8 else 0.25)  # 40 members have one draw each
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_kinds_judge_as_many_towers_as_their_shares_where_all_draws_saw_all(share):
+    """Of 500 draws that are ordered by their kinds, as of a sampler."""
+    _, of_network = seen_at(of_two_kinds(500, share), [0, 9] * 10)
+    assert abs(of_network(None).mean() - share) <= 0.1
+
+
+def test_a_tower_that_no_draw_left_out_is_not_judged():
+    """Where networks learned from towers beside too, a draw may be of the kind that was fitted to a tower, in all draws of a tower."""
+    model = of_two_kinds(8, 0.5)
+    away = np.zeros((32, 3), bool)
+    away[4, 0], away[9, 2] = True, True
+    seen, _ = seen_at(model, [0, 0, 0])
+    assert [one.place for one in judged(model, seen, away)] == [0, 2]
 
 
 def test_where_gpp_and_reco_were_not_measured_there_is_none(model):
