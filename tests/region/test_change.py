@@ -109,6 +109,16 @@ def test_what_moves_along_keeps_a_climatology_of_its_own(make_region, tmp_path):
         np.testing.assert_allclose((after[name] - before[name]).mean(), moved, atol=0.1)
 
 
+@pytest.mark.parametrize("form", ["typical", "climatology"])
+def test_years_that_are_named_are_of_the_record_also_where_a_climatology_came_with_the_region(one_year, form):
+    """They were not listened to, even where the record has none of them."""
+    named, whole_year = one_year.with_changes({"tair": f"{form}:2018"}), whole(one_year)
+    before, after = (one.weather(("tair",), whole_year)["tair"] for one in (one_year, named))
+    np.testing.assert_allclose(after.mean(), before.mean(), atol=0.2)  # the climatology is 3 K cooler
+    with pytest.raises(ValueError, match="has 0.0 years of tair in 1950 to 1960"):
+        one_year.with_changes({"tair": f"{form}:1950-1960"}).weather(("tair",), whole_year)
+
+
 def test_usual_rain_keeps_wet_and_dry_days(record):
     """The mean sum of each month and cell, on as many days as it rains in a year; the mean of a day would rain every day."""
     before, after = (

@@ -218,7 +218,7 @@ class Region:
         temperatures by the difference and VPD by the factor.
         """
         self.check_years(change)
-        given, leading = self._given(name), self._given(change.name)
+        given, leading = self._given(name, change), self._given(change.name, change)
         if name == change.name or given is not None or leading is None:
             return self._put(change, name, values, given)
         record = self.group[change.name][:].astype(np.float32)
@@ -233,12 +233,12 @@ class Region:
         if change.operation == "climatology":
             return (usual_rain if name == "rain" else usual_course)(values, self.days, given, change.years)
         rain, light = (self.group[one][:].astype(np.float32) for one in ("rain", "par"))
-        amounts, usually = name not in TEMPERATURES, self._given("rain")
+        amounts, usually = name not in TEMPERATURES, self._given("rain", change)
         return typical(values, rain, light, self.days, amounts=amounts, given=given, given_rain=usually, years=change.years)
 
-    def _given(self, name: str) -> np.ndarray | None:
-        """The long-term mean by day of the year that came with the region `[366, cell]`."""
-        return self.group[f"{name}_climatology"][:] if f"{name}_climatology" in self.names else None
+    def _given(self, name: str, change: Change) -> np.ndarray | None:
+        """The long-term mean by day of the year that came with the region `[366, cell]`; none where the change names years of the record."""
+        return self.group[f"{name}_climatology"][:] if change.years is None and f"{name}_climatology" in self.names else None
 
     def check_years(self, change: Change) -> None:
         """Refuse what is usual where there are too few years to say; what moves along with a driver that has a climatology needs none.
@@ -246,7 +246,7 @@ class Region:
         Raises:
             ValueError: no climatology came with the region, and its record is too short or has none of the years.
         """
-        if self._given(change.name) is not None:
+        if self._given(change.name, change) is not None:
             return
         years = float(within(self.days, change.years).sum()) / 365.25
         if years < (CLIMATE_YEARS if change.years is None else 0.9):
