@@ -237,7 +237,7 @@ class Region:
         return typical(values, rain, light, self.days, amounts=amounts, given=given, given_rain=usually, years=change.years)
 
     def _given(self, name: str, change: Change) -> np.ndarray | None:
-        """The long-term mean by day of the year that came with the region `[366, cell]`; none where the change names years of the record."""
+        """The long-term mean by day of the year that came with the region `[366, cell]`; none where the change names years."""
         return self.group[f"{name}_climatology"][:] if change.years is None and f"{name}_climatology" in self.names else None
 
     def check_years(self, change: Change) -> None:
