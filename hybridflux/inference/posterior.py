@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RESIDUALS, TRAINING, DISCREPANCY = "tower_residuals", "training_days", "site_discrepancy"
+"""Groups of a file."""
 WITHOUT, OF_KINDS = "draws_without", "draws_without_of_kinds"
 """Entries of `info`: place -> numbers of the draws that were not fitted to it, and these of each kind of member of a stacked posterior."""
-"""Groups of a file."""
 
 
 @dataclass(frozen=True)
