@@ -153,6 +153,8 @@ MISTAKES = {
     f"{EVALUATE} --out new.csv --sites XX-Foo": ("XX-Foo", "There are XX-"),
     f"{EVALUATE} --out new.csv --step month,yaer": ("`yaer` is not a step", "`year`"),
     f"{EVALUATE} --out new.csv --model static": ("--model", "--leave-site-out"),
+    f"{EVALUATE} --out new.csv --set steps=3": ("--set belong", "a posterior is fitted already"),
+    f"{EVALUATE} --out new.csv --method mapp": ("--method and", "a posterior is fitted already"),
     "evaluate --towers world/towers --out new.csv": ("--posterior FILE", "--leave-site-out"),
     "evaluate --leave-site-out 50 --towers world/towers --out new.csv": ("50 folds of 3 sites", "2 to 3"),
     "evaluate --posterior posterior.nc --towers folder --out new.csv": ("sites.csv is missing", "columns"),

@@ -155,6 +155,8 @@ def evaluate(
         raise ValueError("name either --posterior FILE, or --leave-site-out 10 to refit without the sites that are scored")
     if posterior and (model or resume or baseline):
         raise ValueError("--model, --baseline and --resume belong to --leave-site-out: a posterior has its model and is scored at once")
+    if posterior and (settings or method != "ensemble"):
+        raise ValueError("--method and --set belong to --leave-site-out: a posterior is fitted already, and is scored as it is")
     if leave_site_out and residuals != "unused":
         raise ValueError("--residuals belongs to --posterior: a site that a fit left out has none")
     check_output(out, overwrite=overwrite)

@@ -134,9 +134,10 @@ def _days(stamps: pd.Series, archive: Archive) -> pd.DatetimeIndex:
         row = int(np.flatnonzero(days.isna())[0])
         stamp = stamps.iloc[row]
         raise ValueError(f"{archive}, column TIMESTAMP, row {row + 2}: {quoted(stamp)} is not a day; YYYYMMDD is expected{_lost(stamp)}")
-    step = np.diff(days.to_numpy("datetime64[D]")).astype(int)
-    if len(step) and np.median(step) >= 2:
-        raise ValueError(f"{archive}: rows are {int(np.median(step))} days apart; the daily (DD) file is needed, not weeks or months")
+    numbers = days.to_numpy("datetime64[D]").astype(int)
+    step, apart = np.diff(numbers), np.diff(np.unique(numbers))
+    if len(apart) and np.median(apart) >= 2:
+        raise ValueError(f"{archive}: rows are {int(np.median(apart))} days apart; the daily (DD) file is needed, not weeks or months")
     if (step <= 0).any():
         row = int(np.flatnonzero(step <= 0)[0]) + 1
         what = "twice" if step[row - 1] == 0 else "after a later day"

@@ -96,6 +96,8 @@ def spoil(table, how):
         return table.iloc[[0, 1, 1, 2]]
     if how == "unsorted":
         return table.iloc[[0, 2, 1, 3, 4]]
+    if how == "shuffled":
+        return table.sample(frac=1.0, random_state=0)
     if how == "weekly":
         return table.iloc[::7]
     if how == "header only":
@@ -116,6 +118,7 @@ def spoil(table, how):
     [
         ("twice", "column TIMESTAMP, row 4: 20090102 comes twice; sort the rows"),
         ("unsorted", "row 4: 20090102 comes after a later day"),
+        ("shuffled", "comes after a later day; sort the rows"),
         ("weekly", "7 days apart; the daily"),
         ("header only", "no rows"),
         ("rounded", r"row 2: `2.01E.07` is not a day; YYYYMMDD is expected, and a spreadsheet has rounded it away"),
