@@ -216,6 +216,8 @@ def _from_ogr(file: str, layer: str, geobox: GeoBox):
             warnings.warn(f"{file}: its texts are not UTF-8 and are read as {_WESTERN}", stacklevel=4)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, IndexError, UnicodeDecodeError, RuntimeError) as error:
         raise ValueError(f"{file} is damaged or holds no features ({error}); download it again") from error
+    if wkb is None:
+        raise ValueError(f"{file} is damaged or holds no geometries; download it again")
     return crs, wkb, pd.DataFrame(dict(zip(meta["fields"], columns, strict=True)), index=range(len(wkb)))
 
 

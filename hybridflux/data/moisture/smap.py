@@ -115,6 +115,8 @@ def _retrievals(data: h5py.File, file: Path, utc_offset: float) -> Iterator[pd.D
         else:
             when = pd.to_datetime(pd.Series(_all(data[group]["tb_time_utc"])).str.decode("ascii").str.strip(), errors="coerce", utc=True)
             day = (when.dt.tz_localize(None) + pd.Timedelta(hours=utc_offset)).to_numpy("datetime64[D]")
+        if len({len(part) for part in (day, latitude, longitude, water, flag)}) > 1:
+            raise ValueError(f"{file} is damaged: its columns in {group} have different lengths; download it again")
         known = (latitude > -91) & (longitude > -181) & ~np.isnat(day)
         good = (water > 0) & (flag & _NOT_RECOMMENDED == 0)
         columns = {"day": day, "latitude": latitude, "longitude": longitude, "ssm": water, "good": good}
