@@ -217,13 +217,13 @@ class Cells:
             raise ValueError(f"{self.where}, {'; '.join(listed[:_SHOWN_FAULTS])}{more}")
 
 
-def warn_of_strangers(cells: Cells, found: pd.Series, sites: Iterable[str]) -> None:
-    """Warn where a table names no site that is wanted, which is mostly another spelling.
+def warn_of_unknown_sites(cells: Cells, found: pd.Series, sites: Iterable[str]) -> None:
+    """Warn where none of the sites of a table is among those that are read, mostly because they are spelt differently.
 
     Args:
         cells: with a column `site_id`.
-        found: the wanted site of each row, NaN where it is none.
-        sites: that are wanted.
+        found: site of each row as sites.csv spells it, NaN where it is not there.
+        sites: sites of sites.csv that are read.
     """
     if len(found) and found.isna().all():
         there, wanted = (", ".join(dict.fromkeys(map(str, names)))[:100] for names in (cells.text["site_id"], sites))

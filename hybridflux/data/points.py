@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from hybridflux.data.catalog import Band, Dataset
-from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_strangers
+from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_unknown_sites
 from hybridflux.data.imagery.indices import INDICES, bands_needed, compute
 from hybridflux.data.imagery.masks import clear
 
@@ -67,7 +67,7 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
     if "site_id" not in cells or not ("date" in cells or EPOCH_COLUMN in cells):
         raise ValueError(f"{path.name} needs the columns site_id (or ID) and date (or {EPOCH_COLUMN}); it has {_columns(cells)}")
     site = cells.text["site_id"].str.casefold().map({one.casefold(): one for one in sites})
-    warn_of_strangers(cells, site, sites)
+    warn_of_unknown_sites(cells, site, sites)
     cells = replace(cells, text=cells.text[site.notna()])
     column = {band.name: found for band in dataset.bands if (found := _column(band, cells)) is not None}
     given = {band.variable: band for band in dataset.bands if band.variable and band.name in column}

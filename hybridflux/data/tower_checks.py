@@ -22,8 +22,8 @@ _DRIEST, _WETTEST = 5.0, 12000.0  # mm yr-1: hyper-arid deserts have some 10, th
 _SATURATED_SHARE = 0.1  # of saturation vapour pressure; the driest hundredth of days exceeds 0.47 at each of 117 towers, 0.047 in kPa
 _NIGHT_UPTAKE = -1.0  # gC m-2 d-1, median of nights; the least of 117 towers is -0.35
 _SAME_OF_HALVES, _SAME_OF_FLUXES = (0.999, 1.02), (0.9, 1.8)
-"""Correlation from which on two columns are one quantity, and the factor between them that no record has: of 146 towers NEE is 0.997 to
-1.001 times what day and night give, and 0.94 to 1.13 times RECO - GPP; umol m-2 s-1 taken for gC m-2 d-1 makes 0.965."""
+"""Correlation from which on two columns are one quantity, and the factor between them that no record has: NEE is 0.997 to 1.001 times
+what day and night give at 129 towers, and 0.94 to 1.13 times RECO - GPP at 146; umol m-2 s-1 taken for gC m-2 d-1 makes 0.964."""
 _LATITUDE_ERROR = 0.12  # share of potential radiation; 5 degrees of latitude make about 0.08, swapped coordinates 0.3 and more
 
 
@@ -72,12 +72,12 @@ def _check_size(frame: pd.DataFrame, where: str) -> None:
         "NEE_VUT_REF_DAY and _NIGHT": (day * frame["nee_day"] + (1.0 - day) * frame["nee_night"], *_SAME_OF_HALVES),
         "RECO - GPP": (frame["reco"] - frame["gpp"], *_SAME_OF_FLUXES),
     }
-    for what, (expected, alike, most) in parts.items():
+    for what, (expected, least_correlation, largest_factor) in parts.items():
         both = pd.DataFrame({"nee": frame["nee"], "expected": expected}).dropna()
-        if len(both) <= 100 or np.corrcoef(both["nee"], both["expected"])[0, 1] < alike:
+        if len(both) <= 100 or np.corrcoef(both["nee"], both["expected"])[0, 1] < least_correlation:
             continue
         factor = float((both["nee"] ** 2).sum() / (both["expected"] ** 2).sum()) ** 0.5
-        if not 1.0 / most < factor < most:
+        if not 1.0 / largest_factor < factor < largest_factor:
             raise ValueError(
                 f"{where}, column NEE_VUT_REF is {factor:.3g} times {what}: one of them is in another unit, gCO2 for instance; FLUXNET has "
                 "gC m-2 d-1 in daily files (NEE_VUT_REF_DAY and _NIGHT umol m-2 s-1), umol m-2 s-1 in half-hourly ones; convert it"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_strangers
+from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_unknown_sites
 
 _LOG = logging.getLogger("hybridflux.data")
 _PREFERRED = "modis_fpar_c5"  # start of the file name taken first by `auto`
@@ -88,7 +88,7 @@ def read_series(path: Path, sites: Iterable[str] | None = None) -> dict[str, pd.
     site = cells.text["site_id"]
     if sites is not None:
         site = site.str.casefold().map({one.casefold(): one for one in sites})
-        warn_of_strangers(cells, site, sites)
+        warn_of_unknown_sites(cells, site, sites)
         cells = replace(cells, text=cells.text[site.notna()])
         site = site[site.notna()]
     dates = cells.dates("date")

@@ -34,8 +34,8 @@ def of_posterior(posterior: Posterior, sequences: Sequences) -> tuple[GrossError
     """The gross error, and what is to be said of it, as JSON types; None where GPP and RECO were not both measured beside NEE.
 
     Args:
-        posterior: of the fit, with its structural error. Where draws left towers out, each tower is judged by one that did; of a stacked
-            posterior kinds judge as many towers as their shares (`mean_residuals.judges`), because a prediction has the draws of both.
+        posterior: of the fit, with its structural error. Where draws left towers out, the residuals of a tower are those of one that
+            did; of a stacked posterior both kinds are used in their shares (`mean_residuals.evaluation_draws`), as in its predictions.
         sequences: of the fit.
     """
     if posterior.structure is None or not {"nee", "gpp", "reco"} <= set(sequences.targets):

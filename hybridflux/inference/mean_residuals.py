@@ -163,10 +163,10 @@ def judged(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None)
     Args:
         model: with draws.
         sequences: of the fit.
-        left_out: `[draw, place]`, who was not fitted by which draw, or None; see `judges`.
+        left_out: `[draw, place]`, who was not fitted by which draw, or None; see `evaluation_draws`.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in learned(model).items()}  # on the host: nothing to compile
-    judge = judges(model, sequences, left_out)
+    judge = evaluation_draws(model, sequences, left_out)
     for draw in np.unique(judge[judge >= 0]):
         mine = np.flatnonzero(judge == draw)
         group = sequences.select([sequences.places[at] for at in mine])
@@ -178,11 +178,11 @@ def judged(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None)
             yield Judged(int(place), here[0], here[1], here[2], known[:, row])
 
 
-def judges(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> np.ndarray:
-    """Number of the draw that judges each place `[place]`: the first that left it out, or draws in turn, which have all seen it.
+def evaluation_draws(model: HybridFlux, sequences: Sequences, left_out: np.ndarray | None) -> np.ndarray:
+    """Index of the draw whose residuals each place has `[place]`: the first that left it out, or draws in turn, all fitted to it.
 
-    Of a stacked model the draws that left a place out, or all, take turns along the quantiles of the kinds, from place to place of a plant
-    type in steps of the golden section, so that of any few places the kinds judge their shares; -1 of a place that none left out.
+    Of a stacked model the draws that left a place out, or all, alternate along the quantiles of the kinds, from place to place of a plant
+    type in steps of the golden section, so that even of few places the kinds are used in their shares; -1 of a place that none left out.
 
     Args:
         model: with draws.

@@ -12,7 +12,7 @@ spread, and counts once (`fit_structural_error`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -77,6 +77,7 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
     about["share_of_networks"] = shares_by_type(model, present)
     overall = float(share[plant_types].mean())
     again = {one: learn(posterior.model, sequences, posterior.left_out, seed, model) for one, (posterior, _) in found.items()}
+    without = {one: _without_of_kind(posterior, members) for one, posterior in zip(KINDS, (process, network), strict=True)}
     info: dict[str, Any] = {
         **process.info,
         "observed_days": {**network.info["observed_days"], **process.info["observed_days"]},
@@ -84,11 +85,8 @@ def stack(found: Mapping[str, tuple[Posterior, Learned]], sequences: Sequences, 
         **{name: {**network.info[name], **process.info[name]} for name in ("sensors", "ranges")},
         "concerns": [f"{kind} members: {text}" for kind in KINDS for text in found[kind][0].info["concerns"]],
         "diagnostics": {kind: found[kind][0].info["diagnostics"] for kind in KINDS},
-        "draws_without": _draws_without(process, network, members, kind[:, None] < share[plant_types]),
-        "draws_without_of_kinds": {
-            name: {place: np.flatnonzero(np.isin(members % one.draws, away)).tolist() for place, away in one.info["draws_without"].items()}
-            for name, one in zip(KINDS, (process, network), strict=True)
-        },
+        "draws_without": _draws_without(without, kind[:, None] < share[plant_types], process.places),
+        "draws_without_of_kinds": without,
         "structural_error": again[KINDS[0]].summary,
         "structural_error_of_networks": again[NETWORK].summary,
         "seconds": round(process.info["seconds"] + network.info["seconds"], 2),
@@ -142,12 +140,20 @@ def _joined_places(process: Mapping[str, dict], network: Mapping[str, dict]) -> 
     return {place: row | {"days": {**network[place]["days"], **row["days"]}} for place, row in process.items()}
 
 
-def _draws_without(process: Posterior, network: Posterior, members: np.ndarray, of_network: np.ndarray) -> dict[str, list[int]]:
+def _without_of_kind(posterior: Posterior, members: np.ndarray) -> dict[str, list[int]]:
+    """Place -> numbers of the draws of a stacked posterior, were all of one kind, that were not fitted to it."""
+    numbers = members % posterior.draws
+    return {place: np.flatnonzero(np.isin(numbers, draws)).tolist() for place, draws in posterior.info["draws_without"].items()}
+
+
+def _draws_without(
+    of_kinds: Mapping[str, Mapping[str, list[int]]], of_network: np.ndarray, places: Sequence[str]
+) -> dict[str, list[int]]:
     """Place -> numbers of the draws whose kind there was not fitted to it; of_network `[draw, place]`, whether that is the network."""
-    without: list[Mapping[str, list[int]]] = [one.info["draws_without"] for one in (process, network)]
-    found = {}
-    for at, place in enumerate(process.places if without[0] else ()):
-        away = [np.isin(members % one.draws, of.get(place, [])) for one, of in zip((process, network), without, strict=True)]
+    process, network = (of_kinds[kind] for kind in KINDS)
+    found, draws = {}, np.arange(len(of_network))
+    for at, place in enumerate(places if process else ()):
+        away = [np.isin(draws, of.get(place, [])) for of in (process, network)]
         found[place] = np.flatnonzero(np.where(of_network[:, at], away[1], away[0])).tolist()
     return found
 

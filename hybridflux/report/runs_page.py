@@ -50,14 +50,14 @@ class Column:
 
     @property
     def season(self) -> str:
-        """The period without the numbers of its years, and how many years it runs on; of a whole year empty.
+        """Months (or days) of the period without the year, `+1` where it ends in the following year; empty for a whole year.
 
         >>> [Column("run", (), period, {}).season for period in ("2018", "2018-06..2018-08", "2018-11..2019-02", "2018-06")]
         ['', '06..08', '11..02+1', '06']
         """
         first, *last = self.period.split("..")
-        more = int(last[0][:4]) - int(first[:4]) if last else 0
-        return "..".join(one[5:] for one in (first, *last)) + (f"+{more}" if more else "")
+        later_years = int(last[0][:4]) - int(first[:4]) if last else 0
+        return "..".join(day[5:] for day in (first, *last)) + (f"+{later_years}" if later_years else "")
 
 
 def write_runs_report(
@@ -168,11 +168,13 @@ def _line(label: str, draws: np.ndarray, scale: tuple[float, float], tone: str, 
 def _differences(columns: Sequence[Column], shared: bool) -> Section | None:
     """Each period less the mean of those of other years, under the same drivers, and each run less the first of its period."""
     wanted = []
-    for alike in _grouped(columns, lambda one: (one.drivers, one.season)):
-        usual, others = _first_of_periods(alike), "the other years" if alike[0].year else "these months of other years"
+    for comparable in _grouped(columns, lambda column: (column.drivers, column.season)):
+        periods = _first_of_periods(comparable)
+        others = "the other years" if comparable[0].year else "these months of other years"
         wanted += [
-            (f"{one.label}, less {others}", {flux: _less_others(usual, one, flux) for flux in FLUXES}) for one in usual if len(usual) > 1
-        ]
+            (f"{column.label}, less {others}", {flux: _less_others(periods, column, flux) for flux in FLUXES})
+            for column in periods if len(periods) > 1
+        ]  # fmt: skip
     for first, *others in _grouped(columns, lambda one: one.period):
         wanted += [
             (f"{one.label}, less {first.label}", {flux: _less(one.flux[flux], first.flux[flux]) for flux in FLUXES}) for one in others

@@ -8,7 +8,9 @@ import traceback
 import warnings
 from collections import Counter
 
+import h5py
 import numpy as np
+import pyogrio.raw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,6 +119,28 @@ def test_what_fuzzing_found_stays_mended(tmp_path, name, old, new):
     assert old in content
     path.write_bytes(content.replace(old, new))
     assert attempt(FORMATS[name], path, None) is None
+
+
+@pytest.mark.parametrize("column", ["latitude", "soil_moisture", "retrieval_qual_flag"])
+def test_a_smap_file_whose_columns_differ_in_length_is_one_line(tmp_path, column):
+    name = "SMAP_L3_SM_P_20180603_R18290_001.h5"
+    path = FORMATS[name].make(tmp_path / name)
+    with h5py.File(path, "r+") as file:
+        group = file["Soil_Moisture_Retrieval_Data_AM"]
+        values = group[column][:1, :1]
+        del group[column]
+        group[column] = values
+    with pytest.raises(ValueError, match=f"{name}.* is damaged: its columns in .*_AM have different lengths; download it again"):
+        FORMATS[name].read(path)
+
+
+def test_vectors_without_geometries_are_one_line(tmp_path):
+    """A layer of attributes alone, as it is left of a damaged map."""
+    path = tmp_path / "parcels.gpkg"
+    columns = {"ID_PARCEL": ["1", "2"], "CODE_CULTU": ["BTH", "MIS"]}
+    pyogrio.raw.write(path, None, [np.array(one, object) for one in columns.values()], list(columns), layer="parcels", driver="GPKG")
+    with pytest.raises(ValueError, match="parcels.gpkg is damaged or holds no geometries; download it again"):
+        FORMATS["parcels.gpkg"].read(path)
 
 
 @pytest.mark.parametrize("name", ["sites.csv", "series.csv", "plots.csv", "sim2.csv", DD])

@@ -129,7 +129,7 @@ def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: f
     found["plant_types"] = {"at_towers": job.at_towers, "without_tower": found.pop("without_tower")}
     if clipped:
         found["clipped"] = dict(clipped)
-        warnings.warn(f"{job.store}: {_said_of_clipped(job, clipped)}", stacklevel=4)
+        warnings.warn(f"{job.store}: {_message_about_clipped(job, clipped)}", stacklevel=4)
     tiles = {"all": work.all, "mapped": len(work.tiles)}
     record = {name: value for name, value in record.items() if name != "refused"}
     write_json(job.out / stac_item.FILE, stac_item.item_of(job, record))
@@ -139,8 +139,8 @@ def _finish(job: Job, work: TilesToMap, record: dict, about: RunReport, began: f
     return about
 
 
-def _said_of_clipped(job: Job, clipped: Mapping[str, int]) -> str:
-    """What is said of values that maps cannot hold."""
+def _message_about_clipped(job: Job, clipped: Mapping[str, int]) -> str:
+    """Warning about values that exceed the range of their map."""
     arrays = {spec.key: spec for specs in arrays_of(job.keep, job.calendar).values() for spec in specs}
     values = [f"{clipped[key]:,} of {key} ({LIMIT * arrays[key].scale:.6g} {arrays[key].units_of(False)})" for key in sorted(clipped)]
     return (
