@@ -123,6 +123,26 @@ def scores_text(overview) -> str:
     return "\n".join(lines)
 
 
+def prediction_text(table) -> str:
+    """What a table of `evaluate.predicted_periods` holds, and where drivers were missing."""
+    if not len(table):
+        return "no site has a whole period; shorter ones, --step day, have rows"
+    of_sites = table.groupby("site", sort=False)
+    unseen = [site for site, known in of_sites["known"].first().items() if not known]
+    named = f": {', '.join(unseen[:10])}{' ...' if len(unseen) > 10 else ''}" if unseen else ""
+    lines = [
+        f"{of_sites.ngroups} sites, {of_sites.ngroups - len(unseen)} in the fit, {len(unseen)} unseen{named}; {len(table)} rows. "
+        "NEE = RECO - GPP, positive to the atmosphere; quantiles are of predictive draws, with the errors of the model and of measuring."
+    ]
+    missing = of_sites["climatology"].mean()
+    missing = missing[missing > 0.1].sort_values(ascending=False)
+    if len(missing):
+        drivers = of_sites["filled"].agg(lambda names: ", ".join(sorted(set(" ".join(names).split()))))
+        sites = "; ".join(f"{site}, {share:.0%} of the days ({drivers[site]})" for site, share in missing[:10].items())
+        lines.append(f"a driver was missing for weeks, and its seasonal mean was taken: {sites}{' ...' if len(missing) > 10 else ''}")
+    return "\n".join(lines)
+
+
 def wrote(path: Path) -> None:
     """Report a written file on stderr."""
     typer.echo(f"wrote {path}", err=True)

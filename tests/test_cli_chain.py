@@ -27,6 +27,9 @@ def folder(tmp_path_factory) -> Path:
     posterior, region, run, drought = here / "posterior.nc", world.region, here / "run", here / "drought"
     hybridflux("fit", "--towers", world.towers, "--method", "map", "--years", "2020:2021", "--seed", 1, "--out", posterior)
     hybridflux("evaluate", "--posterior", posterior, "--towers", world.towers, "--out", here / "scores.csv")
+    predicted = "--step", "month,year", "--out", here / "predicted.csv"
+    said = hybridflux("predict", "--posterior", posterior, "--towers", world.towers, *predicted)
+    (here / "predicted.txt").write_text(said)
     said = hybridflux("responses", "--posterior", posterior, "--towers", world.towers, "--out", here / "curves.csv")
     (here / "signs.txt").write_text(said)
     hybridflux("map", "--posterior", posterior, "--region", region, "--out", run, "--draws", 4, *MONTHS, "--daily")
@@ -50,6 +53,15 @@ def test_scores_have_the_promised_columns(folder):
     assert list(scores.columns[: len(SCORES)]) == SCORES
     assert not scores.duplicated(["site", "variable"]).any()
     assert set(scores.variable) == {"NEE", "GPP", "RECO"} and scores.site.nunique() == 4
+
+
+def test_a_prediction_has_each_period_of_each_tower_and_its_table_is_described(folder):
+    table = pd.read_csv(folder / "predicted.csv")
+    assert set(table.step) == {"month", "year"} and set(table.variable) == {"NEE", "GPP", "RECO"} and table.site.nunique() == 4
+    assert (table.q05 < table["mean"]).all() and (table["mean"] < table.q95).all()
+    described = json.loads((folder / "predicted.csv-metadata.json").read_text())
+    assert described["spread"] == "predictive" and "positive to the atmosphere" in described["sign"]
+    assert "4 sites, 4 in the fit, 0 unseen" in (folder / "predicted.txt").read_text()
 
 
 def test_responses_are_a_table_with_bands_and_what_contradicts_physics_is_printed(folder):

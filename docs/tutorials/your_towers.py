@@ -109,5 +109,11 @@ axes.set(ylabel="NEE [gC m⁻² d⁻¹]")
 axes.legend(ncols=3, fontsize=8);
 
 # %% [markdown]
-# The band is that of the parameters and effects; with the error of a day and what the model itself gets wrong, `predict(towers, noise=True)`, it is wider:
+# As a table of days, months or years, with intervals that hold the errors of the model and of measuring, also of places whose files have weather alone:
+
+# %% language="bash"
+# hybridflux predict --posterior posterior.nc --towers my_towers --step month,year --out predicted.csv
+
+# %% [markdown]
+# The band of the figure is that of the parameters and effects; with the error of a day and what the model itself gets wrong, `predict(towers, noise=True)`, it is wider:
 # [which interval to quote](../concepts/intervals.md).

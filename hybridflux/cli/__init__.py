@@ -28,6 +28,7 @@ app = typer.Typer(
 app.command(rich_help_panel=BEGIN)(look.demo)
 
 app.command(rich_help_panel=TOWERS)(towers.fit)
+app.command(rich_help_panel=TOWERS)(towers.predict)
 app.command(rich_help_panel=TOWERS)(towers.evaluate)
 app.command(rich_help_panel=TOWERS)(towers.responses)
 app.command(rich_help_panel=TOWERS)(design.next_tower)

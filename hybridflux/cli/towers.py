@@ -1,4 +1,4 @@
-"""Commands at towers: fit, evaluate, responses."""
+"""Commands at towers: fit, predict, evaluate, responses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hybridflux.cli.options import NoScreen, Overwrite, Resume, Seed, Sites, Towers, With, Years
+from hybridflux.cli.options import NoScreen, Overwrite, PosteriorFile, Resume, Seed, Sites, Towers, With, Years
 from hybridflux.files import OF_THE_DISK, check_output
-from hybridflux.terminal import progress_of, scores_text, wrote
+from hybridflux.terminal import prediction_text, progress_of, scores_text, wrote
 
 if TYPE_CHECKING:
     from hybridflux.inference.methods.base import AbstractMethod
@@ -114,6 +114,63 @@ def _save(posterior, out: Path) -> None:
         spare = Path(tempfile.gettempdir()) / f"{out.stem}-{secrets.token_hex(4)}{out.suffix}"
         posterior.save(spare)
         raise OSError(error.errno, f"{error.strerror}; the posterior was written to {spare} instead: move it", str(out)) from error
+
+
+def predict(
+    posterior: PosteriorFile,
+    towers: Towers,
+    out: Annotated[Path, typer.Option(help="Table to write: a row for each site, period and flux.")],
+    sites: Sites = None,
+    years: Years = None,
+    step: Annotated[str, typer.Option(help="Periods: day,month,year; one or several. Years are sums.")] = "day",
+    residuals: Annotated[
+        str,
+        typer.Option(help="all-months: sites of the fit know their residuals, so that a year is its measured days, filled by the model; "
+            "other-months: those of months outside of the prediction; else unused."),
+    ] = "unused",
+    draws: Annotated[int, typer.Option(min=20, help="Predictive draws of each site.")] = 100,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+    own: With = None,
+) -> None:
+    """Predict NEE, GPP and RECO of towers, or of any place with such files, with 90 % intervals.
+
+    Each draw is summed over a period before its quantiles are taken. A site that the fit has not seen is predicted as unseen; its files may
+    hold weather alone (TA_F, SW_IN_F, VPD_F, P_F), without fluxes.
+    """
+    check_output(out, overwrite=overwrite)
+    steps = _periods(step, residuals)
+
+    from hybridflux.data.towers import open_towers
+    from hybridflux.evaluate.predicted_periods import predicted_periods
+    from hybridflux.inference.posterior import Posterior
+    from hybridflux.products.sheet import write_table
+    from hybridflux.provenance import provenance
+    from hybridflux.vocabulary import SIGN
+
+    loaded = Posterior.load(posterior)
+    needs = loaded.model.needs_at_towers()
+    places = open_towers(towers, sites=sites, years=years, screen=None, needs=needs, measured=False)
+    with progress_of("predicting") as progress:
+        table = predicted_periods(loaded, places, step=steps, draws=draws, seed=seed, residuals=residuals, progress=progress)
+    of = {"posterior": posterior, "towers": towers, "sites": sites, "years": years, "step": step, "draws": draws, "residuals": residuals}
+    write_table(table, out, {"provenance": provenance(of, seed), "spread": "predictive", "sign": SIGN}, float_format="%.6g")
+    typer.echo(prediction_text(table))
+    wrote(out)
+
+
+def _periods(step: str, residuals: str) -> tuple[str, ...]:
+    """Names of periods, after what is asked of residuals was understood too.
+
+    Raises:
+        ValueError: one of both is not understood.
+    """
+    from hybridflux.evaluate.predicted_periods import periods_named
+    from hybridflux.inference.conditioned_error import MONTHS
+
+    if residuals not in MONTHS:
+        raise ValueError(f"--residuals {residuals} is not understood; there are {', '.join(MONTHS)}")
+    return periods_named(step)
 
 
 def evaluate(

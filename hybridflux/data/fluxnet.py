@@ -18,14 +18,14 @@ from hybridflux.units import convert, shortwave_to_par
 from hybridflux.vocabulary import VARIABLES, Variable
 
 _LOG = logging.getLogger("hybridflux.data")
-_REQUIRED = ("TA_F", "SW_IN_F", "VPD_F", "P_F", "NEE_VUT_REF")
+_WEATHER = ("TA_F", "SW_IN_F", "VPD_F", "P_F")
 _FLUXES = ("NEE_VUT_REF", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT")
 _OPTIONAL = (
     "TA_F_NIGHT", "TA_F_DAY", "VPD_F_DAY", "TMIN_F", "TMAX_F", "SW_IN_POT", "DAY_D", "NIGHT_D", "SWC_F_MDS_1", "SWC_F_MDS_1_QC",
-    "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC", "NEE_RANDUNC_EST", "NEE_VUT_REF_DAY", "NEE_VUT_REF_NIGHT", "NEE_VUT_REF_QC",
+    "MET_SOURCE", "QC_FILTERED", "NEE_VUT_REF_RANDUNC", "NEE_RANDUNC_EST", "NEE_VUT_REF_QC",
     "NEE_VUT_REF_DAY_QC", "NEE_VUT_REF_NIGHT_QC", "GPP_NT_VUT_REF", "GPP_DT_VUT_REF", "RECO_NT_VUT_REF", "RECO_DT_VUT_REF",
 )  # fmt: skip
-DAILY_COLUMNS = frozenset(("TIMESTAMP", *_REQUIRED, *_OPTIONAL))
+DAILY_COLUMNS = frozenset(("TIMESTAMP", *_WEATHER, *_FLUXES, *_OPTIONAL))
 
 _SAME_UNITS = ("tair", "tmin", "tmax", "tair_night", "tair_day", "vpd", "vpd_day", "rain")
 DRIVERS = (*_SAME_UNITS, "par", "par_potential", "day_fraction", "swc")
@@ -50,7 +50,9 @@ class Quality:
             raise ValueError(f"qc is {self.share}; it is a share between 0 and 1, 0.75 for three quarters of the half-hours")
 
 
-def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None, more: Sequence[Variable] = ()) -> pd.DataFrame:
+def read_tower(
+    archive: Archive, quality: Quality, noon: Noon | None = None, more: Sequence[Variable] = (), measured: bool = True
+) -> pd.DataFrame:
     """Daily drivers, quality-checked targets and `nee_uncertainty` of one tower, in vocabulary units, on its local standard days.
 
     `swc_measured` is `swc` of the days whose flag is good enough, all where a file has no flag of soil water.
@@ -62,19 +64,21 @@ def read_tower(archive: Archive, quality: Quality, noon: Noon | None = None, mor
         quality: which days count.
         noon: of the site in local standard time; half-hourly stamps are checked against it.
         more: rows of further targets, whose `fluxnet` is a column in their units; NaN on all days where a file lacks it.
+        measured: refuse a file without NEE; else its targets are NaN.
 
     Raises:
         NoRecord: there is no row, or a column has no value.
         ValueError: a column is missing, days are doubled or unsorted, steps are not days; says where and what to do.
     """
     table = _table(archive, noon, _columns(more))
-    missing = [name for name in _REQUIRED if name not in table]
+    required = (*_WEATHER, _FLUXES[0]) if measured else _WEATHER
+    missing = [name for name in required if name not in table]
     if missing:
         raise ValueError(
             f"{archive} lacks column {', '.join(missing)}; hybridflux reads the FLUXNET product (FULLSET or SUBSET, ICOS FLUXNET L2, "
             "AmeriFlux FLUXNET), not BASE or raw files"
         )
-    empty = [name for name in _REQUIRED if table[name].isna().all()]
+    empty = [name for name in required if table[name].isna().all()]
     if empty:
         raise NoRecord(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
     frame = pd.concat([_drivers(table), _targets(table, quality, archive), _more(table, quality, more)], axis=1)
@@ -176,14 +180,15 @@ def _check_shares(table: pd.DataFrame, archive: Archive) -> None:
 
 
 def _targets(table: pd.DataFrame, quality: Quality, archive: Archive) -> pd.DataFrame:
-    if "NEE_VUT_REF_QC" not in table and "QC_FILTERED" not in table:
+    nee = _column(table, "NEE_VUT_REF")
+    if nee.notna().any() and "NEE_VUT_REF_QC" not in table and "QC_FILTERED" not in table:
         raise ValueError(f"{archive} lacks column NEE_VUT_REF_QC, which tells measured days from filled ones; use the FLUXNET product")
     _check_shares(table, archive)
     met = ~table["MET_SOURCE"].isin(quality.exclude_met) if "MET_SOURCE" in table else pd.Series(True, index=table.index)
     good = {name: met & (_column(table, f"{name}_QC") >= quality.share) for name in _FLUXES}
     good["NEE_VUT_REF"] |= met & (_column(table, "QC_FILTERED") == 1)
-    nee_good = good["NEE_VUT_REF"] & table["NEE_VUT_REF"].notna()
-    out = {"nee": table["NEE_VUT_REF"].where(nee_good)}
+    nee_good = good["NEE_VUT_REF"] & nee.notna()
+    out = {"nee": nee.where(nee_good)}
     for name in ("nee_day", "nee_night"):
         column = VARIABLES[name].fluxnet
         out[name] = convert(_column(table, column), "umol m-2 s-1", "gC m-2 d-1").where(good[column])

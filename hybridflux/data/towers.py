@@ -89,6 +89,19 @@ class Towers:
         daily, before = (one.sel(site=list(chosen.index)) for one in (self.daily.sel(time=period), days_before(drivers, period.start)))
         return replace(self, sites=chosen, daily=daily, before=before)
 
+    def climatologies(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Of the named drivers those that are somewhere a climatology, because the files lack them for more than a week.
+
+        Args:
+            names: drivers, running means such as `tair_30d`, covariates.
+
+        Returns:
+            Driver -> whether it is a climatology `[time, site]`.
+        """
+        named = sorted({variable(name).name for name in set(names) - set(_BY_INFERENCE) if name not in self.sites and not is_own(name)})
+        absent = {name: self.daily[f"{name}_flag"].to_numpy() == CLIMATOLOGY for name in named if f"{name}_flag" in self.daily}
+        return {name: days for name, days in absent.items() if days.any()}
+
     def sequences(self, names: Iterable[str]) -> Sequences:
         """What a fit needs: the named drivers and covariates, the targets, the known errors.
 
@@ -103,9 +116,7 @@ class Towers:
         """
         wanted = sorted(set(names) - set(_BY_INFERENCE))
         drivers = {name: self._values(name) for name in wanted}
-        known = np.ones((self.daily.sizes["time"], len(self)), bool)
-        for flag in {f"{variable(name).name}_flag" for name in wanted if name not in self.sites} & set(self.daily):
-            known &= self.daily[flag].to_numpy() != CLIMATOLOGY
+        known = ~np.any([np.zeros((self.daily.sizes["time"], len(self)), bool), *self.climatologies(wanted).values()], axis=0)
 
         def where_known(name):
             return np.where(known, self.daily[name].to_numpy(), np.float32(np.nan))
@@ -181,7 +192,7 @@ def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) 
 def open_towers(
     folder: str | Path, *, sites: str | Iterable[str] | None = None, years: str | int | Iterable[int] | None = None,
     qc: float = 0.75, exclude_met: str | Iterable[str] = ("neighbour",), vegetation: str = "auto",
-    needs: Collection[str] = (), targets: Iterable[Variable] = (), screen: Screen | None = SCREEN,
+    needs: Collection[str] = (), targets: Iterable[Variable] = (), screen: Screen | None = SCREEN, measured: bool = True,
 ) -> Towers:  # fmt: skip
     """Read, check and align a folder of towers.
 
@@ -203,6 +214,7 @@ def open_towers(
         targets: what a model is compared with, `model.targets()`: those beside NEE, GPP, RECO and soil water are read from the column that
             `fluxnet` of their row names, in its units.
         screen: what a record must fulfil to be learned from, and to be scored against; None takes every record.
+        measured: leave out sites at which no NEE was measured. False is for predictions: then a file may hold weather alone.
 
     Raises:
         FileNotFoundError: the folder, its site table, its flux files or its vegetation series are missing.
@@ -224,7 +236,7 @@ def open_towers(
     for site in chosen:
         try:
             lacking = sorted(wanted - {*seen.get(site, ())})
-            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more, screen)
+            frames[site] = _frame(site, table, found, archives.get(site), lacking, quality, period, more, screen, measured)
         except NoRecord as error:
             left_out[site] = str(error)
         except ValueError as error:
@@ -304,7 +316,7 @@ def _together(faults: list[str]) -> str:
 
 def _frame(
     site: str, table: SiteTable, found: Survey, archive: Archive | None, lacking: list[str], quality: Quality, period, more,
-    screen: Screen | None,
+    screen: Screen | None, measured: bool,
 ) -> pd.DataFrame:  # fmt: skip
     """Checked daily frame of a site; `lacking`: which satellite series it does not have of those that are needed.
 
@@ -321,19 +333,20 @@ def _frame(
     if lacking:
         raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
-    frame = _checked(archive, quality, table.rows.loc[site], more)
-    if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
-        years = frame.index.year[frame["nee"].notna()]
+    frame = _checked(archive, quality, table.rows.loc[site], more, measured)
+    counts = frame["nee"].notna() if measured else frame[["tair", "par"]].notna().all(axis=1)
+    if not counts[(frame.index.year >= period[0]) & (frame.index.year <= period[1])].any():
+        years = frame.index.year[counts]
         record = f"; its record is of {years.min()} to {years.max()}" if len(years) else ""
         asked = "" if period == parse_years(None) else f" in {period[0]} to {period[1]}"
-        raise NoRecord(f"no day of measured NEE{asked}{record}")
+        raise NoRecord(f"no day of {'measured NEE' if measured else 'weather'}{asked}{record}")
     if screen is not None and (fault := screen.fault(frame)) is not None:
         raise NoRecord(fault)
     return frame
 
 
-def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...]) -> pd.DataFrame:
-    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
+def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...], measured: bool) -> pd.DataFrame:
+    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more, measured)
     check_units(frame, str(archive))
     check_latitude(frame, site["lat"], str(archive))
     return drop_outliers(frame, str(archive), {row.name: row for row in more})

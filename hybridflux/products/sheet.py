@@ -20,7 +20,7 @@ COLUMNS = {
     "zone": "zone of the region, `region` for all of it",
     "land_cover": "IGBP plant type, `all` for all of them",
     "period": "calendar year, days or months of a part of one, or mean of whole years",
-    "days": "number of mapped days in the period",
+    "days": "number of days in the period that were mapped, or predicted at a tower",
     "variable": "NEE = RECO - GPP, GPP, RECO, NBP = -NEE - export + import - fire - leaching, and carbon that management moves",
     "quantity": "flux; of whole years, in every draw: anomaly: a year minus the mean of the reference years; difference: a year minus the "
     "one before; cumulative: sum of years; trend: slope of the least-squares line; variation: standard deviation between years over the "
@@ -61,6 +61,10 @@ COLUMNS = {
     "sign": "meaning of a positive value",
     "spread": "sources of error that the draws contain",
     "draws": "number of posterior draws",
+    "known": "whether the site took part in the fit",
+    "observed": "measured value of a period, of which each day was measured",
+    "climatology": "share of the days on which a driver was missing for more than a week, so that its seasonal mean was taken",
+    "filled": "drivers of which that is so",
     "by": "what the classes of pixels are of",
     "class": "class of pixels",
     "pixels": "number of pixels",
