@@ -32,6 +32,7 @@ class Archive:
         resolution: DD, HH or HR.
         member: name inside the zip.
         finer: a half-hourly table of the same site, for what a daily one lacks.
+        others: further tables of the site as good as this one, of another processing or of other years, see `tower_files.read_record`.
     """
 
     site: str
@@ -39,6 +40,7 @@ class Archive:
     resolution: str
     member: str | None = None
     finer: Archive | None = None
+    others: tuple[Archive, ...] = ()
 
     @property
     def table_name(self) -> str:
@@ -61,10 +63,10 @@ class Survey:
 
     Attributes:
         archives: site -> its best table.
-        faults: site -> why none of its files can be used: two are equally good, or a zip is damaged.
+        faults: site -> why none of its files can be used: a zip is damaged.
         unread: site -> files with its name that are not of the FLUXNET product, with their kind.
         unknown: files whose names hold neither site nor product.
-        beside: site -> files of another product or period, or AmeriFlux BASE, that are not read because a better one is.
+        beside: site -> AmeriFlux BASE files that are not read because a better one is.
     """
 
     archives: Mapping[str, Archive]
@@ -82,7 +84,7 @@ def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str,
         sites: only these; all by default.
 
     Raises:
-        ValueError: two files are equally good for a site, or a zip is damaged; all such sites in one message.
+        ValueError: a zip is damaged; all such sites in one message.
     """
     files = survey(folder, sites)
     if files.faults:
@@ -124,17 +126,9 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
             unread[site] = "; ".join(filter(None, (unread.get(site), kind)))
             if _BASE.search(kind):
                 base[site] = f"ignored: {kind}"
-    archives, beside = {}, {}
-    for site, several in sorted(by_site.items()):
-        try:
-            archives[site], others = _best(site, several)
-        except ValueError as error:
-            faults[site] = str(error)
-        else:
-            passed = f"{archives[site]} is read, not {', '.join(map(str, others))}" if others else None
-            if notes := [note for note in (passed, base.get(site)) if note]:
-                beside[site] = "; ".join(notes)
-    return Survey({site: one for site, one in archives.items() if site not in faults}, faults, unread, tuple(unknown), beside)
+    archives = {site: _best(several) for site, several in sorted(by_site.items()) if site not in faults}
+    beside = {site: note for site, note in base.items() if site in archives}
+    return Survey(archives, faults, unread, tuple(unknown), beside)
 
 
 def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
@@ -177,16 +171,23 @@ def _members(path: Path) -> tuple[list[Archive], str]:
     return _tables(names, path), message
 
 
-def _best(site: str, archives: list[Archive]) -> tuple[Archive, list[Archive]]:
-    """The table to read, and tables of another product or period that are not."""
+def _best(archives: list[Archive]) -> Archive:
+    """The table to read, with those of other processings or years: daily before half-hourly, FULLSET before SUBSET of the same product."""
 
     def rank(archive):
-        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name.upper()
+        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name.upper(), archive.table_name
 
     unpacked = {archive.table_name: archive for archive in sorted(archives, key=lambda a: a.member is None)}  # a zip beside its own content
-    best, *others = sorted(unpacked.values(), key=rank)
-    if others and rank(others[0]) == rank(best):
-        raise ValueError(f"two files for {site}: {best} and {others[0]}; keep one: two processings of a tower are not mixed silently")
-    finer = next((other for other in others if other.resolution != "DD"), None)
-    foreign = [other for other in others if other.resolution == best.resolution and other.product != best.product]
-    return (replace(best, finer=finer) if best.resolution == "DD" else best), foreign
+    tables = sorted(unpacked.values(), key=rank)
+    finest = [one for one in tables if one.resolution == tables[0].resolution]
+    full = {one.product for one in finest if "SUBSET" not in one.table_name.upper()}
+    best, *others = (
+        replace(one, finer=_finer(one, tables)) for one in finest if "SUBSET" not in one.table_name.upper() or one.product not in full
+    )
+    return replace(best, others=tuple(others))
+
+
+def _finer(archive: Archive, tables: list[Archive]) -> Archive | None:
+    """The half-hourly table beside a daily one, that of its own product first."""
+    halves = [one for one in tables if one.resolution != "DD"] if archive.resolution == "DD" else []
+    return next((one for one in halves if one.product == archive.product), next(iter(halves), None))

@@ -14,14 +14,14 @@ import xarray as xr
 from hybridflux.data.alignment import align, days_before, describe, of_years
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.clock import Noon
 from hybridflux.data.delimited import quoted
-from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
+from hybridflux.data.fluxnet import TARGETS, Quality
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
 from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
-from hybridflux.data.tower_checks import Screen, check_latitude, check_units, drop_outliers
+from hybridflux.data.tower_checks import Screen
+from hybridflux.data.tower_files import read_record
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, split_history, suggestion, variable
@@ -321,7 +321,7 @@ def _frame(
     if lacking:
         raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
-    frame = _checked(archive, quality, table.rows.loc[site], more)
+    frame, _ = read_record(archive, quality, table.rows.loc[site], more)
     if not frame["nee"][(frame.index.year >= period[0]) & (frame.index.year <= period[1])].notna().any():
         years = frame.index.year[frame["nee"].notna()]
         record = f"; its record is of {years.min()} to {years.max()}" if len(years) else ""
@@ -330,10 +330,3 @@ def _frame(
     if screen is not None and (fault := screen.fault(frame)) is not None:
         raise NoRecord(fault)
     return frame
-
-
-def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...]) -> pd.DataFrame:
-    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more)
-    check_units(frame, str(archive))
-    check_latitude(frame, site["lat"], str(archive))
-    return drop_outliers(frame, str(archive), {row.name: row for row in more})

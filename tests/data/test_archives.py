@@ -87,11 +87,14 @@ def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
     assert find_archives(tmp_path)["FR-Fon"].member is None
 
 
-def test_two_processings_are_refused(tmp_path):
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2020_beta-3.csv")
-    with pytest.raises(ValueError, match="two files for FR-Fon.*keep one"):
-        find_archives(tmp_path)
+def test_files_of_other_processings_or_years_are_offered_together(tmp_path):
+    """FULLSET before SUBSET of the same product; each with the half-hours of its own product."""
+    names = ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4", "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2014_1-4", "ICOSETC_FR-Fon_FLUXNET_DD_L2")
+    for name in (*names, names[2].replace("_DD_", "_HH_")):
+        put(tmp_path, f"{name}.csv")
+    archive = find_archives(tmp_path)["FR-Fon"]
+    assert [one.table_name for one in (archive, *archive.others)] == [names[0], names[2]]
+    assert archive.others[0].finer.table_name == "ICOSETC_FR-Fon_FLUXNET_HH_L2"
 
 
 def test_other_files_and_sites_are_left_alone(tmp_path):
@@ -158,20 +161,6 @@ def test_names_in_lower_case_are_read_and_spelt_as_in_the_table(tmp_path):
     put(tmp_path, "flx_fr-fon_fluxnet2015_fullset_dd_2005-2014_1-4.CSV")
     archive = find_archives(tmp_path, ["FR-Fon"])["FR-Fon"]
     assert archive.resolution == "DD" and len(read_table(archive, COLUMNS)) == 2
-
-
-def test_a_shorter_or_other_product_that_is_not_read_is_reported(tmp_path):
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020_1-4.csv")
-    assert "FULLSET_DD_2005-2014_1-4.csv is read, not FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020" in survey(tmp_path).beside["FR-Fon"]
-
-
-def test_all_sites_with_two_files_are_named_together(tmp_path):
-    for site in ("FR-Fon", "DE-Tha"):
-        for end in ("2014_1-4", "2020_beta-3"):
-            put(tmp_path, f"FLX_{site}_FLUXNET2015_FULLSET_DD_2005-{end}.csv")
-    with pytest.raises(ValueError, match="two files for FR-Fon.*two files for DE-Tha|two files for DE-Tha.*two files for FR-Fon"):
-        find_archives(tmp_path)
 
 
 @pytest.mark.parametrize(
