@@ -89,7 +89,8 @@ def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
 
 def test_files_of_other_processings_or_years_are_offered_together(tmp_path):
     """FULLSET before SUBSET of the same product; each with the half-hours of its own product."""
-    names = ("FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4", "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2014_1-4", "ICOSETC_FR-Fon_FLUXNET_DD_L2")
+    full = "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4"
+    names = (full, full.replace("FULLSET", "SUBSET"), "ICOSETC_FR-Fon_FLUXNET_DD_L2")
     for name in (*names, names[2].replace("_DD_", "_HH_")):
         put(tmp_path, f"{name}.csv")
     archive = find_archives(tmp_path)["FR-Fon"]

@@ -1,4 +1,4 @@
-"""Several files of one tower: joined where they are of other years, never mixed within them, and refused where nothing says which is later."""
+"""Several files of one tower: joined where they are of other years, and refused where nothing says which is the later processing."""
 
 import numpy as np
 import pytest
