@@ -67,7 +67,7 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
         ValueError: not a table, a column is missing, a cell is no number, labels that are no classes, or values that the dataset says
             cannot be.
     """
-    cells = read_cells(path, aliases={**_SITE, "date": "date"})
+    cells, names = read_cells(path, aliases={**_SITE, "date": "date"}), tuple(names)
     if "site_id" not in cells or not ("date" in cells or EPOCH_COLUMN in cells):
         raise ValueError(f"{path.name} needs the columns site_id (or ID) and date (or {EPOCH_COLUMN}); it has {_columns(cells)}")
     site = cells.text["site_id"].str.casefold().map({one.casefold(): one for one in sites})
@@ -76,6 +76,9 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
     column = {band.name: found for band in dataset.bands if (found := _column(band, cells)) is not None}
     given = {band.variable: band for band in dataset.bands if band.variable and band.name in column}
     usable = [name for name in names if name in given or _computable(name, column)]
+    if not usable:
+        wanted = ", ".join(names)
+        _LOG.warning("%s gives no %s: it lacks the columns of %s, and has %s", path.name, wanted, dataset.id, _columns(cells))
     if not usable or cells.text.empty:
         return {}
     seen = _clear(cells, dataset, column)
@@ -108,8 +111,8 @@ def _warn_of_averages(series: Mapping[str, pd.Series], where: str, shift: pd.Tim
     if several:
         site, day = several[0]
         _LOG.warning(
-            "%s: %d days have several clear views of one site that differ, the first is %s at %s; their indices are averaged. Two overpasses "
-            "may be so; of two exports of one day delete one", where, len(several), f"{day - shift:%Y-%m-%d}", site,
+            "%s: %d days have several clear views of one site that differ, the first is %s at %s; their indices are averaged. Two "
+            "overpasses may be so; of two exports of one day delete one", where, len(several), f"{day - shift:%Y-%m-%d}", site,
         )  # fmt: skip
 
 

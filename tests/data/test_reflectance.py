@@ -121,8 +121,13 @@ def test_views_of_one_day_in_two_files_that_differ_are_told_of(folder, caplog):
     table.to_csv(path, index=False)
     read_reflectance(folder.path, SITES, ["nirv", "ndvi"])
     assert len(caplog.records) == 1
-    said = "modis_1km_a.csv, modis_1km_b.csv: 2 days have views of one site that differ between these files, the first is 2008-06-16 at FR-Aaa"
-    assert said in caplog.text
+    said = "modis_1km_a.csv, modis_1km_b.csv: 2 days have views of one site that differ between these files"
+    assert f"{said}, the first is 2008-06-16 at FR-Aaa; their indices are averaged" in caplog.text
+
+
+def test_a_table_without_the_columns_of_its_dataset_is_told_of(tmp_path, caplog):
+    assert not read(tmp_path / "modis_1km.csv", modis_table().drop(columns="nir"))
+    assert "modis_1km.csv gives no nirv, lswi: it lacks the columns of modis-1km-points, and has site_id, date, red, swir1640" in caplog.text
 
 
 @pytest.mark.parametrize(
