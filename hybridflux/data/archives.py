@@ -65,7 +65,7 @@ class Survey:
         archives: site -> its best table.
         faults: site -> why none of its files can be used: a zip is damaged.
         unread: site -> files with its name that are not of the FLUXNET product, with their kind.
-        unknown: files whose names hold neither site nor product.
+        unknown: other files of the flux folders, whose names hold neither site nor product.
         beside: site -> AmeriFlux BASE files that are not read because a better one is.
     """
 
@@ -104,15 +104,18 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
     faults, unknown, base = {}, [], {}
     unread: dict[str, Any] = {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
-        if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
+        if path.name.startswith(".") or _SIDE_FILE.search(path.name):
             continue
         name = _NAME.match(path.name)
         if name is None:
             if path.parent != folder:
-                unknown.append(path.name)
+                unknown.append(f"{path.name}/" if path.is_dir() else path.name)
             continue
         site = _spelt(name["site"], spelt)
         if site is None:
+            continue
+        if path.is_dir() or not path.name.lower().endswith(_ENDINGS):
+            unread[site] = "; ".join(filter(None, (unread.get(site), _unreadable(path))))
             continue
         try:
             tables, kind = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
@@ -133,6 +136,15 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
 
 def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
     return site if spelt is None else spelt.get(site.casefold())
+
+
+def _unreadable(path: Path) -> str:
+    """Why nothing is read from a folder, or from a file of another format, that is named like a flux file."""
+    if path.is_dir():
+        return f"{path.name} is a folder, which is not looked into; move its files, or the zip as downloaded, into {FOLDERS[0]}"
+    if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        return f"{path.name} is a workbook of a spreadsheet; save its table as CSV, or take the file as downloaded"
+    return f"{path.name} does not end in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}, the formats that are read"
 
 
 def _other(name: str) -> str:

@@ -14,12 +14,11 @@ import xarray as xr
 from hybridflux.data.alignment import align, days_before, describe, of_years
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.delimited import quoted
 from hybridflux.data.fluxnet import TARGETS, Quality
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
-from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
+from hybridflux.data.site_table import SiteTable, column_of, covariate, parse_years, pick_sites, read_sites
 from hybridflux.data.tower_checks import Screen
 from hybridflux.data.tower_files import read_record
 from hybridflux.data.vegetation import read_vegetation
@@ -104,7 +103,7 @@ class Towers:
         wanted = sorted(set(names) - set(_BY_INFERENCE))
         drivers = {name: self._values(name) for name in wanted}
         known = np.ones((self.daily.sizes["time"], len(self)), bool)
-        for flag in {f"{variable(name).name}_flag" for name in wanted if name not in self.sites} & set(self.daily):
+        for flag in {f"{variable(name).name}_flag" for name in wanted if name not in self.sites and not is_own(name)} & set(self.daily):
             known &= self.daily[flag].to_numpy() != CLIMATOLOGY
 
         def where_known(name):
@@ -134,7 +133,7 @@ class Towers:
                 before = self.before[row.name].to_numpy()
                 values = trailing_mean(np.concatenate([before, values]), split_history(name)[1])[len(before) :]
         elif name in self.sites or name in ASSUMED:
-            values = _column(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
+            values = covariate(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
             if name in ASSUMED and np.isnan(values).any():
                 unknown = self.sites.index[np.isnan(values)]
                 _LOG.warning("sites.csv gives no %s for %s: %g %s assumed", name, ", ".join(unknown), ASSUMED[name], row.units)
@@ -148,34 +147,16 @@ class Towers:
 
     def _own(self, name: str) -> np.ndarray:
         """A covariate that is not in the vocabulary: a column of sites.csv, `[place]`."""
-        if name not in self.sites:
-            own = [column for column in self.sites.columns if column not in _NOT_OWN and column not in VARIABLES]
-            there = ", ".join(own) or "none of its own"
-            raise ValueError(
-                f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{suggestion(name, VARIABLES)}"
-            )
-        values = _column(self.sites[name])
+        column = column_of(name, self.sites.columns)
+        if column is None:
+            own = [one for one in self.sites.columns if one not in _NOT_OWN and one not in VARIABLES]
+            there, near = ", ".join(own) or "none of its own", suggestion(name, [*own, *VARIABLES])
+            raise ValueError(f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{near}")
+        values = covariate(self.sites[column])
         if np.isnan(values).any():
             unknown = ", ".join(self.sites.index[np.isnan(values)])
             raise ValueError(f"sites.csv gives no `{name}` for {unknown}; write it, leave these sites out or take a model without it")
         return values
-
-
-def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
-    """Numbers of a column of sites.csv `[place]`, NaN where empty.
-
-    Raises:
-        ValueError: a cell is no number or out of bounds; names the sites.
-    """
-    values = pd.to_numeric(column.where(column != ""), errors="coerce")
-    wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
-    if wrong.any():
-        cells = ", ".join(f"{quoted(column[site])} at {site}" for site in column.index[wrong][:5])
-        raise ValueError(
-            f"sites.csv, column {column.name}: {cells} ({int(wrong.sum())} cells) is not a number between {bounds[0]:g} and {bounds[1]:g}; "
-            "write the number alone, and check the unit"
-        )
-    return values.to_numpy(np.float32)
 
 
 def open_towers(
@@ -291,7 +272,7 @@ def _no_file(folder: Path, sites: list[str], found: Survey) -> str:
     wanted = ", ".join(sites)[:300]
     said = [f"no FLUXNET file of {wanted} in {folder / FOLDERS[0]}; names begin like FLX_FR-Fon_FLUXNET", *found.unread.values()]
     if found.unknown:
-        said.append(f"there are files with other names: {', '.join(found.unknown)[:200]}")
+        said.append(f"there are files with other names: {', '.join(found.unknown)[:200]} (folders, which end in /, are not looked into)")
     return "; ".join(said)
 
 
