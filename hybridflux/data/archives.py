@@ -66,7 +66,8 @@ class Survey:
         faults: site -> why none of its files can be used: a zip is damaged.
         unread: site -> files with its name that are not of the FLUXNET product, with their kind.
         unknown: other files of the flux folders, whose names hold neither site nor product.
-        beside: site -> AmeriFlux BASE files that are not read because a better one is.
+        beside: site -> AmeriFlux BASE files that are not read because a better one is, and half-hourly files of years or networks of which
+            there is no daily one.
     """
 
     archives: Mapping[str, Archive]
@@ -130,7 +131,8 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
             if _BASE.search(kind):
                 base[site] = f"ignored: {kind}"
     archives = {site: _best(several) for site, several in sorted(by_site.items()) if site not in faults}
-    beside = {site: note for site, note in base.items() if site in archives}
+    notes = {site: [note for note in (base.get(site), _halves_alone(by_site[site], best)) if note] for site, best in archives.items()}
+    beside = {site: "; ".join(several) for site, several in notes.items() if several}
     return Survey(archives, faults, unread, tuple(unknown), beside)
 
 
@@ -197,6 +199,23 @@ def _best(archives: list[Archive]) -> Archive:
         replace(one, finer=_finer(one, tables)) for one in finest if "SUBSET" not in one.table_name.upper() or one.product not in full
     )
     return replace(best, others=tuple(others))
+
+
+def _halves_alone(archives: list[Archive], best: Archive) -> str | None:
+    """The note on half-hours of a network, or of years by their names, of which no daily table is there."""
+    halves = [one for one in archives if one.resolution != best.resolution] if best.resolution == "DD" else []
+    daily = [one.product for one in (best, *best.others)]
+    years = [year for _, period in daily for year in period.split("-") if year]
+
+    def alone(network: str, period: str) -> bool:
+        if network not in {one for one, _ in daily}:
+            return True
+        return bool(period and years) and not min(years) <= period[:4] <= period[5:] <= max(years)
+
+    files = ", ".join(str(one) for one in halves if alone(*one.product))
+    if not files:
+        return None
+    return f"{files}: of half-hours only the days of {best} are used; for their other days add the daily (DD) file of that product"
 
 
 def _finer(archive: Archive, tables: list[Archive]) -> Archive | None:

@@ -149,7 +149,8 @@ def _clear(cells: Cells, dataset: Dataset, column: Mapping[str, str]) -> np.ndar
     if mask is None:
         return np.ones(len(cells.text), bool)
     if mask.band not in column:
-        named = " or ".join(_names(dataset, mask.band))
+        names = _names(dataset, mask.band)
+        named = " or ".join([name for name in names if name.split("_")[0].casefold() in cells.where.casefold()] or names)
         raise ValueError(f"{cells.where} lacks the column {named}, which says what is cloud ({dataset.id}); export it too")
     return _passed(cells, dataset, mask, column)
 

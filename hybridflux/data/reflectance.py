@@ -61,6 +61,8 @@ def read_reflectance(folder: Path, sites: Collection[str], names: Collection[str
         if dataset is None:
             _LOG.warning("%s is the file of no dataset; `hybridflux catalog points` says how they are named", path)
             continue
+        if not {*gives(dataset)} & {*INDICES_AT_TOWERS}:
+            _LOG.warning("%s is not read: %s gives no index of reflectance; fapar belongs into the folder satellite", path, dataset.id)
         wanted = [name for name in names if name in gives(dataset)]
         for name, views in read_points(path, dataset, wanted, sites).items() if wanted else ():
             found.setdefault(dataset.id, {}).setdefault(name, []).append((path.name, views))

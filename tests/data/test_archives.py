@@ -80,6 +80,23 @@ def test_days_before_half_hours_and_full_before_subset(tmp_path):
     assert "FULLSET_DD" in archive.table_name and archive.finer.resolution == "HH"
 
 
+@pytest.mark.parametrize(
+    ("halves", "told"),
+    [
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2006-2012_1-4", False),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2005-2020_beta-3", True),
+        ("ICOSETC_FR-Fon_FLUXNET_HH_L2", True),
+    ],
+)
+def test_half_hours_of_other_years_or_networks_are_told_of(tmp_path, halves, told):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
+    put(tmp_path, f"{halves}.csv")
+    found = survey(tmp_path)
+    assert (f"{halves}.csv: of half-hours only the days of FLX_FR-Fon" in found.beside.get("FR-Fon", "")) == told
+    put(tmp_path, f"{halves.replace('_HH_', '_DD_')}.csv")
+    assert not survey(tmp_path).beside
+
+
 def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
     name = "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv"
     put(tmp_path, name)

@@ -125,6 +125,13 @@ def test_views_of_one_day_in_two_files_that_differ_are_told_of(folder, caplog):
     assert f"{said}, the first is 2008-06-16 at FR-Aaa; their indices are averaged" in caplog.text
 
 
+def test_fapar_in_the_folder_of_reflectance_is_told_of(tmp_path, caplog):
+    (tmp_path / "reflectance").mkdir()
+    (tmp_path / "reflectance" / "TASK-MCD15A3H-061-results.csv").write_text("ID,Date,MCD15A3H_061_Fpar_500m\nFR-Aaa,2009-05-01,0.5\n")
+    assert not read_reflectance(tmp_path, SITES)
+    assert "appeears-fpar gives no index of reflectance; fapar belongs into the folder satellite" in caplog.text
+
+
 def test_a_table_without_the_columns_of_its_dataset_is_told_of(tmp_path, caplog):
     assert not read(tmp_path / "modis_1km.csv", modis_table().drop(columns="nir"))
     assert "modis_1km.csv gives no nirv, lswi: it lacks the columns of modis-1km-points, and has site_id, date, red, swir" in caplog.text
