@@ -61,9 +61,7 @@ def _checked(archive: Archive, quality: Quality, site: pd.Series, more: Sequence
     return drop_outliers(frame, str(archive), {row.name: row for row in more})
 
 
-def _shared_out(
-    frames: dict[Archive, pd.DataFrame], claims: Sequence[tuple[Archive, pd.DatetimeIndex]]
-) -> dict[Archive, pd.DatetimeIndex]:
+def _shared_out(frames: dict[Archive, pd.DataFrame], claims: Sequence[tuple[Archive, pd.DatetimeIndex]]) -> dict[Archive, pd.DatetimeIndex]:
     """Days that each file gives: first those between its measured ones, then days of weather alone, which nobody else has."""
     given = {one: frame.index[:0] for one, frame in frames.items()}
     taken = pd.DatetimeIndex([])
