@@ -32,6 +32,7 @@ class Archive:
         resolution: DD, HH or HR.
         member: name inside the zip.
         finer: a half-hourly table of the same site, for what a daily one lacks.
+        others: further tables of the site as good as this one, of another processing or of other years, see `tower_files.read_record`.
     """
 
     site: str
@@ -39,6 +40,7 @@ class Archive:
     resolution: str
     member: str | None = None
     finer: Archive | None = None
+    others: tuple[Archive, ...] = ()
 
     @property
     def table_name(self) -> str:
@@ -61,10 +63,11 @@ class Survey:
 
     Attributes:
         archives: site -> its best table.
-        faults: site -> why none of its files can be used: two are equally good, or a zip is damaged.
+        faults: site -> why none of its files can be used: a zip is damaged.
         unread: site -> files with its name that are not of the FLUXNET product, with their kind.
-        unknown: files whose names hold neither site nor product.
-        beside: site -> files of another product or period, or AmeriFlux BASE, that are not read because a better one is.
+        unknown: other files of the flux folders, whose names hold neither site nor product.
+        beside: site -> AmeriFlux BASE files that are not read because a better one is, and half-hourly files of years or networks of which
+            there is no daily one.
     """
 
     archives: Mapping[str, Archive]
@@ -82,7 +85,7 @@ def find_archives(folder: Path, sites: Iterable[str] | None = None) -> dict[str,
         sites: only these; all by default.
 
     Raises:
-        ValueError: two files are equally good for a site, or a zip is damaged; all such sites in one message.
+        ValueError: a zip is damaged; all such sites in one message.
     """
     files = survey(folder, sites)
     if files.faults:
@@ -102,15 +105,18 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
     faults, unknown, base = {}, [], {}
     unread: dict[str, Any] = {}
     for path in (path for sub in FOLDERS for path in sorted((folder / sub).glob("*"))):
-        if not path.name.lower().endswith(_ENDINGS) or _SIDE_FILE.search(path.name):
+        if path.name.startswith(".") or _SIDE_FILE.search(path.name):
             continue
         name = _NAME.match(path.name)
         if name is None:
             if path.parent != folder:
-                unknown.append(path.name)
+                unknown.append(f"{path.name}/" if path.is_dir() else path.name)
             continue
         site = _spelt(name["site"], spelt)
         if site is None:
+            continue
+        if path.is_dir() or not path.name.lower().endswith(_ENDINGS):
+            unread[site] = "; ".join(filter(None, (unread.get(site), _unreadable(path))))
             continue
         try:
             tables, kind = _members(path) if path.suffix.lower() == ".zip" else (_tables([path.name], path), _other(path.name))
@@ -124,21 +130,23 @@ def survey(folder: Path, sites: Iterable[str] | None = None) -> Survey:
             unread[site] = "; ".join(filter(None, (unread.get(site), kind)))
             if _BASE.search(kind):
                 base[site] = f"ignored: {kind}"
-    archives, beside = {}, {}
-    for site, several in sorted(by_site.items()):
-        try:
-            archives[site], others = _best(site, several)
-        except ValueError as error:
-            faults[site] = str(error)
-        else:
-            passed = f"{archives[site]} is read, not {', '.join(map(str, others))}" if others else None
-            if notes := [note for note in (passed, base.get(site)) if note]:
-                beside[site] = "; ".join(notes)
-    return Survey({site: one for site, one in archives.items() if site not in faults}, faults, unread, tuple(unknown), beside)
+    archives = {site: _best(several) for site, several in sorted(by_site.items()) if site not in faults}
+    notes = {site: [note for note in (base.get(site), _halves_alone(by_site[site], best)) if note] for site, best in archives.items()}
+    beside = {site: "; ".join(several) for site, several in notes.items() if several}
+    return Survey(archives, faults, unread, tuple(unknown), beside)
 
 
 def _spelt(site: str, spelt: Mapping[str, str] | None) -> str | None:
     return site if spelt is None else spelt.get(site.casefold())
+
+
+def _unreadable(path: Path) -> str:
+    """Why nothing is read from a folder, or from a file of another format, that is named like a flux file."""
+    if path.is_dir():
+        return f"{path.name} is a folder, which is not looked into; move its files, or the zip as downloaded, into {FOLDERS[0]}"
+    if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+        return f"{path.name} is a workbook of a spreadsheet; save its table as CSV, or take the file as downloaded"
+    return f"{path.name} does not end in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}, the formats that are read"
 
 
 def _other(name: str) -> str:
@@ -177,16 +185,40 @@ def _members(path: Path) -> tuple[list[Archive], str]:
     return _tables(names, path), message
 
 
-def _best(site: str, archives: list[Archive]) -> tuple[Archive, list[Archive]]:
-    """The table to read, and tables of another product or period that are not."""
+def _best(archives: list[Archive]) -> Archive:
+    """The table to read, with those of other processings or years: daily before half-hourly, FULLSET before SUBSET of the same product."""
 
     def rank(archive):
-        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name.upper()
+        return _PREFERENCE.index(archive.resolution), "SUBSET" in archive.table_name.upper(), archive.table_name
 
     unpacked = {archive.table_name: archive for archive in sorted(archives, key=lambda a: a.member is None)}  # a zip beside its own content
-    best, *others = sorted(unpacked.values(), key=rank)
-    if others and rank(others[0]) == rank(best):
-        raise ValueError(f"two files for {site}: {best} and {others[0]}; keep one: two processings of a tower are not mixed silently")
-    finer = next((other for other in others if other.resolution != "DD"), None)
-    foreign = [other for other in others if other.resolution == best.resolution and other.product != best.product]
-    return (replace(best, finer=finer) if best.resolution == "DD" else best), foreign
+    tables = sorted(unpacked.values(), key=rank)
+    finest = [one for one in tables if one.resolution == tables[0].resolution]
+    full = {one.product for one in finest if "SUBSET" not in one.table_name.upper()}
+    best, *others = (
+        replace(one, finer=_finer(one, tables)) for one in finest if "SUBSET" not in one.table_name.upper() or one.product not in full
+    )
+    return replace(best, others=tuple(others))
+
+
+def _halves_alone(archives: list[Archive], best: Archive) -> str | None:
+    """The note on half-hours of a network, or of years by their names, of which no daily table is there."""
+    halves = [one for one in archives if one.resolution != best.resolution] if best.resolution == "DD" else []
+    daily = [one.product for one in (best, *best.others)]
+    years = [year for _, period in daily for year in period.split("-") if year]
+
+    def alone(network: str, period: str) -> bool:
+        if network not in {one for one, _ in daily}:
+            return True
+        return bool(period and years) and not min(years) <= period[:4] <= period[5:] <= max(years)
+
+    files = ", ".join(str(one) for one in halves if alone(*one.product))
+    if not files:
+        return None
+    return f"{files}: of half-hours only the days of {best} are used; for their other days add the daily (DD) file of that product"
+
+
+def _finer(archive: Archive, tables: list[Archive]) -> Archive | None:
+    """The half-hourly table beside a daily one, that of its own product first."""
+    halves = [one for one in tables if one.resolution != "DD"] if archive.resolution == "DD" else []
+    return next((one for one in halves if one.product == archive.product), next(iter(halves), None))

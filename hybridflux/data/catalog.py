@@ -30,56 +30,8 @@ COMMON: Mapping[str, str] = {
 these wavelengths, by which formulae know it."""
 
 
-class Band(BaseModel):
-    """One column or band of a dataset; `scale * stored + offset` is in `units`.
-
-    Attributes:
-        name: its name in the files; of a satellite's band of reflectance its common name (`COMMON`) or that of the Sentinel-2 band, and its
-            name in the files among the aliases.
-        aliases: its names in other services and formats, for instance `red` for `B04`.
-        resolution: size of its pixels [m].
-        units: units after scale and offset.
-        variable: its name in the vocabulary; none where it only serves to derive a variable.
-        shortwave: whether it is shortwave radiation of which `variable` is the photosynthetic share.
-        scale: factor on the stored number.
-        offset: added after the factor.
-        nodata: stored number that means missing.
-        range: lowest and highest possible stored number; any other is damage, another unit or an undeclared missing value.
-        quality: column or band that qualifies it.
-        note: caveats for users of the data.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str
-    units: str
-    aliases: tuple[str, ...] = ()
-    resolution: float | None = None
-    variable: str | None = None
-    shortwave: bool = False
-    scale: float = 1.0
-    offset: float = 0.0
-    nodata: float | None = None
-    range: tuple[float, float] | None = None
-    quality: str | None = None
-    note: str | None = None
-
-    @field_validator("variable")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        if name is not None and name not in VARIABLES:
-            raise ValueError(f"`{name}` is not a variable of hybridflux.{suggestion(name, VARIABLES)}")
-        return name
-
-    @model_validator(mode="after")
-    def _units_convert(self) -> Band:
-        if self.variable:
-            convert(1.0, self.units, VARIABLES[self.variable].units)
-        return self
-
-
 class Mask(BaseModel):
-    """Rule by which pixels of a scene are clear, from a band of the scene.
+    """Rule by which pixels of a scene are clear, or values of a band are good, from a band of the scene.
 
     Attributes:
         band: name of the band.
@@ -99,6 +51,56 @@ class Mask(BaseModel):
     def _one_rule(self) -> Mask:
         if bool(self.clear) == bool(self.cloudy_bits):
             raise ValueError("name either the values that are clear or the bits that are cloudy, not both or none")
+        return self
+
+
+class Band(BaseModel):
+    """One column or band of a dataset; `scale * stored + offset` is in `units`.
+
+    Attributes:
+        name: its name in the files; of a satellite's band of reflectance its common name (`COMMON`) or that of the Sentinel-2 band, and its
+            name in the files among the aliases.
+        aliases: its names in other services and formats, for instance `red` for `B04`.
+        resolution: size of its pixels [m].
+        units: units after scale and offset.
+        variable: its name in the vocabulary; none where it only serves to derive a variable.
+        shortwave: whether it is shortwave radiation of which `variable` is the photosynthetic share.
+        scale: factor on the stored number.
+        offset: added after the factor.
+        nodata: stored number that means missing.
+        range: lowest and highest possible stored number; any other is damage, another unit or an undeclared missing value.
+        quality: column or band that qualifies it.
+        mask: which of its own values are good, beside the mask of the dataset; `points` alone reads it, where the table has that column.
+        note: caveats for users of the data.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    units: str
+    aliases: tuple[str, ...] = ()
+    resolution: float | None = None
+    variable: str | None = None
+    shortwave: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
+    nodata: float | None = None
+    range: tuple[float, float] | None = None
+    quality: str | None = None
+    mask: Mask | None = None
+    note: str | None = None
+
+    @field_validator("variable")
+    @classmethod
+    def _known(cls, name: str | None) -> str | None:
+        if name is not None and name not in VARIABLES:
+            raise ValueError(f"`{name}` is not a variable of hybridflux.{suggestion(name, VARIABLES)}")
+        return name
+
+    @model_validator(mode="after")
+    def _units_convert(self) -> Band:
+        if self.variable:
+            convert(1.0, self.units, VARIABLES[self.variable].units)
         return self
 
 

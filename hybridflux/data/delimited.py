@@ -99,10 +99,10 @@ def sniff(head: bytes, required: Iterable[str] = (), where: str = "the table") -
     declared = re.fullmatch(r'"?sep=(.)"?', lines[skip].strip(" \r;,")) or re.fullmatch(r'"?sep=(\t|;|,)"?', lines[skip].strip(" \r"))
     if declared:
         return _with_decimal(Dialect(encoding, declared[1], ".", skip + 1), lines)
-    wanted = {_key(name) for name in required}
+    wanted = {plain_name(name) for name in required}
 
     def known(delimiter):
-        cells = {_key(cell) for cell in next(csv.reader([lines[skip]], delimiter=delimiter))}
+        cells = {plain_name(cell) for cell in next(csv.reader([lines[skip]], delimiter=delimiter))}
         return len(cells & wanted), len(cells)
 
     return _with_decimal(Dialect(encoding, max(_DELIMITERS, key=known), ".", skip), lines)
@@ -307,13 +307,18 @@ def _records(content: bytes, dialect: Dialect, where: str) -> list[list[str]]:
 
 
 def _header(names: list[str], required: tuple[str, ...], aliases: Mapping[str, str]) -> list[str]:
-    own = {_key(name): name for name in (*required, *aliases.values())}
-    present = {own[_key(name)] for name in names if _key(name) in own}
-    other = {_key(alias): name for alias, name in aliases.items() if name not in present}
-    return [own.get(_key(name)) or other.get(_key(name), name.strip()) for name in names]
+    own = {plain_name(name): name for name in (*required, *aliases.values())}
+    present = {own[plain_name(name)] for name in names if plain_name(name) in own}
+    other = {plain_name(alias): name for alias, name in aliases.items() if name not in present}
+    return [own.get(plain_name(name)) or other.get(plain_name(name), name.strip()) for name in names]
 
 
-def _key(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name of a column without case, blanks and underscores: two columns of one plain name are the same.
+
+    >>> plain_name("Canopy Height") == plain_name("canopy_height")
+    True
+    """
     return re.sub(r"[\s_]+", "", name.strip().strip('"').casefold())
 
 

@@ -80,7 +80,11 @@ def read_tower(
         )
     empty = [name for name in required if table[name].isna().all()]
     if empty:
-        raise NoRecord(f"{archive}, column {empty[0]}: -9999 on all days; leave this site out with `sites`, or get a fuller file")
+        lacks = (
+            "-9999 on all days" if archive.resolution == "DD"
+            else "no day has values in 46 of its 48 half-hours (23 of 24 hours), which the mean of a day needs, nights too"
+        )  # fmt: skip
+        raise NoRecord(f"{archive}, column {empty[0]}: {lacks}; leave this site out with `sites`, or get a fuller file")
     frame = pd.concat([_drivers(table), _targets(table, quality, archive), _more(table, quality, more)], axis=1)
     return frame.asfreq("D")
 

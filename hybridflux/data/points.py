@@ -6,6 +6,7 @@ for imagery. Nothing is guessed: a table that contradicts its dataset is refused
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.catalog import Band, Dataset
+from hybridflux.data.catalog import Band, Dataset, Mask
 from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_unknown_sites
 from hybridflux.data.imagery.indices import INDICES, bands_needed, compute
 from hybridflux.data.imagery.masks import clear
 
+_LOG = logging.getLogger("hybridflux.data")
 FORMAT = "points"
 EPOCH_COLUMN = "system:time_start"
 """Milliseconds since 1970 UTC, which Earth Engine gives where no date was exported."""
@@ -51,19 +53,21 @@ def gives(dataset: Dataset) -> tuple[str, ...]:
 
 
 def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Collection[str]) -> dict[str, pd.Series]:
-    """Clear views of indices at sites: index -> values by (site, day) in order, several of one day averaged.
+    """Clear views of indices at sites: index -> values by (site, day) in order.
+
+    Rows of a site and day that hold the same values are one view; several views of a day, two overpasses, are averaged with a warning.
 
     Args:
         path: the table, plain or gzipped.
         dataset: of the catalog.
-        names: keys of `INDICES` that are wanted; those that the table does not give are left out.
+        names: keys of `INDICES`, or variables of the dataset, that are wanted; those that the table does not give are left out.
         sites: only these, and spelt so.
 
     Raises:
         ValueError: not a table, a column is missing, a cell is no number, labels that are no classes, or values that the dataset says
             cannot be.
     """
-    cells = read_cells(path, aliases={**_SITE, "date": "date"})
+    cells, names = read_cells(path, aliases={**_SITE, "date": "date"}), tuple(names)
     if "site_id" not in cells or not ("date" in cells or EPOCH_COLUMN in cells):
         raise ValueError(f"{path.name} needs the columns site_id (or ID) and date (or {EPOCH_COLUMN}); it has {_columns(cells)}")
     site = cells.text["site_id"].str.casefold().map({one.casefold(): one for one in sites})
@@ -72,12 +76,16 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
     column = {band.name: found for band in dataset.bands if (found := _column(band, cells)) is not None}
     given = {band.variable: band for band in dataset.bands if band.variable and band.name in column}
     usable = [name for name in names if name in given or _computable(name, column)]
+    if not usable:
+        wanted = ", ".join(names)
+        _LOG.warning("%s gives no %s: it lacks the columns of %s, and has %s", path.name, wanted, dataset.id, _columns(cells))
     if not usable or cells.text.empty:
         return {}
     seen = _clear(cells, dataset, column)
     inputs = {given[name].name for name in usable if name in given} | {*bands_needed([n for n in usable if n not in given], column)}
     bands = {band.name: band for band in dataset.bands if band.name in inputs}
-    values = {name: _values(cells, band, column[name], seen) for name, band in bands.items()}
+    good = _good(cells, dataset, bands.values(), column)
+    values = {name: _values(cells, band, column[name], seen & good.get(name, True)) for name, band in bands.items()}
     for name in NIR:
         nir = values.get(name, pd.Series(dtype=float)).dropna()
         if len(nir) >= ENOUGH and nir.median() < FAINT:
@@ -85,15 +93,27 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
                 f"{path.name}, column {column[name]}: the median reflectance is {nir.median():.2g} after the scale of "
                 f"{bands[name].scale:g} that {dataset.id} declares; was the scale applied before? Then name the file reflectance*.csv"
             )
-    day = _days(cells) + pd.Timedelta(days=(dataset.composite - 1) // 2)
-    key = pd.MultiIndex.from_arrays([site[cells.text.index], day], names=["site", "day"])
-    arrays = {name: series.to_numpy() for name, series in values.items()}
+    shift = pd.Timedelta(days=(dataset.composite - 1) // 2)
+    key = pd.MultiIndex.from_arrays([site[cells.text.index], _days(cells) + shift], names=["site", "day"])
+    table = pd.DataFrame({name: series.to_numpy() for name, series in values.items()}, key)
+    table = table[~table.reset_index().duplicated().to_numpy()]
+    arrays = {name: table[name].to_numpy() for name in table}
     series: dict[str, pd.Series] = {}
     for name in usable:
         index = arrays[given[name].name] if name in given else compute(name, arrays)
-        views = pd.Series(index, key).dropna()
-        series[name] = views.groupby(level=[0, 1]).mean().sort_index()
-    return series
+        series[name] = pd.Series(index, table.index).dropna()
+    _warn_of_averages(series, path.name, shift)
+    return {name: views.groupby(level=[0, 1]).mean().sort_index() for name, views in series.items()}
+
+
+def _warn_of_averages(series: Mapping[str, pd.Series], where: str, shift: pd.Timedelta) -> None:
+    several = sorted({one for views in series.values() for one in views.index[views.index.duplicated()]}, key=lambda one: one[::-1])
+    if several:
+        site, day = several[0]
+        _LOG.warning(
+            "%s: %d days have several clear views of one site that differ, the first is %s at %s; their indices are averaged. Two "
+            "overpasses may be so; of two exports of one day delete one", where, len(several), f"{day - shift:%Y-%m-%d}", site,
+        )  # fmt: skip
 
 
 def _computable(name: str, bands: Collection[str]) -> bool:
@@ -129,9 +149,36 @@ def _clear(cells: Cells, dataset: Dataset, column: Mapping[str, str]) -> np.ndar
     if mask is None:
         return np.ones(len(cells.text), bool)
     if mask.band not in column:
-        band = next(band for band in dataset.bands if band.name == mask.band)
-        named = " or ".join((band.name, *band.aliases))
+        names = _names(dataset, mask.band)
+        named = " or ".join([name for name in names if name.split("_")[0].casefold() in cells.where.casefold()] or names)
         raise ValueError(f"{cells.where} lacks the column {named}, which says what is cloud ({dataset.id}); export it too")
+    return _passed(cells, dataset, mask, column)
+
+
+def _good(cells: Cells, dataset: Dataset, bands: Iterable[Band], column: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Which rows are good for each band that has a mask of its own; one warning for all masks whose columns the table lacks."""
+    own = {band.name: band.mask for band in bands if band.mask is not None}
+    lacking = dict.fromkeys(_names(dataset, mask.band)[-1] for mask in own.values() if mask.band not in column)
+    if lacking:
+        _LOG.warning(
+            "%s lacks the columns %s, which say where a band is bad though the view is clear (%s); nothing is left out for that. Export "
+            "them too", cells.where, ", ".join(lacking), dataset.id,
+        )  # fmt: skip
+    return {name: _passed(cells, dataset, mask, column) for name, mask in own.items() if mask.band in column}
+
+
+def _names(dataset: Dataset, name: str) -> tuple[str, ...]:
+    """Name of a band and its aliases."""
+    band = next(band for band in dataset.bands if band.name == name)
+    return band.name, *band.aliases
+
+
+def _passed(cells: Cells, dataset: Dataset, mask: Mask, column: Mapping[str, str]) -> np.ndarray:
+    """Whether the label of each row is one that a mask lets pass.
+
+    Raises:
+        ValueError: a label is no class.
+    """
     labels = cells.numbers(column[mask.band])
     broken = labels.dropna() % 1 != 0
     if broken.any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,19 +54,21 @@ def read_reflectance(folder: Path, sites: Collection[str], names: Collection[str
         ValueError: a table is damaged or contradicts its dataset.
     """
     names, catalog = [name for name in INDICES_AT_TOWERS if name in names], load_catalog()
-    found: dict[str, dict[str, list[pd.Series]]] = {}
+    found: dict[str, dict[str, list[tuple[str, pd.Series]]]] = {}
     files = sorted((folder / FOLDER).glob("*.csv*"))
     for path in files if names else ():
         dataset = dataset_of(path, catalog)
         if dataset is None:
             _LOG.warning("%s is the file of no dataset; `hybridflux catalog points` says how they are named", path)
             continue
+        if not {*gives(dataset)} & {*INDICES_AT_TOWERS}:
+            _LOG.warning("%s is not read: %s gives no index of reflectance; fapar belongs into the folder satellite", path, dataset.id)
         wanted = [name for name in names if name in gives(dataset)]
         for name, views in read_points(path, dataset, wanted, sites).items() if wanted else ():
-            found.setdefault(dataset.id, {}).setdefault(name, []).append(views)
+            found.setdefault(dataset.id, {}).setdefault(name, []).append((path.name, views))
     if not found:
         return {}
-    joined = {id: {name: _joined(parts) for name, parts in of.items()} for id, of in found.items()}
+    joined = {id: _joined(of) for id, of in found.items()}
     chosen = max(joined, key=lambda id: _worth(joined[id]))
     if len(joined) > 1:
         _LOG.info("reflectance of %s; not used: %s", chosen, ", ".join(sorted(joined.keys() - {chosen})))
@@ -80,9 +82,24 @@ def read_reflectance(folder: Path, sites: Collection[str], names: Collection[str
     return frames
 
 
-def _joined(parts: list[pd.Series]) -> pd.Series:
-    """Views of several files, those of one day averaged."""
-    return pd.concat(parts).groupby(level=[0, 1]).mean().sort_index() if len(parts) > 1 else parts[0]
+def _joined(parts: Mapping[str, Sequence[tuple[str, pd.Series]]]) -> dict[str, pd.Series]:
+    """Index -> views of the files of a dataset; those of one day that differ are averaged with a warning."""
+    joined, several = {}, set()
+    for name, of_files in parts.items():
+        if len(of_files) == 1:
+            joined[name] = of_files[0][1]
+            continue
+        by_day = pd.concat([views for _, views in of_files]).groupby(level=[0, 1])
+        joined[name] = by_day.mean().sort_index()
+        several |= set(joined[name].index[by_day.nunique().sort_index() > 1])
+    if several:
+        site, day = min(several, key=lambda one: one[::-1])
+        files = ", ".join(dict.fromkeys(file for of_files in parts.values() for file, _ in of_files))
+        _LOG.warning(
+            "%s: %d days have views of one site that differ between these files, the first is %s at %s; their indices are averaged. Two "
+            "overpasses may be so; of two exports of one day delete one", files, len(several), f"{day:%Y-%m-%d}", site,
+        )  # fmt: skip
+    return joined
 
 
 def _worth(views: Mapping[str, pd.Series]) -> tuple[int, int]:

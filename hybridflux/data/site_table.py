@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from hybridflux.data.delimited import Cells, quoted, read_cells
+from hybridflux.data.delimited import Cells, plain_name, quoted, read_cells
+from hybridflux.data.fluxnet_table import NO_CODES
 from hybridflux.vocabulary import PLANT_TYPE_NAMES, PLANT_TYPES, VARIABLES, suggestion
 
+_LOG = logging.getLogger("hybridflux.data")
 _REQUIRED = ("site_id", "lat", "lon", "igbp")
 _ALIASES = {
     "site": "site_id", "siteid": "site_id", "latitude": "lat", "location_lat": "lat", "longitude": "lon", "long": "lon",
@@ -20,6 +24,15 @@ _ALIASES = {
     **{name: name for name in ("name", "elev", "utc_offset", "soil_capacity")},
 }  # fmt: skip
 """Other names of columns, among them those of the site information (BADM) of AmeriFlux."""
+_MEANT = {
+    **dict.fromkeys(("timezone", "tz", "utc", "gmt", "gmtoffset"), "utc_offset"), **dict.fromkeys(("altitude", "alt", "asl"), "elev"),
+    **{plain_name(other): name for other, name in _ALIASES.items() if name != "site_id"},
+}  # fmt: skip
+"""Plain names by which people may mean a column -> that column; what is near to the longer ones is a slip."""
+_LONG = tuple(name for name in _MEANT if len(name) > 4)
+_NO_COVARIATE = (*NO_CODES, -99999.0, -32768.0)
+_LARGEST = 1e19
+"""Beyond it, numbers are what grids of floating point have where nothing is known: 1e20, 9.97e36, -3.4e38."""
 _NUMBERS = {
     "lat": (-90.0, 90.0, "write decimal degrees north"),
     "lon": (-180.0, 180.0, "write decimal degrees east"),
@@ -82,6 +95,7 @@ def read_sites(folder: Path) -> SiteTable:
                 faults.setdefault(row, []).append(fault)
         else:
             columns[name] = _numbers_or_text(cells, name)
+    _warn_of_slips(columns)
     table = pd.DataFrame(columns, index=cells.text.index)
     for name in ("name", "elev", "utc_offset"):
         if name not in table:
@@ -100,6 +114,49 @@ def read_sites(folder: Path) -> SiteTable:
     }
     of_site = {site[row]: f"{site[row]}: {'; '.join(found)}" for row, found in faults.items()}
     return SiteTable(table.set_index(pd.Index(site, name="site_id")), unusable, of_site)
+
+
+def _warn_of_slips(columns: Iterable[str]) -> None:
+    """Name columns that would be covariates of the user's own though they look like a column of hybridflux that is not there."""
+    there = tuple(columns)
+    for name in (one for one in there if one not in VARIABLES and one not in _MEANT.values()):
+        near = (plain_name(name) if plain_name(name) in _MEANT else None, *get_close_matches(plain_name(name), _LONG, n=1, cutoff=0.8))
+        meant = next((_MEANT[one] for one in near if one is not None), None)
+        if meant is not None and meant not in there:
+            _LOG.warning("sites.csv: the column %s is taken for a covariate of your own; if `%s` is meant, name it so", name, meant)
+
+
+def column_of(name: str, columns: Iterable[str]) -> str | None:
+    """The column of sites.csv that a model means by a name: that name, or the same one but for case, blanks and underscores; or None.
+
+    >>> column_of("canopy_height", ["lat", "Canopy Height"])
+    'Canopy Height'
+    """
+    same = [column for column in columns if plain_name(column) == plain_name(name)]
+    return name if name in same else next(iter(same), None)
+
+
+def covariate(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
+    """Numbers of a column of sites.csv `[place]`, NaN where empty.
+
+    Args:
+        column: cells by site.
+        bounds: least and greatest possible value.
+
+    Raises:
+        ValueError: a cell is no number, out of bounds or a code of missing values; names the sites.
+    """
+    values = pd.to_numeric(column.where(column != ""), errors="coerce")
+    wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
+    codes = values.isin(_NO_COVARIATE) | (values.abs() >= _LARGEST)
+    for which, what, cure in (
+        (codes, "a code of missing values", "leave the cell empty where nothing is known"),
+        (wrong, f"not a number between {bounds[0]:g} and {bounds[1]:g}", "write the number alone, and check the unit"),
+    ):
+        if which.any():
+            cells = ", ".join(f"{quoted(column[site])} at {site}" for site in column.index[which][:5])
+            raise ValueError(f"sites.csv, column {column.name}: {cells} ({int(which.sum())} cells) is {what}; {cure}")
+    return values.to_numpy(np.float32)
 
 
 def _class(text: str) -> str:

@@ -14,14 +14,13 @@ import xarray as xr
 from hybridflux.data.alignment import align, days_before, describe, of_years
 from hybridflux.data.archives import FOLDERS, Archive, Survey, survey
 from hybridflux.data.carbon_dioxide import daily_co2
-from hybridflux.data.clock import Noon
-from hybridflux.data.delimited import quoted
-from hybridflux.data.fluxnet import TARGETS, Quality, read_tower
+from hybridflux.data.fluxnet import TARGETS, Quality
 from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.gaps import CLIMATOLOGY, FLAGS, trailing_mean
 from hybridflux.data.reflectance import INDICES_AT_TOWERS, read_reflectance
-from hybridflux.data.site_table import SiteTable, parse_years, pick_sites, read_sites
-from hybridflux.data.tower_checks import Screen, check_latitude, check_units, drop_outliers
+from hybridflux.data.site_table import SiteTable, column_of, covariate, parse_years, pick_sites, read_sites
+from hybridflux.data.tower_checks import Screen
+from hybridflux.data.tower_files import days_of_weather, read_record
 from hybridflux.data.vegetation import read_vegetation
 from hybridflux.model.sequences import Sequences
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES, VARIABLES, Variable, is_own, split_history, suggestion, variable
@@ -145,7 +144,7 @@ class Towers:
                 before = self.before[row.name].to_numpy()
                 values = trailing_mean(np.concatenate([before, values]), split_history(name)[1])[len(before) :]
         elif name in self.sites or name in ASSUMED:
-            values = _column(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
+            values = covariate(self.sites.get(name, pd.Series(np.nan, self.sites.index)), row.bounds)
             if name in ASSUMED and np.isnan(values).any():
                 unknown = self.sites.index[np.isnan(values)]
                 _LOG.warning("sites.csv gives no %s for %s: %g %s assumed", name, ", ".join(unknown), ASSUMED[name], row.units)
@@ -159,34 +158,16 @@ class Towers:
 
     def _own(self, name: str) -> np.ndarray:
         """A covariate that is not in the vocabulary: a column of sites.csv, `[place]`."""
-        if name not in self.sites:
-            own = [column for column in self.sites.columns if column not in _NOT_OWN and column not in VARIABLES]
-            there = ", ".join(own) or "none of its own"
-            raise ValueError(
-                f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{suggestion(name, VARIABLES)}"
-            )
-        values = _column(self.sites[name])
+        column = column_of(name, self.sites.columns)
+        if column is None:
+            own = [one for one in self.sites.columns if one not in _NOT_OWN and one not in VARIABLES]
+            there, near = ", ".join(own) or "none of its own", suggestion(name, [*own, *VARIABLES])
+            raise ValueError(f"`{name}` is not a variable of hybridflux and not a column of sites.csv, which has {there}.{near}")
+        values = covariate(self.sites[column])
         if np.isnan(values).any():
             unknown = ", ".join(self.sites.index[np.isnan(values)])
             raise ValueError(f"sites.csv gives no `{name}` for {unknown}; write it, leave these sites out or take a model without it")
         return values
-
-
-def _column(column: pd.Series, bounds: tuple[float, float] = (-np.inf, np.inf)) -> np.ndarray:
-    """Numbers of a column of sites.csv `[place]`, NaN where empty.
-
-    Raises:
-        ValueError: a cell is no number or out of bounds; names the sites.
-    """
-    values = pd.to_numeric(column.where(column != ""), errors="coerce")
-    wrong = (values.isna() & column.notna() & (column != "")) | ~(values.isna() | values.between(*bounds))
-    if wrong.any():
-        cells = ", ".join(f"{quoted(column[site])} at {site}" for site in column.index[wrong][:5])
-        raise ValueError(
-            f"sites.csv, column {column.name}: {cells} ({int(wrong.sum())} cells) is not a number between {bounds[0]:g} and {bounds[1]:g}; "
-            "write the number alone, and check the unit"
-        )
-    return values.to_numpy(np.float32)
 
 
 def open_towers(
@@ -303,7 +284,7 @@ def _no_file(folder: Path, sites: list[str], found: Survey) -> str:
     wanted = ", ".join(sites)[:300]
     said = [f"no FLUXNET file of {wanted} in {folder / FOLDERS[0]}; names begin like FLX_FR-Fon_FLUXNET", *found.unread.values()]
     if found.unknown:
-        said.append(f"there are files with other names: {', '.join(found.unknown)[:200]}")
+        said.append(f"there are files with other names: {', '.join(found.unknown)[:200]} (folders, which end in /, are not looked into)")
     return "; ".join(said)
 
 
@@ -333,20 +314,13 @@ def _frame(
     if lacking:
         raise NoRecord("no vegetation series" if lacking == ["fapar"] else f"no {', '.join(lacking)} of satellites")
     table.refuse([site])
-    frame = _checked(archive, quality, table.rows.loc[site], more, measured)
-    counts = frame["nee"].notna() if measured else frame[["tair", "par"]].notna().all(axis=1)
-    if not counts[(frame.index.year >= period[0]) & (frame.index.year <= period[1])].any():
-        years = frame.index.year[counts]
+    frame, _ = read_record(archive, quality, table.rows.loc[site], more, measured)
+    counts = frame.index[frame["nee"].notna()] if measured else days_of_weather(frame)
+    if not ((counts.year >= period[0]) & (counts.year <= period[1])).any():
+        years = counts.year
         record = f"; its record is of {years.min()} to {years.max()}" if len(years) else ""
         asked = "" if period == parse_years(None) else f" in {period[0]} to {period[1]}"
         raise NoRecord(f"no day of {'measured NEE' if measured else 'weather'}{asked}{record}")
     if screen is not None and (fault := screen.fault(frame)) is not None:
         raise NoRecord(fault)
     return frame
-
-
-def _checked(archive: Archive, quality: Quality, site: pd.Series, more: tuple[Variable, ...], measured: bool) -> pd.DataFrame:
-    frame = read_tower(archive, quality, Noon.of(site["lon"], site["utc_offset"]), more, measured)
-    check_units(frame, str(archive))
-    check_latitude(frame, site["lat"], str(archive))
-    return drop_outliers(frame, str(archive), {row.name: row for row in more})

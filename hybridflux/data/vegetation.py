@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from hybridflux.data.catalog import Dataset, load_catalog
 from hybridflux.data.delimited import Cells, quoted, read_cells, warn_of_unknown_sites
+from hybridflux.data.points import dataset_of, read_points
 
 _LOG = logging.getLogger("hybridflux.data")
 _PREFERRED = "modis_fpar_c5"  # start of the file name taken first by `auto`
 _KINDS = ("fapar", "fpar", "ndvi")
-_NO_VALUES = ("_sd", "_std", "_se", "_qc", "_qa", "_flag", "_n", "_count", "_uncertainty", "_fill")  # ends of names that go with a value
+_NO_VALUES = re.compile(r"_(sd|std|se|n|count|uncertainty|error|fill)$|stddev", re.IGNORECASE)  # columns that go with a value
+_QUALITY = re.compile(r"(^|_)(qc|qa|quality|flag|mask|bitmask|fmask|scl|cloud)(_|$)|(lai|extra)_qc", re.IGNORECASE)
 _FAINT = 0.05  # 95 % quantile of a series below which even a semi-desert stays above; its scale factor was applied twice
 _LONGEST_GAP = 100  # days without a composite before the season is used instead; a polar winter is shorter
 _SIDE_DAYS = 24  # before and after a composite that it is compared with
@@ -29,7 +33,8 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
     """Daily `fapar` [1] of every site that has a series, NaN in long gaps.
 
     Args:
-        folder: the folder `satellite` with `*.csv` or `*.csv.gz`: columns site_id, date and one of fapar, fpar, ndvi.
+        folder: the folder `satellite` with `*.csv` or `*.csv.gz`: columns site_id, date and one of fapar, fpar, ndvi; or tables of a
+            dataset of the catalog that gives fapar, named as it says, of which the views that its mask calls clear are taken.
         plant_types: IGBP code of each site.
         choice: name of a file without its ending, or `auto`: MODIS collection 5 first, then the other files.
 
@@ -47,10 +52,10 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
         raise ValueError(f"vegetation `{choice}` is not a file of {folder}; there are {', '.join(files)}, or `auto`")
     order = sorted(files, key=lambda name: (not name.startswith(_PREFERRED), name)) if choice == "auto" else [choice]
     found: dict[str, pd.Series] = {}
-    others = []
+    others, catalog = [], load_catalog()
     for name in order:
         try:
-            series = read_series(files[name], plant_types.index)
+            series = _raw(files[name], plant_types.index, catalog)
         except NoSeries as error:
             others.append(str(error))
             continue
@@ -62,6 +67,15 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
     for why in others:
         _LOG.warning("ignored: %s", why)
     return found
+
+
+def _raw(path: Path, sites: Collection[str], catalog: Mapping[str, Dataset]) -> dict[str, pd.Series]:
+    """Raw `fapar` series [1] of each site of a file: by the catalog where its name is that of a dataset with fapar, else by its columns."""
+    dataset = dataset_of(path, catalog)
+    if dataset is None or "fapar" not in {band.variable for band in dataset.bands}:
+        return read_series(path, sites)
+    views = read_points(path, dataset, ["fapar"], sites).get("fapar", pd.Series(dtype=float, index=pd.MultiIndex.from_arrays([[], []])))
+    return {str(site): one.droplevel(0) for site, one in views.groupby(level=0)}
 
 
 class NoSeries(ValueError):
@@ -83,8 +97,14 @@ def read_series(path: Path, sites: Iterable[str] | None = None) -> dict[str, pd.
     columns = value_columns(cells.text.columns)
     if not columns or not {"site_id", "date"} <= set(cells.text.columns):
         raise NoSeries(
-            f"{path.name} needs the columns site_id, date and one of fapar, fpar, ndvi; it has {', '.join(cells.text.columns)[:200]}"
+            f"{path.name} needs the columns site_id, date and one of fapar, fpar, ndvi; it has {', '.join(cells.text.columns)[:200]}. "
+            "A table of AppEEARS keeps its name, TASK-MCD15A3H-061-results.csv for instance"
         )
+    if quality := [name for name in cells.text.columns if _QUALITY.search(name)]:
+        _LOG.warning(
+            "%s: the columns %s, which may say where a value is bad, are not read; leave the values empty that they call bad. In tables of "
+            "AppEEARS that keep their name, TASK-MCD15A3H-061-results.csv for instance, FparLai_QC is read", path.name, ", ".join(quality),
+        )  # fmt: skip
     site = cells.text["site_id"]
     if sites is not None:
         site = site.str.casefold().map({one.casefold(): one for one in sites})
@@ -117,7 +137,8 @@ def value_columns(columns) -> list[str]:
         kind = next(i for i, kind in enumerate(_KINDS) if lower.startswith(kind))
         return kind, lower not in _KINDS, "center" not in lower, lower
 
-    return sorted((name for name in columns if name.lower().startswith(_KINDS) and not name.lower().endswith(_NO_VALUES)), key=rank)
+    values = (name for name in columns if name.lower().startswith(_KINDS) and not _NO_VALUES.search(name) and not _QUALITY.search(name))
+    return sorted(values, key=rank)
 
 
 def _shares(cells: Cells, column: str) -> pd.Series:

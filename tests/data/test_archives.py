@@ -80,6 +80,23 @@ def test_days_before_half_hours_and_full_before_subset(tmp_path):
     assert "FULLSET_DD" in archive.table_name and archive.finer.resolution == "HH"
 
 
+@pytest.mark.parametrize(
+    ("halves", "told"),
+    [
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2006-2012_1-4", False),
+        ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2005-2020_beta-3", True),
+        ("ICOSETC_FR-Fon_FLUXNET_HH_L2", True),
+    ],
+)
+def test_half_hours_of_other_years_or_networks_are_told_of(tmp_path, halves, told):
+    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
+    put(tmp_path, f"{halves}.csv")
+    found = survey(tmp_path)
+    assert (f"{halves}.csv: of half-hours only the days of FLX_FR-Fon" in found.beside.get("FR-Fon", "")) == told
+    put(tmp_path, f"{halves.replace('_HH_', '_DD_')}.csv")
+    assert not survey(tmp_path).beside
+
+
 def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
     name = "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv"
     put(tmp_path, name)
@@ -87,11 +104,15 @@ def test_a_zip_beside_its_own_content_is_no_conflict(tmp_path):
     assert find_archives(tmp_path)["FR-Fon"].member is None
 
 
-def test_two_processings_are_refused(tmp_path):
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2020_beta-3.csv")
-    with pytest.raises(ValueError, match="two files for FR-Fon.*keep one"):
-        find_archives(tmp_path)
+def test_files_of_other_processings_or_years_are_offered_together(tmp_path):
+    """FULLSET before SUBSET of the same product; each with the half-hours of its own product."""
+    full = "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4"
+    names = (full, full.replace("FULLSET", "SUBSET"), "ICOSETC_FR-Fon_FLUXNET_DD_L2")
+    for name in (*names, names[2].replace("_DD_", "_HH_")):
+        put(tmp_path, f"{name}.csv")
+    archive = find_archives(tmp_path)["FR-Fon"]
+    assert [one.table_name for one in (archive, *archive.others)] == [names[0], names[2]]
+    assert archive.others[0].finer.table_name == "ICOSETC_FR-Fon_FLUXNET_HH_L2"
 
 
 def test_other_files_and_sites_are_left_alone(tmp_path):
@@ -158,20 +179,6 @@ def test_names_in_lower_case_are_read_and_spelt_as_in_the_table(tmp_path):
     put(tmp_path, "flx_fr-fon_fluxnet2015_fullset_dd_2005-2014_1-4.CSV")
     archive = find_archives(tmp_path, ["FR-Fon"])["FR-Fon"]
     assert archive.resolution == "DD" and len(read_table(archive, COLUMNS)) == 2
-
-
-def test_a_shorter_or_other_product_that_is_not_read_is_reported(tmp_path):
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
-    put(tmp_path, "FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020_1-4.csv")
-    assert "FULLSET_DD_2005-2014_1-4.csv is read, not FLX_FR-Fon_FLUXNET2015_SUBSET_DD_2005-2020" in survey(tmp_path).beside["FR-Fon"]
-
-
-def test_all_sites_with_two_files_are_named_together(tmp_path):
-    for site in ("FR-Fon", "DE-Tha"):
-        for end in ("2014_1-4", "2020_beta-3"):
-            put(tmp_path, f"FLX_{site}_FLUXNET2015_FULLSET_DD_2005-{end}.csv")
-    with pytest.raises(ValueError, match="two files for FR-Fon.*two files for DE-Tha|two files for DE-Tha.*two files for FR-Fon"):
-        find_archives(tmp_path)
 
 
 @pytest.mark.parametrize(

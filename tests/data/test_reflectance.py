@@ -70,6 +70,73 @@ def test_a_composite_stands_in_the_middle_of_its_days(tmp_path):
     assert found["nirv"].index.tolist() == [("FR-Aaa", pd.Timestamp("2009-05-04"))]
 
 
+def read(path, table, names=("nirv", "lswi")):
+    table.to_csv(path, index=False)
+    return read_points(path, dataset_of(path, CATALOG), names, SITES)
+
+
+def test_each_band_of_mcd43a4_has_its_own_quality(tmp_path, caplog):
+    """User guide of MCD43, V006: the mandatory quality is of each band; 0 is a full inversion."""
+    table = EXPORTS["TASK-MCD43A4-061-results.csv"].iloc[:1]
+    path, quality = tmp_path / "TASK-MCD43A4-061-results.csv", "MCD43A4_061_BRDF_Albedo_Band_Mandatory_Quality_Band"
+    found = read(path, table.assign(**{f"{quality}2": 0, f"{quality}6": 1}))
+    assert len(found["nirv"]) == 1 and len(found["lswi"]) == 0 and not caplog.records
+    assert not any(map(len, read(path, table.assign(**{f"{quality}2": 255, f"{quality}6": 0})).values()))
+    assert all(map(len, read(path, table).values()))
+    assert f"{path.name} lacks the columns {quality}2, {quality}6, which say where a band is bad" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("qc", "given"),
+    [(1 << 30, {"nirv", "lswi"}), (0b1100 << 22, {"nirv"}), (0b1000 << 2, {"lswi"}), (0b0111 << 6, set()), (787410671, set()), ("", set())],
+    ids=("all ideal", "1640 nm", "red: dead detector", "near infrared: noisy detector", "missing", "empty"),
+)
+def test_the_quality_of_each_band_of_mod09_is_read(tmp_path, caplog, qc, given):
+    """User's guide of MOD09, collection 6, table of QC_500m: bits 2-5 are of band 1, 6-9 of band 2, 22-25 of band 6; 0 is the highest."""
+    table = EXPORTS["TASK-MOD09GA-061-results.csv"].iloc[:1]
+    path = tmp_path / "TASK-MOD09GA-061-results.csv"
+    found = read(path, table.assign(MOD09GA_061_QC_500m_1=qc))
+    assert {name for name, views in found.items() if len(views)} == given and not caplog.records
+    assert all(map(len, read(path, table).values())) and "lacks the columns MOD09GA_061_QC_500m_1, which say" in caplog.text
+
+
+def test_rows_of_one_day_are_one_view_or_several_that_are_told_of(tmp_path, caplog):
+    table = modis_table()
+    rows = pd.concat([table, table, table.assign(nir=2500.0), table.assign(date="2009-05-02"), table.assign(date="2009-05-02")])
+    found = read(tmp_path / "modis_1km.csv", rows)["nirv"]
+    other = 0.25 * (0.25 - RED) / (0.25 + RED)
+    assert found.to_numpy() == pytest.approx([(TRUTH["nirv"] + other) / 2, TRUTH["nirv"]], abs=1e-6), "a row that stands twice counts once"
+    assert len(caplog.records) == 1
+    assert "modis_1km.csv: 1 days have several clear views of one site that differ, the first is 2009-05-01 at FR-Aaa; their" in caplog.text
+
+
+def test_views_of_one_day_in_two_files_that_differ_are_told_of(folder, caplog):
+    write_reflectance(folder, SITES, "modis_1km_a.csv")
+    write_reflectance(folder, SITES, "modis_1km_b.csv")
+    read_reflectance(folder.path, SITES, ["nirv"])
+    assert not caplog.records
+    path = folder.path / "reflectance" / "modis_1km_b.csv"
+    table = pd.read_csv(path)
+    table.loc[3:4, "nir"] += 100
+    table.to_csv(path, index=False)
+    read_reflectance(folder.path, SITES, ["nirv", "ndvi"])
+    assert len(caplog.records) == 1
+    said = "modis_1km_a.csv, modis_1km_b.csv: 2 days have views of one site that differ between these files"
+    assert f"{said}, the first is 2008-06-16 at FR-Aaa; their indices are averaged" in caplog.text
+
+
+def test_fapar_in_the_folder_of_reflectance_is_told_of(tmp_path, caplog):
+    (tmp_path / "reflectance").mkdir()
+    (tmp_path / "reflectance" / "TASK-MCD15A3H-061-results.csv").write_text("ID,Date,MCD15A3H_061_Fpar_500m\nFR-Aaa,2009-05-01,0.5\n")
+    assert not read_reflectance(tmp_path, SITES)
+    assert "appeears-fpar gives no index of reflectance; fapar belongs into the folder satellite" in caplog.text
+
+
+def test_a_table_without_the_columns_of_its_dataset_is_told_of(tmp_path, caplog):
+    assert not read(tmp_path / "modis_1km.csv", modis_table().drop(columns="nir"))
+    assert "modis_1km.csv gives no nirv, lswi: it lacks the columns of modis-1km-points, and has site_id, date, red, swir" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

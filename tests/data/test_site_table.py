@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from hybridflux.data.site_table import parse_years, pick_sites, read_sites
+from hybridflux.data.site_table import column_of, parse_years, pick_sites, read_sites
 
 ROW = {"site_id": ["FR-Fon"], "lat": [48.5], "lon": [2.8], "igbp": ["DBF"]}
 
@@ -108,3 +108,21 @@ def test_one_year():
 def test_years_that_are_none(years):
     with pytest.raises(ValueError, match="write 2005"):
         parse_years(years)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [(name, "utc_offset") for name in ("utc_ofset", "utc-offset", "timezone")] + [("soil_capcity", "soil_capacity"), ("alt", "elev")],
+)
+def test_a_column_that_looks_like_a_slip_is_told_of(tmp_path, caplog, name, meant):
+    read(tmp_path, **{name: [1], "canopy_height": [20], "clay": [0.2], "salt": [3]})
+    assert [record.message for record in caplog.records] == [
+        f"sites.csv: the column {name} is taken for a covariate of your own; if `{meant}` is meant, name it so"
+    ]
+    caplog.clear()
+    read(tmp_path, **{name: [1], meant: [1]})
+    assert not caplog.records, "the column itself is there too"
+
+
+def test_the_name_itself_before_one_that_is_the_same_but_for_blanks():
+    assert column_of("stand_age", ["Stand Age", "stand_age"]) == "stand_age" and column_of("stand_age", ["age"]) is None

@@ -135,3 +135,56 @@ def test_a_scale_factor_applied_twice_is_reported(tmp_path, make_vegetation, cap
     with caplog.at_level("WARNING"):
         read_series(write(tmp_path, make_vegetation(["A"]).assign(fapar=0.006)))
     assert "some.csv: fapar of A stays below 0.006" in caplog.text
+
+
+APPEEARS = "TASK-MCD15A3H-061-results.csv"
+
+
+def appeears(site="A", qc=0, **changes):
+    """A table of AppEEARS as its columns are named, scale applied, with a standard deviation and the quality in words beside."""
+    columns = {"ID": site, "Category": "x", "Latitude": 48.5, "Date": DATES.strftime("%Y-%m-%d"), "MCD15A3H_061_FparStdDev_500m": 0.1}
+    columns |= {"MCD15A3H_061_Fpar_500m": LEAVES.to_numpy().round(2)}
+    columns |= {"MCD15A3H_061_FparLai_QC": qc, "MCD15A3H_061_FparLai_QC_MODLAND": "0b0"}
+    return pd.DataFrame(columns).assign(**changes)
+
+
+def test_fapar_of_appeears_is_read_with_its_quality(tmp_path, caplog):
+    """User's guide of MOD15, collection 6, bits of FparLai_QC: 0 main or back-up algorithm, 3-4 cloud (3: assumed clear), 5-7 algorithm."""
+    types = pd.Series({"A": "DBF"})
+    write(tmp_path, appeears(qc=0b00000010), APPEEARS)
+    expected = read_vegetation(tmp_path, types, "auto")["A"]
+    pd.testing.assert_series_equal(expected, daily(LEAVES.round(2), evergreen=False), check_names=False, check_freq=False)
+    qc = np.resize([0, 0b00100000, 0b00011000, 0b00000010], len(DATES))
+    bad = np.resize([0b01100001, 0b00001000, 0b00010000, 0b00000100, 0b10011101], 12)
+    table = appeears(qc=qc)
+    table.loc[50:61, "MCD15A3H_061_FparLai_QC"] = bad
+    table.loc[50:61, "MCD15A3H_061_Fpar_500m"] = np.where(bad == 0b10011101, 2.55, 0.3)
+    write(tmp_path, table, APPEEARS)
+    kept = daily(LEAVES.round(2).drop(LEAVES.index[50:62]), evergreen=False)
+    pd.testing.assert_series_equal(read_vegetation(tmp_path, types, "auto")["A"], kept, check_names=False, check_freq=False)
+    assert not caplog.records
+
+
+def test_fapar_of_earth_engine_is_read_as_it_is_stored(tmp_path):
+    stamps = DATES.astype("datetime64[ns]").astype("int64") // 10**6
+    fpar = (100 * LEAVES.to_numpy()).round()
+    table = pd.DataFrame({"site_id": "A", "system:time_start": stamps, "Fpar": fpar, "FparLai_QC": 0, "Lai": 30})
+    write(tmp_path, table, "MCD15A3H_061_towers.csv")
+    found = read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")["A"]
+    pd.testing.assert_series_equal(found, daily(LEAVES.round(2), evergreen=False), check_names=False, check_freq=False)
+
+
+def test_a_table_of_appeears_without_its_quality_is_refused(tmp_path):
+    write(tmp_path, appeears().drop(columns="MCD15A3H_061_FparLai_QC"), APPEEARS)
+    with pytest.raises(ValueError, match=f"{APPEEARS} lacks the column MCD15A3H_061_FparLai_QC or MCD15A3H_006_FparLai_QC, which"):
+        read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")
+    write(tmp_path, appeears(), "mine.csv")
+    (tmp_path / APPEEARS).unlink()
+    with pytest.raises(ValueError, match="mine.csv needs the columns .* keeps its name, TASK-MCD15A3H-061-results.csv"):
+        read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")
+
+
+@pytest.mark.parametrize("name", ["fapar_qc", "FparLai_QC", "QA", "cloud_flag", "SCL", "fapar_quality"])
+def test_columns_of_quality_that_are_not_read_are_named(tmp_path, make_vegetation, caplog, name):
+    series = read_series(write(tmp_path, make_vegetation(["A"]).assign(**{name: 3, "fparStdDev": 7})))["A"]
+    assert series.max() < 0.81 and f"some.csv: the columns {name}, which may say where a value is bad, are not read; leave" in caplog.text

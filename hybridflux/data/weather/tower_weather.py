@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +13,12 @@ import pandas as pd
 
 from hybridflux.data.archives import Archive, find_archives
 from hybridflux.data.catalog import Dataset
-from hybridflux.data.clock import Noon
-from hybridflux.data.fluxnet import DRIVERS, Quality, read_tower
+from hybridflux.data.fluxnet import DRIVERS, Quality
 from hybridflux.data.fluxnet_table import NoRecord, read_table
 from hybridflux.data.gaps import FLAGS, GIVEN
 from hybridflux.data.site_table import distance_km, pick_sites, read_sites
-from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.data.tower_drivers import complete
+from hybridflux.data.tower_files import read_record
 from hybridflux.data.weather.border import Extent, assemble, wanted_days
 from hybridflux.data.weather.daily_weather import DAILY, MORE, Weather
 from hybridflux.time import time_zone_name
@@ -50,7 +51,7 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
 
     Raises:
         FileNotFoundError: no towers folder, or no flux file of the named site.
-        ValueError: no tower within 300 km gives 80 % of the days; or what `read_tower` refuses.
+        ValueError: no tower within 300 km gives 80 % of the days; or what `read_record` refuses.
     """
     folder, _, name = str(place).partition("#")
     days = wanted_days(start, end)
@@ -58,14 +59,15 @@ def read(dataset: Dataset, place: str | Path, extent: Extent, start, end, utc_of
     tried = []
     for candidate in candidates:
         try:
-            frame = _frame(candidate)
+            record, files = read_record(candidate.archive, Quality(), candidate.row)
         except NoRecord as error:
             tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives nothing: {error}")
             continue
+        frame = record[list(DRIVERS)]
         given = frame[list(_NEEDED)].notna().all(axis=1)
         share = float(given.reindex(pd.DatetimeIndex(days), fill_value=False).mean())
         if share >= ENOUGH or (name and share > 0):
-            return _weather(dataset, candidate, frame, days, share, utc_offset, tried)
+            return _weather(dataset, candidate, frame, files, days, share, utc_offset, tried)
         tried.append(f"{candidate.site} ({candidate.distance:.0f} km) gives {share:.0%}")
     raise ValueError(
         f"{folder}: no tower within {TOO_FAR:.0f} km gives weather on {ENOUGH:.0%} of the days {days[0]} to {days[-1]}: "
@@ -90,16 +92,7 @@ def _candidates(folder: Path, name: str, extent: Extent) -> list[_Candidate]:
     return [_Candidate(table.index[i], float(distance[i]), table.iloc[i], archives[table.index[i]]) for i in order]
 
 
-def _frame(candidate: _Candidate) -> pd.DataFrame:
-    """Daily drivers of a tower, checked as those of a fit are, NaN where missing."""
-    row, where = candidate.row, str(candidate.archive)
-    frame = read_tower(candidate.archive, Quality(), Noon.of(row["lon"], row["utc_offset"]))
-    check_units(frame, where)
-    check_latitude(frame, row["lat"], where)
-    return drop_outliers(frame, where)[list(DRIVERS)]
-
-
-def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tried) -> Weather:
+def _weather(dataset, candidate: _Candidate, frame, files, days, share, utc_offset, tried) -> Weather:
     site, row = candidate.site, candidate.row
     axis = pd.DatetimeIndex(days, name="time")
     values, flags = complete(frame, axis, row["lat"], str(candidate.archive))
@@ -108,11 +101,11 @@ def _weather(dataset, candidate: _Candidate, frame, days, share, utc_offset, tri
     filled = {name: filled[name] for name in names}
     _warn(candidate, days, share, filled, utc_offset)
     origin = {
-        "dataset": dataset.id, "file": str(candidate.archive), "site": site, "distance_km": round(candidate.distance, 1),
+        "dataset": dataset.id, "file": ", ".join(map(str, files)), "site": site, "distance_km": round(candidate.distance, 1),
         "elevation": float(row["elev"]), "days": f"local standard days of the tower ({_zone(row)})",
         "days_of_region": bool(row["utc_offset"] == utc_offset), "utc_offset": float(row["utc_offset"]),
         "share_of_days_given": round(share, 4), "filled_days": {name: parts for name, parts in filled.items() if parts},
-        "days_by_source": _sources(candidate.archive, days), "nearer_without_weather": tried,
+        "days_by_source": _sources(files, days), "nearer_without_weather": tried,
     }  # fmt: skip
     cells = {name: values[name].to_numpy()[:, None] for name in names}
     return assemble(days, cells, [row["lat"]], [row["lon"]], [row["elev"]], origin, f"{candidate.archive}")
@@ -142,10 +135,12 @@ def _warn(candidate: _Candidate, days: np.ndarray, share: float, filled: dict, u
         warnings.warn(f"days of {site} are {time_zone_name(own)} days, those of the region {time_zone_name(utc_offset)}", stacklevel=4)
 
 
-def _sources(archive: Archive, days: np.ndarray) -> dict[str, int]:
-    """Source -> number of days, where the file has a column for it."""
-    table = read_table(archive, frozenset(("TIMESTAMP", _SOURCE)))
-    if _SOURCE not in table:
-        return {}
-    inside = pd.to_datetime(table["TIMESTAMP"], format="%Y%m%d").isin(pd.DatetimeIndex(days))
-    return table.loc[inside, _SOURCE].value_counts().to_dict()
+def _sources(files: Mapping[Archive, pd.DatetimeIndex], days: np.ndarray) -> dict[str, int]:
+    """Source -> number of days, where a file has a column for it; each file counts on the days that it gives."""
+    found: Counter[str] = Counter()
+    for archive, given in files.items():
+        table = read_table(archive, frozenset(("TIMESTAMP", _SOURCE)))
+        if _SOURCE in table:
+            inside = pd.to_datetime(table["TIMESTAMP"], format="%Y%m%d").isin(given.intersection(pd.DatetimeIndex(days)))
+            found.update(table.loc[inside, _SOURCE])
+    return dict(found)

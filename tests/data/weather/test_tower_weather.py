@@ -118,3 +118,15 @@ def test_bouconne_and_meuse(read, shared):
     with pytest.warns(UserWarning, match="FR-Hes, 14[0-9] km away"):
         meuse = read(towers, (5.33, 49.26, 5.37, 49.30), "2016-01-01", "2020-12-31")
     assert meuse.origin["days_by_source"] == {"era": 1827}, "reanalysis at the tower: said, not hidden"
+
+
+def test_weather_of_a_tower_with_two_files_comes_from_both(read, one_site, make_table):
+    one_site.sites["utc_offset"] = 1
+    one_site.write_sites()
+    one_site.write("FR-Aaa", make_table(end="2009-12-31").assign(MET_SOURCE="tower"))
+    later = make_table("2010-01-01", "2011-12-31", seed=5).assign(MET_SOURCE="era")
+    later.to_csv(one_site.path / "fluxnet_dd" / "ICOSETC_FR-Aaa_FLUXNET_DD_L2.csv", index=False)
+    weather = read(one_site.path)
+    assert weather.origin["days_by_source"] == {"tower": 306, "era": 59}
+    assert weather.origin["file"].endswith("_1-4.csv, ICOSETC_FR-Aaa_FLUXNET_DD_L2.csv")
+    assert weather.values["tair"][306:, 0] == pytest.approx(later["TA_F"][:59], rel=1e-5)
