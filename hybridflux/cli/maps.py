@@ -302,8 +302,8 @@ def drought(
     years, what_is_usual = _years(reference), _by_driver(usual or [], "--usual")
     given = [f"--{name}" for name in ("draws", "seed") if ctx.get_parameter_source(name).name == "COMMANDLINE"]
     if run is not None and given:
-        raise ValueError(f"{' and '.join(given)}: a ledger of a run has the draws and the seed of the run; leave it out, or give --posterior "
-                         f"{run / 'posterior.nc'} and --region in place of --run")  # fmt: skip
+        raise ValueError(f"{' and '.join(given)}: a ledger of a run has the draws and the seed of the run; leave it out, or give "
+                         f"--posterior {run / 'posterior.nc'} and --region in place of --run")  # fmt: skip
 
     from hybridflux.inference.posterior import Posterior
     from hybridflux.products.drought import check_unchanged, run_drought

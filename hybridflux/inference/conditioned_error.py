@@ -81,8 +81,8 @@ def with_error(
         raise ValueError(f"residuals `{months}` are not understood; they are {', '.join(MONTHS)}")
     if posterior.residuals is None or posterior.structure is None:
         raise ValueError("the posterior remembers no residuals of its towers: it is of an earlier version; fit again, or leave them unused")
-    kinds, structure, gross = kinds_and_errors(posterior, sequences)
-    posterior, residuals = replace(posterior, structure=structure, gross=gross), posterior.residuals
+    residuals, (kinds, structure, gross) = posterior.residuals, kinds_and_errors(posterior, sequences)
+    posterior = replace(posterior, structure=structure, gross=gross)
     if months == OTHER:
         residuals = residuals.only(~_asked(residuals, sequences.days))
     gpp, reco = (np.asarray(fluxes[name]) for name in ("gpp", "reco"))

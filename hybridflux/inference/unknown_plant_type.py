@@ -7,7 +7,7 @@ intervals are wider than those of a known type on average. No type that has towe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,7 +49,7 @@ def with_unknown(error: StructuralError) -> StructuralError:
     """
     if LEVEL not in error.raw:
         return error
-    values = {name: np.asarray(one, float) for name, one in error.values().items()}
+    values: dict[str, Any] = {name: np.asarray(one, float) for name, one in error.values().items()}
     draws, rng = len(values[SPREAD]), np.random.default_rng(SEED)
     score = {name: ndtri((rng.permutation(draws) + 0.5) / draws) for name in (LEVEL, *TRAITS)}
     drawn = {LEVEL: prior_level(values[SPREAD], score[LEVEL])}

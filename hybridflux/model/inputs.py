@@ -84,6 +84,6 @@ def check_positions(name: str, given: int, names: Names) -> None:
     shape = next((np.shape(names[one]) for one in ("plant_type", "site") if one in names), ())
     if given > 1 and shape and shape[-1] not in (1, given):
         raise ValueError(
-            f"`{name}` is Fixed to a list of {given} values, which go by the position of the places, and here are {shape[-1]} of them; give "
-            'one number, or values by plant type code, such as Fixed({"CRO": 2.0, "GRA": 1.5})'
+            f"`{name}` is Fixed to a list of {given} values, which go by the position of the places, and here are {shape[-1]} of them; "
+            'give one number, or values by plant type code, such as Fixed({"CRO": 2.0, "GRA": 1.5})'
         )
