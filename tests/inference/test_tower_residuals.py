@@ -140,9 +140,25 @@ def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences)
 
 
 def test_importance_in_a_large_fit_is_not_that_of_networks_alone(sequences, monkeypatch):
-    """Of many days two draws are looked at; here process members alone read light."""
+    """Of many days few draws are looked at, of both kinds; here process members alone read light."""
     monkeypatch.setattr(training_days, "SMALL", 0)
     assert training_days.importance(of_two_kinds(sequences, 8, 0.3), sequences, {"par": 1.0}).tolist() == [1.0]
+
+
+def test_importance_in_a_large_fit_is_near_that_of_all_draws(sequences, monkeypatch):
+    """Draws differ in how much RECO there is beside GPP; the first and the last alone say more of temperature than all do."""
+    sources = {"light_use_efficiency": Shared(), "respiration_ref": Shared()}
+    model = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal, respiration.lloyd_taylor), sources=sources)
+    z = {name: np.zeros(32, np.float32) for name in learned(model)}
+    z["sources.respiration_ref.z"] = np.linspace(-3, 3, 32, dtype=np.float32)
+    several = Posterior(with_learned(model, z), Indices.of(sequences), info={})
+    sd = {name: float(sequences.drivers[name].std()) for name in ("par", "fapar", "tair")}
+    of_all = training_days.importance(several, sequences, sd)
+    monkeypatch.setattr(training_days, "SMALL", 0)
+    few = training_days.importance(several, sequences, sd)
+    monkeypatch.setattr(training_days, "MOST_DRAWS", 2)
+    ends = training_days.importance(several, sequences, sd)
+    assert np.abs(few - of_all).max() < 0.04 and np.abs(ends - of_all).max() > 0.1
 
 
 @pytest.fixture(scope="module")
