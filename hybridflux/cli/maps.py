@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -221,7 +222,7 @@ def scenario(
     wrote(out)
 
 
-def _by_driver(changes: list[str]) -> dict[str, str]:
+def _by_driver(changes: Sequence[str], option: str = "--change") -> dict[str, str]:
     """Driver -> change, of texts such as `rain=*0.6`.
 
     Raises:
@@ -231,18 +232,26 @@ def _by_driver(changes: list[str]) -> dict[str, str]:
     for text in changes:
         name, equals, change = text.partition("=")
         if not equals:
-            raise ValueError(f"--change `{text}`: write a change as rain=*0.6, tair=+2 or vpd=climatology")
+            raise ValueError(f"{option} `{text}`: write a change as rain=*0.6, tair=+2 or vpd=climatology")
         if name.strip() in found:
-            raise ValueError(f"--change: `{name.strip()}` is changed twice")
+            raise ValueError(f"{option}: `{name.strip()}` is changed twice")
         found[name.strip()] = change.strip()
     return found
 
 
 def drought(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the run against the usual year and its ledger, or of a finished ledger.")],
     start: Annotated[str | None, typer.Option("--start", help="First day of the season, YYYY-MM-DD.")] = None,
     end: Annotated[str | None, typer.Option("--end", help="Last day of the season, YYYY-MM-DD.")] = None,
-    run: Annotated[Path | None, typer.Option(exists=True, help="Run to take posterior, region, draws, towers and seed from.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="Run to take posterior, region, the pixels that --within left out, draws, towers and seed from; of a run against a usual "
+            "year, that too. A scenario is refused: its drivers are not those that were.",
+        ),
+    ] = None,
     posterior: Annotated[Path | None, typer.Option(exists=True, help="File written by `hybridflux fit`.")] = None,
     region: Annotated[Path | None, typer.Option(exists=True, help="Zarr store of the region's drivers on a 10 m grid.")] = None,
     *,
@@ -290,12 +299,17 @@ def drought(
     check_folder(out)
     if run is None and (posterior is None or region is None):
         raise ValueError("a ledger takes --run RUN, or --posterior FILE and --region STORE")
-    years = _years(reference)
+    years, what_is_usual = _years(reference), _by_driver(usual or [], "--usual")
+    given = [f"--{name}" for name in ("draws", "seed") if ctx.get_parameter_source(name).name == "COMMANDLINE"]
+    if run is not None and given:
+        raise ValueError(f"{' and '.join(given)}: a ledger of a run has the draws and the seed of the run; leave it out, or give "
+                         f"--posterior {run / 'posterior.nc'} and --region in place of --run")  # fmt: skip
 
     from hybridflux.inference.posterior import Posterior
-    from hybridflux.products.drought import run_drought
+    from hybridflux.products.drought import check_unchanged, run_drought
     from hybridflux.region.draws import spread as of_draws
     from hybridflux.region.drivers.calendar import Period
+    from hybridflux.region.drivers.driver_change import read_changes
     from hybridflux.region.drivers.open import open_region
     from hybridflux.region.run.executors import choose
     from hybridflux.region.run.lifecycle import POSTERIOR, read_run, spec_of
@@ -305,16 +319,21 @@ def drought(
         region, posterior = region or Path(read_run(run)["region"]), posterior or run / POSTERIOR
         towers = spec.draws.towers if spec.draws.spread.has_random_effects else None  # a run without effects names none
         of_run = replace(spec.draws, spread=Spread.random_effects, towers=towers)
+        known = {change.name: change for change in read_changes(_by_driver(spec.usual)) if not (years and change.is_usual)}
+        what_is_usual = {**known, **what_is_usual}
     kind = "dask" if workers or scheduler else "serial"
     options = {"executor": choose(kind, workers=workers, scheduler=scheduler, insecure_scheduler=insecure_scheduler)}
     options |= {"draws": of_draws.Draws(draws, Spread.random_effects, seed) if run is None else of_run, "years": years}
     options |= {"pixels": True if by and pixels is None else pixels}
     opened, season = open_region(region), Period(start, end)
+    if run is not None:
+        opened = opened.within(*spec.within).with_changes(_by_driver(spec.changes))
+        check_unchanged(opened)
     for classes in by or ():
         classes_of(classes, opened, int(end[:4]))  # what cannot be made is refused before anything is mapped
     with progress_of("mapping") as progress:
         run_drought(
-            Posterior.load(posterior), opened, out, period=season, usual=_by_driver(usual or []), resume=resume, progress=progress,
+            Posterior.load(posterior), opened, out, period=season, usual=what_is_usual, resume=resume, progress=progress,
             **options,
         )  # fmt: skip
     wrote(out)

@@ -13,6 +13,7 @@ given its months, that of a place in their neighbourhood given theirs. Which mon
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from hybridflux.inference.place_amplitude import score_given
 from hybridflux.inference.tower_residuals import TowerResiduals
+from hybridflux.inference.unknown_plant_type import kinds_and_errors
 from hybridflux.model.gross_error import error_of_gpp, with_measuring_errors
 from hybridflux.model.sequences import Sequences
 from hybridflux.model.structural_covariance import Errors, Periods, covariance, size_of, unit_means
@@ -79,18 +81,19 @@ def with_error(
         raise ValueError(f"residuals `{months}` are not understood; they are {', '.join(MONTHS)}")
     if posterior.residuals is None or posterior.structure is None:
         raise ValueError("the posterior remembers no residuals of its towers: it is of an earlier version; fit again, or leave them unused")
-    residuals = posterior.residuals
+    residuals, (kinds, structure, gross) = posterior.residuals, kinds_and_errors(posterior, sequences)
+    posterior = replace(posterior, structure=structure, gross=gross)
     if months == OTHER:
         residuals = residuals.only(~_asked(residuals, sequences.days))
     gpp, reco = (np.asarray(fluxes[name]) for name in ("gpp", "reco"))
     error = np.empty(gpp.shape)
     for at, place in enumerate(sequences.places):
         towers = [number for number in np.unique(residuals.place).tolist() if posterior.places[number] == place]
-        alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(sequences.plant_types[at])
+        alike, kind = np.ones((1 + len(towers), 1 + len(towers))), int(kinds[at])
         activity = 0.5 * (gpp[..., at] + reco[..., at])
         error[..., at] = structural_error_given(posterior, activity, sequences.days, residuals, towers, alike, kind, seed + at)
     own = jax.random.key(seed + len(sequences.places))  # the errors of NEE of the places have the seeds before
-    of_gpp = _error_of_gpp(posterior, gpp, reco, error, own, sequences.plant_types)
+    of_gpp = _error_of_gpp(posterior, gpp, reco, error, own, kinds)
     gpp, reco = gpp + of_gpp, reco + error + of_gpp
     return {"nee": reco - gpp, "gpp": gpp, "reco": reco}
 

@@ -250,8 +250,8 @@ def hyperparameters(
     return Hyperparameters(error, log_sd, everyone, before, prior_towers, inside, whole)
 
 
-def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray) -> dict:
-    """What was learned, as JSON types; `about` says from which residuals."""
+def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray | None) -> dict:
+    """What was learned, as JSON types; `about` says from which residuals, `plant_types` of which types it is (None: of all alike)."""
     return {
         "prior_towers": found.prior_towers,
         "data_towers": round(float(weight.sum()), 2),
@@ -262,11 +262,12 @@ def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: 
     }
 
 
-def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str], plant_types: np.ndarray) -> dict:
+def _summary(error: StructuralError, log_sd: np.ndarray, tables: Sequence[str], plant_types: np.ndarray | None) -> dict:
     """Median, 5 and 95 % of everything learned."""
     rows = {name: np.asarray(values, float) for name, values in error.values().items()}
-    rows |= {f"root mean square amplitude, {PLANT_TYPES[kind]}": np.exp(error.level(kind)) for kind in plant_types}
-    of_type = {PLANT_TYPES[kind]: error.of_type(int(kind)) for kind in plant_types}
+    kinds = {"all plant types": 0} if plant_types is None else {PLANT_TYPES[kind]: int(kind) for kind in plant_types}
+    rows |= {f"root mean square amplitude, {code}": np.exp(error.level(kind)) for code, kind in kinds.items()}
+    of_type = {code: error.of_type(kind) for code, kind in kinds.items()}
     rows |= {f"share that comes again every year, {code}": one["structural_recurring"] for code, one in of_type.items()}
     rows |= {f"share of the size at {ACTIVITY} gC m-2 d-1 that does not grow, {code}": floor_share(one) for code, one in of_type.items()}
     rows |= {f"{table.removesuffix('.z.effect')} sd over its prior median": np.exp(log_sd[:, at]) for at, table in enumerate(tables)}

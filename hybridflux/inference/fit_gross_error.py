@@ -54,6 +54,8 @@ def of_posterior(posterior: Posterior, sequences: Sequences) -> tuple[GrossError
     measuring, kinds = measuring_error([record for _, record in records]), sequences.plant_types
     found = hyperparameters(means, weight * measured, int(measured.sum()), effects, kinds, posterior.info["seed"], measuring=measuring)
     about = {"residuals": ORIGIN[left_out is None] if means else "none: the prior alone", "odds_of_gpp": round(odds, 3)}
+    if not sequences.has_plant_types:
+        return GrossError(found.error.of_one_kind(), odds), summary_of(found, weight * measured, about, (), None)
     return GrossError(found.error, odds), summary_of(found, weight * measured, about, (), np.unique(kinds[measured]))
 
 

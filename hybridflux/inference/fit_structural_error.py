@@ -109,10 +109,12 @@ def learn(
     found = hyperparameters(means, weight, int(observed.sum()), effects, sequences.plant_types, seed, measuring=measuring)
     spreads_of = {} if held else {one.sd: 2.0 * found.log_sd[:, at] for at, one in enumerate(sites)}
     about = {"residuals": "none: the prior alone" if not means else ORIGIN[held]}
-    summary = summary_of(found, weight, about, [one.effect for one in sites], np.unique(sequences.plant_types[observed]))
+    kinds = np.unique(sequences.plant_types[observed]) if sequences.has_plant_types else None
+    summary = summary_of(found, weight, about, [one.effect for one in sites], kinds)
     whole = found.whole
     unseen = None if held or whole is None else _densities(np.asarray(_log_density(np.asarray(found.everyone, np.float32), whole)), means)
-    return Learned(found.error, spreads_of, summary, unseen)
+    error = found.error if sequences.has_plant_types else found.error.of_one_kind()
+    return Learned(error, spreads_of, summary, unseen)
 
 
 def _records(

@@ -21,6 +21,7 @@ from hybridflux.inference.conditioned_error import UNUSED, simulate_given
 from hybridflux.inference.predictive_draws import predictive_draws
 from hybridflux.inference.tower_residuals import TowerResiduals
 from hybridflux.inference.training_days import TrainingDays
+from hybridflux.inference.unknown_plant_type import kinds_and_errors
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.gross_error import GrossError
 from hybridflux.model.learned import learned, over_draws, parameters_over_draws, pooled_effects, populations, with_learned
@@ -248,11 +249,12 @@ class Posterior:
         effects, errors = jax.random.split(key)
         names = {name: jnp.asarray(values) for name, values in names_of(self.model, sequences).items()}
         known = {name: jnp.asarray(np.nan_to_num(values)) for name, values in sequences.uncertainty.items()} if noise else {}
-        structure = self.structure.of_draws(self.draws) if noise and self.structure is not None else None
-        gross = self.gross.of_draws(self.draws) if structure is not None and self.gross is not None else None
+        kinds, of_net, of_gross = kinds_and_errors(self, sequences)
+        structure = of_net.of_draws(self.draws) if noise and of_net is not None else None
+        gross = of_gross.of_draws(self.draws) if structure is not None and of_gross is not None else None
         keys = jax.random.split(errors, self.draws)
         shape = (len(sequences.days), len(sequences.places))
-        drawn, kinds = self.at(sequences, key=effects), sequences.plant_types
+        drawn = self.at(sequences, key=effects)
         added, left, has_left = None, None, np.zeros(shape[1], bool)
         numbers = [self.places.index(place) if place in self.places else -1 for place in sequences.places]
         if discrepancy and self.discrepancy is not None and max(numbers) >= 0:

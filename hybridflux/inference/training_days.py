@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
 DAYS = 512
 """Days of the sample: each pixel and day of a map is compared with all of them."""
-MOST_PLACES, MOST_DRAWS = 8, 2
-"""Towers and draws that importance is found with, at most, where they are many."""
+MOST_PLACES, MOST_DRAWS = 8, 8
+"""Towers and draws that importance is found with, at most, where they are many.
+
+Of an ensemble of 16 at eight European towers and six years, the importance of a predictor is off by up to 0.14 with 2 of the draws, 0.08
+with 4 and 0.04 with 8. All take half a second, beside 5 s of compiling.
+"""
 SMALL = 1 << 22  # values of a flux, up to which all of them are looked at
 STEP = 0.1  # standard deviations of a predictor
 AT_ONCE = 1 << 22  # distances in memory
@@ -120,6 +124,8 @@ def predictors(posterior: Posterior, sequences: Sequences) -> tuple[str, ...]:
 def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float]) -> np.ndarray:
     """Importance of each predictor, the largest one is 1 `[predictor]`, float32.
 
+    Of a fit of many days it is found with at most `MOST_DRAWS` of the draws, evenly spaced, at `MOST_PLACES` of the towers.
+
     Args:
         posterior: of the fit.
         sequences: of the fit.
@@ -129,7 +135,7 @@ def importance(posterior: Posterior, sequences: Sequences, sd: dict[str, float])
     kept = kept_draws(posterior.model)
     if len(kept) * observed.size > SMALL:
         places = np.flatnonzero(observed.any(axis=0))
-        ends = np.linspace(0, len(kept) - 1, min(len(kept), MOST_DRAWS)).round().astype(int)  # of a stacked ensemble one of each kind
+        ends = np.linspace(0, len(kept) - 1, min(len(kept), MOST_DRAWS)).round().astype(int)  # of a stacked ensemble both kinds
         kept, places = kept[ends], places[:: -(-len(places) // MOST_PLACES)]
         here = sequences.select([sequences.places[place] for place in places])
     else:  # as `tower_residuals` has it, so that one program serves both

@@ -37,8 +37,17 @@ class Sequences:
     sensors: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def has_plant_types(self) -> bool:
+        """Whether the plant types of the places are known."""
+        return "plant_type" in self.drivers
+
+    @property
     def plant_types(self) -> np.ndarray:
-        """Index of each place into PLANT_TYPES `[place]`; all the first one, which makes them one kind, where nobody said."""
+        """Index of each place into PLANT_TYPES `[place]`; all the first one, which makes them one kind, where nobody said.
+
+        What is learned of that kind belongs to no particular type (`StructuralError.of_one_kind`), and a posterior that knows types
+        predicts other places of unknown type by `inference.unknown_plant_type`.
+        """
         return np.asarray(self.drivers.get("plant_type", np.zeros(len(self.places))), int)
 
     def __post_init__(self):

@@ -9,7 +9,7 @@ the prior of a whole model is one line and a posterior variance reads as a contr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import ClassVar, NamedTuple
 
@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
-from hybridflux.model.inputs import DERIVED, Names, declared, standardised
+from hybridflux.model.inputs import DERIVED, Names, check_positions, checked_codes, declared, standardised
 from hybridflux.process.call import arguments
 from hybridflux.vocabulary import HISTORY_DAYS, PLANT_TYPES, VARIABLES, Covariate, Parameter
 
@@ -132,21 +132,39 @@ class AbstractFree(AbstractSource):
 
 
 class Fixed(AbstractSource):
-    """Not learned: a given value, or the typical one of the vocabulary."""
+    """Not learned: a given value, one for each plant type, or the typical one of the vocabulary."""
 
     constant: Array | None = None
+    codes: tuple[str, ...] = eqx.field(static=True, default=())
 
-    def __init__(self, value: ArrayLike | Sequence[float] | None = None):
-        """`value` in the units of the parameter; may broadcast over places."""
-        self.constant = None if value is None else jnp.asarray(value, jnp.float32)
+    def __init__(self, value: ArrayLike | Sequence[float] | Mapping[str, float] | None = None):
+        """A value in the units of the parameter.
+
+        Args:
+            value: one number; or plant type code -> number, `{"CRO": 2.0, "GRA": 1.5}`, where other types have the typical value. A list
+                goes by position, a number for each place of a fit in their order: it fits no other places and no map.
+
+        Raises:
+            ValueError: a code that is no plant type, no code at all, or a value that is no number.
+        """
+        self.codes = tuple(checked_codes(value)) if isinstance(value, Mapping) else ()
+        given = list(value.values()) if isinstance(value, Mapping) else value
+        self.constant = None if given is None else jnp.asarray(given, jnp.float32)
 
     def reads(self):
-        return ()
+        return ("plant_type",) if self.codes else ()
 
     def spec(self):
+        if self.codes and self.constant is not None:
+            return {"value": dict(zip(self.codes, self.constant.tolist(), strict=True))}
         return {"value": None if self.constant is None else self.constant.tolist()}
 
     def value(self, row, names):
+        if self.codes:
+            every = jnp.full(len(PLANT_TYPES), row.typical, jnp.float32)
+            return every.at[np.array([PLANT_TYPES.index(code) for code in self.codes])].set(self.constant)[names["plant_type"]]
+        if self.constant is not None and self.constant.ndim:
+            check_positions(row.name, self.constant.shape[-1], names)
         return jnp.asarray(row.typical if self.constant is None else self.constant, jnp.float32)
 
 

@@ -101,6 +101,11 @@ class StructuralError(eqx.Module):
         here = self.differing(plant_type) | {LEVEL: self.level(plant_type)}
         return {name: np.asarray(one) for name, one in (self.values() | here).items()}
 
+    def of_one_kind(self) -> StructuralError:
+        """The error of the first plant type for all of them: what a fit learned that was not told the types of its towers."""
+        raw = {name: jnp.asarray(values) for name, values in self.raw.items()}
+        return StructuralError(raw | {name: jnp.broadcast_to(raw[name][..., :1], raw[name].shape) for name in OF_TYPES if name in raw})
+
     def of_draws(self, draws: int) -> StructuralError:
         """As many draws as asked for, in turn."""
         turn = jnp.arange(draws)

@@ -68,7 +68,7 @@ def ledger_table(
         run: folder written by `map_region`.
         events: CSV of mowing, harvest and felling (`management.read_events`), for instance by `hybridflux events`.
         flows: CSV of yearly export, import, fire and leaching (`management.read_flows`); an export given here holds instead of that of
-            events.
+            events, and rows of a campaign share a part of their error.
         zones: CSV with columns `zone` and `group`, to aggregate zones.
         seed: of the random numbers of harvest fractions, events and tables.
 
@@ -254,7 +254,7 @@ def _given(totals: RunTotals, flows: Sequence[Flow], pool: str, years: list[int]
     for level in sorted(narrowness):
         found = np.full_like(out, np.nan)
         for flow in narrowness[level]:
-            error = random_of(seed, f"{pool}/{flow.zone}/{flow.land_cover}/{flow.years}/{flow.value}").standard_normal(totals.draws)
+            error = _error_of(flow, totals.draws, seed)
             cells = np.flatnonzero(place_of(flow.zone, flow.land_cover, totals.zone, totals.land_cover))
             for number, year in enumerate(years):
                 if year in whole and flow.years[0] <= year <= flow.years[1]:
@@ -262,6 +262,15 @@ def _given(totals: RunTotals, flows: Sequence[Flow], pool: str, years: list[int]
                     found[cells, number] = np.nan_to_num(found[cells, number]) + more
         out = np.where(np.isnan(found), out, found)
     return out
+
+
+def _error_of(flow: Flow, draws: int, seed: int) -> np.ndarray:
+    """Standard normal error of a row of the tables `[draw]`, of which the rows of a pool and campaign share a part."""
+    own = random_of(seed, f"{flow.pool}/{flow.zone}/{flow.land_cover}/{flow.years}/{flow.value}").standard_normal(draws)
+    if not flow.campaign:
+        return own
+    common = random_of(seed, f"{flow.pool}/campaign {flow.campaign}").standard_normal(draws)
+    return np.sqrt(1.0 - flow.correlation) * own + np.sqrt(flow.correlation) * common
 
 
 def ledger_of(totals: RunTotals, carried: Carried) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def run_drought(
 
     Args:
         posterior: fitted `Posterior`.
-        region: region store, or an open region.
+        region: region store, or an open region, perhaps without pixels unlike the towers (`within`).
         out: folder.
         period: the season, its first and last day.
         usual: driver -> what is usual: `typical`, `climatology`, `*1.3`, `+0.02`; of others it is made of the record (`usual_of`).
@@ -105,11 +105,12 @@ def run_drought(
         The table of `drought_table`.
 
     Raises:
-        ValueError: nothing is known of what is usual, or as `map_region`.
+        ValueError: nothing is known of what is usual; the region is under changed drivers (`check_unchanged`); or as `map_region`.
     """
     from hybridflux.region.map import map_region
 
     out, region = Path(out), region if isinstance(region, Region) else open_region(region)
+    check_unchanged(region)
     given, posterior = posterior, posterior.of_causes()
     needs = posterior.model.needs()
     wanted = usual_of(region, needs, years) | {change.name: change for change in read_changes(usual or {})}
@@ -143,6 +144,20 @@ def run_drought(
     write_table(table, out / TABLE, record, float_format="%.6g")
     write_record(out / RECORD, record | {"checksums": of_files(out, (TABLE,))})  # last: it marks the ledger as complete
     return table
+
+
+def check_unchanged(region: Region) -> None:
+    """Refuse a region under changed drivers: a ledger compares the season that was with the usual one, and a scenario is neither.
+
+    Raises:
+        ValueError: names the changes and what to give in place of them.
+    """
+    if region.changes:
+        raise ValueError(
+            f"a ledger says what the season that was lost against the usual year, and this is a scenario, under "
+            f"{', '.join(map(str, region.changes))}; give a run or a region without changes, such as the folder `control` of the scenario, "
+            "and what is usual by --usual"
+        )
 
 
 def _not_held(region: Region) -> list[str]:

@@ -64,20 +64,43 @@ def read_inventory(path: str | Path) -> list[Entry]:
     given of every year; import, fire and leaching that no row gives of a year count as none. A column
     `units` may say gC m-2 yr-1 or tC ha-1 yr-1 for each row. Without that column, values that look like another unit are warned of.
     Columns `campaign` and `correlation` (0 to 1) may say which rows of a pool share a part of their error, as those of one inventory share
-    its allometry; rows without are independent.
+    its allometry; rows without are independent. A place with rows of import, fire or leaching alone has nothing to compare: it is left
+    out, with a warning.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a column is missing, or values are not valid; the message names file, rows and cure.
+        ValueError: a column is missing, values are not valid, or no place has a stock change or an export; the message names file, rows
+            and cure.
     """
     rows, declared = read_pools(path)
     exported = rows.groupby(["zone", "land_cover"])["pool"].transform(lambda pools: "export" in set(pools))
     other = rows["pool"].isin([pool for pool in CARRIED if pool != "export"])
     used = rows[~other | exported]  # they alone do not say what was exported
+    _say_left_out(Path(path), rows, used)
     entries = [_entry(Path(path), *place, rows=part) for place, part in used.groupby(["zone", "land_cover"], sort=False)]
     if not declared:
         question_units(Path(path), rows)
     return entries
+
+
+def _say_left_out(path: Path, rows: pd.DataFrame, used: pd.DataFrame) -> None:
+    """Warn of places that have neither a stock change nor an export, in the order of the table.
+
+    Raises:
+        ValueError: there is no other place.
+    """
+    kept = set(zip(used["zone"], used["land_cover"], strict=True))
+    pools: dict[str, list[str]] = {}
+    for row in rows.itertuples():
+        if (row.zone, row.land_cover) not in kept:
+            pools.setdefault(f"{row.zone}/{row.land_cover}", []).append(row.pool)
+    if not pools:
+        return
+    listed = "; ".join(f"{place} (only {', '.join(dict.fromkeys(of))})" for place, of in pools.items())[:500]
+    cure = "add its biomass, soil and export, or give the table to `hybridflux ledger --yields`, which needs no stock change"
+    if not kept:
+        raise ValueError(f"{path} has no stock change and no export of any place: {listed}; {cure}")
+    warnings.warn(f"{path}: no stock change and no export of {listed}, so there is nothing to compare there; {cure}", stacklevel=3)
 
 
 def read_pools(path: str | Path) -> tuple[pd.DataFrame, bool]:

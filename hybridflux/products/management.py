@@ -62,6 +62,8 @@ class Flow:
         years: first and last year.
         value: gC m-2 yr-1.
         sd: its standard deviation, one error for all years of the row.
+        campaign: that measured it; rows of a pool and campaign share a part of their error, as those of an inventory do.
+        correlation: of the errors of any two rows of that campaign, 0 to 1.
     """
 
     zone: str
@@ -70,10 +72,14 @@ class Flow:
     years: tuple[int, int]
     value: float
     sd: float
+    campaign: str = ""
+    correlation: float = 0.0
 
 
 def read_flows(path: str | Path) -> list[Flow]:
     """Yearly export, import, fire and leaching of a table `zone,land_cover,pool,start_year,end_year,value,sd`.
+
+    Columns `units`, `campaign` and `correlation` are those of `inventory.read_inventory`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -83,7 +89,10 @@ def read_flows(path: str | Path) -> list[Flow]:
     chosen = rows[rows["pool"].isin(CARRIED)]
     if not declared:
         question_units(Path(path), chosen)
-    return [Flow(row.zone, row.land_cover, row.pool, (row.start_year, row.end_year), row.value, row.sd) for row in chosen.itertuples()]
+    return [
+        Flow(row.zone, row.land_cover, row.pool, (row.start_year, row.end_year), row.value, row.sd, row.campaign, row.correlation)
+        for row in chosen.itertuples()
+    ]
 
 
 def read_events(path: str | Path) -> list[Event]:

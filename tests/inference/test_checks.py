@@ -4,20 +4,22 @@ import warnings
 from dataclasses import replace
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 import pytest
 
 from hybridflux.inference import MAP, NUTS, Ensemble
+from hybridflux.inference.batch import batch
 from hybridflux.inference.checks import at_bounds
 from hybridflux.inference.methods import METHODS
 from hybridflux.inference.methods.base import AbstractMethod, Drawn, InferenceWarning
 from hybridflux.inference.methods.ensemble import behind_the_best, concerns
 from hybridflux.inference.methods.settings import method_of
 from hybridflux.inference.posterior import Indices, Posterior
-from hybridflux.model import HybridFlux, Sequences, Shared, StudentT, observe
-from hybridflux.model.learned import learned, with_learned
+from hybridflux.model import HybridFlux, Neural, Pooled, Sequences, Shared, StudentT, observe
+from hybridflux.model.learned import learned, with_learned, with_places
 from hybridflux.model.noise import Laplace
 from hybridflux.process import light, respiration
 from tests.inference.conftest import dark_series
@@ -193,6 +195,30 @@ def test_an_ensemble_of_towers_of_unlike_difficulty_raises_no_alarm(plain_model)
         some = Sequences(series.places, series.days, series.drivers, {"nee": nee}, {})
         posterior = Ensemble(members=6, steps=300).fit(plain_model, some, seed=1)
     assert max(posterior.info["diagnostics"]["behind_the_best"]) < 0.1
+
+
+def drawn(method, model, series):
+    data = batch(model := with_places(model, Indices.of(series).sizes()), series)
+    return method.draw(model, data, jax.random.key(0), lambda *_: None)
+
+
+@pytest.mark.parametrize("method", [MAP, partial(Ensemble, members=2)], ids=["MAP", "Ensemble"])
+@pytest.mark.parametrize("networks", [False, True], ids=["numbers", "networks"])
+def test_a_fit_that_ends_before_it_arrives_says_so(method, networks, pooled_model, pooled_series):
+    """Of three steps, and of thirty of Adam, the log posterior density still rises at the end; with the default steps nothing is said."""
+    network = Pooled(Neural("plant_type", "tair"), spread=0.5)
+    sources = pooled_model.sources | ({"respiration_ref": network} if networks else {})
+    model = HybridFlux(gpp=pooled_model.gpp, reco=pooled_model.reco, sources=sources, observed=tuple(pooled_model.observed.values()))
+    for steps in (3, 30) if networks or method is not MAP else (3,):
+        (said,) = [one for one in drawn(method(steps=steps), model, pooled_series).concerns if "ended before it arrived" in one]
+        assert said.endswith(f"its {steps} {'steps' if 'search' in said else 'updates'}; use more of them (steps = 2000; --set steps=2000)")
+    assert drawn(method(), model, pooled_series).concerns == ()
+
+
+def test_what_a_fit_says_of_its_end_stands_in_the_posterior(pooled_model, pooled_series):
+    with pytest.warns(InferenceWarning, match=r"the log posterior density still rose by \d+ in the last quarter of its 3 steps"):
+        posterior = MAP(steps=3).fit(pooled_model, pooled_series)
+    assert any("ended before it arrived" in concern for concern in posterior.info["concerns"])
 
 
 def test_nuts_reports_warm_up_sampling_and_chains_and_draws_the_same_in_any_blocks(plain_model, plain_series, monkeypatch):

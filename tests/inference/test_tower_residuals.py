@@ -5,14 +5,22 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from scipy.special import logit, ndtri
 
 from hybridflux.evaluate.scores import evaluate
-from hybridflux.inference import conditioned_error, fit_structural_correlation, month_covariance, tower_residuals, training_days
+from hybridflux.inference import (
+    conditioned_error,
+    fit_structural_correlation,
+    fit_structural_error,
+    month_covariance,
+    tower_residuals,
+    training_days,
+)
 from hybridflux.inference.batch import Indices
 from hybridflux.inference.mean_residuals import Means
 from hybridflux.inference.posterior import Posterior
 from hybridflux.inference.stacking import _members
+from hybridflux.inference.unknown_plant_type import UNKNOWN, with_unknown
 from hybridflux.model import structural_covariance
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.gross_error import GrossError, share_of_gpp
@@ -21,7 +29,7 @@ from hybridflux.model.sequences import Sequences
 from hybridflux.model.sources import Pooled, Shared, to_raw
 from hybridflux.model.stacked import Stacked
 from hybridflux.model.structural_covariance import Errors, Periods
-from hybridflux.model.structural_error import LEVEL, NAMES, StructuralError
+from hybridflux.model.structural_error import BETWEEN_TYPES, FLOOR_SHARE, LEVEL, NAMES, OF_TYPES, RECURRING, StructuralError
 from hybridflux.process import direct, light, respiration
 from hybridflux.vocabulary import PARAMETERS, PLANT_TYPES
 
@@ -132,9 +140,25 @@ def test_importance_is_what_a_predictor_does_to_the_fluxes(posterior, sequences)
 
 
 def test_importance_in_a_large_fit_is_not_that_of_networks_alone(sequences, monkeypatch):
-    """Of many days two draws are looked at; here process members alone read light."""
+    """Of many days few draws are looked at, of both kinds; here process members alone read light."""
     monkeypatch.setattr(training_days, "SMALL", 0)
     assert training_days.importance(of_two_kinds(sequences, 8, 0.3), sequences, {"par": 1.0}).tolist() == [1.0]
+
+
+def test_importance_in_a_large_fit_is_near_that_of_all_draws(sequences, monkeypatch):
+    """Draws differ in how much RECO there is beside GPP; the first and the last alone say more of temperature than all do."""
+    sources = {"light_use_efficiency": Shared(), "respiration_ref": Shared()}
+    model = HybridFlux(gpp=(light.absorbed,), reco=(respiration.basal, respiration.lloyd_taylor), sources=sources)
+    z = {name: np.zeros(32, np.float32) for name in learned(model)}
+    z["sources.respiration_ref.z"] = np.linspace(-3, 3, 32, dtype=np.float32)
+    several = Posterior(with_learned(model, z), Indices.of(sequences), info={})
+    sd = {name: float(sequences.drivers[name].std()) for name in ("par", "fapar", "tair")}
+    of_all = training_days.importance(several, sequences, sd)
+    monkeypatch.setattr(training_days, "SMALL", 0)
+    few = training_days.importance(several, sequences, sd)
+    monkeypatch.setattr(training_days, "MOST_DRAWS", 2)
+    ends = training_days.importance(several, sequences, sd)
+    assert np.abs(few - of_all).max() < 0.04 and np.abs(ends - of_all).max() > 0.1
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +209,60 @@ def test_places_whose_plant_type_nobody_said_are_one_kind(remembering, sequences
     found = [levelled.simulate(one, key=jax.random.key(3), noise=True, residuals=residuals)["nee"] for one in (unsaid, first, second)]
     np.testing.assert_array_equal(found[0], found[1])
     assert np.abs(found[0] - found[2]).max() > 0.01
+
+
+def without_types(sequences):
+    return replace(sequences, drivers={name: one for name, one in sequences.drivers.items() if name != "plant_type"})
+
+
+@pytest.mark.parametrize("residuals", ["unused", "all-months"])
+def test_of_a_fit_that_knew_plant_types_a_place_of_unknown_type_has_the_error_of_no_particular_one(remembering, sequences, residuals):
+    """Nothing of what the first type has wrong is in it; a place of the fit has the type that it had there."""
+    few, said = remembering.thin(2), replace(sequences.select(["A", "B"]), targets={}, uncertainty={})
+    level = np.zeros((3, len(PLANT_TYPES)), np.float32)
+    level[:, 0], level[:, 4] = 3.0, 1.0
+    places = {"A": {"plant_type": PLANT_TYPES[4]}, "B": {"plant_type": PLANT_TYPES[4]}}
+    info = {"plant_types": {PLANT_TYPES[4]: 2}, "places": places}
+
+    def errors(of, places, level=level):
+        typed = replace(few, info=info, structure=StructuralError({**few.structure.raw, LEVEL: level}))
+        exact = typed.simulate(of, key=jax.random.key(3))["nee"]
+        return np.asarray(typed.simulate(replace(of, places=places), key=jax.random.key(3), noise=True, residuals=residuals)["nee"] - exact)
+
+    known = errors(said, ("A", "B"))
+    np.testing.assert_array_equal(errors(without_types(said), ("A", "B")), known)
+    unseen = errors(without_types(said), ("A", "Z"))[..., 1]
+    of_first = errors(replace(said, drivers=said.drivers | {"plant_type": np.zeros(2, int)}), ("A", "Z"))[..., 1]
+    assert unseen.std() < 0.3 * of_first.std()  # of an amplitude of exp(3)
+    other = np.where(np.arange(len(PLANT_TYPES)) == 0, np.float32(-2), level)
+    np.testing.assert_array_equal(errors(without_types(said), ("A", "Z"), other)[..., 1], unseen)
+
+
+def test_an_unknown_plant_type_is_drawn_from_the_population_of_types():
+    spread = np.full(400, to_raw(0.4, PARAMETERS["structural_amplitude"]), np.float32)
+    raw = {name: np.full(400, to_raw(VALUES[name], PARAMETERS[name]), np.float32) for name in NAMES} | {"structural_amplitude": spread}
+    types = {LEVEL: 2.0, RECURRING: 4.0, FLOOR_SHARE: -4.0}  # of all types with towers
+    found = with_unknown(StructuralError(raw | {name: np.full((400, len(PLANT_TYPES)), one, np.float32) for name, one in types.items()}))
+    level, again, floor = (np.asarray(found.raw[name])[:, UNKNOWN] for name in (LEVEL, RECURRING, FLOOR_SHARE))
+    assert level.mean() == pytest.approx(-0.16, abs=1e-3) and level.std() == pytest.approx(0.4, rel=0.01)  # `prior_level`
+    assert again.mean() == pytest.approx(logit(0.7), abs=1e-3) and again.std() == pytest.approx(BETWEEN_TYPES, rel=0.01)
+    assert floor.mean() == pytest.approx(logit(0.5 / (0.5 + 4 * 0.3)), abs=1e-3) and abs(np.corrcoef(level, again)[0, 1]) < 0.15
+    assert with_unknown(StructuralError(raw)).raw is raw  # of an earlier version, where all types have the same error
+
+
+def test_a_fit_without_plant_types_learns_one_error_for_all_of_them(posterior, sequences, few_resamples):
+    """A map of its model asks for the error of every type; that of types that the fit was told is as it was."""
+    away = np.arange(40)[:, None] % 3 == np.arange(3)
+    learned_of = lambda of: fit_structural_error.learn(posterior.model, of, away, 0)  # noqa: E731
+    of_one_type = replace(sequences, drivers=sequences.drivers | {"plant_type": np.zeros(3, int)})
+    plain, typed = learned_of(without_types(sequences)), learned_of(of_one_type)
+    for name in OF_TYPES:
+        rows, first = np.asarray(plain.error.raw[name]), np.asarray(typed.error.raw[name])
+        np.testing.assert_array_equal(rows, np.repeat(first[:, :1], len(PLANT_TYPES), axis=1))
+        assert np.ptp(first, axis=1).min() > 0.01
+    about = "root mean square amplitude, "
+    assert plain.summary["quantiles"][about + "all plant types"] == typed.summary["quantiles"][about + PLANT_TYPES[0]]
+    assert not any(name.startswith(about) and name.endswith(PLANT_TYPES[0]) for name in plain.summary["quantiles"])
 
 
 def test_months_that_are_asked_for_are_not_used_unless_it_is_said(remembering, sequences, tmp_path):

@@ -1,5 +1,7 @@
 """Sources: bounds, prior medians, prior spread, composition."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +62,21 @@ def test_fixed_and_given():
     capacity = PARAMETERS["root_zone_capacity"]
     given = Given("soil_capacity").value(capacity, {"soil_capacity": np.array([5.0, 100.0, 5000.0])})
     np.testing.assert_allclose(given, [capacity.lower, 100.0, capacity.upper])
+
+
+def test_fixed_by_plant_type_goes_by_code_and_a_list_by_the_position_of_places():
+    source, at = Fixed({"CRO": 2.0, "GRA": 1.5}), np.array([PLANT_TYPES.index(code) for code in ("GRA", "ENF", "CRO")])
+    np.testing.assert_allclose(source.value(LUE, {"plant_type": at}), [1.5, LUE.typical, 2.0])
+    again = Fixed.from_spec(json.loads(json.dumps(source.spec())))
+    assert source.reads() == ("plant_type",) and again.codes == source.codes
+    np.testing.assert_array_equal(again.value(LUE, {"plant_type": at}), source.value(LUE, {"plant_type": at}))
+    assert Fixed([1.0, 2.0, 3.0]).value(LUE, {"plant_type": at}).tolist() == [1.0, 2.0, 3.0]  # of these three places
+    with pytest.raises(ValueError, match=r"list of 3 values, which go by the position of the places, and here are 5 .* by plant type code"):
+        Fixed([1.0, 2.0, 3.0]).value(LUE, {"plant_type": np.zeros(5, int)})
+    with pytest.raises(ValueError, match="names `maize`, which is no plant type; name some of ENF"):
+        Fixed({"maize": 2.0})
+    with pytest.raises(ValueError, match="CRO = nan is not one number"):
+        Fixed({"CRO": float("nan")})
 
 
 def test_unseen_place_sits_at_the_centre_and_known_ones_move():

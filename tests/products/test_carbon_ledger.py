@@ -42,6 +42,26 @@ def test_a_harvest_takes_its_share_of_the_gpp_since_the_last(make_run):
     np.testing.assert_allclose(removed, CUE * grown * (1 + 0.1 * np.linspace(-1, 1, 41)))
 
 
+def test_rows_of_a_campaign_share_a_part_of_their_error(make_run, tmp_path):
+    """The correlation over the draws of what two places export is that of the table; other pools and campaigns are independent."""
+    rows = ["zone,land_cover,pool,start_year,end_year,value,sd,campaign,correlation", "north,CRO,export,2018,2018,400,40,stat,0.8",
+            "north,GRA,export,2018,2018,200,20,stat,0.8", "south,CRO,export,2018,2018,300,30,,", "north,CRO,fire,2018,2018,50,5,stat,0.8",
+            "south,CRO,fire,2018,2018,60,6,other,0.8"]  # fmt: skip
+    flows = read_flows(written(tmp_path / "f.csv", "\n".join(rows)))
+    assert [(flow.campaign, flow.correlation) for flow in flows[1:4]] == [("stat", 0.8), ("", 0.0), ("stat", 0.8)]
+    totals = open_totals(make_run(**YEAR, draws=4001))
+    carried = carry(totals, [], flows, 0)
+    places = [("north", "CRO"), ("north", "GRA"), ("south", "CRO")]
+    cells = [np.flatnonzero((totals.zone == zone) & (totals.land_cover == cover))[0] for zone, cover in places]
+    drawn = np.concatenate([carried.export[cells, 0], carried.brought["fire"][cells[::2], 0]]) / totals.area[[*cells, *cells[::2]], None]
+    expected = np.eye(5)
+    expected[0, 1] = expected[1, 0] = 0.8
+    np.testing.assert_allclose(np.corrcoef(drawn), expected, atol=0.05)
+    np.testing.assert_allclose(drawn.std(1), [40, 20, 30, 5, 6], rtol=0.05)
+    plain = carry(totals, [], [Flow("south", "CRO", "export", (2018, 2018), 300.0, 30.0)], 0)
+    np.testing.assert_array_equal(carried.export[cells[2]], plain.export[cells[2]])  # without a campaign as before
+
+
 @pytest.mark.parametrize("name", FRACTIONS)
 def test_a_harvest_never_takes_more_than_the_plants_kept(name):
     export, residue = FRACTIONS[name].draw(5000, np.random.default_rng(0))

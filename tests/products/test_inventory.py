@@ -92,6 +92,17 @@ def test_an_export_of_some_years_is_no_export_of_all(tmp_path, years):
     assert entry.carried["import"][0] == 50 * share and entry.pools["export"][0] == pytest.approx(350 - 50 * share)
 
 
+def test_a_place_with_leaching_or_fire_alone_is_said_to_be_left_out(tmp_path):
+    """It has nothing to compare with a run; a table of such places alone is refused."""
+    others = "south,all,leaching,2018,2019,12,3", "south,all,fire,2018,2018,20,5", "region,CRO,import,2018,2018,50,9"
+    said = r"no stock change and no export of south/all \(only leaching, fire\); region/CRO \(only import\).*add its biomass, soil"
+    with pytest.warns(UserWarning, match=said + " and export, or give the table to `hybridflux ledger --yields`"):
+        (entry,) = read_inventory(write(tmp_path, "north,DBF,biomass,2018,2019,95,30", *others))
+    assert (entry.zone, entry.land_cover) == ("north", "DBF")
+    with pytest.raises(ValueError, match=r"has no stock change and no export of any place: south/all \(only leaching, fire\)"):
+        read_inventory(write(tmp_path, *others))
+
+
 @pytest.mark.parametrize("stocks", [(), ("north,CRO,soil,2018,2018,-90,10",)])
 def test_an_import_beyond_the_years_of_an_entry_is_refused(tmp_path, stocks):
     with pytest.raises(ValueError, match="import of north/CRO is of 2018 to 2019, beyond 2018 to 2018, .*split the row"):

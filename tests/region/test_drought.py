@@ -125,6 +125,45 @@ def test_a_ledger_of_a_run_without_effects_draws_them_through_the_towers(of_towe
     assert (asked["draws"].number, asked["draws"].seed, asked["draws"].towers) == (3, 7, None) and asked["draws"].spread.has_random_effects
 
 
+def ask_for_a_ledger(folder, *options, run=None):
+    asked = ["--out", folder / "ledger", "--start", SEASON.start, "--end", SEASON.end, "--run", run or folder / "run", *options]
+    return CliRunner().invoke(app, ["drought", *map(str, asked)], catch_exceptions=False)
+
+
+def test_a_ledger_of_a_run_leaves_out_the_pixels_that_the_run_left_out(region_path, make_posterior, tmp_path):
+    """Towers of two plant types of three: land covers and their areas are those of the run, and so is its GPP."""
+    posterior = replace(make_posterior(draws=2), info={"plant_types": {"CRO": 1, "DBF": 1}})
+    map_region(posterior, open_region(region_path).within("plant_type"), tmp_path / "run", draws=2, period=SEASON, keep=(ZoneTotals(),))
+    ask_for_a_ledger(tmp_path, *(part for name, change in USUAL.items() for part in ("--usual", f"{name}={change}")))
+    of_run, of_ledger = open_totals(tmp_path / "run"), read_totals(file_of(tmp_path / "ledger" / RUN, DroughtTotals()))
+    assert set(of_run.land_cover) == {"CRO", "DBF"} and list(of_ledger.land_cover) == list(of_run.land_cover)
+    np.testing.assert_allclose(of_ledger.area, of_run.area)
+    np.testing.assert_allclose(of_ledger.total["GPP"][:], of_run.total["GPP"][:], rtol=1e-5)
+
+
+def test_a_ledger_of_a_run_against_a_usual_year_has_that_year(ledgers, tmp_path, monkeypatch):
+    """What --usual names is taken from there, the rest from the run."""
+    from hybridflux.products import drought
+
+    asked = {}
+    monkeypatch.setattr(drought, "run_drought", lambda *arguments, **options: asked.update(options))
+    monkeypatch.setattr(drought_classes, "keeps_pixels", lambda ledger: False)
+    ask_for_a_ledger(tmp_path, "--usual", "rain=*2", run=ledgers[10][1] / RUN)
+    assert {name: str(change).removeprefix(f"{name}=") for name, change in asked["usual"].items()} == USUAL | {"rain": "*2"}
+
+
+def test_a_ledger_of_a_scenario_or_with_other_draws_than_its_run_is_refused(region_path, make_posterior, tmp_path):
+    dry = open_region(region_path).with_changes({"rain": "*0.6"})
+    map_region(make_posterior(draws=2), dry, tmp_path / "run", draws=2, period=SEASON, keep=(ZoneTotals(),))
+    with pytest.raises(ValueError, match=r"this is a scenario, under rain=\*0.6; give a run or a region without changes.*`control`"):
+        ask_for_a_ledger(tmp_path, "--usual", "rain=*1.6")
+    with pytest.raises(ValueError, match=r"this is a scenario, under rain=\*0.6"):
+        run_drought(make_posterior(), dry, tmp_path / "ledger", period=SEASON, usual=USUAL)
+    with pytest.raises(ValueError, match="--draws and --seed: a ledger of a run has the draws and the seed of the run; leave it out"):
+        ask_for_a_ledger(tmp_path, "--draws", 8, "--seed", 1)
+    assert not (tmp_path / "ledger").exists()
+
+
 def test_the_sensitivity_of_each_year_is_of_the_water_missing_in_the_days_of_that_year(make_region, make_posterior, tmp_path):
     """Of a single draw the mapped sensitivity is 10 mm times the change by soil water over the water missing of the same year."""
     region = make_region(tmp_path / "region.zarr", size=(6, 5), tile=6, days=("2017-01-01", "2019-12-31")).path

@@ -22,6 +22,11 @@ from hybridflux.model.learned import all_sources, learned, populations, with_lea
 from hybridflux.model.structural_error import PRIOR_TOWERS
 from hybridflux.progress import Progress
 
+STILL_RISING = 0.03
+"""Share of the gain of a descent in its second half from which on it has not arrived."""
+LEAST_RISE = 1.0
+"""Rise of the log posterior density that is worth saying: at the peak of a Gaussian one is a way of 1.4 standard deviations."""
+
 
 def minibatches(data: Batch, size: int, rng: np.random.Generator) -> tuple[Batch, float]:
     """Shuffled data as `[step, row]` or `[step, time, window]`, and all rows over the rows of a step; whole series stay one step.
@@ -65,6 +70,30 @@ def settle_populations(model: HybridFlux, leaves: dict[str, Array], data: Batch)
         leaves[path] = effect * jnp.exp(0.5 * (leaves[spread] - settled))[..., None]
         leaves[spread] = settled
     return leaves
+
+
+def still_rising(losses: np.ndarray, values: int, steps: int, enough: int) -> tuple[str, ...]:
+    """What a user must know of a descent that ended before it arrived: a sentence, or none.
+
+    The rate of learning goes down along a descent, so that one with enough updates rests long before its end. (Share of the gain in the
+    second half, of twelve made-up places: 0.4 to 0.05 with 3 to 100 updates, below 0.001 with 300 and more; of `hybrid` at four European
+    towers 0.064 with 100, 0.019 with 300, 0.003 with 2000.)
+
+    Args:
+        losses: negative log posterior per value of each pass and member `[pass, member]`, as `descend` gives them.
+        values: number of values of a loss.
+        steps: updates of the descent.
+        enough: updates that most fits need.
+    """
+    gained = (losses.max(axis=0) - losses[-1]).mean()
+    late = (losses[(len(losses) - 1) // 2] - losses[-1]).mean()
+    if late * values < LEAST_RISE or late < STILL_RISING * gained:
+        return ()
+    more = max(2 * steps, enough)
+    return (
+        f"the fit ended before it arrived: {late / gained:.0%} of what the log posterior density gained came in the second half of its "
+        f"{steps} updates; use more of them (steps = {more}; --set steps={more})",
+    )
 
 
 def measured_members(data: Batch, by: str) -> np.ndarray:

@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from hybridflux.inference.batch import Batch
 from hybridflux.inference.joint import misfit_by_place
-from hybridflux.inference.methods.adam import descend, effects_and_spreads, settle_populations, starting_points
+from hybridflux.inference.methods.adam import descend, effects_and_spreads, settle_populations, starting_points, still_rising
 from hybridflux.inference.methods.base import AbstractMethod, Drawn
 from hybridflux.model.flux import HybridFlux
 from hybridflux.model.learned import learned, with_learned
@@ -69,7 +69,8 @@ class Ensemble(AbstractMethod):
             further: dict[str, Any] = {"steps": -(-self.steps // EFFECTS_SHARE), "rate": EFFECTS_RATE * self.rate}
             leaves, _ = descend(model, data, leaves, anchors, only=tables, **further, **settings)
         diagnostics = {"loss_last": np.round(losses[-1], 5).tolist(), "behind_the_best": np.round(behind, 4).tolist()}
-        return Drawn(leaves, self.members, {}, diagnostics, concerns(behind, self.steps), away)
+        rising = still_rising(losses, next(iter(data.targets.values())).size, self.steps, type(self).steps)
+        return Drawn(leaves, self.members, {}, diagnostics, (*concerns(behind, self.steps), *rising), away)
 
 
 def _misfits(model, data, leaves) -> np.ndarray:

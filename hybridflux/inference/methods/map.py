@@ -23,5 +23,8 @@ class MAP(AbstractMethod):
     rate: float = 0.02
 
     def draw(self, model, data, key, progress):
-        mode, (first, last) = find_mode(model, data, key, steps=self.steps, size=self.size, rate=self.rate, progress=progress)
-        return Drawn(jax.tree.map(lambda leaf: leaf[None], mode), 1, {}, {"loss_first": first, "loss_last": last}, ())
+        mode, search = find_mode(
+            model, data, key, steps=self.steps, size=self.size, rate=self.rate, enough=type(self).steps, progress=progress
+        )  # fmt: skip
+        diagnostics = {"loss_first": search.first, "loss_last": search.last}
+        return Drawn(jax.tree.map(lambda leaf: leaf[None], mode), 1, {}, diagnostics, search.concerns)
