@@ -92,6 +92,16 @@ def test_a_wrong_change_is_told_first(run, tmp_path, changes, said):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [(("--step", "week"), "there are day, month, year"), (("--residuals", "all"), "there are unused, other-months, all-months")],
+    ids=str,
+)
+def test_a_prediction_of_unknown_periods_or_residuals_is_refused_first(run, tmp_path, option, said):
+    code, out, err = run("predict", "--posterior", tmp_path, "--towers", tmp_path, "--out", tmp_path / "p.csv", *option)
+    assert (code, out) == (2, "") and said in err and err.count("\n") == 1
+
+
 def test_a_mistake_is_one_line_and_exit_2(run, tmp_path):
     code, out, err = run("info", tmp_path / "nothing.nc")
     assert (code, out) == (2, "")
