@@ -10,6 +10,7 @@ import pandas as pd
 from hybridflux.data.archives import Archive
 from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import Quality, read_tower
+from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.vocabulary import Variable
 
@@ -33,14 +34,24 @@ def read_record(
         measured: refuse files without NEE; else those that hold weather alone have its days in place of measured ones.
 
     Raises:
-        NoRecord: a file has no row, or a column without values.
+        NoRecord: no file has a row, and values in each column that is needed; one file without is passed over where others have them.
         ValueError: a file is damaged, has wrong units or contradicts `site`; or two files have measured NEE in the same years, so that
             neither is known to be the later processing.
     """
-    frames = {one: _checked(one, quality, site, more, measured) for one in (archive, *archive.others)}
+    frames, unusable = dict[Archive, pd.DataFrame](), dict[Archive, NoRecord]()
+    for one in (archive, *archive.others):
+        try:
+            frames[one] = _checked(one, quality, site, more, measured)
+        except NoRecord as error:
+            unusable[one] = error
+    if not frames:
+        raise unusable[archive]
+    for error in unusable.values():
+        _LOG.warning("a file of %s is not read: %s", archive.site, str(error).partition(";")[0])
     counting = {one: days_that_count(frame, measured) for one, frame in frames.items()}
-    if not archive.others or not any(map(len, counting.values())):
-        return frames[archive], {archive: frames[archive].index}
+    if len(frames) == 1 or not any(map(len, counting.values())):
+        first = next(iter(frames))
+        return frames[first], {first: frames[first].index}
     years = {one: (days[0].year, days[-1].year) for one, days in counting.items() if len(days)}
     alone = {one for one in years if not frames[one]["nee"].notna().any()}  # weather alone
     order = sorted(years, key=lambda one: (one in alone, -years[one][1], years[one][0]))

@@ -61,6 +61,18 @@ def test_a_file_without_measured_nee_gives_nothing(one_site, add, caplog):
     assert f"{NEW} is not read, for it has no day of measured NEE" in caplog.text
 
 
+@pytest.mark.parametrize("name", [NEW, "AAA_FR-Aaa_FLUXNET_DD_L2.csv"])  # behind the other file and before it
+def test_a_file_with_an_empty_column_is_passed_over_and_named(one_site, table, add, caplog, name):
+    add("2012-01-01", "2012-12-31", name)
+    path = one_site.path / "fluxnet_dd" / name
+    table.assign(NEE_VUT_REF=-9999).to_csv(path, index=False)
+    np.testing.assert_allclose(gpp(open_towers(one_site.path)), table["GPP_NT_VUT_REF"], rtol=1e-6)
+    assert f"a file of FR-Aaa is not read: {name}, column NEE_VUT_REF: -9999 on all days" in caplog.text
+    one_site.file("FR-Aaa").unlink()
+    with pytest.raises(ValueError, match="no site left: FR-Aaa: .*column NEE_VUT_REF: -9999 on all days; leave this site out"):
+        open_towers(one_site.path)
+
+
 def test_two_processings_of_the_same_years_are_refused_with_files_years_and_cure(folder, make_table):
     for site in ("FR-Aaa", "DE-Bbb"):
         make_table().to_csv(folder.path / "fluxnet_dd" / f"FLX_{site}_FLUXNET2015_FULLSET_DD_2009-2010_beta-3.csv", index=False)

@@ -174,6 +174,13 @@ def test_fapar_of_earth_engine_is_read_as_it_is_stored(tmp_path):
     pd.testing.assert_series_equal(found, daily(LEAVES.round(2), evergreen=False), check_names=False, check_freq=False)
 
 
+def test_fapar_of_earth_engine_that_was_scaled_before_is_refused(tmp_path):
+    table = pd.DataFrame({"site_id": "A", "date": DATES.strftime("%Y-%m-%d"), "Fpar": LEAVES.to_numpy().round(2), "FparLai_QC": 0})
+    write(tmp_path, table, "MCD15A3H_061_towers.csv")
+    with pytest.raises(ValueError, match="column Fpar: the largest fapar is 0.008 after the scale of 0.01 .* export the stored numbers"):
+        read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")
+
+
 def test_a_table_of_appeears_without_its_quality_is_refused(tmp_path):
     write(tmp_path, appeears().drop(columns="MCD15A3H_061_FparLai_QC"), APPEEARS)
     with pytest.raises(ValueError, match=f"{APPEEARS} lacks the column MCD15A3H_061_FparLai_QC or MCD15A3H_006_FparLai_QC, which"):
