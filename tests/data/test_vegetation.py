@@ -165,6 +165,20 @@ def test_fapar_of_appeears_is_read_with_its_quality(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_tables_of_one_product_are_one_series(tmp_path):
+    """Years that were asked for one after the other; another product is not mixed in."""
+    types, early = pd.Series({"A": "DBF"}), appeears()["Date"] < "2005"
+    write(tmp_path, appeears(), APPEEARS)
+    whole = read_vegetation(tmp_path, types, "auto")["A"]
+    (tmp_path / APPEEARS).unlink()
+    write(tmp_path, appeears()[early], "a-MCD15A3H-061-results.csv")
+    write(tmp_path, appeears()[~early], "b-MCD15A3H-061-results.csv")
+    renamed = {name: name.replace("MCD15A3H", "MOD15A2H") for name in appeears()}
+    later = appeears(Date=(DATES + pd.Timedelta("1500D")).strftime("%Y-%m-%d")).rename(columns=renamed)
+    write(tmp_path, later, "c-MOD15A2H-061-results.csv")
+    pd.testing.assert_series_equal(read_vegetation(tmp_path, types, "auto")["A"], whole)
+
+
 def test_fapar_of_earth_engine_is_read_as_it_is_stored(tmp_path):
     stamps = DATES.astype("datetime64[ns]").astype("int64") // 10**6
     fpar = (100 * LEAVES.to_numpy()).round()
