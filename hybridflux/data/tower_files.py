@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive
@@ -107,7 +108,8 @@ def _who_gives_what(
         elif not len(days):
             said.append(f"{one} is not read, for all its days, of {_period(*years[one])}, lie within those of the other")
         else:
-            said.append(f"{one} gives {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}")
+            runs = np.split(days, np.flatnonzero(np.diff(days) > np.timedelta64(1, "D")) + 1)  # another file may have days between
+            said.append(f"{one} gives {' and '.join(f'{run[0]:%Y-%m-%d} to {run[-1]:%Y-%m-%d}' for run in map(pd.DatetimeIndex, runs))}")
     several = sum(len(days) > 0 for days in given.values()) > 1
     caution = ". Processings differ in thresholds of friction velocity and in partitioning; move a file out of the folder to do without it"
     return "; ".join(said) + (caution if several else "")
