@@ -47,8 +47,8 @@ def read_record(
             unusable[one] = error
     if not frames:
         raise unusable[archive]
-    for error in unusable.values():
-        _LOG.warning("a file of %s is not read: %s", archive.site, str(error).partition(";")[0])
+    for why in unusable.values():
+        _LOG.warning("a file of %s is not read: %s", archive.site, str(why).partition(";")[0])
     counting = {one: days_that_count(frame, measured) for one, frame in frames.items()}
     if len(frames) == 1 or not any(map(len, counting.values())):
         first = next(iter(frames))
