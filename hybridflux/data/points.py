@@ -29,6 +29,8 @@ MOST_OUTSIDE = 0.01
 FAINT, ENOUGH = 0.02, 20
 """Median near infrared reflectance [1] that no land has, and views from which on it counts: a scale factor was applied twice."""
 NIR = ("B08", "B8A")
+FAINTEST_LEAVES = 0.01
+"""Largest fapar [1] that no tower with leaves stays below; shares of 0 to 1 that are scaled by 0.01 do."""
 _SITE = {"site": "site_id", "id": "site_id"}
 
 
@@ -86,13 +88,7 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
     bands = {band.name: band for band in dataset.bands if band.name in inputs}
     good = _good(cells, dataset, bands.values(), column)
     values = {name: _values(cells, band, column[name], seen & good.get(name, True)) for name, band in bands.items()}
-    for name in NIR:
-        nir = values.get(name, pd.Series(dtype=float)).dropna()
-        if len(nir) >= ENOUGH and nir.median() < FAINT:
-            raise ValueError(
-                f"{path.name}, column {column[name]}: the median reflectance is {nir.median():.2g} after the scale of "
-                f"{bands[name].scale:g} that {dataset.id} declares; was the scale applied before? Then name the file reflectance*.csv"
-            )
+    _check_scale(path.name, dataset, bands, column, values)
     shift = pd.Timedelta(days=(dataset.composite - 1) // 2)
     key = pd.MultiIndex.from_arrays([site[cells.text.index], _days(cells) + shift], names=["site", "day"])
     table = pd.DataFrame({name: series.to_numpy() for name, series in values.items()}, key)
@@ -104,6 +100,30 @@ def read_points(path: Path, dataset: Dataset, names: Iterable[str], sites: Colle
         series[name] = pd.Series(index, table.index).dropna()
     _warn_of_averages(series, path.name, shift)
     return {name: views.groupby(level=[0, 1]).mean().sort_index() for name, views in series.items()}
+
+
+def _check_scale(
+    where: str, dataset: Dataset, bands: Mapping[str, Band], column: Mapping[str, str], values: Mapping[str, pd.Series]
+) -> None:
+    """Refuse clear values that are so small everywhere that the scale factor was applied before.
+
+    Raises:
+        ValueError: names the column, the scale and the cure.
+    """
+    for name, band in bands.items():
+        known = values[name].dropna()
+        if len(known) < ENOUGH:
+            continue
+        if name in NIR and (median := known.median()) < FAINT:
+            said, cure = f"the median reflectance is {median:.2g}", "name the file reflectance*.csv"
+        elif band.variable == "fapar" and (largest := known.max()) <= FAINTEST_LEAVES:
+            said, cure = f"the largest fapar is {largest:.2g}", "export the stored numbers"
+        else:
+            continue
+        raise ValueError(
+            f"{where}, column {column[name]}: {said} after the scale of {band.scale:g} that {dataset.id} declares; was the scale applied "
+            f"before? Then {cure}"
+        )
 
 
 def _warn_of_averages(series: Mapping[str, pd.Series], where: str, shift: pd.Timedelta) -> None:

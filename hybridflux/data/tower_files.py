@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from hybridflux.data.archives import Archive
 from hybridflux.data.clock import Noon
 from hybridflux.data.fluxnet import Quality, read_tower
+from hybridflux.data.fluxnet_table import NoRecord
 from hybridflux.data.tower_checks import check_latitude, check_units, drop_outliers
 from hybridflux.vocabulary import Variable
 
@@ -33,14 +35,24 @@ def read_record(
         measured: refuse files without NEE; else those that hold weather alone have its days in place of measured ones.
 
     Raises:
-        NoRecord: a file has no row, or a column without values.
+        NoRecord: no file has a row, and values in each column that is needed; one file without is passed over where others have them.
         ValueError: a file is damaged, has wrong units or contradicts `site`; or two files have measured NEE in the same years, so that
             neither is known to be the later processing.
     """
-    frames = {one: _checked(one, quality, site, more, measured) for one in (archive, *archive.others)}
+    frames, unusable = dict[Archive, pd.DataFrame](), dict[Archive, NoRecord]()
+    for one in (archive, *archive.others):
+        try:
+            frames[one] = _checked(one, quality, site, more, measured)
+        except NoRecord as error:
+            unusable[one] = error
+    if not frames:
+        raise unusable[archive]
+    for why in unusable.values():
+        _LOG.warning("a file of %s is not read: %s", archive.site, str(why).partition(";")[0])
     counting = {one: days_that_count(frame, measured) for one, frame in frames.items()}
-    if not archive.others or not any(map(len, counting.values())):
-        return frames[archive], {archive: frames[archive].index}
+    if len(frames) == 1 or not any(map(len, counting.values())):
+        first = next(iter(frames))
+        return frames[first], {first: frames[first].index}
     years = {one: (days[0].year, days[-1].year) for one, days in counting.items() if len(days)}
     alone = {one for one in years if not frames[one]["nee"].notna().any()}  # weather alone
     order = sorted(years, key=lambda one: (one in alone, -years[one][1], years[one][0]))
@@ -96,7 +108,8 @@ def _who_gives_what(
         elif not len(days):
             said.append(f"{one} is not read, for all its days, of {_period(*years[one])}, lie within those of the other")
         else:
-            said.append(f"{one} gives {days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}")
+            runs = np.split(days, np.flatnonzero(np.diff(days) > np.timedelta64(1, "D")) + 1)  # another file may have days between
+            said.append(f"{one} gives {' and '.join(f'{run[0]:%Y-%m-%d} to {run[-1]:%Y-%m-%d}' for run in map(pd.DatetimeIndex, runs))}")
     several = sum(len(days) > 0 for days in given.values()) > 1
     caution = ". Processings differ in thresholds of friction velocity and in partitioning; move a file out of the folder to do without it"
     return "; ".join(said) + (caution if several else "")

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,8 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
 
     Args:
         folder: the folder `satellite` with `*.csv` or `*.csv.gz`: columns site_id, date and one of fapar, fpar, ndvi; or tables of a
-            dataset of the catalog that gives fapar, named as it says, of which the views that its mask calls clear are taken.
+            dataset of the catalog that gives fapar, named as it says, of which the views that its mask calls clear are taken. Tables of one
+            product are one series, the first one by name where both have a day.
         plant_types: IGBP code of each site.
         choice: name of a file without its ending, or `auto`: MODIS collection 5 first, then the other files.
 
@@ -51,7 +53,7 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
     if choice != "auto" and choice not in files:
         raise ValueError(f"vegetation `{choice}` is not a file of {folder}; there are {', '.join(files)}, or `auto`")
     order = sorted(files, key=lambda name: (not name.startswith(_PREFERRED), name)) if choice == "auto" else [choice]
-    found: dict[str, pd.Series] = {}
+    found: dict[str, tuple[str, list[pd.Series]]] = {}
     others, catalog = [], load_catalog()
     for name in order:
         try:
@@ -59,14 +61,28 @@ def read_vegetation(folder: Path, plant_types: pd.Series, choice: str) -> dict[s
         except NoSeries as error:
             others.append(str(error))
             continue
+        product = _product(files[name], catalog)
         for site, raw in series.items():
-            if site not in found:
-                found[site] = daily(raw, evergreen=plant_types[site] in _EVERGREEN)
+            taken, parts = found.setdefault(site, (product, []))
+            if taken == product:
+                parts.append(raw)
     if len(others) == len(order):
         raise ValueError("; ".join(others))
     for why in others:
         _LOG.warning("ignored: %s", why)
-    return found
+    return {site: daily(_joined(parts), evergreen=plant_types[site] in _EVERGREEN) for site, (_, parts) in found.items()}
+
+
+def _joined(parts: list[pd.Series]) -> pd.Series:
+    series = pd.concat(parts) if len(parts) > 1 else parts[0]
+    return series[~series.index.duplicated()].sort_index()
+
+
+def _product(path: Path, catalog: Mapping[str, Dataset]) -> str:
+    """What a file is a part of: the product of a dataset, by the pattern of its name; any other file is a series of its own."""
+    dataset = dataset_of(path, catalog)
+    patterns = () if dataset is None else dataset.files
+    return next((pattern for pattern in patterns if fnmatch(path.name.lower(), pattern.lower())), path.name)
 
 
 def _raw(path: Path, sites: Collection[str], catalog: Mapping[str, Dataset]) -> dict[str, pd.Series]:

@@ -72,9 +72,9 @@ def predicted_periods(
     """NEE, GPP and RECO of each tower over each whole period of its record, one tower in memory at a time.
 
     Each draw is summed over the days of a period before its quantiles are taken. Draws are predictive: with the structural error and the
-    error of measuring, as a measured value has it; `mean` is that of the draws without these errors, whose expectation is zero, so that
-    NEE = RECO - GPP of means. A site of the fit keeps its own effects and its
-    discrepancy; any other draws its effects from the population.
+    error of measuring, as a measured value has it; `mean` is that of the draws without these errors, or, at a site of the fit whose
+    residuals are given, with the structural error that follows from them. NEE = RECO - GPP of means. A site of the fit keeps its own
+    effects and, where residuals are unused, its discrepancy; any other draws its effects from the population.
 
     Args:
         posterior: fitted posterior.

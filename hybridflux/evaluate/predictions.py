@@ -47,8 +47,8 @@ def predictions(
         seed: seed of population effects and errors.
         left_out: predict towers of the fit as unseen, by the draws that were not fitted to them (members of an ensemble leave out towers
             in turn); towers without such draws are passed over.
-        residuals: as of `Posterior.predict`; then `point` has the mean of the structural error too. Where they are unused, towers of the
-            fit have their discrepancy.
+        residuals: as of `Posterior.predict`; then `point` of towers of the fit has the mean of the structural error too. Where they are
+            unused, these towers have their discrepancy.
     """
     warn_of_sensors(posterior.info.get("sensors", {}), sequences.sensors, "these towers", "give them reflectance of that dataset")
     key, thinned = jax.random.key(seed), posterior.thin(draws)
@@ -61,11 +61,12 @@ def predictions(
                 continue
             fitted = posterior.pick(away[place]).thin(draws)
             named = replace(here, places=(f"{place}, left out",))  # a name the posterior does not know: its effects are drawn anew
+        known = named.places[0] in posterior.places
         exact, noisy = (
             fitted.simulate(
-                named, key=of_place, noise=noise, variables=tuple(variables), residuals=residuals, discrepancy=residuals == UNUSED
+                named, key=of_place, noise=noise, variables=tuple(variables), residuals=of_draws, discrepancy=of_draws == UNUSED
             )
-            for noise in (False, True)
+            for noise, of_draws in ((False, residuals if known else UNUSED), (True, residuals))  # elsewhere the error has no mean
         )
         point = {name: np.mean(np.asarray(values), axis=0) for name, values in exact.items()}
-        yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, named.places[0] in posterior.places)
+        yield Prediction(here, {name: np.asarray(values) for name, values in noisy.items()}, point, known)

@@ -71,7 +71,9 @@ def checked_codes(values: Mapping[str, float]) -> Mapping[str, float]:
 
 
 def check_positions(name: str, given: int, names: Names) -> None:
-    """Refuse a list of values, which go by the position of places, where there are not as many places.
+    """Refuse a list of values, which go by the position of places, where there are not as many places, or days stand side by side.
+
+    Most fits look at single days, or windows of days, of all places: they refuse a list of any length.
 
     Args:
         name: of the parameter.
@@ -84,6 +86,7 @@ def check_positions(name: str, given: int, names: Names) -> None:
     shape = next((np.shape(names[one]) for one in ("plant_type", "site") if one in names), ())
     if given > 1 and shape and shape[-1] not in (1, given):
         raise ValueError(
-            f"`{name}` is Fixed to a list of {given} values, which go by the position of the places, and here are {shape[-1]} of them; "
+            f"`{name}` is Fixed to a list of {given} values, which go by the position of the places, and here are {shape[-1]} places or, "
+            "in a fit, days or windows of days of all places side by side; "
             'give one number, or values by plant type code, such as Fixed({"CRO": 2.0, "GRA": 1.5})'
         )

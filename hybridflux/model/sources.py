@@ -142,7 +142,8 @@ class Fixed(AbstractSource):
 
         Args:
             value: one number; or plant type code -> number, `{"CRO": 2.0, "GRA": 1.5}`, where other types have the typical value. A list
-                goes by position, a number for each place of a fit in their order: it fits no other places and no map.
+                goes by position, a number for each place in their order: it is for these places alone, and most fits, which look at single
+                days, refuse it.
 
         Raises:
             ValueError: a code that is no plant type, no code at all, or a value that is no number.

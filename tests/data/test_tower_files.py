@@ -46,6 +46,15 @@ def test_the_later_processing_gives_the_days_that_both_have(one_site, table, add
     assert f"{OLD} gives 2009-01-01 to 2010-06-30; {NEW} gives 2010-07-01 to 2012-06-30" in caplog.text
 
 
+def test_weather_on_both_sides_of_another_file_is_told_as_two_parts(one_site, add, caplog):
+    table = add("2008-07-01", "2012-06-30")
+    table.assign(NEE_VUT_REF=table["NEE_VUT_REF"].where(table["TIMESTAMP"] > "20110000", -9999)).to_csv(
+        one_site.path / "fluxnet_dd" / NEW, index=False
+    )
+    assert open_towers(one_site.path).daily.sizes["time"] == 4 * 365 + 1
+    assert f"{NEW} gives 2008-07-01 to 2008-12-31 and 2011-01-01 to 2012-06-30; {OLD} gives 2009-01-01 to 2010-12-31. P" in caplog.text
+
+
 def test_a_file_within_the_years_of_another_is_not_read(one_site, add, caplog):
     add("2008-01-01", "2010-12-31", "FLX_FR-Aaa_FLUXNET2015_SUBSET_DD_2008-2010_beta-3.csv")
     towers = open_towers(one_site.path)
@@ -59,6 +68,18 @@ def test_a_file_without_measured_nee_gives_nothing(one_site, add, caplog):
     table.assign(NEE_VUT_REF_QC=0.0).to_csv(one_site.path / "fluxnet_dd" / NEW, index=False)
     assert open_towers(one_site.path).daily.sizes["time"] == 730
     assert f"{NEW} is not read, for it has no day of measured NEE" in caplog.text
+
+
+@pytest.mark.parametrize("name", [NEW, "AAA_FR-Aaa_FLUXNET_DD_L2.csv"])  # behind the other file and before it
+def test_a_file_with_an_empty_column_is_passed_over_and_named(one_site, table, add, caplog, name):
+    add("2012-01-01", "2012-12-31", name)
+    path = one_site.path / "fluxnet_dd" / name
+    table.assign(NEE_VUT_REF=-9999).to_csv(path, index=False)
+    np.testing.assert_allclose(gpp(open_towers(one_site.path)), table["GPP_NT_VUT_REF"], rtol=1e-6)
+    assert f"a file of FR-Aaa is not read: {name}, column NEE_VUT_REF: -9999 on all days" in caplog.text
+    one_site.file("FR-Aaa").unlink()
+    with pytest.raises(ValueError, match="no site left: FR-Aaa: .*column NEE_VUT_REF: -9999 on all days; leave this site out"):
+        open_towers(one_site.path)
 
 
 def test_two_processings_of_the_same_years_are_refused_with_files_years_and_cure(folder, make_table):

@@ -165,6 +165,20 @@ def test_fapar_of_appeears_is_read_with_its_quality(tmp_path, caplog):
     assert not caplog.records
 
 
+def test_tables_of_one_product_are_one_series(tmp_path):
+    """Years that were asked for one after the other; another product is not mixed in."""
+    types, early = pd.Series({"A": "DBF"}), appeears()["Date"] < "2005"
+    write(tmp_path, appeears(), APPEEARS)
+    whole = read_vegetation(tmp_path, types, "auto")["A"]
+    (tmp_path / APPEEARS).unlink()
+    write(tmp_path, appeears()[early], "a-MCD15A3H-061-results.csv")
+    write(tmp_path, appeears()[~early], "b-MCD15A3H-061-results.csv")
+    renamed = {name: name.replace("MCD15A3H", "MOD15A2H") for name in appeears()}
+    later = appeears(Date=(DATES + pd.Timedelta("1500D")).strftime("%Y-%m-%d")).rename(columns=renamed)
+    write(tmp_path, later, "c-MOD15A2H-061-results.csv")
+    pd.testing.assert_series_equal(read_vegetation(tmp_path, types, "auto")["A"], whole)
+
+
 def test_fapar_of_earth_engine_is_read_as_it_is_stored(tmp_path):
     stamps = DATES.astype("datetime64[ns]").astype("int64") // 10**6
     fpar = (100 * LEAVES.to_numpy()).round()
@@ -172,6 +186,13 @@ def test_fapar_of_earth_engine_is_read_as_it_is_stored(tmp_path):
     write(tmp_path, table, "MCD15A3H_061_towers.csv")
     found = read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")["A"]
     pd.testing.assert_series_equal(found, daily(LEAVES.round(2), evergreen=False), check_names=False, check_freq=False)
+
+
+def test_fapar_of_earth_engine_that_was_scaled_before_is_refused(tmp_path):
+    table = pd.DataFrame({"site_id": "A", "date": DATES.strftime("%Y-%m-%d"), "Fpar": LEAVES.to_numpy().round(2), "FparLai_QC": 0})
+    write(tmp_path, table, "MCD15A3H_061_towers.csv")
+    with pytest.raises(ValueError, match="column Fpar: the largest fapar is 0.008 after the scale of 0.01 .* export the stored numbers"):
+        read_vegetation(tmp_path, pd.Series({"A": "DBF"}), "auto")
 
 
 def test_a_table_of_appeears_without_its_quality_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Predicted fluxes of towers as a table: sums of draws over whole periods, beside what was measured."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import jax
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from hybridflux.evaluate.predicted_periods import COLUMNS, periods_named, predicted_periods
+from hybridflux.inference.tower_residuals import of_posterior
+from hybridflux.model.structural_error import NAMES, StructuralError
 
 pytestmark = pytest.mark.long
 ENDS = {"S0": ("2001-01-01", "2002-12-31"), "S3": ("2001-03-10", "2002-11-30")}
@@ -58,6 +61,16 @@ def test_draws_are_summed_before_their_quantiles_are_taken(table, posterior, tow
 def test_nee_is_reco_minus_gpp(table):
     flux = table.pivot_table("mean", ["site", "step", "period"], "variable")
     np.testing.assert_allclose(flux["NEE"], flux["RECO"] - flux["GPP"], rtol=1e-4, atol=1e-5)
+
+
+def test_residuals_move_the_mean_of_sites_of_the_fit_alone(table, posterior, towers):
+    """The structural error of another site has no mean; that of sixty draws of a year would be some tens of gC m-2."""
+    prior = StructuralError({name: np.zeros(posterior.draws, np.float32) for name in NAMES})
+    remembering = replace(posterior, structure=prior, residuals=of_posterior(posterior, towers.sequences(()).select(["S0"])))
+    given = predicted_periods(remembering, towers, step=("month",), draws=60, residuals="all-months")
+    for site, known in (("S0", True), ("S3", False)):
+        without, with_residuals = (rows(one, site, "month")["mean"].to_numpy() for one in (table, given))
+        assert np.allclose(with_residuals, without, rtol=1e-5, atol=1e-6) != known
 
 
 def test_only_periods_that_were_measured_whole_have_an_observed_value(table, towers):

@@ -71,7 +71,7 @@ def test_fixed_by_plant_type_goes_by_code_and_a_list_by_the_position_of_places()
     assert source.reads() == ("plant_type",) and again.codes == source.codes
     np.testing.assert_array_equal(again.value(LUE, {"plant_type": at}), source.value(LUE, {"plant_type": at}))
     assert Fixed([1.0, 2.0, 3.0]).value(LUE, {"plant_type": at}).tolist() == [1.0, 2.0, 3.0]  # of these three places
-    with pytest.raises(ValueError, match=r"list of 3 values, which go by the position of the places, and here are 5 .* by plant type code"):
+    with pytest.raises(ValueError, match=r"list of 3 values, which go by the position .* here are 5 places or, in a fit, days"):
         Fixed([1.0, 2.0, 3.0]).value(LUE, {"plant_type": np.zeros(5, int)})
     with pytest.raises(ValueError, match="names `maize`, which is no plant type; name some of ENF"):
         Fixed({"maize": 2.0})
