@@ -6,7 +6,7 @@ none (the discrepancy of the place in their stead). The parameters were fitted t
 parameters; years that no fit has seen are in E03. Then annual sums with all months known beside those of the FLUXNET files, which fill
 gaps by look-up tables. NEE = RECO - GPP, positive to the atmosphere.
 
-    hybridflux fit --towers ../shared/data/towers --seed 1 --out europe.nc
+    hybridflux fit --towers ../shared/data/towers --out europe.nc
     python experiments/e27_filled_years.py --data ../shared/data/towers --posterior europe.nc --out runs/e27
 
 About six minutes on one core.
