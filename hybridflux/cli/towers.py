@@ -165,12 +165,13 @@ def _periods(step: str, residuals: str) -> tuple[str, ...]:
     Raises:
         ValueError: one of both is not understood.
     """
-    from hybridflux.evaluate.predicted_periods import periods_named
+    from hybridflux.evaluate.predicted_periods import PERIODS
+    from hybridflux.evaluate.steps import steps_named
     from hybridflux.inference.conditioned_error import MONTHS
 
     if residuals not in MONTHS:
         raise ValueError(f"--residuals {residuals} is not understood; there are {', '.join(MONTHS)}")
-    return periods_named(step)
+    return steps_named(step, PERIODS)
 
 
 def evaluate(

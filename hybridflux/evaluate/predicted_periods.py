@@ -10,7 +10,7 @@ import pandas as pd
 
 from hybridflux.evaluate.predictions import Prediction, predictions
 from hybridflux.inference.conditioned_error import UNUSED
-from hybridflux.vocabulary import CARBON, PLANT_TYPES, suggestion
+from hybridflux.vocabulary import CARBON, PLANT_TYPES
 
 if TYPE_CHECKING:
     from hybridflux.data.towers import Towers
@@ -41,22 +41,6 @@ COLUMNS = (
     "site", "igbp", "known", "step", "period", "days", "variable", "units", "mean", "sd", "q05", "q50", "q95",
     "observed", "climatology", "filled",
 )  # fmt: skip
-
-
-def periods_named(names: str) -> tuple[str, ...]:
-    """Names of `PERIODS` in a text such as `day,year`, each once.
-
-    Raises:
-        ValueError: an unknown name, or none.
-
-    >>> periods_named("year, day,year")
-    ('year', 'day')
-    """
-    chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    for name in chosen or ("",):
-        if name not in PERIODS:
-            raise ValueError(f"`{name}` is not a period of a prediction; there are {', '.join(PERIODS)}.{suggestion(name, PERIODS)}")
-    return chosen
 
 
 def predicted_periods(

@@ -33,8 +33,12 @@ MEANING: Mapping[str, str] = {
 }
 
 
-def steps_named(names: str) -> tuple[str, ...]:
+def steps_named(names: str, known: Mapping[str, object] = STEPS) -> tuple[str, ...]:
     """Names of steps in a text such as `month,year,drought`, each once.
+
+    Args:
+        names: the text.
+        known: steps by name.
 
     Raises:
         ValueError: an unknown name, or none.
@@ -44,9 +48,9 @@ def steps_named(names: str) -> tuple[str, ...]:
     """
     chosen = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
     if not chosen:
-        raise ValueError(f"no step is named; there are {', '.join(STEPS)}")
+        raise ValueError(f"no step is named; there are {', '.join(known)}")
     for name in chosen:
-        step_named(name)
+        _check(name, known)
     return chosen
 
 
@@ -56,6 +60,10 @@ def step_named(name: str) -> TimeStep:
     Raises:
         ValueError: unknown name, with the known ones.
     """
-    if name not in STEPS:
-        raise ValueError(f"`{name}` is not a step; there are {', '.join(STEPS)}.{suggestion(name, STEPS)}")
+    _check(name, STEPS)
     return STEPS[name]
+
+
+def _check(name: str, known: Mapping[str, object]) -> None:
+    if name not in known:
+        raise ValueError(f"`{name}` is not a step; there are {', '.join(known)}.{suggestion(name, known)}")

@@ -251,7 +251,7 @@ def hyperparameters(
 
 
 def summary_of(found: Hyperparameters, weight: np.ndarray, about: dict, tables: Sequence[str], plant_types: np.ndarray | None) -> dict:
-    """What was learned, as JSON types; `about` says from which residuals, `plant_types` of which types it is (None: of all alike)."""
+    """What was learned, as JSON types; `about` says from which residuals, `plant_types` of which types (None: all together)."""
     return {
         "prior_towers": found.prior_towers,
         "data_towers": round(float(weight.sum()), 2),

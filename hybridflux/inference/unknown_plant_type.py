@@ -1,4 +1,4 @@
-"""The structural error of places whose plant type nobody said, of a posterior whose structural error differs between plant types.
+"""The structural error of places of unknown plant type, of a posterior whose structural error differs between plant types.
 
 A place of the fit has the type that it had there. Of another one the type is drawn from the population of plant types, draw by draw, as
 that of a type without towers is: its level and shares differ from those of all types as much as types do among themselves, so that its

@@ -43,7 +43,7 @@ class Sequences:
 
     @property
     def plant_types(self) -> np.ndarray:
-        """Index of each place into PLANT_TYPES `[place]`; all the first one, which makes them one kind, where nobody said.
+        """Index of each place into PLANT_TYPES `[place]`; all the first one, which makes them one kind, where they are unknown.
 
         What is learned of that kind belongs to no particular type (`StructuralError.of_one_kind`), and a posterior that knows types
         predicts other places of unknown type by `inference.unknown_plant_type`.

@@ -102,7 +102,7 @@ class StructuralError(eqx.Module):
         return {name: np.asarray(one) for name, one in (self.values() | here).items()}
 
     def of_one_kind(self) -> StructuralError:
-        """The error of the first plant type for all of them: what a fit learned that was not told the types of its towers."""
+        """The error of the first plant type for all of them: that of a fit to towers of unknown plant type."""
         raw = {name: jnp.asarray(values) for name, values in self.raw.items()}
         return StructuralError(raw | {name: jnp.broadcast_to(raw[name][..., :1], raw[name].shape) for name in OF_TYPES if name in raw})
 

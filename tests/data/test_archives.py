@@ -81,18 +81,18 @@ def test_days_before_half_hours_and_full_before_subset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("halves", "told"),
+    ("halves", "warned"),
     [
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2006-2012_1-4", False),
         ("FLX_FR-Fon_FLUXNET2015_FULLSET_HH_2005-2020_beta-3", True),
         ("ICOSETC_FR-Fon_FLUXNET_HH_L2", True),
     ],
 )
-def test_half_hours_of_other_years_or_networks_are_told_of(tmp_path, halves, told):
+def test_half_hours_of_other_years_or_networks_are_warned_of(tmp_path, halves, warned):
     put(tmp_path, "FLX_FR-Fon_FLUXNET2015_FULLSET_DD_2005-2014_1-4.csv")
     put(tmp_path, f"{halves}.csv")
     found = survey(tmp_path)
-    assert (f"{halves}.csv: of half-hours only the days of FLX_FR-Fon" in found.beside.get("FR-Fon", "")) == told
+    assert (f"{halves}.csv: of half-hours only the days of FLX_FR-Fon" in found.beside.get("FR-Fon", "")) == warned
     put(tmp_path, f"{halves.replace('_HH_', '_DD_')}.csv")
     assert not survey(tmp_path).beside
 

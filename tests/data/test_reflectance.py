@@ -100,7 +100,7 @@ def test_the_quality_of_each_band_of_mod09_is_read(tmp_path, caplog, qc, given):
     assert all(map(len, read(path, table).values())) and "lacks the columns MOD09GA_061_QC_500m_1, which say" in caplog.text
 
 
-def test_rows_of_one_day_are_one_view_or_several_that_are_told_of(tmp_path, caplog):
+def test_rows_of_one_day_are_one_view_or_several_that_are_warned_of(tmp_path, caplog):
     table = modis_table()
     rows = pd.concat([table, table, table.assign(nir=2500.0), table.assign(date="2009-05-02"), table.assign(date="2009-05-02")])
     found = read(tmp_path / "modis_1km.csv", rows)["nirv"]
@@ -110,7 +110,7 @@ def test_rows_of_one_day_are_one_view_or_several_that_are_told_of(tmp_path, capl
     assert "modis_1km.csv: 1 days have several clear views of one site that differ, the first is 2009-05-01 at FR-Aaa; their" in caplog.text
 
 
-def test_views_of_one_day_in_two_files_that_differ_are_told_of(folder, caplog):
+def test_views_of_one_day_in_two_files_that_differ_are_warned_of(folder, caplog):
     write_reflectance(folder, SITES, "modis_1km_a.csv")
     write_reflectance(folder, SITES, "modis_1km_b.csv")
     read_reflectance(folder.path, SITES, ["nirv"])
@@ -125,14 +125,14 @@ def test_views_of_one_day_in_two_files_that_differ_are_told_of(folder, caplog):
     assert f"{said}, the first is 2008-06-16 at FR-Aaa; their indices are averaged" in caplog.text
 
 
-def test_fapar_in_the_folder_of_reflectance_is_told_of(tmp_path, caplog):
+def test_fapar_in_the_folder_of_reflectance_is_warned_of(tmp_path, caplog):
     (tmp_path / "reflectance").mkdir()
     (tmp_path / "reflectance" / "TASK-MCD15A3H-061-results.csv").write_text("ID,Date,MCD15A3H_061_Fpar_500m\nFR-Aaa,2009-05-01,0.5\n")
     assert not read_reflectance(tmp_path, SITES)
     assert "appeears-fpar gives no index of reflectance; fapar belongs into the folder satellite" in caplog.text
 
 
-def test_a_table_without_the_columns_of_its_dataset_is_told_of(tmp_path, caplog):
+def test_a_table_without_the_columns_of_its_dataset_is_warned_of(tmp_path, caplog):
     assert not read(tmp_path / "modis_1km.csv", modis_table().drop(columns="nir"))
     assert "modis_1km.csv gives no nirv, lswi: it lacks the columns of modis-1km-points, and has site_id, date, red, swir" in caplog.text
 

@@ -46,7 +46,7 @@ def test_the_later_processing_gives_the_days_that_both_have(one_site, table, add
     assert f"{OLD} gives 2009-01-01 to 2010-06-30; {NEW} gives 2010-07-01 to 2012-06-30" in caplog.text
 
 
-def test_weather_on_both_sides_of_another_file_is_told_as_two_parts(one_site, add, caplog):
+def test_weather_on_both_sides_of_another_file_is_reported_as_two_parts(one_site, add, caplog):
     table = add("2008-07-01", "2012-06-30")
     table.assign(NEE_VUT_REF=table["NEE_VUT_REF"].where(table["TIMESTAMP"] > "20110000", -9999)).to_csv(
         one_site.path / "fluxnet_dd" / NEW, index=False
@@ -99,7 +99,7 @@ def test_units_are_those_of_each_file(one_site, add, make_table):
         open_towers(one_site.path)
 
 
-def test_the_days_of_each_file_are_told(one_site, add):
+def test_the_days_of_each_file_are_reported(one_site, add):
     add("2010-07-01", "2012-06-30")
     archive = find_archives(one_site.path)["FR-Aaa"]
     frame, given = read_record(archive, Quality(), read_sites(one_site.path).rows.loc["FR-Aaa"])

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hybridflux.evaluate.predicted_periods import COLUMNS, periods_named, predicted_periods
+from hybridflux.evaluate.predicted_periods import COLUMNS, PERIODS, predicted_periods
+from hybridflux.evaluate.steps import steps_named
 from hybridflux.inference.tower_residuals import of_posterior
 from hybridflux.model.structural_error import NAMES, StructuralError
 
@@ -88,12 +89,12 @@ def test_periods_tell_the_drivers_that_were_missing(table):
 
 
 def test_progress_names_each_tower(posterior, towers):
-    told = []
-    predicted_periods(posterior, towers, step=("year",), draws=20, progress=lambda *one: told.append(one))
-    assert told == [(1, 2, "S0"), (2, 2, "S3")]
+    calls = []
+    predicted_periods(posterior, towers, step=("year",), draws=20, progress=lambda *one: calls.append(one))
+    assert calls == [(1, 2, "S0"), (2, 2, "S3")]
 
 
 @pytest.mark.parametrize("names", ["", "week", "day,mnth"])
 def test_other_periods_are_refused_with_those_there_are(names):
     with pytest.raises(ValueError, match="there are day, month, year"):
-        periods_named(names)
+        steps_named(names, PERIODS)

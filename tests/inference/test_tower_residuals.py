@@ -251,7 +251,7 @@ def test_an_unknown_plant_type_is_drawn_from_the_population_of_types():
 
 
 def test_a_fit_without_plant_types_learns_one_error_for_all_of_them(posterior, sequences, few_resamples):
-    """A map of its model asks for the error of every type; that of types that the fit was told is as it was."""
+    """A map of its model asks for the error of every type; that of the types of its towers is as it was."""
     away = np.arange(40)[:, None] % 3 == np.arange(3)
     learned_of = lambda of: fit_structural_error.learn(posterior.model, of, away, 0)  # noqa: E731
     of_one_type = replace(sequences, drivers=sequences.drivers | {"plant_type": np.zeros(3, int)})

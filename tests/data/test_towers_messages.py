@@ -1,4 +1,4 @@
-"""What a towers folder is told of in words: codes and spellings of covariates, half-hours without nights, files that are not read."""
+"""Messages about a towers folder: codes and spellings of covariates, half-hours without nights, files that are not read."""
 
 import pandas as pd
 import pytest
@@ -27,7 +27,7 @@ def test_a_column_is_found_whatever_its_case_and_blanks(folder):
         towers.sequences(["stand_age_years"])
 
 
-def test_half_hours_without_nights_are_told_of(one_site):
+def test_half_hours_without_nights_are_warned_of(one_site):
     times = pd.date_range("2009-01-01", "2009-03-31 23:30", freq="30min")
     halves = pd.DataFrame({"TIMESTAMP_START": times.strftime("%Y%m%d%H%M"), "TA_F": 10.0, "SW_IN_F": 200.0, "VPD_F": 5.0, "P_F": 0.0})
     halves = halves.assign(NEE_VUT_REF=-3.0, NEE_VUT_REF_QC=0)[(times.hour >= 6) & (times.hour < 18)]
@@ -37,7 +37,7 @@ def test_half_hours_without_nights_are_told_of(one_site):
         open_towers(one_site.path)
 
 
-def test_folders_and_workbooks_are_told_of_where_no_file_is_found(folder):
+def test_folders_and_workbooks_are_named_where_no_file_is_found(folder):
     name = "FLX_{}_FLUXNET2015_FULLSET_2009-2010_1-4"
     inside = folder.path / "fluxnet_dd" / name.format("FR-Aaa")
     inside.mkdir()
